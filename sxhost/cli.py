@@ -1,0 +1,276 @@
+"""``sxhost``: serve, or ask a running host.
+
+Quick commands must be quick: what only some of them need is imported where it is needed.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import click
+
+from sxhost import __version__
+from sxhost.terminal import (
+    Link,
+    detail_text,
+    event_line,
+    fail,
+    linked,
+    message_line,
+    session_lines,
+    status_line,
+)
+
+__all__ = ["main"]
+
+
+LONG_PULL = 60.0
+"""Seconds of one pull while waiting: less than what proxies cut."""
+
+
+@click.group(
+    invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
+)
+@click.version_option(__version__, prog_name="sxhost", message="%(prog)s %(version)s")
+@click.option("--port", "-p", help="TCP port to listen on.  [7432]")
+@click.option("--host", help="Address to listen on.  [127.0.0.1]")
+@click.option("--addr", "-a", metavar="HOST:PORT", help="Both in one.")
+@click.option("--listen", multiple=True, metavar="ENDPOINT", help="A Twisted endpoint.")
+@click.option("--state-dir", help="Directory for what must not be forgotten.")
+@click.option("--max-sessions", help="Sessions held at once.  [1024]")
+@click.option("--max-events", help="Events buffered for each session.  [256]")
+@click.option("--max-messages", help="Messages waiting for one agent.  [32]")
+@click.option("--max-message-size", help="Bytes of one message.  [8192]")
+@click.option("--log-level", help="debug, info, warn, error or critical.  [info]")
+@click.option("--daemon", is_flag=True, help="Run in the background.")
+@click.option("--pid-file", help="Where the daemon writes its process id.")
+@click.pass_context
+def sxhost(ctx: click.Context, /, daemon: bool, pid_file: str | None, **options: Any) -> None:
+    """See, steer and answer every coding agent that runs for you.
+
+    Without a command, serve: in the foreground, or with --daemon in the background.
+    """
+    if ctx.invoked_subcommand is None:
+        serve(daemon, pid_file, options)
+
+
+def serve(daemon: bool, pid_file: str | None, options: dict[str, Any]) -> NoReturn:
+    """Become ``twistd sxhost`` with these options."""
+    from pathlib import Path
+
+    from twisted.scripts.twistd import run
+
+    from sxhost.config import state_dir
+
+    place = Path(options["state_dir"] or state_dir(os.environ)).absolute()
+    before = ["--nodaemon", f"--pidfile={pid_file or ''}"]
+    if daemon:
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        before = [
+            f"--pidfile={pid_file or place / 'sxhost.pid'}",
+            f"--logfile={place / 'sxhost.log'}",
+        ]
+    sys.argv = ["twistd", *before, "sxhost", *_words(options)]
+    run()
+    sys.exit(0)
+
+
+def _words(options: dict[str, Any]) -> list[str]:
+    """Write options as the words of a ``twistd sxhost`` command line."""
+    address = options.pop("addr")
+    if address is not None:
+        host, colon, port = address.rpartition(":")
+        if not (host and colon):
+            fail(2, f"--addr is written HOST:PORT, not {address!r}.")
+        options |= {"host": host.strip("[]"), "port": port}
+    words = [f"--listen={endpoint}" for endpoint in options.pop("listen")]
+    given = {name.replace("_", "-"): value for name, value in options.items() if value}
+    return [*words, *(f"--{name}={value}" for name, value in given.items())]
+
+
+@sxhost.command()
+@linked
+def status(link: Link) -> None:
+    """Say how the host is."""
+    found = link.ask(lambda host: host.status())
+    link.show(found, status_line(found))
+
+
+@sxhost.command()
+@click.option("--state", help="Only these: active, idle, working, waiting, stalled, …")
+@click.option("--label", metavar="NAME:VALUE", help="Only those with this label.")
+@linked
+def sessions(link: Link, state: str | None, label: str | None) -> None:
+    """List sessions."""
+    from sxhost.model import SessionQuery
+
+    query = SessionQuery(state=state, label=label)
+    found = link.ask(lambda host: host.sessions(query))
+    link.show(found, session_lines(found))
+
+
+@sxhost.command()
+@click.argument("session_id", metavar="ID")
+@linked
+def show(link: Link, session_id: str) -> None:
+    """Tell all about a session."""
+    found = link.ask(lambda host: host.session(session_id))
+    link.show(found, detail_text(found))
+
+
+@sxhost.command()
+@click.argument("session_id", metavar="ID")
+@click.argument("text")
+@click.option("--mode", type=click.Choice(["auto", "interrupt", "queue"]), default="auto")
+@linked
+def send(link: Link, session_id: str, text: str, mode: Any) -> None:
+    """Queue a message for a session's agent; TEXT may be - for standard input."""
+    from sxhost.model import MessageDraft
+
+    draft = MessageDraft(content=_or_stdin(text), mode=mode)
+    sent = link.ask(lambda host: host.send(session_id, draft))
+    link.show(sent, f"Message {sent.id} queued for {session_id} ({sent.queued} waiting)")
+
+
+@sxhost.command()
+@linked
+def stop(link: Link) -> None:
+    """Stop the host in order."""
+    link.show(link.ask(lambda host: host.stop()), "Host stopping")
+
+
+@sxhost.command()
+@click.argument("session_id", metavar="ID")
+@click.option("--after", help="A cursor, or the number after which to begin.")
+@click.option("--limit", type=click.IntRange(1), help="At most so many.")
+@click.option("--types", metavar="A,B", help="Only these events.")
+@linked
+def events(link: Link, session_id: str, **query: Any) -> None:
+    """Print a session's events."""
+    from sxhost.model import EventQuery
+
+    found = link.ask(lambda host: host.events(session_id, EventQuery(**query)))
+    link.show(found, "\n".join(map(event_line, found)))
+
+
+@sxhost.command()
+@click.argument("session_id", metavar="ID")
+@click.argument("event")
+@click.argument("data", required=False)
+@click.option("--raw", is_flag=True, help="DATA is JSON, not a text.")
+@click.option("--key", help="Makes a repeated call harmless.")
+@linked
+def fire(
+    link: Link, session_id: str, event: str, data: str | None, raw: bool, key: str
+) -> None:
+    """Fire an event of a session; DATA may be - for standard input."""
+    from sxhost.model import EventDraft
+
+    text = None if data is None else _or_stdin(data)
+    draft = EventDraft(event=event, data=_json(text) if raw else text, key=key)
+    fired = link.ask(lambda host: host.fire(session_id, draft))
+    link.show(fired, f"{session_id} event {fired.seq}: {event}")
+
+
+@sxhost.command()
+@click.argument("session_id", metavar="ID")
+@click.option("--model")
+@click.option("--provider")
+@click.option("--cwd")
+@click.option("--git-branch")
+@click.option("--title")
+@click.option("--agent")
+@click.option("--pid", type=int)
+@click.option("--label", "labels", multiple=True, metavar="NAME:VALUE")
+@linked
+def register(link: Link, session_id: str, *, labels: Sequence[str], **fields: Any) -> None:
+    """Create a session, or update what is given of it."""
+    from sxhost.model import Registration
+
+    given = dict(label.split(":", 1) for label in labels if ":" in label)
+    if len(given) < len(labels):
+        fail(2, "A label is written NAME:VALUE.")
+    registration = Registration(labels=given or None, **fields)
+    done = link.ask(lambda host: host.register(session_id, registration))
+    link.show(done, f"{session_id} {'registered' if done.created else 'updated'}")
+
+
+@sxhost.command()
+@click.argument("session_id", metavar="ID")
+@click.option("--wait", is_flag=True, help="Wait until there is a message.")
+@linked
+def pull(link: Link, session_id: str, wait: bool) -> None:
+    """Take a session's messages and print them."""
+    from sxhost.model import PullQuery
+
+    async def take(host: Any) -> list[Any]:
+        messages = await host.pull(session_id, PullQuery(wait=LONG_PULL if wait else 0))
+        while wait and not messages:
+            messages = await host.pull(session_id, PullQuery(wait=LONG_PULL))
+        return list(messages)
+
+    found = link.ask(take)
+    link.show(found, "\n".join(map(message_line, found)))
+
+
+@sxhost.command()
+@click.argument("session_id", metavar="ID")
+@linked
+def rm(link: Link, session_id: str) -> None:
+    """End a session and forget it."""
+    link.show(link.ask(lambda host: host.forget(session_id)), f"{session_id} forgotten")
+
+
+@sxhost.command()
+def emit() -> None:
+    """Send a telemetry event; `sxhost emit --help` has its options."""
+
+
+@sxhost.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the completion script of a shell, to be sourced by it."""
+    from click.shell_completion import get_completion_class
+
+    kind = get_completion_class(shell)
+    assert kind is not None  # noqa: S101 - the choices above are those that click has
+    click.echo(kind(sxhost, {}, "sxhost", "_SXHOST_COMPLETE").source())
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command line; ``emit`` goes straight to its own program, which is in haste."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] == ["emit"]:
+        from sxhost.telemetry import main as emit_main
+
+        sys.exit(emit_main(words[1:]))
+    try:
+        sxhost.main(words, prog_name="sxhost")
+    except SystemExit as done:
+        _leave(done)
+
+
+def _leave(done: SystemExit) -> NoReturn:
+    """End the process at once: taking some 600 modules apart would cost another 80 ms."""
+    if isinstance(done.code, str):
+        raise done
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(done.code or 0)
+
+
+def _or_stdin(text: str) -> str:
+    return sys.stdin.read() if text == "-" else text
+
+
+def _json(text: str | None) -> Any:
+    from sxhost.codec.json import decode
+    from sxhost.errors import HostError
+
+    try:
+        return decode((text or "null").encode(), object)
+    except HostError as error:
+        fail(2, error.message)

@@ -1,0 +1,229 @@
+"""The verbs of a host over HTTP, through treq: what scripts and the command line use.
+
+from twisted.internet.task import react
+from sxhost.client import connect
+from sxhost.model import MessageDraft
+
+async def main(reactor):
+    host = connect(reactor, "http://127.0.0.1:7432")
+    print(await host.send("abc-123", MessageDraft(content="run the tests")))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+from urllib.parse import quote, urlencode
+
+import msgspec
+from msgspec import Struct
+from treq.client import HTTPClient
+from twisted.internet import defer
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import UNIXClientEndpoint
+from twisted.internet.error import ConnectError, ConnectionClosed
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
+from twisted.web.client import URI, Agent, HTTPConnectionPool, ResponseFailed
+from twisted.web.iweb import IAgentEndpointFactory
+from zope.interface import implementer
+
+from sxhost.codec.json import encode, encode_lines
+from sxhost.errors import HostUnreachable, from_wire
+from sxhost.model import (
+    Accepted,
+    Detail,
+    Done,
+    Event,
+    EventDraft,
+    EventQuery,
+    Fired,
+    Message,
+    MessageDraft,
+    PullQuery,
+    Registered,
+    Registration,
+    Sent,
+    SessionQuery,
+    Status,
+    Summary,
+)
+
+__all__ = ["HostClient", "connect"]
+
+T = TypeVar("T")
+
+JSON = "application/json"
+NDJSON = "application/x-ndjson"
+PATIENCE = 10.0
+"""Seconds that an answer may take, beyond what the call itself asks to wait."""
+
+LINK_ERRORS = (ConnectError, ConnectionClosed, ResponseFailed, defer.TimeoutError)
+
+
+class HostClient:
+    """A host at `url`, spoken to through a treq client (`sxhost.model.Host`).
+
+    Every verb raises `HostError` (its subclass for the code) when the host says no, and
+    `HostUnreachable` when there is none.
+    """
+
+    def __init__(self, url: str, http: HTTPClient, clock: IReactorTime) -> None:
+        self.url = url.rstrip("/")
+        self._http = http
+        self._clock = clock
+
+    async def status(self) -> Status:
+        """Summarise the host."""
+        return await self._get(Status, "/status")
+
+    async def sessions(self, query: SessionQuery) -> list[Summary]:
+        """List sessions in the order of their ids."""
+        return await self._get(list[Summary], "/sessions", query)
+
+    async def session(self, session_id: str) -> Detail:
+        """Tell all about one session."""
+        return await self._get(Detail, _path(session_id))
+
+    async def register(self, session_id: str, registration: Registration) -> Registered:
+        """Create a session, or update the fields that are given."""
+        return await self._post(Registered, _path(session_id, "register"), registration)
+
+    async def forget(self, session_id: str) -> Done:
+        """End a session and forget it with its log and its inbox."""
+        return await self._call(Done, "DELETE", _path(session_id))
+
+    async def fire(self, session_id: str, draft: EventDraft) -> Fired:
+        """Append an event; an unknown session is registered by it."""
+        return await self._post(Fired, _path(session_id, "events"), draft)
+
+    async def fire_batch(self, session_id: str, drafts: Sequence[EventDraft]) -> Accepted:
+        """Append events in order, all of them or none."""
+        body, path = encode_lines(drafts), _path(session_id, "events")
+        return await self._call(Accepted, "POST", path, body=body, media_type=NDJSON)
+
+    async def events(self, session_id: str, query: EventQuery) -> list[Event]:
+        """Read events in order."""
+        path = _path(session_id, "events") + _query(query)
+        return msgspec.json.Decoder(Event).decode_lines(await self._fetch("GET", path))
+
+    async def send(self, session_id: str, draft: MessageDraft) -> Sent:
+        """Queue a message for the session's agent."""
+        return await self._post(Sent, _path(session_id, "messages"), draft)
+
+    async def pull(self, session_id: str, query: PullQuery) -> list[Message]:
+        """Take the messages that wait, or look at them."""
+        path, patience = _path(session_id, "messages"), query.wait + PATIENCE
+        return await self._get(list[Message], path, query, patience=patience)
+
+    async def ack(self, session_id: str, message_id: int) -> Done:
+        """Confirm a message: it is delivered."""
+        return await self._post(Done, _path(session_id, "messages", message_id, "ack"))
+
+    async def nack(self, session_id: str, message_id: int) -> Done:
+        """Give a leased message back to its place in the queue."""
+        return await self._post(Done, _path(session_id, "messages", message_id, "nack"))
+
+    async def withdraw(self, session_id: str, message_id: int) -> Done:
+        """Take back a message that nobody has taken yet."""
+        path = _path(session_id, "messages", message_id)
+        return await self._call(Done, "DELETE", path)
+
+    async def stop(self) -> Done:
+        """Stop the host in order."""
+        return await self._post(Done, "/stop")
+
+    async def _get(
+        self, kind: type[T], path: str, query: Struct | None = None, patience: float = PATIENCE
+    ) -> T:
+        return await self._call(kind, "GET", path + _query(query), patience=patience)
+
+    async def _post(self, kind: type[T], path: str, value: Struct | None = None) -> T:
+        return await self._call(kind, "POST", path, body=_body(value))
+
+    async def _call(self, kind: type[T], method: str, path: str, **how: Any) -> T:
+        return msgspec.json.decode(await self._fetch(method, path, **how), type=kind)
+
+    async def _fetch(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None = None,
+        media_type: str = JSON,
+        patience: float = PATIENCE,
+    ) -> bytes:
+        """Return a successful answer's body; raise for every other."""
+        work = Deferred.fromCoroutine(self._exchange(method, path, body, media_type))
+        work.addTimeout(patience, self._clock)
+        try:
+            status, content = await work
+        except LINK_ERRORS as error:
+            raise HostUnreachable(f"{self.url}: {_why(error)}") from error
+        if status >= 400:  # noqa: PLR2004
+            raise from_wire(status, _error_fields(content))
+        return content
+
+    async def _exchange(
+        self, method: str, path: str, body: bytes | None, media_type: str
+    ) -> tuple[int, bytes]:
+        headers: Any = {"Content-Type": media_type} if body is not None else {}
+        response = await self._http.request(
+            method, f"{self.url}{path}", data=body, headers=headers, allow_redirects=False
+        )
+        return response.code, await response.content()
+
+
+def connect(reactor: Any, url: str) -> HostClient:
+    """Return a client of the host at `url`: ``http:``, ``https:`` or ``unix:/path``."""
+    pool = HTTPConnectionPool(reactor, persistent=False)
+    if url.startswith("unix:"):
+        path = "/" + url.removeprefix("unix:").lstrip("/")
+        agent = Agent.usingEndpointFactory(reactor, _UnixEndpoints(reactor, path), pool)
+        return HostClient("http://localhost", HTTPClient(agent), reactor)
+    return HostClient(url, HTTPClient(Agent(reactor, pool=pool, connectTimeout=5)), reactor)
+
+
+@implementer(IAgentEndpointFactory)
+class _UnixEndpoints:
+    """Leads every request to one socket file."""
+
+    def __init__(self, reactor: Any, path: str) -> None:
+        self._reactor = reactor
+        self._path = path
+
+    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:  # noqa: ARG002
+        return UNIXClientEndpoint(self._reactor, self._path, timeout=5)
+
+
+def _path(session_id: str, *rest: str | int) -> str:
+    """Return a path below a session; what its id may not be, the host says."""
+    return "/".join(["/sessions", quote(session_id, safe=""), *map(str, rest)])
+
+
+def _query(query: Struct | None) -> str:
+    """Write what differs from the default as a query string."""
+    fields = msgspec.to_builtins(query) if query else {}
+    given = {k: int(v) if isinstance(v, bool) else v for k, v in fields.items() if v}
+    return f"?{urlencode(given)}" if given else ""
+
+
+def _body(value: Struct | None) -> bytes:
+    """Encode what is given; a field that is None was not."""
+    if value is None:
+        return b""
+    return encode({k: v for k, v in msgspec.to_builtins(value).items() if v is not None})
+
+
+def _error_fields(content: bytes) -> dict[str, object]:
+    try:
+        return msgspec.json.decode(content, type=dict[str, object])
+    except msgspec.DecodeError:
+        return {"message": content[:200].decode("utf-8", "replace")}
+
+
+def _why(error: BaseException) -> str:
+    if isinstance(error, ResponseFailed) and error.reasons:
+        error = error.reasons[-1].value
+    if isinstance(error, (defer.CancelledError, defer.TimeoutError)):
+        return "it took too long"
+    return (str(error) or type(error).__name__).rstrip(".")

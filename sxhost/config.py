@@ -1,0 +1,41 @@
+"""What the host is told from outside: its settings, and where a client finds it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from msgspec import Struct
+
+from sxhost.limits import Limits
+
+__all__ = ["DEFAULT_HOST", "DEFAULT_PORT", "Settings", "host_url", "state_dir"]
+
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 7432
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """Everything that `makeService` needs; `listen` holds Twisted endpoint strings."""
+
+    listen: tuple[str, ...]
+    state_dir: Path
+    limits: Limits = Limits()
+    log_level: str = "info"
+
+
+def state_dir(environ: Mapping[str, str]) -> Path:
+    """Return where the host keeps what it must not forget.
+
+    systemd's directory, else the one of the XDG base directory specification.
+    """
+    if environ.get("STATE_DIRECTORY"):
+        return Path(environ["STATE_DIRECTORY"].partition(":")[0])
+    if environ.get("XDG_STATE_HOME"):
+        return Path(environ["XDG_STATE_HOME"], "sxhost")
+    return Path(environ.get("HOME") or "/", ".local", "state", "sxhost")
+
+
+def host_url(environ: Mapping[str, str]) -> str:
+    """Return where a client looks for the host when nobody tells it."""
+    return environ.get("SXHOST_URL") or f"http://{DEFAULT_HOST}:{DEFAULT_PORT}"

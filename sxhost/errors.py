@@ -1,0 +1,240 @@
+"""Every refusal that a client can meet, with its code, status and sentence.
+
+An error is raised where it is known and rendered once, at the edge (``web``); the
+client library turns the rendered form back into the same class.  The table of codes
+is ``API.md`` §0, repeated for users in ``docs/api.md``.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+__all__ = [
+    "BadField",
+    "BadJSON",
+    "BadRequest",
+    "BodyTooLarge",
+    "EventTooLarge",
+    "HostError",
+    "HostUnreachable",
+    "InternalError",
+    "MessageClosed",
+    "MessageTooLarge",
+    "MethodNotAllowed",
+    "QueueFull",
+    "SessionLimit",
+    "Stopping",
+    "UnknownMessage",
+    "UnknownRoute",
+    "UnknownSession",
+    "UnsupportedType",
+    "from_wire",
+]
+
+
+class HostUnreachable(Exception):
+    """No host answered at all: nothing listens there, or the link broke."""
+
+
+class HostError(Exception):
+    """The host said no.
+
+    ``code`` is for programs, ``message`` is a sentence that the reader can act on and
+    ``details`` are the fields that help (``limit``, ``field``, ``line``, ``retry_after``).
+    """
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal_error"
+
+    def __init__(self, message: str, **details: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = details
+
+    def to_wire(self) -> dict[str, object]:
+        """Return the one error shape of the native face."""
+        return {"ok": False, "error": self.code, "message": self.message, **self.details}
+
+
+class InternalError(HostError):
+    """A defect of ours.  The log has the traceback under the same request id."""
+
+    def __init__(self, request_id: str) -> None:
+        super().__init__(
+            f"The host met an internal error; its log has it as request {request_id}.",
+            request_id=request_id,
+        )
+
+
+class BadRequest(HostError):
+    """The request as a whole has the wrong shape."""
+
+    status = 400
+    code = "bad_request"
+
+
+class BadJSON(HostError):
+    """The body, or one line of it, is not JSON."""
+
+    status = 400
+    code = "bad_json"
+
+
+class BadField(HostError):
+    """One field is missing, of the wrong type or outside its bounds."""
+
+    status = 400
+    code = "bad_field"
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message, field=field)
+
+
+class UnknownSession(HostError):
+    """No session has this id."""
+
+    status = 404
+    code = "unknown_session"
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(
+            f"There is no session {session_id!r}; register it, or fire its first event."
+        )
+
+
+class UnknownMessage(HostError):
+    """The session's inbox knows no message with this id (any more)."""
+
+    status = 404
+    code = "unknown_message"
+
+    def __init__(self, session_id: str, message_id: int) -> None:
+        super().__init__(f"The inbox of {session_id!r} knows no message {message_id}.")
+
+
+class UnknownRoute(HostError):
+    """Nothing is served at this path."""
+
+    status = 404
+    code = "unknown_route"
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"There is nothing at {path}; GET /openapi.json lists what there is.")
+
+
+class MethodNotAllowed(HostError):
+    """The path exists, but not with this method."""
+
+    status = 405
+    code = "method_not_allowed"
+
+    def __init__(self, method: str, allowed: list[str]) -> None:
+        super().__init__(f"{method} is not possible here; use {' or '.join(allowed)}.")
+
+
+class MessageClosed(HostError):
+    """The message has left the queue in a way that cannot be undone."""
+
+    status = 409
+    code = "message_closed"
+
+    def __init__(self, message_id: int, state: str) -> None:
+        super().__init__(f"Message {message_id} is already {state}.", state=state)
+
+
+class BodyTooLarge(HostError):
+    """The request's body exceeds its limit in bytes."""
+
+    status = 413
+    code = "body_too_large"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"The body is larger than {limit} bytes.", limit=limit)
+
+
+class MessageTooLarge(HostError):
+    """The message exceeds its limit in bytes of UTF-8."""
+
+    status = 413
+    code = "message_too_large"
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(
+            f"The message has {size} bytes of UTF-8; {limit} are possible.", limit=limit
+        )
+
+
+class EventTooLarge(HostError):
+    """The event's data exceeds its limit in bytes of JSON."""
+
+    status = 413
+    code = "event_too_large"
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(
+            f"The event's data has {size} bytes of JSON; {limit} are possible.", limit=limit
+        )
+
+
+class UnsupportedType(HostError):
+    """The body is declared as something that this route does not read."""
+
+    status = 415
+    code = "unsupported_type"
+
+    def __init__(self, declared: str, accepted: list[str]) -> None:
+        super().__init__(
+            f"This route does not read {declared!r}; send the header"
+            f" 'Content-Type: {accepted[0]}'.",
+            accepted=accepted,
+        )
+
+
+class QueueFull(HostError):
+    """The session's inbox holds as many messages as it may."""
+
+    status = 429
+    code = "queue_full"
+
+    def __init__(self, session_id: str, limit: int) -> None:
+        super().__init__(
+            f"{limit} messages already wait for {session_id!r}; try again once it has pulled.",
+            limit=limit,
+            retry_after=2,
+        )
+
+
+class SessionLimit(HostError):
+    """The host holds as many sessions as it may, and none of them is over."""
+
+    status = 429
+    code = "session_limit"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"The host already holds {limit} sessions that are not over;"
+            " delete one, or start the host with a larger --max-sessions.",
+            limit=limit,
+            retry_after=60,
+        )
+
+
+class Stopping(HostError):
+    """The host is on its way out."""
+
+    status = 503
+    code = "stopping"
+
+    def __init__(self) -> None:
+        super().__init__("The host is stopping; try again once it is back.", retry_after=5)
+
+
+def from_wire(status: int, fields: dict[str, object]) -> HostError:
+    """Turn an error's wire form back into the exception that it was."""
+    code = fields.get("error")
+    known = next((c for c in HostError.__subclasses__() if c.code == code), HostError)
+    details = {k: v for k, v in fields.items() if k not in ("ok", "error", "message")}
+    message = str(fields.get("message") or f"The host answered {status}.")
+    error = known.__new__(known)
+    HostError.__init__(error, message, **details)
+    return error

@@ -1,0 +1,359 @@
+"""The values of sxhost and the verbs of a host.
+
+The structs here are the wire format as well: the faces encode them as they are, the
+client decodes into them, and ``/openapi.json`` is generated from them.  Fields that come
+from the source system (``scorpiox-host``) stand first, in its order.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, Protocol
+
+import msgspec
+from msgspec import Meta, Raw, Struct, field
+
+from sxhost.errors import BadField
+from sxhost.limits import Limits
+
+__all__ = [
+    "Accepted",
+    "Cursor",
+    "Detail",
+    "Done",
+    "Event",
+    "EventDraft",
+    "EventQuery",
+    "Fired",
+    "Health",
+    "Host",
+    "Message",
+    "MessageDraft",
+    "PullQuery",
+    "Registered",
+    "Registration",
+    "Sent",
+    "Session",
+    "SessionQuery",
+    "State",
+    "Status",
+    "Summary",
+    "check_session_id",
+]
+
+SESSION_ID = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}\Z"
+EVENT_NAME = r"^[a-z][a-z0-9_./:-]{0,63}\Z"
+
+EventName = Annotated[str, Meta(pattern=EVENT_NAME)]
+Key = Annotated[str, Meta(min_length=1, max_length=256)]
+Line = Annotated[str, Meta(max_length=512)]
+Path = Annotated[str, Meta(max_length=4096)]
+Label = Annotated[str, Meta(max_length=128)]
+Mode = Literal["auto", "interrupt", "queue"]
+MessageState = Literal["queued", "leased", "delivered", "withdrawn"]
+StateName = Literal["working", "waiting", "idle", "stalled", "ended", "lost"]
+Kind = Literal["attached", "hosted"]
+
+
+def check_session_id(text: str) -> str:
+    """Return `text` if it can name a session, else raise `BadField`."""
+    if re.match(SESSION_ID, text):
+        return text
+    raise BadField(
+        "session_id",
+        "A session id is 1 to 128 letters, digits and `_.:-`, the first a letter or a digit.",
+    )
+
+
+# What comes in.
+
+
+class Registration(Struct, frozen=True, kw_only=True):
+    """What an agent tells of itself; a field that is absent (or null) stays as it was."""
+
+    model: Line | None = None
+    provider: Line | None = None
+    cwd: Path | None = None
+    git_branch: Line | None = None
+    title: Line | None = None
+    agent: Line | None = None
+    pid: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
+    labels: Annotated[dict[Label, Label], Meta(max_length=64)] | None = None
+    metadata: dict[str, Any] | None = None
+    heartbeat_s: Annotated[float, Meta(gt=0, le=86400)] | None = None
+    """The agent's promise: it will be heard from at least this often, in seconds."""
+
+
+class EventDraft(Struct, frozen=True, kw_only=True):
+    """A fact that an agent reports; `ts` is in Unix seconds, `key` makes a retry harmless."""
+
+    event: EventName
+    data: Any = None
+    ts: Annotated[int, Meta(ge=0, le=2**40)] | None = None
+    key: Key | None = None
+
+
+class MessageDraft(Struct, frozen=True, kw_only=True):
+    """Words to an agent; `mode` says what to do if it is busy."""
+
+    content: Annotated[str, Meta(min_length=1)]
+    mode: Mode = "auto"
+    key: Key | None = None
+    sender: Line | None = field(default=None, name="from")
+
+
+class SessionQuery(Struct, frozen=True, kw_only=True):
+    """Which sessions to list: `state` (coarse or fine), `label` as ``name:value``, a page."""
+
+    state: str | None = None
+    label: str | None = None
+    limit: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
+    after: str | None = None
+    """The id that ended the page before; sessions are listed in the order of their ids."""
+
+
+class EventQuery(Struct, frozen=True, kw_only=True):
+    """Which events to read: those after a cursor or `seq`, of some `types` (``a,b``)."""
+
+    after: str | None = None
+    limit: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
+    types: str | None = None
+
+    def names(self) -> frozenset[str]:
+        """Return the event names asked for; none means all."""
+        return frozenset(filter(None, (self.types or "").split(",")))
+
+
+class PullQuery(Struct, frozen=True, kw_only=True):
+    """How to take messages: wait for one, take on lease, or only look (all in seconds)."""
+
+    wait: Annotated[float, Meta(ge=0)] = 0.0
+    lease: Annotated[float, Meta(ge=0)] = 0.0
+    peek: bool = False
+
+
+# What goes out.
+
+
+class Health(Struct, frozen=True):
+    """The host is there."""
+
+    status: str = "ok"
+
+
+class Done(Struct, frozen=True):
+    """It is done, and there is nothing to add."""
+
+    ok: bool = True
+
+
+class Event(Struct, frozen=True, gc=False):
+    """A numbered fact from a session; `data` is kept as the JSON that it was sent as.
+
+    `seq` counts in the session from 1; `id` is unique over the host and increases.
+    """
+
+    event: str
+    data: Raw
+    ts: int
+    seq: int
+    id: int
+    ts_ms: int
+    session: str
+
+    def value(self) -> Any:
+        """Return `data` as Python values."""
+        return msgspec.json.decode(self.data)
+
+
+class Message(Struct, frozen=True):
+    """Words on their way to an agent; `ts` is in Unix seconds."""
+
+    content: str
+    id: int
+    mode: Mode
+    ts: int
+    sender: str | None = field(name="from")
+    state: MessageState
+
+
+class State(Struct, frozen=True):
+    """What a session does, why we think so, and since when (Unix milliseconds)."""
+
+    name: StateName
+    reason: str
+    since_ms: int
+
+
+class Session(Struct, frozen=True, kw_only=True):
+    """What the store keeps of a session; `state` is what its log says, clocks aside."""
+
+    id: str
+    kind: Kind = "attached"
+    agent: str = ""
+    model: str = ""
+    provider: str = ""
+    cwd: str = ""
+    git_branch: str = ""
+    title: str = ""
+    pid: int | None = None
+    labels: dict[str, str] = {}
+    metadata: dict[str, Any] = {}
+    heartbeat_s: float | None = None
+    usage: Any = None
+    start_ms: int
+    last_seen_ms: int
+    last_event: str = ""
+    event_count: int = 0
+    pending_approvals: int = 0
+    state: State
+
+
+class Summary(Struct, frozen=True, kw_only=True):
+    """A session in a list; `state` is the source system's coarse word."""
+
+    id: str
+    state: Literal["active", "idle"]
+    last_event: str
+    event_count: int
+    model: str
+    provider: str
+    detail_state: StateName
+    reason: str
+    since_ms: int
+    agent: str
+    kind: Kind
+    title: str
+    cwd: str
+    git_branch: str
+    labels: dict[str, str]
+    start_time: int
+    last_seen_ms: int
+    queued_messages: int
+    pending_approvals: int
+
+
+class Detail(Summary, frozen=True, kw_only=True):
+    """A session on its own, with its last 10 events."""
+
+    pid: int | None
+    heartbeat_s: float | None
+    metadata: dict[str, Any]
+    usage: Any
+    events: list[Event]
+
+
+class Registered(Struct, frozen=True, kw_only=True):
+    """The session is known; `created` tells whether it is new."""
+
+    ok: bool = True
+    id: str
+    created: bool
+    session: Summary
+
+
+class Fired(Struct, frozen=True, kw_only=True):
+    """The event is in the log under these numbers."""
+
+    ok: bool = True
+    event_count: int
+    seq: int
+    id: int
+
+
+class Accepted(Struct, frozen=True, kw_only=True):
+    """All events of the batch are in the log; `event_count` is the last one's number."""
+
+    ok: bool = True
+    event_count: int
+    accepted: int
+
+
+class Sent(Struct, frozen=True, kw_only=True):
+    """The message waits; `queued` counts it and those before it."""
+
+    ok: bool = True
+    id: int
+    queued: int
+
+
+class Status(Struct, frozen=True, kw_only=True):
+    """The host in a few numbers; `uptime` is in seconds."""
+
+    version: str
+    port: int
+    uptime: int
+    sessions: int
+    active: int
+    total_events: int
+    epoch: str
+    pid: int
+    store: str
+    subscribers: int
+    pending_approvals: int
+    limits: Limits
+
+
+class Cursor(Struct, frozen=True):
+    """A reader's place: a position in the log whose life is `epoch`, or a plain number."""
+
+    position: int
+    epoch: str = ""
+
+    @classmethod
+    def parse(cls, text: str | None) -> Cursor:
+        """Read a cursor, or a plain integer; no text is the beginning.
+
+        :raises BadField: it is neither.
+        """
+        epoch, _, position = (text or "0").rpartition(":")
+        if position.isascii() and position.isdigit() and len(position) <= 18:  # noqa: PLR2004
+            return cls(int(position), epoch)
+        raise BadField("after", "A cursor is one that the host gave out, or a plain number.")
+
+
+class Host(Protocol):
+    """The verbs of a host: of the service itself, and of a client to it."""
+
+    async def status(self) -> Status:
+        """Summarise the host."""
+
+    async def sessions(self, query: SessionQuery) -> Sequence[Summary]:
+        """List sessions in the order of their ids."""
+
+    async def session(self, session_id: str) -> Detail:
+        """Tell all about one session."""
+
+    async def register(self, session_id: str, registration: Registration) -> Registered:
+        """Create a session, or update the fields that are given."""
+
+    async def forget(self, session_id: str) -> Done:
+        """End a session and forget it with its log and its inbox."""
+
+    async def fire(self, session_id: str, draft: EventDraft) -> Fired:
+        """Append an event; an unknown session is registered by it."""
+
+    async def fire_batch(self, session_id: str, drafts: Sequence[EventDraft]) -> Accepted:
+        """Append events in order, all of them or none."""
+
+    async def events(self, session_id: str, query: EventQuery) -> Sequence[Event]:
+        """Read events in order."""
+
+    async def send(self, session_id: str, draft: MessageDraft) -> Sent:
+        """Queue a message for the session's agent."""
+
+    async def pull(self, session_id: str, query: PullQuery) -> Sequence[Message]:
+        """Take the messages that wait, or look at them."""
+
+    async def ack(self, session_id: str, message_id: int) -> Done:
+        """Confirm a message: it is delivered."""
+
+    async def nack(self, session_id: str, message_id: int) -> Done:
+        """Give a leased message back to its place in the queue."""
+
+    async def withdraw(self, session_id: str, message_id: int) -> Done:
+        """Take back a message that nobody has taken yet."""
+
+    async def stop(self) -> Done:
+        """Stop the host in order."""

@@ -1,0 +1,107 @@
+"""Tell systemd how the host is: ``READY=1``, ``WATCHDOG=1``, ``STOPPING=1`` (sd_notify(3)).
+
+A message is one datagram, sent without waiting and never answered. Where nobody listens,
+or the socket is full or has vanished, the host goes on as if it had been heard.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from twisted.internet.interfaces import IReactorTime
+    from twisted.python.failure import Failure
+
+_log = Logger()
+
+
+class Notifier(Service):
+    """The host's line to systemd; silent unless ``environ`` names a ``NOTIFY_SOCKET``.
+
+    ``probe`` answers as soon as the host's slowest part (its journal) has gone round once:
+    a heartbeat waits for it, so that a hung journal ends in a restart. A probe that fails
+    has still answered. ``status()`` is the line that ``systemctl status`` shows.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        environ: Mapping[str, str],
+        *,
+        probe: Callable[[], Deferred[object]] = lambda: succeed(None),
+        status: Callable[[], str] = lambda: "Running",
+    ) -> None:
+        self._environ = environ
+        self._probe = probe
+        self._status = status
+        self._address = _address(environ.get("NOTIFY_SOCKET", ""))
+        self._heart = LoopingCall(self._beat)
+        self._heart.clock = clock
+        self._stopping = False
+
+    def startService(self) -> None:
+        """Say that the host serves, and begin to beat if systemd asks for it."""
+        super().startService()
+        self._stopping = False
+        self._send(f"READY=1\nSTATUS={' '.join(self._status().split())}")
+        interval = heartbeat(self._environ)
+        if interval and self._address:
+            self._heart.start(interval)
+
+    def stopping(self) -> None:
+        """Say that an ordered stop begins; the host calls it first. Again is nothing."""
+        if self._stopping:
+            return
+        self._stopping = True
+        if self._heart.running:
+            self._heart.stop()
+        self._send("STOPPING=1")
+
+    def stopService(self) -> None:
+        """Fall silent, having said that the host stops."""
+        super().stopService()
+        self.stopping()
+
+    def _beat(self) -> Deferred[None]:
+        return maybeDeferred(self._probe).addErrback(_complain).addCallback(self._alive)
+
+    def _alive(self, _: object) -> None:
+        if not self._stopping:
+            self._send("WATCHDOG=1")
+
+    def _send(self, message: str) -> None:
+        if not self._address:
+            return
+        kind = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK
+        with suppress(OSError), socket.socket(socket.AF_UNIX, kind) as datagrams:
+            datagrams.sendto(message.encode(), self._address)
+
+
+def heartbeat(environ: Mapping[str, str]) -> float:
+    """Seconds between two heartbeats: half of what systemd allows this process; 0 = none."""
+    if environ.get("WATCHDOG_PID", "") not in {"", str(os.getpid())}:
+        return 0.0
+    allowed = environ.get("WATCHDOG_USEC", "")
+    return int(allowed) / 2_000_000 if allowed.isdecimal() else 0.0
+
+
+def _address(name: str) -> bytes:
+    """Return the address of an absolute path or an abstract ``@name``; of others, none."""
+    raw = os.fsencode(name)
+    if raw.startswith(b"@"):
+        return b"\0" + raw[1:]
+    return raw if raw.startswith(b"/") else b""
+
+
+def _complain(failure: Failure) -> None:
+    _log.warn("The watchdog's probe failed: {error}", error=failure.getErrorMessage())

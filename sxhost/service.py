@@ -1,0 +1,326 @@
+"""The host itself: one façade over the store and the hub that every face calls."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeVar
+
+from msgspec import Raw, Struct
+from msgspec.structs import asdict, replace
+from twisted.application.service import Service
+from twisted.internet.interfaces import IReactorTime
+
+from sxhost import __version__
+from sxhost.codec.json import encode
+from sxhost.errors import BadField, EventTooLarge, MessageTooLarge, SessionLimit
+from sxhost.hub import Hub
+from sxhost.limits import Limits
+from sxhost.logs import logger
+from sxhost.model import (
+    Accepted,
+    Cursor,
+    Detail,
+    Done,
+    Event,
+    EventDraft,
+    EventQuery,
+    Fired,
+    Message,
+    MessageDraft,
+    PullQuery,
+    Registered,
+    Registration,
+    Sent,
+    Session,
+    SessionQuery,
+    State,
+    Status,
+    Summary,
+)
+from sxhost.state import ACTIVE, derive
+from sxhost.store import Census, Draft, Store
+
+__all__ = ["SessionService"]
+
+log = logger(__name__)
+T = TypeVar("T", bound=Struct)
+
+RECENT_EVENTS = 10
+"""How many events a session's detail shows ``[S0]``."""
+
+
+class SessionService(Service):
+    """Every session of this host, and the verbs on them (`sxhost.model.Host`).
+
+    `clock` is monotonic and decides; `wall_ms` is the time of day and only a label.
+    `port` is told by whoever listens, `on_stop` is called when a client asks for the end.
+    """
+
+    def __init__(
+        self, store: Store, clock: IReactorTime, wall_ms: Callable[[], int], limits: Limits
+    ) -> None:
+        self.port = 0
+        self.on_stop: Callable[[], object] = lambda: None
+        self.limits = limits
+        self.hub = Hub(clock)
+        self._store = store
+        self._clock = clock
+        self._wall_ms = wall_ms
+        self._started = clock.seconds()
+        self._heard: dict[str, tuple[float, int]] = {}
+
+    async def close(self) -> None:
+        """Let waiting requests go, then let go of the store."""
+        self.hub.close()
+        await self._store.close()
+
+    # Sessions.
+
+    async def status(self) -> Status:
+        """Summarise the host."""
+        views = [self._now(session) for session in await self._store.sessions()]
+        census = await self._store.census()
+        return Status(
+            version=__version__,
+            port=self.port,
+            uptime=int(self._clock.seconds() - self._started),
+            sessions=len(views),
+            active=sum(view.state.name in ACTIVE for view in views),
+            total_events=census.events,
+            epoch=self._store.epoch,
+            pid=os.getpid(),
+            store=self._store.name,
+            subscribers=self.hub.subscribers,
+            pending_approvals=sum(view.pending_approvals for view in views),
+            limits=self.limits,
+        )
+
+    async def census(self) -> tuple[Census, Sequence[State]]:
+        """Return what the store holds, and the state of every session."""
+        sessions = await self._store.sessions()
+        return await self._store.census(), [self._now(session).state for session in sessions]
+
+    async def sessions(self, query: SessionQuery) -> list[Summary]:
+        """List sessions in the order of their ids."""
+        chosen: list[Summary] = []
+        matches = _filter(query)
+        for session in await self._store.sessions():
+            summary = await self._summary(session)
+            if matches(summary):
+                chosen.append(summary)
+        return chosen[: query.limit]
+
+    async def session(self, session_id: str) -> Detail:
+        """Tell all about one session."""
+        session = await self._store.session(session_id)
+        recent = session.event_count - RECENT_EVENTS
+        return Detail(
+            **asdict(await self._summary(session)),
+            pid=session.pid,
+            heartbeat_s=session.heartbeat_s,
+            metadata=session.metadata,
+            usage=session.usage,
+            events=await self._store.read(session_id, seq=max(0, recent)),
+        )
+
+    async def register(self, session_id: str, registration: Registration) -> Registered:
+        """Create a session, or update the fields that are given."""
+        register = partial(self._store.register, session_id, registration, self._wall_ms())
+        try:
+            session, created = await register()
+        except SessionLimit:
+            await self._make_room()
+            session, created = await register()
+        self._hear(session_id)
+        if created:
+            log.info("session {session} registered", session=session_id)
+        return Registered(id=session_id, created=created, session=await self._summary(session))
+
+    async def forget(self, session_id: str) -> Done:
+        """End a session and forget it with its log and its inbox."""
+        await self._store.delete(session_id)
+        self._heard.pop(session_id, None)
+        self.hub.poke(_inbox(session_id))
+        log.info("session {session} forgotten", session=session_id)
+        return Done()
+
+    # Events.
+
+    async def fire(self, session_id: str, draft: EventDraft) -> Fired:
+        """Append an event; an unknown session is registered by it."""
+        event = (await self._append(session_id, [draft]))[0]
+        return Fired(event_count=event.seq, seq=event.seq, id=event.id)
+
+    async def fire_batch(self, session_id: str, drafts: Sequence[EventDraft]) -> Accepted:
+        """Append events in order, all of them or none.
+
+        :raises BadField: there is none.
+        """
+        if not drafts:
+            raise BadField("event", "The batch is empty; send one event a line.")
+        events = await self._append(session_id, drafts)
+        return Accepted(event_count=events[-1].seq, accepted=len(events))
+
+    async def events(self, session_id: str, query: EventQuery) -> list[Event]:
+        """Read events in order; a cursor of another epoch starts at the oldest retained."""
+        cursor = Cursor.parse(query.after)
+        ours = cursor.epoch == self._store.epoch
+        return await self._store.read(
+            session_id,
+            seq=0 if cursor.epoch else cursor.position,
+            position=cursor.position if ours else 0,
+            limit=query.limit,
+            names=query.names(),
+        )
+
+    # Messages.
+
+    async def send(self, session_id: str, draft: MessageDraft) -> Sent:
+        """Queue a message for the session's agent."""
+        size = len(draft.content.encode())
+        if size > self.limits.message_size:
+            raise MessageTooLarge(size, self.limits.message_size)
+        message, waiting = await self._store.put(session_id, draft, self._wall_ms())
+        self.hub.poke(_inbox(session_id))
+        return Sent(id=message.id, queued=waiting)
+
+    async def pull(self, session_id: str, query: PullQuery) -> list[Message]:
+        """Take the messages that wait, or look at them.
+
+        With `wait`, an empty inbox is answered once a message is there, the time is up or
+        the host stops.
+        """
+        if query.peek:
+            return await self._store.peek(session_id)
+        until = self._clock.seconds() + min(query.wait, self.limits.wait)
+        with self.hub.watch(_inbox(session_id)) as watch:
+            while True:
+                messages = await self._take(session_id, query)
+                left = until - self._clock.seconds()
+                if messages or left <= 0 or self.hub.closed:
+                    return messages
+                await watch.wait(left)
+
+    async def ack(self, session_id: str, message_id: int) -> Done:
+        """Confirm a message: it is delivered."""
+        await self._store.ack(session_id, message_id)
+        return self._done(session_id)
+
+    async def nack(self, session_id: str, message_id: int) -> Done:
+        """Give a leased message back to its place in the queue."""
+        await self._store.nack(session_id, message_id)
+        self.hub.poke(_inbox(session_id))
+        return self._done(session_id)
+
+    async def withdraw(self, session_id: str, message_id: int) -> Done:
+        """Take back a message that nobody has taken yet."""
+        await self._store.withdraw(session_id, message_id)
+        return Done()
+
+    async def stop(self) -> Done:
+        """Stop the host in order."""
+        log.info("a client asked the host to stop")
+        self.on_stop()
+        return Done()
+
+    # How it is done.
+
+    async def _append(self, session_id: str, drafts: Sequence[EventDraft]) -> list[Event]:
+        at = self._wall_ms()
+        checked = [self._check(draft, at) for draft in drafts]
+        append = partial(self._store.append, session_id, checked, at)
+        try:
+            events = await append()
+        except SessionLimit:
+            await self._make_room()
+            events = await append()
+        self._hear(session_id)
+        self.hub.poke(_log(session_id))
+        return events
+
+    def _check(self, draft: EventDraft, at: int) -> Draft:
+        data = encode(draft.data)
+        if len(data) > self.limits.event_size:
+            raise EventTooLarge(len(data), self.limits.event_size)
+        ts_ms = at if draft.ts is None else draft.ts * 1000
+        return Draft(draft.event, Raw(data), ts_ms, draft.key)
+
+    async def _take(self, session_id: str, query: PullQuery) -> list[Message]:
+        lease = min(query.lease, self.limits.lease)
+        messages = await self._store.take(session_id, lease)
+        if messages and lease:
+            self.hub.poke_later(lease, _inbox(session_id))
+        self._hear(session_id)
+        return messages
+
+    async def _make_room(self) -> None:
+        """Forget the session that was over first, if one is: its place is needed."""
+        views = [self._now(session) for session in await self._store.sessions()]
+        over = [view for view in views if view.state.name in ("ended", "lost")]
+        if over:
+            oldest = min(over, key=lambda view: view.state.since_ms)
+            await self.forget(oldest.id)
+
+    def _hear(self, session_id: str) -> None:
+        self._heard[session_id] = self._clock.seconds(), self._wall_ms()
+
+    def _done(self, session_id: str) -> Done:
+        self._hear(session_id)
+        return Done()
+
+    def _now(self, session: Session) -> Session:
+        """Return the session with what this process knows of its silence."""
+        now = self._clock.seconds()
+        seconds, ms = self._heard.setdefault(session.id, (now, session.last_seen_ms))
+        heard = replace(session, last_seen_ms=max(ms, session.last_seen_ms))
+        return replace(heard, state=derive(heard, now - seconds, self.limits))
+
+    async def _summary(self, session: Session) -> Summary:
+        view = self._now(session)
+        return Summary(
+            id=view.id,
+            state="active" if view.state.name in ACTIVE else "idle",
+            last_event=view.last_event,
+            event_count=view.event_count,
+            model=view.model,
+            provider=view.provider,
+            detail_state=view.state.name,
+            reason=view.state.reason,
+            since_ms=view.state.since_ms,
+            agent=view.agent,
+            kind=view.kind,
+            title=view.title,
+            cwd=view.cwd,
+            git_branch=view.git_branch,
+            labels=view.labels,
+            start_time=view.start_ms // 1000,
+            last_seen_ms=view.last_seen_ms,
+            queued_messages=await self._store.waiting(view.id),
+            pending_approvals=view.pending_approvals,
+        )
+
+
+def _inbox(session_id: str) -> str:
+    return f"inbox:{session_id}"
+
+
+def _log(session_id: str) -> str:
+    return f"log:{session_id}"
+
+
+def _filter(query: SessionQuery) -> Callable[[Summary], bool]:
+    """Return whether a summary is what `query` asks for."""
+    name, colon, value = (query.label or "").partition(":")
+    if query.label is not None and not (name and colon):
+        raise BadField("label", "A label to look for is written `name:value`.")
+
+    def matches(view: Summary) -> bool:
+        return (
+            (query.after is None or view.id > query.after)
+            and (query.state is None or query.state in (view.state, view.detail_state))
+            and (not name or view.labels.get(name) == value)
+        )
+
+    return matches

@@ -1,0 +1,114 @@
+"""What a session's log says about its state, and what silence adds to it.
+
+Both are pure functions: `after` folds events into a session, `derive` looks at it now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+from msgspec.structs import replace
+
+from sxhost.limits import Limits
+from sxhost.model import Event, Session, State, StateName
+
+__all__ = ["ACTIVE", "after", "derive"]
+
+ACTIVE: Final = frozenset({"working", "waiting", "stalled"})
+"""The states that the source system's clients are told as ``active``."""
+
+_MEANS: Final[dict[str, StateName]] = {
+    "thinking": "working",
+    "tool-start": "working",
+    "tool-done": "working",
+    "user-message": "working",
+    "compact": "working",
+    "message-delta": "working",
+    "approval-requested": "waiting",
+    "approval-resolved": "working",
+    "started": "idle",
+    "complete": "idle",
+    "error": "idle",
+    "idle": "idle",
+    "ended": "ended",
+}
+"""Events that change the state.  Every other name is activity and leaves it as it is."""
+
+_OVER: Final = frozenset({"complete", "error", "idle", "ended"})
+_REASON_LENGTH: Final = 160
+_LOST_PROMISES: Final = 3
+
+
+def after(session: Session, events: Sequence[Event], at: int) -> Session:
+    """Return the session as it is after `events` (in order, at least one), heard of `at` ms."""
+    state, pending = session.state, session.pending_approvals
+    for event in events:
+        pending = _pending(event.event, pending)
+        state = _step(state, event, pending)
+    return replace(
+        session,
+        state=state,
+        pending_approvals=pending,
+        usage=_usage(session, events),
+        last_event=events[-1].event,
+        event_count=events[-1].seq,
+        last_seen_ms=at,
+    )
+
+
+def derive(session: Session, silent: float, limits: Limits) -> State:
+    """Return the state now, `silent` seconds after the session was last heard from.
+
+    A session that promised a heartbeat is stalled when it breaks it once and lost when it
+    breaks it three times over.  Without a promise only work may not be silent: a session
+    that is idle, or that waits for a person, may be so for days.
+    """
+    stall, lost = _patience(session, limits)
+    heard = session.last_seen_ms
+    if silent > lost:
+        return State("lost", f"silent for {silent:.0f} s", heard + int(lost * 1000))
+    if silent > stall:
+        return State("stalled", f"silent for {silent:.0f} s", heard + int(stall * 1000))
+    return session.state
+
+
+def _patience(session: Session, limits: Limits) -> tuple[float, float]:
+    if session.state.name == "ended":
+        return float("inf"), float("inf")
+    if session.heartbeat_s is not None:
+        return session.heartbeat_s, session.heartbeat_s * _LOST_PROMISES
+    if session.state.name == "working":
+        return limits.stall_after, limits.lost_after
+    return float("inf"), float("inf")
+
+
+def _pending(name: str, pending: int) -> int:
+    if name == "approval-requested":
+        return pending + 1
+    if name == "approval-resolved":
+        return max(0, pending - 1)
+    return 0 if name in _OVER else pending
+
+
+def _step(state: State, event: Event, pending: int) -> State:
+    name = _MEANS.get(event.event)
+    if name is None:
+        return state
+    if event.event == "approval-resolved" and pending:
+        name = "waiting"
+    return State(name, _reason(event), state.since_ms if name == state.name else event.ts_ms)
+
+
+def _reason(event: Event) -> str:
+    """Return the event's name, with its data where that is a text."""
+    data = bytes(event.data)
+    if not data.startswith(b'"') or data == b'""':
+        return event.event
+    return f"{event.event}: {msgspec.json.decode(data)}"[:_REASON_LENGTH]
+
+
+def _usage(session: Session, events: Sequence[Event]) -> object:
+    latest = next((e for e in reversed(events) if e.event == "usage"), None)
+    return session.usage if latest is None else latest.value()

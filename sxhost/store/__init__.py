@@ -1,0 +1,116 @@
+"""Where sessions, their logs and their inboxes live.
+
+A store is a part that can be exchanged: `MemoryStore` forgets with the process, others do
+not.  One contract suite (``tests/test_store.py``) says what all of them must do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from msgspec import Raw, Struct
+
+from sxhost.model import Event, Message, MessageDraft, Registration, Session
+
+__all__ = ["Census", "Draft", "Store"]
+
+
+class Draft(Struct, frozen=True):
+    """An event that has been checked and has no number yet; `ts_ms` is its Unix time."""
+
+    event: str
+    data: Raw
+    ts_ms: int
+    key: str | None = None
+
+
+class Census(Struct, frozen=True):
+    """How much a store holds: events ever appended, messages waiting or on lease now."""
+
+    events: int
+    messages: int
+
+
+class Store(Protocol):
+    """The verbs of a store.  What they acknowledge is kept; each is atomic.
+
+    `at` is the wall clock in Unix milliseconds and only a label: order comes from the
+    numbers that the store gives out, leases from its own monotonic clock.
+    Every verb with a session id raises `UnknownSession`, but for `register` and `append`.
+    """
+
+    name: str
+    epoch: str
+    """Names the life of this log; a new store has a new epoch."""
+
+    async def register(
+        self, session_id: str, registration: Registration, at: int
+    ) -> tuple[Session, bool]:
+        """Create or update a session; tell whether it is new.
+
+        :raises SessionLimit: it would be one too many.
+        """
+
+    async def session(self, session_id: str) -> Session:
+        """Return one session."""
+
+    async def sessions(self) -> Sequence[Session]:
+        """Return all sessions in the order of their ids."""
+
+    async def delete(self, session_id: str) -> None:
+        """Forget a session with its log and inbox."""
+
+    async def append(self, session_id: str, drafts: Sequence[Draft], at: int) -> list[Event]:
+        """Number and keep events, all or none; an unknown session is created.
+
+        A draft whose key is still in the log is not kept again: its first event stands in
+        its place in the answer.
+
+        :raises SessionLimit: the session is new and would be one too many.
+        """
+
+    async def read(
+        self,
+        session_id: str,
+        *,
+        seq: int = 0,
+        position: int = 0,
+        limit: int | None = None,
+        names: frozenset[str] = frozenset(),
+    ) -> list[Event]:
+        """Return retained events in order, after `seq` and after the id `position`."""
+
+    async def put(self, session_id: str, draft: MessageDraft, at: int) -> tuple[Message, int]:
+        """Queue a message; return it and how many now wait.
+
+        :raises QueueFull: as many as may be are waiting already.
+        """
+
+    async def take(self, session_id: str, lease: float) -> list[Message]:
+        """Take all queued messages: for good, or for `lease` seconds if that is not 0."""
+
+    async def peek(self, session_id: str) -> list[Message]:
+        """Return all messages that are remembered, in order, with their states."""
+
+    async def waiting(self, session_id: str) -> int:
+        """Return how many messages are queued or on lease."""
+
+    async def ack(self, session_id: str, message_id: int) -> Message:
+        """Mark a message as delivered.
+
+        :raises UnknownMessage: it is not remembered.
+        :raises MessageClosed: it was withdrawn.
+        """
+
+    async def nack(self, session_id: str, message_id: int) -> Message:
+        """Return a leased message to its place; errors as for `ack`."""
+
+    async def withdraw(self, session_id: str, message_id: int) -> Message:
+        """Take a queued message back; `MessageClosed` if it was taken."""
+
+    async def census(self) -> Census:
+        """Count what the store holds."""
+
+    async def close(self) -> None:
+        """Let go of what the store holds open; nothing may be asked of it after."""

@@ -1,0 +1,120 @@
+"""One session's inbox: messages in the order they came, each with its state.
+
+A leased message keeps its place; when its lease runs out it is queued again there, so
+that what is given back stands at the head, in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from msgspec.structs import replace
+
+from sxhost.errors import MessageClosed, QueueFull, UnknownMessage
+from sxhost.limits import Limits
+from sxhost.model import Message, MessageDraft
+
+__all__ = ["Inbox"]
+
+
+class Inbox:
+    """Messages to one agent; `seconds` is a monotonic clock."""
+
+    def __init__(self, session_id: str, limits: Limits, seconds: Callable[[], float]) -> None:
+        self._session_id = session_id
+        self._limits = limits
+        self._seconds = seconds
+        self._open: dict[int, Message] = {}
+        self._closed: dict[int, Message] = {}
+        self._leases: dict[int, float] = {}
+        self._keys: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        """Return how many messages are queued or on lease."""
+        return len(self._open)
+
+    def known(self, key: str | None) -> Message | None:
+        """Return the remembered message that was put under `key`."""
+        message_id = self._keys.get(key) if key is not None else None
+        return None if message_id is None else self._find(message_id)
+
+    def put(self, message_id: int, draft: MessageDraft, at: int) -> Message:
+        """Queue a message at the end, or raise `QueueFull`."""
+        if len(self._open) >= self._limits.messages:
+            raise QueueFull(self._session_id, self._limits.messages)
+        message = Message(
+            draft.content, message_id, draft.mode, at // 1000, draft.sender, "queued"
+        )
+        self._open[message_id] = message
+        if draft.key is not None:
+            self._keys[draft.key] = message_id
+        return message
+
+    def take(self, lease: float) -> list[Message]:
+        """Take what is queued: for good, or for `lease` seconds if that is not 0."""
+        self._expire()
+        queued = [m for m in self._open.values() if m.state == "queued"]
+        if lease:
+            return [self._lease(message, lease) for message in queued]
+        return [self._close(message, "delivered") for message in queued]
+
+    def peek(self) -> Iterator[Message]:
+        """Yield all remembered messages in the order of their ids."""
+        self._expire()
+        everything = self._closed | self._open
+        return (everything[message_id] for message_id in sorted(everything))
+
+    def ack(self, message_id: int) -> Message:
+        """Mark a message as delivered; doing so again changes nothing."""
+        message = self._find(message_id)
+        if message.state == "withdrawn":
+            raise MessageClosed(message_id, message.state)
+        return message if message.state == "delivered" else self._close(message, "delivered")
+
+    def nack(self, message_id: int) -> Message:
+        """Queue a leased message again; a queued one stays as it is."""
+        message = self._find(message_id)
+        if message_id in self._closed:
+            raise MessageClosed(message_id, message.state)
+        return self._requeue(message)
+
+    def withdraw(self, message_id: int) -> Message:
+        """Close a message that nobody has taken; doing so again changes nothing."""
+        message = self._find(message_id)
+        if message.state in ("leased", "delivered"):
+            raise MessageClosed(message_id, message.state)
+        return message if message.state == "withdrawn" else self._close(message, "withdrawn")
+
+    def _find(self, message_id: int) -> Message:
+        self._expire()
+        message = self._open.get(message_id) or self._closed.get(message_id)
+        if message is None:
+            raise UnknownMessage(self._session_id, message_id)
+        return message
+
+    def _expire(self) -> None:
+        now = self._seconds()
+        for message_id in [m for m, until in self._leases.items() if until <= now]:
+            self._requeue(self._open[message_id])
+
+    def _lease(self, message: Message, lease: float) -> Message:
+        self._leases[message.id] = self._seconds() + lease
+        leased = self._open[message.id] = replace(message, state="leased")
+        return leased
+
+    def _requeue(self, message: Message) -> Message:
+        self._leases.pop(message.id, None)
+        queued = self._open[message.id] = replace(message, state="queued")
+        return queued
+
+    def _close(self, message: Message, state: str) -> Message:
+        self._leases.pop(message.id, None)
+        del self._open[message.id]
+        closed = self._closed[message.id] = replace(message, state=state)
+        while len(self._closed) > self._limits.closed_messages:
+            self._forget(next(iter(self._closed)))
+        return closed
+
+    def _forget(self, message_id: int) -> None:
+        del self._closed[message_id]
+        self._keys = {key: m for key, m in self._keys.items() if m != message_id}

@@ -1,0 +1,170 @@
+"""A command's two ends: the host that it asks, and the terminal that it prints to.
+
+Quick commands must be quick: what only some of them need is imported where it is needed.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import re
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import click
+
+from sxhost.config import host_url
+
+if TYPE_CHECKING:
+    from sxhost.client import HostClient
+    from sxhost.model import Detail, Event, Message, Status, Summary
+
+__all__ = [
+    "Link",
+    "detail_text",
+    "event_line",
+    "fail",
+    "linked",
+    "message_line",
+    "plain",
+    "session_lines",
+    "status_line",
+]
+
+T = TypeVar("T")
+Work = Callable[["HostClient"], Awaitable[T]]
+
+HOST_SAID_NO, NO_HOST = 1, 3
+"""Exit statuses, beside 0 for done and click's 2 for a usage error."""
+
+INTERRUPTED = 130
+
+
+class Link:
+    """How a command reaches its host, and how it prints: `json` for machines."""
+
+    def __init__(self, url: str, json: bool) -> None:
+        self.url = url
+        self.json = json
+
+    def ask(self, work: Work[T]) -> T:
+        """Run `work` with a client; end the process if the host says no or is not there."""
+        gc.disable()  # imports only make objects; collecting meanwhile costs a fifth of them
+        _leave_out_tls(self.url)
+        from twisted.internet.defer import Deferred
+        from twisted.internet.task import react
+
+        from sxhost.client import connect
+        from sxhost.errors import HostError, HostUnreachable
+
+        gc.enable()
+        results: list[T] = []
+
+        async def run(reactor: Any) -> None:
+            try:
+                results.append(await work(connect(reactor, self.url)))
+            except HostError as error:
+                fail(HOST_SAID_NO, error.message)
+            except HostUnreachable as error:
+                fail(NO_HOST, f"No host answers ({error}). Start one with: sxhost --daemon")
+
+        try:
+            react(lambda reactor: Deferred.fromCoroutine(run(reactor)))
+        except SystemExit as done:
+            if done.code:
+                raise
+        if not results:
+            sys.exit(INTERRUPTED)
+        return results[0]
+
+    def show(self, value: Any, text: str) -> None:
+        """Print a value as `text`, or for machines as JSON: an object, or a line for each."""
+        from sxhost.codec.json import encode, encode_lines
+
+        if not self.json:
+            click.echo(text, nl=bool(text))
+        elif isinstance(value, list):
+            click.echo(encode_lines(value).decode(), nl=False)
+        else:
+            click.echo(encode(value).decode())
+
+
+def linked(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command ``--url`` and ``--json``, and a `Link` as its first argument."""
+
+    @click.option("--url", metavar="URL", help="The host: http:, https: or unix:/path.")
+    @click.option("--json", "as_json", is_flag=True, help="Print for machines.")
+    @wraps(command)
+    def linked_command(url: str | None, as_json: bool, **given: Any) -> None:
+        command(Link(url or host_url(os.environ), as_json), **given)
+
+    return linked_command
+
+
+def status_line(status: Status) -> str:
+    """Say how the host is, in the source system's words."""
+    return (
+        f"Host running on :{status.port} — {status.sessions} sessions, {status.active} active"
+    )
+
+
+def session_lines(sessions: list[Summary]) -> str:
+    """Align sessions in columns, as the source system prints them."""
+    ids = max((len(s.id) for s in sessions), default=0)
+    events = max((len(s.last_event) for s in sessions), default=0)
+    return "\n".join(
+        f"{s.id:<{ids}}  {s.state:<7}  {s.last_event:<{max(events, 11)}}"
+        f"  {plain(_model(s))}  events:{s.event_count}"
+        for s in sessions
+    )
+
+
+def detail_text(detail: Detail) -> str:
+    """Tell all about a session: a field a line, then its last events."""
+    names = (name for name in detail.__struct_fields__ if name != "events")
+    fields = {name: getattr(detail, name) for name in names}
+    rows = [f"{name:<18}{plain(str(value))}" for name, value in fields.items() if value]
+    return "\n".join([*rows, *(f"  {event_line(event)}" for event in detail.events)])
+
+
+def event_line(event: Event) -> str:
+    """Write an event in a line: number, time of day, name, data."""
+    clock = time.strftime("%H:%M:%S", time.localtime(event.ts))
+    value = event.value()
+    data = value if isinstance(value, str) else bytes(event.data).decode()
+    return f"{event.seq:>6}  {clock}  {event.event:<12}  {plain(data)}".rstrip()
+
+
+def message_line(message: Message) -> str:
+    """Write a message's words as they are, but for what would drive the terminal."""
+    return plain(message.content, keep="\n\t")
+
+
+def plain(text: str, keep: str = "") -> str:
+    """Escape control characters: what agents say is not to be trusted with a terminal."""
+    return _CONTROLS.sub(lambda c: c[0] if c[0] in keep else repr(c[0])[1:-1], text)
+
+
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def _model(session: Summary) -> str:
+    return "/".join(filter(None, (session.provider, session.model))) or "-"
+
+
+def fail(status: int, message: str) -> NoReturn:
+    """End the process with a sentence on stderr."""
+    click.echo(message, err=True)
+    sys.exit(status)
+
+
+def _leave_out_tls(url: str) -> None:
+    """Spare a plain-text command the 150 ms that it takes to import OpenSSL.
+
+    Twisted and treq do without it where it is not installed; this says that it is not.
+    """
+    if not url.startswith("https:") and "OpenSSL" not in sys.modules:
+        sys.modules["OpenSSL"] = None  # type: ignore[assignment]

@@ -1,0 +1,39 @@
+"""What the host says of itself: an index, and its contract."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from sxhost import __version__
+from sxhost.web.openapi import document
+from sxhost.web.routes import Route
+
+__all__ = ["routes"]
+
+
+def routes(others: Sequence[Route]) -> Sequence[Route]:
+    """Return the routes that describe `others` and themselves."""
+
+    async def index() -> dict[str, Any]:
+        return _index(everything)
+
+    async def openapi() -> dict[str, Any]:
+        return contract()
+
+    @cache
+    def contract() -> dict[str, Any]:
+        return document(everything)
+
+    everything = (
+        *others,
+        Route("GET", "/", index, "List what is served here.", tag="about"),
+        Route("GET", "/openapi.json", openapi, "The contract, for programs.", tag="about"),
+    )
+    return everything
+
+
+def _index(routes: Sequence[Route]) -> dict[str, Any]:
+    served = [{"method": r.method, "path": r.path, "summary": r.summary} for r in routes]
+    return {"name": "sxhost", "version": __version__, "routes": served}

@@ -1,0 +1,82 @@
+"""What Prometheus is told: requests as they end, the host's gauges as they are asked for."""
+
+from __future__ import annotations
+
+from collections import Counter as Tally
+from collections.abc import Sequence
+from typing import get_args
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+
+from sxhost.model import StateName
+from sxhost.service import SessionService
+from sxhost.web.routes import Route
+
+__all__ = ["CONTENT_TYPE", "Metrics"]
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+disable_created_metrics()
+
+BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0)
+"""Seconds; long pulls fill the last ones."""
+
+
+class Metrics:
+    """One registry; the process's own figures are among them."""
+
+    def __init__(self, service: SessionService) -> None:
+        self._service = service
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        self._requests = Counter(
+            "sxhost_requests", "Requests answered.", ["method", "route", "status"],
+            registry=registry,
+        )  # fmt: skip
+        self._seconds = Histogram(
+            "sxhost_request_seconds", "Time to answer.", ["route"],
+            registry=registry, buckets=BUCKETS,
+        )  # fmt: skip
+        self._events = Gauge("sxhost_events", "Events ever appended.", registry=registry)
+        self._sessions = Gauge(
+            "sxhost_sessions", "Sessions by state.", ["state"], registry=registry
+        )
+        self._inbox = Gauge(
+            "sxhost_inbox_messages", "Messages queued or on lease.", registry=registry
+        )
+        self._subscribers = Gauge(
+            "sxhost_subscribers", "Readers and pulls that wait now.", registry=registry
+        )
+
+    def count(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count one answered request."""
+        self._requests.labels(method, route, status).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    async def render(self) -> bytes:
+        """Return all figures in Prometheus' text format."""
+        census, states = await self._service.census()
+        tally = Tally(state.name for state in states)
+        for name in get_args(StateName):
+            self._sessions.labels(name).set(tally[name])
+        self._events.set(census.events)
+        self._inbox.set(census.messages)
+        self._subscribers.set(self._service.hub.subscribers)
+        return generate_latest(self.registry)
+
+    def routes(self) -> Sequence[Route]:
+        """Return the route under which Prometheus asks."""
+        return (
+            Route("GET", "/metrics", self.render, "Figures for Prometheus.",
+                  produces=CONTENT_TYPE, tag="about"),
+        )  # fmt: skip

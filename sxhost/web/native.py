@@ -1,0 +1,44 @@
+"""The native face: ``scorpiox-host``'s routes, and what sxhost adds to them.
+
+Each route is a verb of the host and nothing more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sxhost.model import Health, Host
+from sxhost.web.routes import NDJSON, Route
+
+__all__ = ["routes"]
+
+SESSION = "/sessions/<session_id>"
+EVENTS = f"{SESSION}/events"
+MESSAGES = f"{SESSION}/messages"
+MESSAGE = f"{MESSAGES}/<message_id>"
+
+
+async def health() -> Health:
+    """Tell that the host is there."""
+    return Health()
+
+
+def routes(host: Host) -> Sequence[Route]:
+    """Return the routes of the native face over `host`."""
+    return (
+        Route("GET", "/health", health, "Tell that the host is there."),
+        Route("GET", "/status", host.status, "Summarise the host."),
+        Route("GET", "/sessions", host.sessions, "List sessions."),
+        Route("GET", SESSION, host.session, "Tell all about a session."),
+        Route("DELETE", SESSION, host.forget, "End a session and forget it."),
+        Route("POST", f"{SESSION}/register", host.register, "Create or update a session."),
+        Route("GET", EVENTS, host.events, "Read events.", produces=NDJSON),
+        Route("POST", EVENTS, host.fire, "Fire an event."),
+        Route("POST", EVENTS, host.fire_batch, "Fire a batch of events.", consumes=NDJSON),
+        Route("GET", MESSAGES, host.pull, "Take messages, or look at them."),
+        Route("POST", MESSAGES, host.send, "Queue a message."),
+        Route("POST", f"{MESSAGE}/ack", host.ack, "Confirm a message."),
+        Route("POST", f"{MESSAGE}/nack", host.nack, "Give a leased message back."),
+        Route("DELETE", MESSAGE, host.withdraw, "Withdraw a message."),
+        Route("POST", "/stop", host.stop, "Stop the host in order."),
+    )

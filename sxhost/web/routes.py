@@ -1,0 +1,245 @@
+"""Routes as data, and the one place where a request meets its handler.
+
+A handler is a coroutine whose signature says it all: the parameters that the path names,
+``query``, and one more, the body, each decoded into its type; and what it returns.  So a
+verb of the host is a handler as it stands.  The same signature feeds ``/openapi.json``.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, cast, get_args
+from uuid import uuid4
+
+from klein import Klein
+from klein.resource import KleinResource
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+from twisted.web.iweb import IRequest
+from twisted.web.server import Request
+from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import MethodNotAllowed as NoSuchMethod
+
+from sxhost.codec.json import convert, decode, decode_lines, encode, encode_lines
+from sxhost.errors import (
+    BadField,
+    BadRequest,
+    BodyTooLarge,
+    HostError,
+    InternalError,
+    MethodNotAllowed,
+    UnknownRoute,
+    UnsupportedType,
+)
+from sxhost.limits import Limits
+from sxhost.logs import logger
+from sxhost.model import check_session_id
+
+__all__ = ["JSON", "NDJSON", "Route", "answer_error", "tree"]
+
+log = logger(__name__)
+
+JSON = "application/json"
+NDJSON = "application/x-ndjson"
+
+Handler = Callable[..., Awaitable[Any]]
+
+
+@dataclass(frozen=True)
+class Route:
+    """One method on one path.  `consumes` and `produces` are media types."""
+
+    method: str
+    path: str
+    handler: Handler
+    summary: str
+    status: int = 200
+    consumes: str = JSON
+    produces: str = JSON
+    tag: str = field(default="native", kw_only=True)
+
+    @cached_property
+    def _kinds(self) -> dict[str, Any]:
+        signature = inspect.signature(self.handler, eval_str=True)
+        kinds = {name: p.annotation for name, p in signature.parameters.items()}
+        return {**kinds, "return": signature.return_annotation}
+
+    @property
+    def answer(self) -> Any:
+        """The type that the handler returns."""
+        return self._kinds["return"]
+
+    @property
+    def query(self) -> Any:
+        """The type that the query decodes into; None where there is none."""
+        return self._kinds.get("query")
+
+    @cached_property
+    def body(self) -> Any:
+        """The type that the body (or each line of it) decodes into; None without a body."""
+        kind = self._kinds[self._body_name] if self._body_name else None
+        return get_args(kind)[0] if self.consumes == NDJSON else kind
+
+    @cached_property
+    def _body_name(self) -> str | None:
+        others = [n for n in self._kinds if n not in ("query", "return", *self.path_names)]
+        return others[0] if others else None
+
+    @property
+    def path_names(self) -> list[str]:
+        """The names of the parameters in the path."""
+        return re.findall(r"<(\w+)>", self.path)
+
+    def arguments(
+        self, request: Request, path: dict[str, str], limits: Limits
+    ) -> dict[str, Any]:
+        """Decode what the handler takes out of a request."""
+        given: dict[str, Any] = {name: _path(name, text) for name, text in path.items()}
+        if self._body_name is not None:
+            body = _body(request, self._limit(limits))
+            given[self._body_name] = self._decode(body, limits)
+        if self.query is not None:
+            given["query"] = convert(_query(request), self.query)
+        return given
+
+    def _limit(self, limits: Limits) -> int:
+        return limits.batch_body if self.consumes == NDJSON else limits.body
+
+    def _decode(self, body: bytes, limits: Limits) -> Any:
+        if self.consumes == NDJSON:
+            return decode_lines(body, self.body, depth=limits.depth)
+        return decode(body or b"{}", self.body, depth=limits.depth)
+
+    def encode(self, value: Any) -> bytes:
+        """Encode the handler's answer."""
+        if isinstance(value, bytes):
+            return value
+        return encode_lines(value) if self.produces == NDJSON else encode(value)
+
+
+def tree(routes: Sequence[Route], limits: Limits) -> KleinResource:
+    """Return the resource tree that serves `routes`."""
+    app = Klein()
+    app.url_map.merge_slashes = False
+    places: defaultdict[tuple[str, str], list[Route]] = defaultdict(list)
+    for route in routes:
+        places[route.method, route.path].append(route)
+    for (method, path), choices in places.items():
+        app.route(path, methods=[method], strict_slashes=False, endpoint=f"{method} {path}")(
+            _Endpoint(choices, limits)
+        )
+    app.handle_errors(Exception)(cast("Any", _render_error))
+    return _Root(app)
+
+
+class _Endpoint:
+    """The routes that share a method and a path; the body's type chooses among them."""
+
+    __name__ = "endpoint"
+
+    def __init__(self, routes: list[Route], limits: Limits) -> None:
+        self._routes = routes
+        self._limits = limits
+
+    def __call__(self, request: Request, **path: str) -> Deferred[bytes]:
+        return Deferred.fromCoroutine(self._answer(request, path))
+
+    async def _answer(self, request: Request, path: dict[str, str]) -> bytes:
+        route = self._choose(request)
+        setattr(request, "route", route.path)  # noqa: B010 - for the access log and metrics
+        value = await route.handler(**route.arguments(request, path, self._limits))
+        body = route.encode(value)
+        request.setResponseCode(route.status)
+        _set_headers(request, route.produces, body)
+        return body
+
+    def _choose(self, request: Request) -> Route:
+        if all(route.body is None for route in self._routes):
+            return self._routes[0]
+        declared = _media_type(request)
+        for route in self._routes:
+            if declared in ("", route.consumes):
+                return route
+        raise UnsupportedType(declared, [route.consumes for route in self._routes])
+
+
+class _Root(KleinResource):
+    """The tree's root: what Klein answers in its own words is answered in ours."""
+
+    def render(self, request: IRequest) -> Any:
+        try:
+            b"/".join(request.postpath).decode()
+            return super().render(request)
+        except UnicodeDecodeError:
+            error: HostError = BadField("path", "The path is not UTF-8.")
+        except HTTPException:
+            error = BadRequest("The Host header is not the name of a host.")
+        return answer_error(cast("Request", request), error)
+
+
+def answer_error(request: Request, error: HostError) -> bytes:
+    """Set a refusal's status and headers on `request`; return its body."""
+    body = encode(error.to_wire())
+    request.setResponseCode(error.status)
+    _set_headers(request, JSON, body)
+    if "retry_after" in error.details:
+        request.setHeader("Retry-After", str(error.details["retry_after"]))
+    return body
+
+
+def _render_error(request: Request, failure: Failure) -> bytes:
+    error = failure.value
+    if isinstance(error, HostError):
+        return answer_error(request, error)
+    if isinstance(error, NoSuchMethod):
+        allowed = sorted(error.valid_methods or ())
+        request.setHeader("Allow", ", ".join(allowed))
+        return answer_error(request, MethodNotAllowed(_text(request.method), allowed))
+    if isinstance(error, HTTPException):
+        return answer_error(request, UnknownRoute(_text(request.path)))
+    request_id = uuid4().hex[:12]
+    log.failure("request {request_id} failed", failure, request_id=request_id)
+    return answer_error(request, InternalError(request_id))
+
+
+def _set_headers(request: Request, media_type: str, body: bytes) -> None:
+    request.setHeader("Content-Type", media_type)
+    request.setHeader("Content-Length", str(len(body)))
+    request.setHeader("Cache-Control", "no-store")
+
+
+def _path(name: str, text: str) -> str | int:
+    if name == "session_id":
+        return check_session_id(text)
+    if text.isascii() and text.isdigit() and len(text) <= 18:  # noqa: PLR2004 - 63 bits
+        return int(text)
+    raise BadField(name, f"`{name}` is a number that the host gave out.")
+
+
+def _body(request: Request, limit: int) -> bytes:
+    content = request.content.read() if request.content else b""
+    if len(content) > limit:
+        raise BodyTooLarge(limit)
+    return bytes(content)
+
+
+def _query(request: Request) -> dict[str, str]:
+    """Return the query's parameters; of one that is given twice, the last counts."""
+    try:
+        return {name.decode(): values[-1].decode() for name, values in request.args.items()}
+    except UnicodeDecodeError:
+        raise BadField("query", "The query is not UTF-8.") from None
+
+
+def _media_type(request: Request) -> str:
+    declared = request.getHeader("content-type") or ""
+    return declared.partition(";")[0].strip().lower()
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("ascii", "backslashreplace")

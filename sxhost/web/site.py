@@ -1,0 +1,176 @@
+"""The HTTP side of a listener: bodies counted as they come, every request logged.
+
+``twisted.web`` has no limit on a body and spools large ones to disk; `HostRequest` keeps
+them in memory up to their limit and refuses the rest while it is still arriving.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, cast
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.web import http
+from twisted.web.resource import IResource
+from twisted.web.server import Request, Site
+
+from sxhost.errors import BodyTooLarge, HostError, Stopping
+from sxhost.limits import Limits
+from sxhost.logs import enabled, logger
+from sxhost.web.routes import NDJSON, answer_error
+
+if TYPE_CHECKING:
+    from twisted.web.http import HTTPChannel
+
+__all__ = ["HostRequest", "HostSite"]
+
+log = logger(__name__)
+
+Counted = Callable[[str, str, int, float], None]
+"""Told of each answered request: method, route, status, seconds."""
+
+
+class HostRequest(Request):
+    """A request whose body is bounded, and which its site knows while it runs."""
+
+    site: HostSite
+    route = ""
+    """The path of the route that answers, for the log and the metrics."""
+
+    def __init__(self, channel: HTTPChannel, *args: Any, **kwargs: Any) -> None:
+        super().__init__(channel, *args, **kwargs)
+        self._parsePOSTFormSubmission = False  # bodies are JSON; forms have no reader here
+        self._room = 0
+        self._refused = False
+        self._lingering: IDelayedCall | None = None
+
+    def gotLength(self, length: int | None) -> None:
+        """Prepare for a body of `length` bytes, or of unknown length (None)."""
+        self.site = cast("HostSite", self.channel.factory)
+        self.began = self.site.clock.seconds()
+        self.content = self._body = BytesIO()
+        limits = self.site.limits
+        declared = self.getHeader("content-type") or ""
+        self._room = limits.batch_body if declared.startswith(NDJSON) else limits.body
+        if length is not None and length > self._room:
+            self._refuse_body(self._room)
+
+    def handleContentChunk(self, data: bytes) -> None:
+        """Keep a piece of the body, unless the body is being thrown away."""
+        if self._refused:
+            return
+        self._body.write(data)
+        if self._body.tell() > self._room:
+            self._refuse_body(self._room)
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        """Answer now that the whole request is there; a refused one is done already."""
+        if self._refused:
+            self.finish()
+        else:
+            super().requestReceived(command, path, version)
+
+    def process(self) -> None:
+        """Run the request, unless the host is stopping."""
+        self.site.running.add(self)
+        self.notifyFinish().addBoth(self._ended)
+        if self.site.stopping:
+            self.refuse(Stopping())
+        else:
+            super().process()
+
+    def refuse(self, error: HostError) -> None:
+        """Answer with `error` and close the connection afterwards."""
+        self._write_refusal(error)
+        self.finish()
+
+    def connectionLost(self, reason: Any) -> None:
+        """Forget about a client that has gone."""
+        self._stop_lingering()
+        super().connectionLost(reason)
+
+    def finish(self) -> None:
+        """End the answer."""
+        self._stop_lingering()
+        super().finish()
+
+    def _refuse_body(self, limit: int) -> None:
+        """Answer at once, then read on for a while: a closed door would eat the answer."""
+        self._refused = True
+        self.requestHeaders.removeHeader(b"expect")
+        self.content = self._body = BytesIO()
+        self.method, self.uri = self.channel._command, self.channel._path
+        self.clientproto = b"HTTP/1.1"
+        self._write_refusal(BodyTooLarge(limit))
+        self._lingering = self.site.clock.callLater(
+            self.site.limits.linger, self.channel.loseConnection
+        )
+
+    def _write_refusal(self, error: HostError) -> None:
+        self.channel.persistent = False
+        body = answer_error(self, error)
+        self.setHeader("Connection", "close")
+        self.write(body)
+
+    def _stop_lingering(self) -> None:
+        if self._lingering is not None and self._lingering.active():
+            self._lingering.cancel()
+
+    def _ended(self, _result: object) -> None:
+        self.site.ended(self)
+
+
+class HostSite(Site):
+    """Serves `root`; knows its running requests, so that a stop can wait for them."""
+
+    requestFactory = HostRequest
+
+    def __init__(
+        self, root: IResource, clock: IReactorTime, limits: Limits, counted: Counted
+    ) -> None:
+        super().__init__(root, reactor=clock)
+        self.clock = clock
+        self.limits = limits
+        self.running: set[HostRequest] = set()
+        self.stopping = False
+        self._counted = counted
+        self._drained: Deferred[None] | None = None
+
+    async def drain(self) -> None:
+        """Refuse what is new; return once what runs is answered, or time is up."""
+        self.stopping = True
+        if self.running:
+            self._drained = Deferred()
+            self._drained.addTimeout(self.limits.stop_within, self.clock, lambda *_: None)
+            await self._drained
+
+    def ended(self, request: HostRequest) -> None:
+        """Take note that a request is over, answered or not."""
+        self.running.discard(request)
+        if not self.running and self._drained is not None and not self._drained.called:
+            self._drained.callback(None)
+
+    def log(self, request: http.Request) -> None:
+        """Log and count an answered request; probes are logged for debugging only."""
+        assert isinstance(request, HostRequest)  # noqa: S101 - `requestFactory` says so
+        seconds = self.clock.seconds() - request.began
+        method = request.method.decode("ascii", "backslashreplace")
+        self._counted(method, request.route, request.code, seconds)
+        level = "debug" if request.route == "/health" else "info"
+        if enabled(level):
+            getattr(log, level)(
+                '{peer} "{method} {uri}" {code} {size} {ms:.1f}ms',
+                peer=getattr(request.getClientAddress(), "host", "unix"),
+                method=_printable(request.method),
+                uri=_printable(request.uri),
+                code=request.code,
+                size=request.sentLength,
+                ms=seconds * 1000,
+            )
+
+
+def _printable(raw: bytes) -> str:
+    """Escape what could forge a line of the log or drive a terminal."""
+    return raw.decode("latin-1").encode("unicode_escape").decode("ascii")
