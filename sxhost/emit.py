@@ -16,7 +16,7 @@ from ipaddress import ip_address
 from os import uname
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 from urllib.parse import urljoin, urlsplit
 from uuid import uuid4
 
@@ -31,7 +31,6 @@ from twisted.web.http_headers import Headers
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from twisted.internet.base import ReactorBase
     from twisted.internet.interfaces import IReactorTime
     from twisted.python.failure import Failure
     from twisted.web.iweb import IResponse
@@ -191,7 +190,7 @@ def open_client(reactor: IReactorTime) -> HTTPClient:
     return HTTPClient(Agent(reactor, BrowserLikePolicyForHTTPS(), connectTimeout=TIMEOUT))
 
 
-def deliver(reactor: ReactorBase, url: str, body: bytes) -> str:
+def deliver(reactor: Any, url: str, body: bytes) -> str:
     """Run `reactor` until `body` is posted; return why it was not, or "" if it was.
 
     A resolver that hangs in its thread delays neither the return nor the end of the process.
@@ -292,5 +291,5 @@ class _Discard(Protocol):
 
 def reason(failure: Failure) -> str:
     """What failed, in one line: the error inside the wrappers of `twisted.web`."""
-    wrapped = getattr(failure.value, "reasons", None)
-    return reason(wrapped[0]) if wrapped else failure.getErrorMessage()
+    wrapped: list[Failure] = getattr(failure.value, "reasons", [])
+    return reason(wrapped[0]) if wrapped else str(failure.value)

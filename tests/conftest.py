@@ -1,0 +1,54 @@
+"""What every test gets: a lab, and a guard against failures that nobody looked at."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from twisted.logger import LogLevel, globalLogPublisher
+
+from .lab import Lab
+
+
+class FailureLog:
+    """The failures and critical errors that were logged while a test ran."""
+
+    def __init__(self) -> None:
+        self._events: list[dict[str, Any]] = []
+
+    def __call__(self, event: dict[str, Any]) -> None:
+        if "log_failure" in event or event.get("log_level") is LogLevel.critical:
+            self._events.append(event)
+
+    def flush(self) -> list[dict[str, Any]]:
+        """Return what was logged, and forget it: the test expected it."""
+        gc.collect()
+        events, self._events = self._events, []
+        return events
+
+
+@pytest.fixture(autouse=True)
+def failure_log() -> Iterator[FailureLog]:
+    """Fail the test if a failure was lost or logged that it did not expect."""
+    log = FailureLog()
+    globalLogPublisher.addObserver(log)
+    try:
+        yield log
+        lost = log.flush()
+    finally:
+        globalLogPublisher.removeObserver(log)
+    assert not lost, "\n".join(str(e.get("log_failure") or e) for e in lost)
+
+
+@pytest.fixture
+def lab() -> Lab:
+    """A host in memory with the usual limits."""
+    return Lab()
+
+
+@pytest.fixture
+def make_lab() -> Callable[..., Lab]:
+    """Make a host in memory with limits of the test's own."""
+    return Lab

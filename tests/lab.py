@@ -1,0 +1,98 @@
+"""A whole host in memory: the real tree, service and store on a clock that we move."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import msgspec
+from treq.testing import StubTreq
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+
+from sxhost.client import HostClient
+from sxhost.limits import Limits
+from sxhost.service import SessionService
+from sxhost.store.memory import MemoryStore
+from sxhost.tap import faces
+from sxhost.web.metrics import Metrics
+from sxhost.web.routes import tree
+
+T = TypeVar("T")
+
+MIDNIGHT_MS = 1_710_288_000_000
+"""The wall clock's reading when a lab opens: 13 March 2024."""
+
+URL = "http://127.0.0.1:7432"
+
+
+def result_of(work: Coroutine[Any, Any, T] | Deferred[T]) -> T:
+    """Return the result of work that is done without waiting, or raise its error."""
+    results: list[Any] = []
+    started(work).addBoth(results.append)
+    assert results, "it has not finished"
+    if isinstance(results[0], Failure):
+        results[0].raiseException()
+    return results[0]  # type: ignore[no-any-return]
+
+
+def started(work: Coroutine[Any, Any, T] | Deferred[T]) -> Deferred[T]:
+    """Begin work that may have to wait."""
+    return work if isinstance(work, Deferred) else Deferred.fromCoroutine(work)
+
+
+class Answer:
+    """A response that has been read whole."""
+
+    def __init__(self, response: Any, body: bytes) -> None:
+        self.status: int = response.code
+        self.headers = response.headers
+        self.body = body
+
+    def header(self, name: str) -> str | None:
+        values = self.headers.getRawHeaders(name)
+        return values[0] if values else None
+
+    def json(self) -> Any:
+        assert self.header("content-type") == "application/json", self.body
+        return msgspec.json.decode(self.body)
+
+    def lines(self) -> list[Any]:
+        assert self.header("content-type") == "application/x-ndjson", self.body
+        return [msgspec.json.decode(line) for line in self.body.splitlines()]
+
+
+class Lab:
+    """A host (`service`), its HTTP face (`request`) and a `client`, all on one `clock`."""
+
+    def __init__(self, **limits: Any) -> None:
+        self.clock = Clock()
+        self.limits = Limits(**limits)
+        self.store = MemoryStore(self.limits, self.clock.seconds)
+        self.service = SessionService(self.store, self.clock, self.wall_ms, self.limits)
+        self.metrics = Metrics(self.service)
+        self.routes = faces(self.service, self.metrics)
+        self.treq = StubTreq(tree(self.routes, self.limits))
+        self.client = HostClient(URL, self.treq, self.clock)
+
+    def wall_ms(self) -> int:
+        return MIDNIGHT_MS + int(self.clock.seconds() * 1000)
+
+    def request(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
+        """Send a request that is answered at once; a `body` that is not bytes goes as JSON."""
+        return result_of(self.begin(method, path, body, **headers))
+
+    def begin(
+        self, method: str, path: str, body: Any = None, **headers: str
+    ) -> Deferred[Answer]:
+        """Send a request that may have to wait."""
+        data = body if isinstance(body, bytes | None) else msgspec.json.encode(body)
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return started(self._exchange(method, path, data, named))
+
+    async def _exchange(
+        self, method: str, path: str, data: bytes | None, headers: dict[str, str]
+    ) -> Answer:
+        response = await self.treq.request(method, URL + path, data=data, headers=headers)
+        return Answer(response, await response.content())
