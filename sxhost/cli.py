@@ -64,11 +64,12 @@ def serve(daemon: bool, pid_file: str | None, options: dict[str, Any]) -> NoRetu
     from twisted.scripts.twistd import run
 
     from sxhost.config import state_dir
+    from sxhost.tap import make_state_dir
 
     place = Path(options["state_dir"] or state_dir(os.environ)).absolute()
     before = ["--nodaemon", f"--pidfile={pid_file or ''}"]
     if daemon:
-        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_state_dir(place)
         before = [
             f"--pidfile={pid_file or place / 'sxhost.pid'}",
             f"--logfile={place / 'sxhost.log'}",
@@ -190,8 +191,8 @@ def register(link: Link, session_id: str, *, labels: Sequence[str], **fields: An
     """Create a session, or update what is given of it."""
     from sxhost.model import Registration
 
-    given = dict(label.split(":", 1) for label in labels if ":" in label)
-    if len(given) < len(labels):
+    given = dict(label.partition(":")[::2] for label in labels)
+    if not all(":" in label[1:] for label in labels):
         fail(2, "A label is written NAME:VALUE.")
     registration = Registration(labels=given or None, **fields)
     done = link.ask(lambda host: host.register(session_id, registration))
@@ -263,7 +264,12 @@ def _leave(done: SystemExit) -> NoReturn:
 
 
 def _or_stdin(text: str) -> str:
-    return sys.stdin.read() if text == "-" else text
+    if text != "-":
+        return text
+    try:
+        return sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError:
+        fail(2, "Standard input is not UTF-8.")
 
 
 def _json(text: str | None) -> Any:

@@ -11,9 +11,10 @@ async def main(reactor):
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -21,9 +22,15 @@ from treq.client import HTTPClient
 from twisted.internet import defer
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import UNIXClientEndpoint
-from twisted.internet.error import ConnectError, ConnectionClosed
+from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
-from twisted.web.client import URI, Agent, HTTPConnectionPool, ResponseFailed
+from twisted.web.client import (
+    URI,
+    Agent,
+    HTTPConnectionPool,
+    RequestTransmissionFailed,
+    ResponseFailed,
+)
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
@@ -46,6 +53,7 @@ from sxhost.model import (
     SessionQuery,
     Status,
     Summary,
+    check_session_id,
 )
 
 __all__ = ["HostClient", "connect"]
@@ -57,20 +65,31 @@ NDJSON = "application/x-ndjson"
 PATIENCE = 10.0
 """Seconds that an answer may take, beyond what the call itself asks to wait."""
 
-LINK_ERRORS = (ConnectError, ConnectionClosed, ResponseFailed, defer.TimeoutError)
+LINK_ERRORS = (
+    ConnectError,
+    ConnectionClosed,
+    DNSLookupError,
+    RequestTransmissionFailed,
+    ResponseFailed,
+    defer.TimeoutError,
+)
 
 
 class HostClient:
     """A host at `url`, spoken to through a treq client (`sxhost.model.Host`).
 
     Every verb raises `HostError` (its subclass for the code) when the host says no, and
-    `HostUnreachable` when there is none.
+    `HostUnreachable` when there is none.  `place` is where that one says it looked, if it
+    is not `url`.
     """
 
-    def __init__(self, url: str, http: HTTPClient, clock: IReactorTime) -> None:
+    def __init__(
+        self, url: str, http: HTTPClient, clock: IReactorTime, place: str | None = None
+    ) -> None:
         self.url = url.rstrip("/")
         self._http = http
         self._clock = clock
+        self._place = place or self.url
 
     async def status(self) -> Status:
         """Summarise the host."""
@@ -104,7 +123,8 @@ class HostClient:
     async def events(self, session_id: str, query: EventQuery) -> list[Event]:
         """Read events in order."""
         path = _path(session_id, "events") + _query(query)
-        return msgspec.json.Decoder(Event).decode_lines(await self._fetch("GET", path))
+        with self._understood():
+            return msgspec.json.Decoder(Event).decode_lines(await self._fetch("GET", path))
 
     async def send(self, session_id: str, draft: MessageDraft) -> Sent:
         """Queue a message for the session's agent."""
@@ -141,7 +161,8 @@ class HostClient:
         return await self._call(kind, "POST", path, body=_body(value))
 
     async def _call(self, kind: type[T], method: str, path: str, **how: Any) -> T:
-        return msgspec.json.decode(await self._fetch(method, path, **how), type=kind)
+        with self._understood():
+            return msgspec.json.decode(await self._fetch(method, path, **how), type=kind)
 
     async def _fetch(
         self,
@@ -158,10 +179,20 @@ class HostClient:
         try:
             status, content = await work
         except LINK_ERRORS as error:
-            raise HostUnreachable(f"{self.url}: {_why(error)}") from error
+            raise HostUnreachable(f"{self._place}: {_why(error)}") from error
         if status >= 400:  # noqa: PLR2004
-            raise from_wire(status, _error_fields(content))
+            with self._understood():
+                raise from_wire(status, _error_fields(content))
         return content
+
+    @contextmanager
+    def _understood(self) -> Iterator[None]:
+        """Turn an answer that no host gives into `HostUnreachable`."""
+        try:
+            yield
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            why = "what answers there is not a host"
+            raise HostUnreachable(f"{self._place}: {why}") from error
 
     async def _exchange(
         self, method: str, path: str, body: bytes | None, media_type: str
@@ -174,12 +205,16 @@ class HostClient:
 
 
 def connect(reactor: Any, url: str) -> HostClient:
-    """Return a client of the host at `url`: ``http:``, ``https:`` or ``unix:/path``."""
+    """Return a client of the host at `url`: ``http:``, ``https:`` or ``unix:/path``.
+
+    :raises ValueError: it is none of them.
+    """
     pool = HTTPConnectionPool(reactor, persistent=False)
     if url.startswith("unix:"):
         path = "/" + url.removeprefix("unix:").lstrip("/")
         agent = Agent.usingEndpointFactory(reactor, _UnixEndpoints(reactor, path), pool)
-        return HostClient("http://localhost", HTTPClient(agent), reactor)
+        return HostClient("http://localhost", HTTPClient(agent), reactor, place=url)
+    _check_url(url)
     return HostClient(url, HTTPClient(Agent(reactor, pool=pool, connectTimeout=5)), reactor)
 
 
@@ -196,8 +231,12 @@ class _UnixEndpoints:
 
 
 def _path(session_id: str, *rest: str | int) -> str:
-    """Return a path below a session; what its id may not be, the host says."""
-    return "/".join(["/sessions", quote(session_id, safe=""), *map(str, rest)])
+    """Return a path below a session; what its id may not be, the host says.
+
+    But for an empty one, which would lead elsewhere.
+    """
+    name = quote(session_id or check_session_id(session_id), safe="")
+    return "/".join(["/sessions", name, *map(str, rest)])
 
 
 def _query(query: Struct | None) -> str:
@@ -215,10 +254,16 @@ def _body(value: Struct | None) -> bytes:
 
 
 def _error_fields(content: bytes) -> dict[str, object]:
-    try:
-        return msgspec.json.decode(content, type=dict[str, object])
-    except msgspec.DecodeError:
-        return {"message": content[:200].decode("utf-8", "replace")}
+    fields = msgspec.json.decode(content, type=dict[str, object])
+    if isinstance(fields.get("error"), str):
+        return fields
+    raise msgspec.ValidationError("no error of a host has this shape")
+
+
+def _check_url(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+        raise ValueError(f"{url!r} is no http:, https: or unix: address")
 
 
 def _why(error: BaseException) -> str:

@@ -165,9 +165,9 @@ class Emitter:
         if self.in_flight >= IN_FLIGHT:
             self.dropped += 1
             return succeed(None)
+        body = encode(payload(session_id, kind, content, self._root, self._now()))
         self.in_flight += 1
-        said = payload(session_id, kind, content, self._root, self._now())
-        sending = post_in_time(self._client, self._clock, self._url, encode(said))
+        sending = post_in_time(self._client, self._clock, self._url, body)
         return sending.addCallbacks(self._succeeded, self._failed)
 
     def _succeeded(self, _: None) -> None:
@@ -258,7 +258,7 @@ def is_loopback(host: str) -> bool:
 
 def redirected(url: str, response: IResponse) -> str:
     """Where `response` sends us from `url`; SendError if that is another host."""
-    location = response.headers.getRawHeaders("location", [""])[0]
+    location: str = response.headers.getRawHeaders("location", [""])[0]
     target = urljoin(url, location)
     if not location or urlsplit(target).hostname != urlsplit(url).hostname:
         raise SendError(f"a redirect to another host is refused: {target}")
@@ -292,4 +292,4 @@ class _Discard(Protocol):
 def reason(failure: Failure) -> str:
     """What failed, in one line: the error inside the wrappers of `twisted.web`."""
     wrapped: list[Failure] = getattr(failure.value, "reasons", [])
-    return reason(wrapped[0]) if wrapped else str(failure.value)
+    return reason(wrapped[0]) if wrapped else failure.getErrorMessage()

@@ -11,14 +11,14 @@ import re
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from OpenSSL.crypto import Error as BadCertificate
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.endpoints import quoteStringArgument, serverFromString
-from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IReactorCore
 from twisted.python import usage
 from twisted.python.failure import Failure
@@ -71,7 +71,8 @@ class Options(usage.Options):
         """Display the version and exit."""
         from sxhost import __version__
 
-        sys.exit(f"sxhost {__version__}")
+        sys.stdout.write(f"sxhost {__version__}\n")
+        sys.exit(0)
 
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
         """Read the command line, or end the process with a sentence about it."""
@@ -130,7 +131,7 @@ class HostService(MultiService):
         sessions: SessionService,
         site: HostSite,
         notifier: Notifier,
-        endpoints: Sequence[Any],
+        endpoints: Mapping[str, Any],
     ) -> None:
         super().__init__()
         self.ports: list[IListeningPort] = []
@@ -143,8 +144,11 @@ class HostService(MultiService):
 
     def privilegedStartService(self) -> None:
         """Open the listening sockets, while there still are rights to do so."""
-        for endpoint in self._endpoints:
-            endpoint.listen(self._site).addCallbacks(self.ports.append, _cannot_listen)
+        for place, endpoint in self._endpoints.items():
+            refused: list[Failure] = []
+            endpoint.listen(self._site).addCallbacks(self.ports.append, refused.append)
+            if refused:
+                raise _told(CannotStart(place, refused[0]))
         numbers = (getattr(port.getHost(), "port", 0) for port in self.ports)
         self._sessions.port = next(filter(None, numbers), 0)
         super().privilegedStartService()
@@ -195,7 +199,7 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
         probe=lambda: Deferred.fromCoroutine(sessions.census()),
         status=lambda: f"Serving on port {sessions.port}",
     )
-    endpoints = [serverFromString(reactor, text) for text in settings.listen]
+    endpoints = {text: _endpoint(reactor, text) for text in settings.listen}
     return HostService(sessions, site, notifier, endpoints)
 
 
@@ -206,14 +210,22 @@ def faces(sessions: SessionService, metrics: Metrics) -> Sequence[Route]:
 
 def _prepare(settings: Settings) -> None:
     """Meet what would fail later while a terminal can still be told of it."""
-    try:
-        settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        sys.exit(f"sxhost: cannot use the state directory: {error}.")
+    make_state_dir(settings.state_dir)
     for text in settings.listen:
-        tcp = re.match(r"tcp:(\d+)(?::interface=(.+))?$", text)
+        tcp = _TCP.match(text)
         if tcp:
             _refuse_taken(int(tcp[1]), (tcp[2] or "").replace("\\", ""))
+
+
+_TCP = re.compile(r"tcp:(\d+)(?::interface=((?:\\.|[^\\:])*))?\Z")
+
+
+def make_state_dir(place: Path) -> None:
+    """Make the state directory, or end the process with a sentence."""
+    try:
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        sys.exit(f"sxhost: cannot use the state directory: {error}.")
 
 
 def _refuse_taken(port: int, interface: str) -> None:
@@ -228,18 +240,41 @@ def _refuse_taken(port: int, interface: str) -> None:
             sys.exit(_sentence(f"{interface}:{port}", error))
 
 
-def _sentence(place: str, error: OSError) -> str:
-    reason = (error.strerror or str(error)).lower()
-    return f"sxhost: cannot listen on {place}: {reason}; choose another with --port or --host."
+def _endpoint(reactor: Any, text: str) -> Any:
+    """Return the endpoint that `text` describes, or end the process with a sentence."""
+    try:
+        return serverFromString(reactor, text)
+    except (ValueError, TypeError, LookupError, OSError, BadCertificate) as error:
+        sys.stderr.write(f"sxhost: --listen {text!r} does not work: {error}.\n")
+        sys.exit(USAGE_ERROR)
 
 
-def _cannot_listen(failure: Failure) -> NoReturn:
-    """Two started at the same moment, or a kind of endpoint that was not tried before."""
-    error: Any = failure.value
-    if not isinstance(error, CannotListenError):
-        failure.raiseException()
-    os.write(2, f"{_sentence(f'{error.interface}:{error.port}', error.socketError)}\n".encode())
-    sys.exit(1)
+class CannotStart(SystemExit, Exception):
+    """Nothing can listen there: two started at once, or a kind that was not tried before.
+
+    As an `Exception` it makes twistd tell the one who waits for its daemon and remove the
+    pidfile; as a `SystemExit` it ends the process without a traceback.
+    """
+
+    def __init__(self, place: str, failure: Failure) -> None:
+        super().__init__(1)
+        self.sentence = _sentence(place, getattr(failure.value, "socketError", failure.value))
+
+    def __str__(self) -> str:
+        return self.sentence
+
+
+def _sentence(place: str, error: object) -> str:
+    reason = (getattr(error, "strerror", None) or str(error)).lower()
+    choose = "choose another with --port, --host or --listen"
+    return f"sxhost: cannot listen on {place}: {reason}; {choose}."
+
+
+def _told(error: CannotStart) -> CannotStart:
+    """Write the sentence where it is seen: stderr is the log's by now, and that may be a file."""
+    log.critical("{sentence}", sentence=error.sentence)
+    os.write(2, f"{error.sentence}\n".encode())
+    return error
 
 
 def _url(address: Any) -> str:

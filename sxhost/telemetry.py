@@ -181,11 +181,11 @@ def read_content(options: Mapping[str, str]) -> str:
 
 def read_settings(environ: Mapping[str, str], root: str) -> dict[str, str]:
     """All settings by name: the home directory's file, the project's, the environment."""
-    return {**_settings_in(environ.get("HOME", "")), **_settings_in(root), **environ}
+    ours = _settings_in(f"{environ.get('HOME', '')}/.{SETTINGS_FILE}")
+    return {**ours, **_settings_in(f"{root}/{SETTINGS_FILE}"), **environ}
 
 
-def _settings_in(directory: str) -> dict[str, str]:
-    path = f"{directory}/{SETTINGS_FILE}"
+def _settings_in(path: str) -> dict[str, str]:
     try:
         with open(path, encoding="utf-8-sig", errors="replace") as file:
             return parse_settings(file.read())
@@ -197,15 +197,16 @@ def parse_settings(text: str) -> dict[str, str]:
     """The `KEY=VALUE` lines of `text`; blanks, quotes, CRLF and `#` comments are not values."""
     lines = (line.strip() for line in text.split("\n"))
     pairs = (line.partition("=") for line in lines if not line.startswith("#"))
-    return {key.rstrip(): _bare(value.lstrip()) for key, equals, value in pairs if equals}
+    return {key.rstrip(): _bare(value) for key, equals, value in pairs if equals}
 
 
 def _bare(value: str) -> str:
-    if value.startswith(("'", '"')):
-        inner, closed, _ = value[1:].partition(value[0])
+    quoted = value.strip()
+    if quoted.startswith(("'", '"')):
+        inner, closed, _ = quoted[1:].partition(quoted[0])
         if closed:
             return inner
-    return value.replace("\t#", " #").partition(" #")[0].rstrip()
+    return value.replace("\t#", " #").partition(" #")[0].strip()
 
 
 def endpoint(settings: Mapping[str, str]) -> str:
@@ -225,7 +226,8 @@ def project_root(cwd: str) -> str:
 def detach(work: Callable[[], None]) -> None:
     """Run `work` in a process that nobody waits for, in a session of its own; return at once.
 
-    It keeps none of our files open. Raises OSError when there can be no more processes.
+    It keeps none of our files open and gives way to the caller's work. Raises OSError when
+    there can be no more processes.
     """
     child = os.fork()
     if child:
@@ -245,3 +247,4 @@ def _let_go() -> None:
     for standard in (0, 1, 2):
         os.dup2(null, standard)
     os.closerange(3, HIGHEST_FD)
+    os.nice(10)

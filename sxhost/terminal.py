@@ -37,8 +37,8 @@ __all__ = [
 T = TypeVar("T")
 Work = Callable[["HostClient"], Awaitable[T]]
 
-HOST_SAID_NO, NO_HOST = 1, 3
-"""Exit statuses, beside 0 for done and click's 2 for a usage error."""
+HOST_SAID_NO, USAGE, NO_HOST = 1, 2, 3
+"""Exit statuses, beside 0 for done; 2 is click's too."""
 
 INTERRUPTED = 130
 
@@ -57,19 +57,23 @@ class Link:
         from twisted.internet.defer import Deferred
         from twisted.internet.task import react
 
-        from sxhost.client import connect
         from sxhost.errors import HostError, HostUnreachable
 
         gc.enable()
         results: list[T] = []
+        interrupted: list[bool] = []
 
         async def run(reactor: Any) -> None:
+            reactor.addSystemEventTrigger("before", "shutdown", interrupted.append, True)
             try:
-                results.append(await work(connect(reactor, self.url)))
+                results.append(await work(self._connect(reactor)))
             except HostError as error:
-                fail(HOST_SAID_NO, error.message)
+                fail(HOST_SAID_NO, plain(error.message))
+            except UnicodeEncodeError:
+                fail(USAGE, "What is not UTF-8 cannot be sent.")
             except HostUnreachable as error:
-                fail(NO_HOST, f"No host answers ({error}). Start one with: sxhost --daemon")
+                if not interrupted:
+                    fail(NO_HOST, f"No host answers ({error}). Start one with: sxhost --daemon")
 
         try:
             react(lambda reactor: Deferred.fromCoroutine(run(reactor)))
@@ -79,6 +83,14 @@ class Link:
         if not results:
             sys.exit(INTERRUPTED)
         return results[0]
+
+    def _connect(self, reactor: Any) -> HostClient:
+        from sxhost.client import connect
+
+        try:
+            return connect(reactor, self.url)
+        except ValueError as error:
+            fail(USAGE, f"--url or SXHOST_URL is wrong: {error}.")
 
     def show(self, value: Any, text: str) -> None:
         """Print a value as `text`, or for machines as JSON: an object, or a line for each."""

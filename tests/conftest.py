@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from twisted.logger import LogLevel, globalLogPublisher
+from twisted.logger import ILogObserver, LogLevel, globalLogPublisher
+from zope.interface import implementer
 
 from .lab import Lab
 
 
+@implementer(ILogObserver)
 class FailureLog:
     """The failures and critical errors that were logged while a test ran."""
 
@@ -27,6 +29,13 @@ class FailureLog:
         gc.collect()
         events, self._events = self._events, []
         return events
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _quick_collections() -> None:
+    """Leave out of every later collection what lives as long as the tests do."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
+from treq.client import HTTPClient
 from treq.testing import StubTreq
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
@@ -42,11 +43,17 @@ def started(work: Coroutine[Any, Any, T] | Deferred[T]) -> Deferred[T]:
     return work if isinstance(work, Deferred) else Deferred.fromCoroutine(work)
 
 
+def is_done(work: Deferred[Any]) -> bool:
+    """Tell whether work has finished."""
+    return work.called
+
+
 class Answer:
     """A response that has been read whole."""
 
     def __init__(self, response: Any, body: bytes) -> None:
         self.status: int = response.code
+        self.length: int = response.length
         self.headers = response.headers
         self.body = body
 
@@ -73,8 +80,8 @@ class Lab:
         self.service = SessionService(self.store, self.clock, self.wall_ms, self.limits)
         self.metrics = Metrics(self.service)
         self.routes = faces(self.service, self.metrics)
-        self.treq = StubTreq(tree(self.routes, self.limits))
-        self.client = HostClient(URL, self.treq, self.clock)
+        self.treq: Any = StubTreq(tree(self.routes, self.limits))
+        self.client = HostClient(URL, cast(HTTPClient, self.treq), self.clock)
 
     def wall_ms(self) -> int:
         return MIDNIGHT_MS + int(self.clock.seconds() * 1000)

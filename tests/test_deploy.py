@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tests.hosts import Host, StartHost
 
-pytest_plugins = ("hosts",)
+pytest_plugins = ("tests.hosts",)
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
 UNITS = ("sxhost.service", "sxhost.socket", "sxhost-agents.service", "user/sxhost.service")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING, cast
 
 import pytest
 from hypothesis import given
@@ -37,8 +38,8 @@ class Collector(Resource):
         self.held: list[Request] = []
 
     def render_POST(self, request: Request) -> bytes | int:
-        self.asked.append(request.prePathURL().decode())
-        self.said.append(json.load(request.content))
+        self.asked.append(request.uri.decode())
+        self.said.append(json.load(cast("IO[bytes]", request.content)))
         answer = self.answers.pop(0) if self.answers else (204, "")
         if answer is None:
             self.held.append(request)
@@ -82,7 +83,7 @@ def test_payload_has_exactly_the_documented_shape(tmp_path: Path) -> None:
 
 def test_timestamp_is_iso_8601_with_an_offset(tmp_path: Path) -> None:
     stamp = emit.payload("s1", "user", "", str(tmp_path), NOW)["timestamp"]
-    moment = emit.datetime.fromisoformat(stamp)
+    moment = datetime.fromisoformat(stamp)
     assert moment.utcoffset() is not None
     assert moment.timestamp() == int(NOW)
 
@@ -228,7 +229,7 @@ def test_every_payload_is_counted_once(fates: list[str]) -> None:
 def test_a_redirect_on_the_same_host_is_posted_again(code: int) -> None:
     desk = Desk((code, "/v2"))
     desk.emit("hello")
-    assert desk.collector.asked == [URL, "https://collector.example/v2"]
+    assert desk.collector.asked == ["/v1", "/v2"]
     assert [said["content"] for said in desk.collector.said] == ["hello", "hello"]
     assert desk.counts == (1, 0, 0)
 

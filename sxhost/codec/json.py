@@ -38,6 +38,7 @@ def decode(body: bytes, kind: type[T], *, depth: int = 64) -> T:
     if _nesting(body) > depth:
         raise BadJSON(f"The JSON nests deeper than {depth} levels.", limit=depth)
     try:
+        body.decode()  # msgspec looks only at the texts that it keeps
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
         raise _invalid(str(error)) from None

@@ -173,4 +173,5 @@ class HostSite(Site):
 
 def _printable(raw: bytes) -> str:
     """Escape what could forge a line of the log or drive a terminal."""
-    return raw.decode("latin-1").encode("unicode_escape").decode("ascii")
+    text = raw.decode("latin-1").replace('"', "%22")
+    return text.encode("unicode_escape").decode("ascii")

@@ -1,0 +1,217 @@
+"""Imports run downward only: the rooms and floors of ``docs/architecture.md``, kept."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import sxhost
+
+PACKAGE = Path(sxhost.__file__).parent
+
+
+class Room(NamedTuple):
+    """Its modules (a pattern each), the rooms that it may see, packages from elsewhere."""
+
+    floor: str
+    modules: tuple[str, ...]
+    sees: frozenset[str]
+    packages: frozenset[str]
+
+
+def rooms_of(names: str) -> frozenset[str]:
+    return frozenset(names.split())
+
+
+LOW = "values logs codec"
+ROOMS = {
+    "values": Room(
+        "0",
+        ("__init__.py", "model.py", "errors.py", "limits.py", "state.py"),
+        rooms_of(""),
+        rooms_of("msgspec"),
+    ),
+    "logs": Room("0", ("logs.py",), rooms_of(""), rooms_of("twisted.logger")),
+    "codec": Room("1", ("codec/*.py",), rooms_of("values"), rooms_of("msgspec")),
+    "store": Room("2", ("store/*.py",), rooms_of(LOW), rooms_of("msgspec twisted")),
+    "driver": Room("2", ("driver/*.py",), rooms_of(LOW), rooms_of("msgspec twisted")),
+    "host": Room(
+        "3",
+        ("hub.py", "service.py"),
+        rooms_of(f"{LOW} store driver"),
+        rooms_of("msgspec twisted"),
+    ),
+    "web": Room(
+        "4",
+        ("web/*.py",),
+        rooms_of(f"{LOW} store driver host"),
+        rooms_of("klein msgspec prometheus_client twisted werkzeug zope"),
+    ),
+    "stdio": Room(
+        "4",
+        ("stdio.py",),
+        rooms_of(f"{LOW} store driver host"),
+        rooms_of("msgspec twisted"),
+    ),
+    **{
+        name: Room("beside", modules, rooms_of(LOW), rooms_of("msgspec treq twisted zope"))
+        for name, modules in {
+            "client": ("client.py",),
+            "telemetry": ("telemetry.py", "emit.py"),
+            "attach": ("attach.py",),
+            "hook": ("hook.py",),
+        }.items()
+    },
+    "notify": Room("beside", ("notify.py",), rooms_of(""), rooms_of("twisted")),
+    "config": Room("top", ("config.py",), rooms_of("values"), rooms_of("msgspec")),
+    "top": Room(
+        "top",
+        ("tap.py", "cli.py", "terminal.py"),
+        rooms_of(
+            f"{LOW} store driver host web stdio client telemetry attach hook notify config"
+        ),
+        rooms_of("click msgspec rich twisted"),
+    ),
+}
+
+REACTOR = {
+    "tap.py": {"makeService"},
+    "cli.py": None,
+    "terminal.py": None,
+    "telemetry.py": {"send"},
+}
+"""Who may import the global reactor, and in which functions (None: anywhere)."""
+
+
+class Import(NamedTuple):
+    """One imported name, dotted, and the function that imports it ("" for the module)."""
+
+    name: str
+    function: str
+
+
+def modules() -> list[str]:
+    return sorted(str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py"))
+
+
+def imports(module: str) -> Iterator[Import]:
+    tree = ast.parse((PACKAGE / module).read_text(encoding="utf-8"))
+    yield from _imports_in(tree, module, "")
+
+
+def _imports_in(node: ast.AST, module: str, function: str) -> Iterator[Import]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import):
+            yield from (Import(alias.name, function) for alias in child.names)
+        elif isinstance(child, ast.ImportFrom):
+            base = _base(child, module)
+            yield from (Import(f"{base}.{alias.name}", function) for alias in child.names)
+        named = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef)
+        yield from _imports_in(child, module, child.name if named else function)
+
+
+def _base(node: ast.ImportFrom, module: str) -> str:
+    """Return the dotted name that a ``from … import`` starts from."""
+    package = ("sxhost", *Path(module).parent.parts)
+    above = package[: len(package) - node.level + 1] if node.level else ()
+    return ".".join([*above, *filter(None, [node.module])])
+
+
+def ours(name: str) -> str | None:
+    """Return the module of ours that an imported dotted name leads to."""
+    package, *parts = name.split(".")
+    if package != "sxhost":
+        return None
+    while parts:
+        place = "/".join(parts)
+        for path in (f"{place}.py", f"{place}/__init__.py"):
+            if (PACKAGE / path).exists():
+                return path
+        parts.pop()
+    return "__init__.py"
+
+
+def room_of(module: str) -> str:
+    found = [name for name, room in ROOMS.items() if _lives_in(module, room)]
+    assert len(found) == 1, f"{module} belongs into one room, not into {found}"
+    return found[0]
+
+
+def _lives_in(module: str, room: Room) -> bool:
+    return any(
+        Path(module).match(pattern) and module.count("/") == pattern.count("/")
+        for pattern in room.modules
+    )
+
+
+def seen_by(module: str) -> set[str]:
+    """Return the modules of ours that a module imports, wherever in it."""
+    return {found for name, _ in imports(module) if (found := ours(name))} - {module}
+
+
+def foreign(module: str) -> set[str]:
+    """Return what a module imports from elsewhere than the standard library."""
+    names = {name for name, _ in imports(module) if ours(name) is None}
+    return {n for n in names if n.partition(".")[0] not in sys.stdlib_module_names}
+
+
+def test_the_walk_sees_imports_of_every_kind() -> None:
+    assert "store/memory.py" in seen_by("tap.py")
+    assert "codec/json.py" in seen_by("terminal.py"), "inside a function"
+    assert "client.py" in seen_by("terminal.py"), "for the type checker"
+    assert Import("twisted.internet.reactor", "makeService") in set(imports("tap.py"))
+
+
+@pytest.mark.parametrize("module", modules())
+def test_imports_run_downward(module: str) -> None:
+    room = room_of(module)
+    rooms = {room_of(seen) for seen in seen_by(module)}
+    assert rooms <= {room} | ROOMS[room].sees
+
+
+@pytest.mark.parametrize("module", modules())
+def test_packages_stay_in_their_rooms(module: str) -> None:
+    allowed = ROOMS[room_of(module)].packages
+    strangers = {n for n in foreign(module) if not _within(n, allowed)}
+    assert not strangers
+
+
+def _within(name: str, packages: frozenset[str]) -> bool:
+    return any(f"{name}.".startswith(f"{package}.") for package in packages)
+
+
+def test_the_rooms_see_only_lower_floors() -> None:
+    order = ["0", "1", "2", "3", "4", "beside", "top"]
+    for name, room in ROOMS.items():
+        floors = [order.index(ROOMS[seen].floor) for seen in room.sees - {"config"}]
+        assert all(floor < order.index(room.floor) for floor in floors), name
+
+
+def test_there_are_no_circles() -> None:
+    graph = {module: seen_by(module) for module in modules()}
+    TopologicalSorter(graph).prepare()
+
+
+def test_klein_is_met_in_web_only() -> None:
+    users = {m for m in modules() if _within_any(m, frozenset({"klein", "werkzeug"}))}
+    assert users == {"web/routes.py"}
+
+
+def _within_any(module: str, packages: frozenset[str]) -> bool:
+    return any(_within(name, packages) for name in foreign(module))
+
+
+@pytest.mark.parametrize("module", modules())
+def test_the_global_reactor_is_met_at_the_top_only(module: str) -> None:
+    places = {function for name, function in imports(module) if name == REACTOR_NAME}
+    allowed = REACTOR.get(module, set())
+    assert allowed is None or places <= allowed
+
+
+REACTOR_NAME = "twisted.internet.reactor"

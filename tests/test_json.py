@@ -1,0 +1,132 @@
+"""The JSON codec: what it reads, and what it says of what it cannot read."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sxhost.codec.json import convert, decode, decode_lines, encode, encode_lines
+from sxhost.errors import BadField, BadJSON, BadRequest, HostError
+from sxhost.model import EventDraft, PullQuery, Registration
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text()
+    | st.floats(allow_nan=False, allow_infinity=False),
+    lambda children: st.lists(children, max_size=4)
+    | st.dictionaries(st.text(), children, max_size=4),
+    max_leaves=20,
+)  # fmt: skip
+
+
+@given(values)
+def test_what_is_encoded_decodes_to_the_same(value: Any) -> None:
+    assert decode(encode(value), object) == value
+
+
+@given(st.lists(values))
+def test_lines_come_back_one_by_one(many: list[Any]) -> None:
+    text = encode_lines(many)
+    assert text.count(b"\n") == len(many)
+    assert decode_lines(text, object) == many
+
+
+@given(values)
+def test_another_encoder_agrees(value: Any) -> None:
+    assert json.loads(encode(value)) == value
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_value_or_a_refusal(body: bytes) -> None:
+    with suppress(BadField, BadJSON, BadRequest):
+        assert isinstance(decode(body, EventDraft), EventDraft)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "says"),
+    [
+        (b"", BadJSON, "The body is not JSON: input data was truncated."),
+        (b"{", BadJSON, "The body is not JSON: input data was truncated."),
+        (b"nonsense", BadJSON, "The body is not JSON: invalid character (byte 4)."),
+        (b"\xff", BadJSON, "The body is not UTF-8."),
+        (b'{"event":"a","passed over":"\xff"}', BadJSON, "The body is not UTF-8."),
+        (b'{"event":"\xff"}', BadJSON, "The body is not UTF-8."),
+        (b'{"event":"\\ud800"}', BadJSON, "The body is not JSON: input data was truncated."),
+        (b'{"event":"a","data":NaN}', BadJSON, "The body is not JSON: invalid character"),
+        (b"[]", BadRequest, "The body is wrong: expected `object`, got `array`."),
+        (b"null", BadRequest, "The body is wrong: expected `object`, got `null`."),
+        (b"{}", BadField, "The field `event` is missing."),
+        (b'{"event":7}', BadField, "The field `event` is wrong: expected `str`, got `int`."),
+        (b'{"event":"A"}', BadField, "The field `event` is wrong: expected `str` matching"),
+        (b'{"event":"a\\n"}', BadField, "The field `event` is wrong: expected `str` matching"),
+        (b'{"event":"a","ts":1.5}', BadField, "expected `int | null`, got `float`"),
+        (b'{"event":"a","ts":-1}', BadField, "The field `ts` is wrong: expected `int` >= 0."),
+        (b'{"event":"a","data":1e400}', BadField, "The field `data` is wrong: number out of"),
+        (b'{"event":"a","data":%s}' % (b"1" * 100_000), BadField, "integer value out of range"),
+    ],
+)
+def test_a_bad_body_is_told_what_is_wrong(
+    body: bytes, kind: type[HostError], says: str
+) -> None:
+    with pytest.raises(kind) as refusal:
+        decode(body, EventDraft)
+    assert says in refusal.value.message
+
+
+def test_the_field_is_named() -> None:
+    with pytest.raises(BadField) as refusal:
+        decode(b'{"labels":{"team":1}}', Registration)
+    assert refusal.value.details == {"field": "labels[...]"}
+
+
+@pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}")])
+def test_deep_nesting_is_refused(opening: bytes, closing: bytes) -> None:
+    def nested(levels: int) -> bytes:
+        return opening * levels + b"1" + closing * levels
+
+    assert decode(nested(64), object)
+    for levels in (65, 900, 100_000):
+        with pytest.raises(BadJSON, match="nests deeper than 64 levels"):
+            decode(nested(levels), object)
+
+
+def test_brackets_in_strings_do_not_nest() -> None:
+    text = "[" * 500 + '\\"{' * 500
+    assert decode(encode({"data": [text]}), object) == {"data": [text]}
+
+
+def test_an_unclosed_bracket_bomb_is_refused() -> None:
+    with pytest.raises(BadJSON):
+        decode(b"[" * 1_000_000, object)
+
+
+def test_the_last_of_duplicate_keys_counts() -> None:
+    assert decode(b'{"event":"a","event":"b"}', EventDraft).event == "b"
+
+
+def test_lines_split_on_line_feeds_alone() -> None:
+    body = '{"event":"a","data":"\u2028"}\r\n\n  \n{"event":"b"}'.encode()
+    assert [d.event for d in decode_lines(body, EventDraft)] == ["a", "b"]
+
+
+def test_a_bad_line_is_numbered() -> None:
+    with pytest.raises(BadField) as refusal:
+        decode_lines(b'{"event":"a"}\n\n{"event":1}\n', EventDraft)
+    assert refusal.value.details == {"field": "event", "line": 3}
+    assert refusal.value.message.startswith("Line 3: The field `event` is wrong")
+
+
+def test_a_query_is_made_of_strings() -> None:
+    query = convert({"wait": "2.5", "peek": "1"}, PullQuery)
+    assert query == PullQuery(wait=2.5, peek=True)
+
+
+@pytest.mark.parametrize("wait", ["x", "-1", "nan", ""])
+def test_a_bad_parameter_is_named(wait: str) -> None:
+    with pytest.raises(BadField) as refusal:
+        convert({"wait": wait}, PullQuery)
+    assert refusal.value.details == {"field": "wait"}

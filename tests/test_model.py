@@ -1,0 +1,59 @@
+"""Values: their grammar and their wire form."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sxhost.errors import BadField
+from sxhost.model import Cursor, Event, EventQuery, Message, check_session_id
+
+ids = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}", fullmatch=True)
+
+
+@given(ids)
+def test_good_session_ids(text: str) -> None:
+    assert check_session_id(text) == text
+
+
+@pytest.mark.parametrize("text", ["", "-a", ".", "a/b", "a b", "a\n", "a\x00", "é", "a" * 129])
+def test_bad_session_ids(text: str) -> None:
+    with pytest.raises(BadField) as refusal:
+        check_session_id(text)
+    assert refusal.value.details == {"field": "session_id"}
+
+
+@given(st.integers(0, 10**18 - 1), st.from_regex(r"[0-9a-f]{0,8}", fullmatch=True))
+def test_a_cursor_is_read_as_written(position: int, epoch: str) -> None:
+    text = f"{epoch}:{position}" if epoch else str(position)
+    assert Cursor.parse(text) == Cursor(position, epoch)
+
+
+def test_no_cursor_is_the_beginning() -> None:
+    assert Cursor.parse(None) == Cursor.parse("") == Cursor.parse("0") == Cursor(0)
+
+
+@pytest.mark.parametrize("text", ["x", "a:", "a:b", "-1", "1.5", "\u0661", "9" * 19, "a:-1"])
+def test_a_bad_cursor_is_refused(text: str) -> None:
+    with pytest.raises(BadField):
+        Cursor.parse(text)
+
+
+def test_types_are_a_list_with_commas() -> None:
+    assert EventQuery(types="a,b,").names() == {"a", "b"}
+    assert EventQuery().names() == frozenset()
+
+
+def test_an_event_begins_with_the_fields_of_the_source() -> None:
+    event = Event("thinking", msgspec.Raw(b'"x"'), 5, 1, 2, 5000, "s")
+    assert msgspec.json.encode(event).startswith(b'{"event":"thinking","data":"x","ts":5,')
+    assert event.value() == "x"
+
+
+def test_a_message_says_who_it_is_from() -> None:
+    message = Message("hi", 1, "auto", 5, "me", "queued")
+    assert msgspec.json.encode(message) == (
+        b'{"content":"hi","id":1,"mode":"auto","ts":5,"from":"me","state":"queued"}'
+    )

@@ -1,0 +1,188 @@
+"""The routes as a whole: one error shape, pinned over every one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sxhost.web.routes import JSON, NDJSON, Route, tree
+
+from .conftest import FailureLog
+from .lab import Answer, Lab
+
+MakeLab = Callable[..., Lab]
+ROUTES = Lab().routes
+
+
+def path_of(route: Route, session_id: str = "a", message_id: str = "1") -> str:
+    filled = route.path.replace("<session_id>", session_id)
+    return filled.replace("<message_id>", message_id)
+
+
+def assert_refused(answer: Answer, status: int, code: str) -> None:
+    """Check the one error shape."""
+    body = answer.json()
+    assert (answer.status, body["error"]) == (status, code), body
+    assert list(body)[:3] == ["ok", "error", "message"]
+    assert body["ok"] is False
+    assert body["message"].endswith((".", ".'", "lists what there is."))
+    assert answer.length == len(answer.body)
+    assert answer.header("cache-control") == "no-store"
+
+
+def with_(part: str) -> list[Route]:
+    return [route for route in ROUTES if part in route.path]
+
+
+def named(route: Route) -> str:
+    return f"{route.method} {route.path} {route.consumes}"
+
+
+CREATE = [named(r) for r in ROUTES if r.summary.startswith(("Fire", "Create"))]
+"""Routes to which no session is unknown."""
+
+
+@pytest.mark.parametrize("route", with_("<session_id>"), ids=named)
+@pytest.mark.parametrize("session_id", ["-a", "%00", "a%20b", "a%0a", "é", "x" * 129])
+def test_an_id_outside_the_grammar(lab: Lab, route: Route, session_id: str) -> None:
+    answer = lab.request(route.method, path_of(route, session_id), content_type=route.consumes)
+    assert_refused(answer, 400, "bad_field")
+    assert answer.json()["field"] == "session_id"
+
+
+@pytest.mark.parametrize("route", with_("<message_id>"), ids=named)
+def test_a_message_id_that_is_no_number(lab: Lab, route: Route) -> None:
+    lab.request("POST", "/sessions/a/register")
+    assert_refused(lab.request(route.method, path_of(route, "a", "x")), 400, "bad_field")
+    assert_refused(lab.request(route.method, path_of(route, "a", "9")), 404, "unknown_message")
+
+
+@pytest.mark.parametrize(
+    "route",
+    [r for r in with_("<session_id>") if named(r) not in CREATE],
+    ids=named,
+)  # fmt: skip
+def test_an_unknown_session(lab: Lab, route: Route) -> None:
+    body = {"content": "x"} if route.body else None
+    assert_refused(lab.request(route.method, path_of(route), body), 404, "unknown_session")
+
+
+BODIES = [route for route in ROUTES if route.body is not None]
+
+
+@pytest.mark.parametrize("route", BODIES, ids=named)
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"nonsense", "bad_json"),
+        (b"\xff\xfe", "bad_json"),
+        (b'{"event":"x","content":"\xff"}', "bad_json"),
+        (b"[" * 100_000, "bad_json"),
+        (b'{"a":' * 70 + b"1" + b"}" * 70, "bad_json"),
+        (b"[]", "bad_request"),
+        (b"7", "bad_request"),
+        (b'{"event":7,"content":7,"model":7}', "bad_field"),
+    ],
+)
+def test_a_bad_body(lab: Lab, route: Route, body: bytes, code: str) -> None:
+    lab.request("POST", "/sessions/a/register")
+    answer = lab.request(route.method, path_of(route), body, content_type=route.consumes)
+    assert_refused(answer, 400, code)
+
+
+@pytest.mark.parametrize("route", BODIES, ids=named)
+def test_a_body_of_another_type(lab: Lab, route: Route) -> None:
+    answer = lab.request(route.method, path_of(route), b"{}", content_type="text/plain")
+    assert_refused(answer, 415, "unsupported_type")
+    assert "Content-Type: application/json" in answer.json()["message"]
+
+
+@pytest.mark.parametrize("route", BODIES, ids=named)
+def test_a_body_over_the_limit(make_lab: MakeLab, route: Route) -> None:
+    lab = make_lab(body=100, batch_body=200)
+    limit = 200 if route.consumes == NDJSON else 100
+    lab.request("POST", "/sessions/a/register")
+    body = b" " * (limit + 1)
+    answer = lab.request(route.method, path_of(route), body, content_type=route.consumes)
+    assert_refused(answer, 413, "body_too_large")
+    assert answer.json()["limit"] == limit
+
+
+@pytest.mark.parametrize("path", sorted({path_of(route) for route in ROUTES}))
+def test_a_wrong_method(lab: Lab, path: str) -> None:
+    answer = lab.request("PATCH", path)
+    assert_refused(answer, 405, "method_not_allowed")
+    allowed = {route.method for route in ROUTES if path_of(route) == path}
+    assert set((answer.header("allow") or "").split(", ")) - {"HEAD"} == allowed
+
+
+@pytest.mark.parametrize("path", ["/nope", "/sessions/a/nope", "/sessions//a/events"])
+def test_an_unknown_route(lab: Lab, path: str) -> None:
+    assert_refused(lab.request("GET", path), 404, "unknown_route")
+
+
+def test_a_path_that_is_not_utf8(lab: Lab) -> None:
+    assert_refused(lab.request("GET", "/sessions/%ff"), 400, "bad_field")
+
+
+def test_a_query_that_is_not_utf8(lab: Lab) -> None:
+    assert_refused(lab.request("GET", "/sessions?state=%ff"), 400, "bad_field")
+
+
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=x", "limit=", "limit=1.5", f"limit={10**30}"]
+)
+def test_a_bad_parameter(lab: Lab, query: str) -> None:
+    answer = lab.request("GET", f"/sessions?{query}")
+    assert_refused(answer, 400, "bad_field")
+    assert answer.json()["field"] == "limit"
+
+
+def test_a_trailing_slash_is_the_same_place(lab: Lab) -> None:
+    assert lab.request("GET", "/health/").json() == {"status": "ok"}
+
+
+def test_of_a_parameter_given_twice_the_last_counts(lab: Lab) -> None:
+    for session_id in ("a", "b"):
+        lab.request("POST", f"/sessions/{session_id}/register")
+    assert len(lab.request("GET", "/sessions?limit=2&limit=1").json()) == 1
+
+
+def test_head_is_get_without_the_body(lab: Lab) -> None:
+    answer = lab.request("HEAD", "/health")
+    assert (answer.status, answer.body) == (200, b"")
+
+
+@pytest.mark.parametrize("declared", ["", JSON, "Application/JSON; charset=utf-8"])
+def test_json_is_read_however_it_is_declared(lab: Lab, declared: str) -> None:
+    headers = {"content_type": declared} if declared else {}
+    answer = lab.request("POST", "/sessions/a/events", {"event": "x"}, **headers)
+    assert answer.status == 200
+
+
+def test_a_defect_is_told_without_its_traceback(lab: Lab, failure_log: FailureLog) -> None:
+    async def broken() -> None:
+        raise ZeroDivisionError("planted")
+
+    lab.treq = type(lab.treq)(tree([Route("GET", "/", broken, "Break.")], lab.limits))
+    answer = lab.request("GET", "/")
+    assert_refused(answer, 500, "internal_error")
+    assert b"planted" not in answer.body
+    assert b"Traceback" not in answer.body
+    (event,) = failure_log.flush()
+    assert event["request_id"] == answer.json()["request_id"]
+
+
+@given(
+    method=st.sampled_from(["GET", "POST", "DELETE", "PUT", "HEAD", "OPTIONS"]),
+    path=st.text(st.characters(codec="ascii", exclude_characters="#?"), max_size=40),
+    body=st.binary(max_size=100),
+)
+def test_rubbish_is_never_our_fault(method: str, path: str, body: bytes) -> None:
+    from urllib.parse import quote
+
+    answer = Lab().request(method, "/" + quote(path, safe="/%"), body)
+    assert answer.status < 500

@@ -1,0 +1,118 @@
+"""A session's state as its log and its silence tell it."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sxhost.limits import Limits
+from sxhost.model import Event, Session, State
+from sxhost.state import after, derive
+
+NAMES = [
+    "thinking", "tool-start", "tool-done", "user-message", "compact", "message-delta",
+    "approval-requested", "approval-resolved", "started", "complete", "error", "idle",
+    "ended", "message", "usage", "custom",
+]  # fmt: skip
+
+
+def new_session(**fields: object) -> Session:
+    state = State("idle", "registered", 0)
+    return msgspec.structs.replace(
+        Session(id="s", start_ms=0, last_seen_ms=0, state=state), **fields
+    )
+
+
+def told(*names: str, data: object = None, session: Session | None = None) -> Session:
+    raw = msgspec.Raw(msgspec.json.encode(data))
+    events = [Event(n, raw, i, i, i, i * 1000, "s") for i, n in enumerate(names, 1)]
+    return after(session or new_session(), events, 99)
+
+
+@pytest.mark.parametrize(
+    ("names", "state"),
+    [
+        (["thinking"], "working"),
+        (["tool-start"], "working"),
+        (["thinking", "complete"], "idle"),
+        (["thinking", "error"], "idle"),
+        (["idle"], "idle"),
+        (["started"], "idle"),
+        (["approval-requested"], "waiting"),
+        (["approval-requested", "approval-resolved"], "working"),
+        (["approval-requested", "approval-requested", "approval-resolved"], "waiting"),
+        (["ended"], "ended"),
+        (["ended", "thinking"], "working"),
+        (["custom"], "idle"),
+        (["thinking", "custom", "message", "usage"], "working"),
+    ],
+)
+def test_events_change_the_state(names: list[str], state: str) -> None:
+    assert told(*names).state.name == state
+
+
+def test_the_reason_is_the_event_with_its_words() -> None:
+    assert told("tool-start", data="Bash: make").state.reason == "tool-start: Bash: make"
+    assert told("tool-start", data={"tool": "Bash"}).state.reason == "tool-start"
+    assert len(told("error", data="x" * 5000).state.reason) == 160
+
+
+def test_since_is_when_the_state_began() -> None:
+    assert told("thinking", "tool-start", "tool-done").state.since_ms == 1000
+    assert told("thinking", "complete").state.since_ms == 2000
+
+
+def test_pending_approvals_are_counted() -> None:
+    assert told("approval-requested", "approval-requested").pending_approvals == 2
+    assert told("approval-resolved").pending_approvals == 0
+    assert told("approval-requested", "complete").pending_approvals == 0
+
+
+def test_usage_is_the_latest() -> None:
+    session = told("usage", data={"tokens": 7})
+    assert session.usage == {"tokens": 7}
+    assert told("thinking", session=session).usage == {"tokens": 7}
+
+
+@given(st.lists(st.sampled_from(NAMES), min_size=1), st.data())
+def test_folding_in_pieces_is_folding_at_once(names: list[str], data: st.DataObject) -> None:
+    cut = data.draw(st.integers(1, len(names)))
+    raw = msgspec.Raw(b"null")
+    events = [Event(n, raw, i, i, i, i * 1000, "s") for i, n in enumerate(names, 1)]
+    pieces = after(new_session(), events[:cut], 99)
+    if events[cut:]:
+        pieces = after(pieces, events[cut:], 99)
+    assert pieces == after(new_session(), events, 99)
+
+
+LIMITS = Limits(stall_after=300, lost_after=1800)
+
+
+@pytest.mark.parametrize(
+    ("name", "heartbeat", "silent", "state"),
+    [
+        ("thinking", None, 300, "working"),
+        ("thinking", None, 301, "stalled"),
+        ("thinking", None, 1801, "lost"),
+        ("complete", None, 10**6, "idle"),
+        ("approval-requested", None, 10**6, "waiting"),
+        ("ended", None, 10**6, "ended"),
+        ("ended", 1, 10**6, "ended"),
+        ("complete", 10, 10, "idle"),
+        ("complete", 10, 11, "stalled"),
+        ("thinking", 10, 31, "lost"),
+        ("approval-requested", 10, 31, "lost"),
+    ],
+)
+def test_silence_beyond_the_promise(
+    name: str, heartbeat: float | None, silent: float, state: str
+) -> None:
+    session = told(name, session=new_session(heartbeat_s=heartbeat))
+    assert derive(session, silent, LIMITS).name == state
+
+
+def test_silence_has_a_reason_and_a_beginning() -> None:
+    state = derive(told("thinking"), 400.4, LIMITS)
+    assert state == State("stalled", "silent for 400 s", 99 + 300_000)

@@ -1,0 +1,276 @@
+"""What every store must do: one suite over all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from msgspec import Raw
+from twisted.internet.task import Clock
+
+from sxhost.errors import (
+    MessageClosed,
+    QueueFull,
+    SessionLimit,
+    UnknownMessage,
+    UnknownSession,
+)
+from sxhost.limits import Limits
+from sxhost.model import MessageDraft, Registration
+from sxhost.store import Draft, Store
+from sxhost.store.memory import MemoryStore
+
+from .lab import result_of
+
+MakeStore = Callable[..., Store]
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(params=[MemoryStore])
+def make_store(request: pytest.FixtureRequest, clock: Clock) -> MakeStore:
+    """Make a store of each kind with limits of the test's own."""
+
+    def make(**limits: int) -> Store:
+        store: Store = request.param(Limits(**limits), clock.seconds)
+        return store
+
+    return make
+
+
+@pytest.fixture
+def store(make_store: MakeStore) -> Store:
+    return make_store()
+
+
+def draft(event: str = "thinking", data: bytes = b"null", key: str | None = None) -> Draft:
+    return Draft(event, Raw(data), 5_000, key)
+
+
+def append(store: Store, session_id: str, *drafts: Draft) -> list[tuple[int, str]]:
+    events = result_of(store.append(session_id, drafts, 7_000))
+    return [(event.seq, event.event) for event in events]
+
+
+def put(store: Store, content: str, **fields: Any) -> int:
+    message, _ = result_of(store.put("a", MessageDraft(content=content, **fields), 7_000))
+    return message.id
+
+
+def states(store: Store) -> list[tuple[str, str]]:
+    return [(m.content, m.state) for m in result_of(store.peek("a"))]
+
+
+def take(store: Store, lease: float = 0) -> list[str]:
+    return [message.content for message in result_of(store.take("a", lease))]
+
+
+class TestSessions:
+    def test_registering_creates_then_updates(self, store: Store) -> None:
+        session, created = result_of(store.register("a", Registration(model="m", pid=7), 1_000))
+        assert (created, session.model, session.start_ms) == (True, "m", 1_000)
+        session, created = result_of(store.register("a", Registration(title="t"), 2_000))
+        assert (created, session.model, session.title, session.pid) == (False, "m", "t", 7)
+        assert (session.start_ms, session.last_seen_ms) == (1_000, 2_000)
+
+    def test_sessions_are_listed_by_id(self, store: Store) -> None:
+        for session_id in ("b", "c", "a"):
+            result_of(store.register(session_id, Registration(), 0))
+        assert [s.id for s in result_of(store.sessions())] == ["a", "b", "c"]
+
+    def test_one_too_many_is_refused(self, make_store: MakeStore) -> None:
+        store = make_store(sessions=1)
+        append(store, "a", draft())
+        with pytest.raises(SessionLimit):
+            append(store, "b", draft())
+        with pytest.raises(SessionLimit):
+            result_of(store.register("b", Registration(), 0))
+        assert append(store, "a", draft()) == [(2, "thinking")]
+
+    def test_deleting_forgets_everything(self, store: Store) -> None:
+        append(store, "a", draft())
+        put(store, "hello")
+        result_of(store.delete("a"))
+        with pytest.raises(UnknownSession):
+            result_of(store.session("a"))
+        assert append(store, "a", draft()) == [(1, "thinking")]
+        assert states(store) == []
+
+    def test_an_unknown_session_is_unknown_to_every_verb(self, store: Store) -> None:
+        works = [
+            store.session("x"), store.delete("x"), store.read("x"), store.peek("x"),
+            store.put("x", MessageDraft(content="m"), 0), store.take("x", 0),
+            store.waiting("x"), store.ack("x", 1), store.nack("x", 1), store.withdraw("x", 1),
+        ]  # fmt: skip
+        for work in works:
+            with pytest.raises(UnknownSession):
+                result_of(work)
+
+
+class TestLog:
+    def test_events_are_numbered_in_their_session_and_over_all(self, store: Store) -> None:
+        first = result_of(store.append("a", [draft(), draft()], 0))
+        second = result_of(store.append("b", [draft()], 0))
+        third = result_of(store.append("a", [draft()], 0))
+        assert [e.seq for e in (*first, *second, *third)] == [1, 2, 1, 3]
+        ids = [e.id for e in (*first, *second, *third)]
+        assert ids == sorted(set(ids))
+
+    def test_an_event_keeps_its_time_and_data(self, store: Store) -> None:
+        (event,) = result_of(store.append("a", [draft("x", b'{"a":[1]}')], 0))
+        assert (event.ts, event.ts_ms, event.value()) == (5, 5_000, {"a": [1]})
+
+    def test_reading_after_a_number_a_position_and_of_some_kind(self, store: Store) -> None:
+        append(store, "b", draft())
+        append(store, "a", draft("x"), draft("y"), draft("x"))
+
+        def read(**how: Any) -> list[int]:
+            return [e.seq for e in result_of(store.read("a", **how))]
+
+        assert read() == [1, 2, 3]
+        assert read(seq=1) == [2, 3]
+        assert read(seq=3) == read(seq=99) == []
+        assert read(position=2) == [2, 3]
+        assert read(limit=2) == [1, 2]
+        assert read(names=frozenset({"x"})) == [1, 3]
+        assert read(seq=1, names=frozenset({"x"}), limit=1) == [3]
+
+    def test_only_the_newest_are_kept(self, make_store: MakeStore) -> None:
+        store = make_store(events=3)
+        append(store, "a", *[draft(f"e{n}") for n in range(5)])
+        assert [e.seq for e in result_of(store.read("a"))] == [3, 4, 5]
+        assert [e.seq for e in result_of(store.read("a", seq=1))] == [3, 4, 5]
+        assert result_of(store.session("a")).event_count == 5
+
+    def test_a_key_is_kept_once(self, store: Store) -> None:
+        assert append(store, "a", draft("x", key="k")) == [(1, "x")]
+        assert append(store, "a", draft("other", key="k"), draft("y")) == [(1, "x"), (2, "y")]
+        assert append(store, "a", draft("z", key="k")) == [(1, "x")]
+        assert result_of(store.session("a")).last_event == "y"
+
+    def test_a_key_twice_in_a_batch_is_kept_once(self, store: Store) -> None:
+        assert append(store, "a", draft(key="k"), draft(key="k")) == [(1, "thinking")] * 2
+
+    def test_a_key_is_forgotten_with_its_event(self, make_store: MakeStore) -> None:
+        store = make_store(events=2)
+        append(store, "a", draft("x", key="k"), draft(), draft())
+        assert append(store, "a", draft("x", key="k")) == [(4, "x")]
+
+    def test_keys_of_two_sessions_are_apart(self, store: Store) -> None:
+        append(store, "a", draft(key="k"))
+        assert append(store, "b", draft(key="k")) == [(1, "thinking")]
+        assert result_of(store.census()).events == 2
+
+    def test_events_move_the_session(self, store: Store) -> None:
+        append(store, "a", draft("thinking"), draft("tool-start", b'"Bash"'))
+        session = result_of(store.session("a"))
+        assert (session.last_event, session.event_count) == ("tool-start", 2)
+        assert (session.state.name, session.last_seen_ms) == ("working", 7_000)
+
+
+class TestInbox:
+    @pytest.fixture(autouse=True)
+    def _session(self, store: Store) -> None:
+        result_of(store.register("a", Registration(), 0))
+
+    def test_taking_clears(self, store: Store) -> None:
+        put(store, "one")
+        put(store, "two", mode="interrupt", sender="me")
+        assert take(store) == ["one", "two"]
+        assert take(store) == []
+        assert states(store) == [("one", "delivered"), ("two", "delivered")]
+
+    def test_what_is_not_acknowledged_is_back_at_the_head(
+        self, store: Store, clock: Clock
+    ) -> None:
+        put(store, "one")
+        put(store, "two")
+        assert take(store, lease=30) == ["one", "two"]
+        put(store, "three")
+        assert take(store, lease=60) == ["three"]
+        clock.advance(30)
+        assert take(store) == ["one", "two"]
+
+    def test_acknowledged_is_delivered(self, store: Store, clock: Clock) -> None:
+        one = put(store, "one")
+        take(store, lease=30)
+        assert states(store) == [("one", "leased")]
+        assert result_of(store.ack("a", one)).state == "delivered"
+        assert result_of(store.ack("a", one)).state == "delivered"
+        clock.advance(60)
+        assert take(store) == []
+
+    def test_a_late_acknowledgement_counts(self, store: Store, clock: Clock) -> None:
+        one = put(store, "one")
+        take(store, lease=30)
+        clock.advance(31)
+        assert result_of(store.ack("a", one)).state == "delivered"
+        assert take(store) == []
+
+    def test_given_back_is_queued_in_its_place(self, store: Store) -> None:
+        one = put(store, "one")
+        put(store, "two")
+        take(store, lease=30)
+        result_of(store.nack("a", one))
+        result_of(store.nack("a", one))
+        assert states(store) == [("one", "queued"), ("two", "leased")]
+        assert take(store) == ["one"]
+
+    def test_withdrawn_is_not_delivered(self, store: Store) -> None:
+        one = put(store, "one")
+        result_of(store.withdraw("a", one))
+        result_of(store.withdraw("a", one))
+        assert take(store) == []
+        with pytest.raises(MessageClosed):
+            result_of(store.ack("a", one))
+        with pytest.raises(MessageClosed):
+            result_of(store.nack("a", one))
+
+    def test_what_was_taken_cannot_be_withdrawn(self, store: Store) -> None:
+        one = put(store, "one")
+        take(store, lease=30)
+        with pytest.raises(MessageClosed, match="already leased"):
+            result_of(store.withdraw("a", one))
+        result_of(store.ack("a", one))
+        with pytest.raises(MessageClosed, match="already delivered"):
+            result_of(store.withdraw("a", one))
+
+    def test_a_full_queue_refuses_until_one_is_delivered(self, make_store: MakeStore) -> None:
+        store = make_store(messages=2)
+        result_of(store.register("a", Registration(), 0))
+        one = put(store, "one")
+        put(store, "two")
+        take(store, lease=30)
+        with pytest.raises(QueueFull):
+            put(store, "three")
+        result_of(store.ack("a", one))
+        assert put(store, "three")
+
+    def test_a_key_is_put_once(self, store: Store) -> None:
+        one = put(store, "one", key="k")
+        assert put(store, "again", key="k") == one
+        assert take(store) == ["one"]
+        assert put(store, "again", key="k") == one
+        assert take(store) == []
+
+    def test_closed_messages_are_remembered_for_a_while(self, make_store: MakeStore) -> None:
+        store = make_store(closed_messages=1)
+        result_of(store.register("a", Registration(), 0))
+        one, two = put(store, "one", key="k"), put(store, "two")
+        take(store)
+        assert states(store) == [("two", "delivered")]
+        with pytest.raises(UnknownMessage):
+            result_of(store.ack("a", one))
+        assert put(store, "new", key="k") > two
+
+    def test_waiting_counts_what_is_not_over(self, store: Store) -> None:
+        put(store, "one")
+        put(store, "two")
+        take(store, lease=30)
+        put(store, "three")
+        assert result_of(store.waiting("a")) == 3
+        assert result_of(store.census()).messages == 3
