@@ -27,6 +27,7 @@ from sxhost.terminal import (
 __all__ = ["main"]
 
 
+ALL = 2**31 - 1
 LONG_PULL = 60.0
 """Seconds of one pull while waiting: less than what proxies cut."""
 
@@ -83,12 +84,14 @@ def _words(options: dict[str, Any]) -> list[str]:
     """Write options as the words of a ``twistd sxhost`` command line."""
     address = options.pop("addr")
     if address is not None:
-        host, colon, port = address.rpartition(":")
-        if not (host and colon):
+        host, _, port = address.rpartition(":")
+        if not (host and port):
             fail(2, f"--addr is written HOST:PORT, not {address!r}.")
         options |= {"host": host.strip("[]"), "port": port}
     words = [f"--listen={endpoint}" for endpoint in options.pop("listen")]
-    given = {name.replace("_", "-"): value for name, value in options.items() if value}
+    given = {
+        name.replace("_", "-"): value for name, value in options.items() if value is not None
+    }
     return [*words, *(f"--{name}={value}" for name, value in given.items())]
 
 
@@ -101,10 +104,12 @@ def status(link: Link) -> None:
 
 
 @sxhost.command()
-@click.option("--state", help="Only these: active, idle, working, waiting, stalled, …")
-@click.option("--label", metavar="NAME:VALUE", help="Only those with this label.")
+@click.option(
+    "--state", default="", help="Only these: active, idle, working, waiting, stalled, …"
+)
+@click.option("--label", default="", metavar="NAME:VALUE", help="Only those with this label.")
 @linked
-def sessions(link: Link, state: str | None, label: str | None) -> None:
+def sessions(link: Link, state: str, label: str) -> None:
     """List sessions."""
     from sxhost.model import SessionQuery
 
@@ -145,9 +150,9 @@ def stop(link: Link) -> None:
 
 @sxhost.command()
 @click.argument("session_id", metavar="ID")
-@click.option("--after", help="A cursor, or the number after which to begin.")
-@click.option("--limit", type=click.IntRange(1), help="At most so many.")
-@click.option("--types", metavar="A,B", help="Only these events.")
+@click.option("--after", default="", help="A cursor, or the number after which to begin.")
+@click.option("--limit", type=click.IntRange(1), default=ALL, help="At most so many.")
+@click.option("--types", default="", metavar="A,B", help="Only these events.")
 @linked
 def events(link: Link, session_id: str, **query: Any) -> None:
     """Print a session's events."""
@@ -165,7 +170,7 @@ def events(link: Link, session_id: str, **query: Any) -> None:
 @click.option("--key", help="Makes a repeated call harmless.")
 @linked
 def fire(
-    link: Link, session_id: str, event: str, data: str | None, raw: bool, key: str
+    link: Link, session_id: str, event: str, data: str | None, *, raw: bool, key: str
 ) -> None:
     """Fire an event of a session; DATA may be - for standard input."""
     from sxhost.model import EventDraft

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -231,19 +231,19 @@ class _UnixEndpoints:
 
 
 def _path(session_id: str, *rest: str | int) -> str:
-    """Return a path below a session; what its id may not be, the host says.
+    """Return a path below a session.
 
-    But for an empty one, which would lead elsewhere.
+    :raises BadField: the id cannot be one; quoted, it could still lead elsewhere (a proxy
+        takes ``%2F`` for a slash, and an empty one names all sessions).
     """
-    name = quote(session_id or check_session_id(session_id), safe="")
-    return "/".join(["/sessions", name, *map(str, rest)])
+    return "/".join(["/sessions", check_session_id(session_id), *map(str, rest)])
 
 
 def _query(query: Struct | None) -> str:
     """Write what differs from the default as a query string."""
-    fields = msgspec.to_builtins(query) if query else {}
-    given = {k: int(v) if isinstance(v, bool) else v for k, v in fields.items() if v}
-    return f"?{urlencode(given)}" if given else ""
+    given = msgspec.to_builtins(query) if query else {}
+    words = {k: int(v) if isinstance(v, bool) else v for k, v in given.items()}
+    return f"?{urlencode(words)}" if words else ""
 
 
 def _body(value: Struct | None) -> bytes:
@@ -263,7 +263,7 @@ def _error_fields(content: bytes) -> dict[str, object]:
 def _check_url(url: str) -> None:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
-        raise ValueError(f"{url!r} is no http:, https: or unix: address")
+        raise ValueError(f"{url!r} is not an http:, https: or unix: address")
 
 
 def _why(error: BaseException) -> str:

@@ -7,8 +7,6 @@ is ``API.md`` §0, repeated for users in ``docs/api.md``.
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 __all__ = [
     "BadField",
     "BadJSON",
@@ -43,8 +41,8 @@ class HostError(Exception):
     ``details`` are the fields that help (``limit``, ``field``, ``line``, ``retry_after``).
     """
 
-    status: ClassVar[int] = 500
-    code: ClassVar[str] = "internal_error"
+    status = 500
+    code = "internal_error"
 
     def __init__(self, message: str, **details: object) -> None:
         super().__init__(message)
@@ -231,10 +229,11 @@ class Stopping(HostError):
 
 def from_wire(status: int, fields: dict[str, object]) -> HostError:
     """Turn an error's wire form back into the exception that it was."""
-    code = fields.get("error")
+    code = str(fields.get("error") or HostError.code)
     known = next((c for c in HostError.__subclasses__() if c.code == code), HostError)
     details = {k: v for k, v in fields.items() if k not in ("ok", "error", "message")}
     message = str(fields.get("message") or f"The host answered {status}.")
     error = known.__new__(known)
     HostError.__init__(error, message, **details)
+    error.code, error.status = code, status
     return error

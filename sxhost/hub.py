@@ -75,6 +75,10 @@ class Hub:
         """How many are waiting for something now."""
         return sum(map(len, self._watchers.values()))
 
+    def watched(self, topic: str) -> bool:
+        """Tell whether someone waits for this topic now."""
+        return topic in self._watchers
+
     def watch(self, topic: str) -> Watch:
         """Return a watch on a topic; it counts from when it is entered."""
         return Watch(self, topic, self._clock)

@@ -41,7 +41,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     """Nested arrays and objects in a body: deeper JSON is an attack on parsers."""
 
     wait: float = 300.0
-    """Seconds that a pull may wait: below the idle time-outs of common proxies' operators."""
+    """Seconds that one pull may wait; most proxies cut a silent answer sooner or then."""
 
     lease: float = 3600.0
     """Seconds that a message may be out on lease before it must be confirmed."""

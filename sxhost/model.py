@@ -45,6 +45,18 @@ __all__ = [
 SESSION_ID = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}\Z"
 EVENT_NAME = r"^[a-z][a-z0-9_./:-]{0,63}\Z"
 
+CURSOR = r"^(([0-9a-zA-Z]{1,32}:)?[0-9]{1,18})?\Z"
+LABEL = r"^([^:]+:|\Z)"
+ALL = 2**31 - 1
+
+GRAMMARS = {
+    SESSION_ID: "1 to 128 letters, digits and `_.:-`, the first a letter or a digit",
+    EVENT_NAME: "a name of 1 to 64 lower-case letters, digits and `_./:-`, the first a letter",
+    CURSOR: "a cursor that the host gave out, or a plain number",
+    LABEL: "`name:value`",
+}
+"""What the patterns mean, for a reader."""
+
 EventName = Annotated[str, Meta(pattern=EVENT_NAME)]
 Key = Annotated[str, Meta(min_length=1, max_length=256)]
 Line = Annotated[str, Meta(max_length=512)]
@@ -60,10 +72,7 @@ def check_session_id(text: str) -> str:
     """Return `text` if it can name a session, else raise `BadField`."""
     if re.match(SESSION_ID, text):
         return text
-    raise BadField(
-        "session_id",
-        "A session id is 1 to 128 letters, digits and `_.:-`, the first a letter or a digit.",
-    )
+    raise BadField("session_id", f"A session id is {GRAMMARS[SESSION_ID]}.")
 
 
 # What comes in.
@@ -81,8 +90,8 @@ class Registration(Struct, frozen=True, kw_only=True):
     pid: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
     labels: Annotated[dict[Label, Label], Meta(max_length=64)] | None = None
     metadata: dict[str, Any] | None = None
-    heartbeat_s: Annotated[float, Meta(gt=0, le=86400)] | None = None
-    """The agent's promise: it will be heard from at least this often, in seconds."""
+    heartbeat_s: Annotated[float, Meta(ge=0, le=86400)] | None = None
+    """The agent's promise: it will be heard from at least this often, in seconds; 0 ends it."""
 
 
 class EventDraft(Struct, frozen=True, kw_only=True):
@@ -103,29 +112,30 @@ class MessageDraft(Struct, frozen=True, kw_only=True):
     sender: Line | None = field(default=None, name="from")
 
 
-class SessionQuery(Struct, frozen=True, kw_only=True):
-    """Which sessions to list: `state` (coarse or fine), `label` as ``name:value``, a page."""
+class SessionQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Which sessions to list: of a `state` (coarse or fine), with a label, and a page."""
 
-    state: str | None = None
-    label: str | None = None
-    limit: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
-    after: str | None = None
+    state: str = ""
+    label: Annotated[str, Meta(pattern=LABEL)] = ""
+    """Written ``name:value``."""
+    limit: Annotated[int, Meta(ge=1, le=ALL)] = ALL
+    after: str = ""
     """The id that ended the page before; sessions are listed in the order of their ids."""
 
 
-class EventQuery(Struct, frozen=True, kw_only=True):
+class EventQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Which events to read: those after a cursor or `seq`, of some `types` (``a,b``)."""
 
-    after: str | None = None
-    limit: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
-    types: str | None = None
+    after: Annotated[str, Meta(pattern=CURSOR)] = ""
+    limit: Annotated[int, Meta(ge=1, le=ALL)] = ALL
+    types: str = ""
 
     def names(self) -> frozenset[str]:
         """Return the event names asked for; none means all."""
-        return frozenset(filter(None, (self.types or "").split(",")))
+        return frozenset(filter(None, self.types.split(",")))
 
 
-class PullQuery(Struct, frozen=True, kw_only=True):
+class PullQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How to take messages: wait for one, take on lease, or only look (all in seconds)."""
 
     wait: Annotated[float, Meta(ge=0)] = 0.0
@@ -149,7 +159,7 @@ class Done(Struct, frozen=True):
 
 
 class Event(Struct, frozen=True, gc=False):
-    """A numbered fact from a session; `data` is kept as the JSON that it was sent as.
+    """A numbered fact from a session; `data` is kept as JSON, encoded once.
 
     `seq` counts in the session from 1; `id` is unique over the host and increases.
     """
@@ -302,15 +312,15 @@ class Cursor(Struct, frozen=True):
     epoch: str = ""
 
     @classmethod
-    def parse(cls, text: str | None) -> Cursor:
+    def parse(cls, text: str) -> Cursor:
         """Read a cursor, or a plain integer; no text is the beginning.
 
         :raises BadField: it is neither.
         """
-        epoch, _, position = (text or "0").rpartition(":")
-        if position.isascii() and position.isdigit() and len(position) <= 18:  # noqa: PLR2004
-            return cls(int(position), epoch)
-        raise BadField("after", "A cursor is one that the host gave out, or a plain number.")
+        if re.match(CURSOR, text):
+            epoch, _, position = text.rpartition(":")
+            return cls(int(position or 0), epoch)
+        raise BadField("after", f"The field `after` is wrong: expected {GRAMMARS[CURSOR]}.")
 
 
 class Host(Protocol):

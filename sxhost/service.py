@@ -161,7 +161,7 @@ class SessionService(Service):
         if not drafts:
             raise BadField("event", "The batch is empty; send one event a line.")
         events = await self._append(session_id, drafts)
-        return Accepted(event_count=events[-1].seq, accepted=len(events))
+        return Accepted(event_count=max(e.seq for e in events), accepted=len(events))
 
     async def events(self, session_id: str, query: EventQuery) -> list[Event]:
         """Read events in order; a cursor of another epoch starts at the oldest retained."""
@@ -272,6 +272,8 @@ class SessionService(Service):
 
     def _now(self, session: Session) -> Session:
         """Return the session with what this process knows of its silence."""
+        if self.hub.watched(_inbox(session.id)):
+            self._hear(session.id)  # its agent is on the line, waiting
         now = self._clock.seconds()
         seconds, ms = self._heard.setdefault(session.id, (now, session.last_seen_ms))
         heard = replace(session, last_seen_ms=max(ms, session.last_seen_ms))
@@ -312,14 +314,12 @@ def _log(session_id: str) -> str:
 
 def _filter(query: SessionQuery) -> Callable[[Summary], bool]:
     """Return whether a summary is what `query` asks for."""
-    name, colon, value = (query.label or "").partition(":")
-    if query.label is not None and not (name and colon):
-        raise BadField("label", "A label to look for is written `name:value`.")
+    name, _, value = query.label.partition(":")
 
     def matches(view: Summary) -> bool:
         return (
-            (query.after is None or view.id > query.after)
-            and (query.state is None or query.state in (view.state, view.detail_state))
+            view.id > query.after
+            and query.state in ("", view.state, view.detail_state)
             and (not name or view.labels.get(name) == value)
         )
 

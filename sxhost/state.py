@@ -77,7 +77,7 @@ def derive(session: Session, silent: float, limits: Limits) -> State:
 def _patience(session: Session, limits: Limits) -> tuple[float, float]:
     if session.state.name == "ended":
         return float("inf"), float("inf")
-    if session.heartbeat_s is not None:
+    if session.heartbeat_s:
         return session.heartbeat_s, session.heartbeat_s * _LOST_PROMISES
     if session.state.name == "working":
         return limits.stall_after, limits.lost_after

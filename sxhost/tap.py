@@ -11,7 +11,7 @@ import re
 import socket
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -131,11 +131,11 @@ class HostService(MultiService):
         sessions: SessionService,
         site: HostSite,
         notifier: Notifier,
-        endpoints: Mapping[str, Any],
+        endpoints: Sequence[tuple[str, Any]],
     ) -> None:
         super().__init__()
         self.ports: list[IListeningPort] = []
-        self._sessions = sessions
+        self.sessions = sessions
         self._site = site
         self._notifier = notifier
         self._endpoints = endpoints
@@ -144,13 +144,13 @@ class HostService(MultiService):
 
     def privilegedStartService(self) -> None:
         """Open the listening sockets, while there still are rights to do so."""
-        for place, endpoint in self._endpoints.items():
+        for place, endpoint in self._endpoints:
             refused: list[Failure] = []
             endpoint.listen(self._site).addCallbacks(self.ports.append, refused.append)
             if refused:
                 raise _told(CannotStart(place, refused[0]))
         numbers = (getattr(port.getHost(), "port", 0) for port in self.ports)
-        self._sessions.port = next(filter(None, numbers), 0)
+        self.sessions.port = next(filter(None, numbers), 0)
         super().privilegedStartService()
 
     def startService(self) -> None:
@@ -166,9 +166,9 @@ class HostService(MultiService):
     async def _stop(self) -> None:
         self._notifier.stopping()
         await DeferredList([_closed(port) for port in self.ports])
-        self._sessions.hub.close()
+        self.sessions.hub.close()
         await self._site.drain()
-        await self._sessions.close()
+        await self.sessions.close()
         await DeferredList([_deferred(super().stopService())])
         log.info("Stopped")
 
@@ -199,7 +199,7 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
         probe=lambda: Deferred.fromCoroutine(sessions.census()),
         status=lambda: f"Serving on port {sessions.port}",
     )
-    endpoints = {text: _endpoint(reactor, text) for text in settings.listen}
+    endpoints = [(text, _endpoint(reactor, text)) for text in settings.listen]
     return HostService(sessions, site, notifier, endpoints)
 
 
@@ -271,7 +271,7 @@ def _sentence(place: str, error: object) -> str:
 
 
 def _told(error: CannotStart) -> CannotStart:
-    """Write the sentence where it is seen: stderr is the log's by now, and that may be a file."""
+    """Write the sentence to the terminal as well; Python's own stderr is the log's by now."""
     log.critical("{sentence}", sentence=error.sentence)
     os.write(2, f"{error.sentence}\n".encode())
     return error

@@ -226,8 +226,7 @@ def project_root(cwd: str) -> str:
 def detach(work: Callable[[], None]) -> None:
     """Run `work` in a process that nobody waits for, in a session of its own; return at once.
 
-    It keeps none of our files open and gives way to the caller's work. Raises OSError when
-    there can be no more processes.
+    It keeps none of our files open. Raises OSError when there can be no more processes.
     """
     child = os.fork()
     if child:
@@ -237,6 +236,7 @@ def detach(work: Callable[[], None]) -> None:
         os.setsid()
         if not os.fork():
             _let_go()
+            _give_way()
             work()
     finally:
         os._exit(0)
@@ -247,4 +247,13 @@ def _let_go() -> None:
     for standard in (0, 1, 2):
         os.dup2(null, standard)
     os.closerange(3, HIGHEST_FD)
-    os.nice(10)
+
+
+def _give_way() -> None:
+    """Run after everyone else. A new session is scheduled as a group (sched(7), autogroup)."""
+    os.nice(19)
+    try:
+        with open("/proc/self/autogroup", "w", encoding="ascii") as group:
+            group.write("19")
+    except OSError:  # no such groups here, or too many changes of them just now
+        return

@@ -10,7 +10,8 @@ import os
 import re
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -57,23 +58,14 @@ class Link:
         from twisted.internet.defer import Deferred
         from twisted.internet.task import react
 
-        from sxhost.errors import HostError, HostUnreachable
+        from sxhost.client import connect
 
         gc.enable()
         results: list[T] = []
-        interrupted: list[bool] = []
 
         async def run(reactor: Any) -> None:
-            reactor.addSystemEventTrigger("before", "shutdown", interrupted.append, True)
-            try:
-                results.append(await work(self._connect(reactor)))
-            except HostError as error:
-                fail(HOST_SAID_NO, plain(error.message))
-            except UnicodeEncodeError:
-                fail(USAGE, "What is not UTF-8 cannot be sent.")
-            except HostUnreachable as error:
-                if not interrupted:
-                    fail(NO_HOST, f"No host answers ({error}). Start one with: sxhost --daemon")
+            with _refusals(reactor):
+                results.append(await work(connect(reactor, self.url)))
 
         try:
             react(lambda reactor: Deferred.fromCoroutine(run(reactor)))
@@ -83,14 +75,6 @@ class Link:
         if not results:
             sys.exit(INTERRUPTED)
         return results[0]
-
-    def _connect(self, reactor: Any) -> HostClient:
-        from sxhost.client import connect
-
-        try:
-            return connect(reactor, self.url)
-        except ValueError as error:
-            fail(USAGE, f"--url or SXHOST_URL is wrong: {error}.")
 
     def show(self, value: Any, text: str) -> None:
         """Print a value as `text`, or for machines as JSON: an object, or a line for each."""
@@ -102,6 +86,24 @@ class Link:
             click.echo(encode_lines(value).decode(), nl=False)
         else:
             click.echo(encode(value).decode())
+
+
+@contextmanager
+def _refusals(reactor: Any) -> Iterator[None]:
+    """End the process with a sentence if asking fails, but for the user's own interrupt."""
+    from sxhost.errors import HostError, HostUnreachable
+
+    interrupted: list[bool] = []
+    reactor.addSystemEventTrigger("before", "shutdown", interrupted.append, True)
+    try:
+        yield
+    except HostError as error:
+        fail(HOST_SAID_NO, plain(error.message))
+    except ValueError as error:
+        fail(USAGE, f"This cannot be asked: {error}.")
+    except HostUnreachable as error:
+        if not interrupted:
+            fail(NO_HOST, f"No host answers ({error}). Start one with: sxhost --daemon")
 
 
 def linked(command: Callable[..., None]) -> Callable[..., None]:

@@ -27,7 +27,7 @@ def test_a_field_error_carries_its_field() -> None:
 
 def test_an_unknown_code_is_still_a_refusal() -> None:
     error = from_wire(418, {"error": "teapot", "message": "Short and stout."})
-    assert type(error) is HostError
+    assert (type(error), error.code, error.status) == (HostError, "teapot", 418)
     assert str(error) == "Short and stout."
 
 

@@ -133,12 +133,25 @@ def test_a_query_that_is_not_utf8(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["limit=0", "limit=x", "limit=", "limit=1.5", f"limit={10**30}"]
+    "query", ["limit=0", "limit=x", "limit=", "limit=1.5", "limit=null", f"limit={10**30}"]
 )
 def test_a_bad_parameter(lab: Lab, query: str) -> None:
     answer = lab.request("GET", f"/sessions?{query}")
     assert_refused(answer, 400, "bad_field")
     assert answer.json()["field"] == "limit"
+
+
+@pytest.mark.parametrize("label", ["team", ":x"])
+def test_a_label_without_a_name(lab: Lab, label: str) -> None:
+    assert_refused(lab.request("GET", f"/sessions?label={label}"), 400, "bad_field")
+
+
+@pytest.mark.parametrize("cursor", ["x", "a:", "-1", "1.5", "null", "a:b:1"])
+def test_a_bad_cursor(lab: Lab, cursor: str) -> None:
+    lab.request("POST", "/sessions/a/register")
+    answer = lab.request("GET", f"/sessions/a/events?after={cursor}")
+    assert_refused(answer, 400, "bad_field")
+    assert answer.json()["field"] == "after"
 
 
 def test_a_trailing_slash_is_the_same_place(lab: Lab) -> None:
@@ -154,6 +167,22 @@ def test_of_a_parameter_given_twice_the_last_counts(lab: Lab) -> None:
 def test_head_is_get_without_the_body(lab: Lab) -> None:
     answer = lab.request("HEAD", "/health")
     assert (answer.status, answer.body) == (200, b"")
+
+
+def test_head_takes_no_messages(lab: Lab) -> None:
+    lab.request("POST", "/sessions/a/register")
+    lab.request("POST", "/sessions/a/messages", {"content": "x"})
+    answer = lab.request("HEAD", "/sessions/a/messages")
+    assert (answer.status, answer.header("allow")) == (405, "GET")
+    assert len(lab.request("GET", "/sessions/a/messages").json()) == 1
+
+
+def test_a_grammar_is_told_in_words(lab: Lab) -> None:
+    answer = lab.request("POST", "/sessions/a/events", {"event": "Bad"})
+    assert answer.json()["message"] == (
+        "The field `event` is wrong: expected a name of 1 to 64 lower-case letters, digits and"
+        " `_./:-`, the first a letter."
+    )
 
 
 @pytest.mark.parametrize("declared", ["", JSON, "Application/JSON; charset=utf-8"])

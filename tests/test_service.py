@@ -67,11 +67,6 @@ class TestSessions:
         assert listed(lab, limit=2) == ["a", "b"]
         assert listed(lab, limit=2, after="b") == ["c", "d"]
 
-    @pytest.mark.parametrize("label", ["", "team", ":x"])
-    def test_a_label_without_a_name_is_refused(self, lab: Lab, label: str) -> None:
-        with pytest.raises(BadField):
-            listed(lab, label=label)
-
     def test_detail_ends_with_the_last_ten_events(self, lab: Lab) -> None:
         fire(lab, "a", *(f"e{n}" for n in range(15)))
         detail = result_of(lab.service.session("a"))
@@ -132,6 +127,22 @@ class TestSilence:
         seen = summary(lab, "a")
         assert (seen.detail_state, seen.last_seen_ms) == ("idle", MIDNIGHT_MS + 60_000)
 
+    def test_an_agent_that_waits_is_not_silent(self, lab: Lab) -> None:
+        result_of(lab.service.register("a", Registration(heartbeat_s=2)))
+        waiting = started(lab.service.pull("a", PullQuery(wait=60)))
+        lab.clock.advance(59)
+        assert summary(lab, "a").detail_state == "idle"
+        lab.clock.advance(1)
+        assert is_done(waiting)
+        lab.clock.advance(3)
+        assert summary(lab, "a").detail_state == "stalled"
+
+    def test_a_promise_can_be_taken_back(self, lab: Lab) -> None:
+        result_of(lab.service.register("a", Registration(heartbeat_s=2)))
+        result_of(lab.service.register("a", Registration(heartbeat_s=0)))
+        lab.clock.advance(60)
+        assert summary(lab, "a").detail_state == "idle"
+
     def test_looking_is_not_a_sign_of_life(self, lab: Lab) -> None:
         result_of(lab.service.register("a", Registration(heartbeat_s=2)))
         lab.clock.advance(60)
@@ -152,6 +163,12 @@ class TestEvents:
         with pytest.raises(EventTooLarge):
             result_of(lab.service.fire_batch("a", drafts))
         assert listed(lab) == []
+
+    def test_a_batch_that_ends_in_a_repetition_tells_the_last_number(self, lab: Lab) -> None:
+        drafts = [EventDraft(event="x", key="k"), EventDraft(event="y")]
+        result_of(lab.service.fire_batch("a", drafts))
+        accepted = result_of(lab.service.fire_batch("a", [EventDraft(event="z"), drafts[0]]))
+        assert (accepted.event_count, accepted.accepted) == (3, 2)
 
     def test_an_empty_batch_is_refused(self, service: SessionService) -> None:
         with pytest.raises(BadField):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
 
 import pytest
-import pytest_twisted  # type: ignore[import-untyped]
+import pytest_twisted
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -285,16 +285,19 @@ async def test_the_command_does_not_wait_for_a_collector_that_never_answers(
 
 
 @in_reactor
-async def test_what_waits_for_an_inherited_file_is_not_delayed(plain: Bench) -> None:
+async def test_the_sender_keeps_no_inherited_file_open(plain: Bench) -> None:
     plain.collector.black_hole = True
     reading, writing = os.pipe()
     await plain.run(*HELLO, fds=(writing,))
     os.close(writing)
     request = await plain.collector.held.get()
-    with os.fdopen(reading, "rb") as pipe:
-        assert await deferToThread(pipe.read) == b""
-    assert request.channel is not None
+    os.set_blocking(reading, False)
+    with os.fdopen(reading, "rb", buffering=0) as pipe:
+        assert pipe.read() == b"", "None: someone could still write"
+    ended = request.notifyFinish()
     request.loseConnection()
+    with pytest.raises(ConnectionDone):
+        await ended
 
 
 @in_reactor

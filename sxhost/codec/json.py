@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import TypeVar
+from contextlib import suppress
+from typing import Any, TypeVar
 
 import msgspec
 
 from sxhost.errors import BadField, BadJSON, BadRequest, HostError
+from sxhost.model import GRAMMARS
 
 __all__ = ["convert", "decode", "decode_lines", "encode", "encode_lines"]
 
@@ -41,6 +43,8 @@ def decode(body: bytes, kind: type[T], *, depth: int = 64) -> T:
         body.decode()  # msgspec looks only at the texts that it keeps
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
+        with suppress(msgspec.DecodeError):
+            return msgspec.convert(_whole(body, str(error)), type=kind)
         raise _invalid(str(error)) from None
     except UnicodeDecodeError:
         raise BadJSON("The body is not UTF-8.") from None
@@ -80,6 +84,15 @@ def _numbered(number: int, line: bytes, kind: type[T], depth: int) -> T:
         raise
 
 
+def _whole(body: bytes, text: str) -> Any:
+    """Make the 7.0 that was refused a 7: to JSON Schema both are integers."""
+    fields, at = msgspec.json.decode(body), _AT.search(text)
+    value = fields.get(at["path"]) if at and isinstance(fields, dict) else None
+    if at and isinstance(value, float) and value.is_integer():
+        fields[at["path"]] = int(value)
+    return fields
+
+
 def _invalid(text: str) -> HostError:
     """Say in a sentence, and by its name, what msgspec found wrong."""
     missing, at = _MISSING.search(text), _AT.search(text)
@@ -95,6 +108,8 @@ def _invalid(text: str) -> HostError:
 
 def _plain(text: str) -> str:
     text = text.removeprefix("JSON is malformed: ")
+    for pattern, meaning in GRAMMARS.items():
+        text = text.replace(f"Expected `str` matching regex {pattern!r}", f"expected {meaning}")
     return text[:1].lower() + text[1:]
 
 

@@ -35,7 +35,7 @@ def routes(host: Host) -> Sequence[Route]:
         Route("GET", EVENTS, host.events, "Read events.", produces=NDJSON),
         Route("POST", EVENTS, host.fire, "Fire an event."),
         Route("POST", EVENTS, host.fire_batch, "Fire a batch of events.", consumes=NDJSON),
-        Route("GET", MESSAGES, host.pull, "Take messages, or look at them."),
+        Route("GET", MESSAGES, host.pull, "Take messages, or look at them.", safe=False),
         Route("POST", MESSAGES, host.send, "Queue a message."),
         Route("POST", f"{MESSAGE}/ack", host.ack, "Confirm a message."),
         Route("POST", f"{MESSAGE}/nack", host.nack, "Give a leased message back."),

@@ -48,8 +48,11 @@ def document(routes: Sequence[Route]) -> Schema:
         operations = paths.setdefault(re.sub(r"<(\w+)>", r"{\1}", route.path), {})
         operation = operations.setdefault(route.method.lower(), _operation(route, components))
         if route.body is not None:
-            content = operation.setdefault("requestBody", {"content": {}})["content"]
-            content[route.consumes] = {"schema": _lines(route, schema_of[repr(route.body)])}
+            required = bool(components[route.body.__name__].get("required"))
+            body = operation.setdefault("requestBody", {"required": required, "content": {}})
+            body["content"][route.consumes] = {
+                "schema": _lines(route, schema_of[repr(route.body)])
+            }
         _add_answer(operation, route, schema_of[repr(route.answer)])
     whole = {
         "openapi": "3.1.0",
@@ -89,13 +92,7 @@ def _path_parameters(route: Route) -> Iterator[Schema]:
 def _query_parameters(route: Route, components: dict[str, Schema]) -> Iterator[Schema]:
     if route.query is not None:
         for name, schema in components[route.query.__name__]["properties"].items():
-            yield {"name": name, "in": "query", "schema": _without_null(schema)}
-
-
-def _without_null(schema: Schema) -> Schema:
-    """A query parameter is absent, never null."""
-    choices = [choice for choice in schema.get("anyOf", [schema]) if choice != {"type": "null"}]
-    return {k: v for k, v in choices[0].items() if k != "default"}
+            yield {"name": name, "in": "query", "schema": schema}
 
 
 def _lines(route: Route, schema: Schema) -> Schema:

@@ -62,6 +62,8 @@ class Route:
     consumes: str = JSON
     produces: str = JSON
     tag: str = field(default="native", kw_only=True)
+    safe: bool = field(default=True, kw_only=True)
+    """Whether a GET changes nothing, so that HEAD may stand for it."""
 
     @cached_property
     def _kinds(self) -> dict[str, Any]:
@@ -159,6 +161,8 @@ class _Endpoint:
         return body
 
     def _choose(self, request: Request) -> Route:
+        if request.method == b"HEAD" and not self._routes[0].safe:
+            raise NoSuchMethod([route.method for route in self._routes])
         if all(route.body is None for route in self._routes):
             return self._routes[0]
         declared = _media_type(request)

@@ -52,7 +52,7 @@ class HostRequest(Request):
         self.began = self.site.clock.seconds()
         self.content = self._body = BytesIO()
         limits = self.site.limits
-        declared = self.getHeader("content-type") or ""
+        declared = (self.getHeader("content-type") or "").lower()
         self._room = limits.batch_body if declared.startswith(NDJSON) else limits.body
         if length is not None and length > self._room:
             self._refuse_body(self._room)

@@ -1,0 +1,1 @@
+"""Figures, measured: ``python -m benchmarks.NAME``; README.md keeps the latest."""

@@ -1,0 +1,239 @@
+"""What is printed: the source system's lines, and nothing that drives a terminal."""
+
+from __future__ import annotations
+
+import time
+import unicodedata
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from sxhost.cli import _words
+from sxhost.limits import Limits
+from sxhost.model import Detail, Done, Event, Message, Status, Summary
+from sxhost.terminal import (
+    Link,
+    detail_text,
+    event_line,
+    message_line,
+    plain,
+    session_lines,
+    status_line,
+)
+
+ESCAPE = "\x1b[31mred\x1b[0m"
+ESCAPED = r"\x1b[31mred\x1b[0m"
+
+STATUS = Status(
+    version="1.0",
+    port=7432,
+    uptime=3621,
+    sessions=3,
+    active=2,
+    total_events=847,
+    epoch="0a1b",
+    pid=1,
+    store="memory",
+    subscribers=0,
+    pending_approvals=0,
+    limits=Limits(),
+)
+SUMMARY = Summary(
+    id="abc-123",
+    state="active",
+    last_event="tool-start",
+    event_count=42,
+    model="gpt-4.1",
+    provider="openai",
+    detail_state="working",
+    reason="tool-start",
+    since_ms=0,
+    agent="",
+    kind="attached",
+    title="",
+    cwd="",
+    git_branch="",
+    labels={},
+    start_time=0,
+    last_seen_ms=0,
+    queued_messages=0,
+    pending_approvals=0,
+)
+EVENT = Event("tool-start", msgspec.Raw(b'"Bash: ls"'), 1_710_312_005, 7, 70, 0, "a")
+
+
+def detail(**fields: Any) -> Detail:
+    given = {**msgspec.structs.asdict(SUMMARY), "pid": None, "heartbeat_s": None}
+    return Detail(**{**given, "metadata": {}, "usage": None, "events": [], **fields})
+
+
+def event(data: Any) -> Event:
+    return replace(EVENT, data=msgspec.Raw(msgspec.json.encode(data)))
+
+
+def test_the_status_line_is_the_source_systems() -> None:
+    assert status_line(STATUS) == "Host running on :7432 — 3 sessions, 2 active"
+
+
+def test_the_session_lines_are_the_source_systems() -> None:
+    second = replace(
+        SUMMARY,
+        id="def-456",
+        state="idle",
+        last_event="complete",
+        event_count=18,
+        model="claude",
+        provider="anthropic",
+    )
+    assert session_lines([SUMMARY, second]).splitlines() == [
+        "abc-123  active   tool-start   openai/gpt-4.1  events:42",
+        "def-456  idle     complete     anthropic/claude  events:18",
+    ]
+
+
+def test_long_ids_and_events_move_the_columns() -> None:
+    long = replace(SUMMARY, id="a-long-session-id", last_event="approval-requested")
+    lines = session_lines([SUMMARY, long]).splitlines()
+    assert len({line.index("active") for line in lines}) == 1
+    assert len({line.index("openai") for line in lines}) == 1
+    assert "approval-requested  openai" in lines[1]
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "shown"),
+    [("p", "m", "p/m"), ("", "m", "m"), ("p", "", "p"), ("", "", "-"), ("", ESCAPE, ESCAPED)],
+)
+def test_what_is_unknown_of_a_model_is_left_out(provider: str, model: str, shown: str) -> None:
+    session = replace(SUMMARY, provider=provider, model=model)
+    assert session_lines([session]).split()[3] == shown
+
+
+def test_no_sessions_are_no_lines() -> None:
+    assert session_lines([]) == ""
+
+
+def test_an_event_is_a_line_with_the_local_time_of_day() -> None:
+    clock = time.strftime("%H:%M:%S", time.localtime(1_710_312_005))
+    assert event_line(EVENT) == f"     7  {clock}  tool-start    Bash: ls"
+
+
+@pytest.mark.parametrize(
+    ("data", "shown"),
+    [
+        ("", ""),
+        (None, "null"),
+        ({"a": [1]}, '{"a":[1]}'),
+        ("ü", "ü"),
+        (f"a\n{ESCAPE}", rf"a\n{ESCAPED}"),
+        ({ESCAPE: 1}, '{"\\u001b[31mred\\u001b[0m":1}'),
+        ({"a": "\x9b31m\u202e"}, r'{"a":"\x9b31m\u202e"}'),
+    ],
+)
+def test_an_events_data_is_shown_in_its_line(data: Any, shown: str) -> None:
+    line = event_line(event(data))
+    assert line[18:] == f"tool-start    {shown}".rstrip()
+
+
+def test_a_detail_leaves_out_what_is_empty_and_shows_the_events() -> None:
+    shown = detail(title=ESCAPE, labels={"team": "a"}, pid=7, events=[EVENT])
+    lines = detail_text(shown).splitlines()
+    assert lines[:2] == [f"{'id':<18}abc-123", f"{'state':<18}active"]
+    assert f"{'title':<18}{ESCAPED}" in lines
+    assert f"{'labels':<18}{{'team': 'a'}}" in lines
+    assert f"{'pid':<18}7" in lines
+    assert lines[-1] == f"  {event_line(EVENT)}"
+    assert not [line for line in lines if line.startswith(("cwd", "events", "usage"))]
+
+
+def test_a_message_keeps_its_lines() -> None:
+    message = Message(f"one\n\ttwo\r{ESCAPE}", 1, "auto", 0, None, "delivered")
+    assert message_line(message) == f"one\n\ttwo\\r{ESCAPED}"
+
+
+@given(st.text(), st.sampled_from(["", "\n\t"]))
+def test_plain_lets_no_control_character_through(text: str, keep: str) -> None:
+    left = {
+        character for character in plain(text, keep) if unicodedata.category(character) == "Cc"
+    }
+    assert left <= set(keep)
+
+
+@given(st.text(alphabet="\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069ab"))
+def test_plain_lets_nothing_through_that_turns_the_text_around(text: str) -> None:
+    assert set(plain(text)) <= set("ab\\u0123456789cdef")
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=["Cc", "Cf"])))
+def test_plain_leaves_other_text_as_it_is(text: str) -> None:
+    assert plain(text) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "printed"),
+    [
+        (Done(), '{"ok":true}\n'),
+        ([Done(), Done(ok=False)], '{"ok":true}\n{"ok":false}\n'),
+        ([], ""),
+    ],
+)
+def test_machines_get_an_object_or_a_line_for_each(
+    value: Any, printed: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Link("http://h", json=True).show(value, "for people")
+    assert capsys.readouterr().out == printed
+
+
+@pytest.mark.parametrize(("text", "printed"), [("for people", "for people\n"), ("", "")])
+def test_people_get_the_text(
+    text: str, printed: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Link("http://h", json=False).show(Done(), text)
+    assert capsys.readouterr().out == printed
+
+
+# The words of a command line.
+
+
+def words(**options: Any) -> list[str]:
+    given = {"addr": None, "listen": (), "port": None, "host": None, "state_dir": None}
+    return _words({**given, **options})
+
+
+def test_what_is_not_given_is_not_said() -> None:
+    assert words() == []
+
+
+def test_options_become_words() -> None:
+    given = words(port="0", state_dir="/a b", max_message_size="9", log_level="debug")
+    assert given == [
+        "--port=0",
+        "--state-dir=/a b",
+        "--max-message-size=9",
+        "--log-level=debug",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("address", "host", "port"),
+    [("127.0.0.1:0", "127.0.0.1", "0"), ("h:x", "h", "x"), ("[::1]:80", "::1", "80")],
+)
+def test_an_address_is_host_and_port(address: str, host: str, port: str) -> None:
+    assert sorted(words(addr=address)) == [f"--host={host}", f"--port={port}"]
+
+
+def test_every_listener_is_said() -> None:
+    assert words(listen=("unix:/s", "tcp:1")) == ["--listen=unix:/s", "--listen=tcp:1"]
+
+
+@pytest.mark.parametrize("address", ["", "7432", "h", ":7432", "h:"])
+def test_an_address_of_one_part_is_refused(
+    address: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        words(addr=address)
+    assert caught.value.code == 2
+    assert capsys.readouterr() == ("", f"--addr is written HOST:PORT, not {address!r}.\n")
