@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import pytest
-import pytest_twisted  # type: ignore[import-untyped]
+import pytest_twisted
 from treq.client import HTTPClient
 from treq.testing import StubTreq
 from twisted.internet.defer import maybeDeferred
