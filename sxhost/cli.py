@@ -27,7 +27,6 @@ from sxhost.terminal import (
 __all__ = ["main"]
 
 
-ALL = 2**31 - 1
 LONG_PULL = 60.0
 """Seconds of one pull while waiting: less than what proxies cut."""
 
@@ -54,8 +53,12 @@ def sxhost(ctx: click.Context, /, daemon: bool, pid_file: str | None, **options:
 
     Without a command, serve: in the foreground, or with --daemon in the background.
     """
+    given = sorted(n for n, value in ctx.params.items() if value not in (None, False, ()))
     if ctx.invoked_subcommand is None:
         serve(daemon, pid_file, options)
+    elif given:
+        name = given[0].replace("_", "-")
+        raise click.UsageError(f"--{name} is for serving, not for {ctx.invoked_subcommand}.")
 
 
 def serve(daemon: bool, pid_file: str | None, options: dict[str, Any]) -> NoReturn:
@@ -84,6 +87,8 @@ def _words(options: dict[str, Any]) -> list[str]:
     """Write options as the words of a ``twistd sxhost`` command line."""
     address = options.pop("addr")
     if address is not None:
+        if options["host"] is not None or options["port"] is not None:
+            fail(2, "--addr stands in place of --host and --port.")
         host, _, port = address.rpartition(":")
         if not (host and port):
             fail(2, f"--addr is written HOST:PORT, not {address!r}.")
@@ -151,14 +156,15 @@ def stop(link: Link) -> None:
 @sxhost.command()
 @click.argument("session_id", metavar="ID")
 @click.option("--after", default="", help="A cursor, or the number after which to begin.")
-@click.option("--limit", type=click.IntRange(1), default=ALL, help="At most so many.")
+@click.option("--limit", type=click.IntRange(1), help="At most so many.")
 @click.option("--types", default="", metavar="A,B", help="Only these events.")
 @linked
 def events(link: Link, session_id: str, **query: Any) -> None:
     """Print a session's events."""
     from sxhost.model import EventQuery
 
-    found = link.ask(lambda host: host.events(session_id, EventQuery(**query)))
+    given = {name: value for name, value in query.items() if value is not None}
+    found = link.ask(lambda host: host.events(session_id, EventQuery(**given)))
     link.show(found, "\n".join(map(event_line, found)))
 
 

@@ -61,6 +61,7 @@ EventName = Annotated[str, Meta(pattern=EVENT_NAME)]
 Key = Annotated[str, Meta(min_length=1, max_length=256)]
 Line = Annotated[str, Meta(max_length=512)]
 Path = Annotated[str, Meta(max_length=4096)]
+LabelName = Annotated[str, Meta(min_length=1, max_length=128)]
 Label = Annotated[str, Meta(max_length=128)]
 Mode = Literal["auto", "interrupt", "queue"]
 MessageState = Literal["queued", "leased", "delivered", "withdrawn"]
@@ -88,7 +89,7 @@ class Registration(Struct, frozen=True, kw_only=True):
     title: Line | None = None
     agent: Line | None = None
     pid: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
-    labels: Annotated[dict[Label, Label], Meta(max_length=64)] | None = None
+    labels: Annotated[dict[LabelName, Label], Meta(max_length=64)] | None = None
     metadata: dict[str, Any] | None = None
     heartbeat_s: Annotated[float, Meta(ge=0, le=86400)] | None = None
     """The agent's promise: it will be heard from at least this often, in seconds; 0 ends it."""

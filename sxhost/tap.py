@@ -132,6 +132,7 @@ class HostService(MultiService):
         site: HostSite,
         notifier: Notifier,
         endpoints: Sequence[tuple[str, Any]],
+        routes: Sequence[Route] = (),
     ) -> None:
         super().__init__()
         self.ports: list[IListeningPort] = []
@@ -139,6 +140,7 @@ class HostService(MultiService):
         self._site = site
         self._notifier = notifier
         self._endpoints = endpoints
+        self._routes = routes
         sessions.setServiceParent(self)
         notifier.setServiceParent(self)
 
@@ -157,6 +159,8 @@ class HostService(MultiService):
         """Say where the host is to be found."""
         for port in self.ports:
             log.info("Listening on {url}", url=_url(port.getHost()))
+        served = dict.fromkeys(f"{route.method} {route.path}" for route in self._routes)
+        log.info("Serving {routes}", routes=", ".join(served))
         super().startService()
 
     def stopService(self) -> Deferred[None]:
@@ -192,7 +196,8 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
     sessions = SessionService(store, reactor, lambda: time.time_ns() // 1_000_000, limits)
     sessions.on_stop = lambda: reactor.callLater(0, _stop_reactor, reactor)
     metrics = Metrics(sessions)
-    site = HostSite(tree(faces(sessions, metrics), limits), reactor, limits, metrics.count)
+    routes = faces(sessions, metrics)
+    site = HostSite(tree(routes, limits), reactor, limits, metrics.count)
     notifier = Notifier(
         reactor,
         os.environ,
@@ -200,7 +205,7 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
         status=lambda: f"Serving on port {sessions.port}",
     )
     endpoints = [(text, _endpoint(reactor, text)) for text in settings.listen]
-    return HostService(sessions, site, notifier, endpoints)
+    return HostService(sessions, site, notifier, endpoints, routes)
 
 
 def faces(sessions: SessionService, metrics: Metrics) -> Sequence[Route]:

@@ -128,6 +128,12 @@ def test_a_path_that_is_not_utf8(lab: Lab) -> None:
     assert_refused(lab.request("GET", "/sessions/%ff"), 400, "bad_field")
 
 
+@pytest.mark.parametrize("path", ["/sessions/a%2Fevents", "/sessions%2Fa", "/%2Fhealth"])
+def test_a_slash_in_a_name(lab: Lab, path: str) -> None:
+    lab.request("POST", "/sessions/a/register")
+    assert_refused(lab.request("GET", path), 400, "bad_field")
+
+
 def test_a_query_that_is_not_utf8(lab: Lab) -> None:
     assert_refused(lab.request("GET", "/sessions?state=%ff"), 400, "bad_field")
 

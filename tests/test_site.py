@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs
@@ -37,13 +36,28 @@ class Wire:
         return Connection(self.site, data)
 
 
+class Transport(StringTransport):
+    """Closes as a socket does: in the reactor's next turn."""
+
+    def __init__(self, site: HostSite) -> None:
+        super().__init__()
+        self.site = site
+        self.protocol: Any = site.buildProtocol(None)
+        self.protocol.makeConnection(self)
+
+    def loseConnection(self) -> None:
+        if not self.disconnecting:
+            lost = Failure(ConnectionDone())
+            self.site.clock.callLater(0, self.protocol.connectionLost, lost)
+        super().loseConnection()
+
+
 class Connection:
     """One client: what it says, what it got, and whether the door is closed."""
 
     def __init__(self, site: HostSite, data: bytes) -> None:
-        self.protocol = site.buildProtocol(None)
-        self.transport = StringTransport()
-        self.protocol.makeConnection(self.transport)
+        self.transport = Transport(site)
+        self.protocol = self.transport.protocol
         self.say(data)
 
     def say(self, data: bytes) -> None:
@@ -85,7 +99,7 @@ GET = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
 def test_a_request_is_answered_and_the_door_stays_open(wire: Wire) -> None:
     client = wire.connect(GET)
     assert (client.status, client.open) == (200, True)
-    assert wire.site.running == set()
+    assert len(wire.site.connections) == 1
 
 
 def test_a_declared_body_over_the_limit_is_refused_before_it_comes(wire: Wire) -> None:
@@ -142,35 +156,47 @@ def test_nobody_is_told_to_continue_a_body_that_is_refused(wire: Wire) -> None:
     assert wire.connect(post(99, expect)).got == b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-def test_a_stop_waits_for_what_runs(wire: Wire) -> None:
+PULL = b"GET /sessions/a/messages?wait=30 HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+def test_a_stop_waits_until_what_runs_is_answered_and_has_left(wire: Wire) -> None:
     wire.lab.request("POST", "/sessions/a/register")
-    client = wire.connect(b"GET /sessions/a/messages?wait=30 HTTP/1.1\r\nHost: x\r\n\r\n")
+    client = wire.connect(PULL)
     drained = started(wire.site.drain())
-    assert not is_done(drained)
+    assert client.open
     wire.lab.service.hub.close()
+    assert (client.status, client.body, client.open) == (200, [], False)
+    assert not is_done(drained)
+    wire.lab.clock.advance(0)
     assert is_done(drained)
-    assert (client.status, client.body) == (200, [])
 
 
 def test_a_stop_does_not_wait_for_ever(wire: Wire) -> None:
-    never: Deferred[None] = Deferred()
-    wire.lab.service.on_stop = lambda: never
     wire.lab.request("POST", "/sessions/a/register")
-    wire.connect(b"GET /sessions/a/messages?wait=30 HTTP/1.1\r\nHost: x\r\n\r\n")
+    wire.connect(PULL)
     drained = started(wire.site.drain())
-    wire.lab.clock.advance(wire.lab.limits.stop_within)
+    wire.lab.clock.advance(wire.lab.limits.stop_within - 0.1)
+    assert not is_done(drained)
+    wire.lab.clock.advance(0.1)
     assert is_done(drained)
 
 
-def test_a_stop_with_nothing_running_is_done(wire: Wire) -> None:
+def test_a_stop_closes_idle_connections(wire: Wire) -> None:
+    client = wire.connect(GET)
+    drained = started(wire.site.drain())
+    assert not client.open
+    wire.lab.clock.advance(0)
+    assert is_done(drained)
+
+
+def test_a_stop_with_nobody_there_is_done(wire: Wire) -> None:
     assert is_done(started(wire.site.drain()))
 
 
 def test_what_comes_during_a_stop_is_refused(wire: Wire) -> None:
-    client = wire.connect(GET)
-    client.transport.clear()
+    client = wire.connect(GET[:24])
     started(wire.site.drain())
-    client.say(GET)
+    client.say(GET[24:])
     assert (client.status, client.body["error"]) == (503, "stopping")
     assert b"Retry-After: 5" in client.got
     assert not client.open
@@ -182,7 +208,7 @@ def test_a_client_that_vanishes_ends_its_pull(wire: Wire) -> None:
     assert wire.lab.service.hub.subscribers == 1
     client.leave()
     assert wire.lab.service.hub.subscribers == 0
-    assert wire.site.running == set()
+    assert wire.site.connections == set()
 
 
 def logged(wire: Wire, request: bytes) -> list[str]:

@@ -195,11 +195,13 @@ class Machine:
 def test_a_host_listens_and_says_where() -> None:
     # The reactor in memory takes every address of a family for all of them.
     machine = Machine("tcp:7432:interface=0.0.0.0", r"tcp:1:interface=\:\:", "unix:/run/s")
-    assert machine.start() == [
+    *places_told, served = machine.start()
+    assert places_told == [
         "Listening on http://0.0.0.0:7432",
         "Listening on http://[::]:1",
         "Listening on unix:/run/s",
     ]
+    assert served.startswith("Serving GET /health, GET /status, ")
     places = [(port, interface) for port, _, _, interface in machine.reactor.tcpServers]
     assert places == [(7432, "0.0.0.0"), (1, "::")]
     assert [address for address, *_ in machine.reactor.unixServers] == ["/run/s"]

@@ -176,11 +176,15 @@ class _Root(KleinResource):
     """The tree's root: what Klein answers in its own words is answered in ours."""
 
     def render(self, request: IRequest) -> Any:
+        if not request.requestHeaders.hasHeader("host"):
+            request.requestHeaders.setRawHeaders("host", ["localhost"])  # Klein needs one
         try:
-            b"/".join(request.postpath).decode()
-            return super().render(request)
+            path = b"/".join(request.postpath).decode()
+            if path.count("/") == len(request.postpath) - 1:
+                return super().render(request)
+            error: HostError = BadField("path", "A slash (%2F) cannot be part of a name.")
         except UnicodeDecodeError:
-            error: HostError = BadField("path", "The path is not UTF-8.")
+            error = BadField("path", "The path is not UTF-8.")
         except HTTPException:
             error = BadRequest("The Host header is not the name of a host.")
         return answer_error(cast("Request", request), error)

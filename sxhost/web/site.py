@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
 from twisted.web import http
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
@@ -20,9 +22,6 @@ from sxhost.errors import BodyTooLarge, HostError, Stopping
 from sxhost.limits import Limits
 from sxhost.logs import enabled, logger
 from sxhost.web.routes import NDJSON, answer_error
-
-if TYPE_CHECKING:
-    from twisted.web.http import HTTPChannel
 
 __all__ = ["HostRequest", "HostSite"]
 
@@ -33,13 +32,13 @@ Counted = Callable[[str, str, int, float], None]
 
 
 class HostRequest(Request):
-    """A request whose body is bounded, and which its site knows while it runs."""
+    """A request whose body is bounded."""
 
     site: HostSite
     route = ""
     """The path of the route that answers, for the log and the metrics."""
 
-    def __init__(self, channel: HTTPChannel, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, channel: http.HTTPChannel, *args: Any, **kwargs: Any) -> None:
         super().__init__(channel, *args, **kwargs)
         self._parsePOSTFormSubmission = False  # bodies are JSON; forms have no reader here
         self._room = 0
@@ -74,8 +73,6 @@ class HostRequest(Request):
 
     def process(self) -> None:
         """Run the request, unless the host is stopping."""
-        self.site.running.add(self)
-        self.notifyFinish().addBoth(self._ended)
         if self.site.stopping:
             self.refuse(Stopping())
         else:
@@ -118,13 +115,33 @@ class HostRequest(Request):
         if self._lingering is not None and self._lingering.active():
             self._lingering.cancel()
 
-    def _ended(self, _result: object) -> None:
-        self.site.ended(self)
+
+class HostChannel(http.HTTPChannel):
+    """A connection that its site knows until it is closed."""
+
+    factory: HostSite
+
+    def connectionMade(self) -> None:
+        """Tell the site."""
+        self.factory.connections.add(self)
+        super().connectionMade()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Tell the site."""
+        super().connectionLost(reason)
+        self.factory.gone(self)
+
+    def leave(self) -> None:
+        """Close once what runs is answered, and what is written has left."""
+        self.persistent = False
+        if not self.requests:
+            self.loseConnection()
 
 
 class HostSite(Site):
-    """Serves `root`; knows its running requests, so that a stop can wait for them."""
+    """Serves `root`; knows its connections, so that a stop can wait for their answers."""
 
+    protocol = cast("Any", HostChannel)
     requestFactory = HostRequest
 
     def __init__(
@@ -133,23 +150,25 @@ class HostSite(Site):
         super().__init__(root, reactor=clock)
         self.clock = clock
         self.limits = limits
-        self.running: set[HostRequest] = set()
+        self.connections: set[HostChannel] = set()
         self.stopping = False
         self._counted = counted
         self._drained: Deferred[None] | None = None
 
     async def drain(self) -> None:
-        """Refuse what is new; return once what runs is answered, or time is up."""
+        """Refuse what is new; return once all connections are closed, or time is up."""
         self.stopping = True
-        if self.running:
+        for channel in tuple(self.connections):
+            channel.leave()
+        if self.connections:
             self._drained = Deferred()
             self._drained.addTimeout(self.limits.stop_within, self.clock, lambda *_: None)
             await self._drained
 
-    def ended(self, request: HostRequest) -> None:
-        """Take note that a request is over, answered or not."""
-        self.running.discard(request)
-        if not self.running and self._drained is not None and not self._drained.called:
+    def gone(self, channel: HostChannel) -> None:
+        """Take note that a connection is closed."""
+        self.connections.discard(channel)
+        if not self.connections and self._drained is not None and not self._drained.called:
             self._drained.callback(None)
 
     def log(self, request: http.Request) -> None:
