@@ -15,6 +15,7 @@ import click
 from sxhost import __version__
 from sxhost.terminal import (
     Link,
+    detail_table,
     detail_text,
     event_line,
     fail,
@@ -129,7 +130,12 @@ def sessions(link: Link, state: str, label: str) -> None:
 def show(link: Link, session_id: str) -> None:
     """Tell all about a session."""
     found = link.ask(lambda host: host.session(session_id))
-    link.show(found, detail_text(found))
+    if sys.stdout.isatty() and not link.json:
+        from rich.console import Console
+
+        Console().print(detail_table(found))
+    else:
+        link.show(found, detail_text(found))
 
 
 @sxhost.command()

@@ -20,11 +20,14 @@ import click
 from sxhost.config import host_url
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from sxhost.client import HostClient
     from sxhost.model import Detail, Event, Message, Status, Summary
 
 __all__ = [
     "Link",
+    "detail_table",
     "detail_text",
     "event_line",
     "fail",
@@ -138,10 +141,32 @@ def session_lines(sessions: list[Summary]) -> str:
 
 def detail_text(detail: Detail) -> str:
     """Tell all about a session: a field a line, then its last events."""
-    names = (name for name in detail.__struct_fields__ if name != "events")
-    fields = {name: getattr(detail, name) for name in names}
-    rows = [f"{name:<18}{plain(str(value))}" for name, value in fields.items() if value]
+    rows = [f"{name:<18}{value}" for name, value in _fields(detail)]
     return "\n".join([*rows, *(f"  {event_line(event)}" for event in detail.events)])
+
+
+def detail_table(detail: Detail) -> Table:
+    """Lay the same out for a person at a terminal."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold")
+    for name, value in _fields(detail):
+        table.add_row(name, Text(value, style=STYLES.get(value, "")))
+    for event in detail.events:
+        table.add_row("", Text(event_line(event), style="dim", overflow="fold"))
+    return table
+
+
+STYLES = {"working": "green", "waiting": "yellow", "stalled": "red", "lost": "red"}
+
+
+def _fields(detail: Detail) -> list[tuple[str, str]]:
+    """Return the fields that say something, as they may be shown."""
+    names = [name for name in detail.__struct_fields__ if name != "events"]
+    values = [(name, getattr(detail, name)) for name in names]
+    return [(name, plain(str(value))) for name, value in values if value]
 
 
 def event_line(event: Event) -> str:

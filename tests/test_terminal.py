@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import re
 import time
 import unicodedata
 from typing import Any
@@ -11,12 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
+from rich.console import Console
 
 from sxhost.cli import _words
 from sxhost.limits import Limits
 from sxhost.model import Detail, Done, Event, Message, Status, Summary
 from sxhost.terminal import (
     Link,
+    detail_table,
     detail_text,
     event_line,
     message_line,
@@ -147,6 +151,17 @@ def test_a_detail_leaves_out_what_is_empty_and_shows_the_events() -> None:
     assert f"{'pid':<18}7" in lines
     assert lines[-1] == f"  {event_line(EVENT)}"
     assert not [line for line in lines if line.startswith(("cwd", "events", "usage"))]
+
+
+def test_a_terminal_gets_a_table_of_the_same() -> None:
+    out = io.StringIO()
+    shown = detail(title=ESCAPE, detail_state="stalled", events=[EVENT])
+    Console(file=out, width=200, force_terminal=True).print(detail_table(shown))
+    rows = [line.split() for line in re.sub(r"\x1b\[[0-9;]*m", "", out.getvalue()).splitlines()]
+    assert ["title", ESCAPED] in rows
+    assert ["detail_state", "stalled"] in rows
+    assert rows[-1] == event_line(EVENT).split()
+    assert ESCAPE not in out.getvalue()
 
 
 def test_a_message_keeps_its_lines() -> None:
