@@ -6,7 +6,7 @@ that what is given back stands at the head, in order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from msgspec.structs import replace
 
@@ -28,6 +28,25 @@ class Inbox:
         self._closed: dict[int, Message] = {}
         self._leases: dict[int, float] = {}
         self._keys: dict[str, int] = {}
+
+    def restore(self, messages: Iterable[tuple[Message, str | None]]) -> None:
+        """Put back, in order, what a journal has kept, each with its key."""
+        for message, key in messages:
+            place = self._open if message.state == "queued" else self._closed
+            place[message.id] = message
+            if key is not None:
+                self._keys[key] = message.id
+
+    def key_of(self, message_id: int) -> str | None:
+        """Return the key that a remembered message was put under."""
+        return next((key for key, other in self._keys.items() if other == message_id), None)
+
+    def copy(self) -> Inbox:
+        """Return an inbox that can change without this one changing (messages are values)."""
+        twin = Inbox(self._session_id, self._limits, self._seconds)
+        twin._open, twin._closed = dict(self._open), dict(self._closed)
+        twin._leases, twin._keys = dict(self._leases), dict(self._keys)
+        return twin
 
     def __len__(self) -> int:
         """Return how many messages are queued or on lease."""

@@ -1,0 +1,321 @@
+"""What a store holds in memory, and changes to it that are made on paper first.
+
+A `Change` copies what it touches.  Nobody sees it until `commit`: the memory store commits
+at once, a durable store when its journal has it; a change that fails is just dropped.
+Several operations can share one change, each seeing what those before it did.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from heapq import merge
+from itertools import islice
+from operator import attrgetter
+
+from msgspec.structs import asdict, replace
+
+from sxhost.errors import SessionLimit, UnknownSession
+from sxhost.limits import Limits
+from sxhost.model import Event, Message, MessageDraft, Registration, Session, State
+from sxhost.state import after
+from sxhost.store import Draft
+from sxhost.store.inbox import Inbox
+
+__all__ = ["Change", "Ledger", "Row", "RowDraft"]
+
+RECENT = 4096
+"""Events of all sessions together that are kept in one line, for those who read them all."""
+
+
+class Ring:
+    """The hot end of one session's log, and the keys of what is in it."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._events: deque[Event] = deque()
+        self._keys: dict[str, Event] = {}
+        self._key_of: dict[int, str] = {}
+
+    def known(self, key: str | None) -> Event | None:
+        """Return the event in the ring that was appended under `key`."""
+        return None if key is None else self._keys.get(key)
+
+    def append(self, event: Event, key: str | None) -> Event | None:
+        """Keep an event; return the oldest if it had to leave."""
+        self._events.append(event)
+        if key is not None:
+            self._keys[key] = event
+            self._key_of[event.seq] = key
+        if len(self._events) <= self._limit:
+            return None
+        gone = self._events.popleft()
+        self._keys.pop(self._key_of.pop(gone.seq, ""), None)
+        return gone
+
+    def after(self, seq: int) -> list[Event]:
+        """Return the events in the ring whose number is greater than `seq`."""
+        if not self._events:
+            return []
+        return list(islice(self._events, max(0, seq - self._events[0].seq + 1), None))
+
+    def since(self, position: int) -> list[Event]:
+        """Return the events in the ring whose id is greater than `position`."""
+        newer: list[Event] = []
+        for event in reversed(self._events):
+            if event.id <= position:
+                break
+            newer.append(event)
+        newer.reverse()
+        return newer
+
+    @property
+    def oldest(self) -> Event | None:
+        """The oldest event in the ring."""
+        return self._events[0] if self._events else None
+
+
+class Row:
+    """All that is kept in memory of one session.
+
+    `pruned` is the id of its last event that retention has dropped: who has not read so
+    far has missed something.
+    """
+
+    def __init__(self, session: Session, ring: Ring, inbox: Inbox, pruned: int = 0) -> None:
+        self.session = session
+        self.ring = ring
+        self.inbox = inbox
+        self.pruned = pruned
+
+
+class RowDraft:
+    """What a change makes of one session."""
+
+    def __init__(self, session: Session, row: Row | None, inbox: Inbox) -> None:
+        self.session = session
+        self.events: list[tuple[Event, str | None]] = []
+        self.messages: dict[int, Message] = {}
+        self.deleted = False
+        self.fresh = row is None
+        self.owns_inbox = row is None
+        self._row = row
+        self._inbox = inbox
+
+    @property
+    def inbox(self) -> Inbox:
+        """The inbox as the change sees it; a copy, once asked for."""
+        if not self.owns_inbox:
+            self._inbox, self.owns_inbox = self._inbox.copy(), True
+        return self._inbox
+
+    def known(self, key: str | None, older: Mapping[str, Event]) -> Event | None:
+        """Return the event that was appended under `key`, by this change or before."""
+        if key is None:
+            return None
+        mine = next((event for event, other in self.events if other == key), None)
+        return mine or (self._row.ring.known(key) if self._row else None) or older.get(key)
+
+
+class Ledger:
+    """The rows of all sessions and the counters of the host.
+
+    What leaves a ring is `forgetful`ly gone, or else a journal has it still.
+    """
+
+    def __init__(
+        self, limits: Limits, seconds: Callable[[], float], *, forgetful: bool
+    ) -> None:
+        self.forgetful = forgetful
+        self.pruned = 0
+        self.limits = limits
+        self.seconds = seconds
+        self.rows: dict[str, Row] = {}
+        self.last_event = 0
+        self.last_message = 0
+        self._recent: deque[Event] = deque(maxlen=RECENT)
+        self._recent_from = 0
+
+    def row(self, session_id: str) -> Row:
+        """Return a session's row.
+
+        :raises UnknownSession: there is none.
+        """
+        row = self.rows.get(session_id)
+        if row is None:
+            raise UnknownSession(session_id)
+        return row
+
+    def restore(self, session: Session, messages: Iterable[tuple[Message, str | None]]) -> Row:
+        """Put a session back that a journal has kept; its ring begins empty."""
+        inbox = Inbox(session.id, self.limits, self.seconds)
+        inbox.restore(messages)
+        row = self.rows[session.id] = Row(session, Ring(self.limits.events), inbox)
+        return row
+
+    def start_at(self, last_event: int, last_message: int) -> None:
+        """Go on numbering after these."""
+        self.last_event = self._recent_from = last_event
+        self.last_message = last_message
+
+    def recent(self, position: int) -> list[Event] | None:
+        """Return all sessions' events after `position`, or None if memory has not all."""
+        if position < self._recent_from:
+            return None
+        newer: list[Event] = []
+        for event in reversed(self._recent):
+            if event.id <= position:
+                break
+            newer.append(event)
+        newer.reverse()
+        return newer
+
+    def merged(self, position: int) -> Iterable[Event]:
+        """Return what the rings of all sessions hold after `position`, in order."""
+        rings = [row.ring.since(position) for row in self.rows.values()]
+        return merge(*rings, key=attrgetter("id"))
+
+    def forget(self, session_id: str) -> None:
+        """Drop a session and its events."""
+        self.rows.pop(session_id, None)
+        kept = [event for event in self._recent if event.session != session_id]
+        self._recent = deque(kept, maxlen=RECENT)
+
+    def prune(self, row: Row, position: int) -> None:
+        """Take note that retention has dropped a session's events up to an id."""
+        row.pruned = max(row.pruned, position)
+        self.pruned = max(self.pruned, position)
+
+    def note(self, event: Event) -> None:
+        """Keep an event for those who read all sessions."""
+        if len(self._recent) == RECENT:
+            self._recent_from = self._recent[0].id
+        self._recent.append(event)
+
+
+class Change:
+    """A draft of the ledger's next state; see the module."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.rows: dict[str, RowDraft] = {}
+        self.last_event = ledger.last_event
+        self.last_message = ledger.last_message
+        self._ledger = ledger
+
+    def register(
+        self, session_id: str, registration: Registration, at: int
+    ) -> tuple[Session, bool]:
+        """Create or update a session; tell whether it is new."""
+        draft, created = self._draft_or_new(session_id, at)
+        given = {k: v for k, v in asdict(registration).items() if v is not None}
+        draft.session = replace(draft.session, last_seen_ms=at, **given)
+        return draft.session, created
+
+    def delete(self, session_id: str) -> None:
+        """Forget a session."""
+        self._draft(session_id).deleted = True
+
+    def append(
+        self, session_id: str, drafts: Sequence[Draft], at: int, older: Mapping[str, Event]
+    ) -> list[Event]:
+        """Number events; `older` holds those that earlier, no longer hot keys stand for."""
+        row, _ = self._draft_or_new(session_id, at)
+        seq, events, new = row.session.event_count, [], []
+        for draft in drafts:
+            event = row.known(draft.key, older)
+            if event is None:
+                seq += 1
+                event = self._number(session_id, seq, draft)
+                row.events.append((event, draft.key))
+                new.append(event)
+            events.append(event)
+        if new:
+            row.session = after(row.session, new, at)
+        return events
+
+    def put(self, session_id: str, draft: MessageDraft, at: int) -> tuple[Message, int]:
+        """Queue a message."""
+        row = self._draft(session_id)
+        message = row.inbox.known(draft.key)
+        if message is None:
+            message = row.inbox.put(self.last_message + 1, draft, at)
+            self.last_message += 1
+            row.messages[message.id] = message
+        return message, len(row.inbox)
+
+    def take(self, session_id: str, lease: float) -> list[Message]:
+        """Take what is queued; a lease is not worth a journal's while, a delivery is."""
+        row = self._draft(session_id)
+        taken = row.inbox.take(lease)
+        if not lease:
+            row.messages.update((message.id, message) for message in taken)
+        return taken
+
+    def close(self, session_id: str, how: Callable[[Inbox], Message]) -> Message:
+        """Confirm, give back or withdraw a message."""
+        row = self._draft(session_id)
+        message = how(row.inbox)
+        row.messages[message.id] = message
+        return message
+
+    def commit(self) -> None:
+        """Make it so."""
+        ledger = self._ledger
+        for session_id, draft in self.rows.items():
+            if draft.deleted or draft.fresh:
+                ledger.forget(session_id)
+            if draft.fresh and not draft.deleted:
+                ring = Ring(ledger.limits.events)
+                ledger.rows[session_id] = Row(draft.session, ring, draft.inbox)
+            if not draft.deleted:
+                self._apply(draft, ledger.rows[session_id])
+        ledger.last_event, ledger.last_message = self.last_event, self.last_message
+
+    def _apply(self, draft: RowDraft, row: Row) -> None:
+        row.session = draft.session
+        if draft.owns_inbox:
+            row.inbox = draft.inbox
+        for event, key in draft.events:
+            gone = row.ring.append(event, key)
+            self._ledger.note(event)
+            if gone is not None and self._ledger.forgetful:
+                self._ledger.prune(row, gone.id)
+
+    def _draft(self, session_id: str) -> RowDraft:
+        draft = self.rows.get(session_id)
+        if draft is None:
+            row = self._ledger.row(session_id)
+            draft = self.rows[session_id] = RowDraft(row.session, row, row.inbox)
+        if draft.deleted:
+            raise UnknownSession(session_id)
+        return draft
+
+    def _draft_or_new(self, session_id: str, at: int) -> tuple[RowDraft, bool]:
+        try:
+            return self._draft(session_id), False
+        except UnknownSession:
+            pass
+        limits = self._ledger.limits
+        if self._count() >= limits.sessions:
+            raise SessionLimit(limits.sessions)
+        state = State("idle", "registered", at)
+        session = Session(id=session_id, start_ms=at, last_seen_ms=at, state=state)
+        inbox = Inbox(session_id, limits, self._ledger.seconds)
+        draft = self.rows[session_id] = RowDraft(session, None, inbox)
+        return draft, True
+
+    def _count(self) -> int:
+        here = {session_id for session_id, draft in self.rows.items() if not draft.deleted}
+        return len(here) + sum(session_id not in self.rows for session_id in self._ledger.rows)
+
+    def _number(self, session_id: str, seq: int, draft: Draft) -> Event:
+        self.last_event += 1
+        return Event(
+            event=draft.event,
+            data=draft.data,
+            ts=draft.ts_ms // 1000,
+            seq=seq,
+            id=self.last_event,
+            ts_ms=draft.ts_ms,
+            session=session_id,
+        )
