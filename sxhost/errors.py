@@ -22,6 +22,8 @@ __all__ = [
     "QueueFull",
     "SessionLimit",
     "Stopping",
+    "StorageFull",
+    "StoreUnavailable",
     "UnknownMessage",
     "UnknownRoute",
     "UnknownSession",
@@ -225,6 +227,26 @@ class Stopping(HostError):
 
     def __init__(self) -> None:
         super().__init__("The host is stopping; try again once it is back.", retry_after=5)
+
+
+class StoreUnavailable(HostError):
+    """The store cannot be written or read at the moment; nothing was acknowledged."""
+
+    status = 503
+    code = "store_unavailable"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The store does not answer: {reason}.", retry_after=5)
+
+
+class StorageFull(HostError):
+    """The disk is full: reads go on, writes do once there is room."""
+
+    status = 507
+    code = "storage_full"
+
+    def __init__(self) -> None:
+        super().__init__("There is no room on the host's disk.", retry_after=30)
 
 
 def from_wire(status: int, fields: dict[str, object]) -> HostError:

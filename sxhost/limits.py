@@ -22,6 +22,12 @@ class Limits(Struct, frozen=True, kw_only=True):
     events: int = 256
     """Events buffered for each session: what a late reader still gets."""
 
+    retain: int = 10_000
+    """Events kept on disk for each session: several days of work."""
+
+    retain_s: float = 7 * 86400.0
+    """Seconds that an event is kept on disk."""
+
     messages: int = 32
     """Messages waiting for one agent; more means that nobody is pulling."""
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec import Raw
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
 
 from sxhost.errors import (
@@ -19,7 +21,9 @@ from sxhost.errors import (
 from sxhost.limits import Limits
 from sxhost.model import MessageDraft, Registration
 from sxhost.store import Draft, Store
+from sxhost.store.journal import Journal
 from sxhost.store.memory import MemoryStore
+from sxhost.store.sqlite import SQLiteStore, Threads
 
 from .lab import result_of
 
@@ -31,15 +35,31 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(params=[MemoryStore])
-def make_store(request: pytest.FixtureRequest, clock: Clock) -> MakeStore:
+def at_once(function: Callable[..., Any], *given: Any) -> Deferred[Any]:
+    """Run what would run in a thread here and now."""
+    return maybeDeferred(function, *given)
+
+
+HERE = Threads(at_once, at_once, lambda: None)
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def make_store(
+    request: pytest.FixtureRequest, clock: Clock, tmp_path: Path
+) -> Iterator[MakeStore]:
     """Make a store of each kind with limits of the test's own."""
+    stores: list[Store] = []
 
     def make(**limits: int) -> Store:
-        store: Store = request.param(Limits(**limits), clock.seconds)
-        return store
+        if request.param == "memory":
+            return MemoryStore(Limits(**limits), clock.seconds)
+        journal = Journal(tmp_path / f"{len(stores)}.db")
+        stores.append(SQLiteStore(Limits(**limits), clock.seconds, journal, HERE))
+        return stores[-1]
 
-    return make
+    yield make
+    for store in stores:
+        result_of(store.close())
 
 
 @pytest.fixture
@@ -140,7 +160,7 @@ class TestLog:
         assert read(seq=1, names=frozenset({"x"}), limit=1) == [3]
 
     def test_only_the_newest_are_kept(self, make_store: MakeStore) -> None:
-        store = make_store(events=3)
+        store = make_store(events=3, retain=3)
         append(store, "a", *[draft(f"e{n}") for n in range(5)])
         assert [e.seq for e in result_of(store.read("a"))] == [3, 4, 5]
         assert [e.seq for e in result_of(store.read("a", seq=1))] == [3, 4, 5]

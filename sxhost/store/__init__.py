@@ -70,16 +70,28 @@ class Store(Protocol):
         :raises SessionLimit: the session is new and would be one too many.
         """
 
+    def hot(self, session_id: str | None, position: int) -> list[Event] | None:
+        """Return the events after the id `position` at once, if memory has them all.
+
+        None: they must be read.  No session means all of them together.
+        """
+
+    def pruned(self, session_id: str | None) -> int:
+        """Return the id up to which retention has dropped events (0: it has dropped none)."""
+
     async def read(
         self,
-        session_id: str,
+        session_id: str | None,
         *,
         seq: int = 0,
         position: int = 0,
         limit: int | None = None,
         names: frozenset[str] = frozenset(),
     ) -> list[Event]:
-        """Return retained events in order, after `seq` and after the id `position`."""
+        """Return retained events in order, after `seq` and after the id `position`.
+
+        No session means all of them together, in the order of their ids.
+        """
 
     async def put(self, session_id: str, draft: MessageDraft, at: int) -> tuple[Message, int]:
         """Queue a message; return it and how many now wait.

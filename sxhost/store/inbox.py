@@ -28,6 +28,8 @@ class Inbox:
         self._closed: dict[int, Message] = {}
         self._leases: dict[int, float] = {}
         self._keys: dict[str, int] = {}
+        self.forgotten: list[int] = []
+        """Ids of closed messages that are remembered no longer."""
 
     def restore(self, messages: Iterable[tuple[Message, str | None]]) -> None:
         """Put back, in order, what a journal has kept, each with its key."""
@@ -136,4 +138,5 @@ class Inbox:
 
     def _forget(self, message_id: int) -> None:
         del self._closed[message_id]
+        self.forgotten.append(message_id)
         self._keys = {key: m for key, m in self._keys.items() if m != message_id}

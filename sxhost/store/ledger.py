@@ -79,7 +79,7 @@ class Row:
     """All that is kept in memory of one session.
 
     `pruned` is the id of its last event that retention has dropped: who has not read so
-    far has missed something.
+    far has missed something; `floor` is the number of the first that a journal retains.
     """
 
     def __init__(self, session: Session, ring: Ring, inbox: Inbox, pruned: int = 0) -> None:
@@ -87,6 +87,7 @@ class Row:
         self.ring = ring
         self.inbox = inbox
         self.pruned = pruned
+        self.floor = 1
 
 
 class RowDraft:
@@ -99,8 +100,14 @@ class RowDraft:
         self.deleted = False
         self.fresh = row is None
         self.owns_inbox = row is None
+        self.replaces = False
         self._row = row
         self._inbox = inbox
+
+    @property
+    def touched(self) -> bool:
+        """Whether the session itself has changed."""
+        return self._row is None or self.session is not self._row.session
 
     @property
     def inbox(self) -> Inbox:
@@ -262,7 +269,7 @@ class Change:
         """Make it so."""
         ledger = self._ledger
         for session_id, draft in self.rows.items():
-            if draft.deleted or draft.fresh:
+            if draft.deleted or draft.replaces:
                 ledger.forget(session_id)
             if draft.fresh and not draft.deleted:
                 ring = Ring(ledger.limits.events)
@@ -301,7 +308,9 @@ class Change:
         state = State("idle", "registered", at)
         session = Session(id=session_id, start_ms=at, last_seen_ms=at, state=state)
         inbox = Inbox(session_id, limits, self._ledger.seconds)
-        draft = self.rows[session_id] = RowDraft(session, None, inbox)
+        draft = RowDraft(session, None, inbox)
+        draft.replaces = session_id in self._ledger.rows
+        self.rows[session_id] = draft
         return draft, True
 
     def _count(self) -> int:

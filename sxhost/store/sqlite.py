@@ -1,0 +1,267 @@
+"""The durable store: the memory store with a journal, acknowledged after its commit.
+
+One thread writes.  What arrives while it commits waits and shares the next commit, so that
+many small writes cost one trip to the disk.  Until then nobody sees them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from sxhost.codec.json import encode, encode_lines
+from sxhost.errors import HostError, StoreUnavailable
+from sxhost.limits import Limits
+from sxhost.logs import logger
+from sxhost.model import Event
+from sxhost.store import Draft
+from sxhost.store.journal import Floor, Journal, Page, StoreUnusable
+from sxhost.store.ledger import Change, RowDraft
+from sxhost.store.memory import MemoryStore
+
+__all__ = ["SQLiteStore", "Threads"]
+
+log = logger(__name__)
+T = TypeVar("T")
+
+Run = Callable[..., "Deferred[Any]"]
+"""Runs a function with its arguments where it may block."""
+
+READ_AT_ONCE = 512
+"""Events that one trip to the disk brings, at the least."""
+
+SLACK = 1.05
+"""How far a log may outgrow its limit before it is pruned: pruning in bulk is cheaper."""
+
+
+class Threads:
+    """Where the journal's calls run: writes in one thread, reads in another."""
+
+    def __init__(self, write: Run, read: Run, stop: Callable[[], None]) -> None:
+        self.write = write
+        self.read = read
+        self.stop = stop
+
+
+class SQLiteStore(MemoryStore):
+    """Sessions, logs and inboxes in one SQLite file; the hot end of each in memory too."""
+
+    name = "sqlite"
+    forgetful = False
+
+    def __init__(
+        self, limits: Limits, seconds: Callable[[], float], journal: Journal, threads: Threads
+    ) -> None:
+        super().__init__(limits, seconds)
+        self._limits = limits
+        self._journal = journal
+        self._threads = threads
+        self._queue: list[tuple[Callable[[Change], Any], Deferred[Any]]] = []
+        self._writing = False
+        self._at = 0
+        self._load()
+
+    def _load(self) -> None:
+        """Put back what the file holds.
+
+        :raises StoreUnusable: it cannot be used.
+        """
+        kept = self._journal.open()
+        self.epoch = kept.epoch
+        self.ledger.start_at(kept.last_event, kept.last_message)
+        for session in kept.sessions:
+            row = self.ledger.restore(session, kept.messages.get(session.id, []))
+            row.floor, pruned = kept.floors.get(session.id, Floor(1, 0))
+            self.ledger.prune(row, pruned)
+
+    # Writing.
+
+    async def append(self, session_id: str, drafts: Sequence[Draft], at: int) -> list[Event]:
+        """Number and keep events, all or none; an unknown session is created."""
+        self._at = at
+        return await super().append(session_id, drafts, at)
+
+    async def _write(self, operation: Callable[[Change], T]) -> T:
+        done: Deferred[T] = Deferred()
+        self._queue.append((operation, done))
+        if not self._writing:
+            self._writing = True
+            Deferred.fromCoroutine(self._write_all()).addErrback(_report)
+        return await done
+
+    async def _write_all(self) -> None:
+        try:
+            while self._queue:
+                queue, self._queue = self._queue, []
+                await self._write_together(queue)
+        finally:
+            self._writing = False
+
+    async def _write_together(
+        self, queue: Sequence[tuple[Callable[[Change], Any], Deferred[Any]]]
+    ) -> None:
+        """Make one change of many operations, commit it, then tell how each went."""
+        change = Change(self.ledger)
+        outcomes = [(done, _attempt(op, change)) for op, done in queue if not done.called]
+        page = _page(change, self._at)
+        try:
+            if page:
+                await self._threads.write(self._journal.write, page)
+        except HostError:
+            outcomes = [(done, Failure()) for done, _ in outcomes]
+        except Exception:  # noqa: BLE001 - whoever asked must be told
+            outcomes = [(done, Failure()) for done, _ in outcomes]
+            log.failure("a page could not be written")
+        else:
+            change.commit()
+        for done, outcome in outcomes:
+            done.callback(outcome)
+        await self._prune(change)
+
+    async def _prune(self, change: Change) -> None:
+        """Shorten the logs that the change has made too long, a step each."""
+        retain = self._limits.retain
+        for session_id, draft in change.rows.items():
+            row = self.ledger.rows.get(session_id)
+            last = draft.session.event_count
+            if row is not None and draft.events and last - row.floor + 1 > retain * SLACK:
+                await self._step(self._journal.prune, session_id, last - retain + 1)
+
+    async def _step(self, prune: Callable[..., Any], *given: Any) -> bool:
+        """Let the journal drop a step's worth; return whether anything went."""
+        try:
+            floors: dict[str, Floor] = await self._threads.write(prune, *given)
+        except HostError as error:
+            log.warn("pruning failed: {error}", error=error)
+            return False
+        for session_id, floor in floors.items():
+            row = self.ledger.rows.get(session_id)
+            if row is not None:
+                row.floor = floor.seq
+                self.ledger.prune(row, floor.pruned)
+        return bool(floors)
+
+    async def sweep(self, at: int) -> None:
+        """Drop what is too old, step by step, between other writes."""
+        while await self._step(
+            self._journal.prune_older, at - int(self._limits.retain_s * 1000)
+        ):
+            pass
+
+    # Reading what is no longer hot.
+
+    async def _older(self, session_id: str, drafts: Sequence[Draft]) -> Mapping[str, Event]:
+        row = self.ledger.rows.get(session_id)
+        keys = [d.key for d in drafts if d.key is not None]
+        if row is None or not keys:
+            return {}
+        oldest = row.ring.oldest
+        if row.session.event_count == 0 or (oldest is not None and oldest.seq == 1):
+            return {}
+        unknown = [key for key in keys if row.ring.known(key) is None]
+        return await self._look(self._journal.lookup, session_id, unknown) if unknown else {}
+
+    async def read(
+        self,
+        session_id: str | None,
+        *,
+        seq: int = 0,
+        position: int = 0,
+        limit: int | None = None,
+        names: frozenset[str] = frozenset(),
+    ) -> list[Event]:
+        """Return retained events in order, after `seq` and after the id `position`."""
+        most = self.ledger.last_event if limit is None else limit
+        found: list[Event] = []
+        end = self.ledger.last_event
+        while len(found) < most:
+            events, whole = await self._some(session_id, seq, position)
+            found += (e for e in events if e.id <= end and (not names or e.event in names))
+            if whole or not events:
+                break
+            position = events[-1].id
+        return found[:most]
+
+    async def _some(
+        self, session_id: str | None, seq: int, position: int
+    ) -> tuple[list[Event], bool]:
+        """Return the next events, from memory if it has them all, and whether that is all."""
+        hot = self.hot(session_id, position)
+        if hot is None and session_id is not None:
+            hot = self._hot_after(session_id, seq)
+        if hot is not None:
+            return [event for event in hot if event.seq > seq and event.id > position], True
+        read = self._journal.read
+        events, whole = await self._look(read, session_id, seq, position, READ_AT_ONCE)
+        return events, whole
+
+    def _hot_after(self, session_id: str, seq: int) -> list[Event] | None:
+        oldest = self.ledger.row(session_id).ring.oldest
+        if oldest is None or seq + 1 < oldest.seq:
+            return None
+        return self.ledger.row(session_id).ring.after(seq)
+
+    async def _look(self, read: Callable[..., T], *given: Any) -> T:
+        try:
+            return await self._threads.read(read, *given)  # type: ignore[no-any-return]
+        except StoreUnusable as error:
+            raise StoreUnavailable(str(error)) from error
+
+    async def close(self) -> None:
+        """Finish what is being written, and let go of the file."""
+        await self._threads.write(self._journal.close)
+        self._threads.stop()
+
+
+def _attempt(operation: Callable[[Change], T], change: Change) -> T | Failure:
+    try:
+        return operation(change)
+    except HostError:
+        return Failure()
+
+
+def _page(change: Change, at: int) -> Page:
+    """Return the rows that a change writes."""
+    page = Page()
+    for session_id, draft in change.rows.items():
+        if draft.deleted or draft.replaces:
+            page.sessions_gone.append(session_id)
+        if not draft.deleted:
+            _add(page, session_id, draft, at)
+    return page
+
+
+def _add(page: Page, session_id: str, draft: RowDraft, at: int) -> None:
+    rows = page.rows
+    if draft.fresh or draft.touched:
+        rows.setdefault("session", []).append((session_id, encode(draft.session)))
+    for run in _runs([event for event, _ in draft.events]):
+        line = (run[0].id, session_id, run[0].seq, len(run), at, encode_lines(run))
+        rows.setdefault("log", []).append(line)
+    keys = [(session_id, key, event.seq) for event, key in draft.events if key is not None]
+    if keys:
+        rows.setdefault("key", []).extend(keys)
+    for message in draft.messages.values():
+        key = draft.inbox.key_of(message.id)
+        rows.setdefault("message", []).append((message.id, session_id, encode(message), key))
+    if draft.messages:
+        page.messages_gone.extend(draft.inbox.forgotten)
+
+
+def _runs(events: Sequence[Event]) -> Iterator[list[Event]]:
+    """Split events where the ids of another session's lie between them."""
+    run: list[Event] = []
+    for event in events:
+        if run and event.id != run[-1].id + 1:
+            yield run
+            run = []
+        run.append(event)
+    if run:
+        yield run
+
+
+def _report(failure: Failure) -> None:
+    log.failure("the store's writer failed", failure)
