@@ -161,10 +161,12 @@ class TestLog:
 
     def test_only_the_newest_are_kept(self, make_store: MakeStore) -> None:
         store = make_store(events=3, retain=3)
-        append(store, "a", *[draft(f"e{n}") for n in range(5)])
+        for n in range(5):
+            append(store, "a", draft(f"e{n}"))
         assert [e.seq for e in result_of(store.read("a"))] == [3, 4, 5]
         assert [e.seq for e in result_of(store.read("a", seq=1))] == [3, 4, 5]
         assert result_of(store.session("a")).event_count == 5
+        assert store.pruned("a") == store.pruned(None) == 2
 
     def test_a_key_is_kept_once(self, store: Store) -> None:
         assert append(store, "a", draft("x", key="k")) == [(1, "x")]
@@ -176,9 +178,44 @@ class TestLog:
         assert append(store, "a", draft(key="k"), draft(key="k")) == [(1, "thinking")] * 2
 
     def test_a_key_is_forgotten_with_its_event(self, make_store: MakeStore) -> None:
-        store = make_store(events=2)
-        append(store, "a", draft("x", key="k"), draft(), draft())
+        store = make_store(events=2, retain=2)
+        for one in (draft("x", key="k"), draft(), draft()):
+            append(store, "a", one)
         assert append(store, "a", draft("x", key="k")) == [(4, "x")]
+
+    def test_all_sessions_are_read_in_the_order_of_their_ids(self, store: Store) -> None:
+        for session_id in ("b", "a", "b"):
+            append(store, session_id, draft())
+        events = result_of(store.read(None))
+        assert [(e.session, e.id) for e in events] == [("b", 1), ("a", 2), ("b", 3)]
+        assert [e.id for e in result_of(store.read(None, position=1, limit=1))] == [2]
+
+    def test_what_is_hot_is_there_at_once(self, store: Store) -> None:
+        append(store, "a", draft())
+        append(store, "b", draft())
+        append(store, "a", draft())
+
+        def hot(session_id: str | None, position: int) -> list[int]:
+            return [event.id for event in store.hot(session_id, position) or ()]
+
+        assert hot("a", 0) == [1, 3]
+        assert hot("a", 1) == [3]
+        assert hot("a", 3) == hot(None, 3) == []
+        assert hot(None, 1) == [2, 3]
+
+    def test_a_forgotten_session_is_out_of_every_log(self, store: Store) -> None:
+        append(store, "a", draft())
+        append(store, "b", draft())
+        result_of(store.delete("a"))
+        assert [e.session for e in result_of(store.read(None))] == ["b"]
+        assert [e.session for e in store.hot(None, 0) or ()] == ["b"]
+
+    def test_what_left_the_ring_is_not_hot(self, make_store: MakeStore) -> None:
+        store = make_store(events=2)
+        for _ in range(4):
+            append(store, "a", draft())
+        assert store.hot("a", 0) is None
+        assert [e.id for e in store.hot("a", 2) or ()] == [3, 4]
 
     def test_keys_of_two_sessions_are_apart(self, store: Store) -> None:
         append(store, "a", draft(key="k"))

@@ -29,9 +29,13 @@ RECENT = 4096
 
 
 class Ring:
-    """The hot end of one session's log, and the keys of what is in it."""
+    """The hot end of one session's log, and the keys of what is in it.
 
-    def __init__(self, limit: int) -> None:
+    It has all events whose id is greater than `start`.
+    """
+
+    def __init__(self, limit: int, start: int = 0) -> None:
+        self.start = start
         self._limit = limit
         self._events: deque[Event] = deque()
         self._keys: dict[str, Event] = {}
@@ -50,6 +54,7 @@ class Ring:
         if len(self._events) <= self._limit:
             return None
         gone = self._events.popleft()
+        self.start = gone.id
         self._keys.pop(self._key_of.pop(gone.seq, ""), None)
         return gone
 
@@ -157,7 +162,8 @@ class Ledger:
         """Put a session back that a journal has kept; its ring begins empty."""
         inbox = Inbox(session.id, self.limits, self.seconds)
         inbox.restore(messages)
-        row = self.rows[session.id] = Row(session, Ring(self.limits.events), inbox)
+        ring = Ring(self.limits.events, self.last_event)
+        row = self.rows[session.id] = Row(session, ring, inbox)
         return row
 
     def start_at(self, last_event: int, last_message: int) -> None:

@@ -116,13 +116,8 @@ class MemoryStore:
         """Return the events after `position` at once, or None if memory has not all."""
         if session_id is None:
             return self.ledger.recent(position)
-        row = self.ledger.row(session_id)
-        oldest = row.ring.oldest
-        if oldest is None and row.session.event_count == 0:
-            return []
-        if oldest is None or (position < oldest.id and oldest.seq > 1):
-            return None
-        return row.ring.since(position)
+        ring = self.ledger.row(session_id).ring
+        return None if position < ring.start else ring.since(position)
 
     def pruned(self, session_id: str | None) -> int:
         """Return the id up to which retention has dropped events."""

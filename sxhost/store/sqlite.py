@@ -158,8 +158,7 @@ class SQLiteStore(MemoryStore):
         keys = [d.key for d in drafts if d.key is not None]
         if row is None or not keys:
             return {}
-        oldest = row.ring.oldest
-        if row.session.event_count == 0 or (oldest is not None and oldest.seq == 1):
+        if row.ring.start == 0:
             return {}
         unknown = [key for key in keys if row.ring.known(key) is None]
         return await self._look(self._journal.lookup, session_id, unknown) if unknown else {}
@@ -174,6 +173,8 @@ class SQLiteStore(MemoryStore):
         names: frozenset[str] = frozenset(),
     ) -> list[Event]:
         """Return retained events in order, after `seq` and after the id `position`."""
+        if session_id is not None:
+            self.ledger.row(session_id)
         most = self.ledger.last_event if limit is None else limit
         found: list[Event] = []
         end = self.ledger.last_event

@@ -1,0 +1,378 @@
+"""What only the durable store promises: it is all there again, or nothing was acknowledged."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec import Raw
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from sxhost.errors import StorageFull, StoreUnavailable, UnknownSession
+from sxhost.limits import Limits
+from sxhost.model import MessageDraft, Registration
+from sxhost.store import Draft
+from sxhost.store import journal as journals
+from sxhost.store.journal import Journal, StoreUnusable
+from sxhost.store.sqlite import SQLiteStore, Threads
+
+from .lab import is_done, result_of, started
+from .test_store import HERE
+
+Open = Callable[..., SQLiteStore]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "sxhost.db"
+
+
+@pytest.fixture
+def reopen(path: Path) -> Iterator[Open]:
+    """Open the store; if it was open, close it before."""
+    stores: list[SQLiteStore] = []
+
+    def close() -> None:
+        while stores:
+            result_of(stores.pop().close())
+
+    def reopen(threads: Threads = HERE, **limits: Any) -> SQLiteStore:
+        close()
+        stores.append(SQLiteStore(Limits(**limits), Clock().seconds, Journal(path), threads))
+        return stores[-1]
+
+    yield reopen
+    close()
+
+
+def draft(event: str = "thinking", key: str | None = None) -> Draft:
+    return Draft(event, Raw(b'{"a":"b"}'), 5_000, key)
+
+
+def append(store: SQLiteStore, session_id: str, *drafts: Draft) -> list[tuple[int, int]]:
+    events = result_of(store.append(session_id, drafts, 7_000))
+    return [(event.seq, event.id) for event in events]
+
+
+def fill(store: SQLiteStore) -> None:
+    result_of(store.register("a", Registration(model="m", labels={"k": "v"}), 1_000))
+    append(store, "a", draft(key="k"), draft("tool-start"))
+    append(store, "b", draft())
+    append(store, "a", draft("usage"))
+    for content in ("one", "two", "three"):
+        result_of(store.put("a", MessageDraft(content=content, key=content), 7_000))
+    result_of(store.ack("a", 1))
+    result_of(store.take("a", 60))
+
+
+class TestReopening:
+    def test_all_is_there_again(self, reopen: Open) -> None:
+        store = reopen()
+        fill(store)
+        before = (
+            store.epoch,
+            result_of(store.sessions()),
+            result_of(store.read(None)),
+            result_of(store.census()),
+        )
+        again = reopen()
+        assert before == (
+            again.epoch,
+            result_of(again.sessions()),
+            result_of(again.read(None)),
+            result_of(again.census()),
+        )
+
+    def test_leases_return_to_their_queue(self, reopen: Open) -> None:
+        fill(reopen())
+        again = reopen()
+        states = [(m.content, m.state) for m in result_of(again.peek("a"))]
+        assert states == [("one", "delivered"), ("two", "queued"), ("three", "queued")]
+        assert [m.content for m in result_of(again.take("a", 0))] == ["two", "three"]
+
+    def test_numbers_go_on(self, reopen: Open) -> None:
+        fill(reopen())
+        again = reopen()
+        assert append(again, "a", draft()) == [(4, 5)]
+        message, waiting = result_of(again.put("a", MessageDraft(content="four"), 0))
+        assert (message.id, waiting) == (4, 3)
+
+    def test_numbers_go_on_past_what_was_forgotten(self, reopen: Open) -> None:
+        store = reopen()
+        fill(store)
+        result_of(store.delete("a"))
+        result_of(store.delete("b"))
+        again = reopen()
+        assert append(again, "a", draft()) == [(1, 5)]
+        assert result_of(again.put("a", MessageDraft(content="x"), 0))[0].id == 4
+
+    def test_keys_are_remembered(self, reopen: Open) -> None:
+        fill(reopen())
+        again = reopen()
+        assert append(again, "a", draft("other", key="k")) == [(1, 1)]
+        assert result_of(again.put("a", MessageDraft(content="two", key="two"), 0))[0].id == 2
+
+    def test_what_is_on_disk_is_read_in_pieces(self, reopen: Open) -> None:
+        store = reopen(events=3)
+        for n in range(10):
+            append(store, "a", draft(f"e{n}"), draft())
+        for again in (False, True):
+            opened = reopen(events=3) if again else store
+            found = result_of(opened.read("a"))
+            assert [e.seq for e in found] == list(range(1, 21))
+            assert [e.seq for e in result_of(opened.read("a", seq=5, limit=3))] == [6, 7, 8]
+            names = frozenset({"e4", "e9"})
+            assert [e.seq for e in result_of(opened.read("a", names=names))] == [9, 19]
+
+    def test_what_was_pruned_is_known_to_be(self, reopen: Open) -> None:
+        store = reopen(retain=5, events=5)
+        for _ in range(20):
+            append(store, "a", draft(key="k"))
+            append(store, "b", draft())
+        for _ in range(10):
+            append(store, "a", draft())
+        again = reopen(retain=5, events=5)
+        assert [e.seq for e in result_of(again.read("a"))] == [7, 8, 9, 10, 11]
+        assert again.pruned("a") == store.pruned("a") > 0
+
+    def test_what_is_too_old_goes(self, reopen: Open) -> None:
+        store = reopen(retain_s=100.0)
+        fill(store)
+        result_of(store.sweep(7_000 + 100_000))
+        assert len(result_of(store.read(None))) == 4
+        result_of(store.sweep(7_000 + 100_001))
+        assert result_of(reopen().read(None)) == []
+        assert append(reopen(), "a", draft()) == [(4, 5)]
+
+    def test_a_session_made_anew_in_one_change_begins_anew(self, reopen: Open) -> None:
+        store = reopen()
+        fill(store)
+        result_of(store.delete("a"))
+        assert append(store, "a", draft()) == [(1, 5)]
+        assert [e.id for e in result_of(reopen().read("a"))] == [5]
+
+
+class Slow:
+    """Threads whose writes wait until they are let go, or fail."""
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[Deferred[Any], Callable[..., Any], tuple[Any, ...]]] = []
+        self.threads = Threads(self.write, HERE.read, lambda: None)
+
+    def write(self, function: Callable[..., Any], *given: Any) -> Deferred[Any]:
+        self.waiting.append((Deferred(), function, given))
+        return self.waiting[-1][0]
+
+    def go(self) -> None:
+        done, function, given = self.waiting.pop(0)
+        done.callback(function(*given))
+
+    def fail(self, error: Exception) -> None:
+        self.waiting.pop(0)[0].errback(error)
+
+
+class TestCommitting:
+    @pytest.fixture
+    def slow(self) -> Slow:
+        return Slow()
+
+    @pytest.fixture
+    def store(self, reopen: Open, slow: Slow) -> Iterator[SQLiteStore]:
+        store = reopen(slow.threads)
+        yield store
+        slow.threads.write = HERE.write
+
+    def test_nothing_is_seen_before_it_is_committed(
+        self, store: SQLiteStore, slow: Slow
+    ) -> None:
+        fired = started(store.append("a", [draft()], 0))
+        assert not is_done(fired)
+        with pytest.raises(UnknownSession):
+            result_of(store.session("a"))
+        slow.go()
+        assert [e.id for e in result_of(fired)] == [1]
+        assert [e.id for e in store.hot("a", 0) or ()] == [1]
+
+    def test_what_arrives_meanwhile_shares_the_next_commit(
+        self, store: SQLiteStore, slow: Slow
+    ) -> None:
+        fired = [started(store.append("a", [draft()], 0)) for _ in range(5)]
+        slow.go()
+        assert [is_done(one) for one in fired] == [True, False, False, False, False]
+        slow.go()
+        assert [result_of(one)[0].seq for one in fired] == [1, 2, 3, 4, 5]
+        assert slow.waiting == []
+
+    @pytest.mark.parametrize("error", [StorageFull(), StoreUnavailable("fsync failed")])
+    def test_what_failed_never_was(
+        self, store: SQLiteStore, slow: Slow, error: Exception
+    ) -> None:
+        fired = started(store.append("a", [draft()], 0))
+        slow.fail(error)
+        with pytest.raises(type(error)):
+            result_of(fired)
+        again = started(store.append("a", [draft()], 0))
+        slow.go()
+        assert [(e.seq, e.id) for e in result_of(again)] == [(1, 1)]
+
+    def test_one_refusal_does_not_spoil_the_others(
+        self, store: SQLiteStore, slow: Slow
+    ) -> None:
+        first = started(store.append("a", [draft()], 0))
+        refused = started(store.put("x", MessageDraft(content="m"), 0))
+        last = started(store.append("b", [draft()], 0))
+        slow.go()
+        slow.go()
+        assert is_done(first)
+        assert [e.id for e in result_of(last)] == [2]
+        with pytest.raises(UnknownSession):
+            result_of(refused)
+
+    def test_interleaved_sessions_keep_their_ids(
+        self, store: SQLiteStore, slow: Slow, reopen: Open
+    ) -> None:
+        fired = [started(store.append(s, [draft()], 0)) for s in "aabaa"]
+        slow.go()
+        slow.go()
+        ids = [result_of(one)[0].id for one in fired]
+        slow.threads.write = HERE.write
+        assert [(e.id, e.session) for e in result_of(reopen().read(None))] == list(
+            zip(ids, "aabaa", strict=True)
+        )
+
+    def test_who_left_takes_nothing(self, store: SQLiteStore, slow: Slow) -> None:
+        registered = started(store.register("a", Registration(), 0))
+        put = started(store.put("a", MessageDraft(content="m"), 0))
+        taken = started(store.take("a", 0))
+        taken.addErrback(lambda _: None)
+        taken.cancel()
+        slow.go()
+        slow.go()
+        assert is_done(registered)
+        assert is_done(put)
+        assert [m.state for m in result_of(store.peek("a"))] == ["queued"]
+
+    def test_a_pull_of_nothing_does_not_trouble_the_disk(
+        self, store: SQLiteStore, slow: Slow
+    ) -> None:
+        started(store.register("a", Registration(), 0))
+        slow.go()
+        assert result_of(store.take("a", 0)) == []
+        assert slow.waiting == []
+
+
+class TestFiles:
+    def test_a_new_file_is_private(self, reopen: Open, path: Path) -> None:
+        reopen()
+        assert path.stat().st_mode & 0o777 == 0o600
+
+    @pytest.mark.parametrize("content", [b"", b"x", b"not a database" * 1000])
+    def test_a_foreign_file_is_refused_and_left_alone(
+        self, reopen: Open, path: Path, content: bytes
+    ) -> None:
+        path.write_bytes(content)
+        with pytest.raises(StoreUnusable):
+            reopen()
+        assert path.read_bytes() == content
+
+    def test_another_programs_database_is_refused(self, reopen: Open, path: Path) -> None:
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("CREATE TABLE t (x)")
+        with pytest.raises(StoreUnusable, match="not a database of sxhost"):
+            reopen()
+
+    def test_a_later_version_is_refused(self, reopen: Open, path: Path) -> None:
+        result_of(reopen().close())
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA user_version = 99")
+        with pytest.raises(StoreUnusable, match="has version 99; this sxhost knows 1"):
+            reopen()
+
+    def test_an_earlier_version_is_migrated_with_a_backup(
+        self, reopen: Open, path: Path
+    ) -> None:
+        fill(reopen())
+        result_of(reopen().close())
+        with closing(sqlite3.connect(path)) as connection:
+            steps = [*journals.scripts(), "CREATE TABLE more (x);"]
+            journals.migrate(connection, path, steps)
+            assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+            assert connection.execute("SELECT * FROM more").fetchall() == []
+        with closing(sqlite3.connect(f"{path}.version-1")) as backup:
+            assert backup.execute("PRAGMA user_version").fetchone() == (1,)
+            assert backup.execute("SELECT count(*) FROM session").fetchone() == (2,)
+
+    def test_a_migration_that_fails_changes_nothing(self, reopen: Open, path: Path) -> None:
+        result_of(reopen().close())
+        with closing(sqlite3.connect(path)) as connection:
+            steps = [*journals.scripts(), "CREATE TABLE more (x); nonsense;"]
+            with pytest.raises(sqlite3.OperationalError):
+                journals.migrate(connection, path, steps)
+        with closing(sqlite3.connect(path)) as connection:
+            assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+            tables = connection.execute("SELECT name FROM sqlite_master").fetchall()
+        assert ("more",) not in tables
+
+    def test_a_second_host_is_told_who_is_there(self, path: Path) -> None:
+        import os
+
+        lock = journals.held(path)
+        try:
+            with pytest.raises(
+                StoreUnusable, match=f"in use by the host with pid {os.getpid()}"
+            ):
+                journals.held(path)
+        finally:
+            os.close(lock)
+
+
+def damaged(content: bytes, seed: int) -> bytes:
+    """Flip a bit somewhere, or cut the end off."""
+    dice = random.Random(seed)
+    place = dice.randrange(len(content))
+    if dice.random() < 0.1:
+        return content[:place]
+    flipped = content[place] ^ (1 << dice.randrange(8))
+    return content[:place] + bytes([flipped]) + content[place + 1 :]
+
+
+def everything(store: SQLiteStore) -> Any:
+    """Return all that a store says; it may also refuse."""
+    messages = [result_of(store.peek(s.id)) for s in result_of(store.sessions())]
+    keyed = append(store, "a", draft("other", key="k"))
+    return result_of(store.sessions()), result_of(store.read(None)), messages, keyed
+
+
+def test_damage_anywhere_is_refused_or_harmless(tmp_path: Path) -> None:
+    def opened(path: Path) -> SQLiteStore:
+        return SQLiteStore(Limits(), Clock().seconds, Journal(path), HERE)
+
+    whole = tmp_path / "whole.db"
+    store = opened(whole)
+    fill(store)
+    result_of(store.close())
+    content = whole.read_bytes()
+    store = opened(whole)
+    truth = everything(store)
+    result_of(store.close())
+    refused = 0
+    for seed in range(500):
+        path = tmp_path / f"{seed}.db"
+        path.write_bytes(damaged(content, seed))
+        try:
+            store = opened(path)
+        except StoreUnusable:
+            refused += 1
+            continue
+        try:
+            assert everything(store) == truth
+        finally:
+            result_of(store.close())
+            path.unlink()
+    assert refused > 100
