@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 from msgspec import Struct
 
 from sxhost.limits import Limits
 
 __all__ = ["DEFAULT_HOST", "DEFAULT_PORT", "Settings", "host_url", "state_dir"]
+
+Durability = Literal["power", "process"]
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 7432
@@ -22,6 +25,15 @@ class Settings(Struct, frozen=True, kw_only=True):
     state_dir: Path
     limits: Limits = Limits()
     log_level: str = "info"
+    store: str = "sqlite"
+    """``sqlite`` (in the state directory), ``sqlite:PATH`` or ``memory:``."""
+    durability: Durability = "power"
+
+    @property
+    def database(self) -> Path | None:
+        """The file that the store keeps, if it keeps one."""
+        kind, _, path = self.store.partition(":")
+        return None if kind == "memory" else Path(path or self.state_dir / "sxhost.db")
 
 
 def state_dir(environ: Mapping[str, str]) -> Path:

@@ -301,6 +301,8 @@ class Status(Struct, frozen=True, kw_only=True):
     epoch: str
     pid: int
     store: str
+    durability: str
+    """What an acknowledged write survives: ``none``, ``process``, ``power``."""
     subscribers: int
     pending_approvals: int
     limits: Limits

@@ -10,7 +10,9 @@ from typing import TypeVar
 from msgspec import Raw, Struct
 from msgspec.structs import asdict, replace
 from twisted.application.service import Service
+from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
 
 from sxhost import __version__
 from sxhost.codec.json import encode
@@ -39,13 +41,19 @@ from sxhost.model import (
     Status,
     Summary,
 )
-from sxhost.state import ACTIVE, derive
+from sxhost.state import ACTIVE, derive, unheard
 from sxhost.store import Census, Draft, Store
 
 __all__ = ["SessionService"]
 
 log = logger(__name__)
 T = TypeVar("T", bound=Struct)
+
+SWEEP_EVERY = 60.0
+"""Seconds between two looks for events that are too old."""
+
+CLOSE_WITHIN = 0.9
+"""Seconds that the store gets to close; a disk that hangs does not hold up a stop."""
 
 RECENT_EVENTS = 10
 """How many events a session's detail shows ``[S0]``."""
@@ -69,12 +77,37 @@ class SessionService(Service):
         self._clock = clock
         self._wall_ms = wall_ms
         self._started = clock.seconds()
+        self._started_ms = wall_ms()
+        self._sweeper = LoopingCall(self._sweep)
+        self._sweeper.clock = clock
         self._heard: dict[str, tuple[float, int]] = {}
+
+    def open(self) -> None:
+        """Open the store.
+
+        :raises StoreUnusable: it cannot be.
+        """
+        self._store.open()
+
+    def startService(self) -> None:
+        """Begin to drop what is too old, now and then."""
+        super().startService()
+        self._sweeper.start(SWEEP_EVERY, now=True)
+
+    def _sweep(self) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._store.sweep(self._wall_ms()))
 
     async def close(self) -> None:
         """Let waiting requests go, then let go of the store."""
+        if self._sweeper.running:
+            self._sweeper.stop()
         self.hub.close()
-        await self._store.close()
+        closing = Deferred.fromCoroutine(self._store.close())
+        closing.addTimeout(CLOSE_WITHIN, self._clock)
+        try:
+            await closing
+        except TimeoutError:
+            log.warn("the store did not close in time; it recovers at the next start")
 
     # Sessions.
 
@@ -92,6 +125,7 @@ class SessionService(Service):
             epoch=self._store.epoch,
             pid=os.getpid(),
             store=self._store.name,
+            durability=self._store.durability,
             subscribers=self.hub.subscribers,
             pending_approvals=sum(view.pending_approvals for view in views),
             limits=self.limits,
@@ -164,8 +198,13 @@ class SessionService(Service):
         return Accepted(event_count=max(e.seq for e in events), accepted=len(events))
 
     async def events(self, session_id: str, query: EventQuery) -> list[Event]:
-        """Read events in order; a cursor of another epoch starts at the oldest retained."""
-        cursor = Cursor.parse(query.after)
+        """Read events in order: the buffered ones, or all that are retained after a cursor.
+
+        A cursor of another epoch begins with the oldest.
+        """
+        session = await self._store.session(session_id)
+        buffered = max(0, session.event_count - self.limits.events)
+        cursor = Cursor.parse(query.after or str(buffered))
         ours = cursor.epoch == self._store.epoch
         return await self._store.read(
             session_id,
@@ -274,10 +313,14 @@ class SessionService(Service):
         """Return the session with what this process knows of its silence."""
         if self.hub.watched(_inbox(session.id)):
             self._hear(session.id)  # its agent is on the line, waiting
-        now = self._clock.seconds()
-        seconds, ms = self._heard.setdefault(session.id, (now, session.last_seen_ms))
-        heard = replace(session, last_seen_ms=max(ms, session.last_seen_ms))
-        return replace(heard, state=derive(heard, now - seconds, self.limits))
+        now, heard = self._clock.seconds(), self._heard.get(session.id)
+        if heard is None:
+            running = now - self._started
+            state = unheard(session, running, self._started_ms, self.limits)
+            return replace(session, state=state)
+        seconds, ms = heard
+        seen = replace(session, last_seen_ms=max(ms, session.last_seen_ms))
+        return replace(seen, state=derive(seen, now - seconds, self.limits))
 
     async def _summary(self, session: Session) -> Summary:
         view = self._now(session)

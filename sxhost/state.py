@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from sxhost.limits import Limits
 from sxhost.model import Event, Session, State, StateName
 
-__all__ = ["ACTIVE", "after", "derive"]
+__all__ = ["ACTIVE", "after", "derive", "unheard"]
 
 ACTIVE: Final = frozenset({"working", "waiting", "stalled"})
 """The states that the source system's clients are told as ``active``."""
@@ -72,6 +72,18 @@ def derive(session: Session, silent: float, limits: Limits) -> State:
     if silent > stall:
         return State("stalled", f"silent for {silent:.0f} s", heard + int(stall * 1000))
     return session.state
+
+
+def unheard(session: Session, running: float, boot_ms: int, limits: Limits) -> State:
+    """Return the state of a session that has not reported since the host began.
+
+    `running` is for how many seconds it has.  What was at work may have ended meanwhile.
+    """
+    if session.state.name not in ("working", "waiting"):
+        return session.state
+    _, lost = _patience(session, limits)
+    name: StateName = "lost" if running > min(lost, limits.lost_after) else "stalled"
+    return State(name, "not heard from since the host restarted", boot_ms)
 
 
 def _patience(session: Session, limits: Limits) -> tuple[float, float]:

@@ -12,23 +12,30 @@ import socket
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from threading import Thread
+from typing import Any, NoReturn, cast, get_args
 
 from OpenSSL.crypto import Error as BadCertificate
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.endpoints import quoteStringArgument, serverFromString
 from twisted.internet.interfaces import IListeningPort, IReactorCore
+from twisted.internet.threads import deferToThreadPool
 from twisted.python import usage
 from twisted.python.failure import Failure
+from twisted.python.threadpool import ThreadPool
 
-from sxhost.config import DEFAULT_HOST, DEFAULT_PORT, Settings, state_dir
+from sxhost.config import DEFAULT_HOST, DEFAULT_PORT, Durability, Settings, state_dir
 from sxhost.limits import Limits
 from sxhost.logs import LEVELS, logger, set_level
 from sxhost.notify import Notifier
 from sxhost.service import SessionService
+from sxhost.store import Store, StoreUnusable
+from sxhost.store.journal import Journal, held
 from sxhost.store.memory import MemoryStore
+from sxhost.store.sqlite import SQLiteStore, Threads
 from sxhost.web import about, native
 from sxhost.web.metrics import Metrics
 from sxhost.web.routes import Route, tree
@@ -52,6 +59,10 @@ class Options(usage.Options):
         ["host", None, None, f"Address to listen on  [{DEFAULT_HOST}]"],
         ["state-dir", None, None, "Directory for what must not be forgotten"],
         ["max-sessions", None, str(Limits().sessions), "Sessions held at once"],
+        ["store", None, "sqlite", "sqlite (in the state directory), sqlite:PATH or memory:"],
+        ["durability", None, "power", "What an acknowledged write survives: power or process"],
+        ["retain", None, str(Limits().retain), "Events kept on disk for each session"],
+        ["retain-days", None, f"{Limits().retain_s / 86400:.0f}", "Days they are kept"],
         ["max-events", None, str(Limits().events), "Events buffered for each session"],
         ["max-messages", None, str(Limits().messages), "Messages waiting for one agent"],
         ["max-message-size", None, str(Limits().message_size), "Bytes of one message"],
@@ -90,10 +101,29 @@ class Options(usage.Options):
             limits=Limits(
                 sessions=self._number("max-sessions", 1, 1_000_000),
                 events=self._number("max-events", 1, 1_000_000),
+                retain=self._number("retain", 1, 1_000_000_000),
+                retain_s=self._number("retain-days", 1, 36_500) * 86400.0,
                 messages=self._number("max-messages", 1, 1_000_000),
                 message_size=self._number("max-message-size", 1, 1 << 20),
             ),
             log_level=self._level(),
+            store=self._store(),
+            durability=self._durability(),
+        )
+
+    def _store(self) -> str:
+        if re.match(r"sqlite(:.+)?\Z|memory:\Z", self["store"]):
+            return str(self["store"])
+        raise usage.UsageError(
+            f"--store must be sqlite, sqlite:PATH or memory:, not {self['store']!r}."
+        )
+
+    def _durability(self) -> Durability:
+        for known in get_args(Durability):
+            if self["durability"] == known:
+                return cast("Durability", known)
+        raise usage.UsageError(
+            f"--durability must be power or process, not {self['durability']!r}."
         )
 
     def _listen(self) -> tuple[str, ...]:
@@ -145,12 +175,18 @@ class HostService(MultiService):
         notifier.setServiceParent(self)
 
     def privilegedStartService(self) -> None:
-        """Open the listening sockets, while there still are rights to do so."""
+        """Open the store and the listening sockets, while there still are rights to do so."""
+        try:
+            self.sessions.open()
+        except StoreUnusable as error:
+            raise _told(CannotStart(f"sxhost: {error}")) from error
         for place, endpoint in self._endpoints:
             refused: list[Failure] = []
             endpoint.listen(self._site).addCallbacks(self.ports.append, refused.append)
             if refused:
-                raise _told(CannotStart(place, refused[0]))
+                why = refused[0].value
+                sentence = _sentence(place, getattr(why, "socketError", why))
+                raise _told(CannotStart(sentence))
         numbers = (getattr(port.getHost(), "port", 0) for port in self.ports)
         self.sessions.port = next(filter(None, numbers), 0)
         super().privilegedStartService()
@@ -192,7 +228,7 @@ def makeService(options: Options) -> MultiService:
 def assemble(settings: Settings, reactor: Any) -> HostService:
     """Put a host together on `reactor`."""
     limits = settings.limits
-    store = MemoryStore(limits, reactor.seconds)
+    store = make_store(settings, reactor)
     sessions = SessionService(store, reactor, lambda: time.time_ns() // 1_000_000, limits)
     sessions.on_stop = lambda: reactor.callLater(0, _stop_reactor, reactor)
     metrics = Metrics(sessions)
@@ -208,6 +244,33 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
     return HostService(sessions, site, notifier, endpoints, routes)
 
 
+def make_store(settings: Settings, reactor: Any) -> Store:
+    """Return the store that is asked for; it is opened when the host starts."""
+    path = settings.database
+    if path is None:
+        return MemoryStore(settings.limits, reactor.seconds)
+    journal = Journal(path, settings.durability)
+    return SQLiteStore(settings.limits, reactor.seconds, journal, threads(reactor))
+
+
+def threads(reactor: Any) -> Threads:
+    """Return the two threads of a store: daemons, so that a hung disk holds up no stop."""
+    pools = [ThreadPool(0, 1, name) for name in ("journal", "reader")]
+    for pool in pools:
+        pool.threadFactory = cast("Any", partial(Thread, daemon=True))
+    write, read = (partial(deferToThreadPool, reactor, pool) for pool in pools)
+
+    def start() -> None:
+        for pool in pools:
+            pool.start()
+
+    def stop() -> None:
+        for pool in pools:
+            pool.stop()
+
+    return Threads(write, read, start, stop)
+
+
 def faces(sessions: SessionService, metrics: Metrics) -> Sequence[Route]:
     """Return the routes of every face of a host."""
     return about.routes([*native.routes(sessions), *metrics.routes()])
@@ -216,6 +279,8 @@ def faces(sessions: SessionService, metrics: Metrics) -> Sequence[Route]:
 def _prepare(settings: Settings) -> None:
     """Meet what would fail later while a terminal can still be told of it."""
     make_state_dir(settings.state_dir)
+    if settings.database is not None:
+        _refuse_held(settings.database)
     for text in settings.listen:
         tcp = _TCP.match(text)
         if tcp:
@@ -231,6 +296,14 @@ def make_state_dir(place: Path) -> None:
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         sys.exit(f"sxhost: cannot use the state directory: {error}.")
+
+
+def _refuse_held(path: Path) -> None:
+    """End the process with a sentence if another host has this store."""
+    try:
+        os.close(held(path))
+    except (StoreUnusable, OSError) as error:
+        sys.exit(f"sxhost: {error}")
 
 
 def _refuse_taken(port: int, interface: str) -> None:
@@ -255,15 +328,15 @@ def _endpoint(reactor: Any, text: str) -> Any:
 
 
 class CannotStart(SystemExit, Exception):
-    """Nothing can listen there: two started at once, or a kind that was not tried before.
+    """The host cannot begin, and only found out when it tried.
 
     As an `Exception` it makes twistd tell the one who waits for its daemon and remove the
     pidfile; as a `SystemExit` it ends the process without a traceback.
     """
 
-    def __init__(self, place: str, failure: Failure) -> None:
+    def __init__(self, sentence: str) -> None:
         super().__init__(1)
-        self.sentence = _sentence(place, getattr(failure.value, "socketError", failure.value))
+        self.sentence = sentence
 
     def __str__(self) -> str:
         return self.sentence

@@ -24,6 +24,7 @@ async def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
     settings = Settings(
         listen=("tcp:0:interface=127.0.0.1",),
         state_dir=tmp_path,
+        store="memory:",
         limits=Limits(wait=0.01),  # long pulls are not what is looked at here
     )
     host = assemble(settings, reactor)

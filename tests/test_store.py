@@ -40,7 +40,7 @@ def at_once(function: Callable[..., Any], *given: Any) -> Deferred[Any]:
     return maybeDeferred(function, *given)
 
 
-HERE = Threads(at_once, at_once, lambda: None)
+HERE = Threads(at_once, at_once)
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -54,8 +54,10 @@ def make_store(
         if request.param == "memory":
             return MemoryStore(Limits(**limits), clock.seconds)
         journal = Journal(tmp_path / f"{len(stores)}.db")
-        stores.append(SQLiteStore(Limits(**limits), clock.seconds, journal, HERE))
-        return stores[-1]
+        store = SQLiteStore(Limits(**limits), clock.seconds, journal, HERE)
+        store.open()
+        stores.append(store)
+        return store
 
     yield make
     for store in stores:

@@ -172,7 +172,7 @@ class Machine:
 
     def __init__(self, *listen: str) -> None:
         self.reactor: Any = MemoryReactorClock()
-        settings = Settings(listen=listen, state_dir=Path("unused"))
+        settings = Settings(listen=listen, state_dir=Path("unused"), store="memory:")
         self.host: HostService = assemble(settings, self.reactor)
 
     def start(self) -> list[str]:

@@ -42,6 +42,7 @@ STATUS = Status(
     epoch="0a1b",
     pid=1,
     store="memory",
+    durability="none",
     subscribers=0,
     pending_approvals=0,
     limits=Limits(),

@@ -13,7 +13,11 @@ from msgspec import Raw, Struct
 
 from sxhost.model import Event, Message, MessageDraft, Registration, Session
 
-__all__ = ["Census", "Draft", "Store"]
+__all__ = ["Census", "Draft", "Store", "StoreUnusable"]
+
+
+class StoreUnusable(Exception):
+    """A store cannot begin; the message is a sentence for whoever starts the host."""
 
 
 class Draft(Struct, frozen=True):
@@ -43,6 +47,16 @@ class Store(Protocol):
     name: str
     epoch: str
     """Names the life of this log; a new store has a new epoch."""
+
+    @property
+    def durability(self) -> str:
+        """What an acknowledged write survives: none, the end of a process, of power."""
+
+    def open(self) -> None:
+        """Begin, where a terminal can still be told what is wrong; this may block.
+
+        :raises StoreUnusable: what was kept cannot be used, and was left as it is.
+        """
 
     async def register(
         self, session_id: str, registration: Registration, at: int
@@ -123,6 +137,9 @@ class Store(Protocol):
 
     async def census(self) -> Census:
         """Count what the store holds."""
+
+    async def sweep(self, at: int) -> None:
+        """Drop what is older than the host retains, in small steps."""
 
     async def close(self) -> None:
         """Let go of what the store holds open; nothing may be asked of it after."""

@@ -6,6 +6,7 @@ from a later sxhost is refused with a sentence and left as it is.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import sqlite3
@@ -21,8 +22,9 @@ from msgspec import Struct
 
 from sxhost.errors import StorageFull, StoreUnavailable
 from sxhost.model import Event, Message, Session
+from sxhost.store import StoreUnusable
 
-__all__ = ["Durability", "Journal", "Page", "Restored", "StoreUnusable", "scripts"]
+__all__ = ["Durability", "Journal", "Page", "Restored", "held", "scripts"]
 
 Durability = Literal["power", "process"]
 Row = tuple[Any, ...]
@@ -48,10 +50,6 @@ PRUNED = "pruned:"
 _events = msgspec.json.Decoder(Event)
 _session = msgspec.json.Decoder(Session)
 _message = msgspec.json.Decoder(Message)
-
-
-class StoreUnusable(Exception):
-    """The file cannot be used; the message is a sentence for whoever starts the host."""
 
 
 class Page(Struct):
@@ -88,7 +86,8 @@ class Journal:
 
     def __init__(self, path: Path, durability: Durability = "power") -> None:
         self.path = path
-        self._durability = durability
+        self.durability = durability
+        self._lock = -1
         self._writer: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
 
@@ -99,6 +98,14 @@ class Journal:
 
         :raises StoreUnusable: it cannot be used, and was left as it is.
         """
+        self._lock = held(self.path)
+        try:
+            return self._open()
+        except StoreUnusable:
+            self.close()
+            raise
+
+    def _open(self) -> Restored:
         if not self.path.exists():
             create(self.path)
         with _sentences(self.path):
@@ -121,7 +128,7 @@ class Journal:
             self.path, check_same_thread=False, isolation_level=None, cached_statements=64
         )
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute(f"PRAGMA synchronous = {SYNCHRONOUS[self._durability]}")
+        connection.execute(f"PRAGMA synchronous = {SYNCHRONOUS[self.durability]}")
         return connection
 
     def close(self) -> None:
@@ -130,6 +137,9 @@ class Journal:
             if connection is not None:
                 connection.close()
         self._reader = self._writer = None
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
 
     # Writing: in one thread.
 
@@ -203,7 +213,8 @@ class Journal:
         for key in keys:
             row = self._reading().execute(query, (session_id, key)).fetchone()
             events = self.read(session_id, row[0] - 1, 0, 1)[0] if row else []
-            found |= {key: event for event in events if event.seq == row[0]}
+            if events and events[0].seq == row[0]:
+                found[key] = events[0]
         return found
 
     def _reading(self) -> sqlite3.Connection:
@@ -214,9 +225,9 @@ class Journal:
 
 def scripts() -> list[str]:
     """Return the schema's scripts; the n-th leads from version n - 1 to n."""
-    found = [entry for entry in files("sxhost.store").joinpath("schema").iterdir()]
-    numbered = sorted(entry for entry in found if entry.name.endswith(".sql"))  # type: ignore[type-var]
-    return [entry.read_text() for entry in numbered]
+    found = files("sxhost.store").joinpath("schema").iterdir()
+    texts = {entry.name: entry.read_text() for entry in found if entry.name.endswith(".sql")}
+    return [texts[name] for name in sorted(texts)]
 
 
 def create(path: Path) -> None:
@@ -386,8 +397,6 @@ def held(path: Path) -> int:
 
     :raises StoreUnusable: another host holds it.
     """
-    import fcntl
-
     lock = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -32,6 +32,14 @@ class MemoryStore:
         self.epoch = secrets.token_hex(4)
         self.ledger = Ledger(limits, seconds, forgetful=self.forgetful)
 
+    @property
+    def durability(self) -> str:
+        """What an acknowledged write survives: nothing."""
+        return "none"
+
+    def open(self) -> None:
+        """Begin with nothing."""
+
     # What changes something.
 
     async def register(
@@ -79,7 +87,7 @@ class MemoryStore:
         change.commit()
         return result
 
-    async def _older(self, session_id: str, drafts: Sequence[Draft]) -> Mapping[str, Event]:
+    async def _older(self, _session_id: str, _drafts: Sequence[Draft]) -> Mapping[str, Event]:
         """Return the events that keys stand for and that are not in memory any more."""
         return {}
 
@@ -135,6 +143,9 @@ class MemoryStore:
         """Count what the store holds."""
         waiting = sum(len(row.inbox) for row in self.ledger.rows.values())
         return Census(self.ledger.last_event, waiting)
+
+    async def sweep(self, at: int) -> None:
+        """Do nothing: only numbers push events out of a ring."""
 
     async def close(self) -> None:
         """Forget everything."""

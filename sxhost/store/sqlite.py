@@ -17,8 +17,8 @@ from sxhost.errors import HostError, StoreUnavailable
 from sxhost.limits import Limits
 from sxhost.logs import logger
 from sxhost.model import Event
-from sxhost.store import Draft
-from sxhost.store.journal import Floor, Journal, Page, StoreUnusable
+from sxhost.store import Draft, StoreUnusable
+from sxhost.store.journal import Floor, Journal, Page
 from sxhost.store.ledger import Change, RowDraft
 from sxhost.store.memory import MemoryStore
 
@@ -40,9 +40,16 @@ SLACK = 1.05
 class Threads:
     """Where the journal's calls run: writes in one thread, reads in another."""
 
-    def __init__(self, write: Run, read: Run, stop: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        write: Run,
+        read: Run,
+        start: Callable[[], object] = lambda: None,
+        stop: Callable[[], object] = lambda: None,
+    ) -> None:
         self.write = write
         self.read = read
+        self.start = start
         self.stop = stop
 
 
@@ -62,14 +69,16 @@ class SQLiteStore(MemoryStore):
         self._queue: list[tuple[Callable[[Change], Any], Deferred[Any]]] = []
         self._writing = False
         self._at = 0
-        self._load()
 
-    def _load(self) -> None:
-        """Put back what the file holds.
+    @property
+    def durability(self) -> str:
+        """What an acknowledged write survives: the end of the ``process``, or of ``power``."""
+        return self._journal.durability
 
-        :raises StoreUnusable: it cannot be used.
-        """
+    def open(self) -> None:
+        """Put back what the file holds."""
         kept = self._journal.open()
+        self._threads.start()
         self.epoch = kept.epoch
         self.ledger.start_at(kept.last_event, kept.last_message)
         for session in kept.sessions:
