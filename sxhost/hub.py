@@ -1,21 +1,31 @@
-"""Pokes: "there may be more".  They carry nothing; whoever is poked reads the store.
+"""Pokes, and who they wake: watches that wait once, subscriptions that read on and on.
 
-A watch is opened before the first read, so that nothing falls between the two.
+A poke carries nothing; whoever is poked reads the store from its own place.  So no queue
+stands between a writer and a reader: a slow reader reads less often, and is told of a gap
+when retention has passed it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.task import LoopingCall
 
-__all__ = ["Hub", "Watch"]
+from sxhost.codec.frames import Encoding
+from sxhost.store import Store
+from sxhost.subscription import Feed, Selection, Sink, Subscription
 
+__all__ = ["HEARTBEAT_S", "Hub", "Watch"]
 
-class _Poked(Protocol):
-    def poke(self) -> None: ...
+HEARTBEAT_S = 15
+"""Seconds between two heartbeats; as many buckets of readers take turns, one a second."""
+
+TICK = 0.005
+"""Seconds between two deliveries under load; what falls between leaves in one write."""
 
 
 class Watch:
@@ -62,18 +72,27 @@ class Watch:
 
 
 class Hub:
-    """Who waits for what, by topic (a session's inbox, a session's log)."""
+    """Who waits for what, by topic, and who reads which log."""
 
-    def __init__(self, clock: IReactorTime) -> None:
+    def __init__(
+        self,
+        clock: IReactorTime,
+        store: Store,
+    ) -> None:
         self.closed = False
+        self._store = store
         self._clock = clock
-        self._watchers: dict[str, set[_Poked]] = {}
+        self._watchers: dict[str, set[Watch]] = {}
         self._timers: set[IDelayedCall] = set()
+        self._feeds: dict[tuple[Selection, int], Feed] = {}
+        self._touched: set[str] = set()
+        self._delivery: IDelayedCall | None = None
+        self._delivered = clock.seconds() - TICK
+        self._heart = LoopingCall(self._beat)
+        self._heart.clock = clock
+        self._beats = 0
 
-    @property
-    def subscribers(self) -> int:
-        """How many are waiting for something now."""
-        return sum(map(len, self._watchers.values()))
+    # Watches.
 
     def watched(self, topic: str) -> bool:
         """Tell whether someone waits for this topic now."""
@@ -83,11 +102,11 @@ class Hub:
         """Return a watch on a topic; it counts from when it is entered."""
         return Watch(self, topic, self._clock)
 
-    def add(self, topic: str, watcher: _Poked) -> None:
+    def add(self, topic: str, watcher: Watch) -> None:
         """Poke `watcher` from now on when `topic` is poked."""
         self._watchers.setdefault(topic, set()).add(watcher)
 
-    def remove(self, topic: str, watcher: _Poked) -> None:
+    def remove(self, topic: str, watcher: Watch) -> None:
         """Undo `add`."""
         watchers = self._watchers[topic]
         watchers.discard(watcher)
@@ -109,11 +128,74 @@ class Hub:
         timer = self._clock.callLater(seconds, due)
         self._timers.add(timer)
 
+    # Subscriptions.
+
+    @property
+    def subscribers(self) -> int:
+        """How many read live now."""
+        return sum(len(feed.readers) for feed in self._feeds.values())
+
+    def readers(self) -> Iterable[Subscription]:
+        """Return who reads live now."""
+        return [reader for feed in self._feeds.values() for reader in feed.readers]
+
+    def subscribe(
+        self, selection: Selection, encoding: Encoding, sink: Sink, *, states: bool = False
+    ) -> Subscription:
+        """Register a reader; it begins with `Subscription.start`, and misses nothing since."""
+        feed = self._feeds.get((selection, id(encoding)))
+        if feed is None:
+            feed = Feed(self._store, selection, encoding)
+            self._feeds[selection, id(encoding)] = feed
+        reader = Subscription(feed, sink, self.leave, states=states)
+        feed.readers.add(reader)
+        if not self._heart.running:
+            self._heart.start(1, now=False)
+        return reader
+
+    def leave(self, reader: Subscription) -> None:
+        """Undo `subscribe`."""
+        feed = reader.feed
+        feed.readers.discard(reader)
+        if not feed.readers:
+            self._feeds.pop((feed.selection, id(feed.encoding)), None)
+        if not self._feeds and self._heart.running:
+            self._heart.stop()
+
+    def appended(self, session_id: str) -> None:
+        """There is more in a session's log: at once when it is quiet, else a tick later."""
+        if not self._feeds:
+            return
+        self._touched.add(session_id)
+        if self._delivery is None:
+            due = self._delivered + TICK - self._clock.seconds()
+            self._delivery = self._clock.callLater(max(0, due), self._deliver)
+
+    def _deliver(self) -> None:
+        self._delivery, self._delivered = None, self._clock.seconds()
+        touched, self._touched = self._touched, set()
+        for feed in tuple(self._feeds.values()):
+            if not feed.selection.sessions or feed.selection.sessions & touched:
+                for reader in tuple(feed.readers):
+                    reader.poke()
+
+    def _beat(self) -> None:
+        """Serve the bucket of readers whose turn it is."""
+        self._beats += 1
+        for reader in self.readers():
+            if (id(reader) >> 4) % HEARTBEAT_S == self._beats % HEARTBEAT_S:
+                reader.beat()
+
     def close(self) -> None:
-        """Wake everyone for the last time: the host is stopping."""
+        """Wake or end everyone for the last time: the host is stopping."""
         self.closed = True
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
         for topic in tuple(self._watchers):
             self.poke(topic)
+        for reader in self.readers():
+            reader.end("the host is stopping", reconnect=True)
+        if self._delivery is not None:
+            self._delivery.cancel()
+            self._delivery = None

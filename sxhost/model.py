@@ -28,6 +28,7 @@ __all__ = [
     "Fired",
     "Health",
     "Host",
+    "LogQuery",
     "Message",
     "MessageDraft",
     "PullQuery",
@@ -45,14 +46,15 @@ __all__ = [
 SESSION_ID = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}\Z"
 EVENT_NAME = r"^[a-z][a-z0-9_./:-]{0,63}\Z"
 
-CURSOR = r"^(([0-9a-zA-Z]{1,32}:)?[0-9]{1,18})?\Z"
+CURSOR = r"^(now|(([0-9a-zA-Z]{1,32}:)?[0-9]{1,18})?)\Z"
 LABEL = r"^([^:]+:|\Z)"
 ALL = 2**31 - 1
+ALL_EVENTS = 10**18
 
 GRAMMARS = {
     SESSION_ID: "1 to 128 letters, digits and `_.:-`, the first a letter or a digit",
     EVENT_NAME: "a name of 1 to 64 lower-case letters, digits and `_./:-`, the first a letter",
-    CURSOR: "a cursor that the host gave out, or a plain number",
+    CURSOR: "a cursor that the host gave out, a plain number, or `now`",
     LABEL: "`name:value`",
 }
 """What the patterns mean, for a reader."""
@@ -125,15 +127,28 @@ class SessionQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class EventQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Which events to read: those after a cursor or `seq`, of some `types` (``a,b``)."""
+    """Which events to read: those after a cursor or a number, of some `types` (``a,b``).
+
+    With `follow` the answer stays open and brings new events; with `state` also changes of
+    state.
+    """
 
     after: Annotated[str, Meta(pattern=CURSOR)] = ""
     limit: Annotated[int, Meta(ge=1, le=ALL)] = ALL
     types: str = ""
+    follow: bool = False
+    state: bool = False
 
     def names(self) -> frozenset[str]:
         """Return the event names asked for; none means all."""
         return frozenset(filter(None, self.types.split(",")))
+
+
+class LogQuery(EventQuery, frozen=True, kw_only=True, omit_defaults=True):
+    """The same over all sessions, or those that are named (``a,b``) or have a label."""
+
+    session: str = ""
+    label: Annotated[str, Meta(pattern=LABEL)] = ""
 
 
 class PullQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -320,6 +335,8 @@ class Cursor(Struct, frozen=True):
 
         :raises BadField: it is neither.
         """
+        if text == "now":
+            return cls(ALL_EVENTS)
         if re.match(CURSOR, text):
             epoch, _, position = text.rpartition(":")
             return cls(int(position or 0), epoch)
@@ -352,6 +369,9 @@ class Host(Protocol):
 
     async def events(self, session_id: str, query: EventQuery) -> Sequence[Event]:
         """Read events in order."""
+
+    async def log(self, query: LogQuery) -> Sequence[Event]:
+        """Read the events of many sessions, in the order of their ids."""
 
     async def send(self, session_id: str, draft: MessageDraft) -> Sent:
         """Queue a message for the session's agent."""

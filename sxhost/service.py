@@ -8,16 +8,18 @@ from functools import partial
 from typing import TypeVar
 
 from msgspec import Raw, Struct
-from msgspec.structs import asdict, replace
+from msgspec.structs import asdict
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, TimeoutError
+from twisted.internet import defer
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
 from sxhost import __version__
+from sxhost.codec.frames import NDJSON, Encoding
 from sxhost.codec.json import encode
 from sxhost.errors import BadField, EventTooLarge, MessageTooLarge, SessionLimit
-from sxhost.hub import Hub
+from sxhost.hub import HEARTBEAT_S, Hub
 from sxhost.limits import Limits
 from sxhost.logs import logger
 from sxhost.model import (
@@ -29,6 +31,7 @@ from sxhost.model import (
     EventDraft,
     EventQuery,
     Fired,
+    LogQuery,
     Message,
     MessageDraft,
     PullQuery,
@@ -41,13 +44,18 @@ from sxhost.model import (
     Status,
     Summary,
 )
-from sxhost.state import ACTIVE, derive, unheard
+from sxhost.presence import Presence, StateTeller
+from sxhost.state import ACTIVE
 from sxhost.store import Census, Draft, Store
+from sxhost.subscription import Feed, Place, Selection, Sink, Subscription
 
 __all__ = ["SessionService"]
 
 log = logger(__name__)
 T = TypeVar("T", bound=Struct)
+
+PAGE = 10_000
+"""Events of all sessions that one answer brings at the most."""
 
 SWEEP_EVERY = 60.0
 """Seconds between two looks for events that are too old."""
@@ -72,15 +80,14 @@ class SessionService(Service):
         self.port = 0
         self.on_stop: Callable[[], object] = lambda: None
         self.limits = limits
-        self.hub = Hub(clock)
+        self.hub = Hub(clock, store)
         self._store = store
         self._clock = clock
         self._wall_ms = wall_ms
-        self._started = clock.seconds()
-        self._started_ms = wall_ms()
+        self._presence = Presence(clock, wall_ms, limits)
         self._sweeper = LoopingCall(self._sweep)
         self._sweeper.clock = clock
-        self._heard: dict[str, tuple[float, int]] = {}
+        self._teller = StateTeller(self.hub, store, clock, self._now)
 
     def open(self) -> None:
         """Open the store.
@@ -101,12 +108,13 @@ class SessionService(Service):
         """Let waiting requests go, then let go of the store."""
         if self._sweeper.running:
             self._sweeper.stop()
+        self._teller.stop()
         self.hub.close()
         closing = Deferred.fromCoroutine(self._store.close())
         closing.addTimeout(CLOSE_WITHIN, self._clock)
         try:
             await closing
-        except TimeoutError:
+        except defer.TimeoutError:
             log.warn("the store did not close in time; it recovers at the next start")
 
     # Sessions.
@@ -118,7 +126,7 @@ class SessionService(Service):
         return Status(
             version=__version__,
             port=self.port,
-            uptime=int(self._clock.seconds() - self._started),
+            uptime=int(self._clock.seconds() - self._presence.started),
             sessions=len(views),
             active=sum(view.state.name in ACTIVE for view in views),
             total_events=census.events,
@@ -167,7 +175,7 @@ class SessionService(Service):
         except SessionLimit:
             await self._make_room()
             session, created = await register()
-        self._hear(session_id)
+        self._presence.hear(session_id)
         if created:
             log.info("session {session} registered", session=session_id)
         return Registered(id=session_id, created=created, session=await self._summary(session))
@@ -175,7 +183,7 @@ class SessionService(Service):
     async def forget(self, session_id: str) -> Done:
         """End a session and forget it with its log and its inbox."""
         await self._store.delete(session_id)
-        self._heard.pop(session_id, None)
+        self._presence.forget(session_id)
         self.hub.poke(_inbox(session_id))
         log.info("session {session} forgotten", session=session_id)
         return Done()
@@ -213,6 +221,59 @@ class SessionService(Service):
             limit=query.limit,
             names=query.names(),
         )
+
+    async def log(self, query: LogQuery) -> list[Event]:
+        """Read the events of many sessions, in the order of their ids: a page at the most."""
+        feed = Feed(self._store, selection(query), NDJSON)
+        place = await self._place(None, query.after)
+        found: list[Event] = []
+        position, most = place.position, min(query.limit, PAGE)
+        while len(found) < most:
+            events = await self._store.read(None, position=position, limit=PAGE)
+            found += filter(feed.wants, events)
+            if len(events) < PAGE:
+                break
+            position = events[-1].id
+        return found[:most]
+
+    async def subscribe(
+        self,
+        wanted: Selection,
+        after: str,
+        encoding: Encoding,
+        sink: Sink,
+        *,
+        states: bool = False,
+    ) -> Subscription:
+        """Let `sink` follow what is wanted from a cursor on; nothing falls between."""
+        session = await self.session(wanted.only) if wanted.only else None
+        reader = self.hub.subscribe(wanted, encoding, sink, states=states)
+        hello: dict[str, object] = {"heartbeat_s": HEARTBEAT_S, "epoch": self._store.epoch}
+        if session is not None:
+            hello["session"] = session
+        try:
+            reader.start(await self._place(wanted.only, after), hello)
+        except BaseException:
+            reader.close()
+            raise
+        if states:
+            self._teller.begin(reader)
+        return reader
+
+    async def _place(self, session_id: str | None, after: str) -> Place:
+        """Find the place that a cursor means; without one, where the buffer begins."""
+        now = self._store.position
+        cursor = Cursor.parse(after)
+        if cursor.epoch and cursor.epoch != self._store.epoch:
+            return Place(self._store.pruned(session_id), after, "another epoch")
+        if cursor.epoch or session_id is None:
+            position = cursor.position if after else self._store.buffered
+            return Place(min(position, now))
+        session = await self._store.session(session_id)
+        seq = cursor.position if after else max(0, session.event_count - self.limits.events)
+        events = await self._store.read(session_id, seq=min(seq, session.event_count), limit=1)
+        missed = f"{seq}" if after and events and events[0].seq > seq + 1 else ""
+        return Place(events[0].id - 1 if events else now, missed, "retention")
 
     # Messages.
 
@@ -275,8 +336,8 @@ class SessionService(Service):
         except SessionLimit:
             await self._make_room()
             events = await append()
-        self._hear(session_id)
-        self.hub.poke(_log(session_id))
+        self._presence.hear(session_id)
+        self.hub.appended(session_id)
         return events
 
     def _check(self, draft: EventDraft, at: int) -> Draft:
@@ -291,7 +352,7 @@ class SessionService(Service):
         messages = await self._store.take(session_id, lease)
         if messages and lease:
             self.hub.poke_later(lease, _inbox(session_id))
-        self._hear(session_id)
+        self._presence.hear(session_id)
         return messages
 
     async def _make_room(self) -> None:
@@ -302,25 +363,14 @@ class SessionService(Service):
             oldest = min(over, key=lambda view: view.state.since_ms)
             await self.forget(oldest.id)
 
-    def _hear(self, session_id: str) -> None:
-        self._heard[session_id] = self._clock.seconds(), self._wall_ms()
-
     def _done(self, session_id: str) -> Done:
-        self._hear(session_id)
+        self._presence.hear(session_id)
         return Done()
 
     def _now(self, session: Session) -> Session:
-        """Return the session with what this process knows of its silence."""
         if self.hub.watched(_inbox(session.id)):
-            self._hear(session.id)  # its agent is on the line, waiting
-        now, heard = self._clock.seconds(), self._heard.get(session.id)
-        if heard is None:
-            running = now - self._started
-            state = unheard(session, running, self._started_ms, self.limits)
-            return replace(session, state=state)
-        seconds, ms = heard
-        seen = replace(session, last_seen_ms=max(ms, session.last_seen_ms))
-        return replace(seen, state=derive(seen, now - seconds, self.limits))
+            self._presence.hear(session.id)  # its agent is on the line, waiting
+        return self._presence.now(session)
 
     async def _summary(self, session: Session) -> Summary:
         view = self._now(session)
@@ -351,8 +401,15 @@ def _inbox(session_id: str) -> str:
     return f"inbox:{session_id}"
 
 
-def _log(session_id: str) -> str:
-    return f"log:{session_id}"
+def selection(query: EventQuery, session_id: str | None = None) -> Selection:
+    """Return what a query selects."""
+    sessions = [] if session_id is None else [session_id]
+    labels: list[tuple[str, str]] = []
+    if isinstance(query, LogQuery):
+        sessions += filter(None, query.session.split(","))
+        name, colon, value = query.label.partition(":")
+        labels += [(name, value)] if colon else []
+    return Selection(frozenset(sessions), frozenset(labels), query.names())
 
 
 def _filter(query: SessionQuery) -> Callable[[Summary], bool]:

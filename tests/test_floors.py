@@ -43,15 +43,15 @@ ROOMS = {
     "driver": Room("2", ("driver/*.py",), rooms_of(LOW), rooms_of("msgspec twisted")),
     "host": Room(
         "3",
-        ("hub.py", "service.py"),
+        ("hub.py", "presence.py", "service.py", "subscription.py"),
         rooms_of(f"{LOW} store driver"),
-        rooms_of("msgspec twisted"),
+        rooms_of("msgspec twisted zope"),
     ),
     "web": Room(
         "4",
         ("web/*.py",),
         rooms_of(f"{LOW} store driver host"),
-        rooms_of("klein msgspec prometheus_client twisted werkzeug zope"),
+        rooms_of("autobahn klein msgspec prometheus_client twisted werkzeug zope"),
     ),
     "stdio": Room(
         "4",

@@ -28,8 +28,13 @@ def test_gauges_tell_how_the_host_is(lab: Lab) -> None:
     assert found["sxhost_sessions", "idle"] == 1
     assert found["sxhost_sessions", "lost"] == 0
     assert found["sxhost_inbox_messages", ""] == 1
-    assert found["sxhost_subscribers", ""] == 1
+    assert found["sxhost_subscribers", ""] == 0
     assert found["process_resident_memory_bytes", ""] > 0
+
+
+def test_live_readers_are_counted(lab: Lab) -> None:
+    lab.begin("GET", "/events?follow=1")
+    assert figures(lab)["sxhost_subscribers", ""] == 1
 
 
 def test_requests_are_counted_by_route_and_status(lab: Lab) -> None:

@@ -6,7 +6,7 @@ not.  One contract suite (``tests/test_store.py``) says what all of them must do
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from msgspec import Raw, Struct
@@ -83,6 +83,20 @@ class Store(Protocol):
 
         :raises SessionLimit: the session is new and would be one too many.
         """
+
+    @property
+    def position(self) -> int:
+        """The id of the last event that may be read."""
+
+    @property
+    def buffered(self) -> int:
+        """The id after which memory has the events of all sessions."""
+
+    def all_known(self) -> Iterable[Session]:
+        """Return all sessions at once, in no order."""
+
+    def known(self, session_id: str) -> Session | None:
+        """Return a session at once, or None."""
 
     def hot(self, session_id: str | None, position: int) -> list[Event] | None:
         """Return the events after the id `position` at once, if memory has them all.

@@ -146,7 +146,7 @@ class Ledger:
         self.last_event = 0
         self.last_message = 0
         self._recent: deque[Event] = deque(maxlen=RECENT)
-        self._recent_from = 0
+        self.recent_from = 0
 
     def row(self, session_id: str) -> Row:
         """Return a session's row.
@@ -168,12 +168,12 @@ class Ledger:
 
     def start_at(self, last_event: int, last_message: int) -> None:
         """Go on numbering after these."""
-        self.last_event = self._recent_from = last_event
+        self.last_event = self.recent_from = last_event
         self.last_message = last_message
 
     def recent(self, position: int) -> list[Event] | None:
         """Return all sessions' events after `position`, or None if memory has not all."""
-        if position < self._recent_from:
+        if position < self.recent_from:
             return None
         newer: list[Event] = []
         for event in reversed(self._recent):
@@ -202,7 +202,7 @@ class Ledger:
     def note(self, event: Event) -> None:
         """Keep an event for those who read all sessions."""
         if len(self._recent) == RECENT:
-            self._recent_from = self._recent[0].id
+            self.recent_from = self._recent[0].id
         self._recent.append(event)
 
 

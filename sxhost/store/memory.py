@@ -120,6 +120,25 @@ class MemoryStore:
         found = (e for e in events if e.id > position and (not names or e.event in names))
         return list(islice(found, limit))
 
+    @property
+    def position(self) -> int:
+        """The id of the last event that may be read."""
+        return self.ledger.last_event
+
+    @property
+    def buffered(self) -> int:
+        """The id after which memory has the events of all sessions."""
+        return self.ledger.recent_from
+
+    def all_known(self) -> Iterable[Session]:
+        """Return all sessions at once, in no order."""
+        return [row.session for row in self.ledger.rows.values()]
+
+    def known(self, session_id: str) -> Session | None:
+        """Return a session at once, or None."""
+        row = self.ledger.rows.get(session_id)
+        return None if row is None else row.session
+
     def hot(self, session_id: str | None, position: int) -> list[Event] | None:
         """Return the events after `position` at once, or None if memory has not all."""
         if session_id is None:

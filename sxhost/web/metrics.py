@@ -54,9 +54,7 @@ class Metrics:
         self._inbox = Gauge(
             "sxhost_inbox_messages", "Messages queued or on lease.", registry=registry
         )
-        self._subscribers = Gauge(
-            "sxhost_subscribers", "Readers and pulls that wait now.", registry=registry
-        )
+        self._subscribers = Gauge("sxhost_subscribers", "Live readers.", registry=registry)
 
     def count(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one answered request."""

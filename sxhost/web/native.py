@@ -32,7 +32,6 @@ def routes(host: Host) -> Sequence[Route]:
         Route("GET", SESSION, host.session, "Tell all about a session."),
         Route("DELETE", SESSION, host.forget, "End a session and forget it."),
         Route("POST", f"{SESSION}/register", host.register, "Create or update a session."),
-        Route("GET", EVENTS, host.events, "Read events.", produces=NDJSON),
         Route("POST", EVENTS, host.fire, "Fire an event."),
         Route("POST", EVENTS, host.fire_batch, "Fire a batch of events.", consumes=NDJSON),
         Route("GET", MESSAGES, host.pull, "Take messages, or look at them.", safe=False),

@@ -53,7 +53,8 @@ def document(routes: Sequence[Route]) -> Schema:
             body["content"][route.consumes] = {
                 "schema": _lines(route, schema_of[repr(route.body)])
             }
-        _add_answer(operation, route, schema_of[repr(route.answer)])
+        answer = route.answer if route.produces == JSON else str
+        _add_answer(operation, route, schema_of[repr(answer)])
     whole = {
         "openapi": "3.1.0",
         "info": {"title": "sxhost", "version": __version__},
@@ -65,7 +66,8 @@ def document(routes: Sequence[Route]) -> Schema:
 
 def _kinds(routes: Sequence[Route]) -> Iterator[Any]:
     for route in routes:
-        yield from (kind for kind in (route.body, route.query, route.answer) if kind)
+        answer = route.answer if route.produces == JSON else str
+        yield from (kind for kind in (route.body, route.query, answer) if kind)
 
 
 def _operation(route: Route, components: dict[str, Schema]) -> Schema:
@@ -102,17 +104,13 @@ def _lines(route: Route, schema: Schema) -> Schema:
 
 
 def _add_answer(operation: Schema, route: Route, schema: Schema) -> None:
-    answers = operation["responses"]
-    text = {"type": "string"}
-    if route.produces != JSON:
-        schema = text
-    elif str(route.status) in answers:
-        earlier = answers[str(route.status)]["content"][route.produces]["schema"]
-        schema = {"anyOf": [earlier, schema]}
-    answers[str(route.status)] = {
-        "description": "Done.",
-        "content": {route.produces: {"schema": schema}},
-    }
+    answer = operation["responses"].setdefault(
+        str(route.status), {"description": "Done.", "content": {}}
+    )
+    earlier = answer["content"].get(route.produces)
+    if earlier is not None:
+        schema = {"anyOf": [earlier["schema"], schema]}
+    answer["content"][route.produces] = {"schema": schema}
 
 
 def _portable(value: Any) -> Any:

@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, cast, get_args
+from typing import Any, Protocol, cast, get_args
 from uuid import uuid4
 
 from klein import Klein
@@ -40,14 +40,22 @@ from sxhost.limits import Limits
 from sxhost.logs import logger
 from sxhost.model import check_session_id
 
-__all__ = ["JSON", "NDJSON", "Route", "answer_error", "tree"]
+__all__ = ["JSON", "NDJSON", "SSE", "Answering", "Route", "answer_error", "tree"]
 
 log = logger(__name__)
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
+SSE = "text/event-stream"
 
 Handler = Callable[..., Awaitable[Any]]
+
+
+class Answering(Protocol):
+    """An answer that writes itself, over time."""
+
+    async def serve(self, request: Request) -> None:
+        """Write to `request` until there is no more; whoever calls ends the request."""
 
 
 @dataclass(frozen=True)
@@ -106,8 +114,14 @@ class Route:
             body = _body(request, self._limit(limits))
             given[self._body_name] = self._decode(body, limits)
         if self.query is not None:
-            given["query"] = convert(_query(request), self.query)
+            given["query"] = convert(self._given(request), self.query)
         return given
+
+    def _given(self, request: Request) -> dict[str, str]:
+        """Return the query; a browser that comes back tells its place in a header."""
+        given = _query(request)
+        last = request.getHeader("last-event-id")
+        return {**given, "after": last} if last and self.produces == SSE else given
 
     def _limit(self, limits: Limits) -> int:
         return limits.batch_body if self.consumes == NDJSON else limits.body
@@ -155,6 +169,10 @@ class _Endpoint:
         route = self._choose(request)
         setattr(request, "route", route.path)  # noqa: B010 - for the access log and metrics
         value = await route.handler(**route.arguments(request, path, self._limits))
+        if hasattr(value, "serve"):
+            _set_headers(request, route.produces)
+            await value.serve(request)
+            return b""
         body = route.encode(value)
         request.setResponseCode(route.status)
         _set_headers(request, route.produces, body)
@@ -164,7 +182,9 @@ class _Endpoint:
         if request.method == b"HEAD" and not self._routes[0].safe:
             raise NoSuchMethod([route.method for route in self._routes])
         if all(route.body is None for route in self._routes):
-            return self._routes[0]
+            accepted = request.getHeader("accept") or ""
+            fitting = (route for route in self._routes if route.produces in accepted)
+            return next(fitting, self._routes[0])
         declared = _media_type(request)
         for route in self._routes:
             if declared in ("", route.consumes):
@@ -215,9 +235,13 @@ def _render_error(request: Request, failure: Failure) -> bytes:
     return answer_error(request, InternalError(request_id))
 
 
-def _set_headers(request: Request, media_type: str, body: bytes) -> None:
+def _set_headers(request: Request, media_type: str, body: bytes | None = None) -> None:
+    """Set the headers of an answer; without a body, of one that comes piece by piece."""
     request.setHeader("Content-Type", media_type)
-    request.setHeader("Content-Length", str(len(body)))
+    if body is None:
+        request.setHeader("X-Accel-Buffering", "no")  # nginx would keep the pieces
+    else:
+        request.setHeader("Content-Length", str(len(body)))
     request.setHeader("Cache-Control", "no-store")
 
 

@@ -1,0 +1,248 @@
+"""One live reader of logs: a feed, a place in it, and where to write.
+
+Readers with the same selection and encoding share a feed, so that bytes are made once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from msgspec import Struct
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IPushProducer
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from sxhost.codec.frames import Encoding, joined
+from sxhost.errors import HostError, UnknownSession
+from sxhost.logs import logger
+from sxhost.model import Event
+from sxhost.store import Store
+
+__all__ = ["Feed", "Place", "Selection", "Sink", "Subscription"]
+
+log = logger(__name__)
+
+CHUNK = 128 * 1024
+"""Bytes written to a reader before it is asked whether it keeps up."""
+
+PAGE = 256
+"""Events that a reader of the past takes from the store at once."""
+
+
+class Selection(Struct, frozen=True):
+    """Which events a subscription is for; what is empty is not asked about."""
+
+    sessions: frozenset[str] = frozenset()
+    labels: frozenset[tuple[str, str]] = frozenset()
+    names: frozenset[str] = frozenset()
+
+    @property
+    def only(self) -> str | None:
+        """The one session that it is for, if it is one."""
+        return next(iter(self.sessions)) if len(self.sessions) == 1 else None
+
+
+class Place(Struct, frozen=True):
+    """Where a reader begins: after an id, having `missed` what followed its cursor, and why."""
+
+    position: int
+    missed: str = ""
+    why: str = ""
+
+
+class Sink(Protocol):
+    """Where a subscription writes: a response, a WebSocket, a pipe."""
+
+    def write(self, data: bytes) -> object:
+        """Send bytes, or keep them until they can be sent."""
+
+    def end(self) -> object:
+        """Send what is kept, and close."""
+
+
+class Feed:
+    """What readers with the same selection and encoding share: bytes that are made once."""
+
+    def __init__(self, store: Store, selection: Selection, encoding: Encoding) -> None:
+        self.selection = selection
+        self.encoding = encoding
+        self.readers: set[Subscription] = set()
+        self._store = store
+        self._made: dict[int, tuple[bytes, int]] = {}
+        self._made_at = -1
+
+    def chunk(self, position: int) -> tuple[bytes, int] | None:
+        """Return the bytes after `position` and the place they lead to; None if not hot."""
+        end = self._store.position
+        if end != self._made_at:
+            self._made, self._made_at = {}, end
+        found = self._made.get(position)
+        if found is None:
+            events = self._store.hot(self.selection.only, position)
+            if events is None:
+                return None
+            found = self._made[position] = self.encoded(events, end)
+        return found
+
+    @property
+    def end(self) -> int:
+        """The id of the last event that may be read."""
+        return self._store.position
+
+    def cursor(self, position: int) -> str:
+        """Write a place in the log as clients keep it."""
+        return f"{self._store.epoch}:{position}"
+
+    async def page(self, position: int) -> list[Event]:
+        """Read events after `position` that are no longer hot."""
+        return await self._store.read(self.selection.only, position=position, limit=PAGE)
+
+    def encoded(self, events: Sequence[Event], end: int) -> tuple[bytes, int]:
+        """Encode what is wanted of events; return the place that the bytes lead to."""
+        wanted = [event for event in events if self.wants(event)]
+        data, count = joined(self.encoding, wanted, self._store.epoch, CHUNK)
+        return data, end if count == len(wanted) else wanted[count - 1].id
+
+    def wants(self, event: Event) -> bool:
+        """Tell whether the selection has this event."""
+        return (
+            not self.selection.names or event.event in self.selection.names
+        ) and self.covers(event.session)
+
+    def covers(self, session_id: str) -> bool:
+        """Tell whether the selection has this session."""
+        chosen = self.selection
+        if chosen.sessions and session_id not in chosen.sessions:
+            return False
+        if not chosen.labels:
+            return True
+        session = self._store.known(session_id)
+        return session is not None and chosen.labels <= session.labels.items()
+
+    def pruned(self) -> int:
+        """Return the id up to which something of the selection may have been dropped."""
+        if self.selection.only is not None or not self.selection.sessions:
+            return self._store.pruned(self.selection.only)
+        known = filter(self._store.known, self.selection.sessions)
+        return max((self._store.pruned(session_id) for session_id in known), default=0)
+
+
+@implementer(IPushProducer)
+class Subscription:
+    """One live reader: a feed, a place in it, and where to write.
+
+    The transport pauses and resumes it; in between it reads what there is, past and present
+    alike, and writes it.
+    """
+
+    def __init__(
+        self,
+        feed: Feed,
+        sink: Sink,
+        leave: Callable[[Subscription], None],
+        *,
+        states: bool = False,
+    ) -> None:
+        self.feed = feed
+        self.states = states
+        self.ended = False
+        self.position = 0
+        self._leave = leave
+        self._sink = sink
+        self._paused = False
+        self._reading = True
+
+    def start(self, place: Place, hello: dict[str, object]) -> None:
+        """Say hello and begin at a place."""
+        if not self.ended:
+            self.position = place.position
+            self.control("hello", {"cursor": self.feed.cursor(place.position), **hello})
+            if place.missed:
+                self.gap(place.missed, place.position, place.why)
+            self._reading = False
+            self.poke()
+
+    def control(self, name: str, fields: dict[str, object]) -> None:
+        """Send a control frame."""
+        self._sink.write(self.feed.encoding.control(name, fields))
+
+    def poke(self) -> None:
+        """Deliver what there is, unless the reader is behind or being served already."""
+        if self._reading or self._paused or self.ended:
+            return
+        try:
+            self._catch_up()
+        except UnknownSession:
+            self.end("the session is forgotten", reconnect=False)
+
+    def _catch_up(self) -> None:
+        while not self._paused and not self.ended:
+            self._tell_gap()
+            chunk = self.feed.chunk(self.position)
+            if chunk is None:
+                self._reading = True
+                Deferred.fromCoroutine(self._read_on()).addErrback(self._failed)
+                return
+            data, self.position = chunk
+            if not data:
+                return
+            self._sink.write(data)
+
+    async def _read_on(self) -> None:
+        """Read a page of the past, then see whether the present can be reached."""
+        events = await self.feed.page(self.position)
+        self._reading = False
+        if not self.ended:
+            end = events[-1].id if events else self.feed.end
+            data, self.position = self.feed.encoded(events, end)
+            if data:
+                self._sink.write(data)
+            self.poke()
+
+    def _tell_gap(self) -> None:
+        pruned = self.feed.pruned()
+        if self.position < pruned:
+            self.gap(self.feed.cursor(self.position), pruned, "retention")
+
+    def gap(self, start: str, end: int, reason: str) -> None:
+        """Tell that events are missing up to `end`, and go on from there."""
+        self.control("gap", {"from": start, "to": self.feed.cursor(end), "reason": reason})
+        self.position = end
+
+    def _failed(self, failure: Failure) -> None:
+        if not failure.check(HostError):
+            log.failure("a subscription failed", failure)
+        self.end(failure.getErrorMessage(), reconnect=True)
+
+    def beat(self) -> None:
+        """Show that the link is alive, if there is room to."""
+        if not self._paused and not self.ended:
+            self.control("heartbeat", {})
+
+    def end(self, reason: str, *, reconnect: bool) -> None:
+        """Tell the reader that this is the end, and whether to come again."""
+        if not self.ended:
+            self.control("end", {"reason": reason, "reconnect": reconnect})
+            self.close()
+            self._sink.end()
+
+    def close(self) -> None:
+        """Stop; the reader has gone, or has been told."""
+        if not self.ended:
+            self.ended = True
+            self._leave(self)
+
+    def pauseProducing(self) -> None:
+        """The reader is behind: read no more for it."""
+        self._paused = True
+
+    def resumeProducing(self) -> None:
+        """The reader has caught up."""
+        self._paused = False
+        self.poke()
+
+    def stopProducing(self) -> None:
+        """The reader has gone."""
+        self.close()

@@ -1,0 +1,110 @@
+"""Event logs over HTTP: read once, or followed live as NDJSON or server-sent events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from twisted.internet.defer import Deferred
+from twisted.web.server import Request
+
+from sxhost.codec import frames
+from sxhost.model import Event, EventQuery, LogQuery
+from sxhost.service import SessionService, selection
+from sxhost.subscription import Selection
+from sxhost.web.routes import NDJSON, SSE, Route
+
+__all__ = ["Stream", "routes"]
+
+
+class Response:
+    """A request's response as a subscription's sink; `done` fires when it is over."""
+
+    def __init__(self, request: Request) -> None:
+        self.done: Deferred[None] = Deferred()
+        self._request = request
+
+    def write(self, data: bytes) -> None:
+        """Send bytes, or keep them until they can be sent."""
+        self._request.write(data)
+
+    def end(self) -> None:
+        """Let whoever serves the request end it."""
+        if not self.done.called:
+            self.done.callback(None)
+
+
+class Stream:
+    """An answer that follows a log for as long as its client listens."""
+
+    def __init__(
+        self,
+        service: SessionService,
+        wanted: Selection,
+        query: EventQuery,
+        encoding: frames.Encoding,
+    ) -> None:
+        self._service = service
+        self._wanted = wanted
+        self._query = query
+        self._encoding = encoding
+
+    async def serve(self, request: Request) -> None:
+        """Write frames until the client leaves or the host stops."""
+        if request.method == b"HEAD":
+            return
+        response, query = Response(request), self._query
+        reader = await self._service.subscribe(
+            self._wanted, query.after, self._encoding, response, states=query.state
+        )
+        request.registerProducer(reader, streaming=True)
+        try:
+            await response.done
+        finally:
+            reader.close()
+            request.unregisterProducer()
+
+
+class Streams:
+    """The handlers of the routes that read logs."""
+
+    def __init__(self, service: SessionService) -> None:
+        self._service = service
+
+    async def events(self, session_id: str, query: EventQuery) -> Sequence[Event] | Stream:
+        """Read a session's events, or follow them as NDJSON."""
+        if not query.follow:
+            return await self._service.events(session_id, query)
+        return await self._stream(query, frames.NDJSON, session_id)
+
+    async def live_events(self, session_id: str, query: EventQuery) -> Stream:
+        """Follow a session's events as server-sent events."""
+        return await self._stream(query, frames.SSE, session_id)
+
+    async def log(self, query: LogQuery) -> Sequence[Event] | Stream:
+        """Read many sessions' events, or follow them as NDJSON."""
+        if not query.follow:
+            return await self._service.log(query)
+        return await self._stream(query, frames.NDJSON)
+
+    async def live_log(self, query: LogQuery) -> Stream:
+        """Follow many sessions' events as server-sent events."""
+        return await self._stream(query, frames.SSE)
+
+    async def _stream(
+        self, query: EventQuery, encoding: frames.Encoding, session_id: str | None = None
+    ) -> Stream:
+        if session_id is not None:
+            await self._service.session(session_id)  # an unknown one is refused while it can be
+        return Stream(self._service, selection(query, session_id), query, encoding)
+
+
+def routes(service: SessionService) -> Sequence[Route]:
+    """Return the routes that read logs."""
+    streams = Streams(service)
+    events = "/sessions/<session_id>/events"
+    return (
+        Route("GET", events, streams.events, "Read or follow events.", produces=NDJSON),
+        Route("GET", events, streams.live_events, "Follow events.", produces=SSE),
+        Route("GET", "/events", streams.log, "Read or follow all events.", produces=NDJSON),
+        Route("GET", "/events", streams.live_log, "Follow all events.", produces=SSE),
+    )
