@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Thread
 from typing import Self
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
+NDJSON = "application/x-ndjson"
 
 
 class Host:
@@ -36,25 +40,39 @@ class Host:
 
 
 @contextmanager
-def running_host(*options: str) -> Iterator[Host]:
+def running_host(*options: str, home: Path | None = None, port: int = 0) -> Iterator[Host]:
     """Start a host on a free port with a state directory of its own; end it at the end."""
     twistd = str(Path(sys.executable).with_name("twistd"))
-    with tempfile.TemporaryDirectory() as home:
-        command = [twistd, "-n", "--pidfile=", "sxhost", "--port=0", f"--state-dir={home}"]
-        with subprocess.Popen(
-            [*command, *options], stdout=subprocess.PIPE, text=True, cwd=home
-        ) as process:
-            assert process.stdout is not None
-            port = next(filter(None, map(_port, process.stdout)))
-            # Each request is logged, and a pipe that nobody empties would stop the host.
-            Thread(target=process.stdout.read, daemon=True).start()
-            yield Host(process, port)
-            process.terminate()
+    with ExitStack() as stack:
+        place = home or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        command = [twistd, "-n", "--pidfile=", "sxhost", f"--port={port}"]
+        process = stack.enter_context(
+            subprocess.Popen(
+                [*command, f"--state-dir={place}", *options],
+                stdout=subprocess.PIPE,
+                text=True,
+                cwd=place,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            )
+        )
+        stack.callback(process.terminate)
+        assert process.stdout is not None
+        found = next(filter(None, map(_port, process.stdout)))
+        # Each request is logged, and a pipe that nobody empties would stop the host.
+        Thread(target=process.stdout.read, daemon=True).start()
+        yield Host(process, found)
 
 
 def _port(line: str) -> int:
     found = re.search(r"Listening on http://\S+:(\d+)", line)
     return int(found[1]) if found else 0
+
+
+def raise_files(count: int) -> None:
+    """Let this process, and those that it starts, hold `count` files open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < count:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (count, max(count, hard)))
 
 
 class Client:
@@ -68,23 +86,42 @@ class Client:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Hang up."""
         self._socket.close()
 
-    def exchange(self, request: bytes) -> bytes:
-        """Send `request`; return the answer's body."""
+    def send(self, request: bytes) -> None:
+        """Send `request` and leave its answer alone."""
         self._socket.sendall(request)
-        data = self._socket.recv(1 << 16)
+
+    def exchange(self, request: bytes) -> bytes:
+        """Send `request`; return the body of its answer, which must be a 200."""
+        status, body = self.ask(request)
+        assert status == 200, (status, body[:500])
+        return body
+
+    def ask(self, request: bytes) -> tuple[int, bytes]:
+        """Send `request`; return the answer's status and body."""
+        self._socket.sendall(request)
+        data = self._more()
         while b"\r\n\r\n" not in data:
-            data += self._socket.recv(1 << 16)
+            data += self._more()
         head, _, body = data.partition(b"\r\n\r\n")
-        assert head.startswith(b"HTTP/1.1 200"), data[:500]
         found = re.search(rb"(?i)content-length: (\d+)", head)
         assert found is not None, head
         parts, left = [body], int(found[1]) - len(body)
         while left:
-            parts.append(self._socket.recv(1 << 20))
+            parts.append(self._more())
             left -= len(parts[-1])
-        return b"".join(parts)
+        return int(head[9:12]), b"".join(parts)
+
+    def _more(self) -> bytes:
+        data = self._socket.recv(1 << 18)
+        if not data:
+            raise ConnectionError("the host hung up")
+        return data
 
 
 def request(method: str, path: str, body: bytes = b"", media_type: str = "") -> bytes:
@@ -94,3 +131,24 @@ def request(method: str, path: str, body: bytes = b"", media_type: str = "") -> 
         head += f"Content-Type: {media_type or 'application/json'}\r\n"
         head += f"Content-Length: {len(body)}\r\n"
     return head.encode() + b"\r\n" + body
+
+
+def exchanges(host: Host, client: Client, message: bytes, seconds: float) -> tuple[float, ...]:
+    """Repeat an exchange; return how many a second, and the host's CPU µs for each."""
+    cpu, start, count = host.cpu(), time.perf_counter(), 0
+    while time.perf_counter() - start < seconds:
+        client.exchange(message)
+        count += 1
+    return count / (time.perf_counter() - start), (host.cpu() - cpu) / count * 1e6
+
+
+def spent(host: Host, work: Callable[[], object]) -> float:
+    """Return the CPU seconds that the host spends while `work` runs."""
+    cpu = host.cpu()
+    work()
+    return host.cpu() - cpu
+
+
+def spread(figures: Sequence[float], form: str = ".2f") -> str:
+    """Write figures as their least and their median: the machine is shared."""
+    return f"min {min(figures):{form}}, median {statistics.median(figures):{form}}"

@@ -25,8 +25,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     retain: int = 10_000
     """Events kept on disk for each session: several days of work."""
 
-    retain_s: float = 7 * 86400.0
-    """Seconds that an event is kept on disk."""
+    retain_days: int = 7
+    """Days that an event is kept on disk."""
 
     messages: int = 32
     """Messages waiting for one agent; more means that nobody is pulling."""

@@ -66,7 +66,7 @@ Path = Annotated[str, Meta(max_length=4096)]
 LabelName = Annotated[str, Meta(min_length=1, max_length=128)]
 Label = Annotated[str, Meta(max_length=128)]
 Mode = Literal["auto", "interrupt", "queue"]
-MessageState = Literal["queued", "leased", "delivered", "withdrawn"]
+MessageState = Literal["queued", "leased", "delivered", "expired", "withdrawn"]
 StateName = Literal["working", "waiting", "idle", "stalled", "ended", "lost"]
 Kind = Literal["attached", "hosted"]
 
@@ -113,6 +113,8 @@ class MessageDraft(Struct, frozen=True, kw_only=True):
     mode: Mode = "auto"
     key: Key | None = None
     sender: Line | None = field(default=None, name="from")
+    ttl_s: Annotated[float, Meta(gt=0, le=30 * 86400)] | None = None
+    """Seconds after which, if nobody has taken it, it is not worth delivering any more."""
 
 
 class SessionQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -202,6 +204,7 @@ class Message(Struct, frozen=True):
     ts: int
     sender: str | None = field(name="from")
     state: MessageState
+    ttl_s: float | None = None
 
 
 class State(Struct, frozen=True):

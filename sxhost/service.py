@@ -185,6 +185,7 @@ class SessionService(Service):
         await self._store.delete(session_id)
         self._presence.forget(session_id)
         self.hub.poke(_inbox(session_id))
+        self.hub.appended(session_id)
         log.info("session {session} forgotten", session=session_id)
         return Done()
 

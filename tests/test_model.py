@@ -55,5 +55,5 @@ def test_an_event_begins_with_the_fields_of_the_source() -> None:
 def test_a_message_says_who_it_is_from() -> None:
     message = Message("hi", 1, "auto", 5, "me", "queued")
     assert msgspec.json.encode(message) == (
-        b'{"content":"hi","id":1,"mode":"auto","ts":5,"from":"me","state":"queued"}'
+        b'{"content":"hi","id":1,"mode":"auto","ts":5,"from":"me","state":"queued","ttl_s":null}'
     )

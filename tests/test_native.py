@@ -124,7 +124,7 @@ class TestMessages:
         (message,) = lab.request("GET", "/sessions/a/messages").json()
         assert message == {
             "content": "hi", "id": sent["id"], "mode": "interrupt", "ts": TS,
-            "from": "me", "state": "delivered",
+            "from": "me", "state": "delivered", "ttl_s": None,
         }  # fmt: skip
 
     def test_lease_ack_and_nack(self, lab: Lab) -> None:

@@ -98,6 +98,19 @@ class TestReopening:
         assert states == [("one", "delivered"), ("two", "queued"), ("three", "queued")]
         assert [m.content for m in result_of(again.take("a", 0))] == ["two", "three"]
 
+    def test_what_expired_stays_so(self, path: Path) -> None:
+        clock = Clock()
+        store = SQLiteStore(Limits(), clock.seconds, Journal(path), HERE)
+        store.open()
+        fill(store)
+        result_of(store.put("b", MessageDraft(content="late", ttl_s=5), 0))
+        clock.advance(6)
+        assert result_of(store.take("b", 0)) == []
+        result_of(store.close())
+        store.open()
+        assert [m.state for m in result_of(store.peek("b"))] == ["expired"]
+        result_of(store.close())
+
     def test_numbers_go_on(self, reopen: Open) -> None:
         fill(reopen())
         again = reopen()
@@ -144,11 +157,11 @@ class TestReopening:
         assert again.pruned("a") == store.pruned("a") > 0
 
     def test_what_is_too_old_goes(self, reopen: Open) -> None:
-        store = reopen(retain_s=100.0)
+        store = reopen(retain_days=1)
         fill(store)
-        result_of(store.sweep(7_000 + 100_000))
+        result_of(store.sweep(7_000 + 86_400_000))
         assert len(result_of(store.read(None))) == 4
-        result_of(store.sweep(7_000 + 100_001))
+        result_of(store.sweep(7_000 + 86_400_001))
         assert result_of(reopen().read(None)) == []
         assert append(reopen(), "a", draft()) == [(4, 5)]
 

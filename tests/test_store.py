@@ -326,6 +326,26 @@ class TestInbox:
             result_of(store.ack("a", one))
         assert put(store, "new", key="k") > two
 
+    def test_what_nobody_takes_in_time_expires(self, store: Store, clock: Clock) -> None:
+        one = put(store, "one", ttl_s=10)
+        put(store, "two")
+        clock.advance(10)
+        assert take(store) == ["two"]
+        assert states(store) == [("one", "expired"), ("two", "delivered")]
+        for closing in (store.ack, store.nack, store.withdraw):
+            with pytest.raises(MessageClosed, match="already expired"):
+                result_of(closing("a", one))
+
+    def test_what_is_on_lease_expires_only_once_it_is_back(
+        self, store: Store, clock: Clock
+    ) -> None:
+        put(store, "one", ttl_s=10)
+        take(store, lease=20)
+        clock.advance(15)
+        assert states(store) == [("one", "leased")]
+        clock.advance(5)
+        assert states(store) == [("one", "expired")]
+
     def test_waiting_counts_what_is_not_over(self, store: Store) -> None:
         put(store, "one")
         put(store, "two")

@@ -28,6 +28,8 @@ class Inbox:
         self._closed: dict[int, Message] = {}
         self._leases: dict[int, float] = {}
         self._keys: dict[str, int] = {}
+        self._expiries: dict[int, float] = {}
+        self._expired: dict[int, Message] = {}
         self.forgotten: list[int] = []
         """Ids of closed messages that are remembered no longer."""
 
@@ -36,6 +38,7 @@ class Inbox:
         for message, key in messages:
             place = self._open if message.state == "queued" else self._closed
             place[message.id] = message
+            self._count_down(message)
             if key is not None:
                 self._keys[key] = message.id
 
@@ -48,6 +51,7 @@ class Inbox:
         twin = Inbox(self._session_id, self._limits, self._seconds)
         twin._open, twin._closed = dict(self._open), dict(self._closed)
         twin._leases, twin._keys = dict(self._leases), dict(self._keys)
+        twin._expiries, twin._expired = dict(self._expiries), dict(self._expired)
         return twin
 
     def __len__(self) -> int:
@@ -64,9 +68,16 @@ class Inbox:
         if len(self._open) >= self._limits.messages:
             raise QueueFull(self._session_id, self._limits.messages)
         message = Message(
-            draft.content, message_id, draft.mode, at // 1000, draft.sender, "queued"
+            draft.content,
+            message_id,
+            draft.mode,
+            at // 1000,
+            draft.sender,
+            "queued",
+            draft.ttl_s,
         )
         self._open[message_id] = message
+        self._count_down(message)
         if draft.key is not None:
             self._keys[draft.key] = message_id
         return message
@@ -88,7 +99,7 @@ class Inbox:
     def ack(self, message_id: int) -> Message:
         """Mark a message as delivered; doing so again changes nothing."""
         message = self._find(message_id)
-        if message.state == "withdrawn":
+        if message.state in ("withdrawn", "expired"):
             raise MessageClosed(message_id, message.state)
         return message if message.state == "delivered" else self._close(message, "delivered")
 
@@ -102,7 +113,7 @@ class Inbox:
     def withdraw(self, message_id: int) -> Message:
         """Close a message that nobody has taken; doing so again changes nothing."""
         message = self._find(message_id)
-        if message.state in ("leased", "delivered"):
+        if message.state in ("leased", "delivered", "expired"):
             raise MessageClosed(message_id, message.state)
         return message if message.state == "withdrawn" else self._close(message, "withdrawn")
 
@@ -117,6 +128,20 @@ class Inbox:
         now = self._seconds()
         for message_id in [m for m, until in self._leases.items() if until <= now]:
             self._requeue(self._open[message_id])
+        for message_id in [m for m, until in self._expiries.items() if until <= now]:
+            if self._open[message_id].state == "queued":
+                self._expired[message_id] = self._close(self._open[message_id], "expired")
+
+    def expired(self) -> dict[int, Message]:
+        """Return, once, the messages that have expired since the last call."""
+        self._expire()
+        expired, self._expired = self._expired, {}
+        return expired
+
+    def _count_down(self, message: Message) -> None:
+        """Let a message expire; one that a journal brought back begins anew."""
+        if message.ttl_s is not None and message.state == "queued":
+            self._expiries[message.id] = self._seconds() + message.ttl_s
 
     def _lease(self, message: Message, lease: float) -> Message:
         self._leases[message.id] = self._seconds() + lease
@@ -130,6 +155,7 @@ class Inbox:
 
     def _close(self, message: Message, state: str) -> Message:
         self._leases.pop(message.id, None)
+        self._expiries.pop(message.id, None)
         del self._open[message.id]
         closed = self._closed[message.id] = replace(message, state=state)
         while len(self._closed) > self._limits.closed_messages:

@@ -22,7 +22,7 @@ from msgspec import Struct
 
 from sxhost.errors import StorageFull, StoreUnavailable
 from sxhost.model import Event, Message, Session
-from sxhost.store import StoreUnusable
+from sxhost.store import StoreUnusable, wal
 
 __all__ = ["Durability", "Journal", "Page", "Restored", "held", "scripts"]
 
@@ -106,22 +106,24 @@ class Journal:
             raise
 
     def _open(self) -> Restored:
-        if not self.path.exists():
-            create(self.path)
         with _sentences(self.path):
-            self._recognise()
+            if not self.path.exists():
+                create(self.path)
+            if self.durability == "power":
+                wal.check(self.path)
+            self._inspect()
             self._writer, self._reader = self._connect(), self._connect()
             migrate(self._writer, self.path, scripts())
-            verify(self._writer)
             return restore(self._writer)
 
-    def _recognise(self) -> None:
+    def _inspect(self) -> None:
+        """Look at the file without writing: even closing it would, and this does not."""
         if self.path.stat().st_size == 0:
             raise StoreUnusable(f"{self.path} is empty, which no database of sxhost ever is.")
-        with closing(sqlite3.connect(f"file:{self.path}?mode=ro", uri=True)) as connection:
-            (application,) = connection.execute("PRAGMA application_id").fetchone()
-        if application != APPLICATION:
-            raise StoreUnusable(f"{self.path} is not a database of sxhost.")
+        place = f"{self.path.absolute().as_uri()}?mode=ro"
+        with closing(sqlite3.connect(place, uri=True)) as connection:
+            if recognise(connection, self.path) == len(scripts()):
+                verify(connection)
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -246,19 +248,33 @@ def create(path: Path) -> None:
     draft.rename(path)
 
 
-def migrate(connection: sqlite3.Connection, path: Path, steps: Sequence[str]) -> None:
-    """Bring an older file up to date; a copy of it, as it was, stays beside it."""
+def recognise(connection: sqlite3.Connection, path: Path) -> int:
+    """Return the version of a file of ours.
+
+    :raises StoreUnusable: it is none, or we do not know its version.
+    """
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    if application != APPLICATION:
+        raise StoreUnusable(f"{path} is not a database of sxhost.")
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > len(steps):
+    known = len(scripts())
+    if version > known:
         raise StoreUnusable(
-            f"{path} has version {version}; this sxhost knows {len(steps)}. Use a newer one."
+            f"{path} has version {version}; this sxhost knows {known}. Use a newer one."
         )
     if version == 0:
         raise StoreUnusable(f"{path} is damaged: it has no version.")
+    return int(version)
+
+
+def migrate(connection: sqlite3.Connection, path: Path, steps: Sequence[str]) -> None:
+    """Bring an older file up to date; a copy of it, as it was, stays beside it."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version < len(steps):
         with closing(sqlite3.connect(f"{path}.version-{version}")) as backup:
             connection.backup(backup)
         upgrade(connection, version, steps)
+        verify(connection)
 
 
 def upgrade(connection: sqlite3.Connection, version: int, steps: Sequence[str]) -> None:

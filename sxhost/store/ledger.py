@@ -259,6 +259,7 @@ class Change:
     def take(self, session_id: str, lease: float) -> list[Message]:
         """Take what is queued; a lease is not worth a journal's while, a delivery is."""
         row = self._draft(session_id)
+        row.messages.update(row.inbox.expired())
         taken = row.inbox.take(lease)
         if not lease:
             row.messages.update((message.id, message) for message in taken)

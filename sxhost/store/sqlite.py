@@ -33,6 +33,8 @@ Run = Callable[..., "Deferred[Any]"]
 READ_AT_ONCE = 512
 """Events that one trip to the disk brings, at the least."""
 
+DAY_MS = 86_400_000
+
 SLACK = 1.05
 """How far a log may outgrow its limit before it is pruned: pruning in bulk is cheaper."""
 
@@ -156,7 +158,7 @@ class SQLiteStore(MemoryStore):
     async def sweep(self, at: int) -> None:
         """Drop what is too old, step by step, between other writes."""
         while await self._step(
-            self._journal.prune_older, at - int(self._limits.retain_s * 1000)
+            self._journal.prune_older, at - self._limits.retain_days * DAY_MS
         ):
             pass
 

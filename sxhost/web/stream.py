@@ -59,9 +59,9 @@ class Stream:
         request.registerProducer(reader, streaming=True)
         try:
             await response.done
+            request.unregisterProducer()
         finally:
             reader.close()
-            request.unregisterProducer()
 
 
 class Streams:

@@ -1,0 +1,254 @@
+"""Live subscriptions as a client sees them: SSE, NDJSON and WebSocket, byte by byte.
+
+Written for this purpose alone and without the code of the host, so that both have to agree.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, Self
+from urllib.parse import urlencode
+
+from benchmarks.rig import request
+
+Transport = Literal["sse", "ndjson", "websocket"]
+
+ACCEPT = {"sse": "text/event-stream", "ndjson": "application/x-ndjson"}
+
+
+class Frame(NamedTuple):
+    """A control frame by its name, or an event, whose name is empty."""
+
+    name: str
+    value: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a subscription asks for."""
+
+    sessions: tuple[str, ...] = ()
+    label: str = ""
+    types: tuple[str, ...] = ()
+
+    def has(self, event: dict[str, Any], labels: dict[str, str]) -> bool:
+        """Tell whether it asks for an event of a session with these labels."""
+        name, _, value = self.label.partition(":")
+        return (
+            (not self.sessions or event["session"] in self.sessions)
+            and (not self.types or event["event"] in self.types)
+            and (not name or labels.get(name) == value)
+        )
+
+    def path(self, transport: Transport, after: str) -> str:
+        """Return the resource that streams it over HTTP."""
+        single = len(self.sessions) == 1 and not self.label
+        query = {
+            "after": after,
+            "types": ",".join(self.types),
+            "follow": "1" if transport == "ndjson" else "",
+            "session": "" if single else ",".join(self.sessions),
+            "label": self.label,
+        }
+        text = urlencode({name: value for name, value in query.items() if value})
+        return f"/sessions/{self.sessions[0]}/events?{text}" if single else f"/events?{text}"
+
+    def command(self, after: str) -> dict[str, Any]:
+        """Return the message that asks for it over a WebSocket."""
+        name, colon, value = self.label.partition(":")
+        chosen: dict[str, Any] = {"sessions": list(self.sessions), "types": list(self.types)}
+        chosen["labels"] = {name: value} if colon else {}
+        chosen["after"] = after
+        return {"subscribe": {name: value for name, value in chosen.items() if value}}
+
+
+ALL = Wanted()
+
+
+@dataclass
+class Chunks:
+    """Takes apart ``Transfer-Encoding: chunked``, wherever it is cut."""
+
+    _kept: bytearray = field(default_factory=bytearray)
+
+    def receive(self, data: bytes) -> bytes:
+        """Return the content of the chunks that are whole now."""
+        self._kept += data
+        found, at = [], 0
+        while (end := self._kept.find(b"\r\n", at)) >= 0:
+            size = int(self._kept[at:end], 16)
+            if len(self._kept) < end + size + 4:
+                break
+            found.append(self._kept[end + 2 : end + 2 + size])
+            at = end + size + 4
+        del self._kept[:at]
+        return b"".join(found)
+
+
+class Decoder:
+    """Turns the bytes after a response's head into frames."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._chunks = Chunks()
+        self._kept = bytearray()
+
+    def receive(self, data: bytes) -> list[Frame]:
+        """Return the frames that are whole now."""
+        if self._transport == "websocket":
+            self._kept += data
+            return [_line(message) for message in self._messages()]
+        self._kept += self._chunks.receive(data)
+        end, read = (b"\n\n", _sse) if self._transport == "sse" else (b"\n", _line)
+        *whole, rest = bytes(self._kept).split(end)
+        self._kept = bytearray(rest)
+        return [read(text) for text in whole]
+
+    def _messages(self) -> Iterator[bytes]:
+        """Yield the WebSocket texts that are whole (a server neither masks nor, here, splits)."""
+        while (found := _header(self._kept)) is not None:
+            start, size = found
+            if len(self._kept) < start + size:
+                break
+            first, payload = self._kept[0], bytes(self._kept[start : start + size])
+            del self._kept[: start + size]
+            assert first in (0x81, 0x88, 0x89), f"an unexpected frame: {first:#x}"
+            if first == 0x81:
+                yield payload
+
+
+def _header(data: bytearray) -> tuple[int, int] | None:
+    """Return where a WebSocket frame's payload begins and how long it is."""
+    if len(data) < 2:
+        return None
+    assert data[1] < 128, "a server must not mask"
+    wide = {126: 2, 127: 8}.get(data[1], 0)
+    if len(data) < 2 + wide:
+        return None
+    return 2 + wide, int.from_bytes(data[2 : 2 + wide]) if wide else data[1]
+
+
+def _sse(text: bytes) -> Frame:
+    fields = dict(line.split(b": ", 1) for line in text.split(b"\n"))
+    assert (b"id" in fields) != (b"event" in fields), text[:200]
+    value = json.loads(fields[b"data"])
+    if b"id" in fields:
+        cursor = fields[b"id"].decode()
+        assert cursor.endswith(f":{value['id']}"), text[:200]
+    return Frame(fields.get(b"event", b"").decode(), value)
+
+
+def _line(text: bytes) -> Frame:
+    value = json.loads(text)
+    return Frame(value.get("frame", ""), value)
+
+
+def masked(text: bytes) -> bytes:
+    """Return a client's WebSocket text frame."""
+    assert len(text) < 1 << 16
+    size = bytes((0x80 | len(text),)) if len(text) < 126 else b"\xfe%b"
+    if len(text) >= 126:
+        size = b"\xfe" + len(text).to_bytes(2)
+    mask = os.urandom(4)
+    return b"\x81" + size + mask + bytes(b ^ mask[n % 4] for n, b in enumerate(text))
+
+
+class Refused(Exception):
+    """The host did not begin a stream: the status."""
+
+
+class Stream:
+    """One live subscription; nothing is read but by `frames`."""
+
+    def __init__(
+        self,
+        port: int,
+        transport: Transport,
+        wanted: Wanted = ALL,
+        after: str = "",
+        *,
+        room: int = 0,
+    ) -> None:
+        self.socket = socket.socket()
+        if room:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
+        self.socket.settimeout(30)
+        self._decoder = Decoder(transport)
+        try:
+            self.socket.connect(("127.0.0.1", port))
+            self._rest = self._open(transport, wanted, after)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Hang up without a word."""
+        self.socket.close()
+
+    def frames(self) -> list[Frame]:
+        """Return what comes next, [] if nothing does in time; EOFError at the end."""
+        data, self._rest = self._rest, b""
+        if not data:
+            try:
+                data = self.socket.recv(1 << 16)
+            except TimeoutError:
+                return []
+            if not data:
+                raise EOFError
+        return self._decoder.receive(data)
+
+    def hello(self) -> Frame:
+        """Wait for the first frame, which is the hello; keep what follows for `frames`."""
+        data = self._rest
+        while b"heartbeat_s" not in data or not data.endswith((b"}", b"}\r\n", b"\n\r\n")):
+            data += self.socket.recv(1 << 16)
+        self._rest = data
+        first = Decoder.__new__(Decoder)
+        first.__dict__.update(_transport=self._decoder._transport)
+        raise NotImplementedError
+
+    def _open(self, transport: Transport, wanted: Wanted, after: str) -> bytes:
+        if transport == "websocket":
+            self.socket.sendall(_upgrade("/v1/stream"))
+            rest = self._head(101)
+            self.socket.sendall(masked(json.dumps(wanted.command(after)).encode()))
+            return rest
+        text = request("GET", wanted.path(transport, after))
+        accept = f"Accept: {ACCEPT[transport]}\r\n\r\n".encode()
+        self.socket.sendall(text.removesuffix(b"\r\n") + accept)
+        return self._head(200)
+
+    def _head(self, status: int) -> bytes:
+        """Read the response's head; return what came after it."""
+        data = b""
+        while b"\r\n\r\n" not in data:
+            more = self.socket.recv(1 << 16)
+            if not more:
+                raise ConnectionError("the host hung up")
+            data += more
+        head, _, rest = data.partition(b"\r\n\r\n")
+        if not re.match(rb"HTTP/1.1 %d " % status, head):
+            raise Refused(int(head[9:12]))
+        return rest
+
+
+def _upgrade(path: str) -> bytes:
+    fields = {
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Key": "c2l4dGVlbiBieXRlcyEhIQ==",
+        "Sec-WebSocket-Version": "13",
+    }
+    text = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    return request("GET", path).removesuffix(b"\r\n") + text.encode() + b"\r\n"

@@ -1,0 +1,66 @@
+"""Frames in each encoding."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Raw
+
+from sxhost.codec.frames import NDJSON, SSE, TEXT, framed, joined
+from sxhost.codec.json import encode
+from sxhost.model import Event
+
+texts = st.text() | st.text(alphabet="\r\n\u2028\u2029\x85:")
+
+
+def event(data: object = "x", number: int = 1) -> Event:
+    return Event("thinking", Raw(encode(data)), 5, number, number, 5000, "a")
+
+
+@given(texts)
+def test_an_ndjson_event_is_one_line(text: str) -> None:
+    data = NDJSON.event(event(text), "e")
+    assert data.count(b"\n") == 1
+    assert data.endswith(b"\n")
+    assert json.loads(data)["data"] == text
+
+
+@given(texts)
+def test_a_server_sent_event_is_unnamed_with_its_cursor(text: str) -> None:
+    first, second, *rest = SSE.event(event(text, 7), "e").split(b"\n")
+    assert first == b"id: e:7"
+    assert json.loads(second.removeprefix(b"data: "))["data"] == text
+    assert rest == [b"", b""]
+    assert b"\r" not in second
+
+
+def test_control_frames() -> None:
+    assert NDJSON.control("gap", {"to": "e:1"}) == b'{"frame":"gap","to":"e:1"}\n'
+    assert SSE.control("gap", {"to": "e:1"}) == b'event: gap\ndata: {"to":"e:1"}\n\n'
+    assert TEXT.control("gap", {}) == b'\x81\x0f{"frame":"gap"}'
+
+
+@pytest.mark.parametrize(
+    ("size", "head"),
+    [(0, "8100"), (125, "817d"), (126, "817e007e"), (65535, "817effff"),
+     (65536, "817f0000000000010000")],
+)  # fmt: skip
+def test_the_length_of_a_websocket_frame(size: int, head: str) -> None:
+    assert framed(b"x" * size) == bytes.fromhex(head) + b"x" * size
+
+
+def test_a_websocket_event_is_its_line() -> None:
+    assert TEXT.event(event(), "e")[2:] + b"\n" == NDJSON.event(event(), "e")
+
+
+def test_a_chunk_ends_once_it_is_full() -> None:
+    events = [event(number=n) for n in range(1, 6)]
+    size = len(NDJSON.event(events[0], "e"))
+    assert joined(NDJSON, events, "e", 2 * size) == (
+        b"".join(NDJSON.event(e, "e") for e in events[:2]), 2,
+    )  # fmt: skip
+    assert joined(NDJSON, events, "e", 10**6)[1] == 5
+    assert joined(NDJSON, [], "e", 10) == (b"", 0)

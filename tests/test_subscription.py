@@ -1,0 +1,392 @@
+"""Subscriptions: past and present in one loop, for readers quick, slow and gone."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from twisted.internet.task import Clock
+
+from sxhost.codec.frames import NDJSON
+from sxhost.hub import TICK
+from sxhost.limits import Limits
+from sxhost.model import EventDraft, Registration
+from sxhost.service import SessionService
+from sxhost.store import Store
+from sxhost.store.journal import Journal
+from sxhost.store.memory import MemoryStore
+from sxhost.store.sqlite import SQLiteStore
+from sxhost.subscription import Selection, Subscription
+
+from .lab import result_of
+from .test_store import HERE
+
+HEARTBEATS = 15
+
+
+class Sink:
+    """A reader that keeps what it gets."""
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.writes = 0
+        self.over = False
+
+    def write(self, data: bytes) -> None:
+        assert not self.over
+        self.data += data
+        self.writes += 1
+
+    def end(self) -> None:
+        self.over = True
+
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.data.splitlines()]
+
+    def ids(self) -> list[int]:
+        return [line["id"] for line in self.lines() if "frame" not in line]
+
+    def frames(self, name: str) -> list[dict[str, Any]]:
+        return [line for line in self.lines() if line.get("frame") == name]
+
+
+class Bench:
+    """A service whose log can be followed, on one clock."""
+
+    def __init__(self, store: Store, clock: Clock, limits: Limits) -> None:
+        self.clock = clock
+        self.store = store
+        store.open()
+        self.service = SessionService(store, clock, lambda: 0, limits)
+
+    def fire(self, session_id: str, *names: str) -> None:
+        drafts = [EventDraft(event=name) for name in names or ("x",)]
+        result_of(self.service.fire_batch(session_id, drafts))
+
+    def tick(self) -> None:
+        self.clock.advance(TICK)
+
+    def follow(
+        self, *sessions: str, after: str = "0", states: bool = False, **chosen: Any
+    ) -> tuple[Sink, Subscription]:
+        sink = Sink()
+        wanted = Selection(frozenset(sessions), **chosen)
+        work = self.service.subscribe(wanted, after, NDJSON, sink, states=states)
+        return sink, result_of(work)
+
+
+Make = Callable[..., Bench]
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
+    benches: list[Bench] = []
+
+    def make(**given: int) -> Bench:
+        clock, limits = Clock(), Limits(**given)
+        store: Store = MemoryStore(limits, clock.seconds)
+        if request.param == "sqlite":
+            store = SQLiteStore(limits, clock.seconds, Journal(tmp_path / "s.db"), HERE)
+        benches.append(Bench(store, clock, limits))
+        return benches[-1]
+
+    yield make
+    for bench in benches:
+        result_of(bench.service.close())
+
+
+@pytest.fixture
+def bench(make: Make) -> Bench:
+    return make()
+
+
+class TestReading:
+    def test_hello_comes_first(self, bench: Bench) -> None:
+        bench.fire("a")
+        sink, _ = bench.follow("a")
+        hello, event = sink.lines()
+        assert (hello["frame"], hello["heartbeat_s"]) == ("hello", HEARTBEATS)
+        assert hello["epoch"] == bench.store.epoch
+        assert hello["cursor"] == f"{bench.store.epoch}:0"
+        assert hello["session"]["id"] == "a"
+        assert event["id"] == 1
+
+    def test_past_and_present_are_one_stream(self, bench: Bench) -> None:
+        bench.fire("a", "x", "y")
+        sink, _ = bench.follow("a")
+        bench.fire("a", "z")
+        bench.tick()
+        assert sink.ids() == [1, 2, 3]
+
+    @pytest.mark.parametrize(
+        ("after", "ids"), [("0", [1, 2, 4]), ("1", [2, 4]), ("3", []), ("99", []), ("now", [])]
+    )
+    def test_a_number_is_one_of_the_session(
+        self, bench: Bench, after: str, ids: list[int]
+    ) -> None:
+        bench.fire("a", "x", "y")
+        bench.fire("b")
+        bench.fire("a")
+        sink, _ = bench.follow("a", after=after)
+        assert sink.ids() == ids
+        bench.fire("a")
+        bench.tick()
+        assert sink.ids() == [*ids, 5]
+
+    def test_a_cursor_is_a_place_in_all_logs(self, bench: Bench) -> None:
+        bench.fire("a", "x", "y")
+        bench.fire("b", "z")
+        sink, _ = bench.follow(after=f"{bench.store.epoch}:1")
+        assert sink.ids() == [2, 3]
+
+    def test_without_a_cursor_it_begins_with_the_buffer(self, make: Make) -> None:
+        bench = make(events=2)
+        for _ in range(5):
+            bench.fire("a")
+        sink, _ = bench.follow("a", after="")
+        assert sink.ids() == [4, 5]
+
+    def test_what_is_chosen(self, bench: Bench) -> None:
+        result_of(bench.service.register("a", Registration(labels={"team": "x"})))
+        for session_id in ("a", "b", "c"):
+            bench.fire(session_id, "x", "y")
+        assert bench.follow()[0].ids() == [1, 2, 3, 4, 5, 6]
+        assert bench.follow("a", "c")[0].ids() == [1, 2, 5, 6]
+        assert bench.follow(names=frozenset({"y"}))[0].ids() == [2, 4, 6]
+        assert bench.follow(labels=frozenset({("team", "x")}))[0].ids() == [1, 2]
+        assert bench.follow("a", "unknown", names=frozenset({"y"}))[0].ids() == [2]
+
+    def test_what_falls_together_leaves_in_one_write(self, bench: Bench) -> None:
+        bench.fire("a")
+        sink, _ = bench.follow("a")
+        bench.tick()
+        before = sink.writes
+        bench.fire("a")
+        bench.clock.advance(0)
+        assert sink.writes == before + 1
+        for _ in range(10):
+            bench.fire("a")
+        bench.clock.advance(0)
+        assert sink.writes == before + 1
+        bench.tick()
+        assert sink.writes == before + 2
+        assert sink.ids() == list(range(1, 13))
+
+    def test_a_long_past_is_read_in_pieces(self, make: Make) -> None:
+        bench = make(events=10, retain=10_000)
+        for _ in range(60):
+            bench.fire("a", *["x"] * 20)
+        sink, _ = bench.follow("a")
+        first = sink.ids()[0]
+        assert sink.ids() == list(range(first, 1201))
+        assert first == (1 if bench.store.name == "sqlite" else 1191)
+
+    def test_readers_of_the_same_share_their_bytes(self, bench: Bench) -> None:
+        bench.fire("a")
+        (_, one), (_, two) = bench.follow("a"), bench.follow("a")
+        assert one.feed is two.feed
+        assert bench.service.hub.subscribers == 2
+        one.close()
+        assert bench.service.hub.subscribers == 1
+
+
+class TestGaps:
+    def test_another_epoch(self, bench: Bench) -> None:
+        bench.fire("a", "x", "y")
+        sink, _ = bench.follow("a", after="0ther:7")
+        (gap,) = sink.frames("gap")
+        assert gap == {
+            "frame": "gap", "from": "0ther:7", "to": f"{bench.store.epoch}:0",
+            "reason": "another epoch",
+        }  # fmt: skip
+        assert sink.ids() == [1, 2]
+
+    @pytest.mark.parametrize("after", ["cursor", "number"])
+    def test_retention_passed_the_cursor(self, make: Make, after: str) -> None:
+        bench = make(events=3, retain=3)
+        for _ in range(10):
+            bench.fire("a")
+        cursor = f"{bench.store.epoch}:2" if after == "cursor" else "2"
+        sink, _ = bench.follow("a", after=cursor)
+        (gap,) = sink.frames("gap")
+        assert (gap["to"], gap["reason"]) == (f"{bench.store.epoch}:7", "retention")
+        assert sink.ids() == [8, 9, 10]
+
+    def test_retention_passed_a_slow_reader(self, make: Make) -> None:
+        bench = make(events=3, retain=3)
+        bench.fire("a")
+        sink, reader = bench.follow("a")
+        reader.pauseProducing()
+        for _ in range(10):
+            bench.fire("a")
+            bench.tick()
+        reader.resumeProducing()
+        assert len(sink.frames("gap")) == 1
+        assert sink.ids() == [1, 9, 10, 11]
+
+    def test_who_has_seen_all_is_told_of_no_gap(self, make: Make) -> None:
+        bench = make(events=3, retain=3)
+        bench.fire("a")
+        sink, _ = bench.follow("a")
+        for _ in range(10):
+            bench.fire("b")
+            bench.fire("a")
+            bench.tick()
+        assert sink.frames("gap") == []
+        assert len(sink.ids()) == 11
+
+
+class TestTheLink:
+    def test_a_slow_reader_costs_nothing_until_it_reads(self, bench: Bench) -> None:
+        bench.fire("a")
+        sink, reader = bench.follow("a")
+        reader.pauseProducing()
+        before = sink.data
+        for _ in range(100):
+            bench.fire("a")
+            bench.tick()
+        assert sink.data == before
+        reader.resumeProducing()
+        assert sink.ids() == list(range(1, 102))
+
+    def test_each_reader_gets_a_heartbeat_in_time(self, bench: Bench) -> None:
+        bench.fire("a")
+        readers = [bench.follow("a") for _ in range(5)]
+        readers[0][1].pauseProducing()
+        for _ in range(HEARTBEATS):
+            bench.clock.advance(1)
+        beats = [len(sink.frames("heartbeat")) for sink, _ in readers]
+        assert beats == [0, 1, 1, 1, 1]
+
+    def test_a_reader_that_left_is_forgotten(self, bench: Bench) -> None:
+        bench.fire("a")
+        sink, reader = bench.follow("a")
+        reader.stopProducing()
+        bench.fire("a")
+        bench.tick()
+        assert sink.ids() == [1]
+        assert bench.service.hub.subscribers == 0
+        assert bench.clock.getDelayedCalls() == []
+
+    def test_a_stop_says_to_come_again(self, bench: Bench) -> None:
+        bench.fire("a")
+        sink, _ = bench.follow("a")
+        result_of(bench.service.close())
+        (end,) = sink.frames("end")
+        assert (end["reconnect"], sink.over) == (True, True)
+
+    def test_forgetting_the_session_says_not_to(self, bench: Bench) -> None:
+        bench.fire("a")
+        sink, _ = bench.follow("a")
+        result_of(bench.service.forget("a"))
+        bench.tick()
+        (end,) = sink.frames("end")
+        assert (end["reconnect"], sink.over) == (False, True)
+
+
+class TestStates:
+    def states(self, sink: Sink) -> list[tuple[str, str]]:
+        return [(f["session"], f["detail_state"]) for f in sink.frames("state")]
+
+    def test_they_are_told_at_once_and_as_they_change(self, bench: Bench) -> None:
+        bench.fire("a", "thinking")
+        sink, _ = bench.follow(states=True)
+        assert self.states(sink) == [("a", "working")]
+        bench.fire("a", "complete")
+        bench.fire("b", "thinking")
+        bench.clock.advance(1)
+        assert self.states(sink)[1:] == [("a", "idle"), ("b", "working")]
+        bench.clock.advance(301)
+        assert self.states(sink)[3:] == [("b", "stalled")]
+
+    def test_only_those_that_are_chosen(self, bench: Bench) -> None:
+        bench.fire("a", "thinking")
+        bench.fire("b", "thinking")
+        sink, _ = bench.follow("a", states=True)
+        assert self.states(sink) == [("a", "working")]
+
+    def test_nobody_looks_when_nobody_wants_to_know(self, bench: Bench) -> None:
+        _, reader = bench.follow(states=True)
+        reader.close()
+        bench.clock.advance(1)
+        assert bench.clock.getDelayedCalls() == []
+
+
+class Following(RuleBasedStateMachine):
+    """Whatever happens in whatever order, a reader gets each event once, or is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        clock, limits = Clock(), Limits(events=4)
+        self.bench = Bench(MemoryStore(limits, clock.seconds), clock, limits)
+        self.bench.fire("a")
+        self.sinks: list[Sink] = []
+        self.paused = False
+        self.reader: Subscription | None = None
+
+    @rule(session=st.sampled_from("ab"), count=st.integers(1, 6))
+    def fire(self, session: str, count: int) -> None:
+        self.bench.fire(session, *["x"] * count)
+
+    @rule()
+    def tick(self) -> None:
+        self.bench.tick()
+
+    @precondition(lambda self: self.reader is None)
+    @rule()
+    def follow(self) -> None:
+        seen = [i for sink in self.sinks for i in sink.ids()]
+        after = f"{self.bench.store.epoch}:{seen[-1]}" if seen else "0"
+        sink, self.reader = self.bench.follow(after=after)
+        self.sinks.append(sink)
+
+    @precondition(lambda self: self.reader is not None)
+    @rule(what=st.sampled_from(["pause", "resume", "leave"]))
+    def reader_does(self, what: str) -> None:
+        assert self.reader is not None
+        if what == "pause":
+            self.reader.pauseProducing()
+        elif what == "resume":
+            self.reader.resumeProducing()
+        else:
+            self.reader.stopProducing()
+            self.reader = None
+
+    @invariant()
+    def each_event_once_or_a_gap(self) -> None:
+        expected = 1
+        for line in (line for sink in self.sinks for line in sink.lines()):
+            if line.get("frame") == "gap":
+                expected = max(expected, int(line["to"].partition(":")[2]) + 1)
+            elif "frame" not in line:
+                assert line["id"] == expected
+                expected += 1
+
+
+TestFollowing = Following.TestCase
+TestFollowing.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+def test_a_reader_that_is_cut_at_any_place_gets_each_event_once(bench: Bench) -> None:
+    dice = random.Random(3)
+    bench.fire("a")
+    seen: list[int] = []
+    for _ in range(100):
+        after = f"{bench.store.epoch}:{seen[-1]}" if seen else "0"
+        sink, reader = bench.follow("a", after=after)
+        for _ in range(dice.randrange(4)):
+            bench.fire("a", *["x"] * dice.randrange(1, 5))
+            bench.tick()
+        whole = sink.data[: dice.randrange(len(sink.data) + 1)].rpartition(b"\n")[0]
+        lines = [json.loads(line) for line in whole.splitlines()]
+        seen += [line["id"] for line in lines if "frame" not in line]
+        reader.stopProducing()
+    assert seen == list(range(1, len(seen) + 1))
+    assert len(seen) > 100
