@@ -342,3 +342,29 @@ def kill(host: Host) -> None:
     """Kill a host without any warning."""
     host.process.kill()
     host.wait()
+
+
+@contextmanager
+def traced(host: Host, *options: str) -> Iterator[None]:
+    """Let strace spoil the system calls of a running host."""
+    line = ("strace", "-f", "-o", "/dev/null", *options, "-p", str(host.process.pid))
+    with subprocess.Popen(line, stderr=subprocess.PIPE, text=True) as tracer:
+        assert tracer.stderr is not None
+        said = tracer.stderr.readline()
+        assert re.search(r"Process \d+ attached", said), said
+        try:
+            yield
+        finally:
+            tracer.terminate()
+
+
+@contextmanager
+def small_disk(place: Path, size: str) -> Iterator[Path]:
+    """Mount a file system of its own at `place`."""
+    place.mkdir()
+    mount = ("mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place))
+    subprocess.run(mount, check=True)
+    try:
+        yield place
+    finally:
+        subprocess.run(("umount", str(place)), check=True)
