@@ -36,17 +36,28 @@ _MEANS: Final[dict[str, StateName]] = {
 }
 """Events that change the state.  Every other name is activity and leaves it as it is."""
 
-_OVER: Final = frozenset({"complete", "error", "idle", "ended"})
+_SETTLES: Final = frozenset(
+    {"approval-requested", "approval-resolved", "complete", "error", "idle", "ended"}
+)
 _REASON_LENGTH: Final = 160
 _LOST_PROMISES: Final = 3
 
 
 def after(session: Session, events: Sequence[Event], at: int) -> Session:
     """Return the session as it is after `events` (in order, at least one), heard of `at` ms."""
-    state, pending = session.state, session.pending_approvals
+    name, since, pending = session.state.name, session.state.since_ms, session.pending_approvals
+    telling: Event | None = None
     for event in events:
+        means = _MEANS.get(event.event)
+        if means is None:
+            continue
         pending = _pending(event.event, pending)
-        state = _step(state, event, pending)
+        if means == "working" and event.event == "approval-resolved" and pending:
+            means = "waiting"
+        if means != name:
+            name, since = means, event.ts_ms
+        telling = event
+    state = session.state if telling is None else State(name, _reason(telling), since)
     return replace(
         session,
         state=state,
@@ -97,20 +108,13 @@ def _patience(session: Session, limits: Limits) -> tuple[float, float]:
 
 
 def _pending(name: str, pending: int) -> int:
+    if name not in _SETTLES:
+        return pending
     if name == "approval-requested":
         return pending + 1
     if name == "approval-resolved":
         return max(0, pending - 1)
-    return 0 if name in _OVER else pending
-
-
-def _step(state: State, event: Event, pending: int) -> State:
-    name = _MEANS.get(event.event)
-    if name is None:
-        return state
-    if event.event == "approval-resolved" and pending:
-        name = "waiting"
-    return State(name, _reason(event), state.since_ms if name == state.name else event.ts_ms)
+    return 0
 
 
 def _reason(event: Event) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any, TypeVar
+from functools import cache
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -20,6 +21,9 @@ _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)
 _BRACKETS = re.compile(rb"[\[\]{}]")
 _AT = re.compile(r" - at `(?:key in )?\$\.?(?P<path>.*)`$")
 _MISSING = re.compile(r"missing required field `(?P<name>[^`]+)`")
+
+SHALLOW = 16
+"""So many brackets cannot nest too deep, and are what nearly every body has at the most."""
 
 _encoder = msgspec.json.Encoder()
 encode = _encoder.encode
@@ -57,11 +61,14 @@ def decode_lines(body: bytes, kind: type[T], *, depth: int = 64) -> list[T]:
 
     :raises HostError: as for `decode`, with the number of the bad line in ``line``.
     """
-    values = []
-    for number, line in enumerate(body.split(b"\n"), 1):
-        if line.strip():
-            values.append(_numbered(number, line, kind, depth))
-    return values
+    lines = body.split(b"\n")
+    if max(map(_brackets, lines)) <= SHALLOW:
+        with suppress(UnicodeDecodeError, msgspec.DecodeError):
+            body.decode()
+            return _lines_of(cast("Any", kind)).decode_lines(body)
+    # Something is wrong, or deep: line by line it can be told which.
+    numbered = ((number, line) for number, line in enumerate(lines, 1) if line.strip())
+    return [_numbered(number, line, kind, depth) for number, line in numbered]
 
 
 def convert(fields: dict[str, str], kind: type[T]) -> T:
@@ -113,9 +120,18 @@ def _plain(text: str) -> str:
     return text[:1].lower() + text[1:]
 
 
+@cache
+def _lines_of(kind: Any) -> Any:
+    return msgspec.json.Decoder(kind)
+
+
+def _brackets(text: bytes) -> int:
+    return text.count(b"[") + text.count(b"{")
+
+
 def _nesting(body: bytes) -> int:
     """Return how deep the arrays and objects of a text nest (an upper bound is enough)."""
-    if body.count(b"[") + body.count(b"{") <= 16:  # noqa: PLR2004 - the common case, cheaply
+    if _brackets(body) <= SHALLOW:
         return 0
     depth = deepest = 0
     for bracket in _BRACKETS.findall(_STRINGS.sub(b"", body)):

@@ -45,18 +45,19 @@ class Ring:
         """Return the event in the ring that was appended under `key`."""
         return None if key is None else self._keys.get(key)
 
-    def append(self, event: Event, key: str | None) -> Event | None:
-        """Keep an event; return the oldest if it had to leave."""
-        self._events.append(event)
-        if key is not None:
+    def extend(self, events: Sequence[Event], keys: Mapping[str, Event]) -> bool:
+        """Keep events; return whether older ones had to leave."""
+        self._events.extend(events)
+        for key, event in keys.items():
             self._keys[key] = event
             self._key_of[event.seq] = key
-        if len(self._events) <= self._limit:
-            return None
-        gone = self._events.popleft()
-        self.start = gone.id
-        self._keys.pop(self._key_of.pop(gone.seq, ""), None)
-        return gone
+        excess = len(self._events) - self._limit
+        for _ in range(excess):
+            gone = self._events.popleft()
+            self.start = gone.id
+            if self._key_of:
+                self._keys.pop(self._key_of.pop(gone.seq, ""), None)
+        return excess > 0
 
     def after(self, seq: int) -> list[Event]:
         """Return the events in the ring whose number is greater than `seq`."""
@@ -100,7 +101,8 @@ class RowDraft:
 
     def __init__(self, session: Session, row: Row | None, inbox: Inbox) -> None:
         self.session = session
-        self.events: list[tuple[Event, str | None]] = []
+        self.events: list[Event] = []
+        self.keys: dict[str, Event] = {}
         self.messages: dict[int, Message] = {}
         self.deleted = False
         self.fresh = row is None
@@ -121,12 +123,10 @@ class RowDraft:
             self._inbox, self.owns_inbox = self._inbox.copy(), True
         return self._inbox
 
-    def known(self, key: str | None, older: Mapping[str, Event]) -> Event | None:
+    def known(self, key: str, older: Mapping[str, Event]) -> Event | None:
         """Return the event that was appended under `key`, by this change or before."""
-        if key is None:
-            return None
-        mine = next((event for event, other in self.events if other == key), None)
-        return mine or (self._row.ring.known(key) if self._row else None) or older.get(key)
+        hot = self._row.ring.known(key) if self._row else None
+        return self.keys.get(key) or hot or older.get(key)
 
 
 class Ledger:
@@ -199,11 +199,14 @@ class Ledger:
         row.pruned = max(row.pruned, position)
         self.pruned = max(self.pruned, position)
 
-    def note(self, event: Event) -> None:
-        """Keep an event for those who read all sessions."""
-        if len(self._recent) == RECENT:
-            self.recent_from = self._recent[0].id
-        self._recent.append(event)
+    def note(self, events: Sequence[Event]) -> None:
+        """Keep events for those who read all sessions."""
+        excess = len(self._recent) + len(events) - RECENT
+        if excess > 0:
+            before = len(self._recent)
+            last = self._recent[excess - 1] if excess <= before else events[excess - before - 1]
+            self.recent_from = last.id
+        self._recent.extend(events)
 
 
 class Change:
@@ -235,14 +238,17 @@ class Change:
         row, _ = self._draft_or_new(session_id, at)
         seq, events, new = row.session.event_count, [], []
         for draft in drafts:
-            event = row.known(draft.key, older)
+            key = draft.key
+            event = row.known(key, older) if key is not None else None
             if event is None:
                 seq += 1
                 event = self._number(session_id, seq, draft)
-                row.events.append((event, draft.key))
                 new.append(event)
+                if key is not None:
+                    row.keys[key] = event
             events.append(event)
         if new:
+            row.events += new
             row.session = after(row.session, new, at)
         return events
 
@@ -289,11 +295,11 @@ class Change:
         row.session = draft.session
         if draft.owns_inbox:
             row.inbox = draft.inbox
-        for event, key in draft.events:
-            gone = row.ring.append(event, key)
-            self._ledger.note(event)
-            if gone is not None and self._ledger.forgetful:
-                self._ledger.prune(row, gone.id)
+        if draft.events:
+            left = row.ring.extend(draft.events, draft.keys)
+            self._ledger.note(draft.events)
+            if left and self._ledger.forgetful:
+                self._ledger.prune(row, row.ring.start)
 
     def _draft(self, session_id: str) -> RowDraft:
         draft = self.rows.get(session_id)
@@ -325,13 +331,6 @@ class Change:
         return len(here) + sum(session_id not in self.rows for session_id in self._ledger.rows)
 
     def _number(self, session_id: str, seq: int, draft: Draft) -> Event:
-        self.last_event += 1
-        return Event(
-            event=draft.event,
-            data=draft.data,
-            ts=draft.ts_ms // 1000,
-            seq=seq,
-            id=self.last_event,
-            ts_ms=draft.ts_ms,
-            session=session_id,
-        )
+        self.last_event = number = self.last_event + 1
+        at = draft.ts_ms
+        return Event(draft.event, draft.data, at // 1000, seq, number, at, session_id)

@@ -250,11 +250,11 @@ def _add(page: Page, session_id: str, draft: RowDraft, at: int) -> None:
     rows = page.rows
     if draft.fresh or draft.touched:
         rows.setdefault("session", []).append((session_id, encode(draft.session)))
-    for run in _runs([event for event, _ in draft.events]):
+    for run in _runs(draft.events):
         line = (run[0].id, session_id, run[0].seq, len(run), at, encode_lines(run))
         rows.setdefault("log", []).append(line)
-    keys = [(session_id, key, event.seq) for event, key in draft.events if key is not None]
-    if keys:
+    if draft.keys:
+        keys = [(session_id, key, event.seq) for key, event in draft.keys.items()]
         rows.setdefault("key", []).extend(keys)
     for message in draft.messages.values():
         key = draft.inbox.key_of(message.id)
