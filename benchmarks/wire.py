@@ -110,7 +110,7 @@ class Decoder:
         return [read(text) for text in whole]
 
     def _messages(self) -> Iterator[bytes]:
-        """Yield the WebSocket texts that are whole (a server neither masks nor, here, splits)."""
+        """Yield the WebSocket texts that are whole (a server neither masks nor splits them)."""
         while (found := _header(self._kept)) is not None:
             start, size = found
             if len(self._kept) < start + size:
@@ -151,9 +151,8 @@ def _line(text: bytes) -> Frame:
 def masked(text: bytes) -> bytes:
     """Return a client's WebSocket text frame."""
     assert len(text) < 1 << 16
-    size = bytes((0x80 | len(text),)) if len(text) < 126 else b"\xfe%b"
-    if len(text) >= 126:
-        size = b"\xfe" + len(text).to_bytes(2)
+    wide = len(text) > 125
+    size = b"\xfe" + len(text).to_bytes(2) if wide else bytes((0x80 | len(text),))
     mask = os.urandom(4)
     return b"\x81" + size + mask + bytes(b ^ mask[n % 4] for n, b in enumerate(text))
 
@@ -178,7 +177,7 @@ class Stream:
         if room:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
         self.socket.settimeout(30)
-        self._decoder = Decoder(transport)
+        self.decoder = Decoder(transport)
         try:
             self.socket.connect(("127.0.0.1", port))
             self._rest = self._open(transport, wanted, after)
@@ -197,26 +196,28 @@ class Stream:
         self.socket.close()
 
     def frames(self) -> list[Frame]:
-        """Return what comes next, [] if nothing does in time; EOFError at the end."""
-        data, self._rest = self._rest, b""
-        if not data:
+        """Return the frames that come next, [] if none does in time; EOFError at the end."""
+        frames = self.decoder.receive(self._rest)
+        self._rest = b""
+        while not frames:
             try:
                 data = self.socket.recv(1 << 16)
             except TimeoutError:
-                return []
+                break
             if not data:
                 raise EOFError
-        return self._decoder.receive(data)
+            frames = self.decoder.receive(data)
+        return frames
 
-    def hello(self) -> Frame:
-        """Wait for the first frame, which is the hello; keep what follows for `frames`."""
-        data = self._rest
-        while b"heartbeat_s" not in data or not data.endswith((b"}", b"}\r\n", b"\n\r\n")):
-            data += self.socket.recv(1 << 16)
-        self._rest = data
-        first = Decoder.__new__(Decoder)
-        first.__dict__.update(_transport=self._decoder._transport)
-        raise NotImplementedError
+    def begin(self) -> Frame:
+        """Read up to the first frame, the hello; no event may have come with it yet."""
+        frames = self.frames()
+        while not frames:
+            frames = self.frames()
+        hello, *more = frames
+        assert hello.name == "hello", hello
+        assert all(frame.name == "heartbeat" for frame in more), more
+        return hello
 
     def _open(self, transport: Transport, wanted: Wanted, after: str) -> bytes:
         if transport == "websocket":

@@ -13,6 +13,7 @@ __all__ = [
     "BadRequest",
     "BodyTooLarge",
     "EventTooLarge",
+    "ForbiddenOrigin",
     "HostError",
     "HostUnreachable",
     "InternalError",
@@ -28,6 +29,7 @@ __all__ = [
     "UnknownRoute",
     "UnknownSession",
     "UnsupportedType",
+    "UpgradeRequired",
     "from_wire",
 ]
 
@@ -88,6 +90,16 @@ class BadField(HostError):
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message, field=field)
+
+
+class ForbiddenOrigin(HostError):
+    """A page of another origin asks: its browser would show it what we answer."""
+
+    status = 403
+    code = "forbidden_origin"
+
+    def __init__(self, origin: str) -> None:
+        super().__init__(f"Pages of {origin!r} may not connect here.")
 
 
 class UnknownSession(HostError):
@@ -188,6 +200,16 @@ class UnsupportedType(HostError):
             f" 'Content-Type: {accepted[0]}'.",
             accepted=accepted,
         )
+
+
+class UpgradeRequired(HostError):
+    """Only a WebSocket is served there."""
+
+    status = 426
+    code = "upgrade_required"
+
+    def __init__(self) -> None:
+        super().__init__("A WebSocket is served here, of version 13; connect with 'ws://'.")
 
 
 class QueueFull(HostError):

@@ -94,6 +94,11 @@ class Hub:
 
     # Watches.
 
+    @property
+    def waiting(self) -> int:
+        """How many wait for a topic now."""
+        return sum(map(len, self._watchers.values()))
+
     def watched(self, topic: str) -> bool:
         """Tell whether someone waits for this topic now."""
         return topic in self._watchers

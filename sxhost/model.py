@@ -322,6 +322,8 @@ class Status(Struct, frozen=True, kw_only=True):
     durability: str
     """What an acknowledged write survives: ``none``, ``process``, ``power``."""
     subscribers: int
+    waiting: int
+    """Pulls that wait for a message now."""
     pending_approvals: int
     limits: Limits
 

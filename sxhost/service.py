@@ -135,6 +135,7 @@ class SessionService(Service):
             store=self._store.name,
             durability=self._store.durability,
             subscribers=self.hub.subscribers,
+            waiting=self.hub.waiting,
             pending_approvals=sum(view.pending_approvals for view in views),
             limits=self.limits,
         )

@@ -36,7 +36,7 @@ from sxhost.store import Store, StoreUnusable
 from sxhost.store.journal import Journal, held
 from sxhost.store.memory import MemoryStore
 from sxhost.store.sqlite import SQLiteStore, Threads
-from sxhost.web import about, native, stream
+from sxhost.web import about, native, stream, websocket
 from sxhost.web.metrics import Metrics
 from sxhost.web.routes import Route, tree
 from sxhost.web.site import HostSite
@@ -273,8 +273,8 @@ def threads(reactor: Any) -> Threads:
 
 def faces(sessions: SessionService, metrics: Metrics) -> Sequence[Route]:
     """Return the routes of every face of a host."""
-    served = [*native.routes(sessions), *stream.routes(sessions), *metrics.routes()]
-    return about.routes(served)
+    logs = [*stream.routes(sessions), *websocket.routes(sessions)]
+    return about.routes([*native.routes(sessions), *logs, *metrics.routes()])
 
 
 def _prepare(settings: Settings) -> None:

@@ -171,7 +171,7 @@ def fire_many(shell: Shell, session: str, events: list[str]) -> None:
 
 def test_status_for_machines(shell: Shell) -> None:
     status = shell.json("status")
-    assert (status["version"], status["store"]) == (__version__, "memory")
+    assert (status["version"], status["store"]) == (__version__, "sqlite")
     assert shell.url.endswith(f":{status['port']}")
 
 
@@ -267,7 +267,7 @@ def test_send_and_pull_for_machines(shell: Shell, registered: str) -> None:
 def waits(shell: Shell, process: subprocess.Popen[str]) -> bool:
     """Return once the host has the pull of `process`; False if that has ended instead."""
     while process.poll() is None:
-        if ask(f"{shell.url}/status")["subscribers"]:
+        if ask(f"{shell.url}/status")["waiting"]:
             return True
     return False
 

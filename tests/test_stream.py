@@ -144,7 +144,7 @@ def test_a_client_that_vanishes_is_forgotten(wire: Wire) -> None:
 
 def test_a_reader_that_is_behind_is_waited_for(wire: Wire) -> None:
     client = get(wire, "/events?follow=1")
-    producer = client.transport.producer
+    producer: Any = client.transport.producer
     producer.pauseProducing()
     before = client.got
     wire.lab.request("POST", "/sessions/a/events", {"event": "x"})

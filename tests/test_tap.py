@@ -444,7 +444,7 @@ def test_a_stop_is_in_order(
     ask(f"{running_host.url}/sessions/a/register", b"{}")
     pull = b"GET /sessions/a/messages?wait=30 HTTP/1.1\r\nHost: h\r\n\r\n"
     waiting = say(running_host.port, pull)
-    while '"subscribers":1,' not in ask(f"{running_host.url}/status"):
+    while '"waiting":1,' not in ask(f"{running_host.url}/status"):
         assert running_host.process.poll() is None
     stop(running_host)
     answer = rest(waiting)

@@ -44,6 +44,7 @@ STATUS = Status(
     store="memory",
     durability="none",
     subscribers=0,
+    waiting=0,
     pending_approvals=0,
     limits=Limits(),
 )

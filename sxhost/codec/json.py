@@ -65,7 +65,8 @@ def decode_lines(body: bytes, kind: type[T], *, depth: int = 64) -> list[T]:
     if max(map(_brackets, lines)) <= SHALLOW:
         with suppress(UnicodeDecodeError, msgspec.DecodeError):
             body.decode()
-            return _lines_of(cast("Any", kind)).decode_lines(body)
+            values: list[T] = _lines_of(cast("Any", kind)).decode_lines(body)
+            return values
     # Something is wrong, or deep: line by line it can be told which.
     numbered = ((number, line) for number, line in enumerate(lines, 1) if line.strip())
     return [_numbered(number, line, kind, depth) for number, line in numbered]

@@ -6,14 +6,16 @@ from a later sxhost is refused with a sentence and left as it is.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import secrets
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from importlib.resources import files
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -31,6 +33,7 @@ Row = tuple[Any, ...]
 
 APPLICATION = 0x73786873  # "sxhs"
 SYNCHRONOUS = {"power": "FULL", "process": "NORMAL"}
+NO_ROOM = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE})
 COLUMNS = {
     "meta": ("name", "value"),
     "session": ("id", "body"),
@@ -46,6 +49,9 @@ PRUNE_ROWS = 256
 
 PRUNED = "pruned:"
 """Begins the name under which `meta` keeps a session's floor."""
+
+LAST_EVENT = "SELECT (SELECT id + count - 1 FROM log ORDER BY id DESC LIMIT 1)"
+LAST_MESSAGE = "SELECT max(id) FROM message"
 
 _events = msgspec.json.Decoder(Event)
 _session = msgspec.json.Decoder(Session)
@@ -98,23 +104,23 @@ class Journal:
 
         :raises StoreUnusable: it cannot be used, and was left as it is.
         """
-        self._lock = held(self.path)
         try:
-            return self._open()
+            with _sentences(self.path):
+                self._lock = held(self.path)
+                return self._open()
         except StoreUnusable:
             self.close()
             raise
 
     def _open(self) -> Restored:
-        with _sentences(self.path):
-            if not self.path.exists():
-                create(self.path)
-            if self.durability == "power":
-                wal.check(self.path)
-            self._inspect()
-            self._writer, self._reader = self._connect(), self._connect()
-            migrate(self._writer, self.path, scripts())
-            return restore(self._writer)
+        if not self.path.exists():
+            create(self.path)
+        if self.durability == "power":
+            wal.check(self.path)
+        self._inspect()
+        self._writer, self._reader = self._connect(), self._connect()
+        migrate(self._writer, self.path, scripts())
+        return restore(self._writer)
 
     def _inspect(self) -> None:
         """Look at the file without writing: even closing it would, and this does not."""
@@ -161,14 +167,19 @@ class Journal:
 
     def prune(self, session_id: str, below: int) -> dict[str, Floor]:
         """Drop a step's worth of a session's events below a number; return its new floor."""
+        which = "WHERE session = ? AND seq + count <= ? ORDER BY seq"
         with self._transaction() as connection:
-            given = (session_id, below)
-            return _drop(connection, "session = ? AND seq + count <= ? ORDER BY seq", given)
+            return _drop(connection, _step(connection, which, (session_id, below)))
 
     def prune_older(self, at: int) -> dict[str, Floor]:
-        """Drop a step's worth of events older than `at`; return the floors that moved."""
+        """Drop a step's worth of events older than `at`; return the floors that moved.
+
+        None goes before one that stays: where the wall clock was wrong for a while, a log
+        keeps something for longer, and never has a hole.
+        """
         with self._transaction() as connection:
-            return _drop(connection, "at < ? ORDER BY at", (at,))
+            oldest = _step(connection, "ORDER BY id", ())
+            return _drop(connection, list(takewhile(lambda row: row.at < at, oldest)))
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -180,10 +191,11 @@ class Journal:
             yield connection
             connection.execute("COMMIT")
         except sqlite3.Error as error:
-            _roll_back(connection)
-            if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+            if _no_room(error):
                 raise StorageFull from error
             raise StoreUnavailable(str(error)) from error
+        finally:
+            _roll_back(connection)
 
     # Reading: in another.
 
@@ -234,9 +246,14 @@ def scripts() -> list[str]:
 
 def create(path: Path) -> None:
     """Make a new file: whole, or not at all."""
+    log = path.with_name(f"{path.name}-wal")
+    if log.exists():
+        raise StoreUnusable(
+            f"{log} belongs to a database that is not there. Put that back, or move this away."
+        )
     draft = path.with_name(f"{path.name}.new")
     draft.unlink(missing_ok=True)
-    with _sentences(path), closing(sqlite3.connect(draft)) as connection:
+    with closing(sqlite3.connect(draft)) as connection:
         connection.execute(f"PRAGMA application_id = {APPLICATION}")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
@@ -300,9 +317,8 @@ def verify(connection: sqlite3.Connection) -> None:
 def restore(connection: sqlite3.Connection) -> Restored:
     """Read back what a file holds, but for the events themselves."""
     meta = dict(connection.execute("SELECT name, value FROM meta"))
-    query = "SELECT max(id + count - 1) FROM log"
-    last_event = connection.execute(query).fetchone()[0] or 0
-    last_message = connection.execute("SELECT max(id) FROM message").fetchone()[0] or 0
+    (last_event,) = connection.execute(LAST_EVENT).fetchone()
+    (last_message,) = connection.execute(LAST_MESSAGE).fetchone()
     messages: dict[str, list[tuple[Message, str | None]]] = {}
     for session_id, body, key in connection.execute(
         "SELECT session, body, key FROM message ORDER BY id"
@@ -311,8 +327,8 @@ def restore(connection: sqlite3.Connection) -> Restored:
     sessions = connection.execute("SELECT body FROM session ORDER BY id")
     return Restored(
         epoch=meta["epoch"],
-        last_event=max(last_event, int(meta["last_event"])),
-        last_message=max(last_message, int(meta["last_message"])),
+        last_event=max(last_event or 0, int(meta["last_event"])),
+        last_message=max(last_message or 0, int(meta["last_message"])),
         sessions=[_session.decode(body) for (body,) in sessions],
         messages=messages,
         floors={
@@ -353,14 +369,31 @@ def _forget(connection: sqlite3.Connection, session_id: str) -> None:
         connection.execute(f"DELETE FROM {table} WHERE session = ?", (session_id,))
 
 
-def _drop(connection: sqlite3.Connection, which: str, given: Row) -> dict[str, Floor]:
-    """Delete a step's worth of log rows with their keys; return the floors that moved."""
+class _Old(Struct):
+    """What retention needs to know of a row of the log."""
+
+    id: int
+    session: str
+    seq: int
+    count: int
+    at: int
+
+
+def _step(connection: sqlite3.Connection, which: str, given: Row) -> list[_Old]:
+    """Return the first rows of the log in an order, as many as may go at once."""
+    query = f"SELECT {', '.join(_Old.__struct_fields__)} FROM log {which} LIMIT {PRUNE_ROWS}"
+    return [_Old(*row) for row in connection.execute(query, given)]
+
+
+def _drop(connection: sqlite3.Connection, rows: Sequence[_Old]) -> dict[str, Floor]:
+    """Delete rows of the log with their keys; return the floors that moved."""
+    if not rows:
+        return {}
     _keep_numbers(connection)
-    query = f"SELECT id, session, seq, count FROM log WHERE {which} LIMIT {PRUNE_ROWS}"
     floors: dict[str, Floor] = {}
-    for event_id, session_id, seq, count in connection.execute(query, given).fetchall():
-        connection.execute("DELETE FROM log WHERE id = ?", (event_id,))
-        floors[session_id] = Floor(seq + count, event_id + count - 1)
+    for row in rows:
+        connection.execute("DELETE FROM log WHERE id = ?", (row.id,))
+        floors[row.session] = Floor(row.seq + row.count, row.id + row.count - 1)
     for session_id, floor in floors.items():
         keys = "DELETE FROM key WHERE session = ? AND seq < ?"
         connection.execute(keys, (session_id, floor.seq))
@@ -373,8 +406,8 @@ def _drop(connection: sqlite3.Connection, which: str, given: Row) -> dict[str, F
 def _keep_numbers(connection: sqlite3.Connection) -> None:
     """Write down how far numbering has come, before the rows that tell it are deleted."""
     for name, query in (
-        ("last_event", "SELECT max(id + count - 1) FROM log"),
-        ("last_message", "SELECT max(id) FROM message"),
+        ("last_event", LAST_EVENT),
+        ("last_message", LAST_MESSAGE),
     ):
         (last,) = connection.execute(query).fetchone()
         (kept,) = connection.execute(
@@ -392,8 +425,16 @@ def _checked(row: Row) -> list[Event]:
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:
+    """Let go of what did not come to its end."""
     if connection.in_transaction:
-        connection.execute("ROLLBACK")
+        with suppress(sqlite3.Error):  # it fails where SQLite has rolled back by itself
+            connection.execute("ROLLBACK")
+
+
+def _no_room(error: Exception) -> bool:
+    """Tell whether an error says that the disk is full."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code in NO_ROOM or getattr(error, "errno", None) == errno.ENOSPC
 
 
 @contextmanager
@@ -402,9 +443,11 @@ def _sentences(path: Path) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, OSError, msgspec.MsgspecError, KeyError, ValueError) as error:
+        if _no_room(error):
+            raise StoreUnusable(f"{path} cannot be opened: its disk has no room.") from error
         raise StoreUnusable(
-            f"{path} cannot be used: {str(error).rstrip('.')}."
-            " Restore a copy of it, or move it away to begin afresh."
+            f"{path} cannot be used: {str(error).rstrip('.')}. Restore a copy of it,"
+            f" or move it away with all that begins with {path.name} to begin afresh."
         ) from error
 
 

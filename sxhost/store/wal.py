@@ -3,27 +3,22 @@
 SQLite takes the first frame of the log that is not as it was written for its end, and goes
 on without the rest.  That is right for what was being written when the end came, and wrong
 for what was committed.  How much was, the index beside the log (``-shm``) tells, which
-outlives a process that is killed.  Both formats are documented: "The WAL File Format" in
-https://sqlite.org/fileformat2.html, and https://sqlite.org/walformat.html
+outlives a process that is killed.  Their formats: https://sqlite.org/walformat.html
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 from struct import Struct, unpack
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
 from sxhost.store import StoreUnusable
 
 __all__ = ["check"]
 
-Order = Literal[">", "<", "="]
-Sum = tuple[int, int]
-
 HEADER = Struct(">I4xI4x8s8s")  # magic, page size, salts, checksum
 FRAME = Struct(">8s8s8s")  # page and size, salts, checksum
 INDEX = Struct("=16xI12x8s8s")  # committed frames, salts, checksum; there are two copies
-SUM = Struct(">2I")
 MAGIC = 0x377F0682  # with its last bit set, checksums are made of big-endian words
 MASK = 0xFFFFFFFF
 
@@ -58,34 +53,24 @@ def _committed(index: bytes) -> tuple[bytes, int]:
 
 def _whole(file: BinaryIO, salts: bytes, most: int) -> int:
     """Return how many frames from the first are as they were written, of `most`."""
-    header = file.read(HEADER.size)
-    if len(header) < HEADER.size:
-        return 0
+    header = file.read(HEADER.size).ljust(HEADER.size, b"\0")
     magic, size, now, checksum = HEADER.unpack(header)
-    order: Order = ">" if magic & 1 else "<"
+    order = ">" if magic & 1 else "<"
     total = _sum((0, 0), header[:-8], order)
-    if magic & ~1 != MAGIC or total != SUM.unpack(checksum):
+    if magic & ~1 != MAGIC or total != unpack(">2I", checksum):
         return 0
     if now != salts:
         return most  # the index is that of an earlier log
     for number in range(most):
-        more = _after(total, file.read(FRAME.size + size), salts, order)
-        if more is None:
+        frame = file.read(FRAME.size + size).ljust(FRAME.size, b"\0")
+        page, mine, checksum = FRAME.unpack_from(frame)
+        total = _sum(total, page + frame[FRAME.size :], order)
+        if mine != salts or total != unpack(">2I", checksum):
             return number
-        total = more
     return most
 
 
-def _after(total: Sum, frame: bytes, salts: bytes, order: Order) -> Sum | None:
-    """Return the checksum with one more frame, if that is as it was written."""
-    if len(frame) <= FRAME.size:
-        return None
-    page, mine, checksum = FRAME.unpack_from(frame)
-    total = _sum(total, page + frame[FRAME.size :], order)
-    return total if mine == salts and total == SUM.unpack(checksum) else None
-
-
-def _sum(start: Sum, data: bytes, order: Order) -> Sum:
+def _sum(start: tuple[int, int], data: bytes, order: str) -> tuple[int, int]:
     """Return SQLite's checksum of `data`, which goes on from `start`; an odd end has none."""
     one, two = start
     words = iter(unpack(f"{order}{len(data) // 8 * 2}I", data[: len(data) // 8 * 8]))

@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from http import HTTPStatus
 from typing import Any, Protocol, cast, get_args
 from uuid import uuid4
 
@@ -213,7 +214,7 @@ class _Root(KleinResource):
 def answer_error(request: Request, error: HostError) -> bytes:
     """Set a refusal's status and headers on `request`; return its body."""
     body = encode(error.to_wire())
-    request.setResponseCode(error.status)
+    request.setResponseCode(error.status, HTTPStatus(error.status).phrase.encode())
     _set_headers(request, JSON, body)
     if "retry_after" in error.details:
         request.setHeader("Retry-After", str(error.details["retry_after"]))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from io import BytesIO
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -23,7 +23,7 @@ from sxhost.limits import Limits
 from sxhost.logs import enabled, logger
 from sxhost.web.routes import NDJSON, answer_error
 
-__all__ = ["HostRequest", "HostSite"]
+__all__ = ["HostChannel", "HostRequest", "HostSite"]
 
 log = logger(__name__)
 
@@ -116,10 +116,19 @@ class HostRequest(Request):
             self._lingering.cancel()
 
 
+class Successor(Protocol):
+    """What speaks on a connection that is no longer HTTP."""
+
+    def leave(self) -> None:
+        """Close in order."""
+
+
 class HostChannel(http.HTTPChannel):
     """A connection that its site knows until it is closed."""
 
     factory: HostSite
+    successor: Successor | None = None
+    """Who has taken the connection over; tells the channel when it is lost."""
 
     def connectionMade(self) -> None:
         """Tell the site."""
@@ -134,7 +143,9 @@ class HostChannel(http.HTTPChannel):
     def leave(self) -> None:
         """Close once what runs is answered, and what is written has left."""
         self.persistent = False
-        if not self.requests:
+        if self.successor is not None:
+            self.successor.leave()
+        elif not self.requests:
             self.loseConnection()
 
 
