@@ -293,6 +293,10 @@ def test_stop_reaches_the_host(lab: Lab) -> None:
 
 
 SAMPLES = (
+    errors.StoreUnavailable("it hangs"),
+    errors.StorageFull(),
+    errors.ForbiddenOrigin("http://evil.test"),
+    errors.UpgradeRequired(),
     errors.BadRequest("The body is wrong."),
     BadJSON("The body is not JSON.", line=3),
     BadField("model", "The field `model` is wrong."),

@@ -75,7 +75,9 @@ def test_the_wheel_is_named_for_the_version(wheel: Path) -> None:
 def test_the_wheel_carries_what_is_needed_and_nothing_else(wheel: Path) -> None:
     with ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
-    sources = {str(path.relative_to(TREE)) for path in (TREE / "sxhost").rglob("*.py")}
+    kinds = ("*.py", "*.sql")
+    files = [path for kind in kinds for path in (TREE / "sxhost").rglob(kind)]
+    sources = {str(path.relative_to(TREE)) for path in files}
     assert names == {*sources, "sxhost/py.typed", "twisted/plugins/sxhost_plugin.py"}
 
 
