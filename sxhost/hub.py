@@ -16,6 +16,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall
 
 from sxhost.codec.frames import Encoding
+from sxhost.errors import Stopping
 from sxhost.store import Store
 from sxhost.subscription import Feed, Selection, Sink, Subscription
 
@@ -147,7 +148,12 @@ class Hub:
     def subscribe(
         self, selection: Selection, encoding: Encoding, sink: Sink, *, states: bool = False
     ) -> Subscription:
-        """Register a reader; it begins with `Subscription.start`, and misses nothing since."""
+        """Register a reader; it begins with `Subscription.start`, and misses nothing since.
+
+        :raises Stopping: nobody could end it any more.
+        """
+        if self.closed:
+            raise Stopping
         feed = self._feeds.get((selection, id(encoding)))
         if feed is None:
             feed = Feed(self._store, selection, encoding)

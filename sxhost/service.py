@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
 from sxhost import __version__
-from sxhost.codec.frames import NDJSON, Encoding
+from sxhost.codec.frames import Encoding
 from sxhost.codec.json import encode
 from sxhost.errors import BadField, EventTooLarge, MessageTooLarge, SessionLimit
 from sxhost.hub import HEARTBEAT_S, Hub
@@ -24,7 +24,6 @@ from sxhost.limits import Limits
 from sxhost.logs import logger
 from sxhost.model import (
     Accepted,
-    Cursor,
     Detail,
     Done,
     Event,
@@ -45,17 +44,15 @@ from sxhost.model import (
     Summary,
 )
 from sxhost.presence import Presence, StateTeller
+from sxhost.reading import Logs
 from sxhost.state import ACTIVE
 from sxhost.store import Census, Draft, Store
-from sxhost.subscription import Feed, Place, Selection, Sink, Subscription
+from sxhost.subscription import Selection, Sink, Subscription
 
 __all__ = ["SessionService"]
 
 log = logger(__name__)
 T = TypeVar("T", bound=Struct)
-
-PAGE = 10_000
-"""Events of all sessions that one answer brings at the most."""
 
 SWEEP_EVERY = 60.0
 """Seconds between two looks for events that are too old."""
@@ -85,6 +82,7 @@ class SessionService(Service):
         self._clock = clock
         self._wall_ms = wall_ms
         self._presence = Presence(clock, wall_ms, limits)
+        self._logs = Logs(store, limits)
         self._sweeper = LoopingCall(self._sweep)
         self._sweeper.clock = clock
         self._teller = StateTeller(self.hub, store, clock, self._now)
@@ -208,35 +206,12 @@ class SessionService(Service):
         return Accepted(event_count=max(e.seq for e in events), accepted=len(events))
 
     async def events(self, session_id: str, query: EventQuery) -> list[Event]:
-        """Read events in order: the buffered ones, or all that are retained after a cursor.
-
-        A cursor of another epoch begins with the oldest.
-        """
-        session = await self._store.session(session_id)
-        buffered = max(0, session.event_count - self.limits.events)
-        cursor = Cursor.parse(query.after or str(buffered))
-        ours = cursor.epoch == self._store.epoch
-        return await self._store.read(
-            session_id,
-            seq=0 if cursor.epoch else cursor.position,
-            position=cursor.position if ours else 0,
-            limit=query.limit,
-            names=query.names(),
-        )
+        """Read events in order: the buffered ones, or all that are retained after a cursor."""
+        return await self._logs.events(session_id, query)
 
     async def log(self, query: LogQuery) -> list[Event]:
         """Read the events of many sessions, in the order of their ids: a page at the most."""
-        feed = Feed(self._store, selection(query), NDJSON)
-        place = await self._place(None, query.after)
-        found: list[Event] = []
-        position, most = place.position, min(query.limit, PAGE)
-        while len(found) < most:
-            events = await self._store.read(None, position=position, limit=PAGE)
-            found += filter(feed.wants, events)
-            if len(events) < PAGE:
-                break
-            position = events[-1].id
-        return found[:most]
+        return await self._logs.log(query)
 
     async def subscribe(
         self,
@@ -254,28 +229,13 @@ class SessionService(Service):
         if session is not None:
             hello["session"] = session
         try:
-            reader.start(await self._place(wanted.only, after), hello)
+            reader.start(await self._logs.place(wanted.only, after), hello)
         except BaseException:
             reader.close()
             raise
         if states:
             self._teller.begin(reader)
         return reader
-
-    async def _place(self, session_id: str | None, after: str) -> Place:
-        """Find the place that a cursor means; without one, where the buffer begins."""
-        now = self._store.position
-        cursor = Cursor.parse(after)
-        if cursor.epoch and cursor.epoch != self._store.epoch:
-            return Place(self._store.pruned(session_id), after, "another epoch")
-        if cursor.epoch or session_id is None:
-            position = cursor.position if after else self._store.buffered
-            return Place(min(position, now))
-        session = await self._store.session(session_id)
-        seq = cursor.position if after else max(0, session.event_count - self.limits.events)
-        events = await self._store.read(session_id, seq=min(seq, session.event_count), limit=1)
-        missed = f"{seq}" if after and events and events[0].seq > seq + 1 else ""
-        return Place(events[0].id - 1 if events else now, missed, "retention")
 
     # Messages.
 
@@ -401,17 +361,6 @@ class SessionService(Service):
 
 def _inbox(session_id: str) -> str:
     return f"inbox:{session_id}"
-
-
-def selection(query: EventQuery, session_id: str | None = None) -> Selection:
-    """Return what a query selects."""
-    sessions = [] if session_id is None else [session_id]
-    labels: list[tuple[str, str]] = []
-    if isinstance(query, LogQuery):
-        sessions += filter(None, query.session.split(","))
-        name, colon, value = query.label.partition(":")
-        labels += [(name, value)] if colon else []
-    return Selection(frozenset(sessions), frozenset(labels), query.names())
 
 
 def _filter(query: SessionQuery) -> Callable[[Summary], bool]:

@@ -5,7 +5,7 @@ Readers with the same selection and encoding share a feed, so that bytes are mad
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -55,6 +55,12 @@ class Place(Struct, frozen=True):
 class Sink(Protocol):
     """Where a subscription writes: a response, a WebSocket, a pipe."""
 
+    tag: Mapping[str, object]
+    """What each control frame says besides."""
+
+    def begin(self, reader: Subscription) -> object:
+        """Pause and resume this reader from now on; it is about to write."""
+
     def write(self, data: bytes) -> object:
         """Send bytes, or keep them until they can be sent."""
 
@@ -74,13 +80,18 @@ class Feed:
         self._made_at = -1
 
     def chunk(self, position: int) -> tuple[bytes, int] | None:
-        """Return the bytes after `position` and the place they lead to; None if not hot."""
-        end = self._store.position
+        """Return the bytes after `position` and the place they lead to; None if not hot.
+
+        :raises UnknownSession: the one session that it is for is forgotten.
+        """
+        only, end = self.selection.only, self._store.position
+        if only is not None and self._store.known(only) is None:
+            raise UnknownSession(only)
         if end != self._made_at:
             self._made, self._made_at = {}, end
         found = self._made.get(position)
         if found is None:
-            events = self._store.hot(self.selection.only, position)
+            events = self._store.hot(only, position)
             if events is None:
                 return None
             found = self._made[position] = self.encoded(events, end)
@@ -158,6 +169,7 @@ class Subscription:
         """Say hello and begin at a place."""
         if not self.ended:
             self.position = place.position
+            self._sink.begin(self)
             self.control("hello", {"cursor": self.feed.cursor(place.position), **hello})
             if place.missed:
                 self.gap(place.missed, place.position, place.why)
@@ -166,7 +178,7 @@ class Subscription:
 
     def control(self, name: str, fields: dict[str, object]) -> None:
         """Send a control frame."""
-        self._sink.write(self.feed.encoding.control(name, fields))
+        self._sink.write(self.feed.encoding.control(name, {**fields, **self._sink.tag}))
 
     def poke(self) -> None:
         """Deliver what there is, unless the reader is behind or being served already."""
@@ -179,9 +191,9 @@ class Subscription:
 
     def _catch_up(self) -> None:
         while not self._paused and not self.ended:
-            self._tell_gap()
             chunk = self.feed.chunk(self.position)
             if chunk is None:
+                self._tell_gap(self.feed.end + 1)
                 self._reading = True
                 Deferred.fromCoroutine(self._read_on()).addErrback(self._failed)
                 return
@@ -192,18 +204,21 @@ class Subscription:
 
     async def _read_on(self) -> None:
         """Read a page of the past, then see whether the present can be reached."""
+        end = self.feed.end  # what is appended during the read is not in an empty page
         events = await self.feed.page(self.position)
         self._reading = False
         if not self.ended:
-            end = events[-1].id if events else self.feed.end
+            end = events[-1].id if events else end
+            self._tell_gap(events[0].id if events else end + 1)
             data, self.position = self.feed.encoded(events, end)
             if data:
                 self._sink.write(data)
             self.poke()
 
-    def _tell_gap(self) -> None:
+    def _tell_gap(self, before: int) -> None:
+        """Tell of what retention has dropped, if it comes `before` the next event."""
         pruned = self.feed.pruned()
-        if self.position < pruned:
+        if self.position < pruned < before:
             self.gap(self.feed.cursor(self.position), pruned, "retention")
 
     def gap(self, start: str, end: int, reason: str) -> None:

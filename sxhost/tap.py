@@ -36,7 +36,7 @@ from sxhost.store import Store, StoreUnusable
 from sxhost.store.journal import Journal, held
 from sxhost.store.memory import MemoryStore
 from sxhost.store.sqlite import SQLiteStore, Threads
-from sxhost.web import about, native, stream, websocket
+from sxhost.web import about, live, native, stream
 from sxhost.web.metrics import Metrics
 from sxhost.web.routes import Route, tree
 from sxhost.web.site import HostSite
@@ -273,7 +273,7 @@ def threads(reactor: Any) -> Threads:
 
 def faces(sessions: SessionService, metrics: Metrics) -> Sequence[Route]:
     """Return the routes of every face of a host."""
-    logs = [*stream.routes(sessions), *websocket.routes(sessions)]
+    logs = [*stream.routes(sessions), *live.routes(sessions)]
     return about.routes([*native.routes(sessions), *logs, *metrics.routes()])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +12,20 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from sxhost.codec.frames import NDJSON
+from sxhost.errors import Stopping
 from sxhost.hub import TICK
 from sxhost.limits import Limits
-from sxhost.model import EventDraft, Registration
+from sxhost.model import EventDraft, LogQuery, Registration
 from sxhost.service import SessionService
 from sxhost.store import Store
 from sxhost.store.journal import Journal
 from sxhost.store.memory import MemoryStore
-from sxhost.store.sqlite import SQLiteStore
-from sxhost.subscription import Selection, Subscription
+from sxhost.store.sqlite import SQLiteStore, Threads
+from sxhost.subscription import Place, Selection, Subscription
 
 from .lab import result_of
 from .test_store import HERE
@@ -38,11 +40,20 @@ class Sink:
         self.data = b""
         self.writes = 0
         self.over = False
+        self.room = 10**9
+        self.tag: Mapping[str, object] = {}
+        self.producer: Subscription | None = None
+
+    def begin(self, reader: Subscription) -> None:
+        assert not self.data
+        self.producer = reader
 
     def write(self, data: bytes) -> None:
         assert not self.over
         self.data += data
         self.writes += 1
+        if self.producer is not None and len(self.data) > self.room:
+            self.producer.pauseProducing()
 
     def end(self) -> None:
         self.over = True
@@ -80,6 +91,23 @@ class Bench:
         wanted = Selection(frozenset(sessions), **chosen)
         work = self.service.subscribe(wanted, after, NDJSON, sink, states=states)
         return sink, result_of(work)
+
+
+class LateReads:
+    """Threads whose reads wait until they are let go."""
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[Deferred[Any], Callable[..., Any], tuple[Any, ...]]] = []
+        self.threads = Threads(HERE.write, self._read)
+
+    def _read(self, function: Callable[..., Any], *given: Any) -> Deferred[Any]:
+        self._waiting.append((Deferred(), function, given))
+        return self._waiting[-1][0]
+
+    def go(self) -> None:
+        while self._waiting:
+            done, function, given = self._waiting.pop(0)
+            done.callback(function(*given))
 
 
 Make = Callable[..., Bench]
@@ -152,6 +180,17 @@ class TestReading:
             bench.fire("a")
         sink, _ = bench.follow("a", after="")
         assert sink.ids() == [4, 5]
+
+    def test_a_restart_does_not_move_where_a_reader_of_all_begins(self, tmp_path: Path) -> None:
+        clock, path = Clock(), tmp_path / "s.db"
+        for _ in range(2):
+            store = SQLiteStore(Limits(), clock.seconds, Journal(path), HERE)
+            bench = Bench(store, clock, Limits())
+            bench.fire("a", "x", "y")
+            sink, _ = bench.follow(after="")
+            ids = [event.id for event in result_of(bench.service.log(LogQuery()))]
+            result_of(bench.service.close())
+        assert sink.ids() == ids == [1, 2, 3, 4]
 
     def test_what_is_chosen(self, bench: Bench) -> None:
         result_of(bench.service.register("a", Registration(labels={"team": "x"})))
@@ -242,8 +281,74 @@ class TestGaps:
         assert sink.frames("gap") == []
         assert len(sink.ids()) == 11
 
+    def test_who_reads_all_is_told_of_no_gap_while_memory_has_all(self, make: Make) -> None:
+        bench = make(events=3, retain=3)
+        sink, _ = bench.follow()
+        for _ in range(10):
+            bench.fire("a", "x", "x")
+        bench.tick()
+        assert sink.frames("gap") == []
+        assert sink.ids() == list(range(1, 21))
+
+    def test_what_is_dropped_while_the_disk_reads_is_told(self, tmp_path: Path) -> None:
+        limits, late = Limits(events=2, retain=2), LateReads()
+        clock = Clock()
+        store = SQLiteStore(limits, clock.seconds, Journal(tmp_path / "s.db"), late.threads)
+        bench = Bench(store, clock, limits)
+        for _ in range(2):
+            bench.fire("a", "x", "x", "x")
+        sink = Sink()
+        reader = bench.service.hub.subscribe(Selection(frozenset("a")), NDJSON, sink)
+        reader.start(Place(3), {})
+        bench.fire("a", *"xxxx")
+        assert sink.ids() == []
+        late.go()
+        (gap,) = sink.frames("gap")
+        assert gap["to"] == f"{store.epoch}:6"
+        assert sink.ids() == [7, 8, 9, 10]
+        result_of(bench.service.close())
+
+    def test_what_is_appended_while_the_disk_finds_nothing_is_not_lost(
+        self, tmp_path: Path
+    ) -> None:
+        limits, late, clock = Limits(), LateReads(), Clock()
+        path = tmp_path / "s.db"
+        before = SQLiteStore(limits, clock.seconds, Journal(path), HERE)
+        first = Bench(before, clock, limits)
+        first.fire("a")
+        first.fire("b")
+        result_of(first.service.close())
+        store = SQLiteStore(limits, clock.seconds, Journal(path), late.threads)
+        bench = Bench(store, clock, limits)
+        sink = Sink()
+        reader = bench.service.hub.subscribe(Selection(frozenset("a")), NDJSON, sink)
+        reader.start(Place(1), {})
+        bench.fire("a")
+        bench.tick()
+        late.go()
+        assert sink.ids() == [3]
+        result_of(bench.service.close())
+
 
 class TestTheLink:
+    def test_a_first_burst_stops_where_the_transport_says_so(self, bench: Bench) -> None:
+        for _ in range(40):
+            bench.fire("a", *["x" * 60] * 100)
+        sink = Sink()
+        sink.room = 100_000
+        result_of(bench.service.subscribe(Selection(), "0", NDJSON, sink))
+        assert len(sink.data) < 400_000
+        assert sink.producer is not None
+        sink.room = 10**9
+        sink.producer.resumeProducing()
+        assert sink.ids()[-1] == 4000
+
+    def test_nobody_begins_once_the_hub_is_closed(self, bench: Bench) -> None:
+        bench.service.hub.close()
+        with pytest.raises(Stopping):
+            bench.follow()
+        assert bench.service.hub.subscribers == 0
+
     def test_a_slow_reader_costs_nothing_until_it_reads(self, bench: Bench) -> None:
         bench.fire("a")
         sink, reader = bench.follow("a")

@@ -90,7 +90,7 @@ class Store(Protocol):
 
     @property
     def buffered(self) -> int:
-        """The id after which memory has the events of all sessions."""
+        """The id after which a reader of all sessions begins that names no place."""
 
     def all_known(self) -> Iterable[Session]:
         """Return all sessions at once, in no order."""

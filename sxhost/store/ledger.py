@@ -22,7 +22,7 @@ from sxhost.state import after
 from sxhost.store import Draft
 from sxhost.store.inbox import Inbox
 
-__all__ = ["Change", "Ledger", "Row", "RowDraft"]
+__all__ = ["RECENT", "Change", "Ledger", "Row", "RowDraft"]
 
 RECENT = 4096
 """Events of all sessions together that are kept in one line, for those who read them all."""

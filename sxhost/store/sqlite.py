@@ -19,7 +19,7 @@ from sxhost.logs import logger
 from sxhost.model import Event
 from sxhost.store import Draft, StoreUnusable
 from sxhost.store.journal import Floor, Journal, Page
-from sxhost.store.ledger import Change, RowDraft
+from sxhost.store.ledger import RECENT, Change, RowDraft
 from sxhost.store.memory import MemoryStore
 
 __all__ = ["SQLiteStore", "Threads"]
@@ -76,6 +76,11 @@ class SQLiteStore(MemoryStore):
     def durability(self) -> str:
         """What an acknowledged write survives: the end of the ``process``, or of ``power``."""
         return self._journal.durability
+
+    @property
+    def buffered(self) -> int:
+        """The id after which a reader of all sessions begins; a restart does not move it."""
+        return max(self.ledger.pruned, self.ledger.last_event - RECENT)
 
     def open(self) -> None:
         """Put back what the file holds."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from twisted.internet.defer import Deferred
 from twisted.web.server import Request
 
 from sxhost.codec import frames
 from sxhost.model import Event, EventQuery, LogQuery
-from sxhost.service import SessionService, selection
-from sxhost.subscription import Selection
+from sxhost.reading import selection
+from sxhost.service import SessionService
+from sxhost.subscription import Selection, Subscription
 from sxhost.web.routes import NDJSON, SSE, Route
 
 __all__ = ["Stream", "routes"]
@@ -21,7 +22,12 @@ class Response:
 
     def __init__(self, request: Request) -> None:
         self.done: Deferred[None] = Deferred()
+        self.tag: Mapping[str, object] = {}
         self._request = request
+
+    def begin(self, reader: Subscription) -> None:
+        """Let the transport pause and resume the reader."""
+        self._request.registerProducer(reader, streaming=True)
 
     def write(self, data: bytes) -> None:
         """Send bytes, or keep them until they can be sent."""
@@ -56,7 +62,6 @@ class Stream:
         reader = await self._service.subscribe(
             self._wanted, query.after, self._encoding, response, states=query.state
         )
-        request.registerProducer(reader, streaming=True)
         try:
             await response.done
             request.unregisterProducer()

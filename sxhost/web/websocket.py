@@ -1,22 +1,22 @@
-"""The log over a WebSocket: what ``GET /events?follow=1`` says, a text message a line.
+"""A request's connection becomes a WebSocket: the protocol, and its limits, for every face.
 
 Autobahn keeps the protocol.  All that it sends of its own accord are control frames, each
-in one write, and nothing is compressed; so the subscriptions' bytes, which are whole frames
-already and shared by all readers, go to the transport between them as they are.
+in one write, and nothing is compressed; so bytes that are whole frames already, and shared
+by many readers, go to the transport between them as they are.
 """
 
 from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable
 from copy import copy
+from functools import partial
 from types import SimpleNamespace
-from typing import Annotated, Any, cast
+from typing import Any, cast
 
 from autobahn.twisted.resource import WebSocketResource
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
-from msgspec import Meta, Struct
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IPushProducer
 from twisted.internet.protocol import connectionDone
@@ -24,17 +24,11 @@ from twisted.python.failure import Failure
 from twisted.web.server import Request
 from zope.interface import implementer
 
-from sxhost.codec.frames import TEXT, framed
-from sxhost.codec.json import decode, encode
-from sxhost.errors import BadField, BadRequest, ForbiddenOrigin, HostError, UpgradeRequired
+from sxhost.errors import BadRequest, ForbiddenOrigin, UpgradeRequired
 from sxhost.logs import logger
-from sxhost.model import CURSOR, LABEL, SESSION_ID, EventName, Label, LabelName
-from sxhost.service import SessionService
-from sxhost.subscription import Selection, Subscription
-from sxhost.web.routes import NDJSON, Route
 from sxhost.web.site import HostChannel, HostRequest
 
-__all__ = ["routes"]
+__all__ = ["Connection", "Upgrade"]
 
 log = logger(__name__)
 
@@ -56,96 +50,10 @@ MOST_FRAMES = 1024
 MOST_PINGS = 100
 """Pings in a second."""
 
-MOST_SUBSCRIPTIONS = 64
-"""Subscriptions on one connection: one for each of many panes, not for each session."""
-
 GOING_AWAY, UNSUPPORTED_DATA, POLICY_VIOLATION, INTERNAL_ERROR = 1001, 1003, 1008, 1011
 """Close codes of RFC 6455, 7.4.1, that we send ourselves; Autobahn sends 1002, 1007, 1009."""
 
 KEY = re.compile(r"[A-Za-z0-9+/]{22}==\Z")
-
-Name = Annotated[str, Meta(min_length=1, max_length=128)]
-
-
-# What comes in.
-
-
-class Subscribe(Struct, frozen=True, kw_only=True):
-    """What a client wants to follow, from which cursor on; all that is empty is not asked."""
-
-    id: Name | None = None
-    """The client's own name for it, which stands in its control frames."""
-    sessions: list[Annotated[str, Meta(pattern=SESSION_ID)]] = []
-    labels: dict[LabelName, Label] = {}
-    types: list[EventName] = []
-    after: Annotated[str, Meta(pattern=CURSOR)] | Annotated[int, Meta(ge=0, lt=10**18)] = ""
-    state: bool = False
-
-    @property
-    def selection(self) -> Selection:
-        """What it selects."""
-        labels = frozenset(self.labels.items())
-        return Selection(frozenset(self.sessions), labels, frozenset(self.types))
-
-
-class Command(Struct, frozen=True, kw_only=True):
-    """A client's message; with both fields, one subscription takes the other's place."""
-
-    unsubscribe: bool | Name | None = None
-    """The id of a subscription, or true for the one without."""
-    subscribe: Subscribe | None = None
-
-
-class StreamQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A first subscription, if there is anything in it; each field as for ``GET /events``."""
-
-    after: Annotated[str, Meta(pattern=CURSOR)] = ""
-    session: str = ""
-    label: Annotated[str, Meta(pattern=LABEL)] = ""
-    types: str = ""
-    state: bool = False
-
-    def command(self) -> Command | None:
-        """Return the message that would say the same."""
-        if self == StreamQuery():
-            return None
-        name, colon, value = self.label.partition(":")
-        subscribe = Subscribe(
-            sessions=list(filter(None, self.session.split(","))),
-            labels={name: value} if colon else {},
-            types=list(filter(None, self.types.split(","))),
-            after=self.after,
-            state=self.state,
-        )
-        return Command(subscribe=subscribe)
-
-
-# The connection.
-
-
-class Sink:
-    """Where one subscription writes."""
-
-    def __init__(self, connection: Connection, name: str | None) -> None:
-        self._connection = connection
-        self._name = name
-        self._mark = b"" if name is None else b',"id":%b}' % encode(name)
-
-    def write(self, data: bytes) -> None:
-        """Send whole frames."""
-        self._connection.send(marked(data, self._mark) if self._mark else data)
-
-    def end(self) -> None:
-        """The subscription is over; the connection is not."""
-        self._connection.readers.pop(self._name, None)
-
-
-def marked(data: bytes, mark: bytes) -> bytes:
-    """Put an id into a control frame, which always comes alone; events stay as they are."""
-    start = {126: 4, 127: 10}.get(data[1], 2)
-    if not data.startswith(b'{"frame":', start):
-        return data
-    return framed(data[start:-1] + mark)
 
 
 def _quiet() -> Any:
@@ -157,7 +65,7 @@ def _quiet() -> Any:
 
 @implementer(IPushProducer)
 class Connection(WebSocketServerProtocol):
-    """One client: what it has subscribed to, and whether it keeps up.
+    """One client of a face: what it says, and whether it keeps up.
 
     Its messages are answered one after another, and wait while it does not read; while one
     waits nothing more is read from it.  So what is kept for a client is bounded.
@@ -168,21 +76,34 @@ class Connection(WebSocketServerProtocol):
     closeHandshakeTimeoutCall: Any
     localCloseReason: Any
 
-    def __init__(
-        self, service: SessionService, request: HostRequest, first: Command | None
-    ) -> None:
+    def __init__(self, request: HostRequest) -> None:
         super().__init__()
-        self.readers: dict[str | None, Subscription] = {}
-        self._service = service
+        self.site = request.site
+        self.paused = False
         self._request = request
         self._channel = cast("HostChannel", request.channel)
-        self._site = request.site
-        self._said: deque[bytes | Command] = deque([first] if first else ())
+        self._due: deque[Callable[[], Awaitable[None]]] = deque([self.begin])
         self._busy = False
-        self._paused = False
         self._frames = 0
         self._pings = (0, 0)
         self._owed: bytes | None = None
+
+    # What a face says and does.
+
+    async def begin(self) -> None:
+        """Say what is said first."""
+
+    async def answer(self, said: bytes) -> None:
+        """Answer a message."""
+
+    def behind(self) -> None:
+        """Make no more for the client for now."""
+
+    def go_on(self) -> None:
+        """Make more, as long as the client keeps up (`paused`)."""
+
+    def gone(self) -> None:
+        """The connection is lost."""
 
     # The connection begins and ends.
 
@@ -190,21 +111,20 @@ class Connection(WebSocketServerProtocol):
         """Take the channel's place, and serve."""
         self._channel.successor = self
         self._request.setResponseCode(101)
-        self._site.log(self._request)
+        self.site.log(self._request)
         self.registerProducer(self, streaming=True)
-        self._go_on()
+        self._serve()
 
     def leave(self) -> None:
         """Close: the host is stopping."""
         self.sendCloseFrame(GOING_AWAY, b"the host is stopping")
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """End the subscriptions, and then the request from which all this came."""
+        """End what the face has begun, and then the request from which all this came."""
         super().connectionLost(reason)
         if self.closeHandshakeTimeoutCall is not None:
             self.closeHandshakeTimeoutCall.cancel()
-        for reader in tuple(self.readers.values()):
-            reader.close()
+        self.gone()
         self._channel.connectionLost(reason)
         if self.failedByMe:
             why = (self.localCloseReason or b"").decode()
@@ -221,26 +141,18 @@ class Connection(WebSocketServerProtocol):
         if self._open:
             self.transport.write(data)
 
-    def _refuse(self, error: HostError, name: str | None) -> None:
-        fields = {"error": error.code, "message": error.message, **error.details}
-        self.send(TEXT.control("error", fields if name is None else {**fields, "id": name}))
-
     def pauseProducing(self) -> None:
         """The client is behind: nothing more is made for it."""
-        self._paused = True
-        for reader in tuple(self.readers.values()):
-            reader.pauseProducing()
+        self.paused = True
+        self.behind()
 
     def resumeProducing(self) -> None:
-        """The client has caught up; who is served first is last in the next turn."""
-        self._paused = False
+        """The client has caught up."""
+        self.paused = False
         if self._owed is not None:
             self._owed = self.sendPong(self._owed)
-        self._go_on()
-        for name in tuple(self.readers):
-            if not self._paused and name in self.readers:
-                reader = self.readers[name] = self.readers.pop(name)
-                reader.resumeProducing()
+        self._serve()
+        self.go_on()
 
     def stopProducing(self) -> None:
         """The client has gone; `connectionLost` follows."""
@@ -249,11 +161,11 @@ class Connection(WebSocketServerProtocol):
 
     def onPing(self, payload: bytes) -> None:
         """Answer a ping; to a client that is behind only the newest, once it has caught up."""
-        second = int(self._site.clock.seconds())
+        second = int(self.site.clock.seconds())
         self._pings = second, self._pings[1] + 1 if self._pings[0] == second else 1
         if self._pings[1] > MOST_PINGS:
             self._fail_connection(POLICY_VIOLATION, f"more than {MOST_PINGS} pings a second")
-        elif self._paused:
+        elif self.paused:
             self._owed = payload
         else:
             self.sendPong(payload)
@@ -275,10 +187,10 @@ class Connection(WebSocketServerProtocol):
     def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: ARG002 - never is
         """Answer a message, or let it wait."""
         if self._open:
-            self._said.append(payload)
-            self._go_on()
+            self._due.append(partial(self.answer, payload))
+            self._serve()
 
-    def _go_on(self) -> None:
+    def _serve(self) -> None:
         if not self._busy:
             self._busy = True
             Deferred.fromCoroutine(self._answer_all()).addErrback(self._failed)
@@ -286,7 +198,7 @@ class Connection(WebSocketServerProtocol):
 
     def _listen(self) -> None:
         """Read on, unless something that was said still waits."""
-        if self._open and self._said:
+        if self._open and self._due:
             self.transport.pauseProducing()
         elif self.state != self.STATE_CLOSED:
             self.transport.resumeProducing()
@@ -297,56 +209,11 @@ class Connection(WebSocketServerProtocol):
 
     async def _answer_all(self) -> None:
         try:
-            while self._said and not self._paused and self._open:
-                await self._answer(self._said.popleft())
+            while self._due and not self.paused and self._open:
+                await self._due.popleft()()
         finally:
             self._busy = False
             self._listen()
-
-    async def _answer(self, said: bytes | Command) -> None:
-        name: str | None = None
-        try:
-            if isinstance(said, bytes):
-                said = decode(said, Command, depth=self._site.limits.depth)
-            name = said.subscribe.id if said.subscribe else None
-            await self._do(said)
-        except HostError as error:
-            self._refuse(error, name)
-
-    async def _do(self, command: Command) -> None:
-        if not command.unsubscribe and command.subscribe is None:
-            raise BadRequest("Say what to `subscribe` to, or what to `unsubscribe` from.")
-        if command.unsubscribe:
-            self._unsubscribe(None if command.unsubscribe is True else command.unsubscribe)
-        if command.subscribe is not None:
-            await self._subscribe(command.subscribe)
-
-    def _unsubscribe(self, name: str | None) -> None:
-        if name not in self.readers:
-            which = "without an id" if name is None else repr(name)
-            raise BadField("unsubscribe", f"There is no subscription {which} here.")
-        self.readers[name].end("unsubscribed", reconnect=False)
-
-    async def _subscribe(self, wanted: Subscribe) -> None:
-        if wanted.id in self.readers:
-            raise BadField("subscribe.id", "It is taken; unsubscribe first, or give another.")
-        if len(self.readers) >= MOST_SUBSCRIPTIONS:
-            most = f"A connection has at most {MOST_SUBSCRIPTIONS} subscriptions."
-            raise BadField("subscribe", most)
-        sink, after = Sink(self, wanted.id), str(wanted.after)
-        reader = await self._service.subscribe(
-            wanted.selection, after, TEXT, sink, states=wanted.state
-        )
-        self._keep(wanted.id, reader)
-
-    def _keep(self, name: str | None, reader: Subscription) -> None:
-        """Remember a subscription, if neither it nor the connection has ended by now."""
-        if not self._open:
-            reader.close()
-        elif not reader.ended:
-            self.readers[name] = reader
-            if self._paused:
-                reader.pauseProducing()
 
 
 class Factory(WebSocketServerFactory):
@@ -376,21 +243,17 @@ class Factory(WebSocketServerFactory):
         return self._connection
 
 
-# The route.
-
-
 class Upgrade:
     """An answer that makes a WebSocket of its request's connection."""
 
-    def __init__(self, service: SessionService, first: Command | None) -> None:
-        self._service = service
-        self._first = first
+    def __init__(self, connect: Callable[[HostRequest], Connection]) -> None:
+        self._connect = connect
 
     async def serve(self, request: Request) -> None:
         """Hand the connection over; the request lasts as long as it does."""
         check_handshake(request)
         taken = cast("HostRequest", request)
-        connection = Connection(self._service, taken, self._first)
+        connection = self._connect(taken)
         cast("Any", taken.channel.transport).unregisterProducer()  # it was the channel
         WebSocketResource(Factory(connection, taken)).render(taken)
         await Deferred()  # cancelled when the connection is lost
@@ -423,25 +286,3 @@ def check_handshake(request: Request) -> None:
 def _words(request: Request, header: str) -> list[str]:
     """Return the words of a header that is a list of them."""
     return [word.strip().lower() for word in (request.getHeader(header) or "").split(",")]
-
-
-class Streams:
-    """The handler of the route."""
-
-    def __init__(self, service: SessionService) -> None:
-        self._service = service
-
-    async def stream(self, query: StreamQuery) -> Upgrade:
-        """Follow logs over a WebSocket."""
-        first = query.command()
-        only = first and first.subscribe and first.subscribe.selection.only
-        if only:
-            await self._service.session(only)  # an unknown one is refused while it can be
-        return Upgrade(self._service, first)
-
-
-def routes(service: SessionService) -> Sequence[Route]:
-    """Return the route of the WebSocket."""
-    stream = Streams(service).stream
-    summary = "Follow logs over a WebSocket."
-    return (Route("GET", "/v1/stream", stream, summary, status=101, produces=NDJSON),)

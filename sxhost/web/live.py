@@ -1,0 +1,214 @@
+"""The log over a WebSocket: what ``GET /events?follow=1`` says, a text message a line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from sxhost.codec.frames import TEXT
+from sxhost.codec.json import decode
+from sxhost.errors import BadField, BadRequest, HostError
+from sxhost.model import CURSOR, LABEL, SESSION_ID, EventName, Label, LabelName
+from sxhost.service import SessionService
+from sxhost.subscription import Selection, Subscription
+from sxhost.web.routes import NDJSON, Route
+from sxhost.web.site import HostRequest
+from sxhost.web.websocket import Connection, Upgrade
+
+__all__ = ["routes"]
+
+MOST_SUBSCRIPTIONS = 64
+"""Subscriptions on one connection: one for each of many panes, not for each session."""
+
+Name = Annotated[str, Meta(min_length=1, max_length=128)]
+
+
+# What comes in.
+
+
+class Subscribe(Struct, frozen=True, kw_only=True):
+    """What a client wants to follow, from which cursor on; all that is empty is not asked."""
+
+    id: Name | None = None
+    """The client's own name for it, which stands in its control frames."""
+    sessions: list[Annotated[str, Meta(pattern=SESSION_ID)]] = []
+    labels: dict[LabelName, Label] = {}
+    types: list[EventName] = []
+    after: Annotated[str, Meta(pattern=CURSOR)] | Annotated[int, Meta(ge=0, lt=10**18)] = ""
+    state: bool = False
+
+    @property
+    def selection(self) -> Selection:
+        """What it selects."""
+        labels = frozenset(self.labels.items())
+        return Selection(frozenset(self.sessions), labels, frozenset(self.types))
+
+
+class Command(Struct, frozen=True, kw_only=True):
+    """A client's message; with both fields, one subscription takes the other's place."""
+
+    unsubscribe: bool | Name | None = None
+    """The id of a subscription, or true for the one without."""
+    subscribe: Subscribe | None = None
+
+
+class StreamQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A first subscription, if there is anything in it; each field as for ``GET /events``."""
+
+    after: Annotated[str, Meta(pattern=CURSOR)] = ""
+    session: str = ""
+    label: Annotated[str, Meta(pattern=LABEL)] = ""
+    types: str = ""
+    state: bool = False
+
+    def command(self) -> Command | None:
+        """Return the message that would say the same."""
+        if self == StreamQuery():
+            return None
+        name, colon, value = self.label.partition(":")
+        subscribe = Subscribe(
+            sessions=list(filter(None, self.session.split(","))),
+            labels={name: value} if colon else {},
+            types=list(filter(None, self.types.split(","))),
+            after=self.after,
+            state=self.state,
+        )
+        return Command(subscribe=subscribe)
+
+
+# The connection.
+
+
+class Sink:
+    """Where one subscription writes."""
+
+    def __init__(self, connection: LiveConnection, name: str | None) -> None:
+        self.tag: Mapping[str, object] = {} if name is None else {"id": name}
+        self._connection = connection
+        self._name = name
+
+    def begin(self, reader: Subscription) -> None:
+        """Let the connection pause and resume the reader."""
+        self._connection.keep(self._name, reader)
+
+    def write(self, data: bytes) -> None:
+        """Send whole frames."""
+        self._connection.send(data)
+
+    def end(self) -> None:
+        """The subscription is over; the connection is not."""
+        self._connection.readers.pop(self._name, None)
+
+
+class LiveConnection(Connection):
+    """One client, and what it has subscribed to."""
+
+    def __init__(
+        self, service: SessionService, request: HostRequest, first: Command | None
+    ) -> None:
+        super().__init__(request)
+        self.readers: dict[str | None, Subscription] = {}
+        self._service = service
+        self._first = first
+
+    async def begin(self) -> None:
+        """Subscribe to what the query asks for."""
+        if self._first is not None:
+            await self._answer(self._first)
+
+    async def answer(self, said: bytes) -> None:
+        """Do what a message says, or tell why not."""
+        try:
+            command = decode(said, Command, depth=self.site.limits.depth)
+        except HostError as error:
+            self._refuse(error, None)
+        else:
+            await self._answer(command)
+
+    def keep(self, name: str | None, reader: Subscription) -> None:
+        """Remember a subscription that is about to begin."""
+        self.readers[name] = reader
+        if self.paused:
+            reader.pauseProducing()
+
+    def behind(self) -> None:
+        """Let all subscriptions wait."""
+        for reader in tuple(self.readers.values()):
+            reader.pauseProducing()
+
+    def go_on(self) -> None:
+        """Serve the subscriptions; who is first now is last in the next turn."""
+        for name in tuple(self.readers):
+            if not self.paused and name in self.readers:
+                reader = self.readers[name] = self.readers.pop(name)
+                reader.resumeProducing()
+
+    def gone(self) -> None:
+        """End all subscriptions."""
+        for reader in tuple(self.readers.values()):
+            reader.close()
+
+    async def _answer(self, command: Command) -> None:
+        try:
+            await self._do(command)
+        except HostError as error:
+            self._refuse(error, command.subscribe.id if command.subscribe else None)
+
+    def _refuse(self, error: HostError, name: str | None) -> None:
+        fields = {"error": error.code, "message": error.message, **error.details}
+        self.send(TEXT.control("error", fields if name is None else {**fields, "id": name}))
+
+    async def _do(self, command: Command) -> None:
+        if not command.unsubscribe and command.subscribe is None:
+            raise BadRequest("Say what to `subscribe` to, or what to `unsubscribe` from.")
+        if command.unsubscribe:
+            self._unsubscribe(None if command.unsubscribe is True else command.unsubscribe)
+        if command.subscribe is not None:
+            await self._subscribe(command.subscribe)
+
+    def _unsubscribe(self, name: str | None) -> None:
+        if name not in self.readers:
+            which = "without an id" if name is None else repr(name)
+            raise BadField("unsubscribe", f"There is no subscription {which} here.")
+        self.readers[name].end("unsubscribed", reconnect=False)
+
+    async def _subscribe(self, wanted: Subscribe) -> None:
+        if wanted.id in self.readers:
+            raise BadField("subscribe.id", "It is taken; unsubscribe first, or give another.")
+        if len(self.readers) >= MOST_SUBSCRIPTIONS:
+            most = f"A connection has at most {MOST_SUBSCRIPTIONS} subscriptions."
+            raise BadField("subscribe", most)
+        await self._service.subscribe(
+            wanted.selection,
+            str(wanted.after),
+            TEXT,
+            Sink(self, wanted.id),
+            states=wanted.state,
+        )
+
+
+# The route.
+
+
+class Streams:
+    """The handler of the route."""
+
+    def __init__(self, service: SessionService) -> None:
+        self._service = service
+
+    async def stream(self, query: StreamQuery) -> Upgrade:
+        """Follow logs over a WebSocket."""
+        first = query.command()
+        only = first and first.subscribe and first.subscribe.selection.only
+        if only:
+            await self._service.session(only)  # an unknown one is refused while it can be
+        return Upgrade(lambda request: LiveConnection(self._service, request, first))
+
+
+def routes(service: SessionService) -> Sequence[Route]:
+    """Return the route of the WebSocket."""
+    stream = Streams(service).stream
+    summary = "Follow logs over a WebSocket."
+    return (Route("GET", "/v1/stream", stream, summary, status=101, produces=NDJSON),)
