@@ -13,6 +13,8 @@ from sxhost.limits import Limits
 __all__ = ["DEFAULT_HOST", "DEFAULT_PORT", "Settings", "host_url", "state_dir"]
 
 Durability = Literal["power", "process"]
+TokensFor = Literal["others", "all", "none"]
+"""Who needs a token: all but the host's own user, everyone, or nobody."""
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 7432
@@ -28,6 +30,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     store: str = "sqlite"
     """``sqlite`` (in the state directory), ``sqlite:PATH`` or ``memory:``."""
     durability: Durability = "power"
+    hosts: tuple[str, ...] = ()
+    """Names that the host has besides its own."""
+    origins: tuple[str, ...] = ()
+    """Pages from elsewhere that may ask."""
+    tokens: TokensFor = "others"
 
     @property
     def database(self) -> Path | None:

@@ -61,6 +61,9 @@ class Limits(Struct, frozen=True, kw_only=True):
     lost_after: float = 1800.0
     """Seconds of silence after which a working session counts as lost."""
 
+    tries: int = 10
+    """Wrong tokens a minute and peer: guessing 256 bits needs more, a typing error less."""
+
     linger: float = 2.0
     """Seconds that a refused upload is read and thrown away, so that its sender sees why."""
 

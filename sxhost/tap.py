@@ -27,7 +27,15 @@ from twisted.python import usage
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
-from sxhost.config import DEFAULT_HOST, DEFAULT_PORT, Durability, Settings, state_dir
+from sxhost.config import (
+    DEFAULT_HOST,
+    DEFAULT_PORT,
+    Durability,
+    Settings,
+    TokensFor,
+    state_dir,
+)
+from sxhost.keyring import BadKeyring, Keyring
 from sxhost.limits import Limits
 from sxhost.logs import LEVELS, logger, set_level
 from sxhost.notify import Notifier
@@ -37,8 +45,10 @@ from sxhost.store.journal import Journal, held
 from sxhost.store.memory import MemoryStore
 from sxhost.store.sqlite import SQLiteStore, Threads
 from sxhost.web import about, live, native, stream
+from sxhost.web.guard import Guard, Policy, Tries
+from sxhost.web.keys import Keys
 from sxhost.web.metrics import Metrics
-from sxhost.web.routes import Route, tree
+from sxhost.web.routes import Route, opens, tree
 from sxhost.web.site import HostSite
 
 __all__ = ["HostService", "Options", "makeService"]
@@ -68,15 +78,29 @@ class Options(usage.Options):
         ["max-message-size", None, str(Limits().message_size), "Bytes of one message"],
         ["log-level", None, None, f"One of {', '.join(LEVELS)}  [info, or $SXHOST_LOG]"],
     )
+    optFlags = (
+        ["require-token", None, "Everyone needs a token, the host's own user too"],
+        ["no-token", None, "Nobody needs a token; only where no other machine can connect"],
+    )
     compData = usage.Completions(optActions={"state-dir": usage.CompleteDirs()})
 
     def __init__(self) -> None:
         super().__init__()
         self["listen"] = []
+        self["allow-host"] = []
+        self["allow-origin"] = []
 
     def opt_listen(self, endpoint: str) -> None:
         """A Twisted endpoint to listen on, in place of --host and --port; repeatable."""
         self["listen"].append(endpoint)
+
+    def opt_allow_host(self, name: str) -> None:
+        """A name (NAME or NAME:PORT) that the host has besides its own; repeatable."""
+        self["allow-host"].append(name.lower())
+
+    def opt_allow_origin(self, origin: str) -> None:
+        """A page from elsewhere that may ask: https://NAME:PORT; repeatable."""
+        self["allow-origin"].append(origin)
 
     def opt_version(self) -> NoReturn:
         """Display the version and exit."""
@@ -109,6 +133,9 @@ class Options(usage.Options):
             log_level=self._level(),
             store=self._store(),
             durability=self._durability(),
+            hosts=tuple(self["allow-host"]),
+            origins=tuple(map(self._origin, self["allow-origin"])),
+            tokens=self._tokens(),
         )
 
     def _store(self) -> str:
@@ -125,6 +152,24 @@ class Options(usage.Options):
         raise usage.UsageError(
             f"--durability must be power or process, not {self['durability']!r}."
         )
+
+    def _tokens(self) -> TokensFor:
+        if not self["no-token"]:
+            return "all" if self["require-token"] else "others"
+        if self["require-token"]:
+            raise usage.UsageError("--no-token and --require-token exclude each other.")
+        for endpoint in self._listen():
+            if not _stays_here(endpoint):
+                raise usage.UsageError(
+                    f"--no-token lets in whoever reaches {endpoint}, and thereby run what they"
+                    " like as you; give tokens, or listen on 127.0.0.1 or a unix socket."
+                )
+        return "none"
+
+    def _origin(self, text: str) -> str:
+        if re.match(r"https?://[^/\s]+\Z", text):
+            return text
+        raise usage.UsageError(f"--allow-origin is written https://NAME:PORT, not {text!r}.")
 
     def _listen(self) -> tuple[str, ...]:
         if not self["listen"]:
@@ -149,6 +194,15 @@ class Options(usage.Options):
         raise usage.UsageError(f"--log-level must be one of {', '.join(LEVELS)}, not {name!r}.")
 
 
+def _stays_here(endpoint: str) -> bool:
+    """Tell whether only this machine can connect to an endpoint."""
+    if endpoint.startswith("unix:"):
+        return True
+    tcp = _TCP.match(endpoint)
+    name = tcp[2].replace("\\", "") if tcp and tcp[2] else ""
+    return name in ("localhost", "::1") or name.startswith("127.")
+
+
 class HostService(MultiService):
     """The whole host: it listens before it starts, and stops in order.
 
@@ -162,7 +216,9 @@ class HostService(MultiService):
         site: HostSite,
         notifier: Notifier,
         endpoints: Sequence[tuple[str, Any]],
-        routes: Sequence[Route] = (),
+        *,
+        keyring: Keyring,
+        routes: Sequence[Route],
     ) -> None:
         super().__init__()
         self.ports: list[IListeningPort] = []
@@ -170,6 +226,7 @@ class HostService(MultiService):
         self._site = site
         self._notifier = notifier
         self._endpoints = endpoints
+        self._keyring = keyring
         self._routes = routes
         sessions.setServiceParent(self)
         notifier.setServiceParent(self)
@@ -177,8 +234,9 @@ class HostService(MultiService):
     def privilegedStartService(self) -> None:
         """Open the store and the listening sockets, while there still are rights to do so."""
         try:
+            self._keyring.open()
             self.sessions.open()
-        except StoreUnusable as error:
+        except (BadKeyring, StoreUnusable) as error:
             raise _told(CannotStart(f"sxhost: {error}")) from error
         for place, endpoint in self._endpoints:
             refused: list[Failure] = []
@@ -229,11 +287,13 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
     """Put a host together on `reactor`."""
     limits = settings.limits
     store = make_store(settings, reactor)
-    sessions = SessionService(store, reactor, lambda: time.time_ns() // 1_000_000, limits)
+    sessions = SessionService(store, reactor, wall_ms, limits)
     sessions.on_stop = lambda: reactor.callLater(0, _stop_reactor, reactor)
     metrics = Metrics(sessions)
-    routes = faces(sessions, metrics)
-    site = HostSite(tree(routes, limits), reactor, limits, metrics.count)
+    keyring = Keyring(settings.state_dir, wall_ms)
+    routes = faces(sessions, metrics, Keys(keyring, reactor))
+    guard = make_guard(settings, keyring, routes, reactor)
+    site = HostSite(tree(routes, limits), guard, reactor, limits, metrics.count)
     notifier = Notifier(
         reactor,
         os.environ,
@@ -241,7 +301,25 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
         status=lambda: f"Serving on port {sessions.port}",
     )
     endpoints = [(text, _endpoint(reactor, text)) for text in settings.listen]
-    return HostService(sessions, site, notifier, endpoints, routes)
+    return HostService(sessions, site, notifier, endpoints, keyring=keyring, routes=routes)
+
+
+def wall_ms() -> int:
+    """Return the time of day in Unix milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+def make_guard(
+    settings: Settings, keyring: Keyring, routes: Sequence[Route], clock: Any
+) -> Guard:
+    """Return the gate in front of `routes`."""
+    policy = Policy(
+        hosts=frozenset(settings.hosts),
+        origins=frozenset(settings.origins),
+        tokens=settings.tokens,
+    )
+    tries = Tries(clock, settings.limits.tries)
+    return Guard(policy, keyring.caller, opens(routes), os.getuid(), tries)
 
 
 def make_store(settings: Settings, reactor: Any) -> Store:
@@ -271,10 +349,10 @@ def threads(reactor: Any) -> Threads:
     return Threads(write, read, start, stop)
 
 
-def faces(sessions: SessionService, metrics: Metrics) -> Sequence[Route]:
+def faces(sessions: SessionService, metrics: Metrics, keys: Keys) -> Sequence[Route]:
     """Return the routes of every face of a host."""
     logs = [*stream.routes(sessions), *live.routes(sessions)]
-    return about.routes([*native.routes(sessions), *logs, *metrics.routes()])
+    return about.routes([*native.routes(sessions), *logs, *metrics.routes(), *keys.routes()])
 
 
 def _prepare(settings: Settings) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -11,14 +12,20 @@ from treq.testing import StubTreq
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
+from twisted.web.resource import IResource, Resource
 
+from sxhost.caller import OWNER
 from sxhost.client import HostClient
+from sxhost.keyring import Keyring
 from sxhost.limits import Limits
 from sxhost.service import SessionService
 from sxhost.store.memory import MemoryStore
 from sxhost.tap import faces
+from sxhost.web.guard import Guard, Policy, Tries
+from sxhost.web.keys import Keys
 from sxhost.web.metrics import Metrics
-from sxhost.web.routes import tree
+from sxhost.web.routes import opens, tree
+from sxhost.web.site import HostSite
 
 T = TypeVar("T")
 
@@ -48,6 +55,12 @@ def is_done(work: Deferred[Any]) -> bool:
     return work.called
 
 
+NOWHERE = Path("/nowhere")
+ANYONE = Policy(hosts=frozenset({"x", "localhost", "127.0.0.1"}), tokens="none")
+UID = 1000
+"""The user that a host in memory runs as."""
+
+
 class Answer:
     """A response that has been read whole."""
 
@@ -70,21 +83,45 @@ class Answer:
         return [msgspec.json.decode(line) for line in self.body.splitlines()]
 
 
+class Door(Resource):
+    """Lets everyone in as `caller`; the gate itself is tested over real bytes."""
+
+    isLeaf = True
+
+    def __init__(self, tree: IResource) -> None:
+        super().__init__()
+        self.caller = OWNER
+        self._tree = tree
+
+    def render(self, request: Any) -> Any:
+        request.caller = self.caller
+        return self._tree.render(request)
+
+
 class Lab:
     """A host (`service`), its HTTP face (`request`) and a `client`, all on one `clock`."""
 
-    def __init__(self, **limits: Any) -> None:
+    def __init__(self, place: Path = NOWHERE, **limits: Any) -> None:
         self.clock = Clock()
         self.limits = Limits(**limits)
         self.store = MemoryStore(self.limits, self.clock.seconds)
         self.service = SessionService(self.store, self.clock, self.wall_ms, self.limits)
         self.metrics = Metrics(self.service)
-        self.routes = faces(self.service, self.metrics)
-        self.treq: Any = StubTreq(tree(self.routes, self.limits))
+        self.keyring = Keyring(place, self.wall_ms)
+        self.routes = faces(self.service, self.metrics, Keys(self.keyring, self.clock))
+        self.door = Door(tree(self.routes, self.limits))
+        self.treq: Any = StubTreq(self.door)
         self.client = HostClient(URL, cast(HTTPClient, self.treq), self.clock)
 
     def wall_ms(self) -> int:
         return MIDNIGHT_MS + int(self.clock.seconds() * 1000)
+
+    def site(self, policy: Policy = ANYONE, clock: Any = None) -> HostSite:
+        """Return the listening side of this host, behind a gate."""
+        tries = Tries(self.clock, self.limits.tries)
+        guard = Guard(policy, self.keyring.caller, opens(self.routes), UID, tries)
+        root = tree(self.routes, self.limits)
+        return HostSite(root, guard, clock or self.clock, self.limits, self.metrics.count)
 
     def request(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
         """Send a request that is answered at once; a `body` that is not bytes goes as JSON."""

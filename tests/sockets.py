@@ -171,9 +171,9 @@ class Client(WebSocketClientProtocol):
         return [await self._heard.get() for _ in range(count)]
 
 
-async def connected(reactor: Any, endpoint: IStreamClientEndpoint, path: str) -> Client:
+async def connected(reactor: Any, endpoint: IStreamClientEndpoint, url: str) -> Client:
     """Return a client whose connection is open; it offers compression, as browsers do."""
-    factory = WebSocketClientFactory(f"ws://localhost{path}", reactor=reactor)
+    factory = WebSocketClientFactory(url, reactor=reactor)
     factory.protocol = Client
     factory.setProtocolOptions(perMessageCompressionOffers=[PerMessageDeflateOffer()])
     client = cast("Client", await endpoint.connect(factory))

@@ -49,7 +49,7 @@ from sxhost.model import (
     Registration,
     SessionQuery,
 )
-from sxhost.web.routes import answer_error, tree
+from sxhost.web.routes import answer_error
 from sxhost.web.site import HostSite
 
 from .conftest import FailureLog
@@ -296,6 +296,11 @@ SAMPLES = (
     errors.StoreUnavailable("it hangs"),
     errors.StorageFull(),
     errors.ForbiddenOrigin("http://evil.test"),
+    errors.ForbiddenHost("evil.test"),
+    errors.ForbiddenScope("send", "a"),
+    errors.RateLimited("Too much was asked", 3),
+    errors.Unauthorized("Nobody is known to ask."),
+    errors.UnknownToken("0123abcd"),
     errors.UpgradeRequired(),
     errors.BadRequest("The body is wrong."),
     BadJSON("The body is not JSON.", line=3),
@@ -549,7 +554,7 @@ def site_of(lab: Lab) -> HostSite:
     from twisted.internet import reactor
 
     clock: Any = reactor
-    return HostSite(tree(lab.routes, lab.limits), clock, lab.limits, lab.metrics.count)
+    return lab.site(clock=clock)
 
 
 def client_at(url: str) -> HostClient:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sxhost.web.routes import JSON, NDJSON, Route, tree
 
 from .conftest import FailureLog
-from .lab import Answer, Lab
+from .lab import Answer, Door, Lab
 
 MakeLab = Callable[..., Lab]
 ROUTES = Lab().routes
@@ -202,7 +202,8 @@ def test_a_defect_is_told_without_its_traceback(lab: Lab, failure_log: FailureLo
     async def broken() -> None:
         raise ZeroDivisionError("planted")
 
-    lab.treq = type(lab.treq)(tree([Route("GET", "/", broken, "Break.")], lab.limits))
+    broken_tree = tree([Route("GET", "/", broken, "Break.")], lab.limits)
+    lab.treq = type(lab.treq)(Door(broken_tree))
     answer = lab.request("GET", "/")
     assert_refused(answer, 500, "internal_error")
     assert b"planted" not in answer.body

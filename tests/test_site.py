@@ -12,7 +12,6 @@ from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 
 from sxhost.limits import Limits
-from sxhost.web.routes import tree
 from sxhost.web.site import HostSite
 
 from .lab import Lab, is_done, started
@@ -25,12 +24,7 @@ class Wire:
 
     def __init__(self, **limits: Any) -> None:
         self.lab = Lab(**{**SMALL, **limits})
-        self.site = HostSite(
-            tree(self.lab.routes, self.lab.limits),
-            self.lab.clock,
-            self.lab.limits,
-            self.lab.metrics.count,
-        )
+        self.site = self.lab.site()
 
     def connect(self, data: bytes = b"") -> Connection:
         return Connection(self.site, data)
@@ -249,7 +243,7 @@ def test_a_path_is_taken_as_it_is(wire: Wire, path: bytes) -> None:
 
 def test_a_host_that_is_no_name_is_refused(wire: Wire) -> None:
     client = wire.connect(b"GET /health HTTP/1.1\r\nHost: a..b\r\n\r\n")
-    assert (client.status, client.body["error"]) == (400, "bad_request")
+    assert (client.status, client.body["error"]) == (403, "forbidden_host")
 
 
 def test_probes_are_not_logged(wire: Wire) -> None:

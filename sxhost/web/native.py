@@ -26,18 +26,40 @@ async def health() -> Health:
 def routes(host: Host) -> Sequence[Route]:
     """Return the routes of the native face over `host`."""
     return (
-        Route("GET", "/health", health, "Tell that the host is there."),
+        Route("GET", "/health", health, "Tell that the host is there.", scope="open"),
         Route("GET", "/status", host.status, "Summarise the host."),
         Route("GET", "/sessions", host.sessions, "List sessions."),
         Route("GET", SESSION, host.session, "Tell all about a session."),
         Route("DELETE", SESSION, host.forget, "End a session and forget it."),
-        Route("POST", f"{SESSION}/register", host.register, "Create or update a session."),
-        Route("POST", EVENTS, host.fire, "Fire an event."),
-        Route("POST", EVENTS, host.fire_batch, "Fire a batch of events.", consumes=NDJSON),
-        Route("GET", MESSAGES, host.pull, "Take messages, or look at them.", safe=False),
-        Route("POST", MESSAGES, host.send, "Queue a message."),
-        Route("POST", f"{MESSAGE}/ack", host.ack, "Confirm a message."),
-        Route("POST", f"{MESSAGE}/nack", host.nack, "Give a leased message back."),
-        Route("DELETE", MESSAGE, host.withdraw, "Withdraw a message."),
+        Route(
+            "POST",
+            f"{SESSION}/register",
+            host.register,
+            "Create or update a session.",
+            scope="send",
+        ),
+        Route("POST", EVENTS, host.fire, "Fire an event.", scope="send"),
+        Route(
+            "POST",
+            EVENTS,
+            host.fire_batch,
+            "Fire a batch of events.",
+            consumes=NDJSON,
+            scope="send",
+        ),
+        Route(
+            "GET",
+            MESSAGES,
+            host.pull,
+            "Take messages, or look at them.",
+            safe=False,
+            scope="send",
+        ),
+        Route("POST", MESSAGES, host.send, "Queue a message.", scope="send"),
+        Route("POST", f"{MESSAGE}/ack", host.ack, "Confirm a message.", scope="send"),
+        Route(
+            "POST", f"{MESSAGE}/nack", host.nack, "Give a leased message back.", scope="send"
+        ),
+        Route("DELETE", MESSAGE, host.withdraw, "Withdraw a message.", scope="send"),
         Route("POST", "/stop", host.stop, "Stop the host in order."),
     )

@@ -18,6 +18,8 @@ Schema = dict[str, Any]
 
 PATH_SCHEMAS: dict[str, Schema] = {
     "session_id": {"type": "string", "pattern": SESSION_ID},
+    "token_id": {"type": "string"},
+    "code": {"type": "string"},
     "message_id": {"type": "integer", "minimum": 0, "maximum": 10**18 - 1},
 }
 

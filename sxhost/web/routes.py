@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from http import HTTPStatus
-from typing import Any, Protocol, cast, get_args
+from typing import Any, Literal, Protocol, cast, get_args
 from uuid import uuid4
 
 from klein import Klein
@@ -26,6 +26,7 @@ from twisted.web.server import Request
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import MethodNotAllowed as NoSuchMethod
 
+from sxhost.caller import Caller, current
 from sxhost.codec.json import convert, decode, decode_lines, encode, encode_lines
 from sxhost.errors import (
     BadField,
@@ -34,14 +35,15 @@ from sxhost.errors import (
     HostError,
     InternalError,
     MethodNotAllowed,
+    Unauthorized,
     UnknownRoute,
     UnsupportedType,
 )
 from sxhost.limits import Limits
 from sxhost.logs import logger
-from sxhost.model import check_session_id
+from sxhost.model import Scope, check_session_id
 
-__all__ = ["JSON", "NDJSON", "SSE", "Answering", "Route", "answer_error", "tree"]
+__all__ = ["JSON", "NDJSON", "SSE", "Answering", "Route", "answer_error", "opens", "tree"]
 
 log = logger(__name__)
 
@@ -73,6 +75,13 @@ class Route:
     tag: str = field(default="native", kw_only=True)
     safe: bool = field(default=True, kw_only=True)
     """Whether a GET changes nothing, so that HEAD may stand for it."""
+    scope: Scope | Literal["open"] | None = field(default=None, kw_only=True)
+    """What a caller's token must allow; open is for everyone."""
+
+    @property
+    def needs(self) -> Scope | Literal["open"]:
+        """What a caller's token must allow: looking, if nothing is said, or everything."""
+        return self.scope or ("read" if self.method == "GET" else "admin")
 
     @cached_property
     def _kinds(self) -> dict[str, Any]:
@@ -100,6 +109,11 @@ class Route:
     def _body_name(self) -> str | None:
         others = [n for n in self._kinds if n not in ("query", "return", *self.path_names)]
         return others[0] if others else None
+
+    @cached_property
+    def pattern(self) -> str:
+        """A regular expression for the paths that it serves."""
+        return re.sub(r"<\w+>", "[^/]+", re.escape(self.path)) + "/?"
 
     @property
     def path_names(self) -> list[str]:
@@ -154,6 +168,12 @@ def tree(routes: Sequence[Route], limits: Limits) -> KleinResource:
     return _Root(app)
 
 
+def opens(routes: Sequence[Route]) -> Callable[[str], object]:
+    """Return what tells whether a path is open to everyone."""
+    patterns = [route.pattern for route in routes if route.needs == "open"]
+    return re.compile("|".join(patterns)).fullmatch
+
+
 class _Endpoint:
     """The routes that share a method and a path; the body's type chooses among them."""
 
@@ -169,6 +189,10 @@ class _Endpoint:
     async def _answer(self, request: Request, path: dict[str, str]) -> bytes:
         route = self._choose(request)
         setattr(request, "route", route.path)  # noqa: B010 - for the access log and metrics
+        caller: Caller = getattr(request, "caller")  # noqa: B009 - `HostRequest` has it
+        if route.needs != "open":
+            caller.check(route.needs, path.get("session_id"))
+        current.set(caller)
         value = await route.handler(**route.arguments(request, path, self._limits))
         if hasattr(value, "serve"):
             _set_headers(request, route.produces)
@@ -218,6 +242,8 @@ def answer_error(request: Request, error: HostError) -> bytes:
     _set_headers(request, JSON, body)
     if "retry_after" in error.details:
         request.setHeader("Retry-After", str(error.details["retry_after"]))
+    if isinstance(error, Unauthorized):
+        request.setHeader("WWW-Authenticate", "Bearer")
     return body
 
 
@@ -244,11 +270,15 @@ def _set_headers(request: Request, media_type: str, body: bytes | None = None) -
     else:
         request.setHeader("Content-Length", str(len(body)))
     request.setHeader("Cache-Control", "no-store")
+    request.setHeader("X-Content-Type-Options", "nosniff")
+    request.setHeader("Cross-Origin-Resource-Policy", "same-origin")
 
 
 def _path(name: str, text: str) -> str | int:
     if name == "session_id":
         return check_session_id(text)
+    if name in ("code", "token_id"):
+        return text
     if text.isascii() and text.isdigit() and len(text) <= 18:  # noqa: PLR2004 - 63 bits
         return int(text)
     raise BadField(name, f"`{name}` is a number that the host gave out.")

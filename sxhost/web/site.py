@@ -7,6 +7,7 @@ them in memory up to their limit and refuses the rest while it is still arriving
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from io import BytesIO
 from typing import Any, Protocol, cast
 
@@ -18,9 +19,12 @@ from twisted.web import http
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
+from sxhost.caller import Caller
 from sxhost.errors import BodyTooLarge, HostError, Stopping
 from sxhost.limits import Limits
 from sxhost.logs import enabled, logger
+from sxhost.web.guard import Guard
+from sxhost.web.peers import uid_of
 from sxhost.web.routes import NDJSON, answer_error
 
 __all__ = ["HostChannel", "HostRequest", "HostSite"]
@@ -35,6 +39,9 @@ class HostRequest(Request):
     """A request whose body is bounded."""
 
     site: HostSite
+    channel: HostChannel
+    caller: Caller
+    """Who asks; nobody who was not let in comes as far as a route."""
     route = ""
     """The path of the route that answers, for the log and the metrics."""
 
@@ -43,18 +50,32 @@ class HostRequest(Request):
         self._parsePOSTFormSubmission = False  # bodies are JSON; forms have no reader here
         self._room = 0
         self._refused = False
+        self._preflight = False
         self._lingering: IDelayedCall | None = None
 
     def gotLength(self, length: int | None) -> None:
         """Prepare for a body of `length` bytes, or of unknown length (None)."""
-        self.site = cast("HostSite", self.channel.factory)
+        self.site = self.channel.factory
         self.began = self.site.clock.seconds()
         self.content = self._body = BytesIO()
         limits = self.site.limits
         declared = (self.getHeader("content-type") or "").lower()
         self._room = limits.batch_body if declared.startswith(NDJSON) else limits.body
-        if length is not None and length > self._room:
-            self._refuse_body(self._room)
+        self.method, self.uri = self.channel._command, self.channel._path
+        self.path, self.clientproto = self.uri.partition(b"?")[0], self.channel._version
+        try:
+            self._admit()
+            if length is not None and length > self._room:
+                raise BodyTooLarge(self._room)
+        except HostError as error:
+            self._turn_away(error)
+
+    def _admit(self) -> None:
+        """Let the request in, or raise."""
+        guard = self.site.guard
+        self._preflight = guard.preflight(self)
+        if not self._preflight:
+            self.caller = guard.admit(self, self.channel.uid)
 
     def handleContentChunk(self, data: bytes) -> None:
         """Keep a piece of the body, unless the body is being thrown away."""
@@ -62,7 +83,7 @@ class HostRequest(Request):
             return
         self._body.write(data)
         if self._body.tell() > self._room:
-            self._refuse_body(self._room)
+            self._turn_away(BodyTooLarge(self._room))
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         """Answer now that the whole request is there; a refused one is done already."""
@@ -75,6 +96,8 @@ class HostRequest(Request):
         """Run the request, unless the host is stopping."""
         if self.site.stopping:
             self.refuse(Stopping())
+        elif self._preflight:
+            self.finish()
         else:
             super().process()
 
@@ -93,14 +116,12 @@ class HostRequest(Request):
         self._stop_lingering()
         super().finish()
 
-    def _refuse_body(self, limit: int) -> None:
+    def _turn_away(self, error: HostError) -> None:
         """Answer at once, then read on for a while: a closed door would eat the answer."""
         self._refused = True
         self.requestHeaders.removeHeader(b"expect")
         self.content = self._body = BytesIO()
-        self.method, self.uri = self.channel._command, self.channel._path
-        self.clientproto = b"HTTP/1.1"
-        self._write_refusal(BodyTooLarge(limit))
+        self._write_refusal(error)
         self._lingering = self.site.clock.callLater(
             self.site.limits.linger, self.channel.loseConnection
         )
@@ -140,6 +161,11 @@ class HostChannel(http.HTTPChannel):
         super().connectionLost(reason)
         self.factory.gone(self)
 
+    @cached_property
+    def uid(self) -> int | None:
+        """The user at the other end, if that is known."""
+        return uid_of(self.transport)
+
     def leave(self) -> None:
         """Close once what runs is answered, and what is written has left."""
         self.persistent = False
@@ -156,9 +182,15 @@ class HostSite(Site):
     requestFactory = HostRequest
 
     def __init__(
-        self, root: IResource, clock: IReactorTime, limits: Limits, counted: Counted
+        self,
+        root: IResource,
+        guard: Guard,
+        clock: IReactorTime,
+        limits: Limits,
+        counted: Counted,
     ) -> None:
         super().__init__(root, reactor=clock)
+        self.guard = guard
         self.clock = clock
         self.limits = limits
         self.connections: set[HostChannel] = set()

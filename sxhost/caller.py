@@ -1,0 +1,41 @@
+"""Who asks, and what they may do: known to whoever needs it while a request is served."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import Final
+
+from msgspec import Struct
+
+from sxhost.errors import ForbiddenScope
+from sxhost.model import Scope
+
+__all__ = ["OWNER", "Caller", "current"]
+
+
+class Caller(Struct, frozen=True):
+    """Somebody who was let in; a `session` narrows all scopes to that one."""
+
+    scopes: frozenset[Scope]
+    session: str | None = None
+    token: str | None = None
+    """The id of the token shown; None for the host's own user."""
+    uid: int | None = None
+    peer: str = ""
+
+    def check(self, scope: Scope, session_id: str | None) -> None:
+        """Check that this may be done.
+
+        :raises ForbiddenScope: it may not.
+        """
+        if scope not in self.scopes and "admin" not in self.scopes:
+            raise ForbiddenScope(scope)
+        if self.session is not None and session_id != self.session:
+            raise ForbiddenScope(scope, self.session)
+
+
+OWNER: Final = Caller(frozenset({"admin"}))
+"""The host itself, and whoever runs it in the same process."""
+
+current: ContextVar[Caller] = ContextVar("caller", default=OWNER)
+"""Who asks for what is done now."""

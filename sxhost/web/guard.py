@@ -1,0 +1,224 @@
+"""The gate in front of every route, stream and upgrade: who asks, and from which page.
+
+It looks at a request's head, before its body is read and before it is routed.  A browser is
+stopped by the names in Host and Origin, another user of this machine by the kernel's word
+on whose socket it is, everyone else by the token that they do not have.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Callable
+from typing import Final, Literal
+
+from msgspec import Struct
+from twisted.internet.interfaces import IReactorTime
+from twisted.web.server import Request
+
+from sxhost.caller import OWNER, Caller
+from sxhost.errors import (
+    BadRequest,
+    ForbiddenHost,
+    ForbiddenOrigin,
+    RateLimited,
+    Unauthorized,
+)
+
+__all__ = ["Guard", "Policy", "Tries", "cookie_name"]
+
+LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
+FORWARDED: Final = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+"""Headers of a proxy: the socket is its own, and not that of whoever asks."""
+
+USUAL_PORTS: Final = frozenset({80, 443})
+HOST: Final = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(:(?P<port>[0-9]{1,5}))?\Z")
+MINUTE: Final = 60.0
+MOST_PEERS: Final = 4096
+"""Peers whose failed tries are remembered; the oldest is forgotten first."""
+
+PREFLIGHT_S: Final = b"600"
+"""Seconds for which a browser may remember what it may send."""
+
+Check = Callable[[str], Caller | None]
+
+
+class Policy(Struct, frozen=True, kw_only=True):
+    """Whom the command line lets in."""
+
+    hosts: frozenset[str] = frozenset()
+    """Names (``name`` or ``name:port``) that this host has besides its own."""
+    origins: frozenset[str] = frozenset()
+    """Pages from elsewhere that may ask, as browsers write them: ``https://name:port``."""
+    tokens: Literal["others", "all", "none"] = "others"
+    """Who needs a token: all but the host's own user, everyone, or nobody."""
+
+
+class Guard:
+    """Lets requests in, or says why not.
+
+    `check` knows the tokens, `opens` the paths that are open to all, `uid` is the host's.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        check: Check,
+        opens: Callable[[str], object],
+        uid: int,
+        tries: Tries,
+    ) -> None:
+        self._policy = policy
+        self._opens = opens
+        self._check = check
+        self._uid = uid
+        self._tries = tries
+
+    def admit(self, request: Request, uid: int | None) -> Caller:
+        """Return who asks; `uid` is the user at the other end, if that is known.
+
+        :raises HostError: nobody who may.
+        """
+        unix = not hasattr(request.getHost(), "port")
+        self._check_names(request, unix=unix)
+        peer = "unix" if unix else request.getClientAddress().host
+        if self._opens(request.path.decode("latin-1")):
+            return Caller(frozenset(), uid=uid, peer=peer)
+        found = self._identify(request, uid, f"{peer} {uid}")
+        return Caller(found.scopes, found.session, found.token, uid, peer)
+
+    def preflight(self, request: Request) -> bool:
+        """Answer a browser that asks what a page may send, if the page may send anything."""
+        origin = request.getHeader("origin") or ""
+        if request.method != b"OPTIONS" or origin not in self._policy.origins:
+            return False
+        self._allow(request, origin)
+        request.setHeader(b"Access-Control-Allow-Methods", b"GET, POST, DELETE")
+        request.setHeader(
+            b"Access-Control-Allow-Headers", b"Authorization, Content-Type, Last-Event-ID"
+        )
+        request.setHeader(b"Access-Control-Max-Age", PREFLIGHT_S)
+        request.setResponseCode(204)
+        return True
+
+    # Names.
+
+    def _check_names(self, request: Request, *, unix: bool) -> None:
+        """Check what a browser says of the page that asks, and of whom it thinks it asks."""
+        host = _only(request, "host")
+        if host is None and request.clientproto != b"HTTP/1.0":
+            raise BadRequest("The request has no Host header.")
+        if host is not None and not unix and not self._is_ours(request, host):
+            raise ForbiddenHost(host)
+        self._check_origin(request, host or "")
+
+    def _is_ours(self, request: Request, host: str) -> bool:
+        name, port = _split(host)
+        here = request.getHost()
+        if host in self._policy.hosts or name in self._policy.hosts:
+            return True
+        right = port == here.port if port is not None else here.port in USUAL_PORTS
+        return right and (name in LOOPBACK or name.strip("[]") == here.host)
+
+    def _check_origin(self, request: Request, host: str) -> None:
+        origin = _only(request, "origin")
+        if origin is not None:
+            if origin in self._policy.origins:
+                self._allow(request, origin)
+            elif not host or origin.partition("://")[2] != host:
+                raise ForbiddenOrigin(origin)
+        elif request.getHeader("sec-fetch-site") in ("cross-site", "same-site"):
+            entering = request.path == b"/" and request.method == b"GET"
+            if not (entering and request.getHeader("sec-fetch-mode") == "navigate"):
+                raise ForbiddenOrigin(request.getHeader("referer") or "another site")
+
+    def _allow(self, request: Request, origin: str) -> None:
+        request.setHeader("Access-Control-Allow-Origin", origin)
+        request.setHeader("Vary", "Origin")
+
+    # Tokens.
+
+    def _identify(self, request: Request, uid: int | None, peer: str) -> Caller:
+        """Find out who asks; a token that is shown counts, whoever shows it."""
+        own = self._policy.tokens == "others" and uid == self._uid and not _forwarded(request)
+        token = _shown(request) or (None if own else _cookie(request))
+        if self._policy.tokens == "none" or (own and token is None):
+            return OWNER
+        if token is None:
+            raise Unauthorized("Nobody is known to ask.")
+        self._tries.check(peer)
+        found = self._check(token)
+        if found is None:
+            self._tries.failed(peer)
+            raise Unauthorized("This token is not known, or has expired.")
+        return found
+
+
+class Tries:
+    """Wrong tokens of the last minute, by who tried them."""
+
+    def __init__(self, clock: IReactorTime, most: int) -> None:
+        self._clock = clock
+        self._most = most
+        self._failed: dict[str, deque[float]] = {}
+
+    def check(self, peer: str) -> None:
+        """Check that this peer may try.
+
+        :raises RateLimited: it has tried too often.
+        """
+        now, times = self._clock.seconds(), self._failed.get(peer)
+        while times and times[0] <= now - MINUTE:
+            times.popleft()
+        if times and len(times) >= self._most:
+            wait = int(times[0] + MINUTE - now) + 1
+            raise RateLimited(f"{self._most} wrong tokens came from here", wait)
+
+    def failed(self, peer: str) -> None:
+        """Take note of a wrong token."""
+        times = self._failed.pop(peer, deque(maxlen=self._most))
+        times.append(self._clock.seconds())
+        self._failed[peer] = times  # now the youngest
+        while len(self._failed) > MOST_PEERS:
+            del self._failed[next(iter(self._failed))]
+
+
+def cookie_name(request: Request) -> bytes:
+    """Return the name of the login's cookie: browsers do not keep ports apart."""
+    return b"sxhost-%d" % getattr(request.getHost(), "port", 0)
+
+
+def _shown(request: Request) -> str | None:
+    """Return the token in a request's header."""
+    given = _only(request, "authorization")
+    scheme, _, token = (given or "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else given
+
+
+def _cookie(request: Request) -> str | None:
+    """Return the token that a login left with a browser."""
+    cookie = request.getCookie(cookie_name(request))
+    return None if cookie is None else cookie.decode("latin-1")
+
+
+def _forwarded(request: Request) -> bool:
+    return any(request.requestHeaders.hasHeader(name) for name in FORWARDED)
+
+
+def _only(request: Request, name: str) -> str | None:
+    """Return a header that may stand there once.
+
+    :raises BadRequest: it stands there more often.
+    """
+    values = request.requestHeaders.getRawHeaders(name) or []
+    if len(values) > 1:
+        raise BadRequest(f"The request has {len(values)} {name.title()} headers.")
+    return values[0] if values else None
+
+
+def _split(host: str) -> tuple[str, int | None]:
+    """Split ``name:port``; a port that is none makes a name that nobody has."""
+    found = HOST.match(host)
+    if found is None:
+        return "", None
+    return found["name"].lower(), int(found["port"]) if found["port"] else None

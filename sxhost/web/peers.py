@@ -1,0 +1,143 @@
+"""Which user is on the other side of a connection from this machine.
+
+The kernel is asked by netlink (``sock_diag``, see sock_diag(7)), where there is none the
+tables in ``/proc/self/net``; over a unix socket it tells by itself.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Callable, Iterator
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from twisted.internet import address
+from twisted.internet.interfaces import IAddress
+
+__all__ = ["Ends", "is_local", "uid_by_netlink", "uid_by_tables", "uid_of"]
+
+Place = tuple[IPv4Address | IPv6Address, int]
+"""An address and a port."""
+
+NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST = 4, 20, 1
+HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port
+REQUEST = struct.Struct("=BBBBI")  # family, protocol, extensions, -, states
+PORTS = struct.Struct("!HH")
+ANY_COOKIE = b"\0\0\0\0" + b"\xff" * 8  # interface, cookie
+ANSWER = struct.Struct("=BBBB48xIIIII")  # family, state, …, uid and inode at the end
+TABLES = (Path("/proc/self/net/tcp"), Path("/proc/self/net/tcp6"))
+
+
+class Ends(NamedTuple):
+    """The two ends of a TCP connection, seen from our side."""
+
+    peer: Place
+    host: Place
+
+
+def uid_of(transport: Any) -> int | None:
+    """Return the user whose socket is at the other end, or None if that cannot be known.
+
+    Known are the other ends of unix sockets and of TCP connections over loopback.  A socket
+    that its process has closed has no owner any more, and none is made up.
+    """
+    peer, host = transport.getPeer(), transport.getHost()
+    if not isinstance(peer, address.IPv4Address | address.IPv6Address):
+        return _unix_uid(getattr(transport, "socket", None))
+    if not is_local(peer):
+        return None
+    ends = Ends((_plain(peer.host), peer.port), (_plain(host.host), host.port))
+    return _first(ends, uid_by_netlink, uid_by_tables)
+
+
+def is_local(place: IAddress) -> bool:
+    """Tell whether an address is a unix socket's or of the loopback network."""
+    if not isinstance(place, address.IPv4Address | address.IPv6Address):
+        return True
+    return _plain(place.host).is_loopback
+
+
+def uid_by_netlink(ends: Ends) -> int | None:
+    """Ask the kernel for the socket with exactly these ends.
+
+    :raises OSError: netlink is not there, or knows of no such socket.
+    """
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG) as link:
+        link.settimeout(1)
+        link.send(_question(ends))
+        answer = link.recv(4096)
+    _, kind, *_ = HEADER.unpack_from(answer)
+    if kind != SOCK_DIAG_BY_FAMILY:
+        raise OSError("the kernel knows no such socket")
+    *_, uid, inode = ANSWER.unpack_from(answer, HEADER.size)
+    return uid if inode else None
+
+
+def uid_by_tables(ends: Ends) -> int | None:
+    """Look for the socket in the kernel's tables of TCP sockets.
+
+    :raises OSError: the tables cannot be read.
+    """
+    wanted = [ends, Ends(_mapped(ends.peer), _mapped(ends.host))]
+    for found, uid, inode in _listed():
+        if found in wanted:
+            return uid if inode else None
+    return None
+
+
+def _first(ends: Ends, *ways: Callable[[Ends], int | None]) -> int | None:
+    for way in ways:
+        try:
+            return way(ends)
+        except OSError:
+            continue
+    return None
+
+
+def _unix_uid(connection: socket.socket | None) -> int | None:
+    if connection is None or connection.family != socket.AF_UNIX:
+        return None
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    return int(struct.unpack("=iII", credentials)[1])
+
+
+def _plain(host: str) -> IPv4Address | IPv6Address:
+    """Read an address; an IPv4 address in IPv6's clothes is an IPv4 address."""
+    found = ip_address(host.partition("%")[0])
+    return (isinstance(found, IPv6Address) and found.ipv4_mapped) or found
+
+
+def _mapped(place: Place) -> Place:
+    """Dress an IPv4 address in IPv6's clothes."""
+    return ip_address(f"::ffff:{place[0]}") if place[0].version == 4 else place[0], place[1]  # noqa: PLR2004
+
+
+def _question(ends: Ends) -> bytes:
+    """Write the request for one socket: the peer's, of which we are the other end."""
+    (peer, sport), (host, dport) = ends
+    family = socket.AF_INET if peer.version == 4 else socket.AF_INET6  # noqa: PLR2004
+    places = (
+        PORTS.pack(sport, dport) + peer.packed.ljust(16, b"\0") + host.packed.ljust(16, b"\0")
+    )
+    body = REQUEST.pack(family, socket.IPPROTO_TCP, 0, 0, 0xFFFFFFFF) + places + ANY_COOKIE
+    size = HEADER.size + len(body)
+    return HEADER.pack(size, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST, 1, 0) + body
+
+
+def _listed() -> Iterator[tuple[Ends, int, int]]:
+    """Yield the ends, the user and the inode of every TCP socket."""
+    for table in TABLES:
+        for line in table.read_text(encoding="ascii").splitlines()[1:]:
+            words = line.split()
+            yield Ends(_read(words[1]), _read(words[2])), int(words[7]), int(words[9])
+
+
+def _read(text: str) -> Place:
+    """Read ``0100007F:1D08``: words of four bytes in the machine's order, a port in hex."""
+    digits, _, port = text.partition(":")
+    words = struct.pack(
+        f"={len(digits) // 8}I", *(int(digits[n : n + 8], 16) for n in range(0, len(digits), 8))
+    )
+    return ip_address(words), int(port, 16)
