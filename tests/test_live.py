@@ -348,9 +348,9 @@ async def test_over_a_real_connection(
     listen, endpoint = served
     async with host_on(listen, tmp_path, store) as host:
         await host.sessions.fire("a", EventDraft(event="thinking", data="x" * 70_000))
-        client = await connected(
-            reactor, endpoint(host.sessions.port), host.sessions.port, "/v1/stream?session=a"
-        )
+        port = host.sessions.port
+        url = f"ws://localhost:{port or 80}/v1/stream?session=a"
+        client = await connected(reactor, endpoint(port), url)
         client.say({"subscribe": {"id": "b", "types": ["late"]}})
         hello, past, other = await client.hear(3)
         assert (hello["session"]["id"], len(past["data"]), other["id"]) == ("a", 70_000, "b")
@@ -369,9 +369,9 @@ async def test_over_a_real_connection(
 @pytest_twisted.ensureDeferred
 async def test_one_that_does_not_read_is_waited_for_and_then_gets_all(tmp_path: Path) -> None:
     async with host_on("tcp:0:interface=127.0.0.1", tmp_path, "memory:") as host:
-        client = await connected(
-            reactor, tcp(host.sessions.port), host.sessions.port, "/v1/stream?after=0"
-        )
+        port = host.sessions.port
+        url = f"ws://localhost:{port}/v1/stream?after=0"
+        client = await connected(reactor, tcp(port), url)
         await client.hear(1)
         client.transport.pauseProducing()
         (reader,) = host.sessions.hub.readers()

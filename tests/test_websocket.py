@@ -92,7 +92,7 @@ def test_what_cannot_be_is_refused_in_the_one_shape(
 
 
 def test_a_page_of_our_own_may_connect(wire: Wire) -> None:
-    assert Socket(wire, Host="h:7432", Origin="http://h:7432").http.status == 101
+    assert Socket(wire, Host="x:7432", Origin="http://x:7432").http.status == 101
 
 
 def test_an_upgrade_is_logged_and_counted(wire: Wire) -> None:
