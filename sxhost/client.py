@@ -38,6 +38,8 @@ from sxhost.codec.json import encode, encode_lines
 from sxhost.errors import HostUnreachable, from_wire
 from sxhost.model import (
     Accepted,
+    AuditQuery,
+    Deed,
     Detail,
     Done,
     Event,
@@ -147,6 +149,10 @@ class HostClient:
         """Take back a message that nobody has taken yet."""
         path = _path(session_id, "messages", message_id)
         return await self._call(Done, "DELETE", path)
+
+    async def audit(self, query: AuditQuery) -> list[Deed]:
+        """Tell who did what, in order."""
+        return await self._get(list[Deed], "/audit", query)
 
     async def stop(self) -> Done:
         """Stop the host in order."""

@@ -55,6 +55,9 @@ class Limits(Struct, frozen=True, kw_only=True):
     closed_messages: int = 32
     """Delivered and withdrawn messages whose state (and key) a sender can still ask for."""
 
+    deeds: int = 10_000
+    """Entries of the audit: who did what, for months of one person's work."""
+
     stall_after: float = 300.0
     """Seconds of silence after which a working session counts as stalled."""
 

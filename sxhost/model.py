@@ -462,5 +462,8 @@ class Host(Protocol):
     async def withdraw(self, session_id: str, message_id: int) -> Done:
         """Take back a message that nobody has taken yet."""
 
+    async def audit(self, query: AuditQuery) -> Sequence[Deed]:
+        """Tell who did what, in order."""
+
     async def stop(self) -> Done:
         """Stop the host in order."""

@@ -306,3 +306,27 @@ def test_the_sessions_are_the_callers_alone(gate: Gate) -> None:
     assert gate.refused("/sessions/a", token, uid=None) == ""
     assert gate.refused("/sessions", token, uid=None) == "forbidden_scope"
     assert gate.refused("/sessions/a%2F..%2Fb", token, uid=None) != ""
+
+
+# The audit.
+
+
+def test_the_audit_tells_who_did_what(gate: Gate) -> None:
+    gate.lab.request("POST", "/sessions/a/register")
+    secret = gate.token("send", name="ci")
+    body = b'{"content":"hi"}'
+    length = f"Content-Length: {len(body)}"
+    client = gate.ask("/sessions/a/messages", bearer(secret), length, method="POST", uid=None)
+    client.say(body)
+    assert client.status == 200
+    gate.ask("/sessions/a", method="DELETE")
+    sent, deleted = gate.ask("/audit").body
+    assert (sent["what"], sent["session"], sent["detail"]) == ("send", "a", "message 1")
+    assert (sent["token"], sent["uid"]) == (secret.split("_")[1], None)
+    assert (deleted["what"], deleted["token"], deleted["uid"]) == ("delete", None, UID)
+    assert deleted["peer"] == "192.168.1.1"
+    assert [d["id"] for d in gate.ask("/audit?after=1").body] == [2]
+
+
+def test_the_audit_is_for_administrators(gate: Gate) -> None:
+    assert gate.refused("/audit", bearer(gate.token("read"))) == "forbidden_scope"
