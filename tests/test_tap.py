@@ -172,7 +172,9 @@ class Machine:
 
     def __init__(self, place: Path, *listen: str) -> None:
         self.reactor: Any = MemoryReactorClock()
-        settings = Settings(listen=listen, state_dir=place, store="memory:")
+        settings = Settings(
+            listen=listen, state_dir=place, store="memory:", hosts=("h",), tokens="none"
+        )
         self.host: HostService = assemble(settings, self.reactor)
 
     def start(self) -> list[str]:
@@ -444,8 +446,8 @@ def test_a_stop_is_in_order(
     stop: Callable[[Host], None], code: int, running_host: Host
 ) -> None:
     ask(f"{running_host.url}/sessions/a/register", b"{}")
-    pull = b"GET /sessions/a/messages?wait=30 HTTP/1.1\r\nHost: h\r\n\r\n"
-    waiting = say(running_host.port, pull)
+    pull = b"GET /sessions/a/messages?wait=30 HTTP/1.1\r\nHost: localhost:%d\r\n\r\n"
+    waiting = say(running_host.port, pull % running_host.port)
     while '"waiting":1,' not in ask(f"{running_host.url}/status"):
         assert running_host.process.poll() is None
     stop(running_host)
