@@ -20,7 +20,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from sxhost import errors
-from sxhost.client import PATIENCE, HostClient, connect
+from sxhost.client import HostClient, connect
 from sxhost.errors import (
     BadField,
     BadJSON,
@@ -39,10 +39,12 @@ from sxhost.errors import (
     UnknownRoute,
     UnknownSession,
 )
+from sxhost.exchange import PATIENCE
 from sxhost.model import (
     Done,
     EventDraft,
     EventQuery,
+    LogQuery,
     Message,
     MessageDraft,
     PullQuery,
@@ -184,6 +186,18 @@ def test_events_are_read_by_place_number_and_name(lab: Lab) -> None:
     assert values(lab, EventQuery(after="1", limit=2)) == [1, 2]
     assert values(lab, EventQuery(types="thinking,complete")) == [0, 3]
     assert values(lab, EventQuery(after=f"{lab.store.epoch}:3")) == [3]
+
+
+def test_the_log_of_all_sessions_is_read(lab: Lab) -> None:
+    for name in "aba":
+        result_of(lab.client.fire(name, THINKING))
+    for query, ids in (
+        (LogQuery(), [1, 2, 3]),
+        (LogQuery(session="a", limit=1), [1]),
+        (LogQuery(after="1", types="thinking,x"), [2, 3]),
+    ):
+        assert [event.id for event in result_of(lab.client.log(query))] == ids
+        assert result_of(lab.client.log(query)) == result_of(lab.service.log(query))
 
 
 def values(lab: Lab, query: EventQuery) -> list[Any]:

@@ -62,7 +62,7 @@ ROOMS = {
     **{
         name: Room("beside", modules, rooms_of(LOW), rooms_of("msgspec treq twisted zope"))
         for name, modules in {
-            "client": ("client.py",),
+            "client": ("client.py", "exchange.py", "follow.py", "link.py"),
             "telemetry": ("telemetry.py", "emit.py"),
             "attach": ("attach.py",),
             "hook": ("hook.py",),
