@@ -471,6 +471,20 @@ def test_another_life_of_the_log_is_a_gap(net: Net) -> None:
     reader.close()
 
 
+def test_a_number_is_a_place_in_the_life_in_which_it_was_named(net: Net) -> None:
+    fire(net, 2)
+    reader = Reader(net, "a", after="2")
+    before = place(net, 2)
+    net.advance(20)
+    net.cut()
+    net.lab = Lab()
+    net.restart()
+    fire(net, 2)
+    net.advance(1)
+    assert (reader.ids, [gap.start for gap in reader.gaps]) == ([1, 2], [before])
+    reader.close()
+
+
 @pytest.mark.parametrize("after", ["2", "0e:7"])
 def test_a_gap_is_told_once_wherever_the_link_is_cut(after: str) -> None:
     seen = set()
