@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -44,6 +45,7 @@ from sxhost.model import (
     Done,
     EventDraft,
     EventQuery,
+    Host,
     LogQuery,
     Message,
     MessageDraft,
@@ -301,6 +303,14 @@ def test_stop_reaches_the_host(lab: Lab) -> None:
     lab.service.on_stop = lambda: asked.append(True)
     assert result_of(lab.client.stop()) == Done()
     assert asked == [True]
+
+
+def test_the_client_has_the_verbs_of_a_host_as_the_service_has_them(lab: Lab) -> None:
+    hosts: list[Host] = [lab.client, lab.service]  # their types are what mypy compares
+    verbs = [name for name, verb in vars(Host).items() if iscoroutinefunction(verb)]
+    assert len(verbs) == 14
+    for host in hosts:
+        assert all(iscoroutinefunction(getattr(host, verb)) for verb in verbs)
 
 
 # What the host refuses.

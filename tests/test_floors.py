@@ -72,11 +72,11 @@ ROOMS = {
     "config": Room("top", ("config.py",), rooms_of("values"), rooms_of("msgspec")),
     "top": Room(
         "top",
-        ("tap.py", "cli.py", "terminal.py"),
+        ("tap.py", "cli.py", "terminal.py", "watch.py"),
         rooms_of(
             f"{LOW} store driver host web stdio client telemetry attach hook notify config"
         ),
-        rooms_of("OpenSSL click msgspec rich twisted"),
+        rooms_of("OpenSSL click msgspec rich twisted zope"),
     ),
 }
 
