@@ -227,6 +227,21 @@ def test_closing_ends_a_request(net: Net) -> None:
     assert result_of(reader.done) is None
 
 
+@pytest.mark.parametrize("wanted", [False, True])
+def test_closing_as_an_answer_to_news_of_the_link(net: Net, wanted: bool) -> None:
+    def close(up: bool, _why: str) -> None:
+        if up is wanted:
+            result_of(reader.stream.aclose())
+
+    fire(net)
+    reader = Reader(net, on_link=close)
+    net.cut()
+    net.advance(1)
+    assert result_of(reader.done) is None
+    assert reader.ids == [1]
+    assert len(net.attempts) == (2 if wanted else 1)
+
+
 def test_closing_before_the_beginning_is_the_end(net: Net) -> None:
     stream = net.client.subscribe()
     result_of(stream.aclose())
