@@ -209,8 +209,11 @@ class Subscription:
         self._reading = False
         if not self.ended:
             end = events[-1].id if events else end
-            self._tell_gap(events[0].id if events else end + 1)
-            data, self.position = self.feed.encoded(events, end)
+            # The first event of many sessions says nothing of those that another has lost.
+            first = events[0].id if events and self.feed.selection.only else self.feed.end + 1
+            self._tell_gap(first)
+            events = [event for event in events if event.id > self.position]
+            data, self.position = self.feed.encoded(events, max(end, self.position))
             if data:
                 self._sink.write(data)
             self.poke()

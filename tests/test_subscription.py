@@ -308,6 +308,26 @@ class TestGaps:
         assert sink.ids() == [7, 8, 9, 10]
         result_of(bench.service.close())
 
+    def test_what_one_session_loses_while_the_disk_reads_all_is_told(
+        self, tmp_path: Path
+    ) -> None:
+        limits, late, clock = Limits(events=2, retain=2), LateReads(), Clock()
+        path = tmp_path / "s.db"
+        before = SQLiteStore(limits, clock.seconds, Journal(path), HERE)
+        first = Bench(before, clock, limits)
+        for session in "baab":
+            first.fire(session)
+        result_of(first.service.close())
+        store = SQLiteStore(limits, clock.seconds, Journal(path), late.threads)
+        bench = Bench(store, clock, limits)
+        sink, _ = bench.follow()
+        bench.fire("a", "x", "x")
+        late.go()
+        (gap,) = sink.frames("gap")
+        assert gap["to"] == f"{store.epoch}:3"
+        assert sink.ids() == [4, 5, 6]
+        result_of(bench.service.close())
+
     def test_what_is_appended_while_the_disk_finds_nothing_is_not_lost(
         self, tmp_path: Path
     ) -> None:
