@@ -113,7 +113,9 @@ class Reader:
         self.items: list[Item] = []
         self.cuts = self.gaps = self.ends = 0
         self.until: set[str] = set(wanted.sessions)
-        """The sessions whose last event has not come yet; empty: all that will be fired."""
+        """The sessions whose last event has not come yet."""
+        self.rests_for = 0.0
+        """The share of all events that must be there before it comes back from a cut."""
         self._stage = stage
         self._transport = transport
         self._after = after
@@ -189,6 +191,9 @@ class Reader:
             stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
         stream.close()
         self.cuts += bool(self.until)
+        while self.until and self._stage.progress() < self.rests_for:
+            self._stage.check(self._progress)
+            time.sleep(0.005)
         if self.until:
             time.sleep(self._chance.choice((0, 0, 0.01, 0.3 if self._slow else 0.1)))
 

@@ -25,6 +25,7 @@ class Cast:
         self.writers: list[Writer] = []
         self.readers: list[Reader] = []
         self.place = stage.place()
+        stage.progress = self.progress
         for session, labels in self.labels.items():
             stage.ask("POST", f"/sessions/{session}/register", {"labels": labels})
 
@@ -52,6 +53,11 @@ class Cast:
                 reader.until = {s for s in self.labels if self.follows(one, s)}
                 self.readers.append(reader)
 
+    def progress(self) -> float:
+        """Return the share of the events that the writers have been told of."""
+        told = sum(len(writer.told) for writer in self.writers)
+        return told / max(1, sum(writer.amount for writer in self.writers))
+
     def follows(self, wanted: Wanted, session: str) -> bool:
         """Tell whether events of a session, and which end it, are wanted."""
         return wanted.has({"session": session, "event": LAST}, self.labels[session])
@@ -64,6 +70,7 @@ class Cast:
         self.stage.play(self.writers)
         for session in self.labels:
             self.writers[0].fire(session, 1, LAST)
+        self.writers[0].caller.close()
 
     def judge(self, *, retain: int = 0) -> Log:
         """Compare what all were told; with `retain`, some may have been dropped."""

@@ -44,8 +44,7 @@ class Death:
     """The end of the host, and a new beginning, when a share of the events is there."""
 
     def __init__(self, stage: Stage, cast: Cast, share: float, *, waits: int = -1) -> None:
-        total = sum(writer.amount for writer in cast.writers)
-        self._due = total * (share + stage.chance(f"death {share}").random() * 0.2)
+        self._due = share + stage.chance(f"death {share}").random() * 0.2
         self._stage = stage
         self._cast = cast
         self._waits = waits
@@ -55,7 +54,7 @@ class Death:
 
         With a number of waiting pulls it is a stop in order, once all are there.
         """
-        while sum(len(writer.told) for writer in self._cast.writers) < self._due:
+        while self._cast.progress() < self._due:
             self._pause()
         server = self._stage.server
         if self._waits < 0:

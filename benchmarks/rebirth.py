@@ -112,6 +112,7 @@ def rebirth(stage: Stage) -> dict[str, int]:
         stage.play([write, reaper])
         for session in sessions:
             authors[0].fire(session, 1, LAST)
+        authors[0].caller.close()
 
     stage.play([mourn, *readers])
     facts = [fact for author in authors for fact in author.told]

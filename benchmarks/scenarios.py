@@ -41,11 +41,13 @@ def logs(stage: Stage) -> Counts:
 def retention(stage: Stage) -> Counts:
     """A flood that goes past slow readers: they are told of gaps, and miss nothing else."""
     cast = Cast(stage, 2, "flood")
-    cast.add_writers(2, 9_000, keys=False)
+    cast.add_writers(2, 8_000, keys=False)
     cast.add_readers(
         (ALL, Wanted(("flood-0",)), Wanted(types=(*TYPES[:1], LAST))), mean=100_000
     )
     cast.add_readers((ALL, Wanted(("flood-1",))), mean=100_000, slow=1)
+    for reader in cast.readers[::2]:
+        reader.rests_for = stage.chance(reader.name).uniform(0.4, 0.9)
     cast.play()
     log = cast.judge(retain=RETAIN)
     cast.clear()

@@ -89,6 +89,8 @@ class Stage:
     """How much is done, as a share of the usual."""
     patient: bool = False
     """Whether actors have to put up with a host that goes away and comes back."""
+    progress: Callable[[], float] = lambda: 1.0
+    """Tells the share of the events that has been fired."""
     until: float = field(init=False)
     """When it is given up."""
     _first: BaseException | None = None
