@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import random
-import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,6 @@ from sxhost.errors import StorageFull, StoreUnavailable, UnknownSession
 from sxhost.limits import Limits
 from sxhost.model import MessageDraft, Registration
 from sxhost.store import Draft, StoreUnusable
-from sxhost.store import journal as journals
 from sxhost.store.journal import Journal
 from sxhost.store.sqlite import SQLiteStore, Threads
 
@@ -280,71 +277,6 @@ class TestCommitting:
         slow.go()
         assert result_of(store.take("a", 0)) == []
         assert slow.waiting == []
-
-
-class TestFiles:
-    def test_a_new_file_is_private(self, reopen: Open, path: Path) -> None:
-        reopen()
-        assert path.stat().st_mode & 0o777 == 0o600
-
-    @pytest.mark.parametrize("content", [b"", b"x", b"not a database" * 1000])
-    def test_a_foreign_file_is_refused_and_left_alone(
-        self, reopen: Open, path: Path, content: bytes
-    ) -> None:
-        path.write_bytes(content)
-        with pytest.raises(StoreUnusable):
-            reopen()
-        assert path.read_bytes() == content
-
-    def test_another_programs_database_is_refused(self, reopen: Open, path: Path) -> None:
-        with closing(sqlite3.connect(path)) as connection:
-            connection.execute("CREATE TABLE t (x)")
-        with pytest.raises(StoreUnusable, match="not a database of sxhost"):
-            reopen()
-
-    def test_a_later_version_is_refused(self, reopen: Open, path: Path) -> None:
-        result_of(reopen().close())
-        with closing(sqlite3.connect(path)) as connection:
-            connection.execute("PRAGMA user_version = 99")
-        with pytest.raises(StoreUnusable, match="has version 99; this sxhost knows 1"):
-            reopen()
-
-    def test_an_earlier_version_is_migrated_with_a_backup(
-        self, reopen: Open, path: Path
-    ) -> None:
-        fill(reopen())
-        result_of(reopen().close())
-        with closing(sqlite3.connect(path)) as connection:
-            steps = [*journals.scripts(), "CREATE TABLE more (x);"]
-            journals.migrate(connection, path, steps)
-            assert connection.execute("PRAGMA user_version").fetchone() == (2,)
-            assert connection.execute("SELECT * FROM more").fetchall() == []
-        with closing(sqlite3.connect(f"{path}.version-1")) as backup:
-            assert backup.execute("PRAGMA user_version").fetchone() == (1,)
-            assert backup.execute("SELECT count(*) FROM session").fetchone() == (2,)
-
-    def test_a_migration_that_fails_changes_nothing(self, reopen: Open, path: Path) -> None:
-        result_of(reopen().close())
-        with closing(sqlite3.connect(path)) as connection:
-            steps = [*journals.scripts(), "CREATE TABLE more (x); nonsense;"]
-            with pytest.raises(sqlite3.OperationalError):
-                journals.migrate(connection, path, steps)
-        with closing(sqlite3.connect(path)) as connection:
-            assert connection.execute("PRAGMA user_version").fetchone() == (1,)
-            tables = connection.execute("SELECT name FROM sqlite_master").fetchall()
-        assert ("more",) not in tables
-
-    def test_a_second_host_is_told_who_is_there(self, path: Path) -> None:
-        import os
-
-        lock = journals.held(path)
-        try:
-            with pytest.raises(
-                StoreUnusable, match=f"in use by the host with pid {os.getpid()}"
-            ):
-                journals.held(path)
-        finally:
-            os.close(lock)
 
 
 def damaged(content: bytes, seed: int) -> bytes:

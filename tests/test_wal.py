@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from sxhost.store import StoreUnusable
-from sxhost.store.journal import Journal, Page
+from sxhost.store.journal import Journal
+from sxhost.store.rows import Page
 from sxhost.store.wal import check
 
 HEADER, FRAME = 32, 24 + 4096

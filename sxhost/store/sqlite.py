@@ -13,14 +13,15 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from sxhost.codec.json import encode, encode_lines
-from sxhost.errors import HostError, StoreUnavailable
+from sxhost.errors import HostError
 from sxhost.limits import Limits
 from sxhost.logs import logger
 from sxhost.model import Event
-from sxhost.store import Draft, StoreUnusable
-from sxhost.store.journal import Floor, Journal, Page
+from sxhost.store import Draft
+from sxhost.store.journal import Journal
 from sxhost.store.ledger import RECENT, Change, RowDraft
 from sxhost.store.memory import MemoryStore
+from sxhost.store.rows import Floor, Page
 
 __all__ = ["SQLiteStore", "Threads"]
 
@@ -177,7 +178,11 @@ class SQLiteStore(MemoryStore):
         if row.ring.start == 0:
             return {}
         unknown = [key for key in keys if row.ring.known(key) is None]
-        return await self._look(self._journal.lookup, session_id, unknown) if unknown else {}
+        if not unknown:
+            return {}
+        lookup = self._journal.lookup
+        found: Mapping[str, Event] = await self._threads.read(lookup, session_id, unknown)
+        return found
 
     async def read(
         self,
@@ -212,7 +217,7 @@ class SQLiteStore(MemoryStore):
         if hot is not None:
             return [event for event in hot if event.seq > seq and event.id > position], True
         read = self._journal.read
-        events, whole = await self._look(read, session_id, seq, position, READ_AT_ONCE)
+        events, whole = await self._threads.read(read, session_id, seq, position, READ_AT_ONCE)
         return events, whole
 
     def _hot_after(self, session_id: str, seq: int) -> list[Event] | None:
@@ -220,12 +225,6 @@ class SQLiteStore(MemoryStore):
         if oldest is None or seq + 1 < oldest.seq:
             return None
         return self.ledger.row(session_id).ring.after(seq)
-
-    async def _look(self, read: Callable[..., T], *given: Any) -> T:
-        try:
-            return await self._threads.read(read, *given)  # type: ignore[no-any-return]
-        except StoreUnusable as error:
-            raise StoreUnavailable(str(error)) from error
 
     async def close(self) -> None:
         """Finish what is being written, and let go of the file."""
