@@ -1,4 +1,4 @@
-"""The file of a durable store: which is opened, which is refused, and what is left as it was."""
+"""The file of a durable store: which one is opened, which refused and left as it was."""
 
 from __future__ import annotations
 

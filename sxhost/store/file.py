@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import secrets
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -18,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from sxhost.store import StoreUnusable, rows
+from sxhost.store import StoreUnusable, epoch, rows
 
 __all__ = ["create", "held", "inspect", "migrate", "no_room", "scripts", "sentences"]
 
@@ -31,16 +30,16 @@ def held(path: Path) -> int:
 
     :raises StoreUnusable: another host holds it.
     """
-    lock = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        pid = os.pread(lock, 32, 0).decode("ascii", "replace").strip()
-        os.close(lock)
-        raise StoreUnusable(f"{path} is in use by the host with pid {pid}.") from None
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-    return lock
+    with sentences(path):
+        lock = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = os.pread(lock, 32, 0).decode("ascii", "replace").strip()
+            os.close(lock)
+            raise StoreUnusable(f"{path} is in use by the host with pid {pid}.") from None
+        os.pwrite(lock, f"{os.getpid():<20}\n".encode(), 0)  # in place: a disk may be full
+        return lock
 
 
 def create(path: Path) -> None:
@@ -60,7 +59,7 @@ def create(path: Path) -> None:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         upgrade(connection, 0, scripts())
-        meta = [("epoch", secrets.token_hex(4)), ("last_event", "0"), ("last_message", "0")]
+        meta = [("epoch", epoch.new()), ("last_event", "0"), ("last_message", "0")]
         rows.insert(connection, "meta", meta)
         connection.commit()
     draft.chmod(0o600)
@@ -70,12 +69,15 @@ def create(path: Path) -> None:
 def inspect(path: Path) -> None:
     """Look at a file without writing: even closing it would, and this does not.
 
+    A file without a log is taken as it is, since SQLite would make one.
+
     :raises StoreUnusable: it is none of ours, or not of a version that we know.
     :raises sqlite3.DatabaseError: it is damaged.
     """
     if path.stat().st_size == 0:
         raise StoreUnusable(f"{path} is empty, which no database of sxhost ever is.")
-    place = f"{path.absolute().as_uri()}?mode=ro"
+    how = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "immutable=1"
+    place = f"{path.absolute().as_uri()}?{how}"
     with closing(sqlite3.connect(place, uri=True)) as connection:
         if recognise(connection, path) == len(scripts()):
             verify(connection)

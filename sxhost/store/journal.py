@@ -14,9 +14,9 @@ from typing import Literal
 
 from sxhost.errors import StorageFull, StoreUnavailable
 from sxhost.model import Event
-from sxhost.store import StoreUnusable, rows, wal
+from sxhost.store import StoreUnusable, epoch, rows, wal
 from sxhost.store.file import create, held, inspect, migrate, no_room, scripts, sentences
-from sxhost.store.rows import Floor, Page, Restored
+from sxhost.store.rows import Enough, Floor, Page, Restored
 
 __all__ = ["Durability", "Journal"]
 
@@ -26,11 +26,19 @@ SYNCHRONOUS = {"power": "FULL", "process": "NORMAL"}
 
 
 class Journal:
-    """One SQLite file, by a connection that writes and one that reads."""
+    """One SQLite file, by a connection that writes and one that reads.
 
-    def __init__(self, path: Path, durability: Durability = "power") -> None:
+    `boot` names the time since the machine's power was last there anew.
+    """
+
+    def __init__(
+        self, path: Path, durability: Durability = "power", boot: str | None = None
+    ) -> None:
         self.path = path
         self.durability = durability
+        self.renewed: bool | None = None
+        """Whether a new epoch began when it was opened; None while it is not open."""
+        self._boot = boot or epoch.this_boot()
         self._lock = -1
         self._writer: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
@@ -53,27 +61,46 @@ class Journal:
     def _open(self) -> Restored:
         if not self.path.exists():
             create(self.path)
-        if self.durability == "power":
-            wal.check(self.path)
+        whole = self._whole()
         inspect(self.path)
         self._writer, self._reader = self._connect(), self._connect()
         migrate(self._writer, self.path, scripts())
+        synced = self.durability == "power"
+        self.renewed = epoch.begin(self._writer, self._boot, whole=whole, synced=synced)
+        self._writer.execute(f"PRAGMA synchronous = {SYNCHRONOUS[self.durability]}")
         return rows.restore(self._writer)
+
+    def _whole(self) -> bool:
+        """Tell whether the log is known to be whole; one that is not synced may end early."""
+        try:
+            return wal.check(self.path)
+        except StoreUnusable:
+            if self.durability == "power":
+                raise
+            return False
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
             self.path, check_same_thread=False, isolation_level=None, cached_statements=64
         )
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute(f"PRAGMA synchronous = {SYNCHRONOUS[self.durability]}")
+        connection.execute("PRAGMA synchronous = FULL")
         return connection
+
+    def stop_reading(self) -> None:
+        """Close what reads, in the thread that reads: SQLite may not lose it in mid-read."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
 
     def close(self) -> None:
         """Let go of the file; what is in the write-ahead log goes into it first."""
-        for connection in (self._reader, self._writer):
-            if connection is not None:
-                connection.close()
-        self._reader = self._writer = None
+        self.stop_reading()
+        if self._writer is not None:
+            if self.renewed is not None:
+                epoch.end(self._writer)
+            self._writer.close()
+        self._writer = self.renewed = None
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
@@ -113,16 +140,16 @@ class Journal:
     # Reading: in another.
 
     def read(
-        self, session_id: str | None, seq: int, position: int, limit: int
+        self, session_id: str | None, seq: int, position: int, enough: Enough
     ) -> tuple[list[Event], bool]:
-        """Return events after `seq` and after the id `position`, at least `limit` if there are.
+        """Return events after `seq` and after the id `position` until it is enough.
 
         The second value tells whether this was all.
 
         :raises StoreUnavailable: the file cannot be read.
         """
         with _refusals():
-            return rows.read(_in_use(self._reader), session_id, seq, position, limit)
+            return rows.read(_in_use(self._reader), session_id, seq, position, enough)
 
     def lookup(self, session_id: str, keys: Sequence[str]) -> dict[str, Event]:
         """Return the retained events that were appended under `keys`; errors as for `read`."""
@@ -144,7 +171,7 @@ def _refusals() -> Iterator[None]:
     except sqlite3.Error as error:
         if no_room(error):
             raise StorageFull from error
-        raise StoreUnavailable(str(error)) from error
+        raise StoreUnavailable(str(error).rstrip(".")) from error
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:

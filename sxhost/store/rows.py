@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from sxhost.model import Event, Message, Session
 
-__all__ = ["Floor", "Page", "Restored"]
+__all__ = ["Enough", "Floor", "Page", "Restored"]
 
 Row = tuple[Any, ...]
 
@@ -29,6 +29,8 @@ COLUMNS = {
     "key": ("session", "key", "seq"),
     "message": ("id", "session", "body", "key"),
 }
+BODY = COLUMNS["log"].index("body")
+
 CHUNKS = (64, 8, 1)
 """Rows of one INSERT: few statements, since each gives up the interpreter's lock."""
 
@@ -62,6 +64,13 @@ class Floor(NamedTuple):
 
     seq: int
     pruned: int
+
+
+class Enough(NamedTuple):
+    """When to stop reading: at so many events, or at so many bytes of rows."""
+
+    events: int
+    size: int
 
 
 class Restored(Struct):
@@ -102,24 +111,10 @@ def insert(connection: sqlite3.Connection, table: str, rows: Sequence[Row]) -> N
 
 
 def _forget(connection: sqlite3.Connection, session_id: str) -> None:
-    _keep_numbers(connection)
     connection.execute("DELETE FROM session WHERE id = ?", (session_id,))
     connection.execute("DELETE FROM meta WHERE name = ?", (PRUNED + session_id,))
     for table in ("log", "key", "message"):
         connection.execute(f"DELETE FROM {table} WHERE session = ?", (session_id,))
-
-
-def _keep_numbers(connection: sqlite3.Connection) -> None:
-    """Write down how far numbering has come, before the rows that tell it are deleted."""
-    for name, query in (
-        ("last_event", LAST_EVENT),
-        ("last_message", LAST_MESSAGE),
-    ):
-        (last,) = connection.execute(query).fetchone()
-        (kept,) = connection.execute(
-            "SELECT value FROM meta WHERE name = ?", (name,)
-        ).fetchone()
-        insert(connection, "meta", [(name, str(max(last or 0, int(kept))))])
 
 
 # Retention.
@@ -173,13 +168,30 @@ def _drop(connection: sqlite3.Connection, rows: Sequence[_Old]) -> dict[str, Flo
     return floors
 
 
+def _keep_numbers(connection: sqlite3.Connection) -> None:
+    """Write down how far numbering has come, before the rows that tell it are deleted."""
+    for name, query in (
+        ("last_event", LAST_EVENT),
+        ("last_message", LAST_MESSAGE),
+    ):
+        (last,) = connection.execute(query).fetchone()
+        (kept,) = connection.execute(
+            "SELECT value FROM meta WHERE name = ?", (name,)
+        ).fetchone()
+        insert(connection, "meta", [(name, str(max(last or 0, int(kept))))])
+
+
 # Reading.
 
 
 def read(
-    connection: sqlite3.Connection, session_id: str | None, seq: int, position: int, limit: int
+    connection: sqlite3.Connection,
+    session_id: str | None,
+    seq: int,
+    position: int,
+    enough: Enough,
 ) -> tuple[list[Event], bool]:
-    """Return events after `seq` and after the id `position`, at least `limit` if there are.
+    """Return events after `seq` and after the id `position`, whole rows until it is enough.
 
     The second value tells whether this was all.  What is read is checked once more.
     """
@@ -190,10 +202,12 @@ def read(
     )
     given = {"session": session_id, "seq": seq, "position": position}
     events: list[Event] = []
+    size = 0
     with closing(connection.execute(query, given)) as rows:
         for row in rows:
             events += (e for e in _checked(row) if e.seq > seq and e.id > position)
-            if len(events) >= limit:
+            size += len(row[BODY])
+            if len(events) >= enough.events or size >= enough.size:
                 return events, False
     return events, True
 
@@ -203,7 +217,7 @@ def _checked(row: Row) -> list[Event]:
     *columns, crc = row
     if checksum(columns) != crc:
         raise sqlite3.DatabaseError("a row of log is not as it was written")
-    return _events.decode_lines(columns[5])
+    return _events.decode_lines(row[BODY])
 
 
 def lookup(
@@ -214,7 +228,7 @@ def lookup(
     found: dict[str, Event] = {}
     for key in keys:
         row = connection.execute(query, (session_id, key)).fetchone()
-        events = read(connection, session_id, row[0] - 1, 0, 1)[0] if row else []
+        events = read(connection, session_id, row[0] - 1, 0, Enough(1, 0))[0] if row else []
         if events and events[0].seq == row[0]:
             found[key] = events[0]
     return found

@@ -21,7 +21,7 @@ from sxhost.store import Draft
 from sxhost.store.journal import Journal
 from sxhost.store.ledger import RECENT, Change, RowDraft
 from sxhost.store.memory import MemoryStore
-from sxhost.store.rows import Floor, Page
+from sxhost.store.rows import Enough, Floor, Page
 
 __all__ = ["SQLiteStore", "Threads"]
 
@@ -31,8 +31,11 @@ T = TypeVar("T")
 Run = Callable[..., "Deferred[Any]"]
 """Runs a function with its arguments where it may block."""
 
-READ_AT_ONCE = 512
-"""Events that one trip to the disk brings, at the least."""
+TRIP = Enough(512, 128 * 1024)
+"""What one trip to the disk brings: events, or bytes."""
+
+ROW_SIZE = 64 * 1024
+"""Bytes of data in one row of the log: who reads an event reads its whole row."""
 
 DAY_MS = 86_400_000
 
@@ -86,6 +89,10 @@ class SQLiteStore(MemoryStore):
     def open(self) -> None:
         """Put back what the file holds."""
         kept = self._journal.open()
+        if self._journal.renewed:
+            log.warn(
+                "the end of the log may be lost: a new epoch begins, {epoch}", epoch=kept.epoch
+            )
         self._threads.start()
         self.epoch = kept.epoch
         self.ledger.start_at(kept.last_event, kept.last_message)
@@ -121,22 +128,27 @@ class SQLiteStore(MemoryStore):
         self, queue: Sequence[tuple[Callable[[Change], Any], Deferred[Any]]]
     ) -> None:
         """Make one change of many operations, commit it, then tell how each went."""
-        change = Change(self.ledger)
-        outcomes = [(done, _attempt(op, change)) for op, done in queue if not done.called]
-        page = _page(change, self._at)
+        asked = [(operation, done) for operation, done in queue if not done.called]
         try:
-            if page:
-                await self._threads.write(self._journal.write, page)
-        except HostError:
-            outcomes = [(done, Failure()) for done, _ in outcomes]
-        except Exception:  # noqa: BLE001 - whoever asked must be told
-            outcomes = [(done, Failure()) for done, _ in outcomes]
-            log.failure("a page could not be written")
-        else:
-            change.commit()
-        for done, outcome in outcomes:
+            change, outcomes = await self._commit([operation for operation, _ in asked])
+        except Exception as error:  # noqa: BLE001 - whoever asked must be told
+            change, outcomes = Change(self.ledger), [Failure() for _ in asked]
+            if not isinstance(error, HostError):
+                log.failure("a page could not be written")
+        for (_, done), outcome in zip(asked, outcomes, strict=True):
             done.callback(outcome)
         await self._prune(change)
+
+    async def _commit(
+        self, operations: Sequence[Callable[[Change], Any]]
+    ) -> tuple[Change, list[Any]]:
+        change = Change(self.ledger)
+        outcomes = [_attempt(operation, change) for operation in operations]
+        page = _page(change, self._at)
+        if page:
+            await self._threads.write(self._journal.write, page)
+        change.commit()
+        return change, outcomes
 
     async def _prune(self, change: Change) -> None:
         """Shorten the logs that the change has made too long, a step each."""
@@ -172,17 +184,17 @@ class SQLiteStore(MemoryStore):
 
     async def _older(self, session_id: str, drafts: Sequence[Draft]) -> Mapping[str, Event]:
         row = self.ledger.rows.get(session_id)
-        keys = [d.key for d in drafts if d.key is not None]
+        keys = {draft.key for draft in drafts if draft.key is not None}
         if row is None or not keys:
             return {}
-        if row.ring.start == 0:
-            return {}
-        unknown = [key for key in keys if row.ring.known(key) is None]
-        if not unknown:
-            return {}
+        # What is hot now may not be when it is this one's turn to be written.
+        hot = {key: event for key in keys if (event := row.ring.known(key)) is not None}
+        unknown = sorted(keys - hot.keys())
+        if row.ring.start == 0 or not unknown:
+            return hot
         lookup = self._journal.lookup
-        found: Mapping[str, Event] = await self._threads.read(lookup, session_id, unknown)
-        return found
+        cold: dict[str, Event] = await self._threads.read(lookup, session_id, unknown)
+        return hot | cold
 
     async def read(
         self,
@@ -191,6 +203,7 @@ class SQLiteStore(MemoryStore):
         seq: int = 0,
         position: int = 0,
         limit: int | None = None,
+        size: int | None = None,
         names: frozenset[str] = frozenset(),
     ) -> list[Event]:
         """Return retained events in order, after `seq` and after the id `position`."""
@@ -202,7 +215,7 @@ class SQLiteStore(MemoryStore):
         while len(found) < most:
             events, whole = await self._some(session_id, seq, position)
             found += (e for e in events if e.id <= end and (not names or e.event in names))
-            if whole or not events:
+            if whole or not events or (size is not None and _size(found) >= size):
                 break
             position = events[-1].id
         return found[:most]
@@ -217,7 +230,7 @@ class SQLiteStore(MemoryStore):
         if hot is not None:
             return [event for event in hot if event.seq > seq and event.id > position], True
         read = self._journal.read
-        events, whole = await self._threads.read(read, session_id, seq, position, READ_AT_ONCE)
+        events, whole = await self._threads.read(read, session_id, seq, position, TRIP)
         return events, whole
 
     def _hot_after(self, session_id: str, seq: int) -> list[Event] | None:
@@ -228,6 +241,7 @@ class SQLiteStore(MemoryStore):
 
     async def close(self) -> None:
         """Finish what is being written, and let go of the file."""
+        await self._threads.read(self._journal.stop_reading)
         await self._threads.write(self._journal.close)
         self._threads.stop()
 
@@ -247,6 +261,10 @@ def _page(change: Change, at: int) -> Page:
             page.sessions_gone.append(session_id)
         if not draft.deleted:
             _add(page, session_id, draft, at)
+    if page.sessions_gone or page.messages_gone:
+        # What goes may have had the last numbers, and nobody else is to have them.
+        last = {"last_event": change.last_event, "last_message": change.last_message}
+        page.rows["meta"] = [(name, str(number)) for name, number in last.items()]
     return page
 
 
@@ -263,20 +281,26 @@ def _add(page: Page, session_id: str, draft: RowDraft, at: int) -> None:
     for message in draft.messages.values():
         key = draft.inbox.key_of(message.id)
         rows.setdefault("message", []).append((message.id, session_id, encode(message), key))
-    if draft.messages:
+    if draft.owns_inbox:
         page.messages_gone.extend(draft.inbox.forgotten)
 
 
 def _runs(events: Sequence[Event]) -> Iterator[list[Event]]:
-    """Split events where the ids of another session's lie between them."""
+    """Split events where the ids of another session's lie between them, and into rows."""
     run: list[Event] = []
+    size = 0
     for event in events:
-        if run and event.id != run[-1].id + 1:
+        if run and (event.id != run[-1].id + 1 or size >= ROW_SIZE):
             yield run
-            run = []
+            run, size = [], 0
         run.append(event)
+        size += len(event.data)
     if run:
         yield run
+
+
+def _size(events: Sequence[Event]) -> int:
+    return sum(len(event.data) for event in events)
 
 
 def _report(failure: Failure) -> None:
