@@ -183,20 +183,31 @@ class Stream:
 # The machine.
 
 
-def memory(host: Host) -> tuple[float, float]:
-    """Return a host's resident set in MB: now, and at the most since `forget_peak`."""
+class Cost:
+    """How far a host's memory rose at the most, in MB."""
+
+    rise = 0.0
+
+
+@contextmanager
+def measured(host: Host) -> Iterator[Cost]:
+    """Measure what a host's memory costs more meanwhile; the figure is there afterwards."""
+    cost, (before, _) = Cost(), _memory(host)
+    Path(f"/proc/{host.process.pid}/clear_refs").write_text("5")  # forget the peak so far
+    yield cost
+    cost.rise = _memory(host)[1] - before
+
+
+def _memory(host: Host) -> tuple[float, float]:
+    """Return a host's resident set in MB, now and at its peak."""
     status = Path(f"/proc/{host.process.pid}/status").read_text()
-    found = {name: int(value) for name, value in re.findall(r"(Vm\w+):\s+(\d+) kB", status)}
-    return found["VmRSS"] / 1000, found["VmHWM"] / 1000
-
-
-def forget_peak(host: Host) -> None:
-    Path(f"/proc/{host.process.pid}/clear_refs").write_text("5")
+    sizes = {name: int(size) / 1000 for name, size in re.findall(r"(Vm\w+):\s+(\d+)", status)}
+    return sizes["VmRSS"], sizes["VmHWM"]
 
 
 @contextmanager
 def tampered(host: Host, calls: str, what: str, *places: Path) -> Iterator[None]:
-    """Let some system calls of a host, on some files only, end or begin as strace can make them.
+    """Let some system calls of a host on some files go as strace lets them, for a while.
 
     `what` is what strace injects: ``error=EIO``, ``delay_enter=1000000``, ``signal=KILL``.
     """

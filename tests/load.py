@@ -35,7 +35,7 @@ class Truth:
         self.last_id = 0
 
     def check(self, line: Line) -> None:
-        """Check what there is after a restart: all that is new since the last, and how it is."""
+        """Check what there is after a restart: all that is new since the last one."""
         begin = self.last_id
         for event in line.get(f"/events?after={begin}"):
             self._see(event)
@@ -88,7 +88,8 @@ class Mail:
         assert list(queued) == sorted(queued)
         assert self.open.items() <= queued.items()
         assert queued.items() <= {**self.open, **self.perhaps_open, **sent}.items()
-        assert len(sent) <= 1 and all(number > self.last for number in sent)
+        assert len(sent) <= 1
+        assert all(number > self.last for number in sent)
         self.open, self.perhaps_open, self.perhaps_sent = queued, {}, None
         self.last = max([self.last, *queued])
 
@@ -105,7 +106,7 @@ class Load:
         self._lock = Lock()
         self._left = 0
         self._enough = Event()
-        self.trouble: list[BaseException] = []
+        self.trouble: list[Exception] = []
         self._threads = [
             Thread(target=self._run, args=(work, number), daemon=True)
             for number, work in enumerate([self._fire, self._fire, self._fire, self._talk])
@@ -134,7 +135,7 @@ class Load:
                     self._acknowledged()
         except Gone:
             pass
-        except BaseException as trouble:
+        except Exception as trouble:  # noqa: BLE001 - `join` raises it where it is seen
             self.trouble.append(trouble)
         self._enough.set()
 

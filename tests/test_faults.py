@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+import re
 import shutil
 import signal
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
@@ -19,8 +20,7 @@ from .faults import (
     Stream,
     WallClock,
     contents,
-    forget_peak,
-    memory,
+    measured,
     small_disk,
     tampered,
     until,
@@ -35,6 +35,8 @@ pytest_plugins = ("tests.hosts",)
 SEED = 20261122
 ROUNDS = 50
 MIB = 1 << 20
+MOST_RISE = 50.0
+"""MB that readers may cost a host."""
 HOUR, DAY = 3600, 86_400
 
 
@@ -426,7 +428,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (no_database, "sxhost.db cannot be used: file is not a database"),
         (of_a_later_version, "sxhost.db has version 99; this sxhost knows 1"),
         (without_its_database, "sxhost.db-wal belongs to a database that is not there"),
-        (a_directory, "sxhost.db cannot be used: unable to open database file"),
+        (a_directory, "sxhost.db cannot be used: "),
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused_and_left_alone(
@@ -448,6 +450,68 @@ def test_a_file_that_cannot_be_used_is_refused_and_left_alone(
     assert "Traceback" not in host.output()
 
 
+class Crashed(NamedTuple):
+    """A state directory as kill -9 leaves it, and what was acknowledged there."""
+
+    place: Path
+    epoch: str
+    events: list[tuple[int, int, Any]]
+
+
+@pytest.fixture(scope="module")
+def crashed(tmp_path_factory: pytest.TempPathFactory) -> Crashed:
+    from .hosts import FOREGROUND, run
+
+    home = tmp_path_factory.mktemp("crashed")
+    command = (*FOREGROUND, "--port=0", "--state-dir", str(home / "state"))
+    with run(command, home, {}) as host, Line(host) as line:
+        agent = Agent(line)
+        for number in range(40):
+            agent.fire(number)
+        epoch = line.get("/status")["epoch"]
+        kill(host)
+    return Crashed(home / "state", epoch, agent.events)
+
+
+def flip(file: Path, dice: random.Random) -> None:
+    """Change one byte of SQLite's write-ahead log, in what of it counts."""
+    content = bytearray(file.read_bytes())
+    content[dice.randrange(len(content))] ^= 1 << dice.randrange(8)
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_flipped_bit_in_what_was_committed_is_refused(
+    seed: int, crashed: Crashed, start_host: StartHost, log: Path
+) -> None:
+    shutil.copytree(crashed.place, log.parent)
+    flip(log, random.Random(SEED + seed))
+    before = contents(log.parent)
+    host = start_host("--port=0")
+    assert host.wait() == 1
+    assert contents(log.parent) == before
+    assert re.search(r"sxhost: \S+/sxhost.db-wal is damaged: of its \d+ pages", host.output())
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_where_commits_may_be_lost_a_flipped_bit_begins_a_new_epoch(
+    seed: int, crashed: Crashed, start_host: StartHost, log: Path
+) -> None:
+    """What is left is right, and what comes then is not taken for what is lost."""
+    shutil.copytree(crashed.place, log.parent)
+    flip(log, random.Random(SEED + seed))
+    host = start_host("--port=0", "--durability=process")
+    with Line(host) as line:
+        status = line.get("/status")
+        assert status["epoch"] != crashed.epoch
+        found = line.events("a") if status["total_events"] else []
+        assert found == crashed.events[: len(found)]
+        assert len(found) < len(crashed.events)
+        assert line.fire("a", "more")["seq"] == len(found) + 1
+        with closing(Stream(host, f"/events?after={crashed.epoch}:40")) as stream:
+            assert '"reason":"another epoch"' in stream.read_until("more")
+
+
 def test_a_second_host_is_refused_with_the_pid_of_the_first(start_host: StartHost) -> None:
     first = start_host("--port=0")
     with Line(first) as line:
@@ -459,3 +523,44 @@ def test_a_second_host_is_refused_with_the_pid_of_the_first(start_host: StartHos
         assert second.output().endswith(sentence)
         assert second.output().count("\n") == 1
         agent.check()
+
+
+# Readers that do not read.
+
+
+def fire_megabytes(line: Line) -> None:
+    """Fire 30 MB of events."""
+    event = {"event": "tool-done", "data": "x" * 10_000}
+    for _ in range(30):
+        line.post("/sessions/a/events", [event] * 100)
+
+
+def stuck(stack: ExitStack, host: Host, path: str) -> None:
+    """Let 50 more readers begin, which never read; return when all are served."""
+    with Line(host) as line:
+        before = line.get("/status")["subscribers"]
+        for _ in range(50):
+            stack.callback(Stream(host, path, room=4096).close)
+        until(lambda: line.get("/status")["subscribers"] == before + 50)
+        for _ in range(3):  # it takes its turn behind what they read
+            line.get("/sessions/a/events?after=0&limit=1")
+
+
+@pytest.mark.parametrize("path", ["/events", "/v1/stream"])
+def test_readers_that_never_read_cost_little(path: str, start_host: StartHost) -> None:
+    """First beside what is fired, then over what memory has, then over what the disk has."""
+    host = start_host("--port=0")
+    with Line(host) as line, ExitStack() as readers:
+        for _ in range(2):
+            fire_megabytes(line)  # what the host keeps for itself is full now
+        with measured(host) as cost:
+            stuck(readers, host, f"{path}?after=now")
+            fire_megabytes(line)
+            stuck(readers, host, f"{path}?after=0")
+        assert cost.rise < MOST_RISE
+    host.stop()
+    host = start_host("--port=0")
+    with Line(host) as line, ExitStack() as readers:
+        with measured(host) as cost:
+            stuck(readers, host, f"{path}?after=0")
+        assert cost.rise < MOST_RISE

@@ -6,22 +6,22 @@ many small writes cost one trip to the disk.  Until then nobody sees them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from sxhost.codec.json import encode, encode_lines
 from sxhost.errors import HostError
 from sxhost.limits import Limits
 from sxhost.logs import logger
 from sxhost.model import Event
 from sxhost.store import Draft
 from sxhost.store.journal import Journal
-from sxhost.store.ledger import RECENT, Change, RowDraft
+from sxhost.store.ledger import RECENT, Change
 from sxhost.store.memory import MemoryStore
-from sxhost.store.rows import Enough, Floor, Page
+from sxhost.store.pages import page_of
+from sxhost.store.rows import Enough, Floor
 
 __all__ = ["SQLiteStore", "Threads"]
 
@@ -33,9 +33,6 @@ Run = Callable[..., "Deferred[Any]"]
 
 TRIP = Enough(512, 128 * 1024)
 """What one trip to the disk brings: events, or bytes."""
-
-ROW_SIZE = 64 * 1024
-"""Bytes of data in one row of the log: who reads an event reads its whole row."""
 
 DAY_MS = 86_400_000
 
@@ -144,7 +141,7 @@ class SQLiteStore(MemoryStore):
     ) -> tuple[Change, list[Any]]:
         change = Change(self.ledger)
         outcomes = [_attempt(operation, change) for operation in operations]
-        page = _page(change, self._at)
+        page = page_of(change, self._at)
         if page:
             await self._threads.write(self._journal.write, page)
         change.commit()
@@ -251,52 +248,6 @@ def _attempt(operation: Callable[[Change], T], change: Change) -> T | Failure:
         return operation(change)
     except HostError:
         return Failure()
-
-
-def _page(change: Change, at: int) -> Page:
-    """Return the rows that a change writes."""
-    page = Page()
-    for session_id, draft in change.rows.items():
-        if draft.deleted or draft.replaces:
-            page.sessions_gone.append(session_id)
-        if not draft.deleted:
-            _add(page, session_id, draft, at)
-    if page.sessions_gone or page.messages_gone:
-        # What goes may have had the last numbers, and nobody else is to have them.
-        last = {"last_event": change.last_event, "last_message": change.last_message}
-        page.rows["meta"] = [(name, str(number)) for name, number in last.items()]
-    return page
-
-
-def _add(page: Page, session_id: str, draft: RowDraft, at: int) -> None:
-    rows = page.rows
-    if draft.fresh or draft.touched:
-        rows.setdefault("session", []).append((session_id, encode(draft.session)))
-    for run in _runs(draft.events):
-        line = (run[0].id, session_id, run[0].seq, len(run), at, encode_lines(run))
-        rows.setdefault("log", []).append(line)
-    if draft.keys:
-        keys = [(session_id, key, event.seq) for key, event in draft.keys.items()]
-        rows.setdefault("key", []).extend(keys)
-    for message in draft.messages.values():
-        key = draft.inbox.key_of(message.id)
-        rows.setdefault("message", []).append((message.id, session_id, encode(message), key))
-    if draft.owns_inbox:
-        page.messages_gone.extend(draft.inbox.forgotten)
-
-
-def _runs(events: Sequence[Event]) -> Iterator[list[Event]]:
-    """Split events where the ids of another session's lie between them, and into rows."""
-    run: list[Event] = []
-    size = 0
-    for event in events:
-        if run and (event.id != run[-1].id + 1 or size >= ROW_SIZE):
-            yield run
-            run, size = [], 0
-        run.append(event)
-        size += len(event.data)
-    if run:
-        yield run
 
 
 def _size(events: Sequence[Event]) -> int:
