@@ -108,7 +108,8 @@ class Feed:
 
     async def page(self, position: int) -> list[Event]:
         """Read events after `position` that are no longer hot."""
-        return await self._store.read(self.selection.only, position=position, limit=PAGE)
+        only = self.selection.only
+        return await self._store.read(only, position=position, limit=PAGE, size=CHUNK)
 
     def encoded(self, events: Sequence[Event], end: int) -> tuple[bytes, int]:
         """Encode what is wanted of events; return the place that the bytes lead to."""
