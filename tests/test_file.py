@@ -70,7 +70,7 @@ def test_another_programs_database_is_refused(path: Path) -> None:
 def test_a_later_version_is_refused(made: Path, connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA user_version = 99")
     connection.close()
-    assert "has version 99; this sxhost knows 1. Use a newer one" in refused(made)
+    assert f"has version 99; this sxhost knows {NOW}. Use a newer one" in refused(made)
 
 
 def test_a_file_without_a_version_is_damaged(
@@ -89,16 +89,33 @@ def test_a_disk_without_room_is_named(path: Path) -> None:
         raise OSError(28, "No space left on device")
 
 
+NOW = len(file.scripts())
+"""The version that this sxhost writes."""
+
+
 class TestMigration:
+    @pytest.mark.parametrize("version", range(1, NOW))
+    def test_every_older_version_is_brought_up_to_date(
+        self, path: Path, version: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        steps = file.scripts()
+        with monkeypatch.context() as then:
+            then.setattr(file, "scripts", lambda: steps[:version])
+            file.create(path)
+        journal = Journal(path)
+        assert journal.open().deeds == []
+        journal.close()
+        assert Path(f"{path}.version-{version}").exists()
+
     def test_a_backup_stays(self, made: Path, connection: sqlite3.Connection) -> None:
         connection.execute("INSERT INTO meta VALUES ('a', 'b', 0)")
         connection.execute("DELETE FROM meta WHERE name = 'a'")
         connection.commit()
         file.migrate(connection, made, [*file.scripts(), "CREATE TABLE more (x);"])
-        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (NOW + 1,)
         assert connection.execute("SELECT * FROM more").fetchall() == []
-        with closing(sqlite3.connect(f"{made}.version-1")) as backup:
-            assert backup.execute("PRAGMA user_version").fetchone() == (1,)
+        with closing(sqlite3.connect(f"{made}.version-{NOW}")) as backup:
+            assert backup.execute("PRAGMA user_version").fetchone() == (NOW,)
             assert backup.execute("SELECT count(*) FROM meta").fetchone() == (3,)
 
     def test_one_that_fails_changes_nothing(
@@ -109,7 +126,7 @@ class TestMigration:
             file.migrate(connection, made, steps)
         connection.close()
         with closing(sqlite3.connect(made)) as again:
-            assert again.execute("PRAGMA user_version").fetchone() == (1,)
+            assert again.execute("PRAGMA user_version").fetchone() == (NOW,)
             tables = again.execute("SELECT name FROM sqlite_master").fetchall()
         assert ("more",) not in tables
 
@@ -117,7 +134,7 @@ class TestMigration:
         self, made: Path, connection: sqlite3.Connection
     ) -> None:
         file.migrate(connection, made, file.scripts())
-        assert not Path(f"{made}.version-1").exists()
+        assert not Path(f"{made}.version-{NOW}").exists()
 
 
 def test_a_row_that_was_changed_is_damage(made: Path) -> None:

@@ -22,7 +22,7 @@ from sxhost.store.journal import Journal
 from sxhost.store.sqlite import SQLiteStore, Threads
 
 from .lab import is_done, result_of, started
-from .test_store import HERE
+from .test_store import HERE, note, told
 
 Open = Callable[..., SQLiteStore]
 
@@ -73,6 +73,15 @@ def fill(store: SQLiteStore) -> None:
 
 
 class TestReopening:
+    def test_the_audit_is_there_again_and_numbers_go_on(self, reopen: Open) -> None:
+        store = reopen(deeds=2)
+        for number in range(5):
+            note(store, f"{number}")
+        again = reopen(deeds=2)
+        assert told(again) == [(4, "3"), (5, "4")]
+        note(again, "5")
+        assert told(reopen(deeds=9)) == [(5, "4"), (6, "5")]
+
     def test_all_is_there_again(self, reopen: Open) -> None:
         store = reopen()
         fill(store)

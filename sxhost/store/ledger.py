@@ -120,6 +120,11 @@ class Ledger:
         self.last_event = self.recent_from = last_event
         self.last_message = last_message
 
+    def restore_audit(self, deeds: Sequence[Deed]) -> None:
+        """Put the audit back as a journal has kept it."""
+        self.deeds.extend(deeds)
+        self.last_deed = deeds[-1].id if deeds else 0
+
     def recent(self, position: int) -> list[Event] | None:
         """Return all sessions' events after `position`, or None if memory has not all."""
         if position < self.recent_from:
@@ -233,6 +238,11 @@ class Change:
         numbered = replace(deed, id=self._ledger.last_deed + len(self.deeds) + 1)
         self.deeds.append(numbered)
         return numbered
+
+    @property
+    def deeds_gone(self) -> int:
+        """The last entry of the audit that its limit leaves no room for."""
+        return self._ledger.last_deed + len(self.deeds) - self._ledger.limits.deeds
 
     def commit(self) -> None:
         """Make it so."""

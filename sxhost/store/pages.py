@@ -23,6 +23,9 @@ def page_of(change: Change, at: int) -> Page:
             page.sessions_gone.append(session_id)
         if not draft.deleted:
             _add(page, session_id, draft, at)
+    if change.deeds:
+        page.rows["audit"] = [(deed.id, encode(deed)) for deed in change.deeds]
+        page.deeds_gone = change.deeds_gone
     if page.sessions_gone or page.messages_gone:
         # What goes may have had the last numbers, and nobody else is to have them.
         last = {"last_event": change.last_event, "last_message": change.last_message}

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import Struct
 
-from sxhost.model import Event, Message, Session
+from sxhost.model import Deed, Event, Message, Session
 
 __all__ = ["Enough", "Floor", "Page", "Restored"]
 
@@ -28,6 +28,7 @@ COLUMNS = {
     "log": ("id", "session", "seq", "count", "at", "body"),
     "key": ("session", "key", "seq"),
     "message": ("id", "session", "body", "key"),
+    "audit": ("id", "body"),
 }
 BODY = COLUMNS["log"].index("body")
 
@@ -46,6 +47,7 @@ LAST_MESSAGE = "SELECT max(id) FROM message"
 _events = msgspec.json.Decoder(Event)
 _session = msgspec.json.Decoder(Session)
 _message = msgspec.json.Decoder(Message)
+_deed = msgspec.json.Decoder(Deed)
 
 
 class Page(Struct):
@@ -54,6 +56,8 @@ class Page(Struct):
     rows: dict[str, list[Row]] = {}
     sessions_gone: list[str] = []
     messages_gone: list[int] = []
+    deeds_gone: int = 0
+    """Entries of the audit up to this one go."""
 
     def __bool__(self) -> bool:
         return bool(self.rows or self.sessions_gone or self.messages_gone)
@@ -82,6 +86,7 @@ class Restored(Struct):
     sessions: list[Session]
     messages: dict[str, list[tuple[Message, str | None]]]
     floors: dict[str, Floor]
+    deeds: list[Deed]
 
 
 # Writing.
@@ -95,6 +100,8 @@ def write(connection: sqlite3.Connection, page: Page) -> None:
         insert(connection, table, rows)
     for message_id in page.messages_gone:
         connection.execute("DELETE FROM message WHERE id = ?", (message_id,))
+    if page.deeds_gone > 0:
+        connection.execute("DELETE FROM audit WHERE id <= ?", (page.deeds_gone,))
 
 
 def insert(connection: sqlite3.Connection, table: str, rows: Sequence[Row]) -> None:
@@ -245,6 +252,7 @@ def restore(connection: sqlite3.Connection) -> Restored:
     ):
         messages.setdefault(session_id, []).append((_message.decode(body), key))
     sessions = connection.execute("SELECT body FROM session ORDER BY id")
+    deeds = connection.execute("SELECT body FROM audit ORDER BY id")
     return Restored(
         epoch=meta["epoch"],
         last_event=max(last_event or 0, int(meta["last_event"])),
@@ -256,6 +264,7 @@ def restore(connection: sqlite3.Connection) -> Restored:
             for name, value in meta.items()
             if name.startswith(PRUNED)
         },
+        deeds=[_deed.decode(body) for (body,) in deeds],
     )
 
 
