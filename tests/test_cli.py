@@ -24,8 +24,6 @@ from sxhost import __version__
 if TYPE_CHECKING:
     from .hosts import Host, StartHost
 
-pytest_plugins = ("tests.hosts",)
-
 SXHOST = str(Path(sys.executable).with_name("sxhost"))
 Ended = subprocess.CompletedProcess[str]
 

@@ -30,8 +30,6 @@ from .load import MAIL, SESSIONS, WORKING, Load, Mail, Truth
 if TYPE_CHECKING:
     from .hosts import Host, StartHost
 
-pytest_plugins = ("tests.hosts",)
-
 SEED = 20261122
 ROUNDS = 50
 MIB = 1 << 20

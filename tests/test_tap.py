@@ -32,8 +32,6 @@ from .lab import result_of
 if TYPE_CHECKING:
     from .hosts import Host, StartHost
 
-pytest_plugins = ("tests.hosts",)
-
 PATIENCE = 60.0
 TWISTD, SXHOST = (str(Path(sys.executable).with_name(name)) for name in ("twistd", "sxhost"))
 FREE = "tcp:0:interface=127.0.0.1"
