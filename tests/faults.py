@@ -277,7 +277,11 @@ def tampered(host: Host, calls: str, what: str, *places: Path) -> Iterator[None]
             assert "attached" in told, told
             yield
         finally:
-            strace.send_signal(signal.SIGTERM)
+            strace.terminate()
+            try:
+                strace.wait(PATIENCE / 6)
+            except subprocess.TimeoutExpired:  # it may wait for ever for threads that ended
+                strace.kill()
 
 
 @contextmanager

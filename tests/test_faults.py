@@ -64,9 +64,14 @@ def killed_under_load(load: Load, dice: random.Random) -> None:
 
 
 def killed_at_a_write(load: Load, dice: random.Random, place: Path) -> None:
-    """Let a host die in the middle of what it writes to one of its files."""
-    calls, most = dice.choice([("pwrite64", 60), ("pwrite64", 60), ("fdatasync", 3)])
-    with tampered(load.host, calls, f"signal=KILL:when={dice.randrange(most) + 1}", place):
+    """Let a host die in the middle of what it writes to one of its files, or syncs."""
+    most = {
+        ".db": {"pwrite64": 60, "fdatasync": 2},
+        ".db-wal": {"pwrite64": 600, "fdatasync": 60},
+    }
+    calls = dice.choice(["pwrite64", "fdatasync"])
+    when = dice.randrange(most[place.suffix][calls]) + 1
+    with tampered(load.host, calls, f"signal=KILL:when={when}", place):
         load.run_until(10**9)
         load.host.wait()
 
