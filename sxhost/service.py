@@ -57,6 +57,7 @@ from sxhost.reading import Logs
 from sxhost.state import ACTIVE
 from sxhost.store import Census, Draft, Store
 from sxhost.subscription import Selection, Sink, Subscription
+from sxhost.views import chooser, summary
 
 __all__ = ["SessionService"]
 
@@ -155,7 +156,7 @@ class SessionService(Service):
     async def sessions(self, query: SessionQuery) -> list[Summary]:
         """List sessions in the order of their ids."""
         chosen: list[Summary] = []
-        matches = _filter(query)
+        matches = chooser(query)
         for session in await self._store.sessions():
             summary = await self._summary(session)
             if matches(summary):
@@ -369,43 +370,8 @@ class SessionService(Service):
         return self._presence.now(session)
 
     async def _summary(self, session: Session) -> Summary:
-        view = self._now(session)
-        return Summary(
-            id=view.id,
-            state="active" if view.state.name in ACTIVE else "idle",
-            last_event=view.last_event,
-            event_count=view.event_count,
-            model=view.model,
-            provider=view.provider,
-            detail_state=view.state.name,
-            reason=view.state.reason,
-            since_ms=view.state.since_ms,
-            agent=view.agent,
-            kind=view.kind,
-            title=view.title,
-            cwd=view.cwd,
-            git_branch=view.git_branch,
-            labels=view.labels,
-            start_time=view.start_ms // 1000,
-            last_seen_ms=view.last_seen_ms,
-            queued_messages=await self._store.waiting(view.id),
-            pending_approvals=view.pending_approvals,
-        )
+        return summary(self._now(session), await self._store.waiting(session.id))
 
 
 def _inbox(session_id: str) -> str:
     return f"inbox:{session_id}"
-
-
-def _filter(query: SessionQuery) -> Callable[[Summary], bool]:
-    """Return whether a summary is what `query` asks for."""
-    name, _, value = query.label.partition(":")
-
-    def matches(view: Summary) -> bool:
-        return (
-            view.id > query.after
-            and query.state in ("", view.state, view.detail_state)
-            and (not name or view.labels.get(name) == value)
-        )
-
-    return matches

@@ -154,7 +154,7 @@ class Ledger:
         self.pruned = max(self.pruned, position)
 
     def note(self, events: Sequence[Event]) -> None:
-        """Keep events for those who read all sessions."""
+        """Keep events, in the order of their ids, for those who read all sessions."""
         excess = len(self._recent) + len(events) - RECENT
         if excess > 0:
             before = len(self._recent)
@@ -257,6 +257,8 @@ class Change:
                 ledger.rows[session_id] = Row(draft.session, ring, draft.inbox)
             if not draft.deleted:
                 self._apply(draft, ledger.rows[session_id])
+        kept = (draft.events for draft in self.rows.values() if not draft.deleted)
+        ledger.note(list(merge(*kept, key=attrgetter("id"))))
         ledger.last_event, ledger.last_message = self.last_event, self.last_message
 
     def _apply(self, draft: RowDraft, row: Row) -> None:
@@ -266,7 +268,6 @@ class Change:
             row.inbox.forgotten.clear()
         if draft.events:
             left = row.ring.extend(draft.events, draft.keys)
-            self._ledger.note(draft.events)
             if left and self._ledger.forgetful:
                 self._ledger.prune(row, row.ring.start)
 
