@@ -191,12 +191,11 @@ class SessionService(Service):
 
     async def forget(self, session_id: str) -> Done:
         """End a session and forget it with its log and its inbox."""
-        await self._forget(session_id)
-        await self.note("delete", session_id)
+        await self._forget(session_id, self._deed("delete", session_id))
         return Done()
 
-    async def _forget(self, session_id: str) -> None:
-        await self._store.delete(session_id)
+    async def _forget(self, session_id: str, by: Deed | None = None) -> None:
+        await self._store.delete(session_id, by)
         self._presence.forget(session_id)
         self.hub.poke(_inbox(session_id))
         self.hub.appended(session_id)
@@ -258,9 +257,9 @@ class SessionService(Service):
         size = len(draft.content.encode())
         if size > self.limits.message_size:
             raise MessageTooLarge(size, self.limits.message_size)
-        message, waiting = await self._store.put(session_id, draft, self._wall_ms())
+        by = self._deed("send", session_id)
+        message, waiting = await self._store.put(session_id, draft, by.at_ms, by)
         self.hub.poke(_inbox(session_id))
-        await self.note("send", session_id, f"message {message.id}")
         return Sent(id=message.id, queued=waiting)
 
     async def pull(self, session_id: str, query: PullQuery) -> list[Message]:
@@ -293,8 +292,8 @@ class SessionService(Service):
 
     async def withdraw(self, session_id: str, message_id: int) -> Done:
         """Take back a message that nobody has taken yet."""
-        await self._store.withdraw(session_id, message_id)
-        await self.note("withdraw", session_id, f"message {message_id}")
+        by = self._deed("withdraw", session_id)
+        await self._store.withdraw(session_id, message_id, by)
         return Done()
 
     # The host.
@@ -317,10 +316,12 @@ class SessionService(Service):
 
     async def note(self, what: str, session_id: str | None = None, detail: str = "") -> None:
         """Record for the audit what the caller has done."""
+        await self._store.record(self._deed(what, session_id, detail))
+
+    def _deed(self, what: str, session_id: str | None, detail: str = "") -> Deed:
         by = current.get()
         at = self._wall_ms()
-        deed = Deed(0, what, session_id, detail, by.token, by.uid, by.peer, at)
-        await self._store.record(deed)
+        return Deed(0, what, session_id, detail, by.token, by.uid, by.peer, at)
 
     # How it is done.
 

@@ -182,9 +182,11 @@ class Change:
         draft.session = replace(draft.session, last_seen_ms=at, **given)
         return draft.session, created
 
-    def delete(self, session_id: str) -> None:
+    def delete(self, session_id: str, by: Deed | None = None) -> None:
         """Forget a session."""
         self._draft(session_id).deleted = True
+        if by is not None:
+            self.record(by)
 
     def append(
         self, session_id: str, drafts: Sequence[Draft], at: int, older: Mapping[str, Event]
@@ -207,7 +209,9 @@ class Change:
             row.session = after(row.session, new, at)
         return events
 
-    def put(self, session_id: str, draft: MessageDraft, at: int) -> tuple[Message, int]:
+    def put(
+        self, session_id: str, draft: MessageDraft, at: int, by: Deed | None = None
+    ) -> tuple[Message, int]:
         """Queue a message."""
         row = self._draft(session_id)
         message = row.inbox.known(draft.key)
@@ -215,6 +219,7 @@ class Change:
             message = row.inbox.put(self.last_message + 1, draft, at)
             self.last_message += 1
             row.messages[message.id] = message
+            self._record(by, message)
         return message, len(row.inbox)
 
     def take(self, session_id: str, lease: float) -> list[Message]:
@@ -226,11 +231,14 @@ class Change:
             row.messages.update((message.id, message) for message in taken)
         return taken
 
-    def close(self, session_id: str, how: Callable[[Inbox], Message]) -> Message:
+    def close(
+        self, session_id: str, how: Callable[[Inbox], Message], by: Deed | None = None
+    ) -> Message:
         """Confirm, give back or withdraw a message."""
         row = self._draft(session_id)
         message = how(row.inbox)
         row.messages[message.id] = message
+        self._record(by, message)
         return message
 
     def record(self, deed: Deed) -> Deed:
@@ -238,6 +246,10 @@ class Change:
         numbered = replace(deed, id=self._ledger.last_deed + len(self.deeds) + 1)
         self.deeds.append(numbered)
         return numbered
+
+    def _record(self, by: Deed | None, message: Message) -> None:
+        if by is not None:
+            self.record(replace(by, detail=f"message {message.id}"))
 
     @property
     def deeds_gone(self) -> int:
