@@ -143,7 +143,7 @@ def every_write(agent: Agent) -> tuple[Callable[[], Answer], ...]:
         lambda: agent.fire("refused"),
         lambda: agent.batch("refused", "too"),
         lambda: agent.send("refused"),
-        lambda: agent.line.ask("POST", "/sessions/b/register"),
+        lambda: agent.line.ask("POST", "/sessions/a/register"),
         lambda: agent.line.ask("DELETE", "/sessions/a"),
         lambda: agent.line.ask("GET", "/sessions/a/messages"),
     )
