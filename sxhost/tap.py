@@ -297,7 +297,7 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
     notifier = Notifier(
         reactor,
         os.environ,
-        probe=lambda: Deferred.fromCoroutine(sessions.census()),
+        probe=lambda: Deferred.fromCoroutine(store.ping()),
         status=lambda: f"Serving on port {sessions.port}",
     )
     endpoints = [(text, _endpoint(reactor, text)) for text in settings.listen]

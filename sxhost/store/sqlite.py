@@ -227,10 +227,18 @@ class SQLiteStore(MemoryStore):
         except StoreUnusable as error:
             raise StoreUnavailable(str(error)) from error
 
+    async def ping(self) -> None:
+        """Wait for a turn of the thread that writes: a disk that hangs gives none."""
+        await self._threads.write(_nothing)
+
     async def close(self) -> None:
         """Finish what is being written, and let go of the file."""
         await self._threads.write(self._journal.close)
         self._threads.stop()
+
+
+def _nothing() -> None:
+    """Take a turn, and do nothing with it."""
 
 
 def _attempt(operation: Callable[[Change], T], change: Change) -> T | Failure:

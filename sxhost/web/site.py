@@ -24,7 +24,7 @@ from sxhost.errors import BodyTooLarge, HostError, Stopping
 from sxhost.limits import Limits
 from sxhost.logs import enabled, logger
 from sxhost.web.guard import Guard
-from sxhost.web.peers import uid_of
+from sxhost.peers import uid_of
 from sxhost.web.routes import NDJSON, answer_error
 
 __all__ = ["HostChannel", "HostRequest", "HostSite"]
