@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from threading import Thread
 from typing import Any, NoReturn, cast, get_args
 
-from OpenSSL.crypto import Error as BadCertificate
+from msgspec.structs import replace
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, DeferredList
-from twisted.internet.endpoints import quoteStringArgument, serverFromString
+from twisted.internet.endpoints import quoteStringArgument
 from twisted.internet.interfaces import IListeningPort, IReactorCore
 from twisted.internet.threads import deferToThreadPool
 from twisted.python import usage
@@ -30,13 +30,24 @@ from twisted.python.threadpool import ThreadPool
 from sxhost.config import (
     DEFAULT_HOST,
     DEFAULT_PORT,
+    USAGE_ERROR,
     Durability,
+    LogFormat,
     Settings,
     TokensFor,
     state_dir,
 )
+from sxhost.daemon import AlreadyRunning, PidFile, on_hangup, warn_of_root
 from sxhost.keyring import BadKeyring, Keyring
 from sxhost.limits import Limits
+from sxhost.listening import (
+    CannotListen,
+    make_endpoint,
+    refuse_taken,
+    sentence,
+    stays_here,
+    url_of,
+)
 from sxhost.logs import LEVELS, logger, set_level
 from sxhost.notify import Notifier
 from sxhost.service import SessionService
@@ -44,6 +55,7 @@ from sxhost.store import Store, StoreUnusable
 from sxhost.store.journal import Journal, held
 from sxhost.store.memory import MemoryStore
 from sxhost.store.sqlite import SQLiteStore, Threads
+from sxhost.tls import BadPEM, Shown
 from sxhost.web import about, live, native, stream
 from sxhost.web.guard import Guard, Policy, Tries
 from sxhost.web.keys import Keys
@@ -54,9 +66,6 @@ from sxhost.web.site import HostSite
 __all__ = ["HostService", "Options", "makeService"]
 
 log = logger(__name__)
-
-USAGE_ERROR = 2
-"""Exit status of a command line that cannot be understood."""
 
 
 class Options(usage.Options):
@@ -77,6 +86,10 @@ class Options(usage.Options):
         ["max-messages", None, str(Limits().messages), "Messages waiting for one agent"],
         ["max-message-size", None, str(Limits().message_size), "Bytes of one message"],
         ["log-level", None, None, f"One of {', '.join(LEVELS)}  [info, or $SXHOST_LOG]"],
+        ["log-format", None, "text", "text, json, or combined: Apache's, for requests"],
+        ["tls-cert", None, None, "File of the certificate and its chain; TCP then speaks TLS"],
+        ["tls-key", None, None, "File of the certificate's key"],
+        ["pid-file", None, None, "Where the process id is written"],
     )
     optFlags = (
         ["require-token", None, "Everyone needs a token, the host's own user too"],
@@ -136,6 +149,25 @@ class Options(usage.Options):
             hosts=tuple(self["allow-host"]),
             origins=tuple(map(self._origin, self["allow-origin"])),
             tokens=self._tokens(),
+            tls=self._tls(),
+            log_format=self._log_format(),
+            pid_file=Path(self["pid-file"]).absolute() if self["pid-file"] else None,
+        )
+
+    def _tls(self) -> tuple[Path, Path] | None:
+        files = self["tls-cert"], self["tls-key"]
+        if not any(files):
+            return None
+        if not all(files):
+            raise usage.UsageError("--tls-cert and --tls-key belong together: give both.")
+        return Path(files[0]).absolute(), Path(files[1]).absolute()
+
+    def _log_format(self) -> LogFormat:
+        for known in get_args(LogFormat):
+            if self["log-format"] == known:
+                return cast("LogFormat", known)
+        raise usage.UsageError(
+            f"--log-format must be text, json or combined, not {self['log-format']!r}."
         )
 
     def _store(self) -> str:
@@ -159,7 +191,7 @@ class Options(usage.Options):
         if self["require-token"]:
             raise usage.UsageError("--no-token and --require-token exclude each other.")
         for endpoint in self._listen():
-            if not _stays_here(endpoint):
+            if not stays_here(endpoint):
                 raise usage.UsageError(
                     f"--no-token lets in whoever reaches {endpoint}, and thereby run what they"
                     " like as you; give tokens, or listen on 127.0.0.1 or a unix socket."
@@ -194,15 +226,6 @@ class Options(usage.Options):
         raise usage.UsageError(f"--log-level must be one of {', '.join(LEVELS)}, not {name!r}.")
 
 
-def _stays_here(endpoint: str) -> bool:
-    """Tell whether only this machine can connect to an endpoint."""
-    if endpoint.startswith("unix:"):
-        return True
-    tcp = _TCP.match(endpoint)
-    name = tcp[2].replace("\\", "") if tcp and tcp[2] else ""
-    return name in ("localhost", "::1") or name.startswith("127.")
-
-
 class HostService(MultiService):
     """The whole host: it listens before it starts, and stops in order.
 
@@ -219,6 +242,8 @@ class HostService(MultiService):
         *,
         keyring: Keyring,
         routes: Sequence[Route],
+        shown: Shown | None = None,
+        pidfile: PidFile | None = None,
     ) -> None:
         super().__init__()
         self.ports: list[IListeningPort] = []
@@ -228,34 +253,60 @@ class HostService(MultiService):
         self._endpoints = endpoints
         self._keyring = keyring
         self._routes = routes
+        self._shown = shown
+        self._pidfile = pidfile
         sessions.setServiceParent(self)
         notifier.setServiceParent(self)
 
     def privilegedStartService(self) -> None:
-        """Open the store and the listening sockets, while there still are rights to do so."""
-        try:
+        """Open the listening sockets, while there still are rights to do so."""
+        with self._said_if_it_fails():
+            self._listen()
+        super().privilegedStartService()
+
+    def startService(self) -> None:
+        """Open the store, as the user that the host is from now on; say where it is."""
+        warn_of_root()
+        with self._said_if_it_fails():
             self._keyring.open()
             self.sessions.open()
-        except (BadKeyring, StoreUnusable) as error:
+        for port in self.ports:
+            log.info("Listening on {url}", url=url_of(port))
+        if self._shown is not None:
+            self._shown.warn()
+        served = dict.fromkeys(f"{route.method} {route.path}" for route in self._routes)
+        log.info("Serving {routes}", routes=", ".join(served))
+        super().startService()
+
+    @contextmanager
+    def _said_if_it_fails(self) -> Iterator[None]:
+        """Say why the host cannot begin, to the terminal and to the log."""
+        try:
+            yield
+        except (AlreadyRunning, BadKeyring, StoreUnusable, CannotListen) as error:
+            self._forget_pid()
             raise _told(CannotStart(f"sxhost: {error}")) from error
+
+    def _forget_pid(self) -> None:
+        if self._pidfile is not None:
+            self._pidfile.remove()
+
+    def _listen(self) -> None:
+        if self._pidfile is not None:
+            self._pidfile.claim()
         for place, endpoint in self._endpoints:
             refused: list[Failure] = []
             endpoint.listen(self._site).addCallbacks(self.ports.append, refused.append)
             if refused:
                 why = refused[0].value
-                sentence = _sentence(place, getattr(why, "socketError", why))
-                raise _told(CannotStart(sentence))
+                raise CannotListen(sentence(place, getattr(why, "socketError", why)))
         numbers = (getattr(port.getHost(), "port", 0) for port in self.ports)
         self.sessions.port = next(filter(None, numbers), 0)
-        super().privilegedStartService()
 
-    def startService(self) -> None:
-        """Say where the host is to be found."""
-        for port in self.ports:
-            log.info("Listening on {url}", url=_url(port.getHost()))
-        served = dict.fromkeys(f"{route.method} {route.path}" for route in self._routes)
-        log.info("Serving {routes}", routes=", ".join(served))
-        super().startService()
+    def reload(self) -> None:
+        """Read again what may have changed: the certificate."""
+        if self._shown is not None:
+            self._shown.reload()
 
     def stopService(self) -> Deferred[None]:
         """Stop in order; fires when all is closed."""
@@ -268,6 +319,7 @@ class HostService(MultiService):
         await self._site.drain()
         await self.sessions.close()
         await DeferredList([_deferred(super().stopService())])
+        self._forget_pid()
         log.info("Stopped")
 
 
@@ -275,12 +327,27 @@ def makeService(options: Options) -> MultiService:
     """Return the host that `options` describe, on the global reactor."""
     from twisted.internet import reactor
 
-    settings: Settings = options["settings"]
+    os.umask(0o077)
+    settings = _under_twistd(options["settings"], options.parent)
     set_level(settings.log_level)
     # Twisted's timers follow the wall clock, and one step back would stall them all.
     reactor.seconds = time.monotonic  # type: ignore[method-assign]
     _prepare(settings)
-    return assemble(settings, reactor)
+    host = assemble(settings, reactor)
+    reactor.callWhenRunning(on_hangup, reactor, host.reload)
+    return host
+
+
+def _under_twistd(settings: Settings, twistd: usage.Options | None) -> Settings:
+    """Take over what twistd would do less carefully, and learn which user it will change to.
+
+    It writes its pidfile through whatever link it finds there, and locks nothing.
+    """
+    if twistd is None:
+        return settings
+    pidfile, twistd["pidfile"] = twistd["pidfile"], ""
+    ours = settings.pid_file or (Path(pidfile) if pidfile else None)
+    return replace(settings, pid_file=ours, uid=twistd["uid"])
 
 
 def assemble(settings: Settings, reactor: Any) -> HostService:
@@ -300,8 +367,17 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
         probe=lambda: Deferred.fromCoroutine(store.ping()),
         status=lambda: f"Serving on port {sessions.port}",
     )
-    endpoints = [(text, _endpoint(reactor, text)) for text in settings.listen]
-    return HostService(sessions, site, notifier, endpoints, keyring=keyring, routes=routes)
+    shown = make_shown(settings)
+    return HostService(
+        sessions,
+        site,
+        notifier,
+        [(text, make_endpoint(reactor, text, shown)) for text in settings.listen],
+        keyring=keyring,
+        routes=routes,
+        shown=shown,
+        pidfile=PidFile(settings.pid_file) if settings.pid_file else None,
+    )
 
 
 def wall_ms() -> int:
@@ -318,8 +394,9 @@ def make_guard(
         origins=frozenset(settings.origins),
         tokens=settings.tokens,
     )
+    uid = os.getuid() if settings.uid is None else settings.uid
     tries = Tries(clock, settings.limits.tries)
-    return Guard(policy, keyring.caller, opens(routes), os.getuid(), tries)
+    return Guard(policy, keyring.caller, opens(routes), uid, tries)
 
 
 def make_store(settings: Settings, reactor: Any) -> Store:
@@ -357,24 +434,32 @@ def faces(sessions: SessionService, metrics: Metrics, keys: Keys) -> Sequence[Ro
 
 def _prepare(settings: Settings) -> None:
     """Meet what would fail later while a terminal can still be told of it."""
-    make_state_dir(settings.state_dir)
-    if settings.database is not None:
+    make_state_dir(settings.state_dir, settings.uid)
+    if settings.pid_file is not None:
+        _refuse_running(PidFile(settings.pid_file))
+    if settings.database is not None and settings.uid is None:
         _refuse_held(settings.database)
     for text in settings.listen:
-        tcp = _TCP.match(text)
-        if tcp:
-            _refuse_taken(int(tcp[1]), (tcp[2] or "").replace("\\", ""))
+        refuse_taken(text)
 
 
-_TCP = re.compile(r"tcp:(\d+)(?::interface=((?:\\.|[^\\:])*))?\Z")
-
-
-def make_state_dir(place: Path) -> None:
-    """Make the state directory, or end the process with a sentence."""
+def make_state_dir(place: Path, uid: int | None = None) -> None:
+    """Make the state directory, for user `uid` if given, or end the process with a sentence."""
     try:
+        is_new = not place.exists()
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if is_new and uid is not None:
+            os.chown(place, uid, -1)
     except OSError as error:
         sys.exit(f"sxhost: cannot use the state directory: {error}.")
+
+
+def _refuse_running(pidfile: PidFile) -> None:
+    """End the process with a sentence if another host has this pidfile."""
+    try:
+        pidfile.check()
+    except AlreadyRunning as error:
+        sys.exit(f"sxhost: {error}")
 
 
 def _refuse_held(path: Path) -> None:
@@ -385,24 +470,14 @@ def _refuse_held(path: Path) -> None:
         sys.exit(f"sxhost: {error}")
 
 
-def _refuse_taken(port: int, interface: str) -> None:
-    """End the process with a sentence if nothing can listen there."""
-    family = socket.AF_INET6 if ":" in interface else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((interface, port))
-            probe.listen()
-        except OSError as error:
-            sys.exit(_sentence(f"{interface}:{port}", error))
-
-
-def _endpoint(reactor: Any, text: str) -> Any:
-    """Return the endpoint that `text` describes, or end the process with a sentence."""
+def make_shown(settings: Settings) -> Shown | None:
+    """Return what listeners show, if they speak TLS, or end the process with a sentence."""
+    if settings.tls is None:
+        return None
     try:
-        return serverFromString(reactor, text)
-    except (ValueError, TypeError, LookupError, OSError, BadCertificate) as error:
-        sys.stderr.write(f"sxhost: --listen {text!r} does not work: {error}.\n")
+        return Shown(*settings.tls)
+    except BadPEM as error:
+        sys.stderr.write(f"sxhost: --tls-cert and --tls-key do not work: {error}.\n")
         sys.exit(USAGE_ERROR)
 
 
@@ -421,24 +496,11 @@ class CannotStart(SystemExit, Exception):
         return self.sentence
 
 
-def _sentence(place: str, error: object) -> str:
-    reason = (getattr(error, "strerror", None) or str(error)).lower()
-    choose = "choose another with --port, --host or --listen"
-    return f"sxhost: cannot listen on {place}: {reason}; {choose}."
-
-
 def _told(error: CannotStart) -> CannotStart:
     """Write the sentence to the terminal as well; Python's own stderr is the log's by now."""
     log.critical("{sentence}", sentence=error.sentence)
     os.write(2, f"{error.sentence}\n".encode())
     return error
-
-
-def _url(address: Any) -> str:
-    if not hasattr(address, "port"):
-        return f"unix:{address.name.decode()}"
-    host = f"[{address.host}]" if ":" in address.host else address.host
-    return f"http://{host}:{address.port}"
 
 
 def _closed(port: IListeningPort) -> Deferred[None]:

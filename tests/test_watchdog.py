@@ -55,10 +55,11 @@ class Probe:
 
     def __init__(self, disk: Disk) -> None:
         self.disk = disk
-        self.rounds: list[Deferred[None]] = []
+        self.rounds: list[Deferred[object]] = []
 
-    def __call__(self) -> Deferred[None]:
-        self.rounds.append(started(self.disk.store.ping()))
+    def __call__(self) -> Deferred[object]:
+        round_trip: Deferred[Any] = started(self.disk.store.ping())
+        self.rounds.append(round_trip)
         return self.rounds[-1]
 
 

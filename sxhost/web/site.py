@@ -23,8 +23,8 @@ from sxhost.caller import Caller
 from sxhost.errors import BodyTooLarge, HostError, Stopping
 from sxhost.limits import Limits
 from sxhost.logs import enabled, logger
-from sxhost.web.guard import Guard
 from sxhost.peers import uid_of
+from sxhost.web.guard import Guard
 from sxhost.web.routes import NDJSON, answer_error
 
 __all__ = ["HostChannel", "HostRequest", "HostSite"]
