@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import click
 
 from sxhost import __version__
+from sxhost.admin import open_dashboard, token
 from sxhost.terminal import (
     Link,
     detail_table,
@@ -262,6 +263,10 @@ def rm(link: Link, session_id: str) -> None:
 @sxhost.command()
 def emit() -> None:
     """Send a telemetry event; `sxhost emit --help` has its options."""
+
+
+sxhost.add_command(token)
+sxhost.add_command(open_dashboard)
 
 
 @sxhost.command()

@@ -270,10 +270,10 @@ class HostService(MultiService):
         with self._said_if_it_fails():
             self._keyring.open()
             self.sessions.open()
-        for port in self.ports:
-            log.info("Listening on {url}", url=url_of(port))
         if self._shown is not None:
             self._shown.warn()
+        for port in self.ports:
+            log.info("Listening on {url}", url=url_of(port))
         served = dict.fromkeys(f"{route.method} {route.path}" for route in self._routes)
         log.info("Serving {routes}", routes=", ".join(served))
         super().startService()

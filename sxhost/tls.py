@@ -30,11 +30,12 @@ from twisted.internet.ssl import (
     trustRootFromCertificates,
 )
 from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from sxhost.logs import logger
 
-__all__ = ["BadPEM", "OverTLS", "Shown", "is_secure", "reason", "trust"]
+__all__ = ["BadPEM", "OverTLS", "Shown", "explained", "is_secure", "trust"]
 
 log = logger(__name__)
 
@@ -135,30 +136,34 @@ def trust(file: str) -> Any:
     )
 
 
-def reason(error: BaseException) -> str | None:
-    """Say why a host was not believed; None if the error is no such."""
+class NotBelieved(Exception):
+    """The host may be another one; the message says what speaks against it."""
+
+
+def explained(failure: Failure) -> Failure:
+    """Return why a connection failed, in words if it is that the host was not believed."""
+    error = failure.value
     if isinstance(error, VerificationError):
-        return "its certificate is for another name"
+        return Failure(NotBelieved("its certificate is for another name"))
     if isinstance(error, SSL.Error) and "certificate verify failed" in str(error):
-        return (
-            "its certificate is not valid now, or is of an authority that is not known here"
-            " (--ca FILE names one)"
-        )
-    return None
+        return Failure(NotBelieved("its certificate is of nobody known here, or out of date"))
+    return failure
 
 
 def _certificates(file: Path) -> Sequence[x509.Certificate]:
     """Read the certificates in a file."""
+    content = _content(file)
     try:
-        return x509.load_pem_x509_certificates(_content(file))
+        return x509.load_pem_x509_certificates(content)
     except ValueError as error:
         raise BadPEM(f"{file} has no certificate in PEM form, or a damaged one") from error
 
 
 def _key(file: Path) -> object:
     """Read a key; one with a passphrase is refused, since nobody is there to be asked."""
+    content = _content(file)
     try:
-        return load_pem_private_key(_content(file), None)
+        return load_pem_private_key(content, None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise BadPEM(f"{file} has no private key in PEM form without a passphrase") from error
 
