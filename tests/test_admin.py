@@ -31,8 +31,6 @@ from .daemons import SXHOST, Ended, run
 if TYPE_CHECKING:
     from .hosts import Host, StartHost
 
-pytest_plugins = ("tests.hosts",)
-
 NOBODY = 65534
 
 

@@ -26,8 +26,6 @@ from .test_tap import ask
 if TYPE_CHECKING:
     from .hosts import StartDaemon, StartHost
 
-pytest_plugins = ("tests.hosts",)
-
 NOBODY = pwd.getpwnam("nobody").pw_uid
 
 

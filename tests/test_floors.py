@@ -70,7 +70,10 @@ ROOMS = {
     **{
         name: Room("beside", modules, rooms_of(sees), rooms_of("msgspec treq twisted zope"))
         for name, (modules, sees) in {
-            "client": (("bearer.py", "client.py"), f"{LOW} tls"),
+            "client": (
+                ("bearer.py", "client.py", "exchange.py", "follow.py", "link.py"),
+                f"{LOW} tls",
+            ),
             "telemetry": (("telemetry.py", "emit.py"), LOW),
             "attach": (("attach.py",), LOW),
             "hook": (("hook.py",), LOW),
@@ -82,13 +85,13 @@ ROOMS = {
         "top",
         (
             *("admin.py", "cli.py", "credentials.py", "daemon.py", "listening.py"),
-            *("logfile.py", "tap.py", "terminal.py"),
+            *("logfile.py", "tap.py", "terminal.py", "watch.py"),
         ),
         rooms_of(
             f"{LOW} peers tls store driver host keyring web stdio client telemetry attach hook"
             " notify config"
         ),
-        rooms_of("OpenSSL click msgspec rich twisted"),
+        rooms_of("OpenSSL click msgspec rich twisted zope"),
     ),
 }
 

@@ -30,8 +30,6 @@ from .lab import result_of
 if TYPE_CHECKING:
     from .hosts import Host, StartDaemon, StartHost
 
-pytest_plugins = ("tests.hosts",)
-
 FREE = "tcp:0:interface=127.0.0.1"
 
 

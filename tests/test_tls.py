@@ -30,8 +30,6 @@ from .daemons import NODAEMON, SXHOST, run
 if TYPE_CHECKING:
     from .hosts import Host, StartHost
 
-pytest_plugins = ("tests.hosts",)
-
 F = TypeVar("F", bound=Callable[..., Coroutine[Any, Any, None]])
 in_reactor: Callable[[F], F] = pytest_twisted.ensureDeferred
 

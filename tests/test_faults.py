@@ -1,0 +1,564 @@
+"""What a host keeps of its word when the machine does not."""
+
+from __future__ import annotations
+
+import random
+import re
+import shutil
+import signal
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+from .faults import (
+    Answer,
+    Line,
+    Stream,
+    WallClock,
+    contents,
+    measured,
+    small_disk,
+    tampered,
+    until,
+)
+from .load import MAIL, SESSIONS, WORKING, Load, Mail, Truth
+
+if TYPE_CHECKING:
+    from .hosts import Host, StartHost
+
+SEED = 20261122
+ROUNDS = 50
+MIB = 1 << 20
+MOST_RISE = 50.0
+"""MB that readers may cost a host."""
+HOUR, DAY = 3600, 86_400
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    """The state directory of the test's hosts."""
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def database(state: Path) -> Path:
+    return state / "sxhost.db"
+
+
+@pytest.fixture
+def log(state: Path) -> Path:
+    return state / "sxhost.db-wal"
+
+
+def kill(host: Host) -> None:
+    host.process.kill()
+    assert host.wait() == -signal.SIGKILL
+
+
+# The end of a process.
+
+
+def killed_under_load(load: Load, dice: random.Random) -> None:
+    load.run_until(dice.randrange(1, 250))
+    load.host.process.kill()
+
+
+def killed_at_a_write(load: Load, dice: random.Random, place: Path) -> None:
+    """Let a host die in the middle of what it writes to one of its files."""
+    calls, most = dice.choice([("pwrite64", 60), ("pwrite64", 60), ("fdatasync", 3)])
+    with tampered(load.host, calls, f"signal=KILL:when={dice.randrange(most) + 1}", place):
+        load.run_until(10**9)
+        load.host.wait()
+
+
+def test_a_kill_loses_nothing_acknowledged(
+    start_host: StartHost, database: Path, log: Path
+) -> None:
+    """The database itself is written in checkpoints only."""
+    truth, mail, dice = Truth(), Mail(), random.Random(SEED)
+    epochs = set()
+    for number in range(ROUNDS + 1):
+        host = start_host("--port=0", "--max-messages=100000", "--retain=1000000")
+        with Line(host) as line:
+            epochs.add(line.get("/status")["epoch"])
+            line.post(f"/sessions/{MAIL}/register")
+            truth.check(line)
+            mail.check(line)
+            check_states(line, truth)
+            if number == ROUNDS:
+                truth.check_all(line)
+                break
+        load = Load(host, truth, mail, number)
+        place = dice.choice([None, database, log])
+        if place is None:
+            killed_under_load(load, dice)
+        else:
+            killed_at_a_write(load, dice, place)
+        assert host.wait() == -signal.SIGKILL
+        load.join()
+    assert len(epochs) == 1
+
+
+def check_states(line: Line, truth: Truth) -> None:
+    """Check that what was at work is stalled, with a reason, until it reports."""
+    for session_id in SESSIONS:
+        if truth.last.get(session_id) in WORKING:
+            view = line.get(f"/sessions/{session_id}")
+            told = view["detail_state"], view["reason"]
+            assert told == ("stalled", "not heard from since the host restarted")
+            line.get(f"/sessions/{session_id}/messages")
+            assert line.get(f"/sessions/{session_id}")["detail_state"] == "working"
+
+
+# A disk that is full, fails or hangs.
+
+
+@pytest.fixture
+def ballast(state: Path) -> Iterator[Path]:
+    """Let the state directory be on a disk of 4 MB, three of which a file takes up."""
+    with small_disk(state, 4 * MIB):
+        file = state / "ballast"
+        file.write_bytes(bytes(3 * MIB))
+        yield file
+
+
+class Agent:
+    """Session a, and what of it was acknowledged: events with numbers, words of messages."""
+
+    def __init__(self, line: Line) -> None:
+        self.line = line
+        self.events: list[tuple[int, int, Any]] = []
+        self.messages: list[str] = []
+
+    def fire(self, data: Any, event: str = "idle") -> Answer:
+        """Fire an event."""
+        answer = self.line.ask("POST", "/sessions/a/events", {"event": event, "data": data})
+        if answer.status == 200:
+            self.events.append((answer.body["seq"], answer.body["id"], data))
+        return answer
+
+    def batch(self, *data: Any) -> Answer:
+        """Fire events together."""
+        events = [{"event": "idle", "data": each} for each in data]
+        answer = self.line.ask("POST", "/sessions/a/events", events)
+        if answer.status == 200:
+            first = answer.body["event_count"] - len(data) + 1
+            numbers = range(first, first + len(data))  # the host's too: there is no other
+            self.events += zip(numbers, numbers, data, strict=True)
+        return answer
+
+    def send(self, words: str) -> Answer:
+        """Send a message."""
+        answer = self.line.ask("POST", "/sessions/a/messages", {"content": words})
+        if answer.status == 200:
+            self.messages.append(words)
+        return answer
+
+    def check(self) -> None:
+        """Check that all is there that was acknowledged, and nothing else."""
+        assert self.line.get("/health") == {"status": "ok"}
+        assert self.line.get("/status")["total_events"] == len(self.events)
+        assert [session["id"] for session in self.line.get("/sessions")] == ["a"]
+        assert self.line.events("a") == self.events
+        assert [words for _, words, _ in self.line.peek("a")] == self.messages
+
+    def check_lease(self) -> None:
+        """Check that messages can be taken on lease and given back: that is no write."""
+        taken = self.line.get("/sessions/a/messages?lease=60")
+        assert [message["content"] for message in taken] == self.messages
+
+
+def refused(*attempts: Callable[[], Answer]) -> set[tuple[int, str]]:
+    """Try each until it is refused, as it must be in the end; return how."""
+    refusals = []
+    for attempt in attempts:
+        answers = (attempt() for _ in range(10_000))
+        refusals.append(next(answer for answer in answers if answer.status != 200))
+    return {(refusal.status, refusal.body["error"]) for refusal in refusals}
+
+
+def every_write(agent: Agent) -> tuple[Callable[[], Answer], ...]:
+    return (
+        lambda: agent.fire("refused"),
+        lambda: agent.batch("refused", "too"),
+        lambda: agent.send("refused"),
+        lambda: agent.line.ask("POST", "/sessions/b/register"),
+        lambda: agent.line.ask("DELETE", "/sessions/a"),
+        lambda: agent.line.ask("GET", "/sessions/a/messages"),
+    )
+
+
+def test_a_full_disk_refuses_writes_until_there_is_room(
+    ballast: Path, start_host: StartHost
+) -> None:
+    host = start_host("--port=0", "--max-messages=10000")
+    with Line(host) as line, closing(Stream(host, "/events?after=0")) as stream:
+        agent = Agent(line)
+        agent.fire("first")
+        agent.send("words")
+        full = {(507, "storage_full")}
+        assert refused(lambda: agent.fire("x" * 10_000)) == full
+        fill(ballast.with_name("rest"))
+        assert refused(*every_write(agent)) == full
+        agent.check()
+        agent.check_lease()
+        stream.read_until(f'"id":{agent.events[-1][1]},')
+        ballast.unlink()
+        assert agent.fire("there is room").status == 200
+        stream.read_until("there is room")
+    kill(host)
+    with Line(start_host("--port=0", "--max-messages=10000")) as agent.line:
+        agent.check()
+        assert agent.fire("more").status == 200
+        agent.check()
+
+
+def fill(file: Path) -> None:
+    """Let a file take up what room there is."""
+    with file.open("wb", buffering=0) as rest, suppress(OSError):
+        while True:
+            rest.write(bytes(512))
+
+
+def test_a_host_starts_on_a_full_disk(ballast: Path, start_host: StartHost) -> None:
+    host = start_host("--port=0")
+    with Line(host) as line:
+        agent = Agent(line)
+        agent.fire("first")
+        agent.send("words")
+        fill(ballast.with_name("rest"))
+        assert refused(lambda: agent.fire("x" * 10_000)) == {(507, "storage_full")}
+    kill(host)
+    with Line(start_host("--port=0")) as agent.line:
+        agent.check()
+        assert refused(*every_write(agent)) == {(507, "storage_full")}
+        agent.check_lease()
+        ballast.unlink()
+        assert agent.fire("there is room").status == 200
+        agent.check()
+
+
+@pytest.mark.parametrize(
+    ("calls", "error", "code"),
+    [
+        ("fsync,fdatasync", "EIO", (503, "store_unavailable")),
+        ("pwrite64", "EIO", (503, "store_unavailable")),
+        ("pwrite64", "ENOSPC", (507, "storage_full")),
+    ],
+)
+def test_a_disk_that_fails_acknowledges_nothing(
+    calls: str, error: str, code: tuple[int, str], start_host: StartHost, log: Path
+) -> None:
+    host = start_host("--port=0")
+    with Line(host) as line, closing(Stream(host, "/events?after=0")) as stream:
+        agent = Agent(line)
+        agent.fire("first")
+        agent.send("words")
+        with tampered(host, calls, f"error={error}", log):
+            assert refused(*every_write(agent)) == {code}
+            agent.check()
+            agent.check_lease()
+        assert agent.fire("again").status == 200
+        assert "refused" not in stream.read_until("again")
+        agent.check()
+        with tampered(host, calls, f"error={error}", log):
+            assert refused(lambda: agent.fire("last")) == {code}
+        kill(host)
+    with Line(start_host("--port=0")) as agent.line:
+        # What was refused last may be there all the same: nobody was given its number.
+        found = agent.line.events("a")
+        assert found[: len(agent.events)] == agent.events
+        assert [data for _, _, data in found[len(agent.events) :]] in ([], ["last"])
+        agent.events = found
+        assert agent.fire("more").status == 200
+        agent.check()
+
+
+def test_what_cannot_be_read_is_refused(
+    start_host: StartHost, database: Path, log: Path
+) -> None:
+    host = start_host("--port=0")
+    with Line(host) as line:
+        agent = Agent(line)
+        agent.batch(*("x" * 1000 for _ in range(1000)))
+    kill(host)
+    host = start_host("--port=0")
+    with Line(host) as agent.line:
+        with tampered(host, "pread64", "error=EIO", database, log):
+            answer = agent.line.ask("GET", "/sessions/a/events?after=0")
+            assert (answer.status, answer.body["error"]) == (503, "store_unavailable")
+            assert agent.line.get("/health") == {"status": "ok"}
+        agent.check()
+
+
+def test_a_disk_that_hangs_stops_nothing_else(start_host: StartHost, log: Path) -> None:
+    host = start_host("--port=0")
+    with ExitStack() as stack:
+        agent = Agent(stack.enter_context(Line(host)))
+        agent.fire("first")
+        agent.send("words")
+        streams = [Stream(host, "/events?after=0") for _ in range(60)]
+        for stream in streams:
+            stack.callback(stream.close)
+            stream.read_until("first")
+        writers = [stack.enter_context(Line(host)) for _ in range(3)]
+        with tampered(host, "fsync,fdatasync", "delay_enter=600000000", log):
+            for writer in writers:
+                writer.send("POST", "/sessions/a/events", {"event": "idle", "data": "late"})
+            agent.check()
+            until(lambda: any("event: heartbeat" in stream.come() for stream in streams))
+            with closing(Stream(host, "/events?after=0")) as stream:
+                stream.read_until("first")
+            assert not any(writer.answered() for writer in writers)
+        answers = [writer.receive() for writer in writers]
+        agent.events += sorted((a.body["seq"], a.body["id"], "late") for a in answers)
+        agent.check()
+
+
+# A wall clock that jumps.
+
+
+@pytest.mark.parametrize("jump", [HOUR, -HOUR, DAY, -DAY])
+def test_a_jump_of_the_wall_clock_moves_only_labels(
+    jump: int, start_host: StartHost, tmp_path: Path
+) -> None:
+    clock = WallClock(tmp_path / "time")
+    host = start_host("--port=0", environ=clock.environ)
+    with Line(host) as line, closing(Stream(host, "/events?after=0")) as stream:
+        agent = Agent(line)
+        agent.fire("before")
+        agent.fire("at work", "thinking")
+        then = seen_ms(line)
+        for words, ttl in (("long", 3000), ("short", 0.3)):
+            line.post("/sessions/a/messages", {"content": words, "ttl_s": ttl})
+        line.get("/sessions/a/messages?lease=0.3")
+        line.post("/sessions/b/register")
+        line.post("/sessions/b/messages", {"content": "far"})
+        line.get("/sessions/b/messages?lease=3000")
+
+        clock.ahead(jump)
+        agent.fire("after", "usage")
+        stream.read_until("after")
+        assert abs(seen_ms(line) - then - jump * 1000) < HOUR * 500, "it did not jump"
+        assert line.get("/sessions/a")["detail_state"] == "working"
+        assert line.peek("b") == [(3, "far", "leased")]
+        assert line.get("/sessions/b/messages?wait=0.1") == []
+        states = [(1, "long", "queued"), (2, "short", "expired")]
+        until(lambda: line.peek("a") == states)
+    kill(host)
+    with Line(start_host("--port=0", environ=clock.environ)) as agent.line:
+        agent.fire("restarted")
+        assert agent.line.events("a") == agent.events
+        assert [number for _, number, _ in agent.events] == [1, 2, 3, 4]
+
+
+def seen_ms(line: Line) -> int:
+    """Return when session a was heard, by the wall clock."""
+    seen: int = line.get("/sessions/a")["last_seen_ms"]
+    return seen
+
+
+# Files that are not what they should be.
+
+
+def emptied(database: Path) -> None:
+    database.write_bytes(b"")
+
+
+def cut_off(database: Path) -> None:
+    database.write_bytes(database.read_bytes()[:-5000])
+
+
+def beheaded(database: Path) -> None:
+    database.write_bytes(bytes(100) + database.read_bytes()[100:])
+
+
+def of_another_application(database: Path) -> None:
+    database.unlink()
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("CREATE TABLE t (x)")
+
+
+def no_database(database: Path) -> None:
+    database.write_text("Dear diary,\n" * 1000)
+
+
+def of_a_later_version(database: Path) -> None:
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+
+
+def without_its_database(database: Path) -> None:
+    database.rename(database.with_name("elsewhere"))
+    database.with_name(f"{database.name}-wal").write_bytes(bytes(4152))
+
+
+def a_directory(database: Path) -> None:
+    database.unlink()
+    database.mkdir()
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A state directory with something in it that nobody has open."""
+    from .hosts import FOREGROUND, run
+
+    home = tmp_path_factory.mktemp("kept")
+    command = (*FOREGROUND, "--port=0", "--state-dir", str(home / "state"))
+    with run(command, home, {}) as host, Line(host) as line:
+        agent = Agent(line)
+        for number in range(50):
+            agent.fire(number)
+    return home / "state"
+
+
+@pytest.mark.parametrize(
+    ("damage", "sentence"),
+    [
+        (emptied, "sxhost.db is empty"),
+        (cut_off, "sxhost.db cannot be used: database disk image is malformed"),
+        (beheaded, "sxhost.db cannot be used: file is not a database"),
+        (of_another_application, "sxhost.db is not a database of sxhost"),
+        (no_database, "sxhost.db cannot be used: file is not a database"),
+        (of_a_later_version, "sxhost.db has version 99; this sxhost knows 2"),
+        (without_its_database, "sxhost.db-wal belongs to a database that is not there"),
+        (a_directory, "sxhost.db cannot be used: "),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_refused_and_left_alone(
+    damage: Callable[[Path], None],
+    sentence: str,
+    kept: Path,
+    start_host: StartHost,
+    database: Path,
+) -> None:
+    shutil.copytree(kept, database.parent)
+    damage(database)
+    before = contents(database.parent)
+    host = start_host("--port=0")
+    assert host.wait() == 1
+    assert contents(database.parent) == before
+    told = [line for line in host.output().splitlines() if line.startswith("sxhost: ")]
+    assert len(told) == 1, host.output()
+    assert sentence in told[0]
+    assert "Traceback" not in host.output()
+
+
+class Crashed(NamedTuple):
+    """A state directory as kill -9 leaves it, and what was acknowledged there."""
+
+    place: Path
+    epoch: str
+    events: list[tuple[int, int, Any]]
+
+
+@pytest.fixture(scope="module")
+def crashed(tmp_path_factory: pytest.TempPathFactory) -> Crashed:
+    from .hosts import FOREGROUND, run
+
+    home = tmp_path_factory.mktemp("crashed")
+    command = (*FOREGROUND, "--port=0", "--state-dir", str(home / "state"))
+    with run(command, home, {}) as host, Line(host) as line:
+        agent = Agent(line)
+        for number in range(40):
+            agent.fire(number)
+        epoch = line.get("/status")["epoch"]
+        kill(host)
+    return Crashed(home / "state", epoch, agent.events)
+
+
+def flip(file: Path, dice: random.Random) -> None:
+    """Change one byte of SQLite's write-ahead log, in what of it counts."""
+    content = bytearray(file.read_bytes())
+    content[dice.randrange(len(content))] ^= 1 << dice.randrange(8)
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_flipped_bit_in_what_was_committed_is_refused(
+    seed: int, crashed: Crashed, start_host: StartHost, log: Path
+) -> None:
+    shutil.copytree(crashed.place, log.parent)
+    flip(log, random.Random(SEED + seed))
+    before = contents(log.parent)
+    host = start_host("--port=0")
+    assert host.wait() == 1
+    assert contents(log.parent) == before
+    assert re.search(r"sxhost: \S+/sxhost.db-wal is damaged: of its \d+ pages", host.output())
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_where_commits_may_be_lost_a_flipped_bit_begins_a_new_epoch(
+    seed: int, crashed: Crashed, start_host: StartHost, log: Path
+) -> None:
+    """What is left is right, and what comes then is not taken for what is lost."""
+    shutil.copytree(crashed.place, log.parent)
+    flip(log, random.Random(SEED + seed))
+    host = start_host("--port=0", "--durability=process")
+    with Line(host) as line:
+        status = line.get("/status")
+        assert status["epoch"] != crashed.epoch
+        found = line.events("a") if status["total_events"] else []
+        assert found == crashed.events[: len(found)]
+        assert len(found) < len(crashed.events)
+        assert line.fire("a", "more")["seq"] == len(found) + 1
+        with closing(Stream(host, f"/events?after={crashed.epoch}:40")) as stream:
+            assert '"reason":"another epoch"' in stream.read_until("more")
+
+
+def test_a_second_host_is_refused_with_the_pid_of_the_first(start_host: StartHost) -> None:
+    first = start_host("--port=0")
+    with Line(first) as line:
+        agent = Agent(line)
+        agent.fire("first")
+        second = start_host("--port=0")
+        assert second.wait() == 1
+        sentence = f"sxhost.db is in use by the host with pid {first.process.pid}.\n"
+        assert second.output().endswith(sentence)
+        assert second.output().count("\n") == 1
+        agent.check()
+
+
+# Readers that do not read.
+
+
+def fire_megabytes(line: Line) -> None:
+    """Fire 30 MB of events."""
+    event = {"event": "tool-done", "data": "x" * 10_000}
+    for _ in range(30):
+        line.post("/sessions/a/events", [event] * 100)
+
+
+def stuck(stack: ExitStack, host: Host, path: str) -> None:
+    """Let 50 more readers begin, which never read; return when all are served."""
+    with Line(host) as line:
+        before = line.get("/status")["subscribers"]
+        for _ in range(50):
+            stack.callback(Stream(host, path, room=4096).close)
+        until(lambda: line.get("/status")["subscribers"] == before + 50)
+        for _ in range(3):  # it takes its turn behind what they read
+            line.get("/sessions/a/events?after=0&limit=1")
+
+
+@pytest.mark.parametrize("path", ["/events", "/v1/stream"])
+def test_readers_that_never_read_cost_little(path: str, start_host: StartHost) -> None:
+    """First beside what is fired, then over what memory has, then over what the disk has."""
+    host = start_host("--port=0")
+    with Line(host) as line, ExitStack() as readers:
+        for _ in range(2):
+            fire_megabytes(line)  # what the host keeps for itself is full now
+        with measured(host) as cost:
+            stuck(readers, host, f"{path}?after=now")
+            fire_megabytes(line)
+            stuck(readers, host, f"{path}?after=0")
+        assert cost.rise < MOST_RISE
+    host.stop()
+    host = start_host("--port=0")
+    with Line(host) as line, ExitStack() as readers:
+        with measured(host) as cost:
+            stuck(readers, host, f"{path}?after=0")
+        assert cost.rise < MOST_RISE
