@@ -23,7 +23,9 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.endpoints import quoteStringArgument
 from twisted.internet.interfaces import IListeningPort, IReactorCore
 from twisted.internet.threads import deferToThreadPool
+from twisted.logger import ILogObserver
 from twisted.python import usage
+from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
@@ -48,6 +50,7 @@ from sxhost.listening import (
     stays_here,
     url_of,
 )
+from sxhost.logfile import observer
 from sxhost.logs import LEVELS, logger, set_level
 from sxhost.notify import Notifier
 from sxhost.service import SessionService
@@ -248,6 +251,7 @@ class HostService(MultiService):
     ) -> None:
         super().__init__()
         self.ports: list[IListeningPort] = []
+        self.observer: ILogObserver | None = None
         self.sessions = sessions
         self._site = site
         self._notifier = notifier
@@ -258,6 +262,12 @@ class HostService(MultiService):
         self._pidfile = pidfile
         sessions.setServiceParent(self)
         notifier.setServiceParent(self)
+
+    def setServiceParent(self, parent: Any) -> None:
+        """Begin to belong to twistd's application, and have the log written our way."""
+        if self.observer is not None and isinstance(parent, Componentized):
+            parent.setComponent(ILogObserver, self.observer)
+        super().setServiceParent(parent)
 
     def privilegedStartService(self) -> None:
         """Open the listening sockets, while there still are rights to do so."""
@@ -335,8 +345,18 @@ def makeService(options: Options) -> MultiService:
     reactor.seconds = time.monotonic  # type: ignore[method-assign]
     _prepare(settings)
     host = assemble(settings, reactor)
+    if options.parent is not None:
+        host.observer = _observer(options.parent, settings.log_format, reactor)
     reactor.callWhenRunning(on_hangup, reactor, host.reload)
     return host
+
+
+def _observer(twistd: usage.Options, kind: LogFormat, reactor: Any) -> ILogObserver | None:
+    """Return what writes the log, or end the process with a sentence."""
+    try:
+        return observer(twistd, kind, reactor)
+    except OSError as error:
+        sys.exit(f"sxhost: cannot write the log: {error}.")
 
 
 def _under_twistd(settings: Settings, twistd: usage.Options | None) -> Settings:

@@ -40,8 +40,11 @@ class Daemon:
         self.pid = int(pidfile.read_text())
         self._handle = os.pidfd_open(self.pid)
 
-    def stop(self, number: int = signal.SIGTERM) -> None:
+    def send(self, number: int) -> None:
         signal.pidfd_send_signal(self._handle, number)
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        self.send(number)
         self.wait()
 
     def wait(self) -> None:
