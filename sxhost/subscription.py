@@ -236,7 +236,7 @@ class Subscription:
     def beat(self) -> None:
         """Show that the link is alive, if there is room to."""
         if not self._paused and not self.ended:
-            self.control("heartbeat", {})
+            self.control("heartbeat", {"cursor": self.feed.cursor(self.position)})
 
     def end(self, reason: str, *, reconnect: bool) -> None:
         """Tell the reader that this is the end, and whether to come again."""

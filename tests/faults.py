@@ -180,7 +180,59 @@ class Stream:
         return found
 
 
+class Agent:
+    """Session a, and what of it was acknowledged: events with numbers, words of messages."""
+
+    def __init__(self, line: Line) -> None:
+        self.line = line
+        self.events: list[tuple[int, int, Any]] = []
+        self.messages: list[str] = []
+
+    def fire(self, data: Any) -> Answer:
+        """Fire an event."""
+        answer = self.line.ask("POST", "/sessions/a/events", {"event": "idle", "data": data})
+        if answer.status == 200:
+            self.events.append((answer.body["seq"], answer.body["id"], data))
+        return answer
+
+    def batch(self, *data: Any) -> Answer:
+        """Fire events together."""
+        events = [{"event": "idle", "data": each} for each in data]
+        answer = self.line.ask("POST", "/sessions/a/events", events)
+        if answer.status == 200:
+            first = answer.body["event_count"] - len(data) + 1
+            numbers = range(first, first + len(data))  # the host's too: there is no other
+            self.events += zip(numbers, numbers, data, strict=True)
+        return answer
+
+    def send(self, words: str) -> Answer:
+        """Send a message."""
+        answer = self.line.ask("POST", "/sessions/a/messages", {"content": words})
+        if answer.status == 200:
+            self.messages.append(words)
+        return answer
+
+    def check(self) -> None:
+        """Check that all is there that was acknowledged, and nothing else."""
+        assert self.line.get("/health") == {"status": "ok"}
+        assert self.line.get("/status")["total_events"] == len(self.events)
+        assert [session["id"] for session in self.line.get("/sessions")] == ["a"]
+        assert self.line.events("a") == self.events
+        assert [words for _, words, _ in self.line.peek("a")] == self.messages
+
+    def check_lease(self) -> None:
+        """Check that messages can be taken on lease and given back: that is no write."""
+        taken = self.line.get("/sessions/a/messages?lease=60")
+        assert [message["content"] for message in taken] == self.messages
+
+
 # The machine.
+
+
+def kill(host: Host) -> None:
+    """Kill a host, without a word."""
+    host.process.kill()
+    assert host.wait() == -signal.SIGKILL
 
 
 class Cost:
@@ -225,7 +277,11 @@ def tampered(host: Host, calls: str, what: str, *places: Path) -> Iterator[None]
             assert "attached" in told, told
             yield
         finally:
-            strace.send_signal(signal.SIGTERM)
+            strace.terminate()
+            try:
+                strace.wait(PATIENCE / 6)
+            except subprocess.TimeoutExpired:  # it may wait for ever for threads that ended
+                strace.kill()
 
 
 @contextmanager

@@ -51,7 +51,7 @@ ROOMS = {
     "driver": Room("2", ("driver/*.py",), rooms_of(LOW), rooms_of("msgspec twisted")),
     "host": Room(
         "3",
-        ("hub.py", "presence.py", "reading.py", "service.py", "subscription.py"),
+        ("hub.py", "presence.py", "reading.py", "service.py", "subscription.py", "views.py"),
         rooms_of(f"{LOW} store driver"),
         rooms_of("msgspec twisted zope"),
     ),

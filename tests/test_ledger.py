@@ -83,3 +83,11 @@ def test_only_what_nobody_has_any_more_is_pruned(forgetful: bool) -> None:
     ledger = Ledger(Limits(events=2), lambda: 0.0, forgetful=forgetful)
     append(ledger, "a", 5)
     assert ledger.row("a").pruned == ledger.pruned == (3 if forgetful else 0)
+
+
+def test_what_many_append_in_turns_is_read_in_order(ledger: Ledger) -> None:
+    change = Change(ledger)
+    for session_id in "abab":
+        change.append(session_id, [DRAFT], 0, {})
+    change.commit()
+    assert [event.id for event in ledger.recent(0) or ()] == [1, 2, 3, 4]

@@ -338,6 +338,7 @@ class TestGaps:
         (gap,) = sink.frames("gap")
         assert (gap["from"], gap["to"]) == (f"{store.epoch}:2", f"{store.epoch}:5")
         assert sink.ids() == [6, 7, 8, 9]
+        late.at_once()
         result_of(bench.service.close())
 
     def test_what_one_session_loses_while_the_disk_reads_all_is_told(
@@ -358,6 +359,7 @@ class TestGaps:
         (gap,) = sink.frames("gap")
         assert gap["to"] == f"{store.epoch}:3"
         assert sink.ids() == [4, 5, 6]
+        late.at_once()
         result_of(bench.service.close())
 
     def test_what_is_appended_while_the_disk_finds_nothing_is_not_lost(

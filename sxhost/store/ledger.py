@@ -154,7 +154,7 @@ class Ledger:
         self.pruned = max(self.pruned, position)
 
     def note(self, events: Sequence[Event]) -> None:
-        """Keep events for those who read all sessions."""
+        """Keep events, in the order of their ids, for those who read all sessions."""
         excess = len(self._recent) + len(events) - RECENT
         if excess > 0:
             before = len(self._recent)
@@ -182,9 +182,11 @@ class Change:
         draft.session = replace(draft.session, last_seen_ms=at, **given)
         return draft.session, created
 
-    def delete(self, session_id: str) -> None:
+    def delete(self, session_id: str, by: Deed | None = None) -> None:
         """Forget a session."""
         self._draft(session_id).deleted = True
+        if by is not None:
+            self.record(by)
 
     def append(
         self, session_id: str, drafts: Sequence[Draft], at: int, older: Mapping[str, Event]
@@ -207,7 +209,9 @@ class Change:
             row.session = after(row.session, new, at)
         return events
 
-    def put(self, session_id: str, draft: MessageDraft, at: int) -> tuple[Message, int]:
+    def put(
+        self, session_id: str, draft: MessageDraft, at: int, by: Deed | None = None
+    ) -> tuple[Message, int]:
         """Queue a message."""
         row = self._draft(session_id)
         message = row.inbox.known(draft.key)
@@ -215,6 +219,7 @@ class Change:
             message = row.inbox.put(self.last_message + 1, draft, at)
             self.last_message += 1
             row.messages[message.id] = message
+            self._record(by, message)
         return message, len(row.inbox)
 
     def take(self, session_id: str, lease: float) -> list[Message]:
@@ -226,11 +231,14 @@ class Change:
             row.messages.update((message.id, message) for message in taken)
         return taken
 
-    def close(self, session_id: str, how: Callable[[Inbox], Message]) -> Message:
+    def close(
+        self, session_id: str, how: Callable[[Inbox], Message], by: Deed | None = None
+    ) -> Message:
         """Confirm, give back or withdraw a message."""
         row = self._draft(session_id)
         message = how(row.inbox)
         row.messages[message.id] = message
+        self._record(by, message)
         return message
 
     def record(self, deed: Deed) -> Deed:
@@ -238,6 +246,10 @@ class Change:
         numbered = replace(deed, id=self._ledger.last_deed + len(self.deeds) + 1)
         self.deeds.append(numbered)
         return numbered
+
+    def _record(self, by: Deed | None, message: Message) -> None:
+        if by is not None:
+            self.record(replace(by, detail=f"message {message.id}"))
 
     @property
     def deeds_gone(self) -> int:
@@ -257,6 +269,8 @@ class Change:
                 ledger.rows[session_id] = Row(draft.session, ring, draft.inbox)
             if not draft.deleted:
                 self._apply(draft, ledger.rows[session_id])
+        kept = (draft.events for draft in self.rows.values() if not draft.deleted)
+        ledger.note(list(merge(*kept, key=attrgetter("id"))))
         ledger.last_event, ledger.last_message = self.last_event, self.last_message
 
     def _apply(self, draft: RowDraft, row: Row) -> None:
@@ -266,7 +280,6 @@ class Change:
             row.inbox.forgotten.clear()
         if draft.events:
             left = row.ring.extend(draft.events, draft.keys)
-            self._ledger.note(draft.events)
             if left and self._ledger.forgetful:
                 self._ledger.prune(row, row.ring.start)
 
