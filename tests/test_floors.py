@@ -85,7 +85,7 @@ ROOMS = {
         "top",
         (
             *("admin.py", "cli.py", "credentials.py", "daemon.py", "listening.py"),
-            *("logfile.py", "tap.py", "terminal.py", "watch.py"),
+            *("logfile.py", "options.py", "tap.py", "terminal.py", "watch.py"),
         ),
         rooms_of(
             f"{LOW} peers tls store driver host keyring web stdio client telemetry attach hook"
