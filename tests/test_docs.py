@@ -173,7 +173,10 @@ def rows_of_commands() -> list[list[str]]:
 
 def long_options(command: click.Command) -> set[str]:
     options = [param for param in command.params if isinstance(param, click.Option)]
-    return {name for option in options for name in option.opts if name.startswith("--")}
+    found = {name for option in options for name in option.opts if name.startswith("--")}
+    if isinstance(command, click.Group) and command is not sxhost:
+        found |= {name for below in command.commands.values() for name in long_options(below)}
+    return found
 
 
 # The rest.

@@ -176,5 +176,8 @@ class Store(Protocol):
     async def sweep(self, at: int) -> None:
         """Drop what is older than the host retains, in small steps."""
 
+    async def ping(self) -> None:
+        """Go once round by the way that every write takes; return when that is done."""
+
     async def close(self) -> None:
         """Let go of what the store holds open; nothing may be asked of it after."""

@@ -192,6 +192,9 @@ class MemoryStore:
     async def sweep(self, at: int) -> None:
         """Do nothing: only numbers push events out of a ring."""
 
+    async def ping(self) -> None:
+        """Do nothing: nothing is in the way."""
+
     async def close(self) -> None:
         """Forget everything."""
         self.ledger.rows.clear()

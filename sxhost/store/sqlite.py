@@ -237,11 +237,19 @@ class SQLiteStore(MemoryStore):
             return None
         return self.ledger.row(session_id).ring.after(seq)
 
+    async def ping(self) -> None:
+        """Wait for a turn of the thread that writes: a disk that hangs gives none."""
+        await self._threads.write(_nothing)
+
     async def close(self) -> None:
         """Finish what is being written, and let go of the file."""
         await self._threads.read(self._journal.stop_reading)
         await self._threads.write(self._journal.close)
         self._threads.stop()
+
+
+def _nothing() -> None:
+    """Take a turn, and do nothing with it."""
 
 
 def _attempt(operation: Callable[[Change], T], change: Change) -> T | Failure:
