@@ -49,6 +49,7 @@ LONG_PULL = 60.0
 @click.option("--max-events", help="Events buffered for each session.  [256]")
 @click.option("--max-messages", help="Messages waiting for one agent.  [32]")
 @click.option("--max-message-size", help="Bytes of one message.  [8192]")
+@click.option("--limit", multiple=True, metavar="NAME=VALUE", help="Any limit of /status.")
 @click.option("--log-level", help="debug, info, warn, error or critical.  [info]")
 @click.option("--daemon", is_flag=True, help="Run in the background.")
 @click.option("--pid-file", help="Where the daemon writes its process id.")
@@ -98,7 +99,7 @@ def _words(options: dict[str, Any]) -> list[str]:
         if not (host and port):
             fail(2, f"--addr is written HOST:PORT, not {address!r}.")
         options |= {"host": host.strip("[]"), "port": port}
-    words = [f"--listen={endpoint}" for endpoint in options.pop("listen")]
+    words = [f"--{name}={value}" for name in ("listen", "limit") for value in options.pop(name)]
     given = {
         name.replace("_", "-"): value for name, value in options.items() if value is not None
     }

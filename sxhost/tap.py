@@ -89,6 +89,7 @@ class Options(usage.Options):
         self["listen"] = []
         self["allow-host"] = []
         self["allow-origin"] = []
+        self["limit"] = {}
 
     def opt_listen(self, endpoint: str) -> None:
         """A Twisted endpoint to listen on, in place of --host and --port; repeatable."""
@@ -101,6 +102,11 @@ class Options(usage.Options):
     def opt_allow_origin(self, origin: str) -> None:
         """A page from elsewhere that may ask: https://NAME:PORT; repeatable."""
         self["allow-origin"].append(origin)
+
+    def opt_limit(self, setting: str) -> None:
+        """Any limit, as NAME=VALUE; /status has their names; repeatable."""
+        name, _, value = setting.partition("=")
+        self["limit"][name.replace("-", "_")] = value
 
     def opt_version(self) -> NoReturn:
         """Display the version and exit."""
@@ -122,14 +128,7 @@ class Options(usage.Options):
         self["settings"] = Settings(
             listen=self._listen(),
             state_dir=Path(self["state-dir"] or state_dir(os.environ)),
-            limits=Limits(
-                sessions=self._number("max-sessions", 1, 1_000_000),
-                events=self._number("max-events", 1, 1_000_000),
-                retain=self._number("retain", 1, 1_000_000_000),
-                retain_days=self._number("retain-days", 1, 36_500),
-                messages=self._number("max-messages", 1, 1_000_000),
-                message_size=self._number("max-message-size", 1, 1 << 20),
-            ),
+            limits=self._limits(),
             log_level=self._level(),
             store=self._store(),
             durability=self._durability(),
@@ -137,6 +136,20 @@ class Options(usage.Options):
             origins=tuple(map(self._origin, self["allow-origin"])),
             tokens=self._tokens(),
         )
+
+    def _limits(self) -> Limits:
+        limits = Limits(
+            sessions=self._number("max-sessions", 1, 1_000_000),
+            events=self._number("max-events", 1, 1_000_000),
+            retain=self._number("retain", 1, 1_000_000_000),
+            retain_days=self._number("retain-days", 1, 36_500),
+            messages=self._number("max-messages", 1, 1_000_000),
+            message_size=self._number("max-message-size", 1, 1 << 20),
+        )
+        try:
+            return limits.but(self["limit"])
+        except ValueError as error:
+            raise usage.UsageError(f"--limit {error}") from None
 
     def _store(self) -> str:
         if re.match(r"sqlite(:.+)?\Z|memory:\Z", self["store"]):
@@ -245,6 +258,7 @@ class HostService(MultiService):
                 why = refused[0].value
                 sentence = _sentence(place, getattr(why, "socketError", why))
                 raise _told(CannotStart(sentence))
+        self._site.door.ports = self.ports
         numbers = (getattr(port.getHost(), "port", 0) for port in self.ports)
         self.sessions.port = next(filter(None, numbers), 0)
         super().privilegedStartService()
@@ -293,7 +307,9 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
     keyring = Keyring(settings.state_dir, wall_ms)
     routes = faces(sessions, metrics, Keys(keyring, reactor))
     guard = make_guard(settings, keyring, routes, reactor)
-    site = HostSite(tree(routes, limits), guard, reactor, limits, metrics.count)
+    site = HostSite(
+        tree(routes, limits), guard, reactor, limits, metrics.count, own=os.getuid()
+    )
     notifier = Notifier(
         reactor,
         os.environ,

@@ -225,8 +225,8 @@ def test_the_log_cannot_be_forged(wire: Wire) -> None:
 
 @pytest.mark.parametrize("path", [b"/\x1b[2J", b"/\xe2\x80\xa8", b"/a\x00"])
 def test_what_could_drive_a_terminal_never_reaches_the_log(wire: Wire, path: bytes) -> None:
-    assert logged(wire, b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % path) == []
-    assert wire.connect(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % path).status == 400
+    (line,) = logged(wire, b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % path)
+    assert '"- -" 400' in line
 
 
 def test_head_is_get_without_the_body(wire: Wire) -> None:
