@@ -40,7 +40,8 @@ class Limits(Struct, frozen=True, kw_only=True):
             except msgspec.ValidationError as error:
                 what = str(error).partition(" - at ")[0]
                 raise ValueError(f"{name}={value} cannot be: {what.lower()}.") from None
-        return msgspec.convert({**msgspec.structs.asdict(self), **changes}, Limits, strict=False)
+        every = {**msgspec.structs.asdict(self), **changes}
+        return msgspec.convert(every, Limits, strict=False)
 
     sessions: Count = 1024
     """Sessions held at once; the source system's constant, 64, is a busy afternoon."""
