@@ -22,17 +22,64 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 NDJSON = "application/x-ndjson"
 
 
+STOP_WITHIN = 20.0
+"""Seconds that a host gets to end."""
+
+TROUBLE = re.compile("Traceback|Unhandled")
+"""What no line of a host's log may have."""
+
+
 class Host:
     """A running host: its port, its CPU seconds and its memory in bytes."""
 
-    def __init__(self, process: subprocess.Popen[str], port: int) -> None:
+    def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
-        self.port = port
+        self.port = 0
+        self.trouble: list[str] = []
+        """What its log says from the first sign of trouble on."""
+        self.last = ""
+        """The last words of its log."""
+        self._reader = Thread(target=self._read_on, daemon=True)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Wait until it listens; then read on, since a pipe that is full would stop it."""
+        said = []
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            said.append(line)
+            self.port = _port(line)
+            if self.port:
+                self._reader.start()
+                return
+        raise AssertionError(f"the host did not start:\n{''.join(said)}")
+
+    def _read_on(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.last = (self.last + line)[-2000:]
+            if (self.trouble or TROUBLE.search(line)) and len(self.trouble) < 60:
+                self.trouble.append(line)
+
+    def stop(self) -> int:
+        """Ask it to end; wait until it has, and all that it said is read."""
+        self.process.terminate()
+        self._reader.join(STOP_WITHIN)
+        return self.process.wait(STOP_WITHIN)
 
     def cpu(self) -> float:
         """Return the CPU seconds spent so far, user and system."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / TICKS
+
+    def files(self) -> int:
+        """Return how many files, sockets and pipes it has open."""
+        return open_files(self.process.pid)
+
+    def children(self) -> list[int]:
+        """Return the processes that it has started and that still run."""
+        tasks = Path(f"/proc/{self.process.pid}/task").glob("*/children")
+        return [int(child) for task in tasks for child in task.read_text().split()]
 
     def memory(self) -> int:
         """Return the resident set, in bytes."""
@@ -50,22 +97,27 @@ def running_host(*options: str, home: Path | None = None, port: int = 0) -> Iter
             subprocess.Popen(
                 [*command, f"--state-dir={place}", *options],
                 stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
                 text=True,
+                errors="replace",
                 cwd=place,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             )
         )
-        stack.callback(process.terminate)
-        assert process.stdout is not None
-        found = next(filter(None, map(_port, process.stdout)))
-        # Each request is logged, and a pipe that nobody empties would stop the host.
-        Thread(target=process.stdout.read, daemon=True).start()
-        yield Host(process, found)
+        stack.callback(process.kill)
+        host = Host(process)
+        stack.callback(host.stop)
+        yield host
 
 
 def _port(line: str) -> int:
     found = re.search(r"Listening on http://\S+:(\d+)", line)
     return int(found[1]) if found else 0
+
+
+def open_files(pid: int) -> int:
+    """Return how many files, sockets and pipes a process has open."""
+    return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
 
 
 def raise_files(count: int) -> None:
@@ -78,8 +130,8 @@ def raise_files(count: int) -> None:
 class Client:
     """One kept-alive connection; sends prepared requests and reads whole answers."""
 
-    def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port))
+    def __init__(self, port: int, patience: float = 60.0) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=patience)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def __enter__(self) -> Self:

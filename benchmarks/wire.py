@@ -20,6 +20,9 @@ Transport = Literal["sse", "ndjson", "websocket"]
 
 ACCEPT = {"sse": "text/event-stream", "ndjson": "application/x-ndjson"}
 
+PONG = 0x8A
+"""The first byte of a WebSocket's pong."""
+
 
 class Frame(NamedTuple):
     """A control frame by its name, or an event, whose name is empty."""
@@ -75,25 +78,36 @@ class Chunks:
     """Takes apart ``Transfer-Encoding: chunked``, wherever it is cut."""
 
     _kept: bytearray = field(default_factory=bytearray)
+    _due: int = 0
+    """Bytes of the chunk that are still to come, with the line end after it."""
 
     def receive(self, data: bytes) -> bytes:
-        """Return the content of the chunks that are whole now."""
+        """Return the content that has come, of chunks that are not whole too."""
         self._kept += data
-        found, at = [], 0
-        while (end := self._kept.find(b"\r\n", at)) >= 0:
-            size = int(self._kept[at:end], 16)
-            if len(self._kept) < end + size + 4:
+        found = bytearray()
+        while self._due or self._next():
+            part = self._kept[: self._due]
+            del self._kept[: self._due]
+            found += part[: max(0, self._due - 2)]
+            self._due -= len(part)
+            if self._due:
                 break
-            found.append(self._kept[end + 2 : end + 2 + size])
-            at = end + size + 4
-        del self._kept[:at]
-        return b"".join(found)
+        return bytes(found)
+
+    def _next(self) -> bool:
+        """Read a chunk's size, if it is there."""
+        size, found, rest = self._kept.partition(b"\r\n")
+        if found:
+            self._kept, self._due = rest, int(size, 16) + 2
+        return bool(found)
 
 
 class Decoder:
     """Turns the bytes after a response's head into frames."""
 
     def __init__(self, transport: Transport) -> None:
+        self.pings: list[bytes] = []
+        """What a WebSocket's server wants to have back."""
         self._transport = transport
         self._chunks = Chunks()
         self._kept = bytearray()
@@ -120,6 +134,8 @@ class Decoder:
             assert first in (0x81, 0x88, 0x89), f"an unexpected frame: {first:#x}"
             if first == 0x81:
                 yield payload
+            elif first == 0x89:
+                self.pings.append(payload)
 
 
 def _header(data: bytearray) -> tuple[int, int] | None:
@@ -148,13 +164,13 @@ def _line(text: bytes) -> Frame:
     return Frame(value.get("frame", ""), value)
 
 
-def masked(text: bytes) -> bytes:
-    """Return a client's WebSocket text frame."""
+def masked(text: bytes, kind: int = 0x81) -> bytes:
+    """Return a client's WebSocket frame: a text, if nothing else is said."""
     assert len(text) < 1 << 16
     wide = len(text) > 125
     size = b"\xfe" + len(text).to_bytes(2) if wide else bytes((0x80 | len(text),))
     mask = os.urandom(4)
-    return b"\x81" + size + mask + bytes(b ^ mask[n % 4] for n, b in enumerate(text))
+    return bytes((kind,)) + size + mask + bytes(b ^ mask[n % 4] for n, b in enumerate(text))
 
 
 class Refused(Exception):
@@ -178,6 +194,7 @@ class Stream:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
         self.socket.settimeout(30)
         self.decoder = Decoder(transport)
+        self.received = 0
         try:
             self.socket.connect(("127.0.0.1", port))
             self._rest = self._open(transport, wanted, after)
@@ -197,16 +214,24 @@ class Stream:
 
     def frames(self) -> list[Frame]:
         """Return the frames that come next, [] if none does in time; EOFError at the end."""
-        frames = self.decoder.receive(self._rest)
-        self._rest = b""
+        frames: list[Frame] = []
         while not frames:
             try:
-                data = self.socket.recv(1 << 16)
+                frames = self.some()
             except TimeoutError:
                 break
-            if not data:
-                raise EOFError
-            frames = self.decoder.receive(data)
+        return frames
+
+    def some(self, most: int = 1 << 16) -> list[Frame]:
+        """Read once, `most` bytes at the most; return the frames that are whole then."""
+        data, self._rest = self._rest, b""
+        data = data or self.socket.recv(most)
+        if not data:
+            raise EOFError
+        self.received += len(data)
+        frames = self.decoder.receive(data)
+        while self.decoder.pings:
+            self.socket.sendall(masked(self.decoder.pings.pop(0), PONG))
         return frames
 
     def begin(self) -> Frame:

@@ -10,7 +10,7 @@ from msgspec import Struct
 from sxhost.errors import ForbiddenScope
 from sxhost.model import Scope
 
-__all__ = ["OWNER", "Caller", "current"]
+__all__ = ["HOST", "Caller", "current"]
 
 
 class Caller(Struct, frozen=True):
@@ -34,8 +34,8 @@ class Caller(Struct, frozen=True):
             raise ForbiddenScope(scope, self.session)
 
 
-OWNER: Final = Caller(frozenset({"admin"}))
+HOST: Final = Caller(frozenset({"admin"}), peer="host")
 """The host itself, and whoever runs it in the same process."""
 
-current: ContextVar[Caller] = ContextVar("caller", default=OWNER)
+current: ContextVar[Caller] = ContextVar("caller", default=HOST)
 """Who asks for what is done now."""

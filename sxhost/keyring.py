@@ -47,7 +47,7 @@ class Keyring:
     """All tokens of a host; `wall_ms` tells when they expire."""
 
     def __init__(self, place: Path, wall_ms: Callable[[], int]) -> None:
-        self._place = place
+        self.place = place
         self._wall_ms = wall_ms
         self._kept: dict[str, Kept] = {}
 
@@ -57,13 +57,14 @@ class Keyring:
         :raises BadKeyring: a file is not as this host writes it.
         """
         try:
-            own = token_file(self._place).read_text(encoding="ascii").strip()
-            self._keep(Token(ADMIN, ["admin"]), own)
+            own = token_file(self.place).read_text(encoding="ascii").strip()
         except FileNotFoundError:
             self.rotate()
         except (OSError, UnicodeDecodeError) as error:
-            raise BadKeyring(f"cannot read {token_file(self._place)}: {error}.") from error
-        self._read(self._place / "tokens.json")
+            raise BadKeyring(f"cannot read {token_file(self.place)}: {error}.") from error
+        else:
+            self._open_own(own)
+        self._read(self.place / "tokens.json")
 
     def caller(self, secret: str) -> Caller | None:
         """Return whom a token lets in; None if it is not one of ours, or has expired."""
@@ -104,7 +105,12 @@ class Keyring:
     def rotate(self) -> None:
         """Make a new token of the host's own; the old one is worth nothing any more."""
         secret = self._keep(Token(ADMIN, ["admin"]), _secret(ADMIN))
-        _replace(token_file(self._place), f"{secret}\n".encode())
+        _replace(token_file(self.place), f"{secret}\n".encode())
+
+    def _open_own(self, secret: str) -> None:
+        if not secret:
+            raise BadKeyring(f"{token_file(self.place)} is empty; remove it for a new token.")
+        self._keep(Token(ADMIN, ["admin"]), secret)
 
     def _keep(self, token: Token, secret: str) -> str:
         self._kept[token.id] = Kept(token, _digest(secret))
@@ -123,7 +129,7 @@ class Keyring:
         now = self._wall_ms()
         self._kept = {one.token.id: one for one in self._kept.values() if one.token.lasts(now)}
         given_out = [kept for kept in self._kept.values() if kept.token.id != ADMIN]
-        _replace(self._place / "tokens.json", msgspec.json.encode(given_out))
+        _replace(self.place / "tokens.json", msgspec.json.encode(given_out))
 
 
 def token_file(place: Path) -> Path:

@@ -28,6 +28,7 @@ __all__ = [
     "EventDraft",
     "EventQuery",
     "Fired",
+    "Gap",
     "Health",
     "Host",
     "LogQuery",
@@ -42,6 +43,7 @@ __all__ = [
     "Session",
     "SessionQuery",
     "State",
+    "StateChange",
     "Status",
     "Summary",
     "Token",
@@ -462,5 +464,29 @@ class Host(Protocol):
     async def withdraw(self, session_id: str, message_id: int) -> Done:
         """Take back a message that nobody has taken yet."""
 
+    async def audit(self, query: AuditQuery) -> Sequence[Deed]:
+        """Tell who did what, in order."""
+
     async def stop(self) -> Done:
         """Stop the host in order."""
+
+
+# What a stream tells beside events.
+
+
+class Gap(Struct, frozen=True, tag_field="frame", tag="gap"):
+    """Events are missing between two cursors; `reason`: ``retention``, ``another epoch``."""
+
+    start: str = field(name="from")
+    end: str = field(name="to")
+    reason: str
+
+
+class StateChange(Struct, frozen=True, tag_field="frame", tag="state"):
+    """What a session does now; `state` is the source system's coarse word."""
+
+    session: str
+    state: Literal["active", "idle"]
+    detail_state: StateName
+    reason: str
+    since_ms: int

@@ -16,14 +16,23 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
 from sxhost import __version__
+from sxhost.caller import current
 from sxhost.codec.frames import Encoding
 from sxhost.codec.json import encode
-from sxhost.errors import BadField, EventTooLarge, MessageTooLarge, SessionLimit
+from sxhost.errors import (
+    BadField,
+    EventTooLarge,
+    HostError,
+    MessageTooLarge,
+    SessionLimit,
+)
 from sxhost.hub import HEARTBEAT_S, Hub
 from sxhost.limits import Limits
 from sxhost.logs import logger
 from sxhost.model import (
     Accepted,
+    AuditQuery,
+    Deed,
     Detail,
     Done,
     Event,
@@ -182,12 +191,16 @@ class SessionService(Service):
 
     async def forget(self, session_id: str) -> Done:
         """End a session and forget it with its log and its inbox."""
+        await self._forget(session_id)
+        await self.note("delete", session_id)
+        return Done()
+
+    async def _forget(self, session_id: str) -> None:
         await self._store.delete(session_id)
         self._presence.forget(session_id)
         self.hub.poke(_inbox(session_id))
         self.hub.appended(session_id)
         log.info("session {session} forgotten", session=session_id)
-        return Done()
 
     # Events.
 
@@ -247,6 +260,7 @@ class SessionService(Service):
             raise MessageTooLarge(size, self.limits.message_size)
         message, waiting = await self._store.put(session_id, draft, self._wall_ms())
         self.hub.poke(_inbox(session_id))
+        await self.note("send", session_id, f"message {message.id}")
         return Sent(id=message.id, queued=waiting)
 
     async def pull(self, session_id: str, query: PullQuery) -> list[Message]:
@@ -280,13 +294,33 @@ class SessionService(Service):
     async def withdraw(self, session_id: str, message_id: int) -> Done:
         """Take back a message that nobody has taken yet."""
         await self._store.withdraw(session_id, message_id)
+        await self.note("withdraw", session_id, f"message {message_id}")
         return Done()
+
+    # The host.
+
+    async def audit(self, query: AuditQuery) -> list[Deed]:
+        """Tell who did what, in order."""
+        return await self._store.deeds(query)
 
     async def stop(self) -> Done:
         """Stop the host in order."""
         log.info("a client asked the host to stop")
+        noted = Deferred.fromCoroutine(self.note("stop"))
+        noted.addTimeout(CLOSE_WITHIN, self._clock)
+        try:
+            await noted
+        except (HostError, defer.TimeoutError) as error:
+            log.warn("the stop is not in the audit: {error}", error=error)
         self.on_stop()
         return Done()
+
+    async def note(self, what: str, session_id: str | None = None, detail: str = "") -> None:
+        """Record for the audit what the caller has done."""
+        by = current.get()
+        at = self._wall_ms()
+        deed = Deed(0, what, session_id, detail, by.token, by.uid, by.peer, at)
+        await self._store.record(deed)
 
     # How it is done.
 
@@ -329,7 +363,7 @@ class SessionService(Service):
         over = [view for view in views if view.state.name in ("ended", "lost")]
         if over:
             oldest = min(over, key=lambda view: view.state.since_ms)
-            await self.forget(oldest.id)
+            await self._forget(oldest.id)
 
     def _done(self, session_id: str) -> Done:
         self._presence.hear(session_id)

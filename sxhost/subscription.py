@@ -193,7 +193,7 @@ class Subscription:
         while not self._paused and not self.ended:
             chunk = self.feed.chunk(self.position)
             if chunk is None:
-                self._tell_gap(self.feed.end + 1)
+                self._tell_gap()
                 self._reading = True
                 Deferred.fromCoroutine(self._read_on()).addErrback(self._failed)
                 return
@@ -209,16 +209,17 @@ class Subscription:
         self._reading = False
         if not self.ended:
             end = events[-1].id if events else end
-            self._tell_gap(events[0].id if events else end + 1)
-            data, self.position = self.feed.encoded(events, end)
+            self._tell_gap()  # of what was dropped during the read, before it was read or not
+            events = [event for event in events if event.id > self.position]
+            data, self.position = self.feed.encoded(events, max(end, self.position))
             if data:
                 self._sink.write(data)
             self.poke()
 
-    def _tell_gap(self, before: int) -> None:
-        """Tell of what retention has dropped, if it comes `before` the next event."""
+    def _tell_gap(self) -> None:
+        """Tell of what retention has dropped, and go on after it."""
         pruned = self.feed.pruned()
-        if self.position < pruned < before:
+        if self.position < pruned:
             self.gap(self.feed.cursor(self.position), pruned, "retention")
 
     def gap(self, start: str, end: int, reason: str) -> None:

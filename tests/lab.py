@@ -14,7 +14,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.web.resource import IResource, Resource
 
-from sxhost.caller import OWNER
+from sxhost.caller import HOST
 from sxhost.client import HostClient
 from sxhost.keyring import Keyring
 from sxhost.limits import Limits
@@ -90,7 +90,7 @@ class Door(Resource):
 
     def __init__(self, tree: IResource) -> None:
         super().__init__()
-        self.caller = OWNER
+        self.caller = HOST
         self._tree = tree
 
     def render(self, request: Any) -> Any:
@@ -108,7 +108,9 @@ class Lab:
         self.service = SessionService(self.store, self.clock, self.wall_ms, self.limits)
         self.metrics = Metrics(self.service)
         self.keyring = Keyring(place, self.wall_ms)
-        self.routes = faces(self.service, self.metrics, Keys(self.keyring, self.clock))
+        self.routes = faces(
+            self.service, self.metrics, Keys(self.keyring, self.clock, self.service.note)
+        )
         self.door = Door(tree(self.routes, self.limits))
         self.treq: Any = StubTreq(self.door)
         self.client = HostClient(URL, cast(HTTPClient, self.treq), self.clock)

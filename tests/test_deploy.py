@@ -15,6 +15,7 @@ import sys
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
@@ -22,7 +23,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.hosts import Host, StartHost
+    from tests.hosts import StartHost
 
 pytest_plugins = ("tests.hosts",)
 
@@ -247,9 +248,10 @@ def nginx(folder: Path, upstream: int) -> Iterator[str]:
 
 
 @pytest.fixture
-def proxied(tmp_path: Path, running_host: Host) -> Iterator[str]:
+def proxied(tmp_path: Path, start_host: StartHost) -> Iterator[str]:
     """The URL of an nginx in front of a real host."""
-    with nginx(tmp_path / "nginx", running_host.port) as url:
+    host = start_host("--port", "0", "--allow-host", "127.0.0.1")
+    with nginx(tmp_path / "nginx", host.port) as url:
         yield url
 
 
@@ -263,6 +265,15 @@ def test_a_request_through_nginx(proxied: str) -> None:
     answer = fetch(f"{proxied}/health")
     assert (answer.status, json.loads(answer.body)) == (200, {"status": "ok"})
     assert answer.headers["X-Accel-Buffering"] == "no"
+
+
+def test_nginx_is_not_the_user_that_it_runs_as(proxied: str, tmp_path: Path) -> None:
+    with pytest.raises(HTTPError) as refused:
+        fetch(f"{proxied}/status")
+    with refused.value as answer:
+        assert answer.code == 401
+    token = (tmp_path / "state" / "token").read_text(encoding="ascii").strip()
+    assert fetch(f"{proxied}/status", Authorization=f"Bearer {token}").status == 200
 
 
 def read_until(peer: socket.socket, ending: bytes) -> bytes:

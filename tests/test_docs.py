@@ -57,7 +57,8 @@ def test_a_table_is_read_without_its_heading() -> None:
 
 
 def documented(path: str) -> str:
-    return path.replace("<session_id>", ":id").replace("<message_id>", ":mid")
+    names = {"session_id": ":id", "message_id": ":mid", "token_id": ":id", "code": ":code"}
+    return re.sub(r"<(\w+)>", lambda found: names[found[1]], path)
 
 
 def test_every_route_stands_in_the_api_and_nothing_else(lab: Lab) -> None:

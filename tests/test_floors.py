@@ -33,13 +33,14 @@ LOW = "values logs codec"
 ROOMS = {
     "values": Room(
         "0",
-        ("__init__.py", "model.py", "errors.py", "limits.py", "state.py"),
+        ("__init__.py", "caller.py", "model.py", "errors.py", "limits.py", "state.py"),
         rooms_of(""),
         rooms_of("msgspec"),
     ),
     "logs": Room("0", ("logs.py",), rooms_of(""), rooms_of("twisted.logger")),
     "codec": Room("1", ("codec/*.py",), rooms_of("values"), rooms_of("msgspec")),
     "store": Room("2", ("store/*.py",), rooms_of(LOW), rooms_of("msgspec twisted")),
+    "keyring": Room("2", ("keyring.py",), rooms_of(LOW), rooms_of("msgspec")),
     "driver": Room("2", ("driver/*.py",), rooms_of(LOW), rooms_of("msgspec twisted")),
     "host": Room(
         "3",
@@ -50,7 +51,7 @@ ROOMS = {
     "web": Room(
         "4",
         ("web/*.py",),
-        rooms_of(f"{LOW} store driver host"),
+        rooms_of(f"{LOW} store driver host keyring"),
         rooms_of("autobahn klein msgspec prometheus_client twisted werkzeug zope"),
     ),
     "stdio": Room(
@@ -62,7 +63,7 @@ ROOMS = {
     **{
         name: Room("beside", modules, rooms_of(LOW), rooms_of("msgspec treq twisted zope"))
         for name, modules in {
-            "client": ("client.py",),
+            "client": ("client.py", "exchange.py", "follow.py", "link.py"),
             "telemetry": ("telemetry.py", "emit.py"),
             "attach": ("attach.py",),
             "hook": ("hook.py",),
@@ -72,11 +73,12 @@ ROOMS = {
     "config": Room("top", ("config.py",), rooms_of("values"), rooms_of("msgspec")),
     "top": Room(
         "top",
-        ("tap.py", "cli.py", "terminal.py"),
+        ("tap.py", "cli.py", "terminal.py", "watch.py"),
         rooms_of(
-            f"{LOW} store driver host web stdio client telemetry attach hook notify config"
+            f"{LOW} store driver host keyring web stdio client telemetry attach hook notify"
+            " config"
         ),
-        rooms_of("OpenSSL click msgspec rich twisted"),
+        rooms_of("OpenSSL click msgspec rich twisted zope"),
     ),
 }
 

@@ -104,6 +104,12 @@ class LateReads:
         self._waiting.append((Deferred(), function, given))
         return self._waiting[-1][0]
 
+    def read(self) -> None:
+        """Read now, but tell what was read only when it is let go."""
+        waiting, self._waiting = self._waiting, []
+        for done, function, given in waiting:
+            self._waiting.append((done, lambda found: found, (function(*given),)))
+
     def go(self) -> None:
         while self._waiting:
             done, function, given = self._waiting.pop(0)
@@ -306,6 +312,47 @@ class TestGaps:
         (gap,) = sink.frames("gap")
         assert gap["to"] == f"{store.epoch}:6"
         assert sink.ids() == [7, 8, 9, 10]
+        result_of(bench.service.close())
+
+    def test_what_is_dropped_before_the_disk_reads_and_after_is_told(
+        self, tmp_path: Path
+    ) -> None:
+        limits, late = Limits(events=2, retain=4), LateReads()
+        clock = Clock()
+        store = SQLiteStore(limits, clock.seconds, Journal(tmp_path / "s.db"), late.threads)
+        bench = Bench(store, clock, limits)
+        for _ in range(6):
+            bench.fire("a")
+        sink = Sink()
+        reader = bench.service.hub.subscribe(Selection(frozenset("a")), NDJSON, sink)
+        reader.start(Place(2), {})
+        bench.fire("a")
+        late.read()
+        bench.fire("a", "x", "x")
+        late.go()
+        (gap,) = sink.frames("gap")
+        assert (gap["from"], gap["to"]) == (f"{store.epoch}:2", f"{store.epoch}:5")
+        assert sink.ids() == [6, 7, 8, 9]
+        result_of(bench.service.close())
+
+    def test_what_one_session_loses_while_the_disk_reads_all_is_told(
+        self, tmp_path: Path
+    ) -> None:
+        limits, late, clock = Limits(events=2, retain=2), LateReads(), Clock()
+        path = tmp_path / "s.db"
+        before = SQLiteStore(limits, clock.seconds, Journal(path), HERE)
+        first = Bench(before, clock, limits)
+        for session in "baab":
+            first.fire(session)
+        result_of(first.service.close())
+        store = SQLiteStore(limits, clock.seconds, Journal(path), late.threads)
+        bench = Bench(store, clock, limits)
+        sink, _ = bench.follow()
+        bench.fire("a", "x", "x")
+        late.go()
+        (gap,) = sink.frames("gap")
+        assert gap["to"] == f"{store.epoch}:3"
+        assert sink.ids() == [4, 5, 6]
         result_of(bench.service.close())
 
     def test_what_is_appended_while_the_disk_finds_nothing_is_not_lost(

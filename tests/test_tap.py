@@ -170,9 +170,11 @@ def test_the_version_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
 class Machine:
     """A reactor in memory and the host that `listen` makes on it."""
 
-    def __init__(self, *listen: str) -> None:
+    def __init__(self, place: Path, *listen: str) -> None:
         self.reactor: Any = MemoryReactorClock()
-        settings = Settings(listen=listen, state_dir=Path("unused"), store="memory:")
+        settings = Settings(
+            listen=listen, state_dir=place, store="memory:", hosts=("h",), tokens="none"
+        )
         self.host: HostService = assemble(settings, self.reactor)
 
     def start(self) -> list[str]:
@@ -192,9 +194,11 @@ class Machine:
         return transport
 
 
-def test_a_host_listens_and_says_where() -> None:
+def test_a_host_listens_and_says_where(tmp_path: Path) -> None:
     # The reactor in memory takes every address of a family for all of them.
-    machine = Machine("tcp:7432:interface=0.0.0.0", r"tcp:1:interface=\:\:", "unix:/run/s")
+    machine = Machine(
+        tmp_path, "tcp:7432:interface=0.0.0.0", r"tcp:1:interface=\:\:", "unix:/run/s"
+    )
     *places_told, served = machine.start()
     assert places_told == [
         "Listening on http://0.0.0.0:7432",
@@ -208,14 +212,14 @@ def test_a_host_listens_and_says_where() -> None:
     assert result_of(machine.host.sessions.status()).port == 7432
 
 
-def test_without_a_tcp_port_the_status_has_none() -> None:
-    machine = Machine("unix:/run/s")
+def test_without_a_tcp_port_the_status_has_none(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, "unix:/run/s")
     machine.start()
     assert result_of(machine.host.sessions.status()).port == 0
 
 
-def test_a_stop_answers_who_waits() -> None:
-    machine = Machine("tcp:7432:interface=127.0.0.1")
+def test_a_stop_answers_who_waits(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, "tcp:7432:interface=127.0.0.1")
     machine.start()
     result_of(machine.host.sessions.register("a", Registration()))
     waiting = machine.connect(b"GET /sessions/a/messages?wait=30 HTTP/1.1\r\nHost: h\r\n\r\n")
@@ -225,8 +229,8 @@ def test_a_stop_answers_who_waits() -> None:
     assert (head.split()[1], body) == (b"200", b"[]")
 
 
-def test_a_client_ends_the_reactor() -> None:
-    machine = Machine("tcp:7432:interface=127.0.0.1")
+def test_a_client_ends_the_reactor(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, "tcp:7432:interface=127.0.0.1")
     machine.start()
     machine.reactor.running = True
     answer = machine.connect(b"POST /stop HTTP/1.1\r\nHost: h\r\n\r\n")
@@ -251,10 +255,10 @@ def test_a_client_ends_the_reactor() -> None:
     ],
 )
 def test_an_endpoint_that_is_none_is_refused(
-    text: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as caught:
-        Machine(text)
+        Machine(tmp_path, text)
     printed = capsys.readouterr()
     assert (caught.value.code, printed.out) == (2, "")
     assert printed.err.startswith(f"sxhost: --listen {text!r} does not work: ")
@@ -442,8 +446,8 @@ def test_a_stop_is_in_order(
     stop: Callable[[Host], None], code: int, running_host: Host
 ) -> None:
     ask(f"{running_host.url}/sessions/a/register", b"{}")
-    pull = b"GET /sessions/a/messages?wait=30 HTTP/1.1\r\nHost: h\r\n\r\n"
-    waiting = say(running_host.port, pull)
+    pull = b"GET /sessions/a/messages?wait=30 HTTP/1.1\r\nHost: localhost:%d\r\n\r\n"
+    waiting = say(running_host.port, pull % running_host.port)
     while '"waiting":1,' not in ask(f"{running_host.url}/status"):
         assert running_host.process.poll() is None
     stop(running_host)

@@ -11,7 +11,15 @@ from typing import Protocol
 
 from msgspec import Raw, Struct
 
-from sxhost.model import Event, Message, MessageDraft, Registration, Session
+from sxhost.model import (
+    AuditQuery,
+    Deed,
+    Event,
+    Message,
+    MessageDraft,
+    Registration,
+    Session,
+)
 
 __all__ = ["Census", "Draft", "Store", "StoreUnusable"]
 
@@ -148,6 +156,12 @@ class Store(Protocol):
 
     async def withdraw(self, session_id: str, message_id: int) -> Message:
         """Take a queued message back; `MessageClosed` if it was taken."""
+
+    async def record(self, deed: Deed) -> Deed:
+        """Keep an entry of the audit; return it with its number."""
+
+    async def deeds(self, query: AuditQuery) -> list[Deed]:
+        """Return entries of the audit in order."""
 
     async def census(self) -> Census:
         """Count what the store holds."""

@@ -17,7 +17,7 @@ from msgspec.structs import asdict, replace
 
 from sxhost.errors import SessionLimit, UnknownSession
 from sxhost.limits import Limits
-from sxhost.model import Event, Message, MessageDraft, Registration, Session, State
+from sxhost.model import Deed, Event, Message, MessageDraft, Registration, Session, State
 from sxhost.state import after
 from sxhost.store import Draft
 from sxhost.store.inbox import Inbox
@@ -145,6 +145,8 @@ class Ledger:
         self.rows: dict[str, Row] = {}
         self.last_event = 0
         self.last_message = 0
+        self.last_deed = 0
+        self.deeds: deque[Deed] = deque(maxlen=limits.deeds)
         self._recent: deque[Event] = deque(maxlen=RECENT)
         self.recent_from = 0
 
@@ -216,6 +218,7 @@ class Change:
         self.rows: dict[str, RowDraft] = {}
         self.last_event = ledger.last_event
         self.last_message = ledger.last_message
+        self.deeds: list[Deed] = []
         self._ledger = ledger
 
     def register(
@@ -278,9 +281,17 @@ class Change:
         row.messages[message.id] = message
         return message
 
+    def record(self, deed: Deed) -> Deed:
+        """Number an entry of the audit."""
+        numbered = replace(deed, id=self._ledger.last_deed + len(self.deeds) + 1)
+        self.deeds.append(numbered)
+        return numbered
+
     def commit(self) -> None:
         """Make it so."""
         ledger = self._ledger
+        ledger.deeds.extend(self.deeds)
+        ledger.last_deed += len(self.deeds)
         for session_id, draft in self.rows.items():
             if draft.deleted or draft.replaces:
                 ledger.forget(session_id)

@@ -8,7 +8,15 @@ from itertools import islice
 from typing import TypeVar
 
 from sxhost.limits import Limits
-from sxhost.model import Event, Message, MessageDraft, Registration, Session
+from sxhost.model import (
+    AuditQuery,
+    Deed,
+    Event,
+    Message,
+    MessageDraft,
+    Registration,
+    Session,
+)
 from sxhost.store import Census, Draft
 from sxhost.store.inbox import Inbox
 from sxhost.store.ledger import Change, Ledger
@@ -76,6 +84,10 @@ class MemoryStore:
     async def withdraw(self, session_id: str, message_id: int) -> Message:
         """Take a queued message back."""
         return await self._close(session_id, lambda inbox: inbox.withdraw(message_id))
+
+    async def record(self, deed: Deed) -> Deed:
+        """Keep an entry of the audit; return it with its number."""
+        return await self._write(lambda change: change.record(deed))
 
     async def _close(self, session_id: str, how: Callable[[Inbox], Message]) -> Message:
         return await self._write(lambda change: change.close(session_id, how))
@@ -157,6 +169,13 @@ class MemoryStore:
     async def waiting(self, session_id: str) -> int:
         """Return how many messages are queued or on lease."""
         return len(self.ledger.row(session_id).inbox)
+
+    async def deeds(self, query: AuditQuery) -> list[Deed]:
+        """Return entries of the audit in order."""
+        deeds = self.ledger.deeds
+        if query.after is None:
+            return list(deeds)[-query.limit :]
+        return [deed for deed in deeds if deed.id > query.after][: query.limit]
 
     async def census(self) -> Census:
         """Count what the store holds."""

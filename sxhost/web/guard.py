@@ -16,7 +16,7 @@ from msgspec import Struct
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.server import Request
 
-from sxhost.caller import OWNER, Caller
+from sxhost.caller import HOST, Caller
 from sxhost.errors import (
     BadRequest,
     ForbiddenHost,
@@ -32,7 +32,9 @@ FORWARDED: Final = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "
 """Headers of a proxy: the socket is its own, and not that of whoever asks."""
 
 USUAL_PORTS: Final = frozenset({80, 443})
-HOST: Final = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(:(?P<port>[0-9]{1,5}))?\Z")
+NAME_AND_PORT: Final = re.compile(
+    r"(?P<name>\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(:(?P<port>[0-9]{1,5}))?\Z"
+)
 MINUTE: Final = 60.0
 MOST_PEERS: Final = 4096
 """Peers whose failed tries are remembered; the oldest is forgotten first."""
@@ -143,7 +145,7 @@ class Guard:
         own = self._policy.tokens == "others" and uid == self._uid and not _forwarded(request)
         token = _shown(request) or (None if own else _cookie(request))
         if self._policy.tokens == "none" or (own and token is None):
-            return OWNER
+            return HOST
         if token is None:
             raise Unauthorized("Nobody is known to ask.")
         self._tries.check(peer)
@@ -218,7 +220,7 @@ def _only(request: Request, name: str) -> str | None:
 
 def _split(host: str) -> tuple[str, int | None]:
     """Split ``name:port``; a port that is none makes a name that nobody has."""
-    found = HOST.match(host)
+    found = NAME_AND_PORT.match(host)
     if found is None:
         return "", None
     return found["name"].lower(), int(found["port"]) if found["port"] else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from twisted.internet.interfaces import IReactorTime
@@ -22,6 +22,10 @@ LINK_S = 60.0
 
 LOGIN_S = 30 * 86400.0
 """Seconds for which a browser stays logged in."""
+
+
+Note = Callable[[str, str | None, str], Awaitable[None]]
+"""Records for the audit what was done, to which session, and more words."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +52,10 @@ class Welcome:
 class Keys:
     """The handlers; `clock` is monotonic."""
 
-    def __init__(self, keyring: Keyring, clock: IReactorTime) -> None:
+    def __init__(self, keyring: Keyring, clock: IReactorTime, note: Note) -> None:
         self._keyring = keyring
         self._clock = clock
+        self._note = note
         self._links: dict[str, float] = {}
 
     async def tokens(self) -> Sequence[Token]:
@@ -60,16 +65,19 @@ class Keys:
     async def create_token(self, draft: TokenDraft) -> TokenMade:
         """Make a token; its secret is shown this once."""
         token, secret = self._keyring.create(draft)
+        await self._note("create token", draft.session, token.id)
         return TokenMade(token=token, secret=secret)
 
     async def revoke_token(self, token_id: str) -> Done:
         """Let nobody in with a token any more."""
         self._keyring.revoke(token_id)
+        await self._note("revoke token", None, token_id)
         return Done()
 
     async def rotate_token(self) -> Done:
         """Replace the host's own token; the new one is in its file."""
         self._keyring.rotate()
+        await self._note("rotate token", None, "")
         return Done()
 
     async def invite(self) -> Login:
@@ -85,7 +93,8 @@ class Keys:
         if self._links.pop(code, 0.0) <= self._clock.seconds():
             raise Unauthorized("This link was used, or is too old; `sxhost open` makes one.")
         draft = TokenDraft(scopes=["admin"], name="browser", expires_s=LOGIN_S)
-        _, secret = self._keyring.create(draft)
+        token, secret = self._keyring.create(draft)
+        await self._note("log in", None, token.id)
         return Welcome(secret)
 
     def routes(self) -> Sequence[Route]:

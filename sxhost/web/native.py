@@ -61,5 +61,6 @@ def routes(host: Host) -> Sequence[Route]:
             "POST", f"{MESSAGE}/nack", host.nack, "Give a leased message back.", scope="send"
         ),
         Route("DELETE", MESSAGE, host.withdraw, "Withdraw a message.", scope="send"),
+        Route("GET", "/audit", host.audit, "Tell who did what.", scope="admin"),
         Route("POST", "/stop", host.stop, "Stop the host in order."),
     )

@@ -24,6 +24,7 @@ from twisted.python.failure import Failure
 from twisted.web.server import Request
 from zope.interface import implementer
 
+from sxhost.caller import current
 from sxhost.errors import BadRequest, UpgradeRequired
 from sxhost.logs import logger
 from sxhost.web.site import HostRequest
@@ -204,6 +205,7 @@ class Connection(WebSocketServerProtocol):
         self._fail_connection(INTERNAL_ERROR, "the host met an internal error")
 
     async def _answer_all(self) -> None:
+        current.set(self._request.caller)
         try:
             while self._due and not self.paused and self._open:
                 await self._due.popleft()()
