@@ -198,6 +198,15 @@ def anchors(document: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
 
 
+@pytest.mark.parametrize("document", ["docs/security.md", "docs/reliability.md"])
+def test_every_test_that_is_named_exists(document: str) -> None:
+    named = re.findall(r"`(test_\w+\.py)(?:::(test_\w+))?`", text_of(document))
+    assert len(named) > 15
+    for module, test in named:
+        written = (TOP / "tests" / module).read_text(encoding="utf-8")
+        assert f"def {test}(" in written or not test, f"{module}::{test}"
+
+
 def test_every_module_stands_in_its_room() -> None:
     table = rows(section("docs/architecture.md", "## Rooms and floors").split('\n"Beside"')[0])
     told = {name: (row[0], row[1]) for row in table for name in names_in(row[2])}
