@@ -257,6 +257,15 @@ class TestGaps:
         }  # fmt: skip
         assert sink.ids() == [1, 2]
 
+    def test_a_cursor_beyond_the_end_comes_from_another_life(self, bench: Bench) -> None:
+        bench.fire("a", "x", "y")
+        sink, _ = bench.follow("a", after=f"{bench.store.epoch}:9")
+        (gap,) = sink.frames("gap")
+        assert (gap["from"], gap["to"]) == (f"{bench.store.epoch}:9", f"{bench.store.epoch}:2")
+        bench.fire("a")
+        bench.tick()
+        assert sink.ids() == [3]
+
     @pytest.mark.parametrize("after", ["cursor", "number"])
     def test_retention_passed_the_cursor(self, make: Make, after: str) -> None:
         bench = make(events=3, retain=3)
