@@ -32,7 +32,7 @@ from sxhost.config import (
     LogFormat,
     Settings,
 )
-from sxhost.daemon import AlreadyRunning, PidFile, on_hangup, warn_of_root
+from sxhost.daemon import AlreadyRunning, PidFile, on_hangup, warn_of_others, warn_of_root
 from sxhost.keyring import BadKeyring, Keyring
 from sxhost.listening import (
     CannotListen,
@@ -112,6 +112,7 @@ class HostService(MultiService):
     def startService(self) -> None:
         """Open the store, as the user that the host is from now on; say where it is."""
         warn_of_root()
+        warn_of_others(self._keyring.place)
         with self._said_if_it_fails():
             self._keyring.open()
             self.sessions.open()
