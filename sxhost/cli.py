@@ -50,6 +50,7 @@ LONG_PULL = 60.0
 @click.option("--max-events", help="Events buffered for each session.  [256]")
 @click.option("--max-messages", help="Messages waiting for one agent.  [32]")
 @click.option("--max-message-size", help="Bytes of one message.  [8192]")
+@click.option("--limit", multiple=True, metavar="NAME=VALUE", help="Any limit of /status.")
 @click.option("--log-level", help="debug, info, warn, error or critical.  [info]")
 @click.option("--allow-host", multiple=True, metavar="NAME", help="A name of this host.")
 @click.option("--allow-origin", multiple=True, metavar="URL", help="A page that may ask.")

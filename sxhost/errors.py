@@ -9,25 +9,32 @@ from __future__ import annotations
 
 __all__ = [
     "BadField",
+    "BadFraming",
     "BadJSON",
     "BadRequest",
     "BodyTooLarge",
     "EventTooLarge",
+    "ExpectationFailed",
     "ForbiddenHost",
     "ForbiddenOrigin",
     "ForbiddenScope",
+    "HeaderTooLarge",
     "HostError",
     "HostUnreachable",
     "InternalError",
     "MessageClosed",
     "MessageTooLarge",
     "MethodNotAllowed",
+    "NotImplementedHere",
     "QueueFull",
     "RateLimited",
+    "RequestTimeout",
     "SessionLimit",
     "Stopping",
     "StorageFull",
     "StoreUnavailable",
+    "TooManyConnections",
+    "URITooLong",
     "Unauthorized",
     "UnknownMessage",
     "UnknownRoute",
@@ -35,6 +42,7 @@ __all__ = [
     "UnknownToken",
     "UnsupportedType",
     "UpgradeRequired",
+    "VersionNotSupported",
     "from_wire",
 ]
 
@@ -78,6 +86,13 @@ class BadRequest(HostError):
 
     status = 400
     code = "bad_request"
+
+
+class BadFraming(HostError):
+    """Where the request begins or ends cannot be told for sure, so nothing of it counts."""
+
+    status = 400
+    code = "bad_framing"
 
 
 class BadJSON(HostError):
@@ -195,6 +210,13 @@ class MethodNotAllowed(HostError):
         super().__init__(f"{method} is not possible here; use {' or '.join(allowed)}.")
 
 
+class RequestTimeout(HostError):
+    """The request came too slowly."""
+
+    status = 408
+    code = "request_timeout"
+
+
 class MessageClosed(HostError):
     """The message has left the queue in a way that cannot be undone."""
 
@@ -239,6 +261,16 @@ class EventTooLarge(HostError):
         )
 
 
+class URITooLong(HostError):
+    """The request's target exceeds its limit in bytes."""
+
+    status = 414
+    code = "uri_too_long"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"The request's target is longer than {limit} bytes.", limit=limit)
+
+
 class UnsupportedType(HostError):
     """The body is declared as something that this route does not read."""
 
@@ -251,6 +283,16 @@ class UnsupportedType(HostError):
             f" 'Content-Type: {accepted[0]}'.",
             accepted=accepted,
         )
+
+
+class ExpectationFailed(HostError):
+    """The request expects what nobody here promises."""
+
+    status = 417
+    code = "expectation_failed"
+
+    def __init__(self, expected: str) -> None:
+        super().__init__(f"The only expectation met here is '100-continue', not {expected!r}.")
 
 
 class UpgradeRequired(HostError):
@@ -287,6 +329,16 @@ class RateLimited(HostError):
         super().__init__(f"{what}; try again in {retry_after} s.", retry_after=retry_after)
 
 
+class HeaderTooLarge(HostError):
+    """The request's header exceeds its limit in bytes or in fields."""
+
+    status = 431
+    code = "header_too_large"
+
+    def __init__(self, limit: int, unit: str) -> None:
+        super().__init__(f"The request's header has more than {limit} {unit}.", limit=limit)
+
+
 class SessionLimit(HostError):
     """The host holds as many sessions as it may, and none of them is over."""
 
@@ -302,6 +354,16 @@ class SessionLimit(HostError):
         )
 
 
+class NotImplementedHere(HostError):
+    """The body is coded in a way that nobody here undoes."""
+
+    status = 501
+    code = "not_implemented"
+
+    def __init__(self, coding: str) -> None:
+        super().__init__(f"The only transfer coding read here is 'chunked', not {coding!r}.")
+
+
 class Stopping(HostError):
     """The host is on its way out."""
 
@@ -312,6 +374,16 @@ class Stopping(HostError):
         super().__init__("The host is stopping; try again once it is back.", retry_after=5)
 
 
+class TooManyConnections(HostError):
+    """As many connections are open as may be."""
+
+    status = 503
+    code = "too_many_connections"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"{limit} connections are open already.", limit=limit, retry_after=5)
+
+
 class StoreUnavailable(HostError):
     """The store cannot be written or read at the moment; nothing was acknowledged."""
 
@@ -320,6 +392,16 @@ class StoreUnavailable(HostError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"The store does not answer: {reason}.", retry_after=5)
+
+
+class VersionNotSupported(HostError):
+    """The request is of a version of HTTP that is not spoken here."""
+
+    status = 505
+    code = "version_not_supported"
+
+    def __init__(self, version: str) -> None:
+        super().__init__(f"HTTP/1.1 and HTTP/1.0 are spoken here, not {version}.")
 
 
 class StorageFull(HostError):

@@ -1,74 +1,154 @@
 """Every bound of the host, each with its unit and its reason.
 
-``/status`` shows them; the command line sets those that have an option.
+``/status`` shows them; ``--limit NAME=VALUE`` sets any of them, within the bounds of its type.
 """
 
 from __future__ import annotations
 
-from msgspec import Struct
+from collections.abc import Mapping
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
 
 __all__ = ["Limits"]
 
 KIB = 1024
 MIB = 1024 * KIB
 
+Count = Annotated[int, Meta(ge=1, le=1_000_000_000)]
+Bytes = Annotated[int, Meta(ge=1, le=1 << 40)]
+Days = Annotated[int, Meta(ge=1, le=36_500)]
+Percent = Annotated[int, Meta(ge=1, le=100)]
+Seconds = Annotated[float, Meta(ge=0.1, le=1_000_000)]
+
 
 class Limits(Struct, frozen=True, kw_only=True):
     """What the host holds, reads and waits for at the most."""
 
-    sessions: int = 1024
+    def but(self, changes: Mapping[str, str]) -> Limits:
+        """Return these limits with others for those that are named.
+
+        :raises ValueError: a name is none, or a value is not in its bounds.
+        """
+        strangers = changes.keys() - set(self.__struct_fields__)
+        if strangers:
+            raise ValueError(f"{min(strangers)} is none; /status has the names of all.")
+        for name, value in changes.items():
+            try:
+                msgspec.convert({name: value}, Limits, strict=False)
+            except msgspec.ValidationError as error:
+                what = str(error).partition(" - at ")[0]
+                raise ValueError(f"{name}={value} cannot be: {what.lower()}.") from None
+        every = {**msgspec.structs.asdict(self), **changes}
+        return msgspec.convert(every, Limits, strict=False)
+
+    sessions: Count = 1024
     """Sessions held at once; the source system's constant, 64, is a busy afternoon."""
 
-    events: int = 256
+    events: Count = 256
     """Events buffered for each session: what a late reader still gets."""
 
-    retain: int = 10_000
+    retain: Count = 10_000
     """Events kept on disk for each session: several days of work."""
 
-    retain_days: int = 7
+    retain_days: Days = 7
     """Days that an event is kept on disk."""
 
-    messages: int = 32
+    messages: Count = 32
     """Messages waiting for one agent; more means that nobody is pulling."""
 
-    message_size: int = 8 * KIB
+    message_size: Bytes = 8 * KIB
     """Bytes of UTF-8 in one message: an instruction, not a file."""
 
-    event_size: int = 256 * KIB
+    event_size: Bytes = 256 * KIB
     """Bytes of JSON in one event's data: the longest sensible tool output."""
 
-    body: int = 1 * MIB
+    body: Bytes = 1 * MIB
     """Bytes of one request's body, counted before it is parsed."""
 
-    batch_body: int = 10 * MIB
+    batch_body: Bytes = 10 * MIB
     """The same for an NDJSON batch of events."""
 
-    depth: int = 64
+    metadata_size: Bytes = 64 * KIB
+    """Bytes of JSON in a session's metadata: notes beside the work, not the work."""
+
+    depth: Annotated[int, Meta(ge=1, le=512)] = 64
     """Nested arrays and objects in a body: deeper JSON is an attack on parsers."""
 
-    wait: float = 300.0
+    wait: Seconds = 300.0
     """Seconds that one pull may wait; most proxies cut a silent answer sooner or then."""
 
-    lease: float = 3600.0
+    lease: Seconds = 3600.0
     """Seconds that a message may be out on lease before it must be confirmed."""
 
-    closed_messages: int = 32
+    closed_messages: Count = 32
     """Delivered and withdrawn messages whose state (and key) a sender can still ask for."""
 
-    deeds: int = 10_000
+    deeds: Count = 10_000
     """Entries of the audit: who did what, for months of one person's work."""
 
-    stall_after: float = 300.0
+    stall_after: Seconds = 300.0
     """Seconds of silence after which a working session counts as stalled."""
 
-    lost_after: float = 1800.0
+    lost_after: Seconds = 1800.0
     """Seconds of silence after which a working session counts as lost."""
 
-    tries: int = 10
+    tries: Count = 10
     """Wrong tokens a minute and peer: guessing 256 bits needs more, a typing error less."""
 
-    linger: float = 2.0
+    linger: Seconds = 2.0
     """Seconds that a refused upload is read and thrown away, so that its sender sees why."""
 
-    stop_within: float = 4.0
+    stop_within: Seconds = 4.0
     """Seconds that running requests get to finish when the host stops."""
+
+    # HTTP and connections.
+
+    header_size: Bytes = 16 * KIB
+    """Bytes of a request line and header: what browsers and proxies send at the most."""
+
+    header_fields: Count = 100
+    """Fields of a header: looking through thousands would be work for nothing."""
+
+    uri_size: Bytes = 8 * KIB
+    """Bytes of a request's target; the longest that proxies let through."""
+
+    header_within: Seconds = 10.0
+    """Seconds in total for a request line and header; no trickle of bytes prolongs it."""
+
+    body_within: Seconds = 30.0
+    """Seconds in which a body comes, whatever its rate."""
+
+    body_rate: Count = 1 * KIB
+    """Bytes a second at which a body may take longer: a bad radio link has more."""
+
+    idle: Seconds = 75.0
+    """Seconds that a connection is kept for its next request; most clients let go before."""
+
+    silent: Seconds = 25.0
+    """Seconds after which a peer that acknowledges nothing is gone: with a heartbeat, 40."""
+
+    connections: Count = 4096
+    """Connections in all: some 100 MB of streams, or 400 of requests that are read."""
+
+    peer_connections: Count = 256
+    """Connections of one peer: an address or another local user; the own user has all."""
+
+    descriptors: Percent = 90
+    """Per cent of the descriptors (RLIMIT_NOFILE) in use at which accepting pauses."""
+
+    send_buffer: Bytes = 256 * KIB
+    """Bytes that the kernel keeps for one reader; by itself it would keep up to 4 MiB."""
+
+    requests: Count = 50
+    """Requests a second and peer, or token; the own user's are not counted."""
+
+    burst: Count = 200
+    """Requests that may come at once: a page with all its sessions."""
+
+    frames: Count = 1024
+    """Frames in one WebSocket message: whoever sends more cuts it up to make work."""
+
+    pings: Count = 100
+    """Pings a second on one WebSocket: each takes an answer."""

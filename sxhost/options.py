@@ -63,6 +63,7 @@ class Options(usage.Options):
         self["listen"] = []
         self["allow-host"] = []
         self["allow-origin"] = []
+        self["limit"] = {}
 
     def opt_listen(self, endpoint: str) -> None:
         """A Twisted endpoint to listen on, in place of --host and --port; repeatable."""
@@ -75,6 +76,11 @@ class Options(usage.Options):
     def opt_allow_origin(self, origin: str) -> None:
         """A page from elsewhere that may ask: https://NAME:PORT; repeatable."""
         self["allow-origin"].append(origin)
+
+    def opt_limit(self, setting: str) -> None:
+        """Any limit, as NAME=VALUE; /status has their names; repeatable."""
+        name, _, value = setting.partition("=")
+        self["limit"][name.replace("-", "_")] = value
 
     def opt_version(self) -> NoReturn:
         """Display the version and exit."""
@@ -96,14 +102,7 @@ class Options(usage.Options):
         self["settings"] = Settings(
             listen=self._listen(),
             state_dir=Path(self["state-dir"] or state_dir(os.environ)),
-            limits=Limits(
-                sessions=self._number("max-sessions", 1, 1_000_000),
-                events=self._number("max-events", 1, 1_000_000),
-                retain=self._number("retain", 1, 1_000_000_000),
-                retain_days=self._number("retain-days", 1, 36_500),
-                messages=self._number("max-messages", 1, 1_000_000),
-                message_size=self._number("max-message-size", 1, 1 << 20),
-            ),
+            limits=self._limits(),
             log_level=self._level(),
             store=self._store(),
             durability=self._durability(),
@@ -114,6 +113,20 @@ class Options(usage.Options):
             log_format=self._log_format(),
             pid_file=Path(self["pid-file"]).absolute() if self["pid-file"] else None,
         )
+
+    def _limits(self) -> Limits:
+        limits = Limits(
+            sessions=self._number("max-sessions", 1, 1_000_000),
+            events=self._number("max-events", 1, 1_000_000),
+            retain=self._number("retain", 1, 1_000_000_000),
+            retain_days=self._number("retain-days", 1, 36_500),
+            messages=self._number("max-messages", 1, 1_000_000),
+            message_size=self._number("max-message-size", 1, 1 << 20),
+        )
+        try:
+            return limits.but(self["limit"])
+        except ValueError as error:
+            raise usage.UsageError(f"--limit {error}") from None
 
     def _tls(self) -> tuple[Path, Path] | None:
         files = self["tls-cert"], self["tls-key"]

@@ -178,6 +178,7 @@ class SessionService(Service):
 
     async def register(self, session_id: str, registration: Registration) -> Registered:
         """Create a session, or update the fields that are given."""
+        self._check_metadata(registration)
         register = partial(self._store.register, session_id, registration, self._wall_ms())
         try:
             session, created = await register()
@@ -337,6 +338,11 @@ class SessionService(Service):
         self._presence.hear(session_id)
         self.hub.appended(session_id)
         return events
+
+    def _check_metadata(self, registration: Registration) -> None:
+        most = self.limits.metadata_size
+        if len(encode(registration.metadata)) > most:
+            raise BadField("metadata", f"The metadata is larger than {most} bytes of JSON.")
 
     def _check(self, draft: EventDraft, at: int) -> Draft:
         data = encode(draft.data)

@@ -146,6 +146,7 @@ class HostService(MultiService):
             if refused:
                 why = refused[0].value
                 raise CannotListen(sentence(place, getattr(why, "socketError", why)))
+        self._site.door.ports = self.ports
         numbers = (getattr(port.getHost(), "port", 0) for port in self.ports)
         self.sessions.port = next(filter(None, numbers), 0)
 
@@ -216,7 +217,9 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
     keyring = Keyring(settings.state_dir, wall_ms)
     routes = faces(sessions, metrics, Keys(keyring, reactor, sessions.note))
     guard = make_guard(settings, keyring, routes, reactor)
-    site = HostSite(tree(routes, limits), guard, reactor, limits, metrics.count)
+    site = HostSite(
+        tree(routes, limits), guard, reactor, limits, metrics.count, own=os.getuid()
+    )
     notifier = Notifier(
         reactor,
         os.environ,

@@ -127,7 +127,8 @@ class Lab:
         tries = Tries(self.clock, self.limits.tries)
         guard = Guard(policy, self.keyring.caller, opens(self.routes), UID, tries)
         root = tree(self.routes, self.limits)
-        return HostSite(root, guard, clock or self.clock, self.limits, self.metrics.count)
+        clock = clock or self.clock
+        return HostSite(root, guard, clock, self.limits, self.metrics.count, own=UID)
 
     def request(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
         """Send a request that is answered at once; a `body` that is not bytes goes as JSON."""

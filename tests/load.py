@@ -33,12 +33,16 @@ class Truth:
         self.last: dict[str, str] = {}
         """The name of each session's last event."""
         self.last_id = 0
+        self.epochs: set[str] = set()
 
     def check(self, line: Line) -> None:
         """Check what there is after a restart: all that is new since the last one."""
+        self.epochs.add(line.get("/status")["epoch"])
+        assert len(self.epochs) == 1
         begin = self.last_id
-        for event in line.get(f"/events?after={begin}"):
-            self._see(event)
+        while page := line.get(f"/events?after={self.last_id}"):
+            for event in page:
+                self._see(event)
         for token, number in self.acknowledged.items():
             assert self.seen[token][1] == number, token
         for tokens in self.doubtful:

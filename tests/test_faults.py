@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 SEED = 20261122
 ROUNDS = 50
+ROOMY = ("--port=0", "--max-messages=100000", "--retain=1000000")
 MIB = 1 << 20
 HOUR, DAY = 3600, 86_400
 
@@ -56,50 +57,60 @@ def log(state: Path) -> Path:
 # The end of a process.
 
 
-def killed_under_load(load: Load, dice: random.Random) -> None:
-    load.run_until(dice.randrange(1, 250))
-    load.host.process.kill()
+class Moment(NamedTuple):
+    """A system call of a host on one of its files, or no such call: an acknowledgement."""
+
+    file: str
+    call: str
+    number: int
 
 
-def killed_at_a_write(load: Load, dice: random.Random, place: Path) -> None:
-    """Let a host die in the middle of what it writes to one of its files, or syncs."""
-    most = {
-        ".db": {"pwrite64": 60, "fdatasync": 2},
-        ".db-wal": {"pwrite64": 600, "fdatasync": 60},
-    }
-    calls = dice.choice(["pwrite64", "fdatasync"])
-    when = dice.randrange(most[place.suffix][calls]) + 1
-    with tampered(load.host, calls, f"signal=KILL:when={when}", place):
-        load.run_until(10**9)
-        load.host.wait()
+MOMENTS = [
+    Moment("", "", 250),
+    Moment("sxhost.db-wal", "pwrite64", 600),
+    Moment("sxhost.db-wal", "fdatasync", 60),
+    Moment("sxhost.db", "pwrite64", 60),  # in a checkpoint: it is written at no other time
+    Moment("sxhost.db", "fdatasync", 2),
+]
+"""When a host is killed, at the latest."""
 
 
-def test_a_kill_loses_nothing_acknowledged(
-    start_host: StartHost, database: Path, log: Path
-) -> None:
-    """The database itself is written in checkpoints only."""
+def kill_at(moment: Moment, load: Load, state: Path) -> None:
+    """Let a host work until a moment comes, which is its last."""
+    if not moment.file:
+        load.run_until(moment.number)
+        load.host.process.kill()
+    else:
+        how = f"signal=KILL:when={moment.number}"
+        with tampered(load.host, moment.call, how, state / moment.file):
+            load.run_until(10**9)
+            load.host.wait()
+    assert load.host.wait() == -signal.SIGKILL
+    load.join()
+
+
+def test_a_kill_loses_nothing_acknowledged(start_host: StartHost, state: Path) -> None:
     truth, mail, dice = Truth(), Mail(), random.Random(SEED)
-    epochs = set()
-    for number in range(ROUNDS + 1):
-        host = start_host("--port=0", "--max-messages=100000", "--retain=1000000")
-        with Line(host) as line:
-            epochs.add(line.get("/status")["epoch"])
-            line.post(f"/sessions/{MAIL}/register")
-            truth.check(line)
-            mail.check(line)
-            check_states(line, truth)
-            if number == ROUNDS:
-                truth.check_all(line)
-                break
-        load = Load(host, truth, mail, number)
-        place = dice.choice([None, database, log])
-        if place is None:
-            killed_under_load(load, dice)
-        else:
-            killed_at_a_write(load, dice, place)
-        assert host.wait() == -signal.SIGKILL
-        load.join()
-    assert len(epochs) == 1
+    for number in range(ROUNDS):
+        moment = dice.choice(MOMENTS)
+        moment = moment._replace(number=dice.randrange(moment.number) + 1)
+        syncs = moment.call == "fdatasync"
+        durability = "power" if syncs else dice.choice(["power", "process"])
+        host = start_host(*ROOMY, f"--durability={durability}")
+        check_restarted(host, truth, mail)
+        kill_at(moment, Load(host, truth, mail, number), state)
+    host = start_host(*ROOMY)
+    check_restarted(host, truth, mail)
+    with Line(host) as line:
+        truth.check_all(line)
+
+
+def check_restarted(host: Host, truth: Truth, mail: Mail) -> None:
+    with Line(host) as line:
+        line.post(f"/sessions/{MAIL}/register")
+        truth.check(line)
+        mail.check(line)
+        check_states(line, truth)
 
 
 def check_states(line: Line, truth: Truth) -> None:
@@ -141,7 +152,7 @@ def every_write(agent: Agent) -> tuple[Callable[[], Answer], ...]:
         lambda: agent.fire("refused"),
         lambda: agent.batch("refused", "too"),
         lambda: agent.send("refused"),
-        lambda: agent.line.ask("POST", "/sessions/b/register"),
+        lambda: agent.line.ask("POST", "/sessions/a/register"),
         lambda: agent.line.ask("DELETE", "/sessions/a"),
         lambda: agent.line.ask("GET", "/sessions/a/messages"),
     )

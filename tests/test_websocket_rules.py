@@ -6,7 +6,8 @@ import struct
 
 import pytest
 
-from sxhost.web.websocket import CLOSE_WITHIN_S, MOST_FRAMES, MOST_PINGS
+from sxhost.limits import Limits
+from sxhost.web.websocket import CLOSE_WITHIN_S
 
 from .sockets import BINARY, CLOSE, MIB, PING, PONG, TEXT, Socket, closing, masked, ours
 from .test_site import Wire
@@ -129,9 +130,9 @@ VIOLATIONS = {
         masked(TEXT, b"x", fin=False) + masked(0, b" " * 65536, fin=False) * 16, 1009,
     ),
     "in too many pieces": (
-        masked(TEXT, b"", fin=False) + masked(0, b"", fin=False) * MOST_FRAMES, 1008,
+        masked(TEXT, b"", fin=False) + masked(0, b"", fin=False) * Limits().frames, 1008,
     ),
-    "too many pings": (masked(PING) * (MOST_PINGS + 1), 1008),
+    "too many pings": (masked(PING) * (Limits().pings + 1), 1008),
 }  # fmt: skip
 
 
@@ -155,13 +156,13 @@ def test_a_message_cannot_be_continued_after_its_end(socket: Socket) -> None:
 
 
 def test_what_the_limits_allow(wire: Wire, socket: Socket) -> None:
-    pieces = masked(0, b"", fin=False) * (MOST_FRAMES - 2)
+    pieces = masked(0, b"", fin=False) * (Limits().frames - 2)
     socket.say(masked(TEXT, HELLO, fin=False) + pieces + masked(0))
     assert socket.kinds == ["hello"]
     for _ in range(3):
-        socket.say(masked(PING) * MOST_PINGS)
+        socket.say(masked(PING) * Limits().pings)
         wire.lab.clock.advance(1)
-    assert len(socket.pongs) == 3 * MOST_PINGS
+    assert len(socket.pongs) == 3 * Limits().pings
 
 
 @pytest.mark.parametrize(

@@ -1,21 +1,19 @@
 """The HTTP side of a listener: bodies counted as they come, every request logged.
 
 ``twisted.web`` has no limit on a body and spools large ones to disk; `HostRequest` keeps
-them in memory up to their limit and refuses the rest while it is still arriving.
+them in memory up to their limit and refuses the rest while it is still arriving.  What a
+connection may do before and between its requests is `web.channel`'s.
 """
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Collection
-from functools import cached_property
 from io import BytesIO
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.internet.protocol import connectionDone
-from twisted.python.failure import Failure
+from twisted.internet.interfaces import IReactorTime
 from twisted.web import http
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
@@ -24,14 +22,19 @@ from sxhost.caller import Caller
 from sxhost.errors import BodyTooLarge, HostError, Stopping
 from sxhost.limits import Limits
 from sxhost.logs import enabled, logger
-from sxhost.peers import uid_of
 from sxhost.web.access import FORMAT, entry
-from sxhost.web.guard import Guard
+from sxhost.web.channel import HostChannel
+from sxhost.web.door import Door, Rates
+from sxhost.web.framing import Head
+from sxhost.web.guard import FORWARDED, Guard
 from sxhost.web.routes import NDJSON, answer_error
 
-__all__ = ["HostChannel", "HostRequest", "HostSite"]
+__all__ = ["HostRequest", "HostSite"]
 
 log = logger(__name__)
+
+METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
+"""Methods that are counted by their names; a stranger can make up any number of others."""
 
 Counted = Callable[[str, str, int, float], None]
 """Told of each answered request: method, route, status, seconds."""
@@ -55,10 +58,13 @@ class HostRequest(Request):
         """Names the request to the client and in the log."""
         self.setHeader("X-Request-Id", self.request_id)
         self._parsePOSTFormSubmission = False  # bodies are JSON; forms have no reader here
+        self.refused = False
+        """Whether a refusal was sent; the rest of the body is thrown away."""
+        self.site = cast("HostSite", channel.factory)
+        self.began = self.site.clock.seconds()
+        self._body = BytesIO()
         self._room = 0
-        self._refused = False
         self._preflight = False
-        self._lingering: IDelayedCall | None = None
 
     def __repr__(self) -> str:
         """Say which request this is; Twisted's would tell its query."""
@@ -66,9 +72,8 @@ class HostRequest(Request):
 
     def gotLength(self, length: int | None) -> None:
         """Prepare for a body of `length` bytes, or of unknown length (None)."""
-        self.site = self.channel.factory
         self.began = self.site.clock.seconds()
-        self.content = self._body = BytesIO()
+        self.content = self._body
         limits = self.site.limits
         declared = (self.getHeader("content-type") or "").lower()
         self._room = limits.batch_body if declared.startswith(NDJSON) else limits.body
@@ -87,10 +92,17 @@ class HostRequest(Request):
         self._preflight = guard.preflight(self)
         if not self._preflight:
             self.caller = guard.admit(self, self.channel.uid)
+            forwarded = any(map(self.requestHeaders.hasHeader, FORWARDED))
+            self.site.rates.take(self.caller, forwarded=forwarded)
+
+    @property
+    def received(self) -> int:
+        """How many bytes of the body have come so far."""
+        return self._body.tell()
 
     def handleContentChunk(self, data: bytes) -> None:
         """Keep a piece of the body, unless the body is being thrown away."""
-        if self._refused:
+        if self.refused:
             return
         self._body.write(data)
         if self._body.tell() > self._room:
@@ -98,7 +110,7 @@ class HostRequest(Request):
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         """Answer now that the whole request is there; a refused one is done already."""
-        if self._refused:
+        if self.refused:
             self.finish()
         else:
             super().requestReceived(command, path, version)
@@ -117,25 +129,30 @@ class HostRequest(Request):
         self._write_refusal(error)
         self.finish()
 
+    def refuse_unread(self, error: HostError, head: Head | None) -> None:
+        """Answer with `error` although the request is not whole, or is none at all."""
+        self.clientproto = b"HTTP/1.1"
+        self.method, self.uri = (head.method, head.target) if head else (b"-", b"-")
+        self.refuse(error)
+
+    def shut_out(self, error: HostError) -> None:
+        """Answer with `error` before anything was asked."""
+        self.clientproto = b"HTTP/1.1"
+        self._write_refusal(error)
+
     def connectionLost(self, reason: Any) -> None:
         """Forget about a client that has gone."""
-        self._stop_lingering()
+        if self.refused:
+            self.site.log(self)
         super().connectionLost(reason)
-
-    def finish(self) -> None:
-        """End the answer."""
-        self._stop_lingering()
-        super().finish()
 
     def _turn_away(self, error: HostError) -> None:
         """Answer at once, then read on for a while: a closed door would eat the answer."""
-        self._refused = True
+        self.refused = True
         self.requestHeaders.removeHeader(b"expect")
         self.content = self._body = BytesIO()
         self._write_refusal(error)
-        self._lingering = self.site.clock.callLater(
-            self.site.limits.linger, self.channel.loseConnection
-        )
+        self.channel.linger()
 
     def _write_refusal(self, error: HostError) -> None:
         self.channel.persistent = False
@@ -143,51 +160,12 @@ class HostRequest(Request):
         self.setHeader("Connection", "close")
         self.write(body)
 
-    def _stop_lingering(self) -> None:
-        if self._lingering is not None and self._lingering.active():
-            self._lingering.cancel()
-
-
-class Successor(Protocol):
-    """What speaks on a connection that is no longer HTTP."""
-
-    def leave(self) -> None:
-        """Close in order."""
-
-
-class HostChannel(http.HTTPChannel):
-    """A connection that its site knows until it is closed."""
-
-    factory: HostSite
-    successor: Successor | None = None
-    """Who has taken the connection over; tells the channel when it is lost."""
-
-    def connectionMade(self) -> None:
-        """Tell the site."""
-        self.factory.connections.add(self)
-        super().connectionMade()
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Tell the site."""
-        super().connectionLost(reason)
-        self.factory.gone(self)
-
-    @cached_property
-    def uid(self) -> int | None:
-        """The user at the other end, if that is known."""
-        return uid_of(self.transport)
-
-    def leave(self) -> None:
-        """Close once what runs is answered, and what is written has left."""
-        self.persistent = False
-        if self.successor is not None:
-            self.successor.leave()
-        elif not self.requests:
-            self.loseConnection()
-
 
 class HostSite(Site):
-    """Serves `root`; knows its connections, so that a stop can wait for their answers."""
+    """Serves `root`; knows its connections, so that a stop can wait for their answers.
+
+    `own` is the host's own user, who has to share with nobody.
+    """
 
     protocol = cast("Any", HostChannel)
     requestFactory = HostRequest
@@ -199,11 +177,15 @@ class HostSite(Site):
         clock: IReactorTime,
         limits: Limits,
         counted: Counted,
+        *,
+        own: int | None = None,
     ) -> None:
-        super().__init__(root, reactor=clock)
+        super().__init__(root, reactor=clock, timeout=None)
         self.guard = guard
         self.clock = clock
         self.limits = limits
+        self.door = Door(limits, clock, own)
+        self.rates = Rates(limits, clock, own)
         self.connections: set[HostChannel] = set()
         self.stopping = False
         self._counted = counted
@@ -216,6 +198,7 @@ class HostSite(Site):
     async def drain(self) -> None:
         """Refuse what is new; return once all connections are closed, or time is up."""
         self.stopping = True
+        self.door.close()
         for channel in tuple(self.connections):
             channel.leave()
         if self.connections:
@@ -234,7 +217,8 @@ class HostSite(Site):
         assert isinstance(request, HostRequest)  # noqa: S101 - `requestFactory` says so
         seconds = self.clock.seconds() - request.began
         method = request.method.decode("ascii", "backslashreplace")
-        self._counted(method, request.route, request.code, seconds)
+        known = method if method in METHODS else "other"
+        self._counted(known, request.route, request.code, seconds)
         level = "debug" if request.route == "/health" else "info"
         if enabled(level):
             getattr(log, level)(FORMAT, access=True, **entry(request, seconds * 1000))

@@ -45,12 +45,6 @@ OPEN_WITHIN_S = 10
 CLOSE_WITHIN_S = 2
 """Seconds that a client has to answer a close; a stop waits no longer for it."""
 
-MOST_FRAMES = 1024
-"""Frames in one message: whoever sends more cuts it up to make work."""
-
-MOST_PINGS = 100
-"""Pings in a second."""
-
 GOING_AWAY, UNSUPPORTED_DATA, POLICY_VIOLATION, INTERNAL_ERROR = 1001, 1003, 1008, 1011
 """Close codes of RFC 6455, 7.4.1, that we send ourselves; Autobahn sends 1002, 1007, 1009."""
 
@@ -164,8 +158,9 @@ class Connection(WebSocketServerProtocol):
         """Answer a ping; to a client that is behind only the newest, once it has caught up."""
         second = int(self.site.clock.seconds())
         self._pings = second, self._pings[1] + 1 if self._pings[0] == second else 1
-        if self._pings[1] > MOST_PINGS:
-            self._fail_connection(POLICY_VIOLATION, f"more than {MOST_PINGS} pings a second")
+        most = self.site.limits.pings
+        if self._pings[1] > most:
+            self._fail_connection(POLICY_VIOLATION, f"more than {most} pings a second")
         elif self.paused:
             self._owed = payload
         else:
@@ -182,8 +177,9 @@ class Connection(WebSocketServerProtocol):
         """Count the frames of a message."""
         super().onMessageFrameBegin(length)
         self._frames += 1
-        if self._frames > MOST_FRAMES and self._open:
-            self._fail_connection(POLICY_VIOLATION, f"more than {MOST_FRAMES} frames a message")
+        most = self.site.limits.frames
+        if self._frames > most and self._open:
+            self._fail_connection(POLICY_VIOLATION, f"more than {most} frames a message")
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: ARG002 - never is
         """Answer a message, or let it wait."""

@@ -1,0 +1,218 @@
+"""Who may be connected, and how often they may ask: what is counted before anyone is asked.
+
+A connection too many is told so and closed before a byte of it is read.  When descriptors
+run out nothing more is accepted: whoever comes waits in the kernel's queue.
+"""
+
+from __future__ import annotations
+
+import resource
+import socket
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from ipaddress import IPv6Address, ip_address
+from math import ceil
+from typing import Any, Final
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from sxhost.caller import Caller
+from sxhost.errors import HostError, RateLimited, TooManyConnections
+from sxhost.limits import Limits
+from sxhost.logs import logger
+
+__all__ = ["Door", "Rates", "peer_of", "tune"]
+
+log = logger(__name__)
+
+LOOK_AGAIN_S: Final = 1.0
+"""Seconds until it is tried again to accept, if no connection ends before."""
+
+TELL_EVERY_S: Final = 10.0
+"""Seconds between two lines of the log about connections that were refused."""
+
+RETRY_S: Final = 5
+"""Seconds after which a refused connection may be worth another try."""
+
+MOST_BUCKETS: Final = 4096
+"""Peers and tokens whose requests are counted; who has not asked the longest is dropped."""
+
+NETWORK: Final = 64
+"""Bits of an IPv6 address that one customer has."""
+
+
+class Door:
+    """Counts connections: in all, and from each peer but the host's own user.
+
+    `ports` are what listens; `own` is the host's user.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        clock: IReactorTime,
+        own: int | None,
+        most: Callable[[], int] | None = None,
+    ) -> None:
+        self.ports: Sequence[Any] = ()
+        self.open = 0
+        """How many connections are counted now."""
+        self.paused = False
+        self._limits = limits
+        self._clock = clock
+        self._own = own
+        self._most = most or descriptors
+        self._here: Counter[str] = Counter()
+        self._again: IDelayedCall | None = None
+        self._refused = 0
+        self._tell_at = 0.0
+
+    def enter(self, transport: Any, uid: int | None) -> str:
+        """Count a connection; return what `leave` is to be told.
+
+        :raises HostError: it is one too many, and not counted.
+        """
+        self._spare(transport)
+        peer = "" if uid is not None and uid == self._own else peer_of(transport, uid)
+        try:
+            self._check(peer)
+        except HostError as error:
+            self._tell(peer, error)
+            raise
+        self.open += 1
+        self._here[peer] += 1
+        return peer
+
+    def leave(self, peer: str) -> None:
+        """A connection that was counted is closed."""
+        self.open -= 1
+        self._here[peer] -= 1
+        if not self._here[peer]:
+            del self._here[peer]
+        self.resume()
+
+    def _check(self, peer: str) -> None:
+        limits = self._limits
+        if self.open >= limits.connections:
+            raise TooManyConnections(limits.connections)
+        if peer and self._here[peer] >= limits.peer_connections:
+            most = limits.peer_connections
+            raise RateLimited(f"{most} connections are open from here already", RETRY_S)
+
+    def _tell(self, peer: str, error: HostError) -> None:
+        """Log a refusal, but not each of a flood."""
+        self._refused += 1
+        now = self._clock.seconds()
+        if now >= self._tell_at:
+            self._tell_at = now + TELL_EVERY_S
+            log.warn(
+                "{count} connections were refused, the last from {peer}: {why}",
+                count=self._refused,
+                peer=peer or "the own user",
+                why=error.message,
+            )
+            self._refused = 0
+
+    # Descriptors.
+
+    def _spare(self, transport: Any) -> None:
+        """Accept no more for now if descriptors run out.
+
+        The kernel gives out the lowest number that is free, so a socket's number says how
+        many there are.
+        """
+        number = transport.fileno() if hasattr(transport, "fileno") else 0
+        most = self._most() * self._limits.descriptors // 100
+        if number >= most and not self.paused:
+            log.warn("{most} descriptors are in use: accepting pauses", most=most)
+            self.pause()
+
+    def pause(self) -> None:
+        """Accept nothing until a connection ends, or a second has passed."""
+        self.paused = True
+        for port in self.ports:
+            port.pauseProducing()
+        self._again = self._clock.callLater(LOOK_AGAIN_S, self.resume)
+
+    def resume(self) -> None:
+        """Accept again, if that was paused."""
+        if self.paused:
+            self.close()
+            for port in self.ports:
+                port.resumeProducing()
+
+    def close(self) -> None:
+        """Leave nothing to be done later."""
+        self.paused = False
+        if self._again is not None and self._again.active():
+            self._again.cancel()
+
+
+class Rates:
+    """Requests that each peer or token may still make: a bucket that fills by the second."""
+
+    def __init__(self, limits: Limits, clock: IReactorTime, own: int | None) -> None:
+        self._limits = limits
+        self._clock = clock
+        self._own = own
+        self._buckets: dict[str, tuple[float, float]] = {}
+
+    def take(self, caller: Caller, *, forwarded: bool) -> None:
+        """Count a request; the own user's are not, unless a proxy of theirs forwards them.
+
+        :raises RateLimited: there have been too many.
+        """
+        if caller.uid is not None and caller.uid == self._own and not forwarded:
+            return
+        key = f"token {caller.token}" if caller.token else f"{caller.peer} {caller.uid}"
+        left = self._left(key)
+        self._buckets[key] = max(left - 1, 0.0) if left >= 1 else left, self._clock.seconds()
+        if len(self._buckets) > MOST_BUCKETS:
+            del self._buckets[next(iter(self._buckets))]
+        if left < 1:
+            wait = ceil((1 - left) / self._limits.requests)
+            raise RateLimited(f"More than {self._limits.requests} requests a second came", wait)
+
+    def _left(self, key: str) -> float:
+        """Take a bucket out and return what is in it by now."""
+        now = self._clock.seconds()
+        left, since = self._buckets.pop(key, (float(self._limits.burst), now))
+        return min(left + (now - since) * self._limits.requests, self._limits.burst)
+
+
+def peer_of(transport: Any, uid: int | None) -> str:
+    """Name who is at the other end: a user of this machine, an address, or a network's part."""
+    if uid is not None:
+        return f"user {uid}"
+    host = getattr(transport.getPeer(), "host", None)
+    if host is None:
+        return "unix"
+    found = ip_address(host.partition("%")[0])
+    if isinstance(found, IPv6Address) and found.ipv4_mapped is None:
+        return f"{IPv6Address(int(found) >> NETWORK << NETWORK)}/{NETWORK}"
+    return str(getattr(found, "ipv4_mapped", None) or found)
+
+
+def tune(transport: Any, limits: Limits) -> None:
+    """Bound what the kernel keeps for a peer, and how long it waits for one that is gone."""
+    link = getattr(transport, "socket", None)
+    if link is None:
+        return
+    link.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, limits.send_buffer // 2)  # doubled
+    if link.family in (socket.AF_INET, socket.AF_INET6):
+        within = limits.silent
+        put = partial(link.setsockopt, socket.IPPROTO_TCP)
+        with suppress(OSError, AttributeError):  # AttributeError: a system that is not Linux
+            link.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            put(socket.TCP_USER_TIMEOUT, int(within * 1000))
+            put(socket.TCP_KEEPIDLE, max(int(within / 2), 1))
+            put(socket.TCP_KEEPINTVL, max(int(within / 5), 1))
+
+
+def descriptors() -> int:
+    """Return how many descriptors this process may have."""
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if most == resource.RLIM_INFINITY else most

@@ -1,0 +1,299 @@
+"""Where a request begins and ends: strict, so that no two programs read it differently.
+
+What RFC 9112 forbids, or leaves open, is refused: a proxy that read it in another way could
+be made to take half of one client's request for another's answer.  Pure: bytes in, errors out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Final
+
+from sxhost.errors import (
+    BadFraming,
+    ExpectationFailed,
+    HeaderTooLarge,
+    HostError,
+    NotImplementedHere,
+    URITooLong,
+    VersionNotSupported,
+)
+from sxhost.limits import Limits
+
+__all__ = ["Chunks", "Head", "bare_newline"]
+
+TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+REQUEST_LINE: Final = re.compile(
+    rb"(?P<method>%s) (?P<target>[!-~]+) HTTP/(?P<version>[0-9]\.[0-9])" % TOKEN
+)
+FIELD: Final = re.compile(rb"(?P<name>%s):[\t ]*(?P<value>[^\x00-\x08\x0a-\x1f\x7f]*)" % TOKEN)
+ABSOLUTE: Final = re.compile(rb"(?i)https?://(?P<authority>[^/?#]+)(?P<rest>[^#]*)")
+CONTROL: Final = re.compile(rb"%(?:[01][0-9A-Fa-f]|7[Ff])")
+LENGTH: Final = re.compile(rb"[0-9]{1,18}")
+SIZE_LINE: Final = re.compile(rb"(?P<size>[0-9A-Fa-f]{1,16})(?:[\t ]*;[\t -~\x80-\xff]*)?")
+
+LINE_LENGTH: Final = 256
+"""Bytes of a chunk's size with its extensions, or of a trailer; hardly anyone sends either."""
+
+OVERHEAD: Final = 64 * 1024
+"""Bytes that a chunked body may have beside its data, and `DILUTION` for each byte of it."""
+
+DILUTION: Final = 16
+"""Enough for data that comes byte by byte."""
+
+MOST_BITS: Final = 60
+"""Of a chunk's size: no counter of anyone's holds more."""
+
+END: Final = b"\r\n"
+
+SHOWN: Final = 40
+"""Characters of a stranger's word that an error repeats."""
+
+
+class Head:
+    """A request line and header, line by line.
+
+    :raises HostError: from every method, at the first line that is not to be had.
+    """
+
+    def __init__(self, line: bytes, limits: Limits) -> None:
+        self._limits = limits
+        self._fields = 0
+        self._size = 0
+        self._kept: defaultdict[bytes, list[bytes]] = defaultdict(list)
+        self._count(line)
+        found = REQUEST_LINE.fullmatch(line)
+        if found is None:
+            raise _not_a_line(line, limits.uri_size)
+        self.method = found["method"]
+        self.target = found["target"]
+        self.version = found["version"]
+        self.authority: bytes | None = None
+        self._check_line()
+
+    @property
+    def line(self) -> bytes:
+        """The request line, with the target in its usual form."""
+        return b"%s %s HTTP/%s" % (self.method, self.target, self.version)
+
+    def add(self, line: bytes) -> None:
+        """Take a line of the header."""
+        self._count(line)
+        if line[0] in b"\t ":
+            raise BadFraming("A line of the header begins with a space.")
+        found = FIELD.fullmatch(line)
+        if found is None:
+            raise BadFraming(f"This is no line of a header: {_shown(line)!r}.")
+        self._fields += 1
+        if self._fields > self._limits.header_fields:
+            raise HeaderTooLarge(self._limits.header_fields, "fields")
+        name, value = found["name"].lower(), found["value"].rstrip(b"\t ")
+        if not value.isascii():
+            _check_text(name, value)
+        check = CHECKS.get(name)
+        if check is not None:
+            check(self, value)
+            self._kept[name].append(value)
+
+    def end(self) -> None:
+        """Take the empty line; the header is whole."""
+        hosts = self._kept[b"host"]
+        if len(hosts) > 1:
+            raise BadFraming(f"The request has {len(hosts)} Host headers.")
+        if not hosts and self.version != b"1.0":
+            raise BadFraming("The request has no Host header.")
+        if hosts and not hosts[0]:
+            raise BadFraming("The Host header is empty.")
+        if self.authority is not None and [host.lower() for host in hosts] != [self.authority]:
+            raise BadFraming("The request's target names another host than its Host header.")
+
+    # The request line.
+
+    def _check_line(self) -> None:
+        if len(self.target) > self._limits.uri_size:
+            raise URITooLong(self._limits.uri_size)
+        if self.version not in (b"1.0", b"1.1"):
+            raise VersionNotSupported(f"HTTP/{self.version.decode()}")
+        self._check_target()
+
+    def _check_target(self) -> None:
+        """Read the target's origin form, or its absolute form, which becomes the former."""
+        absolute = ABSOLUTE.fullmatch(self.target)
+        if absolute:
+            self.authority = absolute["authority"].lower()
+            slash = b"" if absolute["rest"].startswith(b"/") else b"/"
+            self.target = slash + absolute["rest"]
+        if not self.target.startswith(b"/"):
+            raise BadFraming("The request's target is no path; it begins with a slash.")
+        path = self.target.partition(b"?")[0]
+        if CONTROL.search(path):
+            raise BadFraming("The path has a control character in it.")
+        if b"#" in self.target:
+            raise BadFraming("The request's target has a fragment; that is for browsers.")
+
+    # Fields that say where the request ends.
+
+    def _check_length(self, value: bytes) -> None:
+        if self._kept[b"content-length"]:
+            raise BadFraming("The request has two Content-Length headers.")
+        if self._kept[b"transfer-encoding"]:
+            raise BadFraming("The request has both Transfer-Encoding and Content-Length.")
+        if not LENGTH.fullmatch(value):
+            raise BadFraming(f"This is no Content-Length: {_shown(value)!r}.")
+
+    def _check_coding(self, value: bytes) -> None:
+        if self._kept[b"content-length"]:
+            raise BadFraming("The request has both Content-Length and Transfer-Encoding.")
+        if self._kept[b"transfer-encoding"]:
+            raise BadFraming("The request has two Transfer-Encoding headers.")
+        if self.version == b"1.0":
+            raise BadFraming("HTTP/1.0 has no Transfer-Encoding.")
+        if value.lower() != b"chunked":
+            raise NotImplementedHere(_shown(value))
+
+    def _check_expect(self, value: bytes) -> None:
+        if value.lower() != b"100-continue":
+            raise ExpectationFailed(_shown(value))
+
+    def _keep(self, value: bytes) -> None:
+        """Nothing can be said of this field alone."""
+
+    def _count(self, line: bytes) -> None:
+        self._size += len(line) + 2
+        if self._size > self._limits.header_size:
+            raise too_long(self._limits, first=self._size == len(line) + 2)
+
+
+CHECKS: Final[dict[bytes, Callable[[Head, bytes], None]]] = {
+    b"content-length": Head._check_length,
+    b"transfer-encoding": Head._check_coding,
+    b"expect": Head._check_expect,
+    b"host": Head._keep,
+}
+
+
+class Chunks:
+    """A body in chunks: data out, until the last one; then what is left over.
+
+    :raises BadFraming: it is none, or most of it is no data.
+    """
+
+    def __init__(
+        self, deliver: Callable[[bytes], object], done: Callable[[bytes], object]
+    ) -> None:
+        self._deliver = deliver
+        self._done = done
+        self._read: Callable[[], bool] = self._read_size
+        self._buffer = bytearray()
+        self._left = 0
+        self._beside = -OVERHEAD
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take bytes as they come."""
+        self._buffer += data
+        while self._read():
+            pass
+
+    def noMoreData(self) -> None:
+        """Nothing more comes; whoever waits for the rest sees the connection closed."""
+
+    def _line(self, longest: int) -> bytes | None:
+        """Cut off a line of at most so many bytes; None if it is not there yet."""
+        line, end, _ = self._buffer[: longest + 2].partition(END)
+        if not end:
+            if len(self._buffer) > longest + 1:
+                raise BadFraming(f"A line in the chunked body is longer than {longest} bytes.")
+            if bare_newline(line):
+                raise BadFraming("A line in the chunked body has no proper end.")
+            return None
+        self._cut(len(line) + 2)
+        return bytes(line)
+
+    def _cut(self, size: int) -> None:
+        """Drop what is no data from the buffer."""
+        del self._buffer[:size]
+        self._beside += size
+        if self._beside > 0:
+            raise BadFraming("Nearly nothing of the chunked body is data.")
+
+    def _read_size(self) -> bool:
+        line = self._line(LINE_LENGTH)
+        if line is None:
+            return False
+        found = SIZE_LINE.fullmatch(line)
+        if found is None:
+            raise BadFraming(f"This is no size of a chunk: {_shown(line)!r}.")
+        self._left = int(found["size"], 16)
+        if self._left.bit_length() > MOST_BITS:
+            raise BadFraming(f"No chunk has a size of {self._left} bytes.")
+        self._read = self._read_data if self._left else self._read_trailer
+        return True
+
+    def _read_data(self) -> bool:
+        piece = bytes(self._buffer[: self._left])
+        del self._buffer[: self._left]
+        self._left -= len(piece)
+        self._beside -= DILUTION * len(piece)
+        if piece:
+            self._deliver(piece)
+        if not self._left:
+            self._read = self._read_end
+        return not self._left
+
+    def _read_end(self) -> bool:
+        """Read the line end behind a chunk's data."""
+        end = bytes(self._buffer[:2])
+        if not END.startswith(end):
+            raise BadFraming("A chunk is longer than its size.")
+        if end == END:
+            self._cut(2)
+            self._read = self._read_size
+        return end == END
+
+    def _read_trailer(self) -> bool:
+        """Pass over what follows the last chunk; the empty line ends the body."""
+        line = self._line(LINE_LENGTH)
+        if line is None:
+            return False
+        if line and not FIELD.fullmatch(line):
+            raise BadFraming(f"This is no trailer: {_shown(line)!r}.")
+        if not line:
+            rest = bytes(self._buffer)
+            self._buffer.clear()
+            self._done(rest)
+        return bool(line)
+
+
+def bare_newline(data: bytes | bytearray) -> bool:
+    """Tell whether there is a line feed, or a carriage return that no line feed can follow.
+
+    `data` has no whole line end in it.
+    """
+    return b"\n" in data or b"\r" in data[:-1]
+
+
+def too_long(limits: Limits, *, first: bool) -> HostError:
+    """Return the refusal of a line that is too long: the `first`, or one of the header."""
+    if first:
+        return URITooLong(limits.uri_size)
+    return HeaderTooLarge(limits.header_size, "bytes")
+
+
+def _not_a_line(line: bytes, longest: int) -> HostError:
+    if len(line) > longest:
+        return URITooLong(longest)
+    return BadFraming(f"This is no request line: {_shown(line)!r}.")
+
+
+def _check_text(name: bytes, value: bytes) -> None:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        raise BadFraming(f"The header {_shown(name)} is not UTF-8.") from None
+
+
+def _shown(raw: bytes) -> str:
+    """Return the beginning of a stranger's words; `repr` escapes it."""
+    return raw[:SHOWN].decode("latin-1")
