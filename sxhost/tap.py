@@ -218,7 +218,7 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
     routes = faces(sessions, metrics, Keys(keyring, reactor, sessions.note))
     guard = make_guard(settings, keyring, routes, reactor)
     site = HostSite(
-        tree(routes, limits), guard, reactor, limits, metrics.count, own=os.getuid()
+        tree(routes, limits), guard, reactor, limits, metrics.count, own=settings.user
     )
     notifier = Notifier(
         reactor,
@@ -253,9 +253,8 @@ def make_guard(
         origins=frozenset(settings.origins),
         tokens=settings.tokens,
     )
-    uid = os.getuid() if settings.uid is None else settings.uid
     tries = Tries(clock, settings.limits.tries)
-    return Guard(policy, keyring.caller, opens(routes), uid, tries)
+    return Guard(policy, keyring.caller, opens(routes), settings.user, tries)
 
 
 def make_store(settings: Settings, reactor: Any) -> Store:
