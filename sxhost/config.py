@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -45,6 +46,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     pid_file: Path | None = None
     uid: int | None = None
     """The user that the host will be once it listens, if that is another one than now."""
+
+    @property
+    def user(self) -> int:
+        """The user that the host is while it serves."""
+        return os.getuid() if self.uid is None else self.uid
 
     @property
     def database(self) -> Path | None:

@@ -15,9 +15,12 @@ from typing import Any, Final
 
 from sxhost.logs import logger
 
-__all__ = ["AlreadyRunning", "PidFile", "on_hangup", "warn_of_root"]
+__all__ = ["AlreadyRunning", "PidFile", "on_hangup", "warn_of_others", "warn_of_root"]
 
 log = logger(__name__)
+
+OTHERS: Final = 0o077
+"""The permissions of everybody but a file's owner."""
 
 TRIES: Final = 5
 """How often a pidfile may change hands while we take it."""
@@ -166,6 +169,12 @@ def warn_of_root() -> None:
             "This host runs as root, so agents and whoever may write to them could do anything."
             " Give it a user: twistd --uid NAME --gid GROUP sxhost, or a unit of deploy/"
         )
+
+
+def warn_of_others(place: Path) -> None:
+    """Say so if other users can look into the state directory."""
+    if place.stat().st_mode & OTHERS:
+        log.warn("Others may look into {place}; end that with: chmod 700", place=str(place))
 
 
 def on_hangup(reactor: Any, reload: Callable[[], None]) -> None:

@@ -32,7 +32,7 @@ from sxhost.config import (
     LogFormat,
     Settings,
 )
-from sxhost.daemon import AlreadyRunning, PidFile, on_hangup, warn_of_root
+from sxhost.daemon import AlreadyRunning, PidFile, on_hangup, warn_of_others, warn_of_root
 from sxhost.keyring import BadKeyring, Keyring
 from sxhost.listening import (
     CannotListen,
@@ -112,6 +112,7 @@ class HostService(MultiService):
     def startService(self) -> None:
         """Open the store, as the user that the host is from now on; say where it is."""
         warn_of_root()
+        warn_of_others(self._keyring.place)
         with self._said_if_it_fails():
             self._keyring.open()
             self.sessions.open()
@@ -217,7 +218,7 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
     routes = faces(sessions, metrics, Keys(keyring, reactor, sessions.note))
     guard = make_guard(settings, keyring, routes, reactor)
     site = HostSite(
-        tree(routes, limits), guard, reactor, limits, metrics.count, own=os.getuid()
+        tree(routes, limits), guard, reactor, limits, metrics.count, own=settings.user
     )
     notifier = Notifier(
         reactor,
@@ -252,9 +253,8 @@ def make_guard(
         origins=frozenset(settings.origins),
         tokens=settings.tokens,
     )
-    uid = os.getuid() if settings.uid is None else settings.uid
     tries = Tries(clock, settings.limits.tries)
-    return Guard(policy, keyring.caller, opens(routes), uid, tries)
+    return Guard(policy, keyring.caller, opens(routes), settings.user, tries)
 
 
 def make_store(settings: Settings, reactor: Any) -> Store:

@@ -252,6 +252,15 @@ def status_as(uid: int, url: str) -> str:
     return subprocess.run(command, user=user, capture_output=True, text=True, check=True).stdout
 
 
+def test_a_directory_that_others_may_look_into_is_said(
+    start_host: StartHost, tmp_path: Path
+) -> None:
+    (tmp_path / "state").mkdir(mode=0o755)
+    host = start_host("--port", "0")
+    assert host.port
+    assert f"Others may look into {tmp_path}/state; end that with: chmod 700" in host.output()
+
+
 # SIGHUP.
 
 

@@ -160,6 +160,18 @@ def test_who_does_not_speak_tls_gets_nothing(secure: Host, talk: Talk) -> None:
     assert "Traceback" not in secure.output()
 
 
+def test_a_handshake_has_its_time_and_no_more(
+    start_host: StartHost, pair: Pair, talk: Talk
+) -> None:
+    host = start_host("--port", "0", "--limit", "header_within=1", *pair.options)
+    silent = socket.create_connection(("127.0.0.1", host.port), PATIENCE)
+    with silent, pytest.raises(ConnectionResetError):
+        silent.recv(1)
+    client = talk(host)
+    with pytest.raises(AssertionError, match="it hung up"):
+        client.line(b"HTTP/1.1 200")
+
+
 def test_all_tcp_listeners_speak_tls_and_unix_sockets_do_not(
     start_host: StartHost, pair: Pair, tmp_path: Path, talk: Talk
 ) -> None:
