@@ -197,11 +197,12 @@ async def fire(client: HostClient, session: str = "a", data: Any = None) -> int:
 @pytest.mark.parametrize("seed", [1, 2])
 @in_reactor
 async def test_a_link_that_is_cut_again_and_again_under_load(
-    running_host: Host, seed: int
+    start_host: StartHost, seed: int
 ) -> None:
-    chance, direct = random.Random(seed), at(running_host.url)
+    host = start_host("--port", "0", "--allow-host", "127.0.0.1")  # by the cutter's port
+    chance, direct = random.Random(seed), at(host.url)
     last = await fire(direct)
-    async with cutting(running_host, chance) as (url, cutter):
+    async with cutting(host, chance) as (url, cutter):
         watcher = Watcher(at(url), after="0", jitter=lambda: 0.0)
         while cutter.cuts:
             drafts = [
