@@ -29,7 +29,7 @@ async def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
         listen=("tcp:0:interface=127.0.0.1",),
         state_dir=tmp_path,
         store="memory:",
-        limits=Limits(wait=0.01),  # long pulls are not what is looked at here
+        limits=Limits(wait=0.1),  # long pulls are not what is looked at here
     )
     host = assemble(settings, reactor)
     host.sessions.on_stop = lambda: None

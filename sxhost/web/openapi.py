@@ -18,8 +18,8 @@ Schema = dict[str, Any]
 
 PATH_SCHEMAS: dict[str, Schema] = {
     "session_id": {"type": "string", "pattern": SESSION_ID},
-    "token_id": {"type": "string"},
-    "code": {"type": "string"},
+    "token_id": {"type": "string", "pattern": "^[0-9a-z]{1,16}$"},
+    "code": {"type": "string", "pattern": "^[0-9A-Za-z_-]{1,64}$"},
     "message_id": {"type": "integer", "minimum": 0, "maximum": 10**18 - 1},
 }
 
