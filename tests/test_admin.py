@@ -134,6 +134,18 @@ def test_a_token_in_the_environment_is_one(tmp_path: Path) -> None:
         given_token(None, {"SXHOST_TOKEN": "a b"})
 
 
+def test_a_stream_is_followed_with_it(user: User) -> None:
+    user.said("fire", "a", "thinking")
+    command = [SXHOST, "events", "a", "--follow", "--json", "--url", user.host.url]
+    environ = {**os.environ, **user.state}
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as following:
+        assert following.stdout is not None
+        assert json.loads(following.stdout.readline())["event"] == "thinking"
+        user.said("fire", "a", "complete")
+        assert json.loads(following.stdout.readline())["event"] == "complete"
+        following.terminate()
+
+
 # To whom it shows its own.
 
 

@@ -445,7 +445,7 @@ def test_requests_are_logged_without_their_control_characters(running_host: Host
         assert b" 200 " not in rest(say(running_host.port, request + b"\r\n\r\n"))
     running_host.stop()
     output = running_host.output()
-    assert '127.0.0.1 "GET /%1b[31m%0aforged" 400 ' in output
+    assert output.count('127.0.0.1 "- -" 400 ') == 3, "what is refused unread is logged too"
     assert not [c for c in output if c < " " and c not in "\n\t"]
 
 
