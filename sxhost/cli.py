@@ -165,17 +165,41 @@ def stop(link: Link) -> None:
 
 @sxhost.command()
 @click.argument("session_id", metavar="ID")
+@click.option("--follow", "-f", is_flag=True, help="Go on with what is new.")
 @click.option("--after", default="", help="A cursor, or the number after which to begin.")
 @click.option("--limit", type=click.IntRange(1), help="At most so many.")
 @click.option("--types", default="", metavar="A,B", help="Only these events.")
 @linked
-def events(link: Link, session_id: str, **query: Any) -> None:
+def events(
+    link: Link, session_id: str, *, follow: bool, after: str, limit: int | None, types: str
+) -> None:
     """Print a session's events."""
-    from sxhost.model import EventQuery
+    if follow:
+        from sxhost.watch import watch
 
-    given = {name: value for name, value in query.items() if value is not None}
-    found = link.ask(lambda host: host.events(session_id, EventQuery(**given)))
+        how: dict[str, Any] = {"after": after, "types": _list(types)}
+        watch(link, lambda host, told: host.subscribe(session_id, **how, **told), limit)
+        return
+    from sxhost.model import ALL, EventQuery
+
+    query = EventQuery(after=after, limit=limit or ALL, types=types)
+    found = link.ask(lambda host: host.events(session_id, query))
     link.show(found, "\n".join(map(event_line, found)))
+
+
+@sxhost.command()
+@click.option("--session", default="", metavar="A,B", help="Only these sessions.")
+@click.option("--label", default="", metavar="NAME:VALUE", help="Only those with this label.")
+@click.option("--types", default="", metavar="A,B", help="Only these events.")
+@click.option("--after", default="now", help="A cursor, or the id after which to begin.  [now]")
+@click.option("--state", is_flag=True, help="Also tell states, and how they change.")
+@linked
+def tail(link: Link, session: str, types: str, **how: Any) -> None:
+    """Print the events of all sessions as they come."""
+    from sxhost.watch import watch
+
+    how |= {"sessions": _list(session), "types": _list(types)}
+    watch(link, lambda host, told: host.subscribe(**how, **told), names=True)
 
 
 @sxhost.command()
@@ -282,6 +306,10 @@ def _leave(done: SystemExit) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(done.code or 0)
+
+
+def _list(words: str) -> list[str]:
+    return list(filter(None, words.split(",")))
 
 
 def _or_stdin(text: str) -> str:

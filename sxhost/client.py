@@ -11,31 +11,25 @@ async def main(reactor):
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import random
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 from treq.client import HTTPClient
-from twisted.internet import defer
-from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import UNIXClientEndpoint
-from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
-from twisted.web.client import (
-    URI,
-    Agent,
-    HTTPConnectionPool,
-    RequestTransmissionFailed,
-    ResponseFailed,
-)
+from twisted.web.client import URI, Agent, HTTPConnectionPool
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
 from sxhost.codec.json import encode, encode_lines
-from sxhost.errors import HostUnreachable, from_wire
+from sxhost.errors import BadField
+from sxhost.exchange import NDJSON, PATIENCE, Exchange
+from sxhost.follow import Following, OnLink, ignore
 from sxhost.model import (
     Accepted,
     Detail,
@@ -44,6 +38,7 @@ from sxhost.model import (
     EventDraft,
     EventQuery,
     Fired,
+    LogQuery,
     Message,
     MessageDraft,
     PullQuery,
@@ -60,20 +55,6 @@ __all__ = ["HostClient", "connect"]
 
 T = TypeVar("T")
 
-JSON = "application/json"
-NDJSON = "application/x-ndjson"
-PATIENCE = 10.0
-"""Seconds that an answer may take, beyond what the call itself asks to wait."""
-
-LINK_ERRORS = (
-    ConnectError,
-    ConnectionClosed,
-    DNSLookupError,
-    RequestTransmissionFailed,
-    ResponseFailed,
-    defer.TimeoutError,
-)
-
 
 class HostClient:
     """A host at `url`, spoken to through a treq client (`sxhost.model.Host`).
@@ -86,10 +67,8 @@ class HostClient:
     def __init__(
         self, url: str, http: HTTPClient, clock: IReactorTime, place: str | None = None
     ) -> None:
-        self.url = url.rstrip("/")
-        self._http = http
-        self._clock = clock
-        self._place = place or self.url
+        self._host = Exchange(url, http, clock, place)
+        self.url = self._host.url
 
     async def status(self) -> Status:
         """Summarise the host."""
@@ -123,8 +102,52 @@ class HostClient:
     async def events(self, session_id: str, query: EventQuery) -> list[Event]:
         """Read events in order."""
         path = _path(session_id, "events") + _query(query)
-        with self._understood():
-            return msgspec.json.Decoder(Event).decode_lines(await self._fetch("GET", path))
+        return await self._lines(path)
+
+    async def log(self, query: LogQuery) -> list[Event]:
+        """Read the events of many sessions, in the order of their ids."""
+        return await self._lines("/events" + _query(query))
+
+    def subscribe(
+        self,
+        session_id: str | None = None,
+        *,
+        sessions: Sequence[str] = (),
+        label: str = "",
+        types: Sequence[str] = (),
+        after: str = "",
+        state: bool = False,
+        fail_fast: bool = False,
+        on_link: OnLink = ignore,
+        jitter: Callable[[], float] = random.random,
+    ) -> Following:
+        """Follow a session's events, or those of all sessions, live (`sxhost.follow`).
+
+        `after` is a cursor, a number or ``now``; without it what is buffered comes first.
+        With `state` the states of the sessions come too.  `fail_fast`, `on_link` and
+        `jitter` are those of `Following`.
+
+        :raises BadField: an id cannot be one.
+        """
+        chosen = ",".join(map(check_session_id, sessions))
+        names = ",".join(types)
+        query: EventQuery
+        if session_id is None:
+            path = "/events"
+            query = LogQuery(session=chosen, label=label, types=names, follow=True, state=state)
+        elif sessions or label:
+            raise BadField("session_id", "Name one session, or choose among all of them.")
+        else:
+            path = _path(session_id, "events")
+            query = EventQuery(types=names, follow=True, state=state)
+        return Following(
+            self._host,
+            lambda cursor: path + _query(replace(query, after=cursor)),
+            after,
+            fail_fast=fail_fast,
+            on_link=on_link,
+            jitter=jitter,
+        )
 
     async def send(self, session_id: str, draft: MessageDraft) -> Sent:
         """Queue a message for the session's agent."""
@@ -161,47 +184,12 @@ class HostClient:
         return await self._call(kind, "POST", path, body=_body(value))
 
     async def _call(self, kind: type[T], method: str, path: str, **how: Any) -> T:
-        with self._understood():
-            return msgspec.json.decode(await self._fetch(method, path, **how), type=kind)
+        with self._host.understood():
+            return msgspec.json.decode(await self._host.fetch(method, path, **how), type=kind)
 
-    async def _fetch(
-        self,
-        method: str,
-        path: str,
-        *,
-        body: bytes | None = None,
-        media_type: str = JSON,
-        patience: float = PATIENCE,
-    ) -> bytes:
-        """Return a successful answer's body; raise for every other."""
-        work = Deferred.fromCoroutine(self._exchange(method, path, body, media_type))
-        work.addTimeout(patience, self._clock)
-        try:
-            status, content = await work
-        except LINK_ERRORS as error:
-            raise HostUnreachable(f"{self._place}: {_why(error)}") from error
-        if status >= 400:  # noqa: PLR2004
-            with self._understood():
-                raise from_wire(status, _error_fields(content))
-        return content
-
-    @contextmanager
-    def _understood(self) -> Iterator[None]:
-        """Turn an answer that no host gives into `HostUnreachable`."""
-        try:
-            yield
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            why = "what answers there is not a host"
-            raise HostUnreachable(f"{self._place}: {why}") from error
-
-    async def _exchange(
-        self, method: str, path: str, body: bytes | None, media_type: str
-    ) -> tuple[int, bytes]:
-        headers: Any = {"Content-Type": media_type} if body is not None else {}
-        response = await self._http.request(
-            method, f"{self.url}{path}", data=body, headers=headers, allow_redirects=False
-        )
-        return response.code, await response.content()
+    async def _lines(self, path: str) -> list[Event]:
+        with self._host.understood():
+            return msgspec.json.Decoder(Event).decode_lines(await self._host.fetch("GET", path))
 
 
 def connect(reactor: Any, url: str) -> HostClient:
@@ -253,22 +241,7 @@ def _body(value: Struct | None) -> bytes:
     return encode({k: v for k, v in msgspec.to_builtins(value).items() if v is not None})
 
 
-def _error_fields(content: bytes) -> dict[str, object]:
-    fields = msgspec.json.decode(content, type=dict[str, object])
-    if isinstance(fields.get("error"), str):
-        return fields
-    raise msgspec.ValidationError("no error of a host has this shape")
-
-
 def _check_url(url: str) -> None:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
         raise ValueError(f"{url!r} is not an http:, https: or unix: address")
-
-
-def _why(error: BaseException) -> str:
-    if isinstance(error, ResponseFailed) and error.reasons:
-        error = error.reasons[-1].value
-    if isinstance(error, (defer.CancelledError, defer.TimeoutError)):
-        return "it took too long"
-    return (str(error) or type(error).__name__).rstrip(".")

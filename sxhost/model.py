@@ -26,6 +26,7 @@ __all__ = [
     "EventDraft",
     "EventQuery",
     "Fired",
+    "Gap",
     "Health",
     "Host",
     "LogQuery",
@@ -38,6 +39,7 @@ __all__ = [
     "Session",
     "SessionQuery",
     "State",
+    "StateChange",
     "Status",
     "Summary",
     "check_session_id",
@@ -395,3 +397,24 @@ class Host(Protocol):
 
     async def stop(self) -> Done:
         """Stop the host in order."""
+
+
+# What a stream tells beside events.
+
+
+class Gap(Struct, frozen=True, tag_field="frame", tag="gap"):
+    """Events are missing between two cursors; `reason`: ``retention``, ``another epoch``."""
+
+    start: str = field(name="from")
+    end: str = field(name="to")
+    reason: str
+
+
+class StateChange(Struct, frozen=True, tag_field="frame", tag="state"):
+    """What a session does now; `state` is the source system's coarse word."""
+
+    session: str
+    state: Literal["active", "idle"]
+    detail_state: StateName
+    reason: str
+    since_ms: int

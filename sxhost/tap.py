@@ -33,7 +33,8 @@ from sxhost.logs import LEVELS, logger, set_level
 from sxhost.notify import Notifier
 from sxhost.service import SessionService
 from sxhost.store import Store, StoreUnusable
-from sxhost.store.journal import Journal, held
+from sxhost.store.file import held
+from sxhost.store.journal import Journal
 from sxhost.store.memory import MemoryStore
 from sxhost.store.sqlite import SQLiteStore, Threads
 from sxhost.web import about, live, native, stream

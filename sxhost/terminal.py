@@ -34,6 +34,7 @@ __all__ = [
     "linked",
     "message_line",
     "plain",
+    "row",
     "session_lines",
     "status_line",
 ]
@@ -48,11 +49,17 @@ INTERRUPTED = 130
 
 
 class Link:
-    """How a command reaches its host, and how it prints: `json` for machines."""
+    """How a command reaches its host, and how it prints: `json` for machines.
+
+    `interrupted` tells whether the end has begun, by the user or because all is done.
+    """
+
+    reactor: Any
 
     def __init__(self, url: str, json: bool) -> None:
         self.url = url
         self.json = json
+        self.interrupted = False
 
     def ask(self, work: Work[T]) -> T:
         """Run `work` with a client; end the process if the host says no or is not there."""
@@ -67,7 +74,9 @@ class Link:
         results: list[T] = []
 
         async def run(reactor: Any) -> None:
-            with _refusals(reactor):
+            self.reactor = reactor
+            reactor.addSystemEventTrigger("before", "shutdown", self._interrupt)
+            with self._refusals():
                 results.append(await work(connect(reactor, self.url)))
 
         try:
@@ -79,6 +88,24 @@ class Link:
             sys.exit(INTERRUPTED)
         return results[0]
 
+    def _interrupt(self) -> None:
+        self.interrupted = True
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        """End the process with a sentence if asking fails, but for the user's interrupt."""
+        from sxhost.errors import HostError, HostUnreachable
+
+        try:
+            yield
+        except HostError as error:
+            fail(HOST_SAID_NO, plain(error.message))
+        except ValueError as error:
+            fail(USAGE, f"This cannot be asked: {error}.")
+        except HostUnreachable as error:
+            if not self.interrupted:
+                fail(NO_HOST, f"No host answers ({error}). Start one with: sxhost --daemon")
+
     def show(self, value: Any, text: str) -> None:
         """Print a value as `text`, or for machines as JSON: an object, or a line for each."""
         from sxhost.codec.json import encode, encode_lines
@@ -89,24 +116,6 @@ class Link:
             click.echo(encode_lines(value).decode(), nl=False)
         else:
             click.echo(encode(value).decode())
-
-
-@contextmanager
-def _refusals(reactor: Any) -> Iterator[None]:
-    """End the process with a sentence if asking fails, but for the user's own interrupt."""
-    from sxhost.errors import HostError, HostUnreachable
-
-    interrupted: list[bool] = []
-    reactor.addSystemEventTrigger("before", "shutdown", interrupted.append, True)
-    try:
-        yield
-    except HostError as error:
-        fail(HOST_SAID_NO, plain(error.message))
-    except ValueError as error:
-        fail(USAGE, f"This cannot be asked: {error}.")
-    except HostUnreachable as error:
-        if not interrupted:
-            fail(NO_HOST, f"No host answers ({error}). Start one with: sxhost --daemon")
 
 
 def linked(command: Callable[..., None]) -> Callable[..., None]:
@@ -171,10 +180,15 @@ def _fields(detail: Detail) -> list[tuple[str, str]]:
 
 def event_line(event: Event) -> str:
     """Write an event in a line: number, time of day, name, data."""
-    clock = time.strftime("%H:%M:%S", time.localtime(event.ts))
     value = event.value()
     data = value if isinstance(value, str) else bytes(event.data).decode()
-    return f"{event.seq:>6}  {clock}  {event.event:<12}  {plain(data)}".rstrip()
+    return row(event.seq, event.ts, event.event, data)
+
+
+def row(number: int | str, ts: int, name: str, text: str) -> str:
+    """Write what happened at a time (Unix seconds) in the columns of an event."""
+    clock = time.strftime("%H:%M:%S", time.localtime(ts))
+    return f"{number:>6}  {clock}  {name:<12}  {plain(text)}".rstrip()
 
 
 def message_line(message: Message) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -20,7 +21,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from sxhost import errors
-from sxhost.client import PATIENCE, HostClient, connect
+from sxhost.client import HostClient, connect
 from sxhost.errors import (
     BadField,
     BadJSON,
@@ -39,10 +40,13 @@ from sxhost.errors import (
     UnknownRoute,
     UnknownSession,
 )
+from sxhost.exchange import PATIENCE
 from sxhost.model import (
     Done,
     EventDraft,
     EventQuery,
+    Host,
+    LogQuery,
     Message,
     MessageDraft,
     PullQuery,
@@ -186,6 +190,18 @@ def test_events_are_read_by_place_number_and_name(lab: Lab) -> None:
     assert values(lab, EventQuery(after=f"{lab.store.epoch}:3")) == [3]
 
 
+def test_the_log_of_all_sessions_is_read(lab: Lab) -> None:
+    for name in "aba":
+        result_of(lab.client.fire(name, THINKING))
+    for query, ids in (
+        (LogQuery(), [1, 2, 3]),
+        (LogQuery(session="a", limit=1), [1]),
+        (LogQuery(after="1", types="thinking,x"), [2, 3]),
+    ):
+        assert [event.id for event in result_of(lab.client.log(query))] == ids
+        assert result_of(lab.client.log(query)) == result_of(lab.service.log(query))
+
+
 def values(lab: Lab, query: EventQuery) -> list[Any]:
     return [event.value() for event in result_of(lab.client.events("a", query))]
 
@@ -287,6 +303,14 @@ def test_stop_reaches_the_host(lab: Lab) -> None:
     lab.service.on_stop = lambda: asked.append(True)
     assert result_of(lab.client.stop()) == Done()
     assert asked == [True]
+
+
+def test_the_client_has_the_verbs_of_a_host_as_the_service_has_them(lab: Lab) -> None:
+    hosts: list[Host] = [lab.client, lab.service]  # their types are what mypy compares
+    verbs = [name for name, verb in vars(Host).items() if iscoroutinefunction(verb)]
+    assert {"status", "log"} < set(verbs)
+    for host in hosts:
+        assert all(iscoroutinefunction(getattr(host, verb)) for verb in verbs)
 
 
 # What the host refuses.

@@ -62,7 +62,7 @@ ROOMS = {
     **{
         name: Room("beside", modules, rooms_of(LOW), rooms_of("msgspec treq twisted zope"))
         for name, modules in {
-            "client": ("client.py",),
+            "client": ("client.py", "exchange.py", "follow.py", "link.py"),
             "telemetry": ("telemetry.py", "emit.py"),
             "attach": ("attach.py",),
             "hook": ("hook.py",),
@@ -72,11 +72,11 @@ ROOMS = {
     "config": Room("top", ("config.py",), rooms_of("values"), rooms_of("msgspec")),
     "top": Room(
         "top",
-        ("tap.py", "cli.py", "terminal.py"),
+        ("tap.py", "cli.py", "terminal.py", "watch.py"),
         rooms_of(
             f"{LOW} store driver host web stdio client telemetry attach hook notify config"
         ),
-        rooms_of("OpenSSL click msgspec rich twisted"),
+        rooms_of("OpenSSL click msgspec rich twisted zope"),
     ),
 }
 

@@ -224,6 +224,24 @@ def daemon(pidfile: Path) -> Iterator[int]:
                 signal.pidfd_send_signal(ended, signal.SIGKILL)
 
 
+# The examples in Python.
+
+
+def test_the_example_of_the_streams_prints_what_comes(
+    running_host: Host, tmp_path: Path
+) -> None:
+    (script,) = blocks("docs/api.md", "python", "\n## Streams\n")
+    (tmp_path / "watch.py").write_text(script, encoding="utf-8")
+    env = environ(tmp_path, running_host.url)
+    command = [sys.executable, str(tmp_path / "watch.py"), running_host.url]
+    with started(command, env) as (watcher, printed):
+        while json.loads(run("sxhost status --json", env))["subscribers"] == 0:
+            assert watcher.poll() is None
+        run("sxhost fire demo thinking", env)
+        run("sxhost fire demo complete done", env)
+        assert next(printed).startswith("Event(event='complete', ")
+
+
 # The agents of the quickstart.
 
 

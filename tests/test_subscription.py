@@ -115,6 +115,10 @@ class LateReads:
             done, function, given = self._waiting.pop(0)
             done.callback(function(*given))
 
+    def at_once(self) -> None:
+        """Wait no more."""
+        self.threads.read = HERE.read
+
 
 Make = Callable[..., Bench]
 
@@ -312,6 +316,7 @@ class TestGaps:
         (gap,) = sink.frames("gap")
         assert gap["to"] == f"{store.epoch}:6"
         assert sink.ids() == [7, 8, 9, 10]
+        late.at_once()
         result_of(bench.service.close())
 
     def test_what_is_dropped_before_the_disk_reads_and_after_is_told(
@@ -333,6 +338,7 @@ class TestGaps:
         (gap,) = sink.frames("gap")
         assert (gap["from"], gap["to"]) == (f"{store.epoch}:2", f"{store.epoch}:5")
         assert sink.ids() == [6, 7, 8, 9]
+        late.at_once()
         result_of(bench.service.close())
 
     def test_what_one_session_loses_while_the_disk_reads_all_is_told(
@@ -353,6 +359,7 @@ class TestGaps:
         (gap,) = sink.frames("gap")
         assert gap["to"] == f"{store.epoch}:3"
         assert sink.ids() == [4, 5, 6]
+        late.at_once()
         result_of(bench.service.close())
 
     def test_what_is_appended_while_the_disk_finds_nothing_is_not_lost(
@@ -374,6 +381,7 @@ class TestGaps:
         bench.tick()
         late.go()
         assert sink.ids() == [3]
+        late.at_once()
         result_of(bench.service.close())
 
 

@@ -114,11 +114,13 @@ class Store(Protocol):
         seq: int = 0,
         position: int = 0,
         limit: int | None = None,
+        size: int | None = None,
         names: frozenset[str] = frozenset(),
     ) -> list[Event]:
         """Return retained events in order, after `seq` and after the id `position`.
 
-        No session means all of them together, in the order of their ids.
+        No session means all of them together, in the order of their ids.  With `size`, it
+        may stop once the events have so many bytes of data, so that no reader costs more.
         """
 
     async def put(self, session_id: str, draft: MessageDraft, at: int) -> tuple[Message, int]:

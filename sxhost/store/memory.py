@@ -109,6 +109,7 @@ class MemoryStore:
         seq: int = 0,
         position: int = 0,
         limit: int | None = None,
+        size: int | None = None,  # noqa: ARG002 - memory has them all at hand
         names: frozenset[str] = frozenset(),
     ) -> list[Event]:
         """Return retained events in order, after `seq` and after the id `position`."""

@@ -1,0 +1,151 @@
+"""One request to a host and its answer: a whole one, or one that goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import msgspec
+from treq.client import HTTPClient
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import (
+    ConnectError,
+    ConnectingCancelledError,
+    ConnectionClosed,
+    DNSLookupError,
+)
+from twisted.internet.interfaces import IReactorTime
+from twisted.web.client import RequestTransmissionFailed, ResponseFailed
+from twisted.web.iweb import IResponse
+
+from sxhost.errors import HostError, HostUnreachable, from_wire
+
+__all__ = ["JSON", "NDJSON", "PATIENCE", "Exchange", "why_lost"]
+
+T = TypeVar("T")
+
+JSON = "application/json"
+NDJSON = "application/x-ndjson"
+PATIENCE = 10.0
+"""Seconds that an answer may take, beyond what the call itself asks to wait."""
+
+OK, REFUSED = 200, 400
+
+LINK_ERRORS = (
+    CancelledError,
+    ConnectError,
+    ConnectingCancelledError,
+    ConnectionClosed,
+    DNSLookupError,
+    RequestTransmissionFailed,
+    ResponseFailed,
+)
+
+
+class Exchange:
+    """Asks the host at `url` through a treq client; `place` is where it says it looked.
+
+    Everything here raises `HostError` when the host says no, and `HostUnreachable` when
+    there is none, or what is there is none.
+    """
+
+    def __init__(
+        self, url: str, http: HTTPClient, clock: IReactorTime, place: str | None = None
+    ) -> None:
+        self.url = url.rstrip("/")
+        self.clock = clock
+        self._http = http
+        self._place = place or self.url
+
+    async def fetch(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None = None,
+        media_type: str = JSON,
+        patience: float = PATIENCE,
+    ) -> bytes:
+        """Return a successful answer's body, at the latest after `patience` seconds."""
+        headers = {"Content-Type": media_type} if body is not None else {}
+        work = self._whole(method, path, body, headers)
+        status, content = await self.in_time(work, patience)
+        if status >= REFUSED:
+            raise self._refusal(status, content)
+        return content
+
+    async def open(self, path: str) -> IResponse:
+        """Return the answer to a GET that goes on, for its body to be delivered."""
+        response = await self._request("GET", path, None, {"Accept": NDJSON}, unbuffered=True)
+        if response.code != OK:
+            raise self._refusal(response.code, await response.content())
+        return response  # type: ignore[no-any-return]
+
+    async def in_time(self, work: Coroutine[Any, Any, T], patience: float = PATIENCE) -> T:
+        """Return what `work` on a link returns, at the latest after so many seconds."""
+        working = Deferred.fromCoroutine(work)
+        timer = self.clock.callLater(patience, working.cancel)
+        try:
+            return await working
+        except LINK_ERRORS as error:
+            if timer.active() and _is_cancelled(error):
+                raise CancelledError from error  # by whoever asked: it is not the link's fault
+            raise self.unreachable(why_lost(error)) from error
+        finally:
+            if timer.active():
+                timer.cancel()
+
+    @contextmanager
+    def understood(self) -> Iterator[None]:
+        """Turn an answer that no host gives into `HostUnreachable`."""
+        try:
+            yield
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise self.unreachable("what answers there is not a host") from error
+
+    def unreachable(self, why: str) -> HostUnreachable:
+        """Return the error that says where there is no host, and why."""
+        return HostUnreachable(f"{self._place}: {why}")
+
+    def _refusal(self, status: int, content: bytes) -> HostError:
+        with self.understood():
+            return from_wire(status, _error_fields(content))
+
+    async def _whole(
+        self, method: str, path: str, body: bytes | None, headers: dict[str, str]
+    ) -> tuple[int, bytes]:
+        response = await self._request(method, path, body, headers)
+        return response.code, await response.content()
+
+    async def _request(
+        self, method: str, path: str, body: bytes | None, headers: Any, **how: Any
+    ) -> Any:
+        url = f"{self.url}{path}"
+        return await self._http.request(
+            method, url, data=body, headers=headers, allow_redirects=False, **how
+        )
+
+
+def why_lost(error: BaseException | None) -> str:
+    """Say in a few words why there was no answer, or no whole one."""
+    if _is_cancelled(error):
+        return "it took too long"
+    if isinstance(error, ResponseFailed) and error.reasons:
+        reasons = [failure.value for failure in error.reasons]
+        lost = (reason for reason in reasons if isinstance(reason, ConnectionClosed))
+        error = next(lost, reasons[-1])  # not what the parser missed then
+    return (str(error) or type(error).__name__).rstrip(".")
+
+
+def _is_cancelled(error: BaseException | None) -> bool:
+    reasons = [failure.value for failure in getattr(error, "reasons", ())]
+    kinds = (CancelledError, ConnectingCancelledError)
+    return any(isinstance(reason, kinds) for reason in (error, *reasons))
+
+
+def _error_fields(content: bytes) -> dict[str, object]:
+    fields = msgspec.json.decode(content, type=dict[str, object])
+    if isinstance(fields.get("error"), str):
+        return fields
+    raise msgspec.ValidationError("no error of a host has this shape")

@@ -1,0 +1,92 @@
+"""Bytes to lines: the same lines, however the bytes are cut."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sxhost.codec.lines import Lines, LineTooLong
+
+LIMIT = 8
+
+
+def split(chunks: Sequence[bytes], limit: int = 1 << 20) -> tuple[list[bytes], bytes]:
+    """Return the whole lines in `chunks`, and the tail."""
+    lines = Lines(limit)
+    whole = [line for chunk in chunks for line in lines.receive_data(chunk)]
+    return whole, lines.flush()
+
+
+def until_too_long(chunks: Sequence[bytes]) -> tuple[list[bytes], bool]:
+    """Return the lines before one that is too long, and whether there was one."""
+    lines, found = Lines(LIMIT), list[bytes]()
+    try:
+        for chunk in chunks:
+            for line in lines.receive_data(chunk):
+                found.append(line)
+    except LineTooLong:
+        return found, True
+    return found, False
+
+
+@pytest.mark.parametrize(
+    ("data", "whole", "tail"),
+    [
+        (b"", [], b""),
+        (b"\n", [b""], b""),
+        (b"a", [], b"a"),
+        (b"a\nb", [b"a"], b"b"),
+        (b"a\n\nb\n", [b"a", b"", b"b"], b""),
+        (b"a\r\nb\rc\n", [b"a\r", b"b\rc"], b""),
+        ("a\u2028b\u0085c\x0b\n".encode(), ["a\u2028b\u0085c\x0b".encode()], b""),
+    ],
+)
+def test_only_a_line_feed_ends_a_line(data: bytes, whole: list[bytes], tail: bytes) -> None:
+    assert split([data]) == (whole, tail)
+
+
+def test_the_tail_is_given_once() -> None:
+    lines = Lines(LIMIT)
+    assert list(lines.receive_data(b"a")) == []
+    assert (lines.flush(), lines.flush()) == (b"a", b"")
+    assert list(lines.receive_data(b"b\n")) == [b"b"]
+
+
+pieces = st.lists(st.one_of(st.binary(max_size=12), st.sampled_from([b"\n", b"\r\n", b"ab\n"])))
+
+
+@settings(deadline=None)
+@given(pieces)
+def test_any_cutting_gives_the_same_lines(chunks: list[bytes]) -> None:
+    *whole, tail = b"".join(chunks).split(b"\n")
+    assert split(chunks) == (whole, tail)
+
+
+@settings(deadline=None)
+@given(pieces)
+def test_any_cutting_finds_the_same_line_too_long(chunks: list[bytes]) -> None:
+    data = b"".join(chunks)
+    assert until_too_long(chunks) == until_too_long([data])
+    assert until_too_long(chunks)[1] == any(len(line) > LIMIT for line in data.split(b"\n"))
+
+
+def test_a_line_may_have_just_the_limit() -> None:
+    assert split([b"x" * LIMIT, b"\n"], LIMIT) == ([b"x" * LIMIT], b"")
+    with pytest.raises(LineTooLong, match="a line is longer than 8 bytes"):
+        split([b"x" * LIMIT, b"x"], LIMIT)
+
+
+def test_nothing_can_be_had_after_a_line_that_is_too_long() -> None:
+    lines = Lines(LIMIT)
+    for data in (b"x" * 9, b"y", b"\n"):
+        with pytest.raises(LineTooLong):
+            list(lines.receive_data(data))
+
+
+def test_a_line_in_very_many_pieces_is_joined_once() -> None:
+    piece, count = b"x" * 1000, 10_000
+    (line,), tail = split([*[piece] * count, b"\n"], len(piece) * count)
+    assert (len(line), tail) == (len(piece) * count, b"")
