@@ -85,14 +85,10 @@ class Limits(Struct, frozen=True, kw_only=True):
     closed_messages: Count = 32
     """Delivered and withdrawn messages whose state (and key) a sender can still ask for."""
 
-<<<<<<< HEAD
-    stall_after: Seconds = 300.0
-=======
-    deeds: int = 10_000
+    deeds: Count = 10_000
     """Entries of the audit: who did what, for months of one person's work."""
 
-    stall_after: float = 300.0
->>>>>>> guard
+    stall_after: Seconds = 300.0
     """Seconds of silence after which a working session counts as stalled."""
 
     lost_after: Seconds = 1800.0

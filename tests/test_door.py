@@ -43,13 +43,17 @@ class Link:
 class Port:
     """What listens: whether it accepts now."""
 
-    accepts = True
+    def __init__(self) -> None:
+        self._accepts = True
+
+    def accepts(self) -> bool:
+        return self._accepts
 
     def pauseProducing(self) -> None:
-        self.accepts = False
+        self._accepts = False
 
     def resumeProducing(self) -> None:
-        self.accepts = True
+        self._accepts = True
 
 
 class Hall:
@@ -162,10 +166,10 @@ def test_accepting_pauses_when_descriptors_run_out_and_goes_on_when_one_is_free(
     hall = Hall(most=100)
     with capturedLogs() as events:
         peers = [hall.door.enter(Link(number=number), UID) for number in (5, 89, 90, 91)]
-    assert not hall.port.accepts
+    assert not hall.port.accepts()
     assert len(events) == 1
     hall.door.leave(peers[0])
-    assert hall.port.accepts
+    assert hall.port.accepts()
     assert hall.clock.getDelayedCalls() == []
 
 
@@ -173,9 +177,9 @@ def test_accepting_is_tried_again_although_no_connection_ends() -> None:
     hall = Hall(most=100)
     hall.door.enter(Link(number=90), UID)
     hall.clock.advance(1)
-    assert hall.port.accepts
+    assert hall.port.accepts()
     hall.door.enter(Link(number=91), UID)
-    assert not hall.port.accepts
+    assert not hall.port.accepts()
     hall.door.close()
     assert hall.clock.getDelayedCalls() == []
 
