@@ -151,9 +151,8 @@ def _header(data: bytearray) -> tuple[int, int] | None:
 
 def _sse(text: bytes) -> Frame:
     fields = dict(line.split(b": ", 1) for line in text.split(b"\n"))
-    assert (b"id" in fields) != (b"event" in fields), text[:200]
     value = json.loads(fields[b"data"])
-    if b"id" in fields:
+    if b"event" not in fields:
         cursor = fields[b"id"].decode()
         assert cursor.endswith(f":{value['id']}"), text[:200]
     return Frame(fields.get(b"event", b"").decode(), value)

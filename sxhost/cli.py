@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import click
 
 from sxhost import __version__
+from sxhost.admin import open_dashboard, token
 from sxhost.terminal import (
     Link,
     detail_table,
@@ -51,6 +52,13 @@ LONG_PULL = 60.0
 @click.option("--max-message-size", help="Bytes of one message.  [8192]")
 @click.option("--limit", multiple=True, metavar="NAME=VALUE", help="Any limit of /status.")
 @click.option("--log-level", help="debug, info, warn, error or critical.  [info]")
+@click.option("--allow-host", multiple=True, metavar="NAME", help="A name of this host.")
+@click.option("--allow-origin", multiple=True, metavar="URL", help="A page that may ask.")
+@click.option("--require-token", is_flag=True, help="Ask this user for a token, too.")
+@click.option("--no-token", is_flag=True, help="Ask nobody for a token.")
+@click.option("--log-format", help="text, json or combined.  [text]")
+@click.option("--tls-cert", help="File of the certificate and its chain; TCP speaks TLS.")
+@click.option("--tls-key", help="File of the certificate's key.")
 @click.option("--daemon", is_flag=True, help="Run in the background.")
 @click.option("--pid-file", help="Where the daemon writes its process id.")
 @click.pass_context
@@ -77,14 +85,15 @@ def serve(daemon: bool, pid_file: str | None, options: dict[str, Any]) -> NoRetu
     from sxhost.tap import make_state_dir
 
     place = Path(options["state_dir"] or state_dir(os.environ)).absolute()
-    before = ["--nodaemon", f"--pidfile={pid_file or ''}"]
+    words = _words(options)
+    before = ["--nodaemon"]
     if daemon:
         make_state_dir(place)
-        before = [
-            f"--pidfile={pid_file or place / 'sxhost.pid'}",
-            f"--logfile={place / 'sxhost.log'}",
-        ]
-    sys.argv = ["twistd", *before, "sxhost", *_words(options)]
+        before = [f"--logfile={place / 'sxhost.log'}"]
+        pid_file = pid_file or str(place / "sxhost.pid")
+    if pid_file:
+        words = [*words, f"--pid-file={pid_file}"]
+    sys.argv = ["twistd", *before, "--pidfile=", "sxhost", *words]
     run()
     sys.exit(0)
 
@@ -99,11 +108,16 @@ def _words(options: dict[str, Any]) -> list[str]:
         if not (host and port):
             fail(2, f"--addr is written HOST:PORT, not {address!r}.")
         options |= {"host": host.strip("[]"), "port": port}
-    words = [f"--{name}={value}" for name in ("listen", "limit") for value in options.pop(name)]
-    given = {
-        name.replace("_", "-"): value for name, value in options.items() if value is not None
-    }
-    return [*words, *(f"--{name}={value}" for name, value in given.items())]
+    words = []
+    for name, value in options.items():
+        option = f"--{name.replace('_', '-')}"
+        if isinstance(value, tuple):
+            words += [f"{option}={one}" for one in value]
+        elif value is True:
+            words.append(option)
+        elif value not in (None, False):
+            words.append(f"{option}={value}")
+    return words
 
 
 @sxhost.command()
@@ -274,6 +288,10 @@ def rm(link: Link, session_id: str) -> None:
 @sxhost.command()
 def emit() -> None:
     """Send a telemetry event; `sxhost emit --help` has its options."""
+
+
+sxhost.add_command(token)
+sxhost.add_command(open_dashboard)
 
 
 @sxhost.command()

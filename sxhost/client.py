@@ -14,7 +14,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -22,10 +22,12 @@ from msgspec.structs import replace
 from treq.client import HTTPClient
 from twisted.internet.endpoints import UNIXClientEndpoint
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
-from twisted.web.client import URI, Agent, HTTPConnectionPool
+from twisted.web.client import URI, Agent, BrowserLikePolicyForHTTPS, HTTPConnectionPool
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
+from sxhost.bearer import Bearer
+from sxhost.bearer import Token as Shown
 from sxhost.codec.json import encode, encode_lines
 from sxhost.errors import BadField
 from sxhost.exchange import NDJSON, PATIENCE, Exchange
@@ -40,6 +42,7 @@ from sxhost.model import (
     EventDraft,
     EventQuery,
     Fired,
+    Login,
     LogQuery,
     Message,
     MessageDraft,
@@ -50,6 +53,9 @@ from sxhost.model import (
     SessionQuery,
     Status,
     Summary,
+    Token,
+    TokenDraft,
+    TokenMade,
     check_session_id,
 )
 
@@ -181,6 +187,26 @@ class HostClient:
         """Stop the host in order."""
         return await self._post(Done, "/stop")
 
+    async def tokens(self) -> list[Token]:
+        """List tokens, the host's own first; never their secrets."""
+        return await self._get(list[Token], "/tokens")
+
+    async def create_token(self, draft: TokenDraft) -> TokenMade:
+        """Make a token; its secret is told this once."""
+        return await self._post(TokenMade, "/tokens", draft)
+
+    async def revoke_token(self, token_id: str) -> Done:
+        """Let nobody in with this token any more."""
+        return await self._call(Done, "DELETE", f"/tokens/{quote(token_id, safe='')}")
+
+    async def rotate_token(self) -> Done:
+        """Replace the host's own token; the new one is in its file."""
+        return await self._post(Done, "/tokens/admin/rotate")
+
+    async def invite(self) -> Login:
+        """Make a link that lets one browser in, once."""
+        return await self._post(Login, "/logins")
+
     async def _get(
         self, kind: type[T], path: str, query: Struct | None = None, patience: float = PATIENCE
     ) -> T:
@@ -198,18 +224,30 @@ class HostClient:
             return msgspec.json.Decoder(Event).decode_lines(await self._host.fetch("GET", path))
 
 
-def connect(reactor: Any, url: str) -> HostClient:
+def connect(reactor: Any, url: str, token: Shown = None, ca: str | None = None) -> HostClient:
     """Return a client of the host at `url`: ``http:``, ``https:`` or ``unix:/path``.
 
-    :raises ValueError: it is none of them.
+    `token` is shown with every request; a function is called for one as soon as the host
+    asks.  `ca` is a file of the authorities (PEM) that are believed in place of this
+    machine's; over ``https:`` somebody is always to be believed.
+
+    :raises ValueError: the URL is none of them, or the file has no certificates.
     """
     pool = HTTPConnectionPool(reactor, persistent=False)
     if url.startswith("unix:"):
         path = "/" + url.removeprefix("unix:").lstrip("/")
         agent = Agent.usingEndpointFactory(reactor, _UnixEndpoints(reactor, path), pool)
-        return HostClient("http://localhost", HTTPClient(agent), reactor, place=url)
+        return HostClient("http://localhost", Bearer(agent, token), reactor, place=url)
     _check_url(url)
-    return HostClient(url, HTTPClient(Agent(reactor, pool=pool, connectTimeout=5)), reactor)
+    policy = {} if ca is None or not url.startswith("https:") else _policy(ca)
+    agent = Agent(reactor, pool=pool, connectTimeout=5, **policy)
+    return HostClient(url, Bearer(agent, token), reactor)
+
+
+def _policy(ca: str) -> dict[str, Any]:
+    from sxhost.tls import trust  # which takes its time to import
+
+    return {"contextFactory": BrowserLikePolicyForHTTPS(trust(ca))}
 
 
 @implementer(IAgentEndpointFactory)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -10,14 +11,18 @@ from msgspec import Struct
 
 from sxhost.limits import Limits
 
-__all__ = ["DEFAULT_HOST", "DEFAULT_PORT", "Settings", "host_url", "state_dir"]
+__all__ = ["DEFAULT_HOST", "DEFAULT_PORT", "USAGE_ERROR", "Settings", "host_url", "state_dir"]
 
 Durability = Literal["power", "process"]
+LogFormat = Literal["text", "json", "combined"]
 TokensFor = Literal["others", "all", "none"]
 """Who needs a token: all but the host's own user, everyone, or nobody."""
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 7432
+
+USAGE_ERROR = 2
+"""Exit status of a command line that cannot be understood."""
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -35,6 +40,17 @@ class Settings(Struct, frozen=True, kw_only=True):
     origins: tuple[str, ...] = ()
     """Pages from elsewhere that may ask."""
     tokens: TokensFor = "others"
+    tls: tuple[Path, Path] | None = None
+    """The files of the certificate (with its chain) and of its key."""
+    log_format: LogFormat = "text"
+    pid_file: Path | None = None
+    uid: int | None = None
+    """The user that the host will be once it listens, if that is another one than now."""
+
+    @property
+    def user(self) -> int:
+        """The user that the host is while it serves."""
+        return os.getuid() if self.uid is None else self.uid
 
     @property
     def database(self) -> Path | None:

@@ -192,6 +192,7 @@ class Following:
             case StateChange():
                 return self._changed(said)
             case Heartbeat():
+                self.cursor = said.cursor or self.cursor
                 self._back_off.reset()
             case End():
                 self._end(said)

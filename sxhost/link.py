@@ -37,7 +37,9 @@ class Hello(Struct, frozen=True, tag_field="frame", tag="hello"):
 
 
 class Heartbeat(Struct, frozen=True, tag_field="frame", tag="heartbeat"):
-    """The link is alive."""
+    """The link is alive, and all up to this place was sent."""
+
+    cursor: str = ""
 
 
 class End(Struct, frozen=True, tag_field="frame", tag="end"):

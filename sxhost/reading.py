@@ -60,6 +60,8 @@ class Logs:
             return Place(self._store.pruned(session_id), after, "another epoch")
         if cursor.epoch or session_id is None:
             position = cursor.position if after else self._store.buffered
+            if cursor.epoch and position > now:  # an old copy of the store was put back
+                return Place(now, after, "another epoch")
             return Place(min(position, now))
         session = await self._store.session(session_id)
         seq = cursor.position if after else max(0, session.event_count - self._limits.events)

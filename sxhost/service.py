@@ -57,6 +57,7 @@ from sxhost.reading import Logs
 from sxhost.state import ACTIVE
 from sxhost.store import Census, Draft, Store
 from sxhost.subscription import Selection, Sink, Subscription
+from sxhost.views import chooser, summary
 
 __all__ = ["SessionService"]
 
@@ -155,7 +156,7 @@ class SessionService(Service):
     async def sessions(self, query: SessionQuery) -> list[Summary]:
         """List sessions in the order of their ids."""
         chosen: list[Summary] = []
-        matches = _filter(query)
+        matches = chooser(query)
         for session in await self._store.sessions():
             summary = await self._summary(session)
             if matches(summary):
@@ -191,12 +192,11 @@ class SessionService(Service):
 
     async def forget(self, session_id: str) -> Done:
         """End a session and forget it with its log and its inbox."""
-        await self._forget(session_id)
-        await self.note("delete", session_id)
+        await self._forget(session_id, self._deed("delete", session_id))
         return Done()
 
-    async def _forget(self, session_id: str) -> None:
-        await self._store.delete(session_id)
+    async def _forget(self, session_id: str, by: Deed | None = None) -> None:
+        await self._store.delete(session_id, by)
         self._presence.forget(session_id)
         self.hub.poke(_inbox(session_id))
         self.hub.appended(session_id)
@@ -258,9 +258,9 @@ class SessionService(Service):
         size = len(draft.content.encode())
         if size > self.limits.message_size:
             raise MessageTooLarge(size, self.limits.message_size)
-        message, waiting = await self._store.put(session_id, draft, self._wall_ms())
+        by = self._deed("send", session_id)
+        message, waiting = await self._store.put(session_id, draft, by.at_ms, by)
         self.hub.poke(_inbox(session_id))
-        await self.note("send", session_id, f"message {message.id}")
         return Sent(id=message.id, queued=waiting)
 
     async def pull(self, session_id: str, query: PullQuery) -> list[Message]:
@@ -293,8 +293,8 @@ class SessionService(Service):
 
     async def withdraw(self, session_id: str, message_id: int) -> Done:
         """Take back a message that nobody has taken yet."""
-        await self._store.withdraw(session_id, message_id)
-        await self.note("withdraw", session_id, f"message {message_id}")
+        by = self._deed("withdraw", session_id)
+        await self._store.withdraw(session_id, message_id, by)
         return Done()
 
     # The host.
@@ -317,10 +317,12 @@ class SessionService(Service):
 
     async def note(self, what: str, session_id: str | None = None, detail: str = "") -> None:
         """Record for the audit what the caller has done."""
+        await self._store.record(self._deed(what, session_id, detail))
+
+    def _deed(self, what: str, session_id: str | None, detail: str = "") -> Deed:
         by = current.get()
         at = self._wall_ms()
-        deed = Deed(0, what, session_id, detail, by.token, by.uid, by.peer, at)
-        await self._store.record(deed)
+        return Deed(0, what, session_id, detail, by.token, by.uid, by.peer, at)
 
     # How it is done.
 
@@ -375,43 +377,8 @@ class SessionService(Service):
         return self._presence.now(session)
 
     async def _summary(self, session: Session) -> Summary:
-        view = self._now(session)
-        return Summary(
-            id=view.id,
-            state="active" if view.state.name in ACTIVE else "idle",
-            last_event=view.last_event,
-            event_count=view.event_count,
-            model=view.model,
-            provider=view.provider,
-            detail_state=view.state.name,
-            reason=view.state.reason,
-            since_ms=view.state.since_ms,
-            agent=view.agent,
-            kind=view.kind,
-            title=view.title,
-            cwd=view.cwd,
-            git_branch=view.git_branch,
-            labels=view.labels,
-            start_time=view.start_ms // 1000,
-            last_seen_ms=view.last_seen_ms,
-            queued_messages=await self._store.waiting(view.id),
-            pending_approvals=view.pending_approvals,
-        )
+        return summary(self._now(session), await self._store.waiting(session.id))
 
 
 def _inbox(session_id: str) -> str:
     return f"inbox:{session_id}"
-
-
-def _filter(query: SessionQuery) -> Callable[[Summary], bool]:
-    """Return whether a summary is what `query` asks for."""
-    name, _, value = query.label.partition(":")
-
-    def matches(view: Summary) -> bool:
-        return (
-            view.id > query.after
-            and query.state in ("", view.state, view.detail_state)
-            and (not name or view.labels.get(name) == value)
-        )
-
-    return matches

@@ -108,7 +108,8 @@ class Feed:
 
     async def page(self, position: int) -> list[Event]:
         """Read events after `position` that are no longer hot."""
-        return await self._store.read(self.selection.only, position=position, limit=PAGE)
+        only = self.selection.only
+        return await self._store.read(only, position=position, limit=PAGE, size=CHUNK)
 
     def encoded(self, events: Sequence[Event], end: int) -> tuple[bytes, int]:
         """Encode what is wanted of events; return the place that the bytes lead to."""
@@ -235,7 +236,7 @@ class Subscription:
     def beat(self) -> None:
         """Show that the link is alive, if there is room to."""
         if not self._paused and not self.ended:
-            self.control("heartbeat", {})
+            self.control("heartbeat", {"cursor": self.feed.cursor(self.position)})
 
     def end(self, reason: str, *, reconnect: bool) -> None:
         """Tell the reader that this is the end, and whether to come again."""

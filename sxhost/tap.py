@@ -7,43 +7,51 @@ only one that touches the global reactor.
 from __future__ import annotations
 
 import os
-import re
-import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from threading import Thread
-from typing import Any, NoReturn, cast, get_args
+from typing import Any, cast
 
-from OpenSSL.crypto import Error as BadCertificate
+from msgspec.structs import replace
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, DeferredList
-from twisted.internet.endpoints import quoteStringArgument, serverFromString
 from twisted.internet.interfaces import IListeningPort, IReactorCore
 from twisted.internet.threads import deferToThreadPool
+from twisted.logger import ILogObserver
 from twisted.python import usage
+from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
 from sxhost.config import (
-    DEFAULT_HOST,
-    DEFAULT_PORT,
-    Durability,
+    USAGE_ERROR,
+    LogFormat,
     Settings,
-    TokensFor,
-    state_dir,
 )
+from sxhost.daemon import AlreadyRunning, PidFile, on_hangup, warn_of_others, warn_of_root
 from sxhost.keyring import BadKeyring, Keyring
-from sxhost.limits import Limits
-from sxhost.logs import LEVELS, logger, set_level
+from sxhost.listening import (
+    CannotListen,
+    make_endpoint,
+    refuse_taken,
+    sentence,
+    url_of,
+)
+from sxhost.logfile import observer
+from sxhost.logs import logger, set_level
 from sxhost.notify import Notifier
+from sxhost.options import Options
 from sxhost.service import SessionService
 from sxhost.store import Store, StoreUnusable
-from sxhost.store.journal import Journal, held
+from sxhost.store.file import held
+from sxhost.store.journal import Journal
 from sxhost.store.memory import MemoryStore
 from sxhost.store.sqlite import SQLiteStore, Threads
+from sxhost.tls import BadPEM, Shown
 from sxhost.web import about, live, native, stream
 from sxhost.web.guard import Guard, Policy, Tries
 from sxhost.web.keys import Keys
@@ -54,166 +62,6 @@ from sxhost.web.site import HostSite
 __all__ = ["HostService", "Options", "makeService"]
 
 log = logger(__name__)
-
-USAGE_ERROR = 2
-"""Exit status of a command line that cannot be understood."""
-
-
-class Options(usage.Options):
-    """The command line of ``twistd sxhost``; each error is one sentence and exit 2."""
-
-    synopsis = "[options]"
-    longdesc = "The host through which you see, steer and answer every coding agent."
-    optParameters = (
-        ["port", "p", None, f"TCP port to listen on; 0 takes a free one  [{DEFAULT_PORT}]"],
-        ["host", None, None, f"Address to listen on  [{DEFAULT_HOST}]"],
-        ["state-dir", None, None, "Directory for what must not be forgotten"],
-        ["max-sessions", None, str(Limits().sessions), "Sessions held at once"],
-        ["store", None, "sqlite", "sqlite (in the state directory), sqlite:PATH or memory:"],
-        ["durability", None, "power", "What an acknowledged write survives: power or process"],
-        ["retain", None, str(Limits().retain), "Events kept on disk for each session"],
-        ["retain-days", None, str(Limits().retain_days), "Days they are kept"],
-        ["max-events", None, str(Limits().events), "Events buffered for each session"],
-        ["max-messages", None, str(Limits().messages), "Messages waiting for one agent"],
-        ["max-message-size", None, str(Limits().message_size), "Bytes of one message"],
-        ["log-level", None, None, f"One of {', '.join(LEVELS)}  [info, or $SXHOST_LOG]"],
-    )
-    optFlags = (
-        ["require-token", None, "Everyone needs a token, the host's own user too"],
-        ["no-token", None, "Nobody needs a token; only where no other machine can connect"],
-    )
-    compData = usage.Completions(optActions={"state-dir": usage.CompleteDirs()})
-
-    def __init__(self) -> None:
-        super().__init__()
-        self["listen"] = []
-        self["allow-host"] = []
-        self["allow-origin"] = []
-        self["limit"] = {}
-
-    def opt_listen(self, endpoint: str) -> None:
-        """A Twisted endpoint to listen on, in place of --host and --port; repeatable."""
-        self["listen"].append(endpoint)
-
-    def opt_allow_host(self, name: str) -> None:
-        """A name (NAME or NAME:PORT) that the host has besides its own; repeatable."""
-        self["allow-host"].append(name.lower())
-
-    def opt_allow_origin(self, origin: str) -> None:
-        """A page from elsewhere that may ask: https://NAME:PORT; repeatable."""
-        self["allow-origin"].append(origin)
-
-    def opt_limit(self, setting: str) -> None:
-        """Any limit, as NAME=VALUE; /status has their names; repeatable."""
-        name, _, value = setting.partition("=")
-        self["limit"][name.replace("-", "_")] = value
-
-    def opt_version(self) -> NoReturn:
-        """Display the version and exit."""
-        from sxhost import __version__
-
-        sys.stdout.write(f"sxhost {__version__}\n")
-        sys.exit(0)
-
-    def parseOptions(self, options: Sequence[str] | None = None) -> None:
-        """Read the command line, or end the process with a sentence about it."""
-        try:
-            super().parseOptions(options)
-        except usage.UsageError as error:
-            sys.stderr.write(f"sxhost: {error}\n")
-            sys.exit(USAGE_ERROR)
-
-    def postOptions(self) -> None:
-        """Turn the strings into `Settings`, under the key ``settings``."""
-        self["settings"] = Settings(
-            listen=self._listen(),
-            state_dir=Path(self["state-dir"] or state_dir(os.environ)),
-            limits=self._limits(),
-            log_level=self._level(),
-            store=self._store(),
-            durability=self._durability(),
-            hosts=tuple(self["allow-host"]),
-            origins=tuple(map(self._origin, self["allow-origin"])),
-            tokens=self._tokens(),
-        )
-
-    def _limits(self) -> Limits:
-        limits = Limits(
-            sessions=self._number("max-sessions", 1, 1_000_000),
-            events=self._number("max-events", 1, 1_000_000),
-            retain=self._number("retain", 1, 1_000_000_000),
-            retain_days=self._number("retain-days", 1, 36_500),
-            messages=self._number("max-messages", 1, 1_000_000),
-            message_size=self._number("max-message-size", 1, 1 << 20),
-        )
-        try:
-            return limits.but(self["limit"])
-        except ValueError as error:
-            raise usage.UsageError(f"--limit {error}") from None
-
-    def _store(self) -> str:
-        if re.match(r"sqlite(:.+)?\Z|memory:\Z", self["store"]):
-            return str(self["store"])
-        raise usage.UsageError(
-            f"--store must be sqlite, sqlite:PATH or memory:, not {self['store']!r}."
-        )
-
-    def _durability(self) -> Durability:
-        for known in get_args(Durability):
-            if self["durability"] == known:
-                return cast("Durability", known)
-        raise usage.UsageError(
-            f"--durability must be power or process, not {self['durability']!r}."
-        )
-
-    def _tokens(self) -> TokensFor:
-        if not self["no-token"]:
-            return "all" if self["require-token"] else "others"
-        if self["require-token"]:
-            raise usage.UsageError("--no-token and --require-token exclude each other.")
-        for endpoint in self._listen():
-            if not _stays_here(endpoint):
-                raise usage.UsageError(
-                    f"--no-token lets in whoever reaches {endpoint}, and thereby run what they"
-                    " like as you; give tokens, or listen on 127.0.0.1 or a unix socket."
-                )
-        return "none"
-
-    def _origin(self, text: str) -> str:
-        if re.match(r"https?://[^/\s]+\Z", text):
-            return text
-        raise usage.UsageError(f"--allow-origin is written https://NAME:PORT, not {text!r}.")
-
-    def _listen(self) -> tuple[str, ...]:
-        if not self["listen"]:
-            self["port"] = DEFAULT_PORT if self["port"] is None else self["port"]
-            port = self._number("port", 0, 65535)
-            interface = quoteStringArgument(self["host"] or DEFAULT_HOST)
-            return (f"tcp:{port}:interface={interface}",)
-        if self["port"] is not None or self["host"] is not None:
-            raise usage.UsageError("--listen stands in place of --port and --host.")
-        return tuple(self["listen"])
-
-    def _number(self, name: str, low: int, high: int) -> int:
-        text = str(self[name])
-        if text.isascii() and text.isdigit() and len(text) < 20 and low <= int(text) <= high:  # noqa: PLR2004
-            return int(text)
-        raise usage.UsageError(f"--{name} must be a number from {low} to {high}, not {text!r}.")
-
-    def _level(self) -> str:
-        name = (self["log-level"] or os.environ.get("SXHOST_LOG") or "info").lower()
-        if name in LEVELS:
-            return name
-        raise usage.UsageError(f"--log-level must be one of {', '.join(LEVELS)}, not {name!r}.")
-
-
-def _stays_here(endpoint: str) -> bool:
-    """Tell whether only this machine can connect to an endpoint."""
-    if endpoint.startswith("unix:"):
-        return True
-    tcp = _TCP.match(endpoint)
-    name = tcp[2].replace("\\", "") if tcp and tcp[2] else ""
-    return name in ("localhost", "::1") or name.startswith("127.")
 
 
 class HostService(MultiService):
@@ -232,44 +80,80 @@ class HostService(MultiService):
         *,
         keyring: Keyring,
         routes: Sequence[Route],
+        shown: Shown | None = None,
+        pidfile: PidFile | None = None,
     ) -> None:
         super().__init__()
         self.ports: list[IListeningPort] = []
+        self.observer: ILogObserver | None = None
         self.sessions = sessions
         self._site = site
         self._notifier = notifier
         self._endpoints = endpoints
         self._keyring = keyring
         self._routes = routes
+        self._shown = shown
+        self._pidfile = pidfile
         sessions.setServiceParent(self)
         notifier.setServiceParent(self)
 
+    def setServiceParent(self, parent: Any) -> None:
+        """Begin to belong to twistd's application, and have the log written our way."""
+        if self.observer is not None and isinstance(parent, Componentized):
+            parent.setComponent(ILogObserver, self.observer)
+        super().setServiceParent(parent)
+
     def privilegedStartService(self) -> None:
-        """Open the store and the listening sockets, while there still are rights to do so."""
-        try:
+        """Open the listening sockets, while there still are rights to do so."""
+        with self._said_if_it_fails():
+            self._listen()
+        super().privilegedStartService()
+
+    def startService(self) -> None:
+        """Open the store, as the user that the host is from now on; say where it is."""
+        warn_of_root()
+        warn_of_others(self._keyring.place)
+        with self._said_if_it_fails():
             self._keyring.open()
             self.sessions.open()
-        except (BadKeyring, StoreUnusable) as error:
+        if self._shown is not None:
+            self._shown.warn()
+        for port in self.ports:
+            log.info("Listening on {url}", url=url_of(port))
+        served = dict.fromkeys(f"{route.method} {route.path}" for route in self._routes)
+        log.info("Serving {routes}", routes=", ".join(served))
+        super().startService()
+
+    @contextmanager
+    def _said_if_it_fails(self) -> Iterator[None]:
+        """Say why the host cannot begin, to the terminal and to the log."""
+        try:
+            yield
+        except (AlreadyRunning, BadKeyring, StoreUnusable, CannotListen) as error:
+            self._forget_pid()
             raise _told(CannotStart(f"sxhost: {error}")) from error
+
+    def _forget_pid(self) -> None:
+        if self._pidfile is not None:
+            self._pidfile.remove()
+
+    def _listen(self) -> None:
+        if self._pidfile is not None:
+            self._pidfile.claim()
         for place, endpoint in self._endpoints:
             refused: list[Failure] = []
             endpoint.listen(self._site).addCallbacks(self.ports.append, refused.append)
             if refused:
                 why = refused[0].value
-                sentence = _sentence(place, getattr(why, "socketError", why))
-                raise _told(CannotStart(sentence))
+                raise CannotListen(sentence(place, getattr(why, "socketError", why)))
         self._site.door.ports = self.ports
         numbers = (getattr(port.getHost(), "port", 0) for port in self.ports)
         self.sessions.port = next(filter(None, numbers), 0)
-        super().privilegedStartService()
 
-    def startService(self) -> None:
-        """Say where the host is to be found."""
-        for port in self.ports:
-            log.info("Listening on {url}", url=_url(port.getHost()))
-        served = dict.fromkeys(f"{route.method} {route.path}" for route in self._routes)
-        log.info("Serving {routes}", routes=", ".join(served))
-        super().startService()
+    def reload(self) -> None:
+        """Read again what may have changed: the certificate."""
+        if self._shown is not None:
+            self._shown.reload()
 
     def stopService(self) -> Deferred[None]:
         """Stop in order; fires when all is closed."""
@@ -282,6 +166,7 @@ class HostService(MultiService):
         await self._site.drain()
         await self.sessions.close()
         await DeferredList([_deferred(super().stopService())])
+        self._forget_pid()
         log.info("Stopped")
 
 
@@ -289,12 +174,37 @@ def makeService(options: Options) -> MultiService:
     """Return the host that `options` describe, on the global reactor."""
     from twisted.internet import reactor
 
-    settings: Settings = options["settings"]
+    os.umask(0o077)
+    settings = _under_twistd(options["settings"], options.parent)
     set_level(settings.log_level)
     # Twisted's timers follow the wall clock, and one step back would stall them all.
     reactor.seconds = time.monotonic  # type: ignore[method-assign]
     _prepare(settings)
-    return assemble(settings, reactor)
+    host = assemble(settings, reactor)
+    if options.parent is not None:
+        host.observer = _observer(options.parent, settings.log_format, reactor)
+    reactor.callWhenRunning(on_hangup, reactor, host.reload)
+    return host
+
+
+def _observer(twistd: usage.Options, kind: LogFormat, reactor: Any) -> ILogObserver | None:
+    """Return what writes the log, or end the process with a sentence."""
+    try:
+        return observer(twistd, kind, reactor)
+    except OSError as error:
+        sys.exit(f"sxhost: cannot write the log: {error}.")
+
+
+def _under_twistd(settings: Settings, twistd: usage.Options | None) -> Settings:
+    """Take over what twistd would do less carefully, and learn which user it will change to.
+
+    It writes its pidfile through whatever link it finds there, and locks nothing.
+    """
+    if twistd is None:
+        return settings
+    pidfile, twistd["pidfile"] = twistd["pidfile"], ""
+    ours = settings.pid_file or (Path(pidfile) if pidfile else None)
+    return replace(settings, pid_file=ours, uid=twistd["uid"])
 
 
 def assemble(settings: Settings, reactor: Any) -> HostService:
@@ -308,16 +218,25 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
     routes = faces(sessions, metrics, Keys(keyring, reactor, sessions.note))
     guard = make_guard(settings, keyring, routes, reactor)
     site = HostSite(
-        tree(routes, limits), guard, reactor, limits, metrics.count, own=os.getuid()
+        tree(routes, limits), guard, reactor, limits, metrics.count, own=settings.user
     )
     notifier = Notifier(
         reactor,
         os.environ,
-        probe=lambda: Deferred.fromCoroutine(sessions.census()),
+        probe=lambda: Deferred.fromCoroutine(store.ping()),
         status=lambda: f"Serving on port {sessions.port}",
     )
-    endpoints = [(text, _endpoint(reactor, text)) for text in settings.listen]
-    return HostService(sessions, site, notifier, endpoints, keyring=keyring, routes=routes)
+    shown = make_shown(settings)
+    return HostService(
+        sessions,
+        site,
+        notifier,
+        [(text, make_endpoint(reactor, text, shown)) for text in settings.listen],
+        keyring=keyring,
+        routes=routes,
+        shown=shown,
+        pidfile=PidFile(settings.pid_file) if settings.pid_file else None,
+    )
 
 
 def wall_ms() -> int:
@@ -335,7 +254,7 @@ def make_guard(
         tokens=settings.tokens,
     )
     tries = Tries(clock, settings.limits.tries)
-    return Guard(policy, keyring.caller, opens(routes), os.getuid(), tries)
+    return Guard(policy, keyring.caller, opens(routes), settings.user, tries)
 
 
 def make_store(settings: Settings, reactor: Any) -> Store:
@@ -373,24 +292,32 @@ def faces(sessions: SessionService, metrics: Metrics, keys: Keys) -> Sequence[Ro
 
 def _prepare(settings: Settings) -> None:
     """Meet what would fail later while a terminal can still be told of it."""
-    make_state_dir(settings.state_dir)
-    if settings.database is not None:
+    make_state_dir(settings.state_dir, settings.uid)
+    if settings.pid_file is not None:
+        _refuse_running(PidFile(settings.pid_file))
+    if settings.database is not None and settings.uid is None:
         _refuse_held(settings.database)
     for text in settings.listen:
-        tcp = _TCP.match(text)
-        if tcp:
-            _refuse_taken(int(tcp[1]), (tcp[2] or "").replace("\\", ""))
+        refuse_taken(text)
 
 
-_TCP = re.compile(r"tcp:(\d+)(?::interface=((?:\\.|[^\\:])*))?\Z")
-
-
-def make_state_dir(place: Path) -> None:
-    """Make the state directory, or end the process with a sentence."""
+def make_state_dir(place: Path, uid: int | None = None) -> None:
+    """Make the state directory, for user `uid` if given, or end the process with a sentence."""
     try:
+        is_new = not place.exists()
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if is_new and uid is not None:
+            os.chown(place, uid, -1)
     except OSError as error:
         sys.exit(f"sxhost: cannot use the state directory: {error}.")
+
+
+def _refuse_running(pidfile: PidFile) -> None:
+    """End the process with a sentence if another host has this pidfile."""
+    try:
+        pidfile.check()
+    except AlreadyRunning as error:
+        sys.exit(f"sxhost: {error}")
 
 
 def _refuse_held(path: Path) -> None:
@@ -401,24 +328,14 @@ def _refuse_held(path: Path) -> None:
         sys.exit(f"sxhost: {error}")
 
 
-def _refuse_taken(port: int, interface: str) -> None:
-    """End the process with a sentence if nothing can listen there."""
-    family = socket.AF_INET6 if ":" in interface else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((interface, port))
-            probe.listen()
-        except OSError as error:
-            sys.exit(_sentence(f"{interface}:{port}", error))
-
-
-def _endpoint(reactor: Any, text: str) -> Any:
-    """Return the endpoint that `text` describes, or end the process with a sentence."""
+def make_shown(settings: Settings) -> Shown | None:
+    """Return what listeners show, if they speak TLS, or end the process with a sentence."""
+    if settings.tls is None:
+        return None
     try:
-        return serverFromString(reactor, text)
-    except (ValueError, TypeError, LookupError, OSError, BadCertificate) as error:
-        sys.stderr.write(f"sxhost: --listen {text!r} does not work: {error}.\n")
+        return Shown(*settings.tls)
+    except BadPEM as error:
+        sys.stderr.write(f"sxhost: --tls-cert and --tls-key do not work: {error}.\n")
         sys.exit(USAGE_ERROR)
 
 
@@ -437,24 +354,11 @@ class CannotStart(SystemExit, Exception):
         return self.sentence
 
 
-def _sentence(place: str, error: object) -> str:
-    reason = (getattr(error, "strerror", None) or str(error)).lower()
-    choose = "choose another with --port, --host or --listen"
-    return f"sxhost: cannot listen on {place}: {reason}; {choose}."
-
-
 def _told(error: CannotStart) -> CannotStart:
     """Write the sentence to the terminal as well; Python's own stderr is the log's by now."""
     log.critical("{sentence}", sentence=error.sentence)
     os.write(2, f"{error.sentence}\n".encode())
     return error
-
-
-def _url(address: Any) -> str:
-    if not hasattr(address, "port"):
-        return f"unix:{address.name.decode()}"
-    host = f"[{address.host}]" if ":" in address.host else address.host
-    return f"http://{host}:{address.port}"
 
 
 def _closed(port: IListeningPort) -> Deferred[None]:

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from functools import wraps
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
@@ -51,15 +51,34 @@ INTERRUPTED = 130
 class Link:
     """How a command reaches its host, and how it prints: `json` for machines.
 
-    `interrupted` tells whether the end has begun, by the user or because all is done.
+    `token_file` and `ca` are what the options of these names say; `interrupted` tells whether
+    the end has begun, by the user or because all is done.
     """
 
     reactor: Any
 
-    def __init__(self, url: str, json: bool) -> None:
+    def __init__(
+        self, url: str, json: bool, token_file: str | None = None, ca: str | None = None
+    ) -> None:
         self.url = url
         self.json = json
         self.interrupted = False
+        self._token_file = token_file
+        self._ca = ca or os.environ.get("SXHOST_CA") or None
+
+    def connect(self, reactor: Any) -> HostClient:
+        """Return a client of the host; of our own one if it asks, with its own token.
+
+        :raises ValueError: the address, the token or the authorities cannot be used.
+        """
+        from sxhost.client import connect
+        from sxhost.credentials import given_token, own_token, stays_here
+
+        token = given_token(self._token_file, os.environ)
+        if token and self.url.startswith("http:") and not stays_here(self.url):
+            click.echo("The token crosses the network in clear; use https:.", err=True)
+        find = partial(own_token, self.url, os.environ)
+        return connect(reactor, self.url, token or find, self._ca)
 
     def ask(self, work: Work[T]) -> T:
         """Run `work` with a client; end the process if the host says no or is not there."""
@@ -68,7 +87,7 @@ class Link:
         from twisted.internet.defer import Deferred
         from twisted.internet.task import react
 
-        from sxhost.client import connect
+        import sxhost.client  # noqa: F401 - the rest of what takes its time
 
         gc.enable()
         results: list[T] = []
@@ -77,7 +96,7 @@ class Link:
             self.reactor = reactor
             reactor.addSystemEventTrigger("before", "shutdown", self._interrupt)
             with self._refusals():
-                results.append(await work(connect(reactor, self.url)))
+                results.append(await work(self.connect(reactor)))
 
         try:
             react(lambda reactor: Deferred.fromCoroutine(run(reactor)))
@@ -101,7 +120,7 @@ class Link:
         except HostError as error:
             fail(HOST_SAID_NO, plain(error.message))
         except ValueError as error:
-            fail(USAGE, f"This cannot be asked: {error}.")
+            fail(USAGE, f"This cannot be asked: {str(error).rstrip('.')}.")
         except HostUnreachable as error:
             if not self.interrupted:
                 fail(NO_HOST, f"No host answers ({error}). Start one with: sxhost --daemon")
@@ -119,13 +138,17 @@ class Link:
 
 
 def linked(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command ``--url`` and ``--json``, and a `Link` as its first argument."""
+    """Give a command what leads to a host, and a `Link` as its first argument."""
 
     @click.option("--url", metavar="URL", help="The host: http:, https: or unix:/path.")
+    @click.option("--token-file", metavar="FILE", help="Where the token for it is.")
+    @click.option("--ca", metavar="FILE", help="Authorities to believe, for https:.")
     @click.option("--json", "as_json", is_flag=True, help="Print for machines.")
     @wraps(command)
-    def linked_command(url: str | None, as_json: bool, **given: Any) -> None:
-        command(Link(url or host_url(os.environ), as_json), **given)
+    def linked_command(
+        *, url: str | None, token_file: str | None, ca: str | None, as_json: bool, **given: Any
+    ) -> None:
+        command(Link(url or host_url(os.environ), as_json, token_file, ca), **given)
 
     return linked_command
 

@@ -10,7 +10,10 @@ import pytest
 from twisted.logger import ILogObserver, LogLevel, globalLogPublisher
 from zope.interface import implementer
 
+from .hosts import running_host, start_daemon, start_host, twistd
 from .lab import Lab
+
+__all__ = ["FailureLog", "running_host", "start_daemon", "start_host", "twistd"]
 
 
 @implementer(ILogObserver)

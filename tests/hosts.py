@@ -10,12 +10,15 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import pytest
 
+from .daemons import Daemon
+from .daemons import run as to_the_end
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 TWISTD = str(Path(sys.executable).with_name("twistd"))
 FOREGROUND = (TWISTD, "--nodaemon", "--pidfile=", "sxhost")
@@ -23,7 +26,7 @@ FOREGROUND = (TWISTD, "--nodaemon", "--pidfile=", "sxhost")
 # Nothing here is timed: this long a test waits before it gives a process up, in seconds.
 PATIENCE = 60.0
 
-_ANNOUNCED = re.compile(r"Listening on http://\S+:(\d+)")
+_ANNOUNCED = re.compile(r"Listening on https?://\S+:(\d+)")
 _OURS = ("SXHOST_", "LISTEN_", "NOTIFY_", "WATCHDOG_", "STATE_DIRECTORY", "XDG_")
 
 
@@ -156,3 +159,21 @@ def running_host(start_host: StartHost) -> Host:
     host = start_host("--port", "0")
     assert host.port
     return host
+
+
+StartDaemon: TypeAlias = "Callable[..., Daemon]"
+
+
+@pytest.fixture
+def start_daemon(tmp_path: Path) -> Iterator[StartDaemon]:
+    """Start daemons whose pidfile is ``pid``, and end them with the test."""
+    with ExitStack() as stack:
+
+        def start(*command: str, pidfile: str = "pid") -> Daemon:
+            done = to_the_end(tmp_path, *command)
+            assert (done.returncode, done.stdout) == (0, ""), done.stderr
+            daemon = Daemon(tmp_path / pidfile)
+            stack.callback(daemon.close)
+            return daemon
+
+        yield start

@@ -105,15 +105,19 @@ class Lab:
         self.clock = Clock()
         self.limits = Limits(**limits)
         self.store = MemoryStore(self.limits, self.clock.seconds)
+        self.keyring = Keyring(place, self.wall_ms)
+        self.live()
+        self.client = HostClient(URL, cast(HTTPClient, self.treq), self.clock)
+
+    def live(self) -> None:
+        """Begin a life of the host on its store: the first, or one after a stop."""
         self.service = SessionService(self.store, self.clock, self.wall_ms, self.limits)
         self.metrics = Metrics(self.service)
-        self.keyring = Keyring(place, self.wall_ms)
         self.routes = faces(
             self.service, self.metrics, Keys(self.keyring, self.clock, self.service.note)
         )
         self.door = Door(tree(self.routes, self.limits))
         self.treq: Any = StubTreq(self.door)
-        self.client = HostClient(URL, cast(HTTPClient, self.treq), self.clock)
 
     def wall_ms(self) -> int:
         return MIDNIGHT_MS + int(self.clock.seconds() * 1000)

@@ -19,11 +19,6 @@ from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
 from sxhost.client import HostClient
-from sxhost.service import SessionService
-from sxhost.tap import faces
-from sxhost.web.metrics import Metrics
-from sxhost.web.routes import tree
-from sxhost.web.site import HostSite
 
 from .lab import URL, Lab
 
@@ -114,15 +109,10 @@ class Net:
         self.attempts: list[float] = []
         self.answers: Callable[[], Any] | None = None
         self.service = self.lab.service
-        self._site = self._made()
+        self._site = self.lab.site(clock=self.clock)
         pool = HTTPConnectionPool(self.clock, persistent=False)
         agent = Agent.usingEndpointFactory(self.clock, self, pool)
         self.client = HostClient(URL, HTTPClient(agent), self.clock)
-
-    def _made(self) -> HostSite:
-        metrics = Metrics(self.service)
-        root = tree(faces(self.service, metrics), self.lab.limits)
-        return HostSite(root, self.clock, self.lab.limits, metrics.count)
 
     def endpointForURI(self, uri: URI) -> Any:
         return self
@@ -173,7 +163,6 @@ class Net:
 
     def restart(self) -> None:
         """Begin the host's next life on the same store."""
-        self.service = self.lab.service = SessionService(
-            self.lab.store, self.clock, self.lab.wall_ms, self.lab.limits
-        )
-        self._site, self.down = self._made(), False
+        self.lab.live()
+        self.service = self.lab.service
+        self._site, self.down = self.lab.site(clock=self.clock), False

@@ -24,8 +24,6 @@ from sxhost import __version__
 if TYPE_CHECKING:
     from .hosts import Host, StartHost
 
-pytest_plugins = ("tests.hosts",)
-
 SXHOST = str(Path(sys.executable).with_name("sxhost"))
 Ended = subprocess.CompletedProcess[str]
 
@@ -326,7 +324,7 @@ def test_help_lists_the_commands(shell: Shell) -> None:
     listed = {line.split()[0] for line in text.partition("Commands:\n")[2].splitlines()}
     assert listed == {
         *("completion", "emit", "events", "fire", "pull", "register"),
-        *("rm", "send", "sessions", "show", "status", "stop", "tail"),
+        *("rm", "send", "sessions", "show", "status", "stop", "tail", "token", "open"),
     }
 
 

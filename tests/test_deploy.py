@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from tests.hosts import StartHost
 
-pytest_plugins = ("tests.hosts",)
-
 DEPLOY = Path(__file__).parents[1] / "deploy"
 UNITS = ("sxhost.service", "sxhost.socket", "sxhost-agents.service", "user/sxhost.service")
 SERVICES = tuple(unit for unit in UNITS if unit.endswith(".service"))

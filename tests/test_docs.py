@@ -173,7 +173,10 @@ def rows_of_commands() -> list[list[str]]:
 
 def long_options(command: click.Command) -> set[str]:
     options = [param for param in command.params if isinstance(param, click.Option)]
-    return {name for option in options for name in option.opts if name.startswith("--")}
+    found = {name for option in options for name in option.opts if name.startswith("--")}
+    if isinstance(command, click.Group) and command is not sxhost:
+        found |= {name for below in command.commands.values() for name in long_options(below)}
+    return found
 
 
 # The rest.
@@ -193,6 +196,15 @@ def anchors(document: Path) -> set[str]:
     """Return the names that a document's headings can be linked by."""
     headings = re.findall(r"^#+ (.+)$", document.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", ["docs/security.md", "docs/reliability.md"])
+def test_every_test_that_is_named_exists(document: str) -> None:
+    named = re.findall(r"`(test_\w+\.py)(?:::(test_\w+))?`", text_of(document))
+    assert len(named) > 15
+    for module, test in named:
+        written = (TOP / "tests" / module).read_text(encoding="utf-8")
+        assert f"def {test}(" in written or not test, f"{module}::{test}"
 
 
 def test_every_module_stands_in_its_room() -> None:

@@ -38,20 +38,27 @@ ROOMS = {
         rooms_of("msgspec"),
     ),
     "logs": Room("0", ("logs.py",), rooms_of(""), rooms_of("twisted.logger")),
+    "peers": Room("0", ("peers.py",), rooms_of(""), rooms_of("twisted")),
+    "tls": Room(
+        "1",
+        ("tls.py",),
+        rooms_of("logs"),
+        rooms_of("OpenSSL cryptography service_identity twisted zope"),
+    ),
     "codec": Room("1", ("codec/*.py",), rooms_of("values"), rooms_of("msgspec")),
     "store": Room("2", ("store/*.py",), rooms_of(LOW), rooms_of("msgspec twisted")),
     "keyring": Room("2", ("keyring.py",), rooms_of(LOW), rooms_of("msgspec")),
     "driver": Room("2", ("driver/*.py",), rooms_of(LOW), rooms_of("msgspec twisted")),
     "host": Room(
         "3",
-        ("hub.py", "presence.py", "reading.py", "service.py", "subscription.py"),
+        ("hub.py", "presence.py", "reading.py", "service.py", "subscription.py", "views.py"),
         rooms_of(f"{LOW} store driver"),
         rooms_of("msgspec twisted zope"),
     ),
     "web": Room(
         "4",
         ("web/*.py",),
-        rooms_of(f"{LOW} store driver host keyring"),
+        rooms_of(f"{LOW} store driver host keyring peers"),
         rooms_of("autobahn klein msgspec prometheus_client twisted werkzeug zope"),
     ),
     "stdio": Room(
@@ -61,22 +68,28 @@ ROOMS = {
         rooms_of("msgspec twisted"),
     ),
     **{
-        name: Room("beside", modules, rooms_of(LOW), rooms_of("msgspec treq twisted zope"))
-        for name, modules in {
-            "client": ("client.py", "exchange.py", "follow.py", "link.py"),
-            "telemetry": ("telemetry.py", "emit.py"),
-            "attach": ("attach.py",),
-            "hook": ("hook.py",),
+        name: Room("beside", modules, rooms_of(sees), rooms_of("msgspec treq twisted zope"))
+        for name, (modules, sees) in {
+            "client": (
+                ("bearer.py", "client.py", "exchange.py", "follow.py", "link.py"),
+                f"{LOW} tls",
+            ),
+            "telemetry": (("telemetry.py", "emit.py"), LOW),
+            "attach": (("attach.py",), LOW),
+            "hook": (("hook.py",), LOW),
         }.items()
     },
     "notify": Room("beside", ("notify.py",), rooms_of(""), rooms_of("twisted")),
     "config": Room("top", ("config.py",), rooms_of("values"), rooms_of("msgspec")),
     "top": Room(
         "top",
-        ("tap.py", "cli.py", "terminal.py", "watch.py"),
+        (
+            *("admin.py", "cli.py", "credentials.py", "daemon.py", "listening.py"),
+            *("logfile.py", "options.py", "tap.py", "terminal.py", "watch.py"),
+        ),
         rooms_of(
-            f"{LOW} store driver host keyring web stdio client telemetry attach hook notify"
-            " config"
+            f"{LOW} peers tls store driver host keyring web stdio client telemetry attach hook"
+            " notify config"
         ),
         rooms_of("OpenSSL click msgspec rich twisted zope"),
     ),

@@ -347,6 +347,14 @@ def as_bytes(value: Value) -> bytes:
     return json.dumps(as_wire(value)).encode()
 
 
+def test_who_reads_little_comes_back_to_where_the_others_are(net: Net) -> None:
+    reader = Reader(net, types=["rare"])
+    fire(net, 5)
+    net.advance(20)
+    assert reader.stream.cursor == f"{net.lab.store.epoch}:5"
+    reader.close()
+
+
 def test_silence_is_a_dead_link(net: Net) -> None:
     reader = Reader(net)
     net.advance(100)

@@ -39,7 +39,8 @@ def test_a_server_sent_event_is_unnamed_with_its_cursor(text: str) -> None:
 
 def test_control_frames() -> None:
     assert NDJSON.control("gap", {"to": "e:1"}) == b'{"frame":"gap","to":"e:1"}\n'
-    assert SSE.control("gap", {"to": "e:1"}) == b'event: gap\ndata: {"to":"e:1"}\n\n'
+    assert SSE.control("gap", {"to": "e:1"}) == b'id: e:1\nevent: gap\ndata: {"to":"e:1"}\n\n'
+    assert SSE.control("end", {}) == b"event: end\ndata: {}\n\n"
     assert TEXT.control("gap", {}) == b'\x81\x0f{"frame":"gap"}'
 
 

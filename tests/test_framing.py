@@ -119,7 +119,7 @@ def test_a_line_that_never_gets_its_end_is_refused_at_once(wire: Wire) -> None:
 def test_refusals_are_logged_and_counted(fresh: Wire) -> None:
     with capturedLogs() as events:
         fresh.connect(get(b"Host: x"))
-    assert [(e["uri"], e["code"]) for e in events if "code" in e] == [("/health", 400)]
+    assert [(e["uri"], e["status"]) for e in events if "status" in e] == [("/health", 400)]
     figures = fresh.lab.request("GET", "/metrics").body
     assert b'{method="GET",route="",status="400"} 1.0' in figures
 

@@ -85,7 +85,7 @@ def test_the_names_of_the_host_itself(gate: Gate, host: str) -> None:
         "evil.test", "evil.test:12345", "localhost", "localhost:1", "localhost:123456",
         "localhost.evil.test:12345", "0.0.0.0:12345", "10.0.0.1", "10.0.0.2:12345",
         "localhost:12345@evil.test", "localhost:12345:12345", "[::1", "::1:12345",
-        "localhost:٣", "localhost:+12345", "127.0.0.1.:12345", "", ":12345",
+        "localhost:٣", "localhost:+12345", "127.0.0.1.:12345", ":12345",
         "[localhost]:12345",
     ],
 )  # fmt: skip
@@ -102,8 +102,9 @@ def test_a_name_can_be_listed(tmp_path: Path) -> None:
 
 
 def test_a_name_must_be_given_once(gate: Gate) -> None:
-    assert gate.refused("/status", f"Host: {HERE}") == "bad_request"
-    assert gate.refused(host=None) == "bad_request"
+    assert gate.refused("/status", f"Host: {HERE}") == "bad_framing"
+    assert gate.refused(host=None) == "bad_framing"
+    assert gate.refused(host="") == "bad_framing"
     assert gate.refused(host=None, version="1.0") == ""
 
 

@@ -28,6 +28,7 @@ SXHOST = str(BIN / "sxhost")
 NEEDED = [name for name in ("curl", "jq") if shutil.which(name) is None]
 
 VARYING = {
+    "limits",
     "epoch",
     "last_seen_ms",
     "pid",

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import random
-import sqlite3
+import shutil
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +12,17 @@ import pytest
 from msgspec import Raw
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 
 from sxhost.errors import StorageFull, StoreUnavailable, UnknownSession
 from sxhost.limits import Limits
 from sxhost.model import MessageDraft, Registration
 from sxhost.store import Draft, StoreUnusable
-from sxhost.store import journal as journals
 from sxhost.store.journal import Journal
 from sxhost.store.sqlite import SQLiteStore, Threads
 
 from .lab import is_done, result_of, started
-from .test_store import HERE
+from .test_store import HERE, note, told
 
 Open = Callable[..., SQLiteStore]
 
@@ -74,6 +73,15 @@ def fill(store: SQLiteStore) -> None:
 
 
 class TestReopening:
+    def test_the_audit_is_there_again_and_numbers_go_on(self, reopen: Open) -> None:
+        store = reopen(deeds=2)
+        for number in range(5):
+            note(store, f"{number}")
+        again = reopen(deeds=2)
+        assert told(again) == [(4, "3"), (5, "4")]
+        note(again, "5")
+        assert told(reopen(deeds=9)) == [(5, "4"), (6, "5")]
+
     def test_all_is_there_again(self, reopen: Open) -> None:
         store = reopen()
         fill(store)
@@ -126,6 +134,71 @@ class TestReopening:
         again = reopen()
         assert append(again, "a", draft()) == [(1, 5)]
         assert result_of(again.put("a", MessageDraft(content="x"), 0))[0].id == 4
+
+    def test_numbers_go_on_past_what_came_and_went_at_once(self, reopen: Open) -> None:
+        store = reopen()
+        fill(store)
+
+        def come_and_go(change: Any) -> None:
+            change.append("c", [draft()] * 5, 0, {})
+            change.put("c", MessageDraft(content="x"), 0)
+            change.delete("c")
+
+        result_of(store._write(come_and_go))
+        again = reopen()
+        assert append(again, "a", draft()) == [(4, 10)]
+        assert result_of(again.put("a", MessageDraft(content="x"), 0))[0].id == 5
+
+    def test_numbers_go_on_past_a_message_that_was_forgotten_first(self, reopen: Open) -> None:
+        store = reopen(closed_messages=1)
+        result_of(store.register("a", Registration(), 0))
+        for words in "ab":
+            result_of(store.put("a", MessageDraft(content=words), 0))
+        result_of(store.withdraw("a", 2))
+        result_of(store.withdraw("a", 1))
+        again = reopen(closed_messages=1)
+        assert [m.id for m in result_of(again.peek("a"))] == [1]
+        assert result_of(again.put("a", MessageDraft(content="x"), 0))[0].id == 3
+
+    def test_a_message_that_a_look_has_forgotten_is_gone(self, path: Path) -> None:
+        clock = Clock()
+        store = SQLiteStore(Limits(closed_messages=1), clock.seconds, Journal(path), HERE)
+        store.open()
+        result_of(store.register("a", Registration(), 0))
+        for words in "abc":
+            result_of(store.put("a", MessageDraft(content=words, ttl_s=5), 0))
+        clock.advance(5)
+        assert [m.id for m in result_of(store.peek("a"))] == [3]
+        assert result_of(store.take("a", 0)) == []
+        result_of(store.close())
+        store = SQLiteStore(Limits(closed_messages=9), clock.seconds, Journal(path), HERE)
+        store.open()
+        assert [(m.id, m.state) for m in result_of(store.peek("a"))] == [(3, "expired")]
+        result_of(store.close())
+
+    def test_a_page_is_no_larger_than_its_reader_wants(self, reopen: Open) -> None:
+        large = Draft("x", Raw(b'"%s"' % (b"x" * 30_000)), 0)
+        append(reopen(events=2), "a", *([large] * 100))
+        again = reopen(events=2)
+        for size in (1, 100_000, 200_000):
+            found = result_of(again.read("a", position=10, limit=50, size=size))
+            assert [e.seq for e in found] == list(range(11, 11 + len(found)))
+            assert size <= sum(len(e.data) for e in found) < size + 256_000
+        assert len(result_of(again.read("a", position=10, limit=50, size=10**9))) == 50
+        assert len(result_of(again.read("a", position=10))) == 90
+
+    def test_a_new_epoch_is_logged(self, reopen: Open, path: Path) -> None:
+        fill(reopen())
+        epoch = reopen().epoch
+        append(reopen(), "a", draft())
+        for end in ("", "-wal"):
+            shutil.copy(f"{path}{end}", f"{path}{end}.copy")
+        result_of(reopen().close())
+        for end in ("", "-wal"):
+            Path(f"{path}{end}.copy").rename(f"{path}{end}")
+        with capturedLogs() as logged:
+            assert reopen().epoch != epoch
+        assert "the end of the log may be lost" in formatEvent(logged[0])
 
     def test_keys_are_remembered(self, reopen: Open) -> None:
         fill(reopen())
@@ -273,6 +346,56 @@ class TestCommitting:
         assert is_done(put)
         assert [m.state for m in result_of(store.peek("a"))] == ["queued"]
 
+    def test_a_defect_is_told_to_all_who_share_its_commit(
+        self, store: SQLiteStore, slow: Slow, failure_log: Any
+    ) -> None:
+        def defect(change: Any) -> None:
+            raise ZeroDivisionError
+
+        first = started(store.append("a", [draft()], 0))
+        others: list[Deferred[Any]] = [
+            started(store._write(defect)),
+            started(store.append("a", [draft()], 0)),
+        ]
+        slow.go()
+        assert is_done(first)
+        for one in others:
+            with pytest.raises(ZeroDivisionError):
+                result_of(one)
+        assert len(failure_log.flush()) == 1
+        again = started(store.append("a", [draft()], 0))
+        slow.go()
+        assert [e.id for e in result_of(again)] == [2]
+
+    def test_a_key_that_cools_down_meanwhile_is_known_all_the_same(
+        self, reopen: Open, slow: Slow
+    ) -> None:
+        store = reopen(slow.threads, events=3)
+        first = started(store.append("a", [draft(key="k")], 0))
+        slow.go()
+        others = started(store.append("a", [draft()] * 2, 0))
+        more = started(store.append("a", [draft()] * 3, 0))
+        slow.go()
+        again = started(store.append("a", [draft(key="k")], 0))
+        slow.go()
+        assert is_done(others)
+        assert is_done(more)
+        assert result_of(again) == result_of(first)
+        slow.threads.write = HERE.write
+
+    def test_a_close_waits_for_the_read_that_runs(self, reopen: Open) -> None:
+        reads = Slow()
+        store = reopen(Threads(HERE.write, reads.write))
+        append(store, "a", draft())
+        closing = started(store.close())
+        assert not is_done(closing)
+        append(store, "a", draft())
+        reads.go()
+        assert is_done(closing)
+        with pytest.raises(StoreUnavailable):
+            append(store, "a", draft())
+        store._threads = HERE
+
     def test_a_pull_of_nothing_does_not_trouble_the_disk(
         self, store: SQLiteStore, slow: Slow
     ) -> None:
@@ -280,71 +403,6 @@ class TestCommitting:
         slow.go()
         assert result_of(store.take("a", 0)) == []
         assert slow.waiting == []
-
-
-class TestFiles:
-    def test_a_new_file_is_private(self, reopen: Open, path: Path) -> None:
-        reopen()
-        assert path.stat().st_mode & 0o777 == 0o600
-
-    @pytest.mark.parametrize("content", [b"", b"x", b"not a database" * 1000])
-    def test_a_foreign_file_is_refused_and_left_alone(
-        self, reopen: Open, path: Path, content: bytes
-    ) -> None:
-        path.write_bytes(content)
-        with pytest.raises(StoreUnusable):
-            reopen()
-        assert path.read_bytes() == content
-
-    def test_another_programs_database_is_refused(self, reopen: Open, path: Path) -> None:
-        with closing(sqlite3.connect(path)) as connection:
-            connection.execute("CREATE TABLE t (x)")
-        with pytest.raises(StoreUnusable, match="not a database of sxhost"):
-            reopen()
-
-    def test_a_later_version_is_refused(self, reopen: Open, path: Path) -> None:
-        result_of(reopen().close())
-        with closing(sqlite3.connect(path)) as connection:
-            connection.execute("PRAGMA user_version = 99")
-        with pytest.raises(StoreUnusable, match="has version 99; this sxhost knows 1"):
-            reopen()
-
-    def test_an_earlier_version_is_migrated_with_a_backup(
-        self, reopen: Open, path: Path
-    ) -> None:
-        fill(reopen())
-        result_of(reopen().close())
-        with closing(sqlite3.connect(path)) as connection:
-            steps = [*journals.scripts(), "CREATE TABLE more (x);"]
-            journals.migrate(connection, path, steps)
-            assert connection.execute("PRAGMA user_version").fetchone() == (2,)
-            assert connection.execute("SELECT * FROM more").fetchall() == []
-        with closing(sqlite3.connect(f"{path}.version-1")) as backup:
-            assert backup.execute("PRAGMA user_version").fetchone() == (1,)
-            assert backup.execute("SELECT count(*) FROM session").fetchone() == (2,)
-
-    def test_a_migration_that_fails_changes_nothing(self, reopen: Open, path: Path) -> None:
-        result_of(reopen().close())
-        with closing(sqlite3.connect(path)) as connection:
-            steps = [*journals.scripts(), "CREATE TABLE more (x); nonsense;"]
-            with pytest.raises(sqlite3.OperationalError):
-                journals.migrate(connection, path, steps)
-        with closing(sqlite3.connect(path)) as connection:
-            assert connection.execute("PRAGMA user_version").fetchone() == (1,)
-            tables = connection.execute("SELECT name FROM sqlite_master").fetchall()
-        assert ("more",) not in tables
-
-    def test_a_second_host_is_told_who_is_there(self, path: Path) -> None:
-        import os
-
-        lock = journals.held(path)
-        try:
-            with pytest.raises(
-                StoreUnusable, match=f"in use by the host with pid {os.getpid()}"
-            ):
-                journals.held(path)
-        finally:
-            os.close(lock)
 
 
 def damaged(content: bytes, seed: int) -> bytes:

@@ -19,7 +19,7 @@ from sxhost.errors import (
     UnknownSession,
 )
 from sxhost.limits import Limits
-from sxhost.model import MessageDraft, Registration
+from sxhost.model import AuditQuery, Deed, MessageDraft, Registration
 from sxhost.store import Draft, Store
 from sxhost.store.journal import Journal
 from sxhost.store.memory import MemoryStore
@@ -353,3 +353,27 @@ class TestInbox:
         put(store, "three")
         assert result_of(store.waiting("a")) == 3
         assert result_of(store.census()).messages == 3
+
+
+class TestAudit:
+    def test_entries_are_numbered_and_read_in_order(self, store: Store) -> None:
+        for what in ("send", "delete", "stop"):
+            note(store, what)
+        assert told(store) == [(1, "send"), (2, "delete"), (3, "stop")]
+        assert told(store, limit=2) == [(2, "delete"), (3, "stop")]
+        assert told(store, after=0, limit=2) == [(1, "send"), (2, "delete")]
+        assert told(store, after=2) == [(3, "stop")]
+
+    def test_the_oldest_make_room(self, make_store: MakeStore) -> None:
+        store = make_store(deeds=2)
+        for number in range(5):
+            note(store, f"{number}")
+        assert told(store) == [(4, "3"), (5, "4")]
+
+
+def note(store: Store, what: str) -> None:
+    result_of(store.record(Deed(0, what, "a", "", "admin", 1000, "127.0.0.1", 7)))
+
+
+def told(store: Store, **query: int) -> list[tuple[int, str]]:
+    return [(deed.id, deed.what) for deed in result_of(store.deeds(AuditQuery(**query)))]

@@ -115,6 +115,10 @@ class LateReads:
             done, function, given = self._waiting.pop(0)
             done.callback(function(*given))
 
+    def at_once(self) -> None:
+        """Wait no more."""
+        self.threads.read = HERE.read
+
 
 Make = Callable[..., Bench]
 
@@ -253,6 +257,15 @@ class TestGaps:
         }  # fmt: skip
         assert sink.ids() == [1, 2]
 
+    def test_a_cursor_beyond_the_end_comes_from_another_life(self, bench: Bench) -> None:
+        bench.fire("a", "x", "y")
+        sink, _ = bench.follow("a", after=f"{bench.store.epoch}:9")
+        (gap,) = sink.frames("gap")
+        assert (gap["from"], gap["to"]) == (f"{bench.store.epoch}:9", f"{bench.store.epoch}:2")
+        bench.fire("a")
+        bench.tick()
+        assert sink.ids() == [3]
+
     @pytest.mark.parametrize("after", ["cursor", "number"])
     def test_retention_passed_the_cursor(self, make: Make, after: str) -> None:
         bench = make(events=3, retain=3)
@@ -312,6 +325,7 @@ class TestGaps:
         (gap,) = sink.frames("gap")
         assert gap["to"] == f"{store.epoch}:6"
         assert sink.ids() == [7, 8, 9, 10]
+        late.at_once()
         result_of(bench.service.close())
 
     def test_what_is_dropped_before_the_disk_reads_and_after_is_told(
@@ -333,6 +347,7 @@ class TestGaps:
         (gap,) = sink.frames("gap")
         assert (gap["from"], gap["to"]) == (f"{store.epoch}:2", f"{store.epoch}:5")
         assert sink.ids() == [6, 7, 8, 9]
+        late.at_once()
         result_of(bench.service.close())
 
     def test_what_one_session_loses_while_the_disk_reads_all_is_told(
@@ -353,6 +368,7 @@ class TestGaps:
         (gap,) = sink.frames("gap")
         assert gap["to"] == f"{store.epoch}:3"
         assert sink.ids() == [4, 5, 6]
+        late.at_once()
         result_of(bench.service.close())
 
     def test_what_is_appended_while_the_disk_finds_nothing_is_not_lost(
@@ -374,6 +390,7 @@ class TestGaps:
         bench.tick()
         late.go()
         assert sink.ids() == [3]
+        late.at_once()
         result_of(bench.service.close())
 
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
-import select
 import signal
 import socket
 import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.request import Request, urlopen
@@ -27,17 +24,14 @@ from sxhost.logs import LEVELS
 from sxhost.model import Registration
 from sxhost.tap import HostService, Options, assemble, make_state_dir
 
+from .daemons import CLASSIC, DAEMON, FREE_PORT, NODAEMON, PATIENCE, SXHOST, run
+from .faults import until
 from .lab import result_of
 
 if TYPE_CHECKING:
-    from .hosts import Host, StartHost
+    from .hosts import Host, StartDaemon, StartHost
 
-pytest_plugins = ("tests.hosts",)
-
-PATIENCE = 60.0
-TWISTD, SXHOST = (str(Path(sys.executable).with_name(name)) for name in ("twistd", "sxhost"))
 FREE = "tcp:0:interface=127.0.0.1"
-Ended = subprocess.CompletedProcess[str]
 
 
 # The command line.
@@ -275,21 +269,6 @@ def test_the_state_directory_is_made_for_its_owner_alone(tmp_path: Path) -> None
 # Processes.
 
 
-def run(home: Path, *command: str, **environ: str) -> Ended:
-    """Run a command that does not stay to its end."""
-    from .hosts import clean_environ
-
-    return subprocess.run(
-        command,
-        cwd=home,
-        env={**clean_environ(home), **environ},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-
-
 def ask(url: str, data: bytes | None = None) -> str:
     """Return a host's answer; with data, POST it."""
     request = Request(url, data, {"Content-Type": "application/json"})
@@ -347,11 +326,6 @@ def test_an_endpoint_with_more_options_works(start_host: StartHost) -> None:
     assert ask(f"{host.url}/health") == '{"status":"ok"}'
 
 
-NODAEMON = (TWISTD, "-n", "--pidfile=", "sxhost")
-DAEMON = (TWISTD, "--pidfile=pid", "--logfile=log", "sxhost")
-CLASSIC = (SXHOST, "--daemon", "--pid-file=pid")
-
-
 @pytest.mark.parametrize("command", [NODAEMON, DAEMON, CLASSIC, (SXHOST,)])
 def test_a_port_in_use_is_a_sentence(
     command: Sequence[str], taken: int, tmp_path: Path
@@ -385,7 +359,7 @@ def test_a_daemon_that_cannot_listen_says_so(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert sentence in done.stderr
     assert sentence in (tmp_path / "log").read_text()
-    assert not (tmp_path / "pid").exists()
+    until(lambda: not (tmp_path / "pid").exists())  # twistd tells its parent first
 
 
 @pytest.mark.parametrize("command", [NODAEMON, DAEMON, CLASSIC, (SXHOST,)])
@@ -498,50 +472,6 @@ def test_the_log_level_decides(
 # Daemons.
 
 
-class Daemon:
-    """A host that has gone to the background, held so that no other process is meant."""
-
-    def __init__(self, pidfile: Path) -> None:
-        self.pid = int(pidfile.read_text())
-        self._handle = os.pidfd_open(self.pid)
-
-    def stop(self, number: int = signal.SIGTERM) -> None:
-        signal.pidfd_send_signal(self._handle, number)
-        self.wait()
-
-    def wait(self) -> None:
-        """Wait until it is gone."""
-        assert self.gone(PATIENCE)
-
-    def gone(self, seconds: float = 0) -> bool:
-        """Tell whether it has ended."""
-        return bool(select.select([self._handle], [], [], seconds)[0])
-
-    def close(self) -> None:
-        """End it if the test has not."""
-        if not self.gone():
-            self.stop(signal.SIGKILL)
-        os.close(self._handle)
-
-
-StartDaemon = Callable[..., Daemon]
-
-
-@pytest.fixture
-def start_daemon(tmp_path: Path) -> Iterator[StartDaemon]:
-    """Start daemons whose pidfile is ``pid``, and end them with the test."""
-    with ExitStack() as stack:
-
-        def start(*command: str, pidfile: str = "pid") -> Daemon:
-            done = run(tmp_path, *command)
-            assert (done.returncode, done.stdout) == (0, ""), done.stderr
-            daemon = Daemon(tmp_path / pidfile)
-            stack.callback(daemon.close)
-            return daemon
-
-        yield start
-
-
 def url_in(log: Path) -> str:
     """Return the address that a host has logged; a daemon's parent waits for that."""
     found = re.findall(r"Listening on (http://\S+)", log.read_text())
@@ -555,7 +485,6 @@ KINDS = pytest.mark.parametrize(
     [(DAEMON, "log"), (CLASSIC, CLASSIC_LOG)],
     ids=["twistd", "sxhost"],
 )
-FREE_PORT = ("--port", "0", "--state-dir", "d")
 
 
 @KINDS
@@ -587,7 +516,9 @@ def test_a_second_daemon_is_refused(
     daemon = start_daemon(*command, *FREE_PORT)
     done = run(tmp_path, *command, *FREE_PORT)
     assert (done.returncode, done.stdout) == (1, "")
-    assert f"Another twistd server is running, PID {daemon.pid}\n" in done.stderr
+    said = f"Another twistd server is running, PID {daemon.pid}\n"
+    ours = f"sxhost: another host runs, with pid {daemon.pid} ({tmp_path / 'pid'}).\n"
+    assert done.stderr == ours if command == CLASSIC else said in done.stderr
     assert "Traceback" not in done.stderr
     assert (tmp_path / "pid").read_text() == str(daemon.pid)
     assert not daemon.gone()
@@ -602,7 +533,8 @@ def test_a_stale_pidfile_is_replaced_and_said(
     (tmp_path / "pid").write_text(str(dead.pid))
     daemon = start_daemon(*command, *FREE_PORT)
     assert daemon.pid != dead.pid
-    assert f"Removing stale pidfile {tmp_path / 'pid'}" in (tmp_path / log).read_text()
+    said = "Replacing {}: its process" if command == CLASSIC else "Removing stale pidfile {}"
+    assert said.format(tmp_path / "pid") in (tmp_path / log).read_text()
 
 
 def test_a_daemon_keeps_its_pidfile_with_its_state(

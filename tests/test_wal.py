@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from sxhost.store import StoreUnusable
-from sxhost.store.journal import Journal, Page
+from sxhost.store.journal import Journal
+from sxhost.store.rows import Page
 from sxhost.store.wal import check
 
 HEADER, FRAME = 32, 24 + 4096
@@ -83,7 +84,7 @@ def flip(path: Path, place: int, bit: int = 0) -> None:
 def test_a_whole_log_is_passed(live: sqlite3.Connection, leave: Leave) -> None:
     insert(live, 1, 2, 3)
     path = leave()
-    check(path)
+    assert check(path)
     assert kept(path) == [0, 1, 2, 3]
 
 
@@ -161,9 +162,13 @@ def test_without_an_index_nothing_is_known(
     path = leave()
     flip(log_of(path), HEADER + 24)
     index_of(path).write_bytes(content)
-    check(path)
+    assert check(path), "so may the power's end leave it, which takes nothing that was synced"
     index_of(path).unlink()
-    check(path)
+    assert not check(path), "somebody has removed it"
+    log_of(path).write_bytes(b"")
+    assert check(path), "there is nothing to know"
+    log_of(path).unlink()
+    assert check(path)
 
 
 def test_half_an_index_will_do(live: sqlite3.Connection, leave: Leave) -> None:

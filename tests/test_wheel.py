@@ -19,8 +19,6 @@ from sxhost import __version__
 if TYPE_CHECKING:
     from .hosts import StartHost
 
-pytest_plugins = ("tests.hosts",)
-
 TREE = Path(__file__).parents[1]
 PATIENCE = 600.0
 """Seconds before an installation is given up; a package index may be far away."""

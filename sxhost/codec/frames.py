@@ -35,13 +35,18 @@ class _NDJSON:
 
 
 class _SSE:
-    """Server-sent events: events are unnamed, so that ``onmessage`` gets them."""
+    """Server-sent events: events are unnamed, so that ``onmessage`` gets them.
+
+    Whatever names a place has it as its `id`, from which a browser that comes back goes on.
+    """
 
     def event(self, event: Event, epoch: str) -> bytes:
         return b"id: %s:%d\ndata: %s\n\n" % (epoch.encode(), event.id, encode(event))
 
     def control(self, name: str, fields: dict[str, object]) -> bytes:
-        return b"event: %s\ndata: %s\n\n" % (name.encode(), encode(fields))
+        place = fields.get("cursor") or fields.get("to")
+        at = f"id: {place}\n" if place else ""
+        return b"%sevent: %s\ndata: %s\n\n" % (at.encode(), name.encode(), encode(fields))
 
 
 class _Text:

@@ -49,6 +49,7 @@ class Store(Protocol):
 
     `at` is the wall clock in Unix milliseconds and only a label: order comes from the
     numbers that the store gives out, leases from its own monotonic clock.
+    With `by`, the audit has an entry of it, kept with it or not at all.
     Every verb with a session id raises `UnknownSession`, but for `register` and `append`.
     """
 
@@ -80,7 +81,7 @@ class Store(Protocol):
     async def sessions(self) -> Sequence[Session]:
         """Return all sessions in the order of their ids."""
 
-    async def delete(self, session_id: str) -> None:
+    async def delete(self, session_id: str, by: Deed | None = None) -> None:
         """Forget a session with its log and inbox."""
 
     async def append(self, session_id: str, drafts: Sequence[Draft], at: int) -> list[Event]:
@@ -122,14 +123,18 @@ class Store(Protocol):
         seq: int = 0,
         position: int = 0,
         limit: int | None = None,
+        size: int | None = None,
         names: frozenset[str] = frozenset(),
     ) -> list[Event]:
         """Return retained events in order, after `seq` and after the id `position`.
 
-        No session means all of them together, in the order of their ids.
+        No session means all of them together, in the order of their ids.  With `size`, it
+        may stop once the events have so many bytes of data, so that no reader costs more.
         """
 
-    async def put(self, session_id: str, draft: MessageDraft, at: int) -> tuple[Message, int]:
+    async def put(
+        self, session_id: str, draft: MessageDraft, at: int, by: Deed | None = None
+    ) -> tuple[Message, int]:
         """Queue a message; return it and how many now wait.
 
         :raises QueueFull: as many as may be are waiting already.
@@ -154,7 +159,9 @@ class Store(Protocol):
     async def nack(self, session_id: str, message_id: int) -> Message:
         """Return a leased message to its place; errors as for `ack`."""
 
-    async def withdraw(self, session_id: str, message_id: int) -> Message:
+    async def withdraw(
+        self, session_id: str, message_id: int, by: Deed | None = None
+    ) -> Message:
         """Take a queued message back; `MessageClosed` if it was taken."""
 
     async def record(self, deed: Deed) -> Deed:
@@ -168,6 +175,9 @@ class Store(Protocol):
 
     async def sweep(self, at: int) -> None:
         """Drop what is older than the host retains, in small steps."""
+
+    async def ping(self) -> None:
+        """Go once round by the way that every write takes; return when that is done."""
 
     async def close(self) -> None:
         """Let go of what the store holds open; nothing may be asked of it after."""

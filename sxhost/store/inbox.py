@@ -31,7 +31,7 @@ class Inbox:
         self._expiries: dict[int, float] = {}
         self._expired: dict[int, Message] = {}
         self.forgotten: list[int] = []
-        """Ids of closed messages that are remembered no longer."""
+        """Ids of closed messages that are remembered no longer, though a journal has them."""
 
     def restore(self, messages: Iterable[tuple[Message, str | None]]) -> None:
         """Put back, in order, what a journal has kept, each with its key."""
@@ -52,6 +52,7 @@ class Inbox:
         twin._open, twin._closed = dict(self._open), dict(self._closed)
         twin._leases, twin._keys = dict(self._leases), dict(self._keys)
         twin._expiries, twin._expired = dict(self._expiries), dict(self._expired)
+        twin.forgotten = list(self.forgotten)
         return twin
 
     def __len__(self) -> int:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from heapq import merge
-from itertools import islice
 from operator import attrgetter
 
 from msgspec.structs import asdict, replace
@@ -21,64 +20,12 @@ from sxhost.model import Deed, Event, Message, MessageDraft, Registration, Sessi
 from sxhost.state import after
 from sxhost.store import Draft
 from sxhost.store.inbox import Inbox
+from sxhost.store.ring import Ring
 
 __all__ = ["RECENT", "Change", "Ledger", "Row", "RowDraft"]
 
 RECENT = 4096
 """Events of all sessions together that are kept in one line, for those who read them all."""
-
-
-class Ring:
-    """The hot end of one session's log, and the keys of what is in it.
-
-    It has all events whose id is greater than `start`.
-    """
-
-    def __init__(self, limit: int, start: int = 0) -> None:
-        self.start = start
-        self._limit = limit
-        self._events: deque[Event] = deque()
-        self._keys: dict[str, Event] = {}
-        self._key_of: dict[int, str] = {}
-
-    def known(self, key: str | None) -> Event | None:
-        """Return the event in the ring that was appended under `key`."""
-        return None if key is None else self._keys.get(key)
-
-    def extend(self, events: Sequence[Event], keys: Mapping[str, Event]) -> bool:
-        """Keep events; return whether older ones had to leave."""
-        self._events.extend(events)
-        for key, event in keys.items():
-            self._keys[key] = event
-            self._key_of[event.seq] = key
-        excess = len(self._events) - self._limit
-        for _ in range(excess):
-            gone = self._events.popleft()
-            self.start = gone.id
-            if self._key_of:
-                self._keys.pop(self._key_of.pop(gone.seq, ""), None)
-        return excess > 0
-
-    def after(self, seq: int) -> list[Event]:
-        """Return the events in the ring whose number is greater than `seq`."""
-        if not self._events:
-            return []
-        return list(islice(self._events, max(0, seq - self._events[0].seq + 1), None))
-
-    def since(self, position: int) -> list[Event]:
-        """Return the events in the ring whose id is greater than `position`."""
-        newer: list[Event] = []
-        for event in reversed(self._events):
-            if event.id <= position:
-                break
-            newer.append(event)
-        newer.reverse()
-        return newer
-
-    @property
-    def oldest(self) -> Event | None:
-        """The oldest event in the ring."""
-        return self._events[0] if self._events else None
 
 
 class Row:
@@ -173,6 +120,11 @@ class Ledger:
         self.last_event = self.recent_from = last_event
         self.last_message = last_message
 
+    def restore_audit(self, deeds: Sequence[Deed]) -> None:
+        """Put the audit back as a journal has kept it."""
+        self.deeds.extend(deeds)
+        self.last_deed = deeds[-1].id if deeds else 0
+
     def recent(self, position: int) -> list[Event] | None:
         """Return all sessions' events after `position`, or None if memory has not all."""
         if position < self.recent_from:
@@ -202,7 +154,7 @@ class Ledger:
         self.pruned = max(self.pruned, position)
 
     def note(self, events: Sequence[Event]) -> None:
-        """Keep events for those who read all sessions."""
+        """Keep events, in the order of their ids, for those who read all sessions."""
         excess = len(self._recent) + len(events) - RECENT
         if excess > 0:
             before = len(self._recent)
@@ -230,9 +182,11 @@ class Change:
         draft.session = replace(draft.session, last_seen_ms=at, **given)
         return draft.session, created
 
-    def delete(self, session_id: str) -> None:
+    def delete(self, session_id: str, by: Deed | None = None) -> None:
         """Forget a session."""
         self._draft(session_id).deleted = True
+        if by is not None:
+            self.record(by)
 
     def append(
         self, session_id: str, drafts: Sequence[Draft], at: int, older: Mapping[str, Event]
@@ -255,7 +209,9 @@ class Change:
             row.session = after(row.session, new, at)
         return events
 
-    def put(self, session_id: str, draft: MessageDraft, at: int) -> tuple[Message, int]:
+    def put(
+        self, session_id: str, draft: MessageDraft, at: int, by: Deed | None = None
+    ) -> tuple[Message, int]:
         """Queue a message."""
         row = self._draft(session_id)
         message = row.inbox.known(draft.key)
@@ -263,6 +219,7 @@ class Change:
             message = row.inbox.put(self.last_message + 1, draft, at)
             self.last_message += 1
             row.messages[message.id] = message
+            self._record(by, message)
         return message, len(row.inbox)
 
     def take(self, session_id: str, lease: float) -> list[Message]:
@@ -274,11 +231,14 @@ class Change:
             row.messages.update((message.id, message) for message in taken)
         return taken
 
-    def close(self, session_id: str, how: Callable[[Inbox], Message]) -> Message:
+    def close(
+        self, session_id: str, how: Callable[[Inbox], Message], by: Deed | None = None
+    ) -> Message:
         """Confirm, give back or withdraw a message."""
         row = self._draft(session_id)
         message = how(row.inbox)
         row.messages[message.id] = message
+        self._record(by, message)
         return message
 
     def record(self, deed: Deed) -> Deed:
@@ -286,6 +246,15 @@ class Change:
         numbered = replace(deed, id=self._ledger.last_deed + len(self.deeds) + 1)
         self.deeds.append(numbered)
         return numbered
+
+    def _record(self, by: Deed | None, message: Message) -> None:
+        if by is not None:
+            self.record(replace(by, detail=f"message {message.id}"))
+
+    @property
+    def deeds_gone(self) -> int:
+        """The last entry of the audit that its limit leaves no room for."""
+        return self._ledger.last_deed + len(self.deeds) - self._ledger.limits.deeds
 
     def commit(self) -> None:
         """Make it so."""
@@ -300,15 +269,17 @@ class Change:
                 ledger.rows[session_id] = Row(draft.session, ring, draft.inbox)
             if not draft.deleted:
                 self._apply(draft, ledger.rows[session_id])
+        kept = (draft.events for draft in self.rows.values() if not draft.deleted)
+        ledger.note(list(merge(*kept, key=attrgetter("id"))))
         ledger.last_event, ledger.last_message = self.last_event, self.last_message
 
     def _apply(self, draft: RowDraft, row: Row) -> None:
         row.session = draft.session
         if draft.owns_inbox:
             row.inbox = draft.inbox
+            row.inbox.forgotten.clear()
         if draft.events:
             left = row.ring.extend(draft.events, draft.keys)
-            self._ledger.note(draft.events)
             if left and self._ledger.forgetful:
                 self._ledger.prune(row, row.ring.start)
 

@@ -56,18 +56,20 @@ class MemoryStore:
         """Create or update a session; tell whether it is new."""
         return await self._write(lambda change: change.register(session_id, registration, at))
 
-    async def delete(self, session_id: str) -> None:
+    async def delete(self, session_id: str, by: Deed | None = None) -> None:
         """Forget a session with its log and inbox."""
-        await self._write(lambda change: change.delete(session_id))
+        await self._write(lambda change: change.delete(session_id, by))
 
     async def append(self, session_id: str, drafts: Sequence[Draft], at: int) -> list[Event]:
         """Number and keep events, all or none; an unknown session is created."""
         older = await self._older(session_id, drafts)
         return await self._write(lambda change: change.append(session_id, drafts, at, older))
 
-    async def put(self, session_id: str, draft: MessageDraft, at: int) -> tuple[Message, int]:
+    async def put(
+        self, session_id: str, draft: MessageDraft, at: int, by: Deed | None = None
+    ) -> tuple[Message, int]:
         """Queue a message; return it and how many now wait."""
-        return await self._write(lambda change: change.put(session_id, draft, at))
+        return await self._write(lambda change: change.put(session_id, draft, at, by))
 
     async def take(self, session_id: str, lease: float) -> list[Message]:
         """Take all queued messages: for good, or for `lease` seconds if that is not 0."""
@@ -81,16 +83,20 @@ class MemoryStore:
         """Return a leased message to its place."""
         return await self._close(session_id, lambda inbox: inbox.nack(message_id))
 
-    async def withdraw(self, session_id: str, message_id: int) -> Message:
+    async def withdraw(
+        self, session_id: str, message_id: int, by: Deed | None = None
+    ) -> Message:
         """Take a queued message back."""
-        return await self._close(session_id, lambda inbox: inbox.withdraw(message_id))
+        return await self._close(session_id, lambda inbox: inbox.withdraw(message_id), by)
 
     async def record(self, deed: Deed) -> Deed:
         """Keep an entry of the audit; return it with its number."""
         return await self._write(lambda change: change.record(deed))
 
-    async def _close(self, session_id: str, how: Callable[[Inbox], Message]) -> Message:
-        return await self._write(lambda change: change.close(session_id, how))
+    async def _close(
+        self, session_id: str, how: Callable[[Inbox], Message], by: Deed | None = None
+    ) -> Message:
+        return await self._write(lambda change: change.close(session_id, how, by))
 
     async def _write(self, operation: Callable[[Change], T]) -> T:
         """Run an operation as a change of its own, and commit it."""
@@ -121,6 +127,7 @@ class MemoryStore:
         seq: int = 0,
         position: int = 0,
         limit: int | None = None,
+        size: int | None = None,  # noqa: ARG002 - memory has them all at hand
         names: frozenset[str] = frozenset(),
     ) -> list[Event]:
         """Return retained events in order, after `seq` and after the id `position`."""
@@ -184,6 +191,9 @@ class MemoryStore:
 
     async def sweep(self, at: int) -> None:
         """Do nothing: only numbers push events out of a ring."""
+
+    async def ping(self) -> None:
+        """Do nothing: nothing is in the way."""
 
     async def close(self) -> None:
         """Forget everything."""

@@ -6,21 +6,22 @@ many small writes cost one trip to the disk.  Until then nobody sees them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from sxhost.codec.json import encode, encode_lines
-from sxhost.errors import HostError, StoreUnavailable
+from sxhost.errors import HostError
 from sxhost.limits import Limits
 from sxhost.logs import logger
 from sxhost.model import Event
-from sxhost.store import Draft, StoreUnusable
-from sxhost.store.journal import Floor, Journal, Page
-from sxhost.store.ledger import RECENT, Change, RowDraft
+from sxhost.store import Draft
+from sxhost.store.journal import Journal
+from sxhost.store.ledger import RECENT, Change
 from sxhost.store.memory import MemoryStore
+from sxhost.store.pages import page_of
+from sxhost.store.rows import Enough, Floor
 
 __all__ = ["SQLiteStore", "Threads"]
 
@@ -30,8 +31,8 @@ T = TypeVar("T")
 Run = Callable[..., "Deferred[Any]"]
 """Runs a function with its arguments where it may block."""
 
-READ_AT_ONCE = 512
-"""Events that one trip to the disk brings, at the least."""
+TRIP = Enough(512, 128 * 1024)
+"""What one trip to the disk brings: events, or bytes."""
 
 DAY_MS = 86_400_000
 
@@ -85,9 +86,14 @@ class SQLiteStore(MemoryStore):
     def open(self) -> None:
         """Put back what the file holds."""
         kept = self._journal.open()
+        if self._journal.renewed:
+            log.warn(
+                "the end of the log may be lost: a new epoch begins, {epoch}", epoch=kept.epoch
+            )
         self._threads.start()
         self.epoch = kept.epoch
         self.ledger.start_at(kept.last_event, kept.last_message)
+        self.ledger.restore_audit(kept.deeds)
         for session in kept.sessions:
             row = self.ledger.restore(session, kept.messages.get(session.id, []))
             row.floor, pruned = kept.floors.get(session.id, Floor(1, 0))
@@ -120,22 +126,27 @@ class SQLiteStore(MemoryStore):
         self, queue: Sequence[tuple[Callable[[Change], Any], Deferred[Any]]]
     ) -> None:
         """Make one change of many operations, commit it, then tell how each went."""
-        change = Change(self.ledger)
-        outcomes = [(done, _attempt(op, change)) for op, done in queue if not done.called]
-        page = _page(change, self._at)
+        asked = [(operation, done) for operation, done in queue if not done.called]
         try:
-            if page:
-                await self._threads.write(self._journal.write, page)
-        except HostError:
-            outcomes = [(done, Failure()) for done, _ in outcomes]
-        except Exception:  # noqa: BLE001 - whoever asked must be told
-            outcomes = [(done, Failure()) for done, _ in outcomes]
-            log.failure("a page could not be written")
-        else:
-            change.commit()
-        for done, outcome in outcomes:
+            change, outcomes = await self._commit([operation for operation, _ in asked])
+        except Exception as error:  # noqa: BLE001 - whoever asked must be told
+            change, outcomes = Change(self.ledger), [Failure() for _ in asked]
+            if not isinstance(error, HostError):
+                log.failure("a page could not be written")
+        for (_, done), outcome in zip(asked, outcomes, strict=True):
             done.callback(outcome)
         await self._prune(change)
+
+    async def _commit(
+        self, operations: Sequence[Callable[[Change], Any]]
+    ) -> tuple[Change, list[Any]]:
+        change = Change(self.ledger)
+        outcomes = [_attempt(operation, change) for operation in operations]
+        page = page_of(change, self._at)
+        if page:
+            await self._threads.write(self._journal.write, page)
+        change.commit()
+        return change, outcomes
 
     async def _prune(self, change: Change) -> None:
         """Shorten the logs that the change has made too long, a step each."""
@@ -171,13 +182,17 @@ class SQLiteStore(MemoryStore):
 
     async def _older(self, session_id: str, drafts: Sequence[Draft]) -> Mapping[str, Event]:
         row = self.ledger.rows.get(session_id)
-        keys = [d.key for d in drafts if d.key is not None]
+        keys = {draft.key for draft in drafts if draft.key is not None}
         if row is None or not keys:
             return {}
-        if row.ring.start == 0:
-            return {}
-        unknown = [key for key in keys if row.ring.known(key) is None]
-        return await self._look(self._journal.lookup, session_id, unknown) if unknown else {}
+        # What is hot now may not be when it is this one's turn to be written.
+        hot = {key: event for key in keys if (event := row.ring.known(key)) is not None}
+        unknown = sorted(keys - hot.keys())
+        if row.ring.start == 0 or not unknown:
+            return hot
+        lookup = self._journal.lookup
+        cold: dict[str, Event] = await self._threads.read(lookup, session_id, unknown)
+        return hot | cold
 
     async def read(
         self,
@@ -186,6 +201,7 @@ class SQLiteStore(MemoryStore):
         seq: int = 0,
         position: int = 0,
         limit: int | None = None,
+        size: int | None = None,
         names: frozenset[str] = frozenset(),
     ) -> list[Event]:
         """Return retained events in order, after `seq` and after the id `position`."""
@@ -197,7 +213,7 @@ class SQLiteStore(MemoryStore):
         while len(found) < most:
             events, whole = await self._some(session_id, seq, position)
             found += (e for e in events if e.id <= end and (not names or e.event in names))
-            if whole or not events:
+            if whole or not events or (size is not None and _size(found) >= size):
                 break
             position = events[-1].id
         return found[:most]
@@ -212,7 +228,7 @@ class SQLiteStore(MemoryStore):
         if hot is not None:
             return [event for event in hot if event.seq > seq and event.id > position], True
         read = self._journal.read
-        events, whole = await self._look(read, session_id, seq, position, READ_AT_ONCE)
+        events, whole = await self._threads.read(read, session_id, seq, position, TRIP)
         return events, whole
 
     def _hot_after(self, session_id: str, seq: int) -> list[Event] | None:
@@ -221,16 +237,19 @@ class SQLiteStore(MemoryStore):
             return None
         return self.ledger.row(session_id).ring.after(seq)
 
-    async def _look(self, read: Callable[..., T], *given: Any) -> T:
-        try:
-            return await self._threads.read(read, *given)  # type: ignore[no-any-return]
-        except StoreUnusable as error:
-            raise StoreUnavailable(str(error)) from error
+    async def ping(self) -> None:
+        """Wait for a turn of the thread that writes: a disk that hangs gives none."""
+        await self._threads.write(_nothing)
 
     async def close(self) -> None:
         """Finish what is being written, and let go of the file."""
+        await self._threads.read(self._journal.stop_reading)
         await self._threads.write(self._journal.close)
         self._threads.stop()
+
+
+def _nothing() -> None:
+    """Take a turn, and do nothing with it."""
 
 
 def _attempt(operation: Callable[[Change], T], change: Change) -> T | Failure:
@@ -240,44 +259,8 @@ def _attempt(operation: Callable[[Change], T], change: Change) -> T | Failure:
         return Failure()
 
 
-def _page(change: Change, at: int) -> Page:
-    """Return the rows that a change writes."""
-    page = Page()
-    for session_id, draft in change.rows.items():
-        if draft.deleted or draft.replaces:
-            page.sessions_gone.append(session_id)
-        if not draft.deleted:
-            _add(page, session_id, draft, at)
-    return page
-
-
-def _add(page: Page, session_id: str, draft: RowDraft, at: int) -> None:
-    rows = page.rows
-    if draft.fresh or draft.touched:
-        rows.setdefault("session", []).append((session_id, encode(draft.session)))
-    for run in _runs(draft.events):
-        line = (run[0].id, session_id, run[0].seq, len(run), at, encode_lines(run))
-        rows.setdefault("log", []).append(line)
-    if draft.keys:
-        keys = [(session_id, key, event.seq) for key, event in draft.keys.items()]
-        rows.setdefault("key", []).extend(keys)
-    for message in draft.messages.values():
-        key = draft.inbox.key_of(message.id)
-        rows.setdefault("message", []).append((message.id, session_id, encode(message), key))
-    if draft.messages:
-        page.messages_gone.extend(draft.inbox.forgotten)
-
-
-def _runs(events: Sequence[Event]) -> Iterator[list[Event]]:
-    """Split events where the ids of another session's lie between them."""
-    run: list[Event] = []
-    for event in events:
-        if run and event.id != run[-1].id + 1:
-            yield run
-            run = []
-        run.append(event)
-    if run:
-        yield run
+def _size(events: Sequence[Event]) -> int:
+    return sum(len(event.data) for event in events)
 
 
 def _report(failure: Failure) -> None:

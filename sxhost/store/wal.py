@@ -23,14 +23,18 @@ MAGIC = 0x377F0682  # with its last bit set, checksums are made of big-endian wo
 MASK = 0xFFFFFFFF
 
 
-def check(path: Path) -> None:
+def check(path: Path) -> bool:
     """Check that all that was committed to a database's write-ahead log can be read.
+
+    False: nobody knows, since somebody has removed the index.
 
     :raises StoreUnusable: it cannot; nothing was touched.
     """
     log, index = (path.with_name(path.name + end) for end in ("-wal", "-shm"))
-    if not log.exists() or not index.exists():
-        return
+    if not log.exists() or log.stat().st_size == 0:
+        return True
+    if not index.exists():
+        return False
     salts, committed = _committed(index.read_bytes()[: 2 * INDEX.size])
     with log.open("rb") as file:
         whole = _whole(file, salts, committed)
@@ -39,6 +43,7 @@ def check(path: Path) -> None:
             f"{log} is damaged: of its {committed} pages the first {whole} can be read."
             f" Restore a copy of all, or remove {index.name} to go on without the others."
         )
+    return True
 
 
 def _committed(index: bytes) -> tuple[bytes, int]:

@@ -18,9 +18,9 @@ from twisted.web import http
 from sxhost.errors import BadFraming, HostError, RequestTimeout
 from sxhost.limits import Limits
 from sxhost.logs import logger
+from sxhost.peers import uid_of
 from sxhost.web.door import Door, tune
 from sxhost.web.framing import Chunks, Head, bare_newline, too_long
-from sxhost.web.peers import uid_of
 
 __all__ = ["HostChannel", "Incoming", "Listening", "Successor"]
 

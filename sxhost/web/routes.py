@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from http import HTTPStatus
 from typing import Any, Literal, Protocol, cast, get_args
-from uuid import uuid4
 
 from klein import Klein
 from klein.resource import KleinResource
@@ -98,6 +97,11 @@ class Route:
     def query(self) -> Any:
         """The type that the query decodes into; None where there is none."""
         return self._kinds.get("query")
+
+    @cached_property
+    def query_names(self) -> frozenset[str]:
+        """The names of the parameters in the query."""
+        return frozenset(self.query.__struct_fields__ if self.query else ())
 
     @cached_property
     def body(self) -> Any:
@@ -189,6 +193,7 @@ class _Endpoint:
     async def _answer(self, request: Request, path: dict[str, str]) -> bytes:
         route = self._choose(request)
         setattr(request, "route", route.path)  # noqa: B010 - for the access log and metrics
+        setattr(request, "query_names", route.query_names)  # noqa: B010 - for the access log
         caller: Caller = getattr(request, "caller")  # noqa: B009 - `HostRequest` has it
         if route.needs != "open":
             caller.check(route.needs, path.get("session_id"))
@@ -257,7 +262,7 @@ def _render_error(request: Request, failure: Failure) -> bytes:
         return answer_error(request, MethodNotAllowed(_text(request.method), allowed))
     if isinstance(error, HTTPException):
         return answer_error(request, UnknownRoute(_text(request.path)))
-    request_id = uuid4().hex[:12]
+    request_id = getattr(request, "request_id", "-")
     log.failure("request {request_id} failed", failure, request_id=request_id)
     return answer_error(request, InternalError(request_id))
 

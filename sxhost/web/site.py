@@ -7,7 +7,8 @@ connection may do before and between its requests is `web.channel`'s.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Collection
 from io import BytesIO
 from typing import Any, cast
 
@@ -21,6 +22,7 @@ from sxhost.caller import Caller
 from sxhost.errors import BodyTooLarge, HostError, Stopping
 from sxhost.limits import Limits
 from sxhost.logs import enabled, logger
+from sxhost.web.access import FORMAT, entry
 from sxhost.web.channel import HostChannel
 from sxhost.web.door import Door, Rates
 from sxhost.web.framing import Head
@@ -47,9 +49,14 @@ class HostRequest(Request):
     """Who asks; nobody who was not let in comes as far as a route."""
     route = ""
     """The path of the route that answers, for the log and the metrics."""
+    query_names: Collection[str] = ()
+    """The parameters that the route knows; no others are logged."""
 
     def __init__(self, channel: http.HTTPChannel, *args: Any, **kwargs: Any) -> None:
         super().__init__(channel, *args, **kwargs)
+        self.request_id = secrets.token_hex(6)
+        """Names the request to the client and in the log."""
+        self.setHeader("X-Request-Id", self.request_id)
         self._parsePOSTFormSubmission = False  # bodies are JSON; forms have no reader here
         self.refused = False
         """Whether a refusal was sent; the rest of the body is thrown away."""
@@ -58,6 +65,10 @@ class HostRequest(Request):
         self._body = BytesIO()
         self._room = 0
         self._preflight = False
+
+    def __repr__(self) -> str:
+        """Say which request this is; Twisted's would tell its query."""
+        return f"<HostRequest {self.request_id}>"
 
     def gotLength(self, length: int | None) -> None:
         """Prepare for a body of `length` bytes, or of unknown length (None)."""
@@ -180,6 +191,10 @@ class HostSite(Site):
         self._counted = counted
         self._drained: Deferred[None] | None = None
 
+    def acceptableProtocols(self) -> list[bytes]:
+        """Speak HTTP/1.1, also where Twisted could speak HTTP/2: our channel could not."""
+        return [b"http/1.1"]
+
     async def drain(self) -> None:
         """Refuse what is new; return once all connections are closed, or time is up."""
         self.stopping = True
@@ -206,18 +221,4 @@ class HostSite(Site):
         self._counted(known, request.route, request.code, seconds)
         level = "debug" if request.route == "/health" else "info"
         if enabled(level):
-            getattr(log, level)(
-                '{peer} "{method} {uri}" {code} {size} {ms:.1f}ms',
-                peer=getattr(request.getClientAddress(), "host", "unix"),
-                method=_printable(request.method),
-                uri=_printable(request.uri),
-                code=request.code,
-                size=request.sentLength,
-                ms=seconds * 1000,
-            )
-
-
-def _printable(raw: bytes) -> str:
-    """Escape what could forge a line of the log or drive a terminal."""
-    text = raw.decode("latin-1").replace('"', "%22")
-    return text.encode("unicode_escape").decode("ascii")
+            getattr(log, level)(FORMAT, access=True, **entry(request, seconds * 1000))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from twisted.internet import address
 from twisted.internet.interfaces import IAddress
 
-__all__ = ["Ends", "is_local", "uid_by_netlink", "uid_by_tables", "uid_of"]
+__all__ = ["Ends", "ears", "is_local", "uid_by_netlink", "uid_by_tables", "uid_of"]
 
 Place = tuple[IPv4Address | IPv6Address, int]
 """An address and a port."""
@@ -27,6 +27,7 @@ REQUEST = struct.Struct("=BBBBI")  # family, protocol, extensions, -, states
 PORTS = struct.Struct("!HH")
 ANY_COOKIE = b"\0\0\0\0" + b"\xff" * 8  # interface, cookie
 ANSWER = struct.Struct("=BBBB48xIIIII")  # family, state, …, uid and inode at the end
+LISTEN = "0A"
 TABLES = (Path("/proc/self/net/tcp"), Path("/proc/self/net/tcp6"))
 
 
@@ -35,6 +36,15 @@ class Ends(NamedTuple):
 
     peer: Place
     host: Place
+
+
+class Listed(NamedTuple):
+    """A socket in the kernel's tables, seen from its own side: `ends.peer` is its own end."""
+
+    ends: Ends
+    state: str
+    uid: int
+    inode: int
 
 
 def uid_of(transport: Any) -> int | None:
@@ -81,10 +91,28 @@ def uid_by_tables(ends: Ends) -> int | None:
     :raises OSError: the tables cannot be read.
     """
     wanted = [ends, Ends(_mapped(ends.peer), _mapped(ends.host))]
-    for found, uid, inode in _listed():
-        if found in wanted:
-            return uid if inode else None
+    for one in _listed():
+        if one.ends in wanted:
+            return one.uid if one.inode else None
     return None
+
+
+def ears(places: Collection[str], port: int) -> set[int]:
+    """Return the users who listen at a port, on one of these local addresses or on all.
+
+    None are found where the kernel's tables cannot be read.
+    """
+    wanted = {*map(_plain, places), *map(ip_address, ("0.0.0.0", "::"))}  # noqa: S104
+    try:
+        listed = list(_listed())
+    except OSError:
+        return set()
+    found: set[int] = set()
+    for one in listed:
+        address, number = one.ends.peer  # its own end
+        if one.state == LISTEN and number == port and _plain(str(address)) in wanted:
+            found.add(one.uid)
+    return found
 
 
 def _first(ends: Ends, *ways: Callable[[Ends], int | None]) -> int | None:
@@ -126,12 +154,13 @@ def _question(ends: Ends) -> bytes:
     return HEADER.pack(size, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST, 1, 0) + body
 
 
-def _listed() -> Iterator[tuple[Ends, int, int]]:
-    """Yield the ends, the user and the inode of every TCP socket."""
+def _listed() -> Iterator[Listed]:
+    """Yield every TCP socket."""
     for table in TABLES:
         for line in table.read_text(encoding="ascii").splitlines()[1:]:
             words = line.split()
-            yield Ends(_read(words[1]), _read(words[2])), int(words[7]), int(words[9])
+            ends = Ends(_read(words[1]), _read(words[2]))
+            yield Listed(ends, words[3], int(words[7]), int(words[9]))
 
 
 def _read(text: str) -> Place:

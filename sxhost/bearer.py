@@ -1,0 +1,58 @@
+"""Requests of a client that has a token, or that finds one when it is asked for one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from treq.client import HTTPClient
+from twisted.internet.defer import Deferred
+from twisted.web.client import ResponseFailed
+from twisted.web.iweb import IAgent
+
+__all__ = ["Bearer", "Token"]
+
+Token = str | Callable[[], str | None] | None
+"""A token to show at once; or what finds one (or none) when the host asks for one."""
+
+UNAUTHORIZED: Final = 401
+
+
+class Bearer(HTTPClient):
+    """A treq client that shows a token with every request."""
+
+    def __init__(self, agent: IAgent, token: Token) -> None:
+        super().__init__(agent)
+        self._token = token if isinstance(token, str) else None
+        self._find = None if isinstance(token, str) else token
+
+    def request(self, method: str, url: str, **how: Any) -> Deferred[Any]:  # type: ignore[override]
+        """Send a request; a second time, with a token, if the host wants one and we find it."""
+        return Deferred.fromCoroutine(self._request(method, url, how))
+
+    async def _request(self, method: str, url: str, how: dict[str, Any]) -> Any:
+        response = await self._send(method, url, how)
+        if response.code == UNAUTHORIZED and self._find is not None:
+            self._token, self._find = self._find(), None
+            if self._token is not None:
+                await response.content()
+                response = await self._send(method, url, how)
+        return response
+
+    async def _send(self, method: str, url: str, how: dict[str, Any]) -> Any:
+        if self._token is not None:
+            shown = {"Authorization": f"Bearer {self._token}"}
+            how = {**how, "headers": {**(how.get("headers") or {}), **shown}}
+        try:
+            return await super().request(method, url, **how)
+        except ResponseFailed as error:
+            _explain(error, url)
+            raise
+
+
+def _explain(error: ResponseFailed, url: str) -> None:
+    """Put what TLS does not like about the host in words."""
+    if url.startswith("https:"):
+        from sxhost.tls import explained  # which takes its time to import
+
+        error.reasons[:] = map(explained, error.reasons)

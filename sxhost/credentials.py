@@ -1,0 +1,101 @@
+"""Which token a command shows to a host, and which host gets the user's own unasked for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from sxhost.config import state_dir
+
+__all__ = ["BadToken", "given_token", "own_token", "stays_here", "token_in"]
+
+ROOT = 0
+LOOPBACK = {"localhost": ("127.0.0.1", "::1")}
+
+
+class BadToken(ValueError):
+    """A token cannot be used; the message is a sentence, and never shows it."""
+
+
+def given_token(file: str | None, environ: Mapping[str, str]) -> str | None:
+    """Return the token that the user names: by an option, else in the environment.
+
+    :raises BadToken: what is named is none.
+    """
+    path = file or environ.get("SXHOST_TOKEN_FILE")
+    if path:
+        return token_in(Path(path))
+    token = environ.get("SXHOST_TOKEN", "").strip()
+    return _checked(token, "SXHOST_TOKEN") if token else None
+
+
+def token_in(path: Path) -> str:
+    """Return the token in a file.
+
+    :raises BadToken: the file cannot be read, or there is none in it.
+    """
+    try:
+        return _checked(path.read_text(encoding="ascii").strip(), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is not text"
+        raise BadToken(f"No token can be read from {path}: {why.lower()}.") from error
+
+
+def own_token(url: str, environ: Mapping[str, str]) -> str | None:
+    """Return the token of this user's own host, if nobody else can be at `url`."""
+    from sxhost.keyring import token_file
+
+    if not _is_ours(url):
+        return None
+    try:
+        return token_in(token_file(state_dir(environ)))
+    except BadToken:
+        return None
+
+
+def stays_here(url: str) -> bool:
+    """Tell whether what is sent to an address stays on this machine."""
+    return url.startswith("unix:") or bool(_loopback(url))
+
+
+def _is_ours(url: str) -> bool:
+    """Tell whether all who listen there are this user or root.
+
+    A stranger can listen at our port while our host is away, and would only have to ask.
+    """
+    users = _socket_users(url) if url.startswith("unix:") else _port_users(url)
+    return bool(users) and users <= {os.getuid(), ROOT}
+
+
+def _socket_users(url: str) -> set[int]:
+    try:
+        return {Path("/" + url.removeprefix("unix:").lstrip("/")).stat().st_uid}
+    except OSError:
+        return set()
+
+
+def _port_users(url: str) -> set[int]:
+    from sxhost.peers import ears
+
+    parts = urlsplit(url)
+    port = parts.port or {"https": 443}.get(parts.scheme, 80)
+    places = _loopback(url)
+    return ears(places, port) if places else set()
+
+
+def _loopback(url: str) -> tuple[str, ...]:
+    """Return the loopback addresses that a URL stands for; none if it leads elsewhere."""
+    name = urlsplit(url).hostname or ""
+    try:
+        return (name,) if ip_address(name).is_loopback else ()
+    except ValueError:
+        return LOOPBACK.get(name, ())
+
+
+def _checked(token: str, place: str) -> str:
+    if token and all("!" <= c <= "~" for c in token):
+        return token
+    raise BadToken(f"What stands in {place} is no token.")

@@ -1,0 +1,191 @@
+"""What a host owes the machine that it runs on: its pidfile, a word to root, SIGHUP."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import signal
+import stat
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from sxhost.logs import logger
+
+__all__ = ["AlreadyRunning", "PidFile", "on_hangup", "warn_of_others", "warn_of_root"]
+
+log = logger(__name__)
+
+OTHERS: Final = 0o077
+"""The permissions of everybody but a file's owner."""
+
+TRIES: Final = 5
+"""How often a pidfile may change hands while we take it."""
+
+
+class AlreadyRunning(Exception):
+    """The pidfile is another's, or nothing that one could be; the message is a sentence."""
+
+
+class PidFile:
+    """The file that says who runs: made anew by each process, and locked while it lives.
+
+    The lock says whether its process lives, and not the number, which the kernel may have
+    given to another one since.  A file that is found there is looked at and removed, but
+    never written to, so that nobody can plant a link to another one.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._handle: int | None = None
+
+    def check(self) -> None:
+        """Check, as long as a terminal can be told, that nobody who lives has the file.
+
+        :raises AlreadyRunning: somebody has, or it is no pidfile.
+        """
+        found = self._found()
+        if found is not None:
+            os.close(found)
+
+    def claim(self) -> None:
+        """Make the file, with this process in it.
+
+        :raises AlreadyRunning: somebody who lives has it, or it cannot be made.
+        """
+        for _ in range(TRIES):
+            self._remove_stale()
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            try:
+                handle = os.open(self.path, flags, 0o600)
+            except FileExistsError:
+                continue
+            except OSError as error:
+                raise self._unusable(error) from error
+            self._lock(handle)
+            os.write(handle, b"%d" % os.getpid())
+            self._handle = handle
+            return
+        raise AlreadyRunning(f"{self.path} is fought over by several hosts.")
+
+    def remove(self) -> None:
+        """Remove the file if it is ours; the lock ends with it, or with the process."""
+        handle, self._handle = self._handle, None
+        if handle is None:
+            return
+        try:
+            if self._is(handle):
+                self.path.unlink()
+        except OSError as error:
+            log.warn("The pidfile stays: {error}", error=str(error))
+        os.close(handle)
+
+    def _remove_stale(self) -> None:
+        handle = self._found()
+        if handle is not None:
+            if self._is(handle):  # nobody has put another one there since
+                log.warn("Replacing {file}: its process is gone", file=str(self.path))
+                with suppress(FileNotFoundError):
+                    self.path.unlink()
+            os.close(handle)
+
+    def _found(self) -> int | None:
+        """Return a descriptor of the file that is there if it is stale; None if none is."""
+        try:
+            # Without waiting: a pipe would wait for somebody to open its other end.
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+            handle = os.open(self.path, flags)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self._unusable(error) from error
+        try:
+            self._lock(handle)
+            self._check_content(handle)
+        except AlreadyRunning:
+            os.close(handle)
+            raise
+        return handle
+
+    def _lock(self, handle: int) -> None:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyRunning(_runs(_pid_in(handle), self.path)) from None
+
+    def _check_content(self, handle: int) -> None:
+        """Check that a file without a lock is what a process that is gone has left."""
+        pid = _pid_in(handle)
+        if not stat.S_ISREG(os.fstat(handle).st_mode) or (pid and not pid.isdigit()):
+            raise AlreadyRunning(f"{self.path} is there already, and is no pidfile.")
+        if pid and _began(int(pid)) < os.fstat(handle).st_mtime:
+            raise AlreadyRunning(_runs(pid, self.path))
+
+    def _is(self, handle: int) -> bool:
+        """Tell whether the path still leads to this file."""
+        try:
+            here = self.path.lstat()
+        except FileNotFoundError:
+            return False
+        return os.path.samestat(here, os.fstat(handle))
+
+    def _unusable(self, error: OSError) -> AlreadyRunning:
+        why = "it is a link" if error.errno == errno.ELOOP else (error.strerror or "").lower()
+        return AlreadyRunning(f"cannot use the pidfile {self.path}: {why}.")
+
+
+def _runs(pid: bytes, path: Path) -> str:
+    number = pid.decode("ascii", "replace") or "still unknown"
+    return f"another host runs, with pid {number} ({path})."
+
+
+def _pid_in(handle: int) -> bytes:
+    """Return what stands in a pidfile."""
+    with suppress(OSError):
+        return os.pread(handle, 32, 0).strip()
+    return b""
+
+
+def _began(pid: int) -> float:
+    """Return the Unix time at which a process began; never (infinity) if there is none.
+
+    One that is younger than a pidfile did not write it: it has only got the same number.
+    """
+    try:
+        words = Path(f"/proc/{pid}/stat").read_text(encoding="latin-1").rpartition(")")[2]
+    except OSError:
+        return float("inf")
+    booted = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    return booted + int(words.split()[19]) / os.sysconf("SC_CLK_TCK")
+
+
+def warn_of_root() -> None:
+    """Say how to run as somebody else, if this is root."""
+    if os.geteuid() == 0:
+        log.warn(
+            "This host runs as root, so agents and whoever may write to them could do anything."
+            " Give it a user: twistd --uid NAME --gid GROUP sxhost, or a unit of deploy/"
+        )
+
+
+def warn_of_others(place: Path) -> None:
+    """Say so if other users can look into the state directory."""
+    if place.stat().st_mode & OTHERS:
+        log.warn("Others may look into {place}; end that with: chmod 700", place=str(place))
+
+
+def on_hangup(reactor: Any, reload: Callable[[], None]) -> None:
+    """Call `reload` on each SIGHUP; but stop if that is a terminal's that has gone."""
+    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # by nohup: it may go
+    terminal = os.isatty(0) and not ignored
+
+    def hung_up() -> None:
+        if terminal and not os.isatty(0):
+            reactor.stop()
+        else:
+            reload()
+
+    signal.signal(signal.SIGHUP, lambda *_: reactor.callFromThread(hung_up))

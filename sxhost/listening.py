@@ -1,0 +1,80 @@
+"""Where a host listens: endpoints as the command line writes them, and what goes wrong."""
+
+from __future__ import annotations
+
+import re
+import socket
+import sys
+from typing import Any
+
+from OpenSSL.crypto import Error as BadCertificate
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IListeningPort
+
+from sxhost.config import USAGE_ERROR
+from sxhost.tls import OverTLS, Shown, is_secure
+
+__all__ = ["CannotListen", "make_endpoint", "refuse_taken", "sentence", "stays_here", "url_of"]
+
+_CLEAR = re.compile("unix:|ssl:|systemd:.*domain=UNIX")
+"""Endpoints that --tls-cert leaves as they are: none of another machine, or of TLS already."""
+
+_TCP = re.compile(r"tcp:(\d+)(?::interface=((?:\\.|[^\\:])*))?\Z")
+
+
+class CannotListen(Exception):
+    """There is a place where nothing can listen; the message is a sentence."""
+
+
+def stays_here(endpoint: str) -> bool:
+    """Tell whether only this machine can connect to an endpoint."""
+    if endpoint.startswith("unix:"):
+        return True
+    tcp = _TCP.match(endpoint)
+    name = tcp[2].replace("\\", "") if tcp and tcp[2] else ""
+    return name in ("localhost", "::1") or name.startswith("127.")
+
+
+def refuse_taken(text: str) -> None:
+    """End the process with a sentence if nothing can listen at an endpoint."""
+    tcp = _TCP.match(text)
+    if tcp:
+        _try_out(int(tcp[1]), (tcp[2] or "").replace("\\", ""))
+
+
+def _try_out(port: int, interface: str) -> None:
+    """End the process with a sentence if nothing can listen there."""
+    family = socket.AF_INET6 if ":" in interface else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((interface, port))
+            probe.listen()
+        except OSError as error:
+            sys.exit(f"sxhost: {sentence(f'{interface}:{port}', error)}")
+
+
+def make_endpoint(reactor: Any, text: str, shown: Shown | None) -> Any:
+    """Return the endpoint that `text` describes, or end the process with a sentence."""
+    try:
+        endpoint = serverFromString(reactor, text)
+        return endpoint if shown is None or _CLEAR.match(text) else OverTLS(endpoint, shown)
+    except (ValueError, TypeError, LookupError, OSError, BadCertificate) as error:
+        sys.stderr.write(f"sxhost: --listen {text!r} does not work: {error}.\n")
+        sys.exit(USAGE_ERROR)
+
+
+def sentence(place: str, error: object) -> str:
+    """Say that nothing can listen at a place, why, and what to do."""
+    reason = (getattr(error, "strerror", None) or str(error)).lower()
+    choose = "choose another with --port, --host or --listen"
+    return f"cannot listen on {place}: {reason}; {choose}."
+
+
+def url_of(port: IListeningPort) -> str:
+    """Return the address of a port that listens."""
+    address: Any = port.getHost()
+    if not hasattr(address, "port"):
+        return f"unix:{address.name.decode()}"
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    return f"http{'s' if is_secure(port) else ''}://{host}:{address.port}"

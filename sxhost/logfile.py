@@ -1,0 +1,148 @@
+"""The log as it is written: text, JSON or Apache's combined format, with nothing to be forged.
+
+Whatever a client or an agent says is escaped in each of them, and a token of ours is cut.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import IO, Any, Final
+
+from twisted.logger import FileLogObserver, LogEvent, formatEvent, formatTime
+from twisted.python.logfile import LogFile
+
+from sxhost.config import LogFormat
+
+__all__ = ["ACCESS", "FORMATS", "as_combined", "as_json", "as_text", "escaped", "observer"]
+
+ACCESS: Final = "access"
+"""Marks the event of an answered request."""
+
+CONTROLS: Final = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""What begins a line, drives a terminal, turns a text around, or cannot be written."""
+
+SECRET: Final = re.compile(r"(sxhost_[0-9a-z]{1,32}_)[\w-]{16,}", re.ASCII)
+"""A token of ours; its beginning says which."""
+
+OWN: Final = frozenset({"ts", "level", "namespace", "message", "traceback"})
+TWISTEDS: Final = frozenset(
+    ("message", "time", "system", "format", "isError", "why", "failure")
+)
+"""What Twisted adds to an event for its older observers."""
+
+
+def as_text(event: LogEvent) -> str | None:
+    """Write an event in a line, and its traceback in more that begin with a tab."""
+    message, trace = formatEvent(event), _traceback(event)
+    if not (message or trace):
+        return None
+    system = event.get("log_system") or f"{_namespace(event)}#{_level(event)}"
+    lines = "".join(f"\n\t{escaped(line)}" for line in trace.split("\n") if line)
+    stamp = formatTime(event.get("log_time"))
+    return f"{stamp} [{escaped(str(system))}] {escaped(message)}{lines}\n"
+
+
+def as_json(event: LogEvent) -> str | None:
+    """Write an event as an object in a line: what every event has, then its own fields."""
+    message, trace = formatEvent(event), _traceback(event)
+    if not (message or trace):
+        return None
+    stamp = datetime.fromtimestamp(event.get("log_time", 0.0), UTC)
+    line: dict[str, Any] = {
+        "ts": stamp.isoformat(timespec="milliseconds"),
+        "level": _level(event),
+        "namespace": _namespace(event),
+        "message": _cut(message),
+        **{name: _plain(value) for name, value in event.items() if _is_field(name)},
+    }
+    if trace:
+        line["traceback"] = _cut(trace)
+    return json.dumps(line).replace("\x7f", "\\u007f") + "\n"
+
+
+def as_combined(event: LogEvent) -> str | None:
+    """Write a request as Apache's combined format has it, and everything else as text."""
+    if ACCESS not in event:
+        return as_text(event)
+    when = time.strftime("%d/%b/%Y:%H:%M:%S %z", time.localtime(event["log_time"]))
+    asked = "{method} {uri} {version}".format(**event)
+    line = '{peer} - {token} [{when}] "{asked}" {status} {size} "{referer}" "{agent}"'
+    return escaped(line.format(**event, when=when, asked=asked)) + "\n"
+
+
+FORMATS: Final[Mapping[LogFormat, Callable[[LogEvent], str | None]]] = {
+    "text": as_text,
+    "json": as_json,
+    "combined": as_combined,
+}
+
+
+def escaped(text: str) -> str:
+    """Return a text that is one line, drives no terminal and shows no token of ours."""
+    return CONTROLS.sub(lambda c: c[0].encode("unicode_escape").decode(), _cut(text))
+
+
+def observer(
+    twistd: Mapping[str, Any], kind: LogFormat, reactor: Any
+) -> FileLogObserver | None:
+    """Return what writes the log where twistd would, with its options; None: twistd does.
+
+    SIGUSR1 begins a new file, as it does with twistd.
+
+    :raises OSError: the file cannot be opened.
+    """
+    if twistd["syslog"] or twistd["logger"]:
+        return None
+    place = twistd["logfile"]
+    if twistd["nodaemon"] and place in (None, "", "-"):
+        return FileLogObserver(_lenient(sys.stdout), FORMATS[kind])
+    if place == "-":
+        return None  # twistd says that a daemon has no stdout
+    file = LogFile.fromFullPath(place or "twistd.log")
+    if signal.getsignal(signal.SIGUSR1) in (None, signal.SIG_DFL):
+        signal.signal(signal.SIGUSR1, lambda *_: reactor.callFromThread(file.rotate))
+    return FileLogObserver(file, FORMATS[kind])
+
+
+def _lenient(stream: IO[str]) -> IO[str]:
+    """Let a stream escape what its encoding does not have."""
+    if hasattr(stream, "reconfigure"):
+        stream.reconfigure(errors="backslashreplace")
+    return stream
+
+
+def _cut(text: str) -> str:
+    return SECRET.sub(r"\1...", text)
+
+
+def _is_field(name: str) -> bool:
+    return not (name.startswith("log_") or name in OWN or name in TWISTEDS or name == ACCESS)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value that JSON has; all others by their name."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return _cut(str(value))
+
+
+def _level(event: LogEvent) -> str:
+    level = event.get("log_level")
+    return level.name if level is not None else "info"
+
+
+def _namespace(event: LogEvent) -> str:
+    return str(event.get("log_namespace", "-"))
+
+
+def _traceback(event: LogEvent) -> str:
+    failure = event.get("log_failure")
+    return failure.getTraceback() if failure is not None else ""

@@ -1,0 +1,57 @@
+"""The name of a log's life: a log that may have lost its end begins a new one.
+
+What is lost was read by somebody, and its numbers are given out again.  Under another epoch
+nobody takes the new events for those that he has read already: he is told of a gap.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from contextlib import suppress
+from pathlib import Path
+
+from sxhost.store import rows
+
+__all__ = ["begin", "end", "new", "this_boot"]
+
+BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+
+def new() -> str:
+    """Return a name for an epoch."""
+    return secrets.token_hex(4)
+
+
+def this_boot(place: Path = BOOT) -> str:
+    """Name the time since power was last there anew; where it has no name, no two are alike."""
+    try:
+        return place.read_text(encoding="ascii").strip()
+    except OSError:
+        return secrets.token_hex(16)
+
+
+def begin(connection: sqlite3.Connection, boot: str, *, whole: bool, synced: bool) -> bool:
+    """Begin a new epoch if commits may be missing; tell whether it did.  Call it synced.
+
+    They are if the log is not known to be `whole`, or if a host whose commits were not
+    `synced` did not come to its end under this `boot`.
+    """
+    query = "SELECT max(value) FROM meta WHERE name = 'boot'"
+    (last,) = connection.execute(query).fetchone()
+    lost = not whole or last not in (None, boot)
+    connection.execute("BEGIN IMMEDIATE")
+    if lost:
+        rows.insert(connection, "meta", [("epoch", new())])
+    if synced:
+        connection.execute("DELETE FROM meta WHERE name = 'boot'")
+    else:
+        rows.insert(connection, "meta", [("boot", boot)])
+    connection.execute("COMMIT")
+    return lost
+
+
+def end(connection: sqlite3.Connection) -> None:
+    """Take note that all was closed in order, if it can be."""
+    with suppress(sqlite3.Error):
+        connection.execute("DELETE FROM meta WHERE name = 'boot'")

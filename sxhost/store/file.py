@@ -1,0 +1,156 @@
+"""The file of a durable store: held by one host, made whole or not at all, known for ours.
+
+A file that is torn, foreign, damaged or from a later sxhost is refused with a sentence and
+left as it is.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from importlib.resources import files
+from pathlib import Path
+
+import msgspec
+
+from sxhost.store import StoreUnusable, epoch, rows
+
+__all__ = ["create", "held", "inspect", "migrate", "no_room", "scripts", "sentences"]
+
+APPLICATION = 0x73786873  # "sxhs"
+NO_ROOM = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE})
+
+
+def held(path: Path) -> int:
+    """Hold a file's lock for as long as this process lives; return the lock's descriptor.
+
+    :raises StoreUnusable: another host holds it.
+    """
+    with sentences(path):
+        lock = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = os.pread(lock, 32, 0).decode("ascii", "replace").strip()
+            os.close(lock)
+            raise StoreUnusable(f"{path} is in use by the host with pid {pid}.") from None
+        os.pwrite(lock, f"{os.getpid():<20}\n".encode(), 0)  # in place: a disk may be full
+        return lock
+
+
+def create(path: Path) -> None:
+    """Make a new file: whole, or not at all.
+
+    :raises StoreUnusable: the log of another one is in its place.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    if log.exists():
+        raise StoreUnusable(
+            f"{log} belongs to a database that is not there. Put that back, or move this away."
+        )
+    draft = path.with_name(f"{path.name}.new")
+    draft.unlink(missing_ok=True)
+    with closing(sqlite3.connect(draft)) as connection:
+        connection.execute(f"PRAGMA application_id = {APPLICATION}")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        upgrade(connection, 0, scripts())
+        meta = [("epoch", epoch.new()), ("last_event", "0"), ("last_message", "0")]
+        rows.insert(connection, "meta", meta)
+        connection.commit()
+    draft.chmod(0o600)
+    draft.rename(path)
+
+
+def inspect(path: Path) -> None:
+    """Look at a file without writing: even closing it would, and this does not.
+
+    A file without a log is taken as it is, since SQLite would make one.
+
+    :raises StoreUnusable: it is none of ours, or not of a version that we know.
+    :raises sqlite3.DatabaseError: it is damaged.
+    """
+    if path.stat().st_size == 0:
+        raise StoreUnusable(f"{path} is empty, which no database of sxhost ever is.")
+    how = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "immutable=1"
+    place = f"{path.absolute().as_uri()}?{how}"
+    with closing(sqlite3.connect(place, uri=True)) as connection:
+        if recognise(connection, path) == len(scripts()):
+            verify(connection)
+
+
+def recognise(connection: sqlite3.Connection, path: Path) -> int:
+    """Return the version of a file of ours.
+
+    :raises StoreUnusable: it is none, or we do not know its version.
+    """
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    if application != APPLICATION:
+        raise StoreUnusable(f"{path} is not a database of sxhost.")
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    known = len(scripts())
+    if version > known:
+        raise StoreUnusable(
+            f"{path} has version {version}; this sxhost knows {known}. Use a newer one."
+        )
+    if version == 0:
+        raise StoreUnusable(f"{path} is damaged: it has no version.")
+    return int(version)
+
+
+def verify(connection: sqlite3.Connection) -> None:
+    """Check the file's structure, and each row's checksum.
+
+    :raises sqlite3.DatabaseError: something is not as it was written.
+    """
+    (first, *more) = connection.execute("PRAGMA integrity_check(1)").fetchall()
+    if more or first != ("ok",):
+        raise sqlite3.DatabaseError(first[0])
+    rows.check(connection)
+
+
+def scripts() -> list[str]:
+    """Return the schema's scripts; the n-th leads from version n - 1 to n."""
+    found = files("sxhost.store").joinpath("schema").iterdir()
+    texts = {entry.name: entry.read_text() for entry in found if entry.name.endswith(".sql")}
+    return [texts[name] for name in sorted(texts)]
+
+
+def migrate(connection: sqlite3.Connection, path: Path, steps: Sequence[str]) -> None:
+    """Bring an older file up to date; a copy of it, as it was, stays beside it."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version < len(steps):
+        with closing(sqlite3.connect(f"{path}.version-{version}")) as backup:
+            connection.backup(backup)
+        upgrade(connection, version, steps)
+        verify(connection)
+
+
+def upgrade(connection: sqlite3.Connection, version: int, steps: Sequence[str]) -> None:
+    """Run the scripts after `version`, all or none."""
+    body = "\n".join(steps[version:])
+    connection.executescript(f"BEGIN;\n{body}\nPRAGMA user_version = {len(steps)};\nCOMMIT;")
+
+
+@contextmanager
+def sentences(path: Path) -> Iterator[None]:
+    """Turn what SQLite and the system say of a file into a sentence about it."""
+    try:
+        yield
+    except (sqlite3.Error, OSError, msgspec.MsgspecError, KeyError, ValueError) as error:
+        if no_room(error):
+            raise StoreUnusable(f"{path} cannot be opened: its disk has no room.") from error
+        raise StoreUnusable(
+            f"{path} cannot be used: {str(error).rstrip('.')}. Restore a copy of it,"
+            f" or move it away with all that begins with {path.name} to begin afresh."
+        ) from error
+
+
+def no_room(error: Exception) -> bool:
+    """Tell whether an error says that the disk is full."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code in NO_ROOM or getattr(error, "errno", None) == errno.ENOSPC

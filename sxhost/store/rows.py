@@ -1,0 +1,291 @@
+"""What a journal keeps, as rows of SQLite tables; each row has a checksum of its own.
+
+All SQL about sessions, events and messages is here.  Nothing here begins or ends a
+transaction, and SQLite's errors pass as they are.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from itertools import takewhile
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+from sxhost.model import Deed, Event, Message, Session
+
+__all__ = ["Enough", "Floor", "Page", "Restored"]
+
+Row = tuple[Any, ...]
+
+COLUMNS = {
+    "meta": ("name", "value"),
+    "session": ("id", "body"),
+    "log": ("id", "session", "seq", "count", "at", "body"),
+    "key": ("session", "key", "seq"),
+    "message": ("id", "session", "body", "key"),
+    "audit": ("id", "body"),
+}
+BODY = COLUMNS["log"].index("body")
+
+CHUNKS = (64, 8, 1)
+"""Rows of one INSERT: few statements, since each gives up the interpreter's lock."""
+
+PRUNE_ROWS = 256
+"""Rows that one step of retention deletes at the most: a millisecond or two."""
+
+PRUNED = "pruned:"
+"""Begins the name under which `meta` keeps a session's floor."""
+
+LAST_EVENT = "SELECT (SELECT id + count - 1 FROM log ORDER BY id DESC LIMIT 1)"
+LAST_MESSAGE = "SELECT max(id) FROM message"
+
+_events = msgspec.json.Decoder(Event)
+_session = msgspec.json.Decoder(Session)
+_message = msgspec.json.Decoder(Message)
+_deed = msgspec.json.Decoder(Deed)
+
+
+class Page(Struct):
+    """What one transaction writes: rows by table (without checksum), and what goes."""
+
+    rows: dict[str, list[Row]] = {}
+    sessions_gone: list[str] = []
+    messages_gone: list[int] = []
+    deeds_gone: int = 0
+    """Entries of the audit up to this one go."""
+
+    def __bool__(self) -> bool:
+        return bool(self.rows or self.sessions_gone or self.messages_gone)
+
+
+class Floor(NamedTuple):
+    """Where a retained log begins: its first number, and the last id that was dropped."""
+
+    seq: int
+    pruned: int
+
+
+class Enough(NamedTuple):
+    """When to stop reading: at so many events, or at so many bytes of rows."""
+
+    events: int
+    size: int
+
+
+class Restored(Struct):
+    """What a file holds; of each session's log its `Floor`."""
+
+    epoch: str
+    last_event: int
+    last_message: int
+    sessions: list[Session]
+    messages: dict[str, list[tuple[Message, str | None]]]
+    floors: dict[str, Floor]
+    deeds: list[Deed]
+
+
+# Writing.
+
+
+def write(connection: sqlite3.Connection, page: Page) -> None:
+    """Write a page."""
+    for session_id in page.sessions_gone:
+        _forget(connection, session_id)
+    for table, rows in page.rows.items():
+        insert(connection, table, rows)
+    for message_id in page.messages_gone:
+        connection.execute("DELETE FROM message WHERE id = ?", (message_id,))
+    if page.deeds_gone > 0:
+        connection.execute("DELETE FROM audit WHERE id <= ?", (page.deeds_gone,))
+
+
+def insert(connection: sqlite3.Connection, table: str, rows: Sequence[Row]) -> None:
+    """Insert or replace rows, in as few statements as there can be."""
+    columns = (*COLUMNS[table], "crc")
+    marks = f"({', '.join('?' * len(columns))})"
+    done = 0
+    for size in CHUNKS:
+        sql = f"REPLACE INTO {table} ({', '.join(columns)}) VALUES {', '.join([marks] * size)}"
+        while len(rows) - done >= size:
+            chunk = rows[done : done + size]
+            connection.execute(sql, [v for row in chunk for v in (*row, checksum(row))])
+            done += size
+
+
+def _forget(connection: sqlite3.Connection, session_id: str) -> None:
+    connection.execute("DELETE FROM session WHERE id = ?", (session_id,))
+    connection.execute("DELETE FROM meta WHERE name = ?", (PRUNED + session_id,))
+    for table in ("log", "key", "message"):
+        connection.execute(f"DELETE FROM {table} WHERE session = ?", (session_id,))
+
+
+# Retention.
+
+
+def prune(connection: sqlite3.Connection, session_id: str, below: int) -> dict[str, Floor]:
+    """Drop a step's worth of a session's events below a number; return its new floor."""
+    which = "WHERE session = ? AND seq + count <= ? ORDER BY seq"
+    return _drop(connection, _step(connection, which, (session_id, below)))
+
+
+def prune_older(connection: sqlite3.Connection, at: int) -> dict[str, Floor]:
+    """Drop a step's worth of events older than `at`; return the floors that moved.
+
+    None goes before one that stays: where the wall clock was wrong for a while, a log
+    keeps something for longer, and never has a hole.
+    """
+    oldest = _step(connection, "ORDER BY id", ())
+    return _drop(connection, list(takewhile(lambda row: row.at < at, oldest)))
+
+
+class _Old(Struct):
+    """What retention needs to know of a row of the log."""
+
+    id: int
+    session: str
+    seq: int
+    count: int
+    at: int
+
+
+def _step(connection: sqlite3.Connection, which: str, given: Row) -> list[_Old]:
+    """Return the first rows of the log in an order, as many as may go at once."""
+    query = f"SELECT {', '.join(_Old.__struct_fields__)} FROM log {which} LIMIT {PRUNE_ROWS}"
+    return [_Old(*row) for row in connection.execute(query, given)]
+
+
+def _drop(connection: sqlite3.Connection, rows: Sequence[_Old]) -> dict[str, Floor]:
+    """Delete rows of the log with their keys; return the floors that moved."""
+    if not rows:
+        return {}
+    _keep_numbers(connection)
+    floors: dict[str, Floor] = {}
+    for row in rows:
+        connection.execute("DELETE FROM log WHERE id = ?", (row.id,))
+        floors[row.session] = Floor(row.seq + row.count, row.id + row.count - 1)
+    for session_id, floor in floors.items():
+        keys = "DELETE FROM key WHERE session = ? AND seq < ?"
+        connection.execute(keys, (session_id, floor.seq))
+    insert(connection, "meta", [(PRUNED + s, f"{f.seq}:{f.pruned}") for s, f in floors.items()])
+    return floors
+
+
+def _keep_numbers(connection: sqlite3.Connection) -> None:
+    """Write down how far numbering has come, before the rows that tell it are deleted."""
+    for name, query in (
+        ("last_event", LAST_EVENT),
+        ("last_message", LAST_MESSAGE),
+    ):
+        (last,) = connection.execute(query).fetchone()
+        (kept,) = connection.execute(
+            "SELECT value FROM meta WHERE name = ?", (name,)
+        ).fetchone()
+        insert(connection, "meta", [(name, str(max(last or 0, int(kept))))])
+
+
+# Reading.
+
+
+def read(
+    connection: sqlite3.Connection,
+    session_id: str | None,
+    seq: int,
+    position: int,
+    enough: Enough,
+) -> tuple[list[Event], bool]:
+    """Return events after `seq` and after the id `position`, whole rows until it is enough.
+
+    The second value tells whether this was all.  What is read is checked once more.
+    """
+    mine = "session = :session AND " if session_id is not None else ""
+    query = (
+        f"SELECT id, session, seq, count, at, body, crc FROM log WHERE {mine}"
+        "seq + count > :seq + 1 AND id + count > :position + 1 ORDER BY id"
+    )
+    given = {"session": session_id, "seq": seq, "position": position}
+    events: list[Event] = []
+    size = 0
+    with closing(connection.execute(query, given)) as rows:
+        for row in rows:
+            events += (e for e in _checked(row) if e.seq > seq and e.id > position)
+            size += len(row[BODY])
+            if len(events) >= enough.events or size >= enough.size:
+                return events, False
+    return events, True
+
+
+def _checked(row: Row) -> list[Event]:
+    """Return a log row's events, if it is as it was written."""
+    *columns, crc = row
+    if checksum(columns) != crc:
+        raise sqlite3.DatabaseError("a row of log is not as it was written")
+    return _events.decode_lines(row[BODY])
+
+
+def lookup(
+    connection: sqlite3.Connection, session_id: str, keys: Sequence[str]
+) -> dict[str, Event]:
+    """Return the retained events that were appended under `keys`."""
+    query = "SELECT seq FROM key WHERE session = ? AND key = ?"
+    found: dict[str, Event] = {}
+    for key in keys:
+        row = connection.execute(query, (session_id, key)).fetchone()
+        events = read(connection, session_id, row[0] - 1, 0, Enough(1, 0))[0] if row else []
+        if events and events[0].seq == row[0]:
+            found[key] = events[0]
+    return found
+
+
+def restore(connection: sqlite3.Connection) -> Restored:
+    """Read back what a file holds, but for the events themselves."""
+    meta = dict(connection.execute("SELECT name, value FROM meta"))
+    (last_event,) = connection.execute(LAST_EVENT).fetchone()
+    (last_message,) = connection.execute(LAST_MESSAGE).fetchone()
+    messages: dict[str, list[tuple[Message, str | None]]] = {}
+    for session_id, body, key in connection.execute(
+        "SELECT session, body, key FROM message ORDER BY id"
+    ):
+        messages.setdefault(session_id, []).append((_message.decode(body), key))
+    sessions = connection.execute("SELECT body FROM session ORDER BY id")
+    deeds = connection.execute("SELECT body FROM audit ORDER BY id")
+    return Restored(
+        epoch=meta["epoch"],
+        last_event=max(last_event or 0, int(meta["last_event"])),
+        last_message=max(last_message or 0, int(meta["last_message"])),
+        sessions=[_session.decode(body) for (body,) in sessions],
+        messages=messages,
+        floors={
+            name.removeprefix(PRUNED): Floor(*map(int, value.split(":")))
+            for name, value in meta.items()
+            if name.startswith(PRUNED)
+        },
+        deeds=[_deed.decode(body) for (body,) in deeds],
+    )
+
+
+# Checking.
+
+
+def check(connection: sqlite3.Connection) -> None:
+    """Check every row's checksum.
+
+    :raises sqlite3.DatabaseError: a row is not as it was written.
+    """
+    for table, columns in COLUMNS.items():
+        for *row, crc in connection.execute(f"SELECT {', '.join(columns)}, crc FROM {table}"):
+            if checksum(row) != crc:
+                raise sqlite3.DatabaseError(f"a row of {table} is not as it was written")
+
+
+def checksum(row: Iterable[Any]) -> int:
+    """Return the checksum of a row's columns."""
+    crc = 0
+    for value in row:
+        data = value if isinstance(value, bytes) else repr(value).encode()
+        crc = zlib.crc32(data, zlib.crc32(b"%d:" % len(data), crc))
+    return crc

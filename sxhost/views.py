@@ -1,0 +1,49 @@
+"""Sessions as they are shown in a list, and which of them a query asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sxhost.model import Session, SessionQuery, Summary
+from sxhost.state import ACTIVE
+
+__all__ = ["chooser", "summary"]
+
+
+def summary(view: Session, queued: int) -> Summary:
+    """Return a session, seen as it is now, as it stands in a list; `queued` messages wait."""
+    return Summary(
+        id=view.id,
+        state="active" if view.state.name in ACTIVE else "idle",
+        last_event=view.last_event,
+        event_count=view.event_count,
+        model=view.model,
+        provider=view.provider,
+        detail_state=view.state.name,
+        reason=view.state.reason,
+        since_ms=view.state.since_ms,
+        agent=view.agent,
+        kind=view.kind,
+        title=view.title,
+        cwd=view.cwd,
+        git_branch=view.git_branch,
+        labels=view.labels,
+        start_time=view.start_ms // 1000,
+        last_seen_ms=view.last_seen_ms,
+        queued_messages=queued,
+        pending_approvals=view.pending_approvals,
+    )
+
+
+def chooser(query: SessionQuery) -> Callable[[Summary], bool]:
+    """Return whether a summary is what `query` asks for."""
+    name, _, value = query.label.partition(":")
+
+    def matches(view: Summary) -> bool:
+        return (
+            view.id > query.after
+            and query.state in ("", view.state, view.detail_state)
+            and (not name or view.labels.get(name) == value)
+        )
+
+    return matches

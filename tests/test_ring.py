@@ -1,0 +1,51 @@
+"""The hot end of a log: the newest events, and what is known of those before."""
+
+from __future__ import annotations
+
+from msgspec import Raw
+
+from sxhost.model import Event
+from sxhost.store.ring import Ring
+
+
+def event(seq: int, number: int) -> Event:
+    return Event("x", Raw(b"null"), 0, seq, number, 0, "a")
+
+
+def filled(limit: int, count: int) -> Ring:
+    """Return a ring to which so many events were added, with ids that are ten times as high."""
+    ring = Ring(limit)
+    for seq in range(1, count + 1):
+        ring.extend([event(seq, seq * 10)], {f"k{seq}": event(seq, seq * 10)})
+    return ring
+
+
+def test_an_empty_ring_has_all_there_is() -> None:
+    ring = Ring(3)
+    assert (ring.start, ring.after(0), ring.since(0), ring.oldest) == (0, [], [], None)
+
+
+def test_the_newest_stay() -> None:
+    ring = filled(3, 5)
+    assert [e.seq for e in ring.after(0)] == [3, 4, 5]
+    assert [e.seq for e in ring.after(4)] == [5]
+    assert [e.seq for e in ring.since(30)] == [4, 5]
+    assert [e.seq for e in ring.since(35)] == [4, 5]
+    assert ring.start == 20, "it has all that came after the last that left"
+
+
+def test_a_key_leaves_with_its_event() -> None:
+    ring = filled(3, 5)
+    assert ring.known("k2") is None
+    assert ring.known(None) is None
+    third = ring.known("k3")
+    assert third is not None
+    assert third.seq == 3
+
+
+def test_more_than_fits_at_once() -> None:
+    ring = Ring(3)
+    assert ring.extend([event(n, n) for n in range(1, 11)], {})
+    assert [e.seq for e in ring.after(0)] == [8, 9, 10]
+    assert ring.start == 7
+    assert not Ring(3).extend([event(1, 1)], {})

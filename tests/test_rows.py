@@ -1,0 +1,108 @@
+"""Rows and their checksums: written, read in pieces, dropped in steps, never read wrong."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+from msgspec import Raw
+
+from sxhost.codec.json import encode_lines
+from sxhost.model import Event
+from sxhost.store import rows
+from sxhost.store.file import scripts, upgrade
+from sxhost.store.rows import Enough, Floor, Page
+
+ALL = Enough(10**9, 10**9)
+
+
+@pytest.fixture
+def connection() -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        upgrade(connection, 0, scripts())
+        rows.insert(connection, "meta", [("last_event", "0"), ("last_message", "0")])
+        rows.insert(connection, "meta", [("epoch", "e")])
+        yield connection
+
+
+def append(
+    connection: sqlite3.Connection, first: int, count: int, *, session: str = "a", at: int = 0
+) -> None:
+    """Append events in one row; in these tests a session's numbers are the host's."""
+    numbers = range(first, first + count)
+    events = [Event("x", Raw(b'"words"'), 0, n, n, 0, session) for n in numbers]
+    row = (first, session, first, count, at, encode_lines(events))
+    rows.write(connection, Page({"log": [row]}))
+
+
+def seqs(connection: sqlite3.Connection, enough: Enough = ALL, after: int = 0) -> list[int]:
+    return [e.seq for e in rows.read(connection, "a", after, 0, enough)[0]]
+
+
+@pytest.mark.parametrize("count", [0, 1, 7, 8, 9, 63, 64, 65, 200])
+def test_many_rows_go_in_few_statements(connection: sqlite3.Connection, count: int) -> None:
+    written = [(f"name {n}", f"{n}") for n in range(count)]
+    rows.insert(connection, "meta", written)
+    found = connection.execute("SELECT name, value FROM meta WHERE name LIKE 'name %'")
+    assert sorted(found) == sorted(written)
+    rows.check(connection)
+
+
+def test_reading_stops_when_it_is_enough(connection: sqlite3.Connection) -> None:
+    for first in (1, 11, 21):
+        append(connection, first, 10)
+    assert seqs(connection) == list(range(1, 31))
+    assert seqs(connection, Enough(1, 10**9)) == list(range(1, 11)), "a whole row"
+    assert seqs(connection, Enough(11, 10**9)) == list(range(1, 21))
+    assert seqs(connection, Enough(10**9, 1), after=15) == [16, 17, 18, 19, 20]
+    assert not rows.read(connection, "a", 0, 0, Enough(20, 10**9))[1], "there is more"
+    assert rows.read(connection, "a", 0, 0, ALL)[1], "this is all"
+
+
+def test_a_row_that_was_changed_is_not_read(connection: sqlite3.Connection) -> None:
+    append(connection, 1, 1)
+    connection.execute("UPDATE log SET body = replace(body, 'words', 'wards')")
+    with pytest.raises(sqlite3.DatabaseError, match="a row of log is not as it was written"):
+        seqs(connection)
+    with pytest.raises(sqlite3.DatabaseError, match="a row of log is not as it was written"):
+        rows.check(connection)
+
+
+def test_a_key_leads_to_its_event(connection: sqlite3.Connection) -> None:
+    append(connection, 1, 5)
+    rows.insert(connection, "key", [("a", "third", 3), ("a", "gone", 9)])
+    found = rows.lookup(connection, "a", ["third", "gone", "never"])
+    assert {key: event.seq for key, event in found.items()} == {"third": 3}
+
+
+def test_retention_goes_in_steps(connection: sqlite3.Connection) -> None:
+    for number in range(1, 401):
+        append(connection, number, 1)
+    rows.insert(connection, "key", [("a", "early", 1), ("a", "late", 400)])
+    assert rows.prune(connection, "a", 300) == {"a": Floor(257, 256)}
+    assert rows.prune(connection, "a", 300) == {"a": Floor(300, 299)}
+    assert rows.prune(connection, "a", 300) == {}
+    assert seqs(connection) == list(range(300, 401))
+    keys = connection.execute("SELECT key FROM key").fetchall()
+    assert keys == [("late",)]
+
+
+def test_what_is_old_goes_up_to_the_first_that_stays(connection: sqlite3.Connection) -> None:
+    for number, at in enumerate((1, 2, 9, 3), start=1):
+        append(connection, number, 1, at=at)
+    assert rows.prune_older(connection, 5) == {"a": Floor(3, 2)}
+    assert seqs(connection) == [3, 4]
+
+
+def test_numbers_outlive_what_bore_them(connection: sqlite3.Connection) -> None:
+    append(connection, 1, 7)
+    rows.prune(connection, "a", 100)
+    restored = rows.restore(connection)
+    assert (restored.last_event, restored.floors) == (7, {"a": Floor(8, 7)})
+
+
+def test_columns_do_not_run_together() -> None:
+    assert rows.checksum(("a", "bc")) != rows.checksum(("ab", "c"))
+    assert rows.checksum((1, None)) != rows.checksum(("1", "None"))
