@@ -7,18 +7,19 @@ import json
 import os
 import re
 import shlex
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
+
+from .proxies import configure_nginx, nginx
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -182,67 +183,6 @@ def test_systemd_hears_ready_alive_and_stopping(start_host: StartHost) -> None:
 
 
 # nginx
-
-MAIN = """
-daemon off;
-{user}
-pid {folder}/nginx.pid;
-error_log stderr;
-events {{ }}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    scgi_temp_path {folder}/scgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    include {folder}/site.conf;
-}}
-"""
-
-
-def nginx_program() -> str:
-    places = f"{os.environ['PATH']}{os.pathsep}/usr/sbin{os.pathsep}/usr/local/sbin"
-    found = shutil.which("nginx", path=places)
-    assert found, "nginx is needed: apt-get install nginx-light"
-    return found
-
-
-def configure_nginx(folder: Path, port: int, upstream: int) -> list[str]:
-    """Write a whole configuration around the shipped site; the command that runs it."""
-    site = text_of("nginx.conf")
-    for shipped, ours in (("127.0.0.1:8432", port), ("127.0.0.1:7432", upstream)):
-        assert site.count(f" {shipped};") == 1
-        site = site.replace(shipped, f"127.0.0.1:{ours}")
-    folder.mkdir()
-    (folder / "site.conf").write_text(site)
-    # Root's nginx would give its workers to a user who may not enter this folder.
-    user = "" if os.getuid() else "user root;"
-    (folder / "nginx.conf").write_text(MAIN.format(folder=folder, user=user))
-    return [nginx_program(), "-e", "stderr", "-p", str(folder), "-c", f"{folder}/nginx.conf"]
-
-
-@contextmanager
-def nginx(folder: Path, upstream: int) -> Iterator[str]:
-    """Run nginx with the shipped site in front of ``upstream``; its URL.
-
-    It inherits a socket that listens already, so that the port is free and nobody waits.
-    """
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        handle, port = listening.fileno(), listening.getsockname()[1]
-        process = subprocess.Popen(
-            configure_nginx(folder, port, upstream),
-            env={**os.environ, "NGINX": f"{handle};"},
-            pass_fds=[handle],
-            stderr=subprocess.PIPE,
-        )
-    with process:
-        try:
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            _, said = process.communicate(timeout=PATIENCE)
-            sys.stderr.write(said.decode())
 
 
 @pytest.fixture
