@@ -167,7 +167,9 @@ class Reader:
             self.items.append(Gap(int(self._after.partition(":")[2])))
         elif frame.name == "end":
             self.ended(value)
-        elif frame.name not in ("hello", "heartbeat"):
+        elif frame.name in ("hello", "heartbeat"):
+            self._after = value["cursor"]
+        else:
             raise Wrong(f"{self.name} got {frame}")
 
     def ended(self, value: dict[str, Any]) -> None:

@@ -40,7 +40,7 @@ OPTIONS = (f"--retain={RETAIN}", "--max-events=64")
 USUAL = 20.0
 """Seconds that all scenarios take together at their usual size, on two cores or so."""
 
-GROWTH = 24_000_000
+GROWTH = 40_000_000
 """Bytes by which memory may grow from the first repetition to the last."""
 
 
