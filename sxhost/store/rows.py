@@ -205,7 +205,9 @@ def read(
     mine = "session = :session AND " if session_id is not None else ""
     query = (
         f"SELECT id, session, seq, count, at, body, crc FROM log WHERE {mine}"
-        "seq + count > :seq + 1 AND id + count > :position + 1 ORDER BY id"
+        "seq + count > :seq + 1 AND id + count > :position + 1 AND id >= coalesce("
+        f"(SELECT id FROM log WHERE {mine}id <= :position + 1 ORDER BY id DESC LIMIT 1), 0)"
+        " ORDER BY id"
     )
     given = {"session": session_id, "seq": seq, "position": position}
     events: list[Event] = []

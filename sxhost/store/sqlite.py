@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredLock
 from twisted.python.failure import Failure
 
 from sxhost.errors import HostError
@@ -72,6 +72,8 @@ class SQLiteStore(MemoryStore):
         self._queue: list[tuple[Callable[[Change], Any], Deferred[Any]]] = []
         self._writing = False
         self._at = 0
+        self._dropping = DeferredLock()
+        """Held while retention drops something and until memory knows of it."""
 
     @property
     def durability(self) -> str:
@@ -104,7 +106,25 @@ class SQLiteStore(MemoryStore):
     async def append(self, session_id: str, drafts: Sequence[Draft], at: int) -> list[Event]:
         """Number and keep events, all or none; an unknown session is created."""
         self._at = at
-        return await super().append(session_id, drafts, at)
+        while (events := await self._append(session_id, drafts, at)) is None:
+            pass  # a key may have left memory since the disk was asked for it
+        return events
+
+    async def _append(
+        self, session_id: str, drafts: Sequence[Draft], at: int
+    ) -> list[Event] | None:
+        """Try once; None if what the disk was asked is no longer all that memory has not."""
+        keyed = any(draft.key is not None for draft in drafts)
+        row, as_of = self.ledger.rows.get(session_id), self.ledger.last_event
+        older = await self._older(session_id, drafts)
+
+        def append(change: Change) -> list[Event] | None:
+            now = self.ledger.rows.get(session_id)
+            if keyed and (now is not row or (row and row.ring.start > as_of)):
+                return None
+            return change.append(session_id, drafts, at, older)
+
+        return await self._write(append)
 
     async def _write(self, operation: Callable[[Change], T]) -> T:
         done: Deferred[T] = Deferred()
@@ -159,17 +179,18 @@ class SQLiteStore(MemoryStore):
 
     async def _step(self, prune: Callable[..., Any], *given: Any) -> bool:
         """Let the journal drop a step's worth; return whether anything went."""
-        try:
-            floors: dict[str, Floor] = await self._threads.write(prune, *given)
-        except HostError as error:
-            log.warn("pruning failed: {error}", error=error)
-            return False
-        for session_id, floor in floors.items():
-            row = self.ledger.rows.get(session_id)
-            if row is not None:
-                row.floor = floor.seq
-                self.ledger.prune(row, floor.pruned)
-        return bool(floors)
+        async with self._dropping:
+            try:
+                floors: dict[str, Floor] = await self._threads.write(prune, *given)
+            except HostError as error:
+                log.warn("pruning failed: {error}", error=error)
+                return False
+            for session_id, floor in floors.items():
+                row = self.ledger.rows.get(session_id)
+                if row is not None:
+                    row.floor = floor.seq
+                    self.ledger.prune(row, floor.pruned)
+            return bool(floors)
 
     async def sweep(self, at: int) -> None:
         """Drop what is too old, step by step, between other writes."""
@@ -229,7 +250,8 @@ class SQLiteStore(MemoryStore):
             return [event for event in hot if event.seq > seq and event.id > position], True
         read = self._journal.read
         events, whole = await self._threads.read(read, session_id, seq, position, TRIP)
-        return events, whole
+        async with self._dropping:  # what was dropped before it was read is known by now
+            return events, whole
 
     def _hot_after(self, session_id: str, seq: int) -> list[Event] | None:
         oldest = self.ledger.row(session_id).ring.oldest
