@@ -215,7 +215,7 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
     sessions.on_stop = lambda: reactor.callLater(0, _stop_reactor, reactor)
     metrics = Metrics(sessions)
     keyring = Keyring(settings.state_dir, wall_ms)
-    routes = faces(sessions, metrics, Keys(keyring, reactor, sessions.note))
+    routes = faces(sessions, metrics, Keys(keyring, reactor, sessions.note, settings.user))
     guard = make_guard(settings, keyring, routes, reactor)
     site = HostSite(
         tree(routes, limits), guard, reactor, limits, metrics.count, own=settings.user

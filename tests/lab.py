@@ -114,7 +114,9 @@ class Lab:
         self.service = SessionService(self.store, self.clock, self.wall_ms, self.limits)
         self.metrics = Metrics(self.service)
         self.routes = faces(
-            self.service, self.metrics, Keys(self.keyring, self.clock, self.service.note)
+            self.service,
+            self.metrics,
+            Keys(self.keyring, self.clock, self.service.note, UID),
         )
         self.door = Door(tree(self.routes, self.limits))
         self.treq: Any = StubTreq(self.door)

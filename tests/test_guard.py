@@ -237,6 +237,12 @@ def test_a_login_lets_a_browser_in_once(gate: Gate) -> None:
     assert gate.refused(link, uid=None) == "unauthorized"
 
 
+def test_a_login_that_another_user_has_seen_is_not_for_them(gate: Gate) -> None:
+    link = gate.ask("/logins", method="POST").body["path"]
+    assert gate.refused(link, uid=UID + 1) == "unauthorized"
+    assert gate.ask(link).status == 303
+
+
 def test_a_login_waits_a_minute(gate: Gate) -> None:
     link = gate.ask("/logins", method="POST").body["path"]
     gate.lab.clock.advance(60)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.server import Request
 
+from sxhost.caller import current
 from sxhost.errors import Unauthorized
 from sxhost.keyring import Keyring
 from sxhost.model import Done, Login, Token, TokenDraft, TokenMade
@@ -50,12 +51,13 @@ class Welcome:
 
 
 class Keys:
-    """The handlers; `clock` is monotonic."""
+    """The handlers; `clock` is monotonic, `own` the host's user."""
 
-    def __init__(self, keyring: Keyring, clock: IReactorTime, note: Note) -> None:
+    def __init__(self, keyring: Keyring, clock: IReactorTime, note: Note, own: int) -> None:
         self._keyring = keyring
         self._clock = clock
         self._note = note
+        self._own = own
         self._links: dict[str, float] = {}
 
     async def tokens(self) -> Sequence[Token]:
@@ -89,7 +91,12 @@ class Keys:
         return Login(path=f"/login/{code}", expires_s=LINK_S)
 
     async def login(self, code: str) -> Welcome:
-        """Let a browser in, once."""
+        """Let a browser in, once; of this machine only the host's own user's.
+
+        Whoever opens a link shows it to every user here, in the browser's command line.
+        """
+        if current.get().uid not in (None, self._own):
+            raise Unauthorized("This link is for the user that the host runs as.")
         if self._links.pop(code, 0.0) <= self._clock.seconds():
             raise Unauthorized("This link was used, or is too old; `sxhost open` makes one.")
         draft = TokenDraft(scopes=["admin"], name="browser", expires_s=LOGIN_S)
