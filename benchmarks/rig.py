@@ -86,13 +86,17 @@ class Host:
         return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * PAGE
 
 
+OPEN = ("--allow-host=127.0.0.1", "--allow-host=x", "--limit=connections=20000")
+"""What lets our clients in: they name no port, and there are many of them."""
+
+
 @contextmanager
 def running_host(*options: str, home: Path | None = None, port: int = 0) -> Iterator[Host]:
     """Start a host on a free port with a state directory of its own; end it at the end."""
     twistd = str(Path(sys.executable).with_name("twistd"))
     with ExitStack() as stack:
         place = home or Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        command = [twistd, "-n", "--pidfile=", "sxhost", f"--port={port}"]
+        command = [twistd, "-n", "--pidfile=", "sxhost", f"--port={port}", *OPEN]
         process = stack.enter_context(
             subprocess.Popen(
                 [*command, f"--state-dir={place}", *options],
