@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
+from errno import EMFILE, ENFILE
+from functools import cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -59,7 +61,10 @@ def uid_of(transport: Any) -> int | None:
     if not is_local(peer):
         return None
     ends = Ends((_plain(peer.host), peer.port), (_plain(host.host), host.port))
-    return _first(ends, uid_by_netlink, uid_by_tables)
+    try:
+        return uid_by_netlink(ends) if _has_netlink() else uid_by_tables(ends)
+    except OSError:
+        return None
 
 
 def is_local(place: IAddress) -> bool:
@@ -115,13 +120,25 @@ def ears(places: Collection[str], port: int) -> set[int]:
     return found
 
 
-def _first(ends: Ends, *ways: Callable[[Ends], int | None]) -> int | None:
-    for way in ways:
+@cache
+def _has_netlink() -> bool:
+    """Try whether the kernel tells by netlink, on a connection of our own.
+
+    Where it does, what it does not know is nowhere: a peer that is gone must not have us read
+    the tables, which takes milliseconds beside thousands of connections.
+    """
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()) as client,
+    ):
+        here, port = client.getsockname()
+        ends = Ends((ip_address(here), port), (ip_address(here), server.getsockname()[1]))
         try:
-            return way(ends)
-        except OSError:
-            continue
-    return None
+            return uid_by_netlink(ends) is not None
+        except OSError as error:
+            if error.errno in (EMFILE, ENFILE):
+                raise
+            return False
 
 
 def _unix_uid(connection: socket.socket | None) -> int | None:

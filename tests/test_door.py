@@ -63,7 +63,7 @@ class Hall:
         self.clock = Clock()
         self.port = Port()
         self.door = Door(Limits(**limits), self.clock, UID, lambda: most)
-        self.door.ports = [self.port]
+        self.door.stand_at([self.port])
 
 
 # Connections.

@@ -34,6 +34,9 @@ LOOK_AGAIN_S: Final = 1.0
 TELL_EVERY_S: Final = 10.0
 """Seconds between two lines of the log about connections that were refused."""
 
+QUEUE: Final = 1024
+"""Connections that wait to be accepted; one that finds no place there tries after a second."""
+
 RETRY_S: Final = 5
 """Seconds after which a refused connection may be worth another try."""
 
@@ -45,10 +48,7 @@ NETWORK: Final = 64
 
 
 class Door:
-    """Counts connections: in all, and from each peer but the host's own user.
-
-    `ports` are what listens; `own` is the host's user.
-    """
+    """Counts connections: in all, and from each peer but the host's own user, `own`."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Door:
         own: int | None,
         most: Callable[[], int] | None = None,
     ) -> None:
-        self.ports: Sequence[Any] = ()
+        self._ports: Sequence[Any] = ()
         self.open = 0
         """How many connections are counted now."""
         self.paused = False
@@ -69,6 +69,14 @@ class Door:
         self._again: IDelayedCall | None = None
         self._refused = 0
         self._tell_at = 0.0
+
+    def stand_at(self, ports: Sequence[Any]) -> None:
+        """Mind what listens; let more wait there than Twisted does."""
+        self._ports = ports
+        for port in ports:
+            link = getattr(port, "socket", None)
+            if link is not None:
+                link.listen(QUEUE)
 
     def enter(self, transport: Any, uid: int | None) -> str:
         """Count a connection; return what `leave` is to be told.
@@ -133,7 +141,7 @@ class Door:
     def pause(self) -> None:
         """Accept nothing until a connection ends, or a second has passed."""
         self.paused = True
-        for port in self.ports:
+        for port in self._ports:
             port.pauseProducing()
         self._again = self._clock.callLater(LOOK_AGAIN_S, self.resume)
 
@@ -141,7 +149,7 @@ class Door:
         """Accept again, if that was paused."""
         if self.paused:
             self.close()
-            for port in self.ports:
+            for port in self._ports:
                 port.resumeProducing()
 
     def close(self) -> None:
