@@ -144,14 +144,13 @@ class HostChannel(http.HTTPChannel):
         """
         if not self.requests:
             self.requests.append(self.requestFactory(self))
-        request = self.requests[-1]
-        if request.refused:
-            self.loseConnection()
-            return
-        self.deaf = True
+        request, self.deaf = self.requests[-1], True
         self._await(NOTHING)
         self.clearLineBuffer()
-        request.refuse_unread(error, self.head)
+        if request.refused:
+            self.loseConnection()
+        else:
+            request.refuse_unread(error, self.head)
 
     def _shut_out(self, error: HostError) -> None:
         """Say why the connection is not wanted, and close it."""
@@ -179,7 +178,8 @@ class HostChannel(http.HTTPChannel):
 
     def dataReceived(self, data: bytes) -> None:
         """Read on, unless nothing more is wanted."""
-        if self.deaf or not (self.persistent or self.requests):
+        over = self.transport.disconnecting or not (self.persistent or self.requests)
+        if self.deaf or over:
             return
         super().dataReceived(data)
         if not (self._handlingRequest or self._awaited == END or self._busyReceiving):
