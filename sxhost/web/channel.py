@@ -39,6 +39,9 @@ class Incoming(Protocol):
     refused: bool
     """Whether a refusal was sent; the rest of the body is thrown away."""
 
+    sentLength: int
+    """How many bytes of an answer were written."""
+
     began: float
     """When its header was whole."""
 
@@ -98,6 +101,7 @@ class HostChannel(http.HTTPChannel):
         self._peer: str | None = None
         self._awaited = NOTHING
         self._timer: IDelayedCall | None = None
+        self._unsent = 0
 
     # The connection begins and ends.
 
@@ -120,6 +124,7 @@ class HostChannel(http.HTTPChannel):
         """Tell the site."""
         self._await(NOTHING)
         super().connectionLost(reason)
+        self._keep(0)
         if self._peer is not None:
             self.factory.door.leave(self._peer)
         self.factory.gone(self)
@@ -254,8 +259,20 @@ class HostChannel(http.HTTPChannel):
             self.linger()
             return
         super().requestDone(request)
+        if self._waitingForTransport:
+            self._keep(self._unsent + request.sentLength)
         if self.persistent and self._awaited == NOTHING and not self._handlingRequest:
             self._await(IDLE, self.factory.limits.idle, self._idle)
+
+    def resumeProducing(self) -> None:
+        """All that was answered has left."""
+        self._keep(0)
+        super().resumeProducing()
+
+    def _keep(self, size: int) -> None:
+        """Tell the door how much of what was answered is not read yet."""
+        self.factory.door.unsent += size - self._unsent
+        self._unsent = size
 
     def _respondToBadRequestAndDisconnect(self) -> None:
         self.refuse(BadFraming("This is no HTTP request."))
