@@ -26,6 +26,7 @@ __all__ = [
     "MessageTooLarge",
     "MethodNotAllowed",
     "NotImplementedHere",
+    "Overloaded",
     "QueueFull",
     "RateLimited",
     "RequestTimeout",
@@ -382,6 +383,20 @@ class TooManyConnections(HostError):
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"{limit} connections are open already.", limit=limit, retry_after=5)
+
+
+class Overloaded(HostError):
+    """Answers that nobody reads fill what there is for them."""
+
+    status = 503
+    code = "overloaded"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"Answers of more than {limit} bytes wait for their readers.",
+            limit=limit,
+            retry_after=5,
+        )
 
 
 class StoreUnavailable(HostError):

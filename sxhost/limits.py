@@ -141,6 +141,9 @@ class Limits(Struct, frozen=True, kw_only=True):
     send_buffer: Bytes = 256 * KIB
     """Bytes that the kernel keeps for one reader; by itself it would keep up to 4 MiB."""
 
+    unsent: Bytes = 64 * MIB
+    """Bytes of answers that wait for readers, in all; beyond, only probes are answered."""
+
     requests: Count = 50
     """Requests a second and peer, or token; the own user's are not counted."""
 

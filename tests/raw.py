@@ -35,6 +35,8 @@ def replies(data: bytes, *, final: bool = True) -> list[Reply]:
         assert line, first
         headers = {n.lower(): v for n, _, v in (text.partition(": ") for text in lines)}
         size = int(headers.get("content-length", 0))
+        if not data or data.startswith(b"HTTP/1."):  # it was HEAD that was asked
+            size = 0
         assert len(data) >= size, "cut off"
         found.append(Reply(int(line[1]), headers, data[:size]))
         data = data[size:]
@@ -221,3 +223,52 @@ ACCEPTED: dict[str, bytes] = {
     "99 more fields": post(CL, *[b"X: y"] * 98),
 }
 """Requests that are answered with 200, and so is the one behind them."""
+
+MESSAGE = b'{"content":"go on","from":"me"}'
+NDJSON = b"Content-Type: application/x-ndjson"
+HONEST = [
+    get(line=b"GET /sessions?state=idle&label=team:x HTTP/1.1"),
+    get(line=b"GET /sessions/a/events?after=0&limit=3 HTTP/1.1"),
+    get(b"Authorization: Bearer sx_0123", b"Cookie: a=b; sxhost-0=c", b"Origin: http://x"),
+    get(b"X-Forwarded-For: 10.0.0.1", b"Sec-Fetch-Site: same-origin", b"Accept: */*"),
+    get(line=b"HEAD /status HTTP/1.1"),
+    get(line=b"DELETE /sessions/b HTTP/1.1"),
+    get(line=b"OPTIONS /sessions HTTP/1.1"),
+    post(NDJSON, b"Content-Length: 41", body=BODY + b"\n" + BODY),
+    chunked(WHOLE + b"1\r\n\n\r\n" + WHOLE + LAST, NDJSON),
+    get(CL, line=b"POST /sessions/b/register HTTP/1.1") + b'{"title":"a title!"}',
+    get(b"Content-Length: 31", line=b"POST /sessions/a/messages HTTP/1.1") + MESSAGE,
+]
+"""Requests of other kinds."""
+
+SEEDS = [
+    *HONEST,
+    *ACCEPTED.values(),
+    *(said for said, _, _ in REFUSED.values() if len(said) < 2000),
+]
+"""What mutations begin with."""
+
+SPICE = [
+    b"\r\n",
+    b"\r",
+    b"\n",
+    b"\0",
+    b" ",
+    b":",
+    b"\t",
+    b"0\r\n\r\n",
+    b"chunked",
+    CL + b"\r\n",
+]
+"""What mutations put in."""
+
+REQUEST = re.compile(rb"HTTP/1\.[01]")
+
+
+def check(said: bytes, answers: list[Reply]) -> None:
+    """Check that no more was answered than was asked, and nothing behind a refusal."""
+    assert len(answers) <= len(REQUEST.findall(said)) + said.startswith((b"\r\n\r\n", b"G"))
+    for reply in answers:
+        assert reply.status < 500 or reply.status in (501, 505)
+    closing = [reply.headers.get("connection") == "close" for reply in answers]
+    assert not any(closing[:-1])

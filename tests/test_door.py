@@ -19,7 +19,7 @@ from sxhost.web.channel import MOST_SHUT_OUT
 from sxhost.web.door import MOST_BUCKETS, RETRY_S, Door, Rates, descriptors, peer_of, tune
 
 from .lab import UID
-from .raw import NEXT, replies
+from .raw import NEXT, get, replies
 from .test_site import GET, Connection, Wire
 
 OTHER = UID + 1
@@ -274,6 +274,30 @@ def test_too_many_requests_are_refused_behind_the_gate() -> None:
     assert [reply.status for reply in replies(client.got)] == [200, 200, 429]
     last = replies(client.got)[-1]
     assert (last.json["error"], last.headers["retry-after"]) == ("rate_limited", "1")
+
+
+def test_answers_that_are_not_read_are_bounded_in_all() -> None:
+    wire = Wire(unsent=10)
+    status = get(line=b"GET /status HTTP/1.1")
+    stuck = wire.connect()
+    stuck.protocol.pauseProducing()
+    stuck.say(status)
+    other = wire.connect(GET + status)
+    assert [reply.status for reply in replies(other.got)] == [200, 503]
+    assert replies(other.got)[1].json["error"] == "overloaded"
+    stuck.protocol.resumeProducing()
+    assert wire.connect(status).status == 200
+    assert wire.site.door.unsent == 0
+
+
+def test_an_answer_that_is_never_read_is_forgotten_with_its_connection() -> None:
+    wire = Wire()
+    stuck = wire.connect()
+    stuck.protocol.pauseProducing()
+    stuck.say(get(line=b"GET /status HTTP/1.1"))
+    assert wire.site.door.unsent > 100
+    stuck.leave()
+    assert wire.site.door.unsent == 0
 
 
 # The kernel.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 import pytest
@@ -13,10 +12,21 @@ from twisted.logger import capturedLogs
 from sxhost.limits import Limits
 from sxhost.web.framing import Head
 
-from .raw import ACCEPTED, CL, NEXT, REFUSED, Reply, chunked, get, post, replies
+from .raw import (
+    ACCEPTED,
+    CL,
+    NEXT,
+    REFUSED,
+    SEEDS,
+    SPICE,
+    Reply,
+    check,
+    chunked,
+    get,
+    post,
+    replies,
+)  # fmt: skip
 from .test_site import Connection, Wire
-
-REQUEST = re.compile(rb"HTTP/1\.[01]")
 
 
 @pytest.fixture(scope="module")
@@ -139,20 +149,6 @@ def test_the_target_is_passed_on_in_its_usual_form() -> None:
 
 # Mutations.
 
-SEEDS = [*ACCEPTED.values(), *(said for said, _, _ in REFUSED.values() if len(said) < 2000)]
-SPICE = [
-    b"\r\n",
-    b"\r",
-    b"\n",
-    b"\0",
-    b" ",
-    b":",
-    b"\t",
-    b"0\r\n\r\n",
-    b"chunked",
-    CL + b"\r\n",
-]
-
 
 @st.composite
 def mutated(draw: st.DrawFn) -> bytes:
@@ -182,15 +178,6 @@ def test_no_mutation_is_answered_twice_or_met_by_an_error_of_ours(
     client.leave()
     wire.lab.clock.advance(3)
     assert list(left_over(wire)) == []
-
-
-def check(said: bytes, answers: list[Reply]) -> None:
-    """Check that no more was answered than was asked, and nothing behind a refusal."""
-    assert len(answers) <= len(REQUEST.findall(said)) + said.startswith((b"\r\n\r\n", b"G"))
-    for reply in answers:
-        assert reply.status < 500 or reply.status in (501, 505)
-    closing = [reply.headers.get("connection") == "close" for reply in answers]
-    assert not any(closing[:-1])
 
 
 def left_over(wire: Wire) -> Iterator[object]:

@@ -14,6 +14,14 @@ TS = MIDNIGHT_MS // 1000
 NDJSON = "application/x-ndjson"
 
 
+def test_metadata_is_bounded(lab: Lab) -> None:
+    text = "x" * (lab.limits.metadata_size - len('{"a":""}'))
+    fits = lab.request("POST", "/sessions/a/register", {"metadata": {"a": text}})
+    assert fits.status == 200
+    answer = lab.request("POST", "/sessions/a/register", {"metadata": {"a": text + "x"}})
+    assert (answer.status, answer.json()["field"]) == (400, "metadata")
+
+
 def test_the_source_documents_walk_through(lab: Lab) -> None:
     assert lab.request("GET", "/health").body == b'{"status":"ok"}'
     registration = {"model": "gpt-4.1", "provider": "openai", "cwd": "/home/dev/project"}

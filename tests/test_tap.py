@@ -81,6 +81,26 @@ def test_limits_are_set() -> None:
     assert settings_of(*words).limits == limits
 
 
+def test_any_limit_is_set_by_its_name() -> None:
+    words = ("--limit=connections=7", "--limit", "body-within=2.5", "--limit=sessions=9")
+    limits = Limits(connections=7, body_within=2.5, sessions=9)
+    assert settings_of("--max-sessions=5", *words).limits == limits
+
+
+@pytest.mark.parametrize("name", Limits.__struct_fields__)
+def test_every_limit_has_bounds(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for value in ("0", "-1", "1e300", "nan", "many", "", " 7"):
+        said = refusal(capsys, f"--limit={name}={value}")
+        assert f"--limit {name}={value} cannot be: expected" in said
+    usual = getattr(Limits(), name)
+    assert settings_of(f"--limit={name}={usual}").limits == Limits()
+
+
+def test_a_limit_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in ("nonsense=1", "nonsense", "=1"):
+        assert "is none; /status has the names of all" in refusal(capsys, f"--limit={words}")
+
+
 def test_the_state_directory_is_told_or_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", "/xdg")
     assert settings_of().state_dir == Path("/xdg/sxhost")

@@ -39,6 +39,9 @@ class Incoming(Protocol):
     refused: bool
     """Whether a refusal was sent; the rest of the body is thrown away."""
 
+    sentLength: int
+    """How many bytes of an answer were written."""
+
     began: float
     """When its header was whole."""
 
@@ -98,6 +101,7 @@ class HostChannel(http.HTTPChannel):
         self._peer: str | None = None
         self._awaited = NOTHING
         self._timer: IDelayedCall | None = None
+        self._unsent = 0
 
     # The connection begins and ends.
 
@@ -120,6 +124,7 @@ class HostChannel(http.HTTPChannel):
         """Tell the site."""
         self._await(NOTHING)
         super().connectionLost(reason)
+        self._keep(0)
         if self._peer is not None:
             self.factory.door.leave(self._peer)
         self.factory.gone(self)
@@ -144,14 +149,13 @@ class HostChannel(http.HTTPChannel):
         """
         if not self.requests:
             self.requests.append(self.requestFactory(self))
-        request = self.requests[-1]
-        if request.refused:
-            self.loseConnection()
-            return
-        self.deaf = True
+        request, self.deaf = self.requests[-1], True
         self._await(NOTHING)
         self.clearLineBuffer()
-        request.refuse_unread(error, self.head)
+        if request.refused:
+            self.loseConnection()
+        else:
+            request.refuse_unread(error, self.head)
 
     def _shut_out(self, error: HostError) -> None:
         """Say why the connection is not wanted, and close it."""
@@ -179,7 +183,8 @@ class HostChannel(http.HTTPChannel):
 
     def dataReceived(self, data: bytes) -> None:
         """Read on, unless nothing more is wanted."""
-        if self.deaf or not (self.persistent or self.requests):
+        over = self.transport.disconnecting or not (self.persistent or self.requests)
+        if self.deaf or over:
             return
         super().dataReceived(data)
         if not (self._handlingRequest or self._awaited == END or self._busyReceiving):
@@ -254,8 +259,20 @@ class HostChannel(http.HTTPChannel):
             self.linger()
             return
         super().requestDone(request)
+        if self._waitingForTransport:
+            self._keep(self._unsent + request.sentLength)
         if self.persistent and self._awaited == NOTHING and not self._handlingRequest:
             self._await(IDLE, self.factory.limits.idle, self._idle)
+
+    def resumeProducing(self) -> None:
+        """All that was answered has left."""
+        self._keep(0)
+        super().resumeProducing()
+
+    def _keep(self, size: int) -> None:
+        """Tell the door how much of what was answered is not read yet."""
+        self.factory.door.unsent += size - self._unsent
+        self._unsent = size
 
     def _respondToBadRequestAndDisconnect(self) -> None:
         self.refuse(BadFraming("This is no HTTP request."))

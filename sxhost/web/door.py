@@ -20,7 +20,7 @@ from typing import Any, Final
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from sxhost.caller import Caller
-from sxhost.errors import HostError, RateLimited, TooManyConnections
+from sxhost.errors import HostError, Overloaded, RateLimited, TooManyConnections
 from sxhost.limits import Limits
 from sxhost.logs import logger
 
@@ -60,6 +60,8 @@ class Door:
         self._ports: Sequence[Any] = ()
         self.open = 0
         """How many connections are counted now."""
+        self.unsent = 0
+        """Bytes of answers that wait for their readers, about."""
         self.paused = False
         self._limits = limits
         self._clock = clock
@@ -101,6 +103,14 @@ class Door:
         if not self._here[peer]:
             del self._here[peer]
         self.resume()
+
+    def check_unsent(self) -> None:
+        """Check that what was answered is read.
+
+        :raises Overloaded: too much is not.
+        """
+        if self.unsent > self._limits.unsent:
+            raise Overloaded(self._limits.unsent)
 
     def _check(self, peer: str) -> None:
         limits = self._limits

@@ -94,6 +94,8 @@ class HostRequest(Request):
             self.caller = guard.admit(self, self.channel.uid)
             forwarded = any(map(self.requestHeaders.hasHeader, FORWARDED))
             self.site.rates.take(self.caller, forwarded=forwarded)
+            if self.caller.scopes:
+                self.site.door.check_unsent()
 
     @property
     def received(self) -> int:
