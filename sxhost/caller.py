@@ -8,7 +8,7 @@ from typing import Final
 from msgspec import Struct
 
 from sxhost.errors import ForbiddenScope
-from sxhost.model import Scope
+from sxhost.grammar import Scope
 
 __all__ = ["HOST", "Caller", "current"]
 

@@ -195,7 +195,8 @@ def events(
         how: dict[str, Any] = {"after": after, "types": _list(types)}
         watch(link, lambda host, told: host.subscribe(session_id, **how, **told), limit)
         return
-    from sxhost.model import ALL, EventQuery
+    from sxhost.grammar import ALL
+    from sxhost.model import EventQuery
 
     query = EventQuery(after=after, limit=limit or ALL, types=types)
     found = link.ask(lambda host: host.events(session_id, query))

@@ -32,6 +32,7 @@ from sxhost.codec.json import encode, encode_lines
 from sxhost.errors import BadField
 from sxhost.exchange import NDJSON, PATIENCE, Exchange
 from sxhost.follow import Following, OnLink, ignore
+from sxhost.grammar import check_session_id
 from sxhost.model import (
     Accepted,
     AuditQuery,
@@ -56,7 +57,6 @@ from sxhost.model import (
     Token,
     TokenDraft,
     TokenMade,
-    check_session_id,
 )
 
 __all__ = ["HostClient", "connect"]
@@ -65,7 +65,7 @@ T = TypeVar("T")
 
 
 class HostClient:
-    """A host at `url`, spoken to through a treq client (`sxhost.model.Host`).
+    """A host at `url`, spoken to through a treq client (`sxhost.host.Host`).
 
     Every verb raises `HostError` (its subclass for the code) when the host says no, and
     `HostUnreachable` when there is none.  `place` is where that one says it looked, if it

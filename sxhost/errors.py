@@ -8,6 +8,8 @@ is ``API.md`` §0, repeated for users in ``docs/api.md``.
 from __future__ import annotations
 
 __all__ = [
+    "AgentFailed",
+    "AlreadyAnswered",
     "BadField",
     "BadFraming",
     "BadJSON",
@@ -25,22 +27,28 @@ __all__ = [
     "MessageClosed",
     "MessageTooLarge",
     "MethodNotAllowed",
+    "NoTurn",
+    "NotHosted",
     "NotImplementedHere",
     "Overloaded",
     "QueueFull",
     "RateLimited",
     "RequestTimeout",
+    "SessionExists",
     "SessionLimit",
     "Stopping",
     "StorageFull",
     "StoreUnavailable",
     "TooManyConnections",
+    "TurnInProgress",
     "URITooLong",
     "Unauthorized",
+    "UnknownApproval",
     "UnknownMessage",
     "UnknownRoute",
     "UnknownSession",
     "UnknownToken",
+    "Unsupported",
     "UnsupportedType",
     "UpgradeRequired",
     "VersionNotSupported",
@@ -383,6 +391,84 @@ class TooManyConnections(HostError):
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"{limit} connections are open already.", limit=limit, retry_after=5)
+
+
+class SessionExists(HostError):
+    """A session of this name is there already."""
+
+    status = 409
+    code = "session_exists"
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(f"There is a session {session_id!r} already; choose another id.")
+
+
+class TurnInProgress(HostError):
+    """The agent is busy with a turn."""
+
+    status = 409
+    code = "turn_in_progress"
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(
+            f"A turn is running in {session_id!r}: steer it, interrupt it, or send a message."
+        )
+
+
+class NoTurn(HostError):
+    """No turn is running that could be steered or interrupted."""
+
+    status = 409
+    code = "no_turn"
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(f"No turn is running in {session_id!r}.")
+
+
+class NotHosted(HostError):
+    """The agent runs elsewhere: the host cannot do this for it."""
+
+    status = 409
+    code = "not_hosted"
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(
+            f"The session {session_id!r} is attached: its agent is not run by this host."
+        )
+
+
+class Unsupported(HostError):
+    """This agent cannot do this."""
+
+    status = 409
+    code = "unsupported"
+
+
+class AlreadyAnswered(HostError):
+    """Somebody was faster; `by`, `decision` and `at_ms` tell who, what and when."""
+
+    status = 409
+    code = "already_answered"
+
+    def __init__(self, approval_id: int, **how: object) -> None:
+        super().__init__(f"Approval {approval_id} is closed already.", **how)
+
+
+class UnknownApproval(HostError):
+    """No such approval is remembered."""
+
+    status = 404
+    code = "unknown_approval"
+
+    def __init__(self, session_id: str, approval_id: int) -> None:
+        super().__init__(f"The session {session_id!r} has no approval {approval_id}.")
+
+
+class AgentFailed(HostError):
+    """The agent could not be run, went, or refused; the message says what is known."""
+
+    status = 502
+    code = "agent_failed"
 
 
 class Overloaded(HostError):

@@ -19,7 +19,8 @@ from msgspec import Struct
 
 from sxhost.caller import Caller
 from sxhost.errors import UnknownToken
-from sxhost.model import Scope, Token, TokenDraft
+from sxhost.grammar import Scope
+from sxhost.model import Token, TokenDraft
 
 __all__ = ["ADMIN", "BadKeyring", "Keyring", "token_file"]
 

@@ -1,4 +1,4 @@
-"""The values of sxhost and the verbs of a host.
+"""The values of sxhost: sessions, their events and messages, and what is asked of them.
 
 The structs here are the wire format as well: the faces encode them as they are, the
 client decodes into them, and ``/openapi.json`` is generated from them.  Fields that come
@@ -8,13 +8,27 @@ from the source system (``scorpiox-host``) stand first, in its order.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Raw, Struct, field
 
 from sxhost.errors import BadField
+from sxhost.grammar import (
+    ALL,
+    ALL_EVENTS,
+    CURSOR,
+    GRAMMARS,
+    LABEL,
+    SESSION_ID,
+    EventName,
+    Key,
+    Label,
+    LabelName,
+    Line,
+    Path,
+    Scope,
+)
 from sxhost.limits import Limits
 
 __all__ = [
@@ -30,7 +44,6 @@ __all__ = [
     "Fired",
     "Gap",
     "Health",
-    "Host",
     "LogQuery",
     "Login",
     "Message",
@@ -38,7 +51,6 @@ __all__ = [
     "PullQuery",
     "Registered",
     "Registration",
-    "Scope",
     "Sent",
     "Session",
     "SessionQuery",
@@ -49,43 +61,12 @@ __all__ = [
     "Token",
     "TokenDraft",
     "TokenMade",
-    "check_session_id",
 ]
 
-SESSION_ID = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}\Z"
-EVENT_NAME = r"^[a-z][a-z0-9_./:-]{0,63}\Z"
-
-CURSOR = r"^(now|(([0-9a-zA-Z]{1,32}:)?[0-9]{1,18})?)\Z"
-LABEL = r"^([^:]+:|\Z)"
-ALL = 2**31 - 1
-ALL_EVENTS = 10**18
-
-GRAMMARS = {
-    SESSION_ID: "1 to 128 letters, digits and `_.:-`, the first a letter or a digit",
-    EVENT_NAME: "a name of 1 to 64 lower-case letters, digits and `_./:-`, the first a letter",
-    CURSOR: "a cursor that the host gave out, a plain number, or `now`",
-    LABEL: "`name:value`",
-}
-"""What the patterns mean, for a reader."""
-
-EventName = Annotated[str, Meta(pattern=EVENT_NAME)]
-Key = Annotated[str, Meta(min_length=1, max_length=256)]
-Line = Annotated[str, Meta(max_length=512)]
-Path = Annotated[str, Meta(max_length=4096)]
-LabelName = Annotated[str, Meta(min_length=1, max_length=128)]
-Label = Annotated[str, Meta(max_length=128)]
 Mode = Literal["auto", "interrupt", "queue"]
 MessageState = Literal["queued", "leased", "delivered", "expired", "withdrawn"]
 StateName = Literal["working", "waiting", "idle", "stalled", "ended", "lost"]
 Kind = Literal["attached", "hosted"]
-Scope = Literal["read", "send", "approve", "admin"]
-
-
-def check_session_id(text: str) -> str:
-    """Return `text` if it can name a session, else raise `BadField`."""
-    if re.match(SESSION_ID, text):
-        return text
-    raise BadField("session_id", f"A session id is {GRAMMARS[SESSION_ID]}.")
 
 
 # What comes in.
@@ -417,58 +398,6 @@ class Cursor(Struct, frozen=True):
             epoch, _, position = text.rpartition(":")
             return cls(int(position or 0), epoch)
         raise BadField("after", f"The field `after` is wrong: expected {GRAMMARS[CURSOR]}.")
-
-
-class Host(Protocol):
-    """The verbs of a host: of the service itself, and of a client to it."""
-
-    async def status(self) -> Status:
-        """Summarise the host."""
-
-    async def sessions(self, query: SessionQuery) -> Sequence[Summary]:
-        """List sessions in the order of their ids."""
-
-    async def session(self, session_id: str) -> Detail:
-        """Tell all about one session."""
-
-    async def register(self, session_id: str, registration: Registration) -> Registered:
-        """Create a session, or update the fields that are given."""
-
-    async def forget(self, session_id: str) -> Done:
-        """End a session and forget it with its log and its inbox."""
-
-    async def fire(self, session_id: str, draft: EventDraft) -> Fired:
-        """Append an event; an unknown session is registered by it."""
-
-    async def fire_batch(self, session_id: str, drafts: Sequence[EventDraft]) -> Accepted:
-        """Append events in order, all of them or none."""
-
-    async def events(self, session_id: str, query: EventQuery) -> Sequence[Event]:
-        """Read events in order."""
-
-    async def log(self, query: LogQuery) -> Sequence[Event]:
-        """Read the events of many sessions, in the order of their ids."""
-
-    async def send(self, session_id: str, draft: MessageDraft) -> Sent:
-        """Queue a message for the session's agent."""
-
-    async def pull(self, session_id: str, query: PullQuery) -> Sequence[Message]:
-        """Take the messages that wait, or look at them."""
-
-    async def ack(self, session_id: str, message_id: int) -> Done:
-        """Confirm a message: it is delivered."""
-
-    async def nack(self, session_id: str, message_id: int) -> Done:
-        """Give a leased message back to its place in the queue."""
-
-    async def withdraw(self, session_id: str, message_id: int) -> Done:
-        """Take back a message that nobody has taken yet."""
-
-    async def audit(self, query: AuditQuery) -> Sequence[Deed]:
-        """Tell who did what, in order."""
-
-    async def stop(self) -> Done:
-        """Stop the host in order."""
 
 
 # What a stream tells beside events.

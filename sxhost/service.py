@@ -75,7 +75,7 @@ RECENT_EVENTS = 10
 
 
 class SessionService(Service):
-    """Every session of this host, and the verbs on them (`sxhost.model.Host`).
+    """Every session of this host, and the verbs on them (`sxhost.host.Host`).
 
     `clock` is monotonic and decides; `wall_ms` is the time of day and only a label.
     `port` is told by whoever listens, `on_stop` is called when a client asks for the end.

@@ -12,7 +12,12 @@ import msgspec
 from msgspec.structs import replace
 
 from sxhost.limits import Limits
-from sxhost.model import Event, Session, State, StateName
+from sxhost.model import (
+    Event,
+    Session,
+    State,
+    StateName,
+)
 
 __all__ = ["ACTIVE", "after", "derive", "unheard"]
 

@@ -23,7 +23,13 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from sxhost.client import HostClient
-    from sxhost.model import Detail, Event, Message, Status, Summary
+    from sxhost.model import (
+        Detail,
+        Event,
+        Message,
+        Status,
+        Summary,
+    )
 
 __all__ = [
     "Link",

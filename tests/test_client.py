@@ -41,11 +41,11 @@ from sxhost.errors import (
     UnknownSession,
 )
 from sxhost.exchange import PATIENCE
+from sxhost.host import Host
 from sxhost.model import (
     Done,
     EventDraft,
     EventQuery,
-    Host,
     LogQuery,
     Message,
     MessageDraft,

@@ -33,7 +33,10 @@ LOW = "values logs codec"
 ROOMS = {
     "values": Room(
         "0",
-        ("__init__.py", "caller.py", "model.py", "errors.py", "limits.py", "state.py"),
+        (
+            *("__init__.py", "approval.py", "caller.py", "errors.py", "grammar.py", "host.py"),
+            *("limits.py", "model.py", "state.py", "turn.py"),
+        ),
         rooms_of(""),
         rooms_of("msgspec"),
     ),

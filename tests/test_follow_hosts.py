@@ -20,7 +20,12 @@ from twisted.python.failure import Failure
 from sxhost.client import HostClient, connect
 from sxhost.errors import UnknownSession
 from sxhost.follow import Following, Value
-from sxhost.model import Event, EventDraft, EventQuery, Gap
+from sxhost.model import (
+    Event,
+    EventDraft,
+    EventQuery,
+    Gap,
+)
 
 from .hosts import PATIENCE, Host, StartHost, running_host, start_host
 from .net import ENDLESS

@@ -19,7 +19,12 @@ from sxhost.errors import (
     UnknownSession,
 )
 from sxhost.limits import Limits
-from sxhost.model import AuditQuery, Deed, MessageDraft, Registration
+from sxhost.model import (
+    AuditQuery,
+    Deed,
+    MessageDraft,
+    Registration,
+)
 from sxhost.store import Draft, Store
 from sxhost.store.journal import Journal
 from sxhost.store.memory import MemoryStore

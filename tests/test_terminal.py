@@ -17,7 +17,14 @@ from rich.console import Console
 
 from sxhost.cli import _words
 from sxhost.limits import Limits
-from sxhost.model import Detail, Done, Event, Message, Status, Summary
+from sxhost.model import (
+    Detail,
+    Done,
+    Event,
+    Message,
+    Status,
+    Summary,
+)
 from sxhost.terminal import (
     Link,
     detail_table,

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 import msgspec
 
 from sxhost.errors import BadField, BadJSON, BadRequest, HostError
-from sxhost.model import GRAMMARS
+from sxhost.grammar import GRAMMARS
 
 __all__ = ["convert", "decode", "decode_lines", "encode", "encode_lines"]
 

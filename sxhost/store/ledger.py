@@ -16,7 +16,15 @@ from msgspec.structs import asdict, replace
 
 from sxhost.errors import SessionLimit, UnknownSession
 from sxhost.limits import Limits
-from sxhost.model import Deed, Event, Message, MessageDraft, Registration, Session, State
+from sxhost.model import (
+    Deed,
+    Event,
+    Message,
+    MessageDraft,
+    Registration,
+    Session,
+    State,
+)
 from sxhost.state import after
 from sxhost.store import Draft
 from sxhost.store.inbox import Inbox

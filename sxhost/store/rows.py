@@ -16,7 +16,12 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import Struct
 
-from sxhost.model import Deed, Event, Message, Session
+from sxhost.model import (
+    Deed,
+    Event,
+    Message,
+    Session,
+)
 
 __all__ = ["Enough", "Floor", "Page", "Restored"]
 

@@ -12,7 +12,13 @@ from twisted.web.server import Request
 from sxhost.caller import current
 from sxhost.errors import Unauthorized
 from sxhost.keyring import Keyring
-from sxhost.model import Done, Login, Token, TokenDraft, TokenMade
+from sxhost.model import (
+    Done,
+    Login,
+    Token,
+    TokenDraft,
+    TokenMade,
+)
 from sxhost.web.guard import cookie_name
 from sxhost.web.routes import Route
 

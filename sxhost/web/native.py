@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sxhost.model import Health, Host
+from sxhost.host import Host
+from sxhost.model import Health
 from sxhost.web.routes import NDJSON, Route
 
 __all__ = ["routes"]

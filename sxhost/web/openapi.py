@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from sxhost import __version__
-from sxhost.model import SESSION_ID
+from sxhost.grammar import SESSION_ID
 from sxhost.web.routes import JSON, NDJSON, Route
 
 __all__ = ["document"]

@@ -38,9 +38,9 @@ from sxhost.errors import (
     UnknownRoute,
     UnsupportedType,
 )
+from sxhost.grammar import Scope, check_session_id
 from sxhost.limits import Limits
 from sxhost.logs import logger
-from sxhost.model import Scope, check_session_id
 
 __all__ = ["JSON", "NDJSON", "SSE", "Answering", "Route", "answer_error", "opens", "tree"]
 

@@ -1,0 +1,63 @@
+"""How names are written: the patterns of ids, names, cursors; texts of bounded length."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from sxhost.errors import BadField
+
+__all__ = [
+    "ALL",
+    "ALL_EVENTS",
+    "CURSOR",
+    "EVENT_NAME",
+    "GRAMMARS",
+    "LABEL",
+    "SESSION_ID",
+    "Argument",
+    "EventName",
+    "Key",
+    "Label",
+    "LabelName",
+    "Line",
+    "Path",
+    "Scope",
+    "SessionId",
+    "check_session_id",
+]
+
+SESSION_ID = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}\Z"
+EVENT_NAME = r"^[a-z][a-z0-9_./:-]{0,63}\Z"
+
+CURSOR = r"^(now|(([0-9a-zA-Z]{1,32}:)?[0-9]{1,18})?)\Z"
+LABEL = r"^([^:]+:|\Z)"
+ALL = 2**31 - 1
+ALL_EVENTS = 10**18
+
+GRAMMARS = {
+    SESSION_ID: "1 to 128 letters, digits and `_.:-`, the first a letter or a digit",
+    EVENT_NAME: "a name of 1 to 64 lower-case letters, digits and `_./:-`, the first a letter",
+    CURSOR: "a cursor that the host gave out, a plain number, or `now`",
+    LABEL: "`name:value`",
+}
+"""What the patterns mean, for a reader."""
+
+EventName = Annotated[str, Meta(pattern=EVENT_NAME)]
+Key = Annotated[str, Meta(min_length=1, max_length=256)]
+Line = Annotated[str, Meta(max_length=512)]
+Path = Annotated[str, Meta(max_length=4096)]
+Argument = Annotated[str, Meta(max_length=65_536)]
+SessionId = Annotated[str, Meta(pattern=SESSION_ID)]
+LabelName = Annotated[str, Meta(min_length=1, max_length=128)]
+Label = Annotated[str, Meta(max_length=128)]
+Scope = Literal["read", "send", "approve", "admin"]
+
+
+def check_session_id(text: str) -> str:
+    """Return `text` if it can name a session, else raise `BadField`."""
+    if re.match(SESSION_ID, text):
+        return text
+    raise BadField("session_id", f"A session id is {GRAMMARS[SESSION_ID]}.")

@@ -1,0 +1,182 @@
+"""What a hosted agent is started with, what it is told, and what becomes of it: its turns."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct, field
+
+from sxhost.grammar import Argument, Key, Label, LabelName, Line, Path, SessionId
+
+__all__ = [
+    "Abilities",
+    "File",
+    "Image",
+    "Input",
+    "Item",
+    "Launch",
+    "LocalImage",
+    "ModelDraft",
+    "Process",
+    "SteerDraft",
+    "Submitted",
+    "Text",
+    "Turn",
+    "TurnDraft",
+    "TurnStatus",
+    "items",
+    "text_of",
+]
+
+TurnStatus = Literal["running", "completed", "interrupted", "failed"]
+AgentName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,63}\Z")]
+Encoded = Annotated[str, Meta(max_length=20_000_000)]
+
+# Input.
+
+
+class Text(Struct, frozen=True, tag="text", kw_only=True):
+    """Words."""
+
+    text: str
+
+
+class Image(Struct, frozen=True, tag="image", kw_only=True, omit_defaults=True):
+    """A picture: its `data` in base64, or a `url` (``https:`` or ``data:``)."""
+
+    data: Encoded = ""
+    mime_type: Line = "image/png"
+    url: Encoded = ""
+
+
+class LocalImage(Struct, frozen=True, tag="localImage", kw_only=True):
+    """A picture in a file that the agent can read."""
+
+    path: Path
+
+
+class File(Struct, frozen=True, tag="file", kw_only=True):
+    """A file that the agent can read."""
+
+    path: Path
+
+
+Item = Text | Image | LocalImage | File
+Input = Annotated[str, Meta(min_length=1)] | Annotated[list[Item], Meta(min_length=1)]
+
+
+def items(given: Input) -> list[Item]:
+    """Return an input as items; plain words are one."""
+    return [Text(text=given)] if isinstance(given, str) else given
+
+
+def text_of(given: Input) -> str:
+    """Return what an input says in words; what is none stands in brackets."""
+    return "\n".join(_words(item) for item in items(given))
+
+
+def _words(item: Item) -> str:
+    match item:
+        case Text():
+            return item.text
+        case Image():
+            return "[image]"
+        case LocalImage() | File():
+            return f"[{item.path}]"
+
+
+# Starting.
+
+
+class Launch(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How an agent is started: the body of ``POST /sessions``."""
+
+    agent: AgentName
+    """The driver that speaks its language: ``codex``, ``pi``, ``acp``, ``claude``, ``echo``."""
+    id: SessionId | None = None
+    """What the session is to be called; without it a name is made up."""
+    cwd: Path | None = None
+    prompt: Input | None = None
+    """A first turn."""
+    model: Line | None = None
+    provider: Line | None = None
+    effort: Line | None = None
+    approval_policy: Line | None = None
+    sandbox: Line | None = None
+    title: Line | None = None
+    labels: Annotated[dict[LabelName, Label], Meta(max_length=64)] = {}
+    metadata: dict[str, Any] = {}
+    resume: Line | None = None
+    """The agent's own id of a conversation to go on with."""
+    command: Annotated[list[Argument], Meta(min_length=1, max_length=256)] | None = None
+    """The program and its arguments, where it is not the driver's usual one."""
+    env: Annotated[dict[Key, Argument], Meta(max_length=256)] = {}
+    native: dict[str, Any] = {}
+    """More of it in the agent's own words, passed on as it is."""
+
+
+class Process(Struct, frozen=True):
+    """A process; `started` (clock ticks since boot) tells it from a later one of its number."""
+
+    pid: int
+    started: int = 0
+
+
+class Abilities(Struct, frozen=True, kw_only=True):
+    """What an agent can do beside turns."""
+
+    steer: bool = False
+    interrupt: bool = True
+    compact: bool = False
+    set_model: bool = False
+    resume: bool = False
+    """Whether a conversation goes on in a new process."""
+
+
+# Turns.
+
+
+class TurnDraft(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What to do next, and what is to hold from then on."""
+
+    input: Input
+    model: Line | None = None
+    effort: Line | None = None
+    cwd: Path | None = None
+    approval_policy: Line | None = None
+    sandbox: Line | None = None
+    native: dict[str, Any] = {}
+    """More of it in the agent's own words, passed on as it is."""
+
+
+class SteerDraft(Struct, frozen=True, kw_only=True):
+    """What to add to the running turn."""
+
+    input: Input
+
+
+class ModelDraft(Struct, frozen=True, kw_only=True):
+    """Which model to use from now on."""
+
+    model: Line
+    provider: Line | None = None
+    effort: Line | None = None
+
+
+class Turn(Struct, frozen=True, kw_only=True):
+    """One submitted input and all it causes; `id` counts in the session, times in Unix ms."""
+
+    id: int
+    status: TurnStatus = "running"
+    native_id: str | None = None
+    reason: str = ""
+    """Why it is not completed."""
+    start_ms: int = 0
+    end_ms: int | None = None
+
+
+class Submitted(Struct, frozen=True, kw_only=True):
+    """The turn has begun."""
+
+    ok: bool = True
+    turn: Turn = field()

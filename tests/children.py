@@ -1,0 +1,103 @@
+"""Children that are none: what drivers say to them is kept, what they say is made up."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from sxhost.approval import Question
+from sxhost.driver import Command, Exit, Talk
+from sxhost.turn import Process, TurnStatus
+
+
+class FakeChild:
+    """A child of a driver: `said` is what it was sent; `say` lets it speak.
+
+    `script`, if given, is called with each message that is sent and may answer with `say`.
+    """
+
+    def __init__(self, command: Command, talk: Talk, pid: int) -> None:
+        self.command = command
+        self.process = Process(pid, 1)
+        self.said: list[Any] = []
+        self.script: Callable[[FakeChild, Any], None] | None = None
+        self.ended = False
+        self._talk = talk
+
+    def send(self, line: bytes) -> None:
+        if not self.ended:
+            self.said.append(json.loads(line))
+            if self.script is not None:
+                self.script(self, self.said[-1])
+
+    def say(self, *messages: Any) -> None:
+        """Print messages, or lines as they are."""
+        for message in messages:
+            raw = message if isinstance(message, bytes) else json.dumps(message).encode()
+            self._talk.line(raw)
+
+    def die(self, how: Exit | None = None) -> None:
+        if not self.ended:
+            self.ended = True
+            self._talk.gone(how or Exit(signal="SIGKILL"))
+
+    async def end(self) -> None:
+        self.die(Exit(code=0, asked=True))
+
+
+class FakeSpawn:
+    """Runs nothing: `children` are what it was asked to run."""
+
+    def __init__(self, script: Callable[[FakeChild, Any], None] | None = None) -> None:
+        self.children: list[FakeChild] = []
+        self.script = script
+
+    def __call__(self, command: Command, talk: Talk) -> FakeChild:
+        child = FakeChild(command, talk, 1000 + len(self.children))
+        child.script = self.script
+        self.children.append(child)
+        return child
+
+    @property
+    def child(self) -> FakeChild:
+        return self.children[-1]
+
+
+class FakeReports:
+    """Keeps what an agent reports, in order: (what, …)."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[Any, ...]] = []
+        self.questions: list[Question] = []
+
+    def event(self, name: str, data: Any) -> None:
+        self.told.append(("event", name, data))
+
+    def spawned(self, process: Process) -> None:
+        self.told.append(("spawned", process))
+
+    def asked(self, question: Question) -> None:
+        self.questions.append(question)
+        self.told.append(("asked", question))
+
+    def settled(self, key: str, why: str) -> None:
+        self.told.append(("settled", key, why))
+
+    def turn_began(self, native_id: str | None) -> None:
+        self.told.append(("turn_began", native_id))
+
+    def turn_ended(self, status: TurnStatus, reason: str = "", native: Any = None) -> None:
+        self.told.append(("turn_ended", status, reason))
+
+    def gone(self, how: Exit) -> None:
+        self.told.append(("gone", how))
+
+    def events(self, *names: str) -> list[tuple[str, Any]]:
+        """Return the events, or those of some names."""
+        pairs = [(told[1], told[2]) for told in self.told if told[0] == "event"]
+        return [pair for pair in pairs if not names or pair[0] in names]
+
+    def texts(self, name: str) -> list[str]:
+        """Return the texts of the events of a name."""
+        return [data["text"] for _, data in self.events(name)]
