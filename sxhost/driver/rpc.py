@@ -55,7 +55,7 @@ class Peer:
         self._waiting: dict[Id, tuple[str, Deferred[Raw]]] = {}
         self._strange = 0
         self._child: Child | None = None
-        self._how: Exit | None = None
+        self._exit: Exit | None = None
 
     def begin(self, child: Child) -> None:
         """Speak with a child from now on."""
@@ -134,15 +134,13 @@ class Peer:
             self.refuse(said.id, jsonrpc.METHOD_NOT_FOUND, text)
 
     def _answered(self, said: Result | Refusal) -> None:
-        method, answer = (
-            self._waiting.pop(said.id, ("", None)) if said.id is not None else ("", None)
-        )
-        if answer is None:
+        waiting = None if said.id is None else self._waiting.pop(said.id, None)
+        if waiting is None:
             self._wonder(repr(said).encode(), "nobody asked for this answer")
         elif isinstance(said, Result):
-            answer.callback(said.result)
+            waiting[1].callback(said.result)
         else:
-            answer.errback(Refused(method, said))
+            waiting[1].errback(Refused(waiting[0], said))
 
     def _wonder(self, line: bytes, why: str) -> None:
         self._strange += 1
