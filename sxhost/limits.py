@@ -85,6 +85,12 @@ class Limits(Struct, frozen=True, kw_only=True):
     closed_messages: Count = 32
     """Delivered and withdrawn messages whose state (and key) a sender can still ask for."""
 
+    closed_approvals: Count = 64
+    """Closed approvals of a session that are remembered, with who decided what."""
+
+    answer_within: Seconds = 86_400.0
+    """Seconds that an agent waits for a decision, where no policy says otherwise; then: no."""
+
     deeds: Count = 10_000
     """Entries of the audit: who did what, for months of one person's work."""
 

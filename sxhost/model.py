@@ -30,6 +30,7 @@ from sxhost.grammar import (
     Scope,
 )
 from sxhost.limits import Limits
+from sxhost.turn import Launch, Process, Turn
 
 __all__ = [
     "Accepted",
@@ -44,6 +45,8 @@ __all__ = [
     "Fired",
     "Gap",
     "Health",
+    "Hosted",
+    "Hosting",
     "LogQuery",
     "Login",
     "Message",
@@ -222,6 +225,14 @@ class Session(Struct, frozen=True, kw_only=True):
     metadata: dict[str, Any] = {}
     heartbeat_s: float | None = None
     usage: Any = None
+    native_id: str = ""
+    """The agent's own name for the conversation."""
+    turn: Turn | None = None
+    """The turn that runs, or the last one."""
+    launch: Launch | None = None
+    """How a hosted agent was started, and is again."""
+    process: Process | None = None
+    """The process that runs for it, or ran last."""
     start_ms: int
     last_seen_ms: int
     last_event: str = ""
@@ -261,7 +272,37 @@ class Detail(Summary, frozen=True, kw_only=True):
     heartbeat_s: float | None
     metadata: dict[str, Any]
     usage: Any
+    native_id: str
+    turn: Turn | None
+    approval_policy: str | None
+    sandbox: str | None
+    command: list[str] | None
     events: list[Event]
+
+
+class Hosting(Struct, frozen=True, kw_only=True):
+    """What the host itself notes of a session whose agent it runs; None stays as it was."""
+
+    kind: Kind | None = None
+    agent: str | None = None
+    model: str | None = None
+    provider: str | None = None
+    cwd: str | None = None
+    title: str | None = None
+    git_branch: str | None = None
+    labels: dict[str, str] | None = None
+    metadata: dict[str, Any] | None = None
+    native_id: str | None = None
+    launch: Launch | None = None
+    process: Process | None = None
+
+
+class Hosted(Struct, frozen=True, kw_only=True):
+    """The session is there and its agent is ready; `turn` is the first, if one was given."""
+
+    ok: bool = True
+    session: Summary
+    turn: Turn | None = None
 
 
 class Registered(Struct, frozen=True, kw_only=True):

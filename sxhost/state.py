@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import msgspec
+from msgspec import Struct
 from msgspec.structs import replace
 
 from sxhost.limits import Limits
@@ -18,6 +19,7 @@ from sxhost.model import (
     State,
     StateName,
 )
+from sxhost.turn import Turn, TurnStatus
 
 __all__ = ["ACTIVE", "after", "derive", "unheard"]
 
@@ -29,6 +31,7 @@ _MEANS: Final[dict[str, StateName]] = {
     "tool-start": "working",
     "tool-done": "working",
     "user-message": "working",
+    "turn-started": "working",
     "compact": "working",
     "message-delta": "working",
     "approval-requested": "waiting",
@@ -68,6 +71,7 @@ def after(session: Session, events: Sequence[Event], at: int) -> Session:
         state=state,
         pending_approvals=pending,
         usage=_usage(session, events),
+        turn=_turn(session, events),
         last_event=events[-1].event,
         event_count=events[-1].seq,
         last_seen_ms=at,
@@ -128,6 +132,43 @@ def _reason(event: Event) -> str:
     if not data.startswith(b'"') or data == b'""':
         return event.event
     return f"{event.event}: {msgspec.json.decode(data)}"[:_REASON_LENGTH]
+
+
+def _turn(session: Session, events: Sequence[Event]) -> Turn | None:
+    """Return the turn that runs, or the last one; only a host tells of them, by number."""
+    turn = session.turn
+    for event in events:
+        if session.launch is not None and event.event in ("turn-started", "complete", "error"):
+            turn = _turned(turn, event)
+    return turn
+
+
+def _turned(turn: Turn | None, event: Event) -> Turn | None:
+    said = _said(event)
+    if said.turn is None:
+        return turn
+    if event.event == "turn-started":
+        return Turn(id=said.turn, native_id=said.native_id, start_ms=event.ts_ms)
+    if turn is None or turn.id != said.turn:
+        return turn
+    status: TurnStatus = "failed" if event.event == "error" else said.status
+    return replace(turn, status=status, reason=said.reason, end_ms=event.ts_ms)
+
+
+class _Said(Struct, frozen=True):
+    """What an event says of a turn."""
+
+    turn: int | None = None
+    native_id: str | None = None
+    status: TurnStatus = "completed"
+    reason: str = ""
+
+
+def _said(event: Event) -> _Said:
+    try:
+        return msgspec.json.decode(event.data, type=_Said)
+    except msgspec.DecodeError:
+        return _Said()
 
 
 def _usage(session: Session, events: Sequence[Event]) -> object:

@@ -11,10 +11,12 @@ from typing import Protocol
 
 from msgspec import Raw, Struct
 
+from sxhost.approval import Approval, ApprovalState, Question, Resolution
 from sxhost.model import (
     AuditQuery,
     Deed,
     Event,
+    Hosting,
     Message,
     MessageDraft,
     Registration,
@@ -68,7 +70,7 @@ class Store(Protocol):
         """
 
     async def register(
-        self, session_id: str, registration: Registration, at: int
+        self, session_id: str, registration: Registration | Hosting, at: int
     ) -> tuple[Session, bool]:
         """Create or update a session; tell whether it is new.
 
@@ -149,6 +151,9 @@ class Store(Protocol):
     async def waiting(self, session_id: str) -> int:
         """Return how many messages are queued or on lease."""
 
+    async def lease(self, session_id: str, message_id: int, seconds: float) -> Message:
+        """Take one queued message on lease; `MessageClosed` if it is queued no longer."""
+
     async def ack(self, session_id: str, message_id: int) -> Message:
         """Mark a message as delivered.
 
@@ -163,6 +168,28 @@ class Store(Protocol):
         self, session_id: str, message_id: int, by: Deed | None = None
     ) -> Message:
         """Take a queued message back; `MessageClosed` if it was taken."""
+
+    async def ask(
+        self, session_id: str, question: Question, at: int, expires_ms: int | None
+    ) -> Approval:
+        """Open an approval, with the event that tells of it; a pending one stays as it is."""
+
+    async def settle(
+        self,
+        session_id: str,
+        approval_id: int,
+        state: ApprovalState,
+        resolution: Resolution,
+        by: Deed | None = None,
+    ) -> Approval:
+        """Close an approval, with the event that tells of it.
+
+        :raises UnknownApproval: it is not remembered.
+        :raises AlreadyAnswered: it is closed.
+        """
+
+    async def approvals(self, session_id: str | None) -> list[Approval]:
+        """Return the approvals that are remembered, in order; no session means of all."""
 
     async def record(self, deed: Deed) -> Deed:
         """Keep an entry of the audit; return it with its number."""

@@ -91,6 +91,13 @@ class Inbox:
             return [self._lease(message, lease) for message in queued]
         return [self._close(message, "delivered") for message in queued]
 
+    def lease(self, message_id: int, seconds: float) -> Message:
+        """Take one queued message for `seconds`."""
+        message = self._find(message_id)
+        if message.state != "queued":
+            raise MessageClosed(message_id, message.state)
+        return self._lease(message, seconds)
+
     def peek(self) -> Iterator[Message]:
         """Yield all remembered messages in the order of their ids."""
         self._expire()

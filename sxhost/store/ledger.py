@@ -12,13 +12,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from heapq import merge
 from operator import attrgetter
 
+from msgspec import Raw
 from msgspec.structs import asdict, replace
 
+from sxhost.approval import Approval, ApprovalState, Question, Resolution
+from sxhost.codec.json import encode
 from sxhost.errors import SessionLimit, UnknownSession
 from sxhost.limits import Limits
 from sxhost.model import (
     Deed,
     Event,
+    Hosting,
     Message,
     MessageDraft,
     Registration,
@@ -27,6 +31,7 @@ from sxhost.model import (
 )
 from sxhost.state import after
 from sxhost.store import Draft
+from sxhost.store.book import Book
 from sxhost.store.inbox import Inbox
 from sxhost.store.ring import Ring
 
@@ -43,10 +48,13 @@ class Row:
     far has missed something; `floor` is the number of the first that a journal retains.
     """
 
-    def __init__(self, session: Session, ring: Ring, inbox: Inbox, pruned: int = 0) -> None:
+    def __init__(
+        self, session: Session, ring: Ring, inbox: Inbox, book: Book, pruned: int = 0
+    ) -> None:
         self.session = session
         self.ring = ring
         self.inbox = inbox
+        self.book = book
         self.pruned = pruned
         self.floor = 1
 
@@ -54,17 +62,19 @@ class Row:
 class RowDraft:
     """What a change makes of one session."""
 
-    def __init__(self, session: Session, row: Row | None, inbox: Inbox) -> None:
+    def __init__(self, session: Session, row: Row | None, inbox: Inbox, book: Book) -> None:
         self.session = session
         self.events: list[Event] = []
         self.keys: dict[str, Event] = {}
         self.messages: dict[int, Message] = {}
         self.deleted = False
         self.fresh = row is None
-        self.owns_inbox = row is None
+        self.owns_inbox = self.owns_book = row is None
+        self.approvals: dict[int, Approval] = {}
         self.replaces = False
         self._row = row
         self._inbox = inbox
+        self._book = book
 
     @property
     def touched(self) -> bool:
@@ -77,6 +87,13 @@ class RowDraft:
         if not self.owns_inbox:
             self._inbox, self.owns_inbox = self._inbox.copy(), True
         return self._inbox
+
+    @property
+    def book(self) -> Book:
+        """The approvals as the change sees them; a copy, once asked for."""
+        if not self.owns_book:
+            self._book, self.owns_book = self._book.copy(), True
+        return self._book
 
     def known(self, key: str, older: Mapping[str, Event]) -> Event | None:
         """Return the event that was appended under `key`, by this change or before."""
@@ -100,6 +117,7 @@ class Ledger:
         self.rows: dict[str, Row] = {}
         self.last_event = 0
         self.last_message = 0
+        self.last_approval = 0
         self.last_deed = 0
         self.deeds: deque[Deed] = deque(maxlen=limits.deeds)
         self._recent: deque[Event] = deque(maxlen=RECENT)
@@ -115,16 +133,24 @@ class Ledger:
             raise UnknownSession(session_id)
         return row
 
-    def restore(self, session: Session, messages: Iterable[tuple[Message, str | None]]) -> Row:
+    def restore(
+        self,
+        session: Session,
+        messages: Iterable[tuple[Message, str | None]],
+        approvals: Iterable[Approval] = (),
+    ) -> Row:
         """Put a session back that a journal has kept; its ring begins empty."""
         inbox = Inbox(session.id, self.limits, self.seconds)
         inbox.restore(messages)
         ring = Ring(self.limits.events, self.last_event)
-        row = self.rows[session.id] = Row(session, ring, inbox)
+        book = Book(session.id, self.limits)
+        book.restore(approvals)
+        row = self.rows[session.id] = Row(session, ring, inbox, book)
         return row
 
-    def start_at(self, last_event: int, last_message: int) -> None:
+    def start_at(self, last_event: int, last_message: int, last_approval: int) -> None:
         """Go on numbering after these."""
+        self.last_approval = last_approval
         self.last_event = self.recent_from = last_event
         self.last_message = last_message
 
@@ -178,11 +204,12 @@ class Change:
         self.rows: dict[str, RowDraft] = {}
         self.last_event = ledger.last_event
         self.last_message = ledger.last_message
+        self.last_approval = ledger.last_approval
         self.deeds: list[Deed] = []
         self._ledger = ledger
 
     def register(
-        self, session_id: str, registration: Registration, at: int
+        self, session_id: str, registration: Registration | Hosting, at: int
     ) -> tuple[Session, bool]:
         """Create or update a session; tell whether it is new."""
         draft, created = self._draft_or_new(session_id, at)
@@ -249,6 +276,41 @@ class Change:
         self._record(by, message)
         return message
 
+    def ask(
+        self, session_id: str, question: Question, at: int, expires_ms: int | None
+    ) -> Approval:
+        """Open an approval, or find it open."""
+        row = self._draft(session_id)
+        number = self.last_approval + 1
+        approval, is_new = row.book.ask(number, question, at, expires_ms)
+        if is_new:
+            self.last_approval = max(self.last_approval, approval.id)
+            self._tell(row, approval, "approval-requested", at)
+        return approval
+
+    def settle(
+        self,
+        session_id: str,
+        approval_id: int,
+        state: ApprovalState,
+        resolution: Resolution,
+        by: Deed | None = None,
+    ) -> Approval:
+        """Close an approval."""
+        row = self._draft(session_id)
+        approval = row.book.settle(approval_id, state, resolution)
+        self._tell(row, approval, "approval-resolved", resolution.at_ms)
+        if by is not None:
+            self.record(by)
+        return approval
+
+    def _tell(self, row: RowDraft, approval: Approval, name: str, at: int) -> None:
+        row.approvals[approval.id] = approval
+        data = encode(approval)
+        if len(data) > self._ledger.limits.event_size:
+            data = encode(replace(approval, native=None))
+        self.append(approval.session, [Draft(name, Raw(data), at)], at, {})
+
     def record(self, deed: Deed) -> Deed:
         """Number an entry of the audit."""
         numbered = replace(deed, id=self._ledger.last_deed + len(self.deeds) + 1)
@@ -274,18 +336,23 @@ class Change:
                 ledger.forget(session_id)
             if draft.fresh and not draft.deleted:
                 ring = Ring(ledger.limits.events)
-                ledger.rows[session_id] = Row(draft.session, ring, draft.inbox)
+                row = Row(draft.session, ring, draft.inbox, draft.book)
+                ledger.rows[session_id] = row
             if not draft.deleted:
                 self._apply(draft, ledger.rows[session_id])
         kept = (draft.events for draft in self.rows.values() if not draft.deleted)
         ledger.note(list(merge(*kept, key=attrgetter("id"))))
         ledger.last_event, ledger.last_message = self.last_event, self.last_message
+        ledger.last_approval = self.last_approval
 
     def _apply(self, draft: RowDraft, row: Row) -> None:
         row.session = draft.session
         if draft.owns_inbox:
             row.inbox = draft.inbox
             row.inbox.forgotten.clear()
+        if draft.owns_book:
+            row.book = draft.book
+            row.book.forgotten.clear()
         if draft.events:
             left = row.ring.extend(draft.events, draft.keys)
             if left and self._ledger.forgetful:
@@ -295,7 +362,7 @@ class Change:
         draft = self.rows.get(session_id)
         if draft is None:
             row = self._ledger.row(session_id)
-            draft = self.rows[session_id] = RowDraft(row.session, row, row.inbox)
+            draft = self.rows[session_id] = RowDraft(row.session, row, row.inbox, row.book)
         if draft.deleted:
             raise UnknownSession(session_id)
         return draft
@@ -311,7 +378,7 @@ class Change:
         state = State("idle", "registered", at)
         session = Session(id=session_id, start_ms=at, last_seen_ms=at, state=state)
         inbox = Inbox(session_id, limits, self._ledger.seconds)
-        draft = RowDraft(session, None, inbox)
+        draft = RowDraft(session, None, inbox, Book(session_id, limits))
         draft.replaces = session_id in self._ledger.rows
         self.rows[session_id] = draft
         return draft, True

@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import TypeVar
 
+from sxhost.approval import Approval, ApprovalState, Question, Resolution
 from sxhost.limits import Limits
 from sxhost.model import (
     AuditQuery,
     Deed,
     Event,
+    Hosting,
     Message,
     MessageDraft,
     Registration,
@@ -51,7 +53,7 @@ class MemoryStore:
     # What changes something.
 
     async def register(
-        self, session_id: str, registration: Registration, at: int
+        self, session_id: str, registration: Registration | Hosting, at: int
     ) -> tuple[Session, bool]:
         """Create or update a session; tell whether it is new."""
         return await self._write(lambda change: change.register(session_id, registration, at))
@@ -75,6 +77,10 @@ class MemoryStore:
         """Take all queued messages: for good, or for `lease` seconds if that is not 0."""
         return await self._write(lambda change: change.take(session_id, lease))
 
+    async def lease(self, session_id: str, message_id: int, seconds: float) -> Message:
+        """Take one queued message on lease."""
+        return await self._close(session_id, lambda inbox: inbox.lease(message_id, seconds))
+
     async def ack(self, session_id: str, message_id: int) -> Message:
         """Mark a message as delivered."""
         return await self._close(session_id, lambda inbox: inbox.ack(message_id))
@@ -88,6 +94,27 @@ class MemoryStore:
     ) -> Message:
         """Take a queued message back."""
         return await self._close(session_id, lambda inbox: inbox.withdraw(message_id), by)
+
+    async def ask(
+        self, session_id: str, question: Question, at: int, expires_ms: int | None
+    ) -> Approval:
+        """Open an approval, with the event that tells of it."""
+        return await self._write(
+            lambda change: change.ask(session_id, question, at, expires_ms)
+        )
+
+    async def settle(
+        self,
+        session_id: str,
+        approval_id: int,
+        state: ApprovalState,
+        resolution: Resolution,
+        by: Deed | None = None,
+    ) -> Approval:
+        """Close an approval, with the event that tells of it."""
+        return await self._write(
+            lambda change: change.settle(session_id, approval_id, state, resolution, by)
+        )
 
     async def record(self, deed: Deed) -> Deed:
         """Keep an entry of the audit; return it with its number."""
@@ -176,6 +203,13 @@ class MemoryStore:
     async def waiting(self, session_id: str) -> int:
         """Return how many messages are queued or on lease."""
         return len(self.ledger.row(session_id).inbox)
+
+    async def approvals(self, session_id: str | None) -> list[Approval]:
+        """Return the approvals that are remembered, in order."""
+        if session_id is not None:
+            return self.ledger.row(session_id).book.all
+        found = [a for row in self.ledger.rows.values() for a in row.book.all]
+        return sorted(found, key=lambda approval: approval.id)
 
     async def deeds(self, query: AuditQuery) -> list[Deed]:
         """Return entries of the audit in order."""

@@ -26,9 +26,13 @@ def page_of(change: Change, at: int) -> Page:
     if change.deeds:
         page.rows["audit"] = [(deed.id, encode(deed)) for deed in change.deeds]
         page.deeds_gone = change.deeds_gone
-    if page.sessions_gone or page.messages_gone:
+    if page.sessions_gone or page.messages_gone or page.approvals_gone:
         # What goes may have had the last numbers, and nobody else is to have them.
-        last = {"last_event": change.last_event, "last_message": change.last_message}
+        last = {
+            "last_event": change.last_event,
+            "last_message": change.last_message,
+            "last_approval": change.last_approval,
+        }
         page.rows["meta"] = [(name, str(number)) for name, number in last.items()]
     return page
 
@@ -46,6 +50,11 @@ def _add(page: Page, session_id: str, draft: RowDraft, at: int) -> None:
     for message in draft.messages.values():
         key = draft.inbox.key_of(message.id)
         rows.setdefault("message", []).append((message.id, session_id, encode(message), key))
+    for approval in draft.approvals.values():
+        asked = (approval.id, session_id, encode(approval))
+        rows.setdefault("approval", []).append(asked)
+    if draft.owns_book:
+        page.approvals_gone.extend(draft.book.forgotten)
     if draft.owns_inbox:
         page.messages_gone.extend(draft.inbox.forgotten)
 

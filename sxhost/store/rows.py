@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import Struct
 
+from sxhost.approval import Approval
 from sxhost.model import (
     Deed,
     Event,
@@ -33,6 +34,7 @@ COLUMNS = {
     "log": ("id", "session", "seq", "count", "at", "body"),
     "key": ("session", "key", "seq"),
     "message": ("id", "session", "body", "key"),
+    "approval": ("id", "session", "body"),
     "audit": ("id", "body"),
 }
 BODY = COLUMNS["log"].index("body")
@@ -48,10 +50,12 @@ PRUNED = "pruned:"
 
 LAST_EVENT = "SELECT (SELECT id + count - 1 FROM log ORDER BY id DESC LIMIT 1)"
 LAST_MESSAGE = "SELECT max(id) FROM message"
+LAST_APPROVAL = "SELECT max(id) FROM approval"
 
 _events = msgspec.json.Decoder(Event)
 _session = msgspec.json.Decoder(Session)
 _message = msgspec.json.Decoder(Message)
+_approval = msgspec.json.Decoder(Approval)
 _deed = msgspec.json.Decoder(Deed)
 
 
@@ -61,11 +65,14 @@ class Page(Struct):
     rows: dict[str, list[Row]] = {}
     sessions_gone: list[str] = []
     messages_gone: list[int] = []
+    approvals_gone: list[int] = []
     deeds_gone: int = 0
     """Entries of the audit up to this one go."""
 
     def __bool__(self) -> bool:
-        return bool(self.rows or self.sessions_gone or self.messages_gone)
+        return bool(
+            self.rows or self.sessions_gone or self.messages_gone or self.approvals_gone
+        )
 
 
 class Floor(NamedTuple):
@@ -88,8 +95,10 @@ class Restored(Struct):
     epoch: str
     last_event: int
     last_message: int
+    last_approval: int
     sessions: list[Session]
     messages: dict[str, list[tuple[Message, str | None]]]
+    approvals: dict[str, list[Approval]]
     floors: dict[str, Floor]
     deeds: list[Deed]
 
@@ -103,8 +112,9 @@ def write(connection: sqlite3.Connection, page: Page) -> None:
         _forget(connection, session_id)
     for table, rows in page.rows.items():
         insert(connection, table, rows)
-    for message_id in page.messages_gone:
-        connection.execute("DELETE FROM message WHERE id = ?", (message_id,))
+    for table, gone in (("message", page.messages_gone), ("approval", page.approvals_gone)):
+        for number in gone:
+            connection.execute(f"DELETE FROM {table} WHERE id = ?", (number,))
     if page.deeds_gone > 0:
         connection.execute("DELETE FROM audit WHERE id <= ?", (page.deeds_gone,))
 
@@ -125,7 +135,7 @@ def insert(connection: sqlite3.Connection, table: str, rows: Sequence[Row]) -> N
 def _forget(connection: sqlite3.Connection, session_id: str) -> None:
     connection.execute("DELETE FROM session WHERE id = ?", (session_id,))
     connection.execute("DELETE FROM meta WHERE name = ?", (PRUNED + session_id,))
-    for table in ("log", "key", "message"):
+    for table in ("log", "key", "message", "approval"):
         connection.execute(f"DELETE FROM {table} WHERE session = ?", (session_id,))
 
 
@@ -185,12 +195,12 @@ def _keep_numbers(connection: sqlite3.Connection) -> None:
     for name, query in (
         ("last_event", LAST_EVENT),
         ("last_message", LAST_MESSAGE),
+        ("last_approval", LAST_APPROVAL),
     ):
         (last,) = connection.execute(query).fetchone()
-        (kept,) = connection.execute(
-            "SELECT value FROM meta WHERE name = ?", (name,)
-        ).fetchone()
-        insert(connection, "meta", [(name, str(max(last or 0, int(kept))))])
+        row = connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        kept = int(row[0]) if row else 0
+        insert(connection, "meta", [(name, str(max(last or 0, kept)))])
 
 
 # Reading.
@@ -258,6 +268,12 @@ def restore(connection: sqlite3.Connection) -> Restored:
         "SELECT session, body, key FROM message ORDER BY id"
     ):
         messages.setdefault(session_id, []).append((_message.decode(body), key))
+    (last_approval,) = connection.execute(LAST_APPROVAL).fetchone()
+    approvals: dict[str, list[Approval]] = {}
+    for session_id, body in connection.execute(
+        "SELECT session, body FROM approval ORDER BY id"
+    ):
+        approvals.setdefault(session_id, []).append(_approval.decode(body))
     sessions = connection.execute("SELECT body FROM session ORDER BY id")
     deeds = connection.execute("SELECT body FROM audit ORDER BY id")
     return Restored(
@@ -265,7 +281,9 @@ def restore(connection: sqlite3.Connection) -> Restored:
         last_event=max(last_event or 0, int(meta["last_event"])),
         last_message=max(last_message or 0, int(meta["last_message"])),
         sessions=[_session.decode(body) for (body,) in sessions],
+        last_approval=max(last_approval or 0, int(meta.get("last_approval", 0))),
         messages=messages,
+        approvals=approvals,
         floors={
             name.removeprefix(PRUNED): Floor(*map(int, value.split(":")))
             for name, value in meta.items()

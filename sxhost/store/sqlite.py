@@ -94,10 +94,11 @@ class SQLiteStore(MemoryStore):
             )
         self._threads.start()
         self.epoch = kept.epoch
-        self.ledger.start_at(kept.last_event, kept.last_message)
+        self.ledger.start_at(kept.last_event, kept.last_message, kept.last_approval)
         self.ledger.restore_audit(kept.deeds)
         for session in kept.sessions:
-            row = self.ledger.restore(session, kept.messages.get(session.id, []))
+            messages = kept.messages.get(session.id, [])
+            row = self.ledger.restore(session, messages, kept.approvals.get(session.id, []))
             row.floor, pruned = kept.floors.get(session.id, Floor(1, 0))
             self.ledger.prune(row, pruned)
 
