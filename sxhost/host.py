@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from sxhost.approval import Answer, Approval, ApprovalQuery
 from sxhost.model import (
     Accepted,
     AuditQuery,
@@ -15,6 +16,7 @@ from sxhost.model import (
     EventDraft,
     EventQuery,
     Fired,
+    Hosted,
     LogQuery,
     Message,
     MessageDraft,
@@ -26,8 +28,42 @@ from sxhost.model import (
     Status,
     Summary,
 )
+from sxhost.turn import Launch, ModelDraft, SteerDraft, Submitted, TurnDraft
 
-__all__ = ["Host"]
+__all__ = ["AgentHost", "Host"]
+
+
+class AgentHost(Protocol):
+    """The verbs on hosted agents, and on what agents ask."""
+
+    async def start(self, launch: Launch) -> Hosted:
+        """Start an agent, in a new session."""
+
+    async def submit(self, session_id: str, draft: TurnDraft) -> Submitted:
+        """Begin a turn."""
+
+    async def steer(self, session_id: str, draft: SteerDraft) -> Done:
+        """Add to the running turn."""
+
+    async def interrupt(self, session_id: str) -> Done:
+        """Stop the running turn."""
+
+    async def compact(self, session_id: str) -> Done:
+        """Shorten the conversation."""
+
+    async def set_model(self, session_id: str, draft: ModelDraft) -> Done:
+        """Use another model from now on."""
+
+    async def approvals(self, query: ApprovalQuery) -> Sequence[Approval]:
+        """Return what all agents ask, in order."""
+
+    async def session_approvals(
+        self, session_id: str, query: ApprovalQuery
+    ) -> Sequence[Approval]:
+        """Return what one session's agent asks, in order."""
+
+    async def answer(self, session_id: str, approval_id: int, answer: Answer) -> Approval:
+        """Decide what an agent asks."""
 
 
 class Host(Protocol):

@@ -100,6 +100,12 @@ class Limits(Struct, frozen=True, kw_only=True):
     lost_after: Seconds = 1800.0
     """Seconds of silence after which a working session counts as lost."""
 
+    restart_after: Seconds = 1.0
+    """Seconds until an agent that crashed is started again; twice as many each further time."""
+
+    restarts: Annotated[int, Meta(ge=0, le=100)] = 5
+    """Times that an agent is started again before it is left alone."""
+
     tries: Count = 10
     """Wrong tokens a minute and peer: guessing 256 bits needs more, a typing error less."""
 

@@ -16,16 +16,22 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
 from sxhost import __version__
+from sxhost.agency import Agency
+from sxhost.agents import NO_AGENTS, Agents
 from sxhost.caller import current
 from sxhost.codec.frames import Encoding
 from sxhost.codec.json import encode
+from sxhost.desk import Desk
 from sxhost.errors import (
     BadField,
     EventTooLarge,
     HostError,
     MessageTooLarge,
     SessionLimit,
+    Unsupported,
 )
+from sxhost.fleet import Fleet
+from sxhost.hosted import Ground
 from sxhost.hub import HEARTBEAT_S, Hub
 from sxhost.limits import Limits
 from sxhost.logs import logger
@@ -39,6 +45,7 @@ from sxhost.model import (
     EventDraft,
     EventQuery,
     Fired,
+    Hosting,
     LogQuery,
     Message,
     MessageDraft,
@@ -82,7 +89,12 @@ class SessionService(Service):
     """
 
     def __init__(
-        self, store: Store, clock: IReactorTime, wall_ms: Callable[[], int], limits: Limits
+        self,
+        store: Store,
+        clock: IReactorTime,
+        wall_ms: Callable[[], int],
+        limits: Limits,
+        agents: Agents = NO_AGENTS,
     ) -> None:
         self.port = 0
         self.on_stop: Callable[[], object] = lambda: None
@@ -96,6 +108,11 @@ class SessionService(Service):
         self._sweeper = LoopingCall(self._sweep)
         self._sweeper.clock = clock
         self._teller = StateTeller(self.hub, store, clock, self._now)
+        desk = Desk(store, self.hub, clock, wall_ms, limits=limits, decide=agents.decide)
+        ground = Ground(clock, limits, desk, self._append, self._note, agents.hold)
+        fleet = self._fleet = Fleet(store, ground, agents, self.send)
+        self.agency = Agency(store, fleet, desk, self._summary, self.note)
+        """The verbs on hosted agents, and on what agents ask."""
 
     def open(self) -> None:
         """Open the store.
@@ -108,16 +125,20 @@ class SessionService(Service):
         """Begin to drop what is too old, now and then."""
         super().startService()
         self._sweeper.start(SWEEP_EVERY, now=True)
+        found = Deferred.fromCoroutine(self._fleet.reconcile())
+        found.addErrback(lambda failure: log.failure("agents could not be found", failure))
 
     def _sweep(self) -> Deferred[None]:
         return Deferred.fromCoroutine(self._store.sweep(self._wall_ms()))
 
     async def close(self) -> None:
-        """Let waiting requests go, then let go of the store."""
+        """Let waiting requests go, end the agents, then let go of the store."""
         if self._sweeper.running:
             self._sweeper.stop()
         self._teller.stop()
         self.hub.close()
+        await self._fleet.close()
+        self.agency.desk.close()
         closing = Deferred.fromCoroutine(self._store.close())
         closing.addTimeout(CLOSE_WITHIN, self._clock)
         try:
@@ -173,6 +194,11 @@ class SessionService(Service):
             heartbeat_s=session.heartbeat_s,
             metadata=session.metadata,
             usage=session.usage,
+            native_id=session.native_id,
+            turn=session.turn,
+            approval_policy=session.launch.approval_policy if session.launch else None,
+            sandbox=session.launch.sandbox if session.launch else None,
+            command=session.launch.command if session.launch else None,
             events=await self._store.read(session_id, seq=max(0, recent)),
         )
 
@@ -192,6 +218,7 @@ class SessionService(Service):
 
     async def forget(self, session_id: str) -> Done:
         """End a session and forget it with its log and its inbox."""
+        await self._fleet.end(session_id)
         await self._forget(session_id, self._deed("delete", session_id))
         return Done()
 
@@ -261,6 +288,7 @@ class SessionService(Service):
         by = self._deed("send", session_id)
         message, waiting = await self._store.put(session_id, draft, by.at_ms, by)
         self.hub.poke(_inbox(session_id))
+        self._fleet.mail(session_id)
         return Sent(id=message.id, queued=waiting)
 
     async def pull(self, session_id: str, query: PullQuery) -> list[Message]:
@@ -271,6 +299,10 @@ class SessionService(Service):
         """
         if query.peek:
             return await self._store.peek(session_id)
+        if (await self._store.session(session_id)).kind == "hosted":
+            raise Unsupported(
+                "The host delivers this session's messages itself; ?peek=1 shows them."
+            )
         until = self._clock.seconds() + min(query.wait, self.limits.wait)
         with self.hub.watch(_inbox(session_id)) as watch:
             while True:
@@ -339,6 +371,14 @@ class SessionService(Service):
         self.hub.appended(session_id)
         return events
 
+    async def _note(self, session_id: str, hosting: Hosting) -> None:
+        note = partial(self._store.register, session_id, hosting, self._wall_ms())
+        try:
+            await note()
+        except SessionLimit:
+            await self._make_room()
+            await note()
+
     def _check_metadata(self, registration: Registration) -> None:
         most = self.limits.metadata_size
         if len(encode(registration.metadata)) > most:
@@ -372,7 +412,7 @@ class SessionService(Service):
         return Done()
 
     def _now(self, session: Session) -> Session:
-        if self.hub.watched(_inbox(session.id)):
+        if session.kind == "attached" and self.hub.watched(_inbox(session.id)):
             self._presence.hear(session.id)  # its agent is on the line, waiting
         return self._presence.now(session)
 

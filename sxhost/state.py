@@ -40,6 +40,7 @@ _MEANS: Final[dict[str, StateName]] = {
     "complete": "idle",
     "error": "idle",
     "idle": "idle",
+    "stalled": "stalled",
     "ended": "ended",
 }
 """Events that change the state.  Every other name is activity and leaves it as it is."""
@@ -57,6 +58,8 @@ def after(session: Session, events: Sequence[Event], at: int) -> Session:
     telling: Event | None = None
     for event in events:
         means = _MEANS.get(event.event)
+        if means is None and name == "stalled":
+            means = "working"
         if means is None:
             continue
         pending = _pending(event.event, pending)

@@ -52,7 +52,7 @@ from sxhost.store.journal import Journal
 from sxhost.store.memory import MemoryStore
 from sxhost.store.sqlite import SQLiteStore, Threads
 from sxhost.tls import BadPEM, Shown
-from sxhost.web import about, live, native, stream
+from sxhost.web import about, hosted, live, native, stream
 from sxhost.web.guard import Guard, Policy, Tries
 from sxhost.web.keys import Keys
 from sxhost.web.metrics import Metrics
@@ -287,7 +287,15 @@ def threads(reactor: Any) -> Threads:
 def faces(sessions: SessionService, metrics: Metrics, keys: Keys) -> Sequence[Route]:
     """Return the routes of every face of a host."""
     logs = [*stream.routes(sessions), *live.routes(sessions)]
-    return about.routes([*native.routes(sessions), *logs, *metrics.routes(), *keys.routes()])
+    return about.routes(
+        [
+            *native.routes(sessions),
+            *hosted.routes(sessions.agency),
+            *logs,
+            *metrics.routes(),
+            *keys.routes(),
+        ]
+    )
 
 
 def _prepare(settings: Settings) -> None:

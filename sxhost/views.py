@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from sxhost.approval import Approval, ApprovalQuery
 from sxhost.model import Session, SessionQuery, Summary
 from sxhost.state import ACTIVE
 
-__all__ = ["chooser", "summary"]
+__all__ = ["chooser", "summary", "wanted"]
 
 
 def summary(view: Session, queued: int) -> Summary:
@@ -33,6 +34,11 @@ def summary(view: Session, queued: int) -> Summary:
         queued_messages=queued,
         pending_approvals=view.pending_approvals,
     )
+
+
+def wanted(approvals: Sequence[Approval], query: ApprovalQuery) -> list[Approval]:
+    """Return those that wait, or all if `query` says so."""
+    return [a for a in approvals if query.all or a.state == "pending"]
 
 
 def chooser(query: SessionQuery) -> Callable[[Summary], bool]:

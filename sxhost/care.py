@@ -1,0 +1,89 @@
+"""Care for an agent: is it silent in the middle of a turn, and when is it started again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from sxhost.limits import Limits
+
+__all__ = ["Care"]
+
+STEADY_S = 60.0
+"""Seconds after which an agent that was started again counts as well."""
+
+
+class Care:
+    """One agent's watch and restarts.
+
+    `stalled` is called with the seconds of silence once they are too many, `restart` when
+    it is time to start the agent again.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        limits: Limits,
+        stalled: Callable[[float], object],
+        restart: Callable[[], object],
+    ) -> None:
+        self._clock = clock
+        self._limits = limits
+        self._stalled = stalled
+        self._restart = restart
+        self._heard = self._started = clock.seconds()
+        self._watch: IDelayedCall | None = None
+        self._again: IDelayedCall | None = None
+        self._tries = 0
+
+    def hear(self) -> None:
+        """The agent said something."""
+        self._heard = self._clock.seconds()
+
+    def watch(self) -> None:
+        """It is at work: it may not be silent for too long from now on."""
+        self.rest()
+        self.hear()
+        self._watch = self._clock.callLater(self._limits.stall_after, self._look)
+
+    def rest(self) -> None:
+        """It is not at work, or waits for somebody else."""
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+
+    def _look(self) -> None:
+        self._watch = None
+        silent = self._clock.seconds() - self._heard
+        if silent < self._limits.stall_after:
+            left = self._limits.stall_after - silent
+            self._watch = self._clock.callLater(left, self._look)
+        else:
+            self._stalled(silent)
+
+    def started(self) -> None:
+        """It was started."""
+        self.hear()
+        self._started = self._heard
+
+    def restart_later(self) -> float | None:
+        """Start it again, each time after twice the delay; return it, or None: that was it."""
+        if self._clock.seconds() - self._started > STEADY_S:
+            self._tries = 0
+        if self._tries >= self._limits.restarts:
+            return None
+        delay = self._limits.restart_after * float(2**self._tries)
+        self._tries += 1
+        self._again = self._clock.callLater(delay, self._now)
+        return delay
+
+    def _now(self) -> None:
+        self._again = None
+        self._restart()
+
+    def no_restart(self) -> None:
+        """Do not start it again: it is being started already, or is not wanted."""
+        if self._again is not None:
+            self._again.cancel()
+            self._again = None

@@ -1,0 +1,363 @@
+"""One hosted session: its agent, its turns, and what the agent reports for the log."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, NamedTuple
+
+from msgspec.structs import replace
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+
+from sxhost.approval import Question
+from sxhost.care import Care
+from sxhost.desk import Desk
+from sxhost.driver import Agent, Driver, Exit, Started
+from sxhost.driver.machine import Named, new_life
+from sxhost.errors import AgentFailed, Unsupported
+from sxhost.limits import Limits
+from sxhost.logs import logger
+from sxhost.model import EventDraft, Hosting
+from sxhost.outlet import Outlet
+from sxhost.turn import (
+    Input,
+    Launch,
+    ModelDraft,
+    Process,
+    Turn,
+    TurnDraft,
+    TurnStatus,
+    items,
+    text_of,
+)
+
+__all__ = ["CUT_SHORT", "HostedSession"]
+
+log = logger(__name__)
+
+CUT_SHORT = "transport_closed_before_turn_completed"
+"""Why a turn failed whose process went away in the middle of it."""
+
+Append = Callable[[str, Sequence[EventDraft]], Awaitable[object]]
+Note = Callable[[str, Hosting], Awaitable[object]]
+
+
+class Ground(NamedTuple):
+    """What all hosted sessions stand on.
+
+    `append` writes to a log, `note` keeps what a later life of the host must know, `hold`
+    makes agents wait while logs cannot be written.
+    """
+
+    clock: IReactorTime
+    limits: Limits
+    desk: Desk
+    append: Append
+    note: Note
+    hold: Callable[[bool], object]
+
+
+class HostedSession:
+    """A session whose agent we run (the `Reports` of that agent).
+
+    `free` is called whenever the agent could take something: it is ready, or a turn is over.
+    """
+
+    def __init__(
+        self,
+        session_id: str,
+        launch: Launch,
+        driver: Driver,
+        ground: Ground,
+        free: Callable[[], object],
+        *,
+        turn: Turn | None = None,
+    ) -> None:
+        self.id = session_id
+        self.launch = launch
+        self.turn = turn
+        """The turn that runs, or the last one."""
+        self.life = new_life(Named(session_id))
+        self.agent: Agent = driver.agent(launch, self)
+        self._driver = driver
+        self._ground = ground
+        self._free = free
+        self._outlet = Outlet(
+            session_id,
+            ground.append,
+            ground.clock,
+            most=ground.limits.event_size,
+            hold=ground.hold,
+        )
+        self._care = Care(ground.clock, ground.limits, self._stalled, self._restart)
+        self._told = True
+        self._open: set[str] = set()
+        self._ending = False
+        self._starting: Deferred[None] | None = None
+
+    # Its life.
+
+    async def start(self) -> None:
+        """Start the agent; whoever else wants it meanwhile waits for the same start.
+
+        :raises AgentFailed: it cannot be started, or is ended already.
+        """
+        if self._starting is not None:
+            await _shared(self._starting)
+        elif self.life.name() == "gone":
+            self._starting = Deferred.fromCoroutine(self._start())
+            try:
+                await _shared(self._starting)
+            finally:
+                self._starting = None
+
+    async def _start(self) -> None:
+        if self._ending:
+            raise AgentFailed(f"The agent of {self.id!r} was ended.")
+        self._care.no_restart()
+        self.agent = self._driver.agent(self.launch, self)
+        self.life.start()
+        try:
+            started = await self.agent.start()
+        except BaseException:
+            self.life.gone()
+            raise
+        self._care.started()
+        await self._started(started)
+
+    async def _started(self, started: Started) -> None:
+        self.launch = replace(self.launch, resume=started.native_id, prompt=None)
+        await self._ground.note(
+            self.id,
+            Hosting(
+                native_id=started.native_id,
+                model=started.model or None,
+                provider=started.provider or None,
+                title=started.title or None,
+                launch=self.launch,
+            ),
+        )
+        self.event("started", {"agent": self.launch.agent, "native_id": started.native_id})
+        self.life.ready()
+        self._free()
+
+    async def end(self) -> None:
+        """End the agent; it is not started again."""
+        self._ending = True
+        self._care.no_restart()
+        if self.life.name() != "gone":
+            self.life.stop()
+            await self.agent.stop()
+        await self._outlet.flushed()
+
+    # Its verbs.
+
+    async def submit(self, draft: TurnDraft, by: str = "turn") -> Turn:
+        """Begin a turn; return it once the log has it."""
+        self.life.begin()
+        before, turn = self.turn, self._next_turn()
+        try:
+            native_id = await self.agent.submit(draft)
+        except BaseException as error:
+            self._refused(error, before)
+            raise
+        self._name(native_id)
+        self._tell_turn()
+        self.said(draft.input, by, turn.id)
+        if self.life.name() == "running":
+            self._care.watch()
+        await self._outlet.flushed()
+        return self.turn or turn
+
+    def _next_turn(self) -> Turn:
+        number = self.turn.id + 1 if self.turn else 1
+        self.turn, self._told = Turn(id=number), False
+        return self.turn
+
+    def _refused(self, error: BaseException, before: Turn | None) -> None:
+        """Take back a turn that did not begin; one of which something was told has failed."""
+        if self._told:
+            self.turn_ended("failed", str(error))
+        else:
+            self.turn, self._told = before, True
+            self.life.over()
+
+    async def steer(self, given: Input, by: str = "steer") -> None:
+        """Add to the running turn."""
+        self.life.meddle()
+        if not self.agent.can.steer:
+            raise Unsupported(f"{self.launch.agent} cannot be steered; send a message instead.")
+        await self.agent.steer(items(given))
+        self.said(given, by, self.turn.id if self.turn else None)
+        await self._outlet.flushed()
+
+    async def interrupt(self) -> None:
+        """Stop the running turn."""
+        self.life.meddle()
+        await self.agent.interrupt()
+
+    async def compact(self) -> None:
+        """Shorten the conversation."""
+        if not self.agent.can.compact:
+            raise Unsupported(f"{self.launch.agent} cannot be told to compact.")
+        await self.agent.compact()
+
+    async def set_model(self, draft: ModelDraft) -> None:
+        """Use another model from now on, also after a restart."""
+        if not self.agent.can.set_model:
+            raise Unsupported(f"{self.launch.agent} cannot change its model.")
+        await self.agent.set_model(draft)
+        provider, effort = draft.provider, draft.effort
+        self.launch = replace(
+            self.launch,
+            model=draft.model,
+            provider=provider or self.launch.provider,
+            effort=effort or self.launch.effort,
+        )
+        noted = Hosting(model=draft.model, provider=provider, launch=self.launch)
+        await self._ground.note(self.id, noted)
+
+    def said(self, given: Input, by: str, turn: int | None) -> None:
+        """Have the log tell what the agent was told."""
+        self.event("user-message", {"text": text_of(given), "by": by, "turn": turn})
+
+    # What the agent reports.
+
+    def event(self, name: str, data: Any) -> None:
+        """Pass an event on to the log."""
+        self._care.hear()
+        self._tell_turn()
+        self._outlet.put(name, data)
+
+    def spawned(self, process: Process) -> None:
+        """Note which process runs."""
+        self._later(self._ground.note(self.id, Hosting(process=process)))
+
+    def asked(self, question: Question) -> None:
+        """Take a question to the desk, after what was told before it."""
+        self._care.rest()
+        self._open.add(question.key)
+        self.life.asked()
+        self._later(self._ask(question))
+
+    async def _ask(self, question: Question) -> None:
+        await self._outlet.flushed()
+        if question.key in self._open:
+            await self._ground.desk.ask(self.id, question, self._tell)
+
+    async def _tell(self, question: Any, answer: Any) -> None:
+        self._closed(question.key)
+        await self.agent.answer(question, answer)
+
+    def settled(self, key: str, why: str) -> None:
+        """Close a question that the agent asks no longer."""
+        if key in self._open:
+            self._closed(key)
+            self._later(self._ground.desk.settle(self.id, key, why))
+
+    def _closed(self, key: str) -> None:
+        self._open.discard(key)
+        if not self._open:
+            self.life.answered()
+            self._care.watch()
+            self._ground.clock.callLater(0, self._free)
+
+    def turn_began(self, native_id: str | None) -> None:
+        """Learn the agent's name for a turn, or of one that it began by itself."""
+        if self.life.name() == "idle":
+            self.life.begin()
+            self._next_turn()
+            self._care.watch()
+        self._name(native_id)
+        self._tell_turn()
+
+    def turn_ended(self, status: TurnStatus, reason: str = "", native: Any = None) -> None:
+        """The turn is over: the agent is free for more."""
+        if self.turn is None or self.turn.status != "running":
+            return
+        self._tell_turn()
+        self._withdraw("the turn is over")
+        told = {"turn": self.turn.id, "status": status, "reason": reason, "native": native}
+        self.event("error" if status == "failed" else "complete", told)
+        self.turn = replace(self.turn, status=status, reason=reason)
+        self.life.over()
+        self._care.rest()
+        self._ground.clock.callLater(0, self._free)
+
+    def gone(self, how: Exit) -> None:
+        """The agent's process is no more: its turn has failed, it may be started again."""
+        wanted = self._ending or self.life.name() == "stopping"
+        starting = self.life.name() == "starting"
+        if not starting:
+            self.turn_ended("failed", "the agent was ended" if wanted else CUT_SHORT)
+            self._withdraw(how.sentence)
+        self.life.gone()
+        self._care.rest()
+        if not starting:
+            self.event("ended", {**_exit(how), "reason": how.sentence})
+            self._later(self._ground.note(self.id, Hosting(process=Process(0))))
+        if not (wanted or starting or how.asked):
+            self._restart_later(how)
+
+    # Whether it is well.
+
+    def _restart_later(self, how: Exit) -> None:
+        """Start the agent again, where it can go on with its conversation."""
+        if self.agent.can.resume:
+            delay = self._care.restart_later()
+            text = "it failed too often and rests now" if delay is None else f"{delay} s"
+            log.warn("{s}: {how}; again in: {text}", s=self.id, how=how.sentence, text=text)
+
+    def _restart(self) -> None:
+        self._later(self.start())
+
+    def _stalled(self, silent: float) -> None:
+        told = {"silent_s": round(silent), "turn": self.turn.id if self.turn else None}
+        self._outlet.put("stalled", told)
+
+    # How it is done.
+
+    def _name(self, native_id: str | None) -> None:
+        if native_id and self.turn is not None:
+            self.turn = replace(self.turn, native_id=native_id)
+
+    def _tell_turn(self) -> None:
+        """Have the log tell of the turn before anything that happens in it."""
+        if self.turn is not None and not self._told:
+            self._told = True
+            told = {"turn": self.turn.id, "native_id": self.turn.native_id}
+            self._outlet.put("turn-started", told)
+
+    def _withdraw(self, why: str) -> None:
+        keys, self._open = self._open, set()
+        for key in keys:
+            self._later(self._ground.desk.settle(self.id, key, why))
+        if keys:
+            self.life.answered()
+
+    def _later(self, work: Any) -> None:
+        Deferred.fromCoroutine(_awaited(work)).addErrback(self._failed)
+
+    def _failed(self, failure: Failure) -> None:
+        log.warn("{session}: {why}", session=self.id, why=failure.value)
+
+
+async def _awaited(work: Awaitable[object]) -> None:
+    await work
+
+
+def _shared(done: Deferred[None]) -> Deferred[None]:
+    """Return a Deferred that fires as another does, which others wait for too."""
+    mine: Deferred[None] = Deferred()
+
+    def told(result: Any) -> Any:
+        mine.callback(result)
+        return None if isinstance(result, Failure) else result
+
+    done.addBoth(told)
+    return mine
+
+
+def _exit(how: Exit) -> dict[str, Any]:
+    return {"code": how.code, "signal": how.signal, "stderr": how.stderr[-4096:]}

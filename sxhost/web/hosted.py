@@ -1,0 +1,43 @@
+"""Hosted agents over HTTP: started, told what to do, answered.
+
+Each route is a verb of the host and nothing more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sxhost.host import AgentHost
+from sxhost.web.routes import Route
+
+__all__ = ["routes"]
+
+SESSION = "/sessions/<session_id>"
+APPROVALS = f"{SESSION}/approvals"
+
+
+def routes(host: AgentHost) -> Sequence[Route]:
+    """Return the routes to the agents that `host` runs, and to what agents ask."""
+    return (
+        Route("POST", "/sessions", host.start, "Start an agent in a new session.", 201),
+        Route("POST", f"{SESSION}/turns", host.submit, "Begin a turn.", 202, scope="send"),
+        Route("POST", f"{SESSION}/steer", host.steer, "Add to the running turn.", scope="send"),
+        Route(
+            "POST",
+            f"{SESSION}/interrupt",
+            host.interrupt,
+            "Stop the running turn.",
+            scope="send",
+        ),
+        Route("POST", f"{SESSION}/compact", host.compact, "Shorten the talk.", scope="send"),
+        Route("POST", f"{SESSION}/model", host.set_model, "Change the model.", scope="send"),
+        Route("GET", "/approvals", host.approvals, "List what agents ask."),
+        Route("GET", APPROVALS, host.session_approvals, "List what one agent asks."),
+        Route(
+            "POST",
+            f"{APPROVALS}/<approval_id>",
+            host.answer,
+            "Decide what an agent asks.",
+            scope="approve",
+        ),
+    )
