@@ -286,16 +286,10 @@ def threads(reactor: Any) -> Threads:
 
 def faces(sessions: SessionService, metrics: Metrics, keys: Keys) -> Sequence[Route]:
     """Return the routes of every face of a host."""
+    verbs = [*native.routes(sessions), *hosted.routes(sessions.agency)]
+    verbs = [*native.routes(sessions), *hosted.routes(sessions.agency)]
     logs = [*stream.routes(sessions), *live.routes(sessions)]
-    return about.routes(
-        [
-            *native.routes(sessions),
-            *hosted.routes(sessions.agency),
-            *logs,
-            *metrics.routes(),
-            *keys.routes(),
-        ]
-    )
+    return about.routes([*verbs, *logs, *metrics.routes(), *keys.routes()])
 
 
 def _prepare(settings: Settings) -> None:

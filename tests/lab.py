@@ -14,6 +14,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.web.resource import IResource, Resource
 
+from sxhost.agents import Agents
 from sxhost.caller import HOST
 from sxhost.client import HostClient
 from sxhost.keyring import Keyring
@@ -26,6 +27,8 @@ from sxhost.web.keys import Keys
 from sxhost.web.metrics import Metrics
 from sxhost.web.routes import opens, tree
 from sxhost.web.site import HostSite
+
+from .crew import Crew
 
 T = TypeVar("T")
 
@@ -106,12 +109,16 @@ class Lab:
         self.limits = Limits(**limits)
         self.store = MemoryStore(self.limits, self.clock.seconds)
         self.keyring = Keyring(place, self.wall_ms)
+        self.crew = Crew()
+        self.agents = Agents(self.crew)
         self.live()
         self.client = HostClient(URL, cast(HTTPClient, self.treq), self.clock)
 
     def live(self) -> None:
         """Begin a life of the host on its store: the first, or one after a stop."""
-        self.service = SessionService(self.store, self.clock, self.wall_ms, self.limits)
+        self.service = SessionService(
+            self.store, self.clock, self.wall_ms, self.limits, self.agents
+        )
         self.metrics = Metrics(self.service)
         self.routes = faces(
             self.service,

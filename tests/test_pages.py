@@ -80,8 +80,8 @@ def test_what_goes_leaves_its_numbers(ledger: Ledger) -> None:
     page = written(change)
     assert page.sessions_gone == ["a"]
     assert page.rows == {
-            "meta": [("last_event", "3"), ("last_message", "1"), ("last_approval", "0")]
-        }
+        "meta": [("last_event", "3"), ("last_message", "1"), ("last_approval", "0")]
+    }
 
 
 def test_a_message_that_is_forgotten_goes(ledger: Ledger) -> None:
