@@ -14,10 +14,8 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlsplit
 
-import msgspec
-from msgspec import Struct
 from msgspec.structs import replace
 from treq.client import HTTPClient
 from twisted.internet.endpoints import UNIXClientEndpoint
@@ -26,9 +24,10 @@ from twisted.web.client import URI, Agent, BrowserLikePolicyForHTTPS, HTTPConnec
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
+from sxhost.agency_client import AgencyClient
 from sxhost.bearer import Bearer
 from sxhost.bearer import Token as Shown
-from sxhost.codec.json import encode, encode_lines
+from sxhost.codec.json import encode_lines
 from sxhost.errors import BadField
 from sxhost.exchange import NDJSON, PATIENCE, Exchange
 from sxhost.follow import Following, OnLink, ignore
@@ -58,6 +57,7 @@ from sxhost.model import (
     TokenDraft,
     TokenMade,
 )
+from sxhost.verbs import Verbs, query_of, session_path
 
 __all__ = ["HostClient", "connect"]
 
@@ -76,45 +76,50 @@ class HostClient:
         self, url: str, http: HTTPClient, clock: IReactorTime, place: str | None = None
     ) -> None:
         self._host = Exchange(url, http, clock, place)
+        self._verbs = Verbs(self._host)
         self.url = self._host.url
+        self.agency = AgencyClient(self._verbs)
+        """The verbs on hosted agents, and on what agents ask."""
 
     async def status(self) -> Status:
         """Summarise the host."""
-        return await self._get(Status, "/status")
+        return await self._verbs.get(Status, "/status")
 
     async def sessions(self, query: SessionQuery) -> list[Summary]:
         """List sessions in the order of their ids."""
-        return await self._get(list[Summary], "/sessions", query)
+        return await self._verbs.get(list[Summary], "/sessions", query)
 
     async def session(self, session_id: str) -> Detail:
         """Tell all about one session."""
-        return await self._get(Detail, _path(session_id))
+        return await self._verbs.get(Detail, session_path(session_id))
 
     async def register(self, session_id: str, registration: Registration) -> Registered:
         """Create a session, or update the fields that are given."""
-        return await self._post(Registered, _path(session_id, "register"), registration)
+        return await self._verbs.post(
+            Registered, session_path(session_id, "register"), registration
+        )
 
     async def forget(self, session_id: str) -> Done:
         """End a session and forget it with its log and its inbox."""
-        return await self._call(Done, "DELETE", _path(session_id))
+        return await self._verbs.call(Done, "DELETE", session_path(session_id))
 
     async def fire(self, session_id: str, draft: EventDraft) -> Fired:
         """Append an event; an unknown session is registered by it."""
-        return await self._post(Fired, _path(session_id, "events"), draft)
+        return await self._verbs.post(Fired, session_path(session_id, "events"), draft)
 
     async def fire_batch(self, session_id: str, drafts: Sequence[EventDraft]) -> Accepted:
         """Append events in order, all of them or none."""
-        body, path = encode_lines(drafts), _path(session_id, "events")
-        return await self._call(Accepted, "POST", path, body=body, media_type=NDJSON)
+        body, path = encode_lines(drafts), session_path(session_id, "events")
+        return await self._verbs.call(Accepted, "POST", path, body=body, media_type=NDJSON)
 
     async def events(self, session_id: str, query: EventQuery) -> list[Event]:
         """Read events in order."""
-        path = _path(session_id, "events") + _query(query)
-        return await self._lines(path)
+        path = session_path(session_id, "events") + query_of(query)
+        return await self._verbs.lines(path)
 
     async def log(self, query: LogQuery) -> list[Event]:
         """Read the events of many sessions, in the order of their ids."""
-        return await self._lines("/events" + _query(query))
+        return await self._verbs.lines("/events" + query_of(query))
 
     def subscribe(
         self,
@@ -146,11 +151,11 @@ class HostClient:
         elif sessions or label:
             raise BadField("session_id", "Name one session, or choose among all of them.")
         else:
-            path = _path(session_id, "events")
+            path = session_path(session_id, "events")
             query = EventQuery(types=names, follow=True, state=state)
         return Following(
             self._host,
-            lambda cursor: path + _query(replace(query, after=cursor)),
+            lambda cursor: path + query_of(replace(query, after=cursor)),
             after,
             fail_fast=fail_fast,
             on_link=on_link,
@@ -159,69 +164,57 @@ class HostClient:
 
     async def send(self, session_id: str, draft: MessageDraft) -> Sent:
         """Queue a message for the session's agent."""
-        return await self._post(Sent, _path(session_id, "messages"), draft)
+        return await self._verbs.post(Sent, session_path(session_id, "messages"), draft)
 
     async def pull(self, session_id: str, query: PullQuery) -> list[Message]:
         """Take the messages that wait, or look at them."""
-        path, patience = _path(session_id, "messages"), query.wait + PATIENCE
-        return await self._get(list[Message], path, query, patience=patience)
+        path, patience = session_path(session_id, "messages"), query.wait + PATIENCE
+        return await self._verbs.get(list[Message], path, query, patience=patience)
 
     async def ack(self, session_id: str, message_id: int) -> Done:
         """Confirm a message: it is delivered."""
-        return await self._post(Done, _path(session_id, "messages", message_id, "ack"))
+        return await self._verbs.post(
+            Done, session_path(session_id, "messages", message_id, "ack")
+        )
 
     async def nack(self, session_id: str, message_id: int) -> Done:
         """Give a leased message back to its place in the queue."""
-        return await self._post(Done, _path(session_id, "messages", message_id, "nack"))
+        return await self._verbs.post(
+            Done, session_path(session_id, "messages", message_id, "nack")
+        )
 
     async def withdraw(self, session_id: str, message_id: int) -> Done:
         """Take back a message that nobody has taken yet."""
-        path = _path(session_id, "messages", message_id)
-        return await self._call(Done, "DELETE", path)
+        path = session_path(session_id, "messages", message_id)
+        return await self._verbs.call(Done, "DELETE", path)
 
     async def audit(self, query: AuditQuery) -> list[Deed]:
         """Tell who did what, in order."""
-        return await self._get(list[Deed], "/audit", query)
+        return await self._verbs.get(list[Deed], "/audit", query)
 
     async def stop(self) -> Done:
         """Stop the host in order."""
-        return await self._post(Done, "/stop")
+        return await self._verbs.post(Done, "/stop")
 
     async def tokens(self) -> list[Token]:
         """List tokens, the host's own first; never their secrets."""
-        return await self._get(list[Token], "/tokens")
+        return await self._verbs.get(list[Token], "/tokens")
 
     async def create_token(self, draft: TokenDraft) -> TokenMade:
         """Make a token; its secret is told this once."""
-        return await self._post(TokenMade, "/tokens", draft)
+        return await self._verbs.post(TokenMade, "/tokens", draft)
 
     async def revoke_token(self, token_id: str) -> Done:
         """Let nobody in with this token any more."""
-        return await self._call(Done, "DELETE", f"/tokens/{quote(token_id, safe='')}")
+        return await self._verbs.call(Done, "DELETE", f"/tokens/{quote(token_id, safe='')}")
 
     async def rotate_token(self) -> Done:
         """Replace the host's own token; the new one is in its file."""
-        return await self._post(Done, "/tokens/admin/rotate")
+        return await self._verbs.post(Done, "/tokens/admin/rotate")
 
     async def invite(self) -> Login:
         """Make a link that lets one browser in, once."""
-        return await self._post(Login, "/logins")
-
-    async def _get(
-        self, kind: type[T], path: str, query: Struct | None = None, patience: float = PATIENCE
-    ) -> T:
-        return await self._call(kind, "GET", path + _query(query), patience=patience)
-
-    async def _post(self, kind: type[T], path: str, value: Struct | None = None) -> T:
-        return await self._call(kind, "POST", path, body=_body(value))
-
-    async def _call(self, kind: type[T], method: str, path: str, **how: Any) -> T:
-        with self._host.understood():
-            return msgspec.json.decode(await self._host.fetch(method, path, **how), type=kind)
-
-    async def _lines(self, path: str) -> list[Event]:
-        with self._host.understood():
-            return msgspec.json.Decoder(Event).decode_lines(await self._host.fetch("GET", path))
+        return await self._verbs.post(Login, "/logins")
 
 
 def connect(reactor: Any, url: str, token: Shown = None, ca: str | None = None) -> HostClient:
@@ -260,29 +253,6 @@ class _UnixEndpoints:
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:  # noqa: ARG002
         return UNIXClientEndpoint(self._reactor, self._path, timeout=5)
-
-
-def _path(session_id: str, *rest: str | int) -> str:
-    """Return a path below a session.
-
-    :raises BadField: the id cannot be one; quoted, it could still lead elsewhere (a proxy
-        takes ``%2F`` for a slash, and an empty one names all sessions).
-    """
-    return "/".join(["/sessions", check_session_id(session_id), *map(str, rest)])
-
-
-def _query(query: Struct | None) -> str:
-    """Write what differs from the default as a query string."""
-    given = msgspec.to_builtins(query) if query else {}
-    words = {k: int(v) if isinstance(v, bool) else v for k, v in given.items()}
-    return f"?{urlencode(words)}" if words else ""
-
-
-def _body(value: Struct | None) -> bytes:
-    """Encode what is given; a field that is None was not."""
-    if value is None:
-        return b""
-    return encode({k: v for k, v in msgspec.to_builtins(value).items() if v is not None})
 
 
 def _check_url(url: str) -> None:
