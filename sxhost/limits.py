@@ -167,3 +167,23 @@ class Limits(Struct, frozen=True, kw_only=True):
 
     pings: Count = 100
     """Pings a second on one WebSocket: each takes an answer."""
+
+    # Agents that the host runs.
+
+    agent_line: Bytes = 16 * MIB
+    """Bytes of a line that an agent prints: a tool's whole output with a picture in it."""
+
+    agent_stdin: Bytes = 64 * MIB
+    """Bytes that an agent was sent and does not read: it hangs, and some pictures fit."""
+
+    agent_stderr: Bytes = 64 * KIB
+    """Bytes kept of what an agent complains of: the end of it says why it went."""
+
+    agent_eof: Seconds = 2.0
+    """Seconds that an agent gets to end once its input is closed."""
+
+    agent_term: Seconds = 2.0
+    """Seconds from SIGTERM to SIGKILL: to write a transcript down, not to finish work."""
+
+    agent_kill: Seconds = 2.0
+    """Seconds after SIGKILL at which a process counts as one that cannot be ended."""

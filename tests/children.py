@@ -23,6 +23,7 @@ class FakeChild:
         self.said: list[Any] = []
         self.script: Callable[[FakeChild, Any], None] | None = None
         self.ended = False
+        self.paused = False
         self._talk = talk
 
     def send(self, line: bytes) -> None:
@@ -30,6 +31,12 @@ class FakeChild:
             self.said.append(json.loads(line))
             if self.script is not None:
                 self.script(self, self.said[-1])
+
+    def pause(self) -> None:
+        self.paused = True
+
+    def resume(self) -> None:
+        self.paused = False
 
     def say(self, *messages: Any) -> None:
         """Print messages, or lines as they are."""

@@ -167,10 +167,14 @@ class Exit(Struct, frozen=True, kw_only=True):
     """The end of what it complained of."""
     asked: bool = False
     """Whether we had asked it to end."""
+    why: str = ""
+    """Why we ended it without being asked: what it had done."""
 
     @property
     def sentence(self) -> str:
         """What to tell a person."""
+        if self.why:
+            return f"the agent was ended: {self.why}"
         how = f"was killed by {self.signal}" if self.signal else f"ended with code {self.code}"
         said = self.stderr.strip().rpartition("\n")[2]
         return f"the agent {how}: {said}" if said else f"the agent {how}"
@@ -192,7 +196,13 @@ class Child(Protocol):
     process: Process
 
     def send(self, line: bytes) -> None:
-        """Write a line; after its end, do nothing."""
+        """Write a line, without its newline; after its end, do nothing."""
+
+    def pause(self) -> None:
+        """Read no more of what it prints: it will have to wait.  Some lines may still come."""
+
+    def resume(self) -> None:
+        """Read on."""
 
     async def end(self) -> None:
         """End it and everything that it has started; `Talk.gone` comes before it returns."""

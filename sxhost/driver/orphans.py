@@ -1,0 +1,60 @@
+"""What an earlier life of this host has left running, for instance after ``kill -9``.
+
+All that agents start carries their host's mark in its environment, so they are found without
+any record; a record of the agents' processes (`Process`) tells what became of each.  Nobody is
+ended who does not carry the mark: after a restart of the machine a number and a start may be
+somebody else's.  Where there is no /proc nothing can be found, and it is said so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from twisted.internet.interfaces import IReactorTime
+
+from sxhost.driver.process import mark_of
+from sxhost.driver.sweep import Fate, sweep
+from sxhost.driver.tree import Family, Processes
+from sxhost.limits import Limits
+from sxhost.turn import Process
+
+__all__ = ["end_orphans", "find"]
+
+
+def find(host_id: str, processes: Processes | None = None) -> list[Process]:
+    """Return what runs and descends from agents of a host, in whatever life of it."""
+    family = Family(processes or Processes(), mark_of(host_id))
+    return [one.process for one in family.look()]
+
+
+async def end_orphans(
+    clock: IReactorTime,
+    limits: Limits,
+    host_id: str,
+    recorded: Iterable[Process],
+    processes: Processes | None = None,
+) -> list[Fate]:
+    """End what an earlier life has left, and tell what became of it and of all `recorded`.
+
+    To be called before this life runs any agent: its own would carry the same mark.
+    """
+    processes = processes or Processes()
+    before = [_missing(processes, process) for process in recorded]
+    family = Family(processes, mark_of(host_id))
+    fates = await sweep(family, clock, limits.agent_term, limits.agent_kill)
+    met = {fate.process for fate in fates}
+    return [*fates, *(fate for fate in before if fate.process not in met)]
+
+
+def _missing(processes: Processes, process: Process) -> Fate:
+    """Return what is to be said of a recorded process, should no mark be found on it."""
+    if not processes.known:
+        return Fate(process=process, what="left", why="processes cannot be seen on this system")
+    seen = processes.see(process.pid)
+    if seen is None or (seen.started == process.started and not seen.lives):
+        return Fate(process=process, what="gone", why="it has ended")
+    if seen.started != process.started:
+        return Fate(process=process, what="gone", why="its number is another process's now")
+    command = processes.command(process)
+    why = "it does not carry this host's mark, or is another user's"
+    return Fate(process=process, command=command, what="left", why=why)

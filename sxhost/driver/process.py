@@ -1,0 +1,248 @@
+"""Agents' programs: run, spoken with in lines, and ended with all that they have started.
+
+A child ends in order: its stdin is closed; SIGTERM to its group; SIGKILL to it and to all
+that descends from it.  However it ends, what it has started and still lives is ended then
+(`sxhost.driver.sweep`), and only then `Talk.gone` is told, after the last line.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
+from secrets import token_hex
+from typing import IO, Any, cast
+
+from twisted.internet.defer import Deferred
+
+from sxhost.codec.lines import Lines, LineTooLong
+from sxhost.driver import Command, Exit, Talk
+from sxhost.driver.environ import environment
+from sxhost.driver.moment import Moment
+from sxhost.driver.pipes import Inlet, Outlet, watch
+from sxhost.driver.program import run
+from sxhost.driver.sweep import sweep
+from sxhost.driver.tree import Family, Group, Kin, Processes
+from sxhost.limits import Limits
+from sxhost.logs import logger
+from sxhost.turn import Process
+
+__all__ = ["MARK", "ProcessChild", "ProcessSpawn", "mark_of"]
+
+log = logger(__name__)
+telling = log.failureHandler("an agent's driver failed over what it was told")
+
+MARK = "SXHOST_AGENT"
+"""Stands in the environment of each child: the host's id, a dot, the child's."""
+
+
+def mark_of(host_id: str, child_id: str | None = None) -> bytes:
+    """Return what stands in the environments of a child's family, or of all of a host's."""
+    return f"{MARK}={host_id}.{'' if child_id is None else child_id + chr(0)}".encode()
+
+
+class ProcessSpawn:
+    """Runs programs: a `Spawn`.
+
+    `host_id` is the same in all lives of a host and nobody else's; `environ` is what the
+    host's user has (``os.environ``) and `keep` says what of it passes (see `environment`).
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        limits: Limits,
+        host_id: str,
+        *,
+        environ: Mapping[str, str],
+        keep: Sequence[str] = (),
+        processes: Processes | None = None,
+    ) -> None:
+        self.children: set[ProcessChild] = set()
+        self._reactor, self._limits = reactor, limits
+        self._host_id = host_id
+        self._environ, self._keep = dict(environ), tuple(keep)
+        self._processes = processes or Processes()
+
+    def __call__(self, command: Command, talk: Talk) -> ProcessChild:
+        """Run a program.
+
+        :raises AgentFailed: it cannot be run; the message says where it was looked for.
+        :raises BadField: its directory is not there.
+        """
+        child_id = token_hex(8)
+        add = {"PWD": command.cwd, **command.env, MARK: f"{self._host_id}.{child_id}"}
+        popen = run(command, environment(self._environ, add, self._keep))
+        seen = self._processes.see(popen.pid)
+        process = seen.process if seen else Process(popen.pid)
+        kin = self._kin(process, mark_of(self._host_id, child_id))
+        child = ProcessChild(self._reactor, self._limits, popen, talk, process=process, kin=kin)
+        self.children.add(child)
+        child.over.wait().addCallback(lambda _: self.children.discard(child))
+        return child
+
+    def _kin(self, process: Process, mark: bytes) -> Kin:
+        if self._processes.known:
+            return Family(self._processes, mark, process)
+        return Group(process)
+
+    async def close(self) -> None:
+        """End all that still run, together."""
+        for ending in [Deferred.fromCoroutine(child.end()) for child in self.children]:
+            await ending
+
+
+class ProcessChild:
+    """A running program: a `Child`."""
+
+    def __init__(
+        self,
+        reactor: Any,
+        limits: Limits,
+        popen: subprocess.Popen[bytes],
+        talk: Talk,
+        *,
+        process: Process,
+        kin: Kin,
+    ) -> None:
+        self.process = process
+        self.over = Moment()
+        """When nothing is left of it, and its talk knows."""
+        self._reactor, self._limits, self._popen = reactor, limits, popen
+        self._kin, self._talk = kin, talk
+        self._lines = Lines(limits.agent_line)
+        self._said = bytearray()
+        self._ended = Moment()
+        self._asked, self._ending, self._why = False, False, ""
+        self._stdin = Inlet(reactor, cast("IO[bytes]", popen.stdin))
+        self._stdout = Outlet(reactor, cast("IO[bytes]", popen.stdout), self._printed)
+        self._stderr = Outlet(reactor, cast("IO[bytes]", popen.stderr), self._complained)
+        watch(reactor, popen, self._has_ended)
+
+    # Talking.
+
+    def send(self, line: bytes) -> None:
+        """Write a line, without its newline; after its end, do nothing."""
+        self._stdin.write(line + b"\n")
+        if self._stdin.unsent > self._limits.agent_stdin + len(line):
+            self._fail(f"it does not read; {self._stdin.unsent} bytes wait for it")
+
+    def pause(self) -> None:
+        """Read no more of what it prints; what was read already may still be told."""
+        if not self._ending:
+            self._stdout.pauseProducing()
+
+    def resume(self) -> None:
+        """Read on."""
+        self._stdout.resumeProducing()
+
+    def _printed(self, data: bytes) -> None:
+        try:
+            for line in self._lines.receive_data(data):
+                self._tell(self._talk.line, line)
+        except LineTooLong as error:
+            self._stdout.close()
+            self._fail(f"it printed nonsense: {error}")
+
+    def _complained(self, data: bytes) -> None:
+        self._said += data
+        del self._said[: -self._limits.agent_stderr]
+
+    def _tell(self, listener: Callable[[Any], None], what: Any) -> None:
+        with telling:
+            listener(what)
+
+    # Ending.
+
+    async def end(self) -> None:
+        """End it and everything that it has started; `Talk.gone` comes before it returns."""
+        self._asked = self._asked or not self._ended.happened
+        self._begin_end()
+        await self.over.wait()
+
+    def _fail(self, why: str) -> None:
+        """End it for what it did."""
+        if not self._ending and not self._ended.happened:
+            self._why = why
+            self._begin_end()
+
+    def _begin_end(self) -> None:
+        if not self._ending and not self._ended.happened:
+            self._ending = True
+            self._stdout.resumeProducing()
+            _go(self._end_in_order())
+
+    async def _end_in_order(self) -> None:
+        limits = self._limits
+        self._kin.look()
+        self._stdin.loseConnection()
+        if await self._ended.within(limits.agent_eof, self._reactor):
+            return
+        self._kin.look()
+        self._signal_group(signal.SIGTERM)
+        if await self._ended.within(limits.agent_term, self._reactor):
+            return
+        self._kill()
+        if not await self._ended.within(limits.agent_kill, self._reactor):
+            self._why = f"process {self.process.pid} could not be ended"
+            self._has_ended()
+
+    def _kill(self) -> None:
+        for one in self._kin.look():
+            with suppress(OSError):  # whoever is left is met once more, and then told of
+                self._kin.send(one.process, signal.SIGKILL)
+        self._signal_group(signal.SIGKILL)
+
+    def _signal_group(self, number: int) -> None:
+        """Signal its group: it was not waited for yet, so the number is still its own."""
+        if self._popen.returncode is None:
+            with suppress(OSError):
+                os.killpg(self._popen.pid, number)
+
+    def _has_ended(self) -> None:
+        if self._ended.happened:  # it was given up, and has ended after all
+            self._popen.poll()
+        else:
+            self._ended.happen()
+            _go(self._wind_up())
+
+    async def _wind_up(self) -> None:
+        """End what it leaves behind, read what is left of its words, and tell."""
+        if isinstance(self._kin, Group):
+            self._popen.poll()  # a zombie would still count as somebody
+        await sweep(self._kin, self._reactor, self._limits.agent_term, self._limits.agent_kill)
+        self._popen.poll()
+        self._stdin.close()
+        self._stdout.drain()
+        self._stderr.drain()
+        if tail := self._lines.flush():
+            self._tell(self._talk.line, tail)
+        self._tell(self._talk.gone, self._exit())
+        self.over.happen()
+
+    def _exit(self) -> Exit:
+        code = self._popen.returncode
+        killed = code is not None and code < 0
+        return Exit(
+            code=None if killed else code,
+            signal=_name(-code) if code is not None and killed else None,
+            stderr=self._said.decode(errors="replace"),
+            asked=self._asked,
+            why=self._why,
+        )
+
+
+def _name(number: int) -> str:
+    """Return a signal's name; those of real time have none."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _go(work: Coroutine[Any, Any, None]) -> None:
+    """Let work go on by itself; its failure is a defect of ours."""
+    working = Deferred.fromCoroutine(work)
+    working.addErrback(lambda failure: log.failure("ending an agent failed", failure))
