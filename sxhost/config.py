@@ -43,6 +43,14 @@ class Settings(Struct, frozen=True, kw_only=True):
     tls: tuple[Path, Path] | None = None
     """The files of the certificate (with its chain) and of its key."""
     log_format: LogFormat = "text"
+    agent_roots: tuple[Path, ...] = ()
+    """Where agents may work; none means everywhere."""
+    agent_env: tuple[str, ...] = ()
+    """What of the host's environment agents get (`sxhost.driver.environ`)."""
+    resume_at_boot: bool = False
+    """Whether hosted agents are started again with the host."""
+    policy: Path | None = None
+    """The file of the rules that answer for a person."""
     pid_file: Path | None = None
     uid: int | None = None
     """The user that the host will be once it listens, if that is another one than now."""

@@ -50,10 +50,18 @@ class Options(usage.Options):
         ["log-format", None, "text", "text, json, or combined: Apache's, for requests"],
         ["tls-cert", None, None, "File of the certificate and its chain; TCP then speaks TLS"],
         ["tls-key", None, None, "File of the certificate's key"],
+        ["policy", None, None, "File of rules that answer agents' questions"],
+        [
+            "stall-after",
+            None,
+            str(Limits().stall_after),
+            "Seconds of silence: stalled",
+        ],
         ["pid-file", None, None, "Where the process id is written"],
     )
     optFlags = (
         ["require-token", None, "Everyone needs a token, the host's own user too"],
+        ["resume-at-boot", None, "Start hosted agents again with the host"],
         ["no-token", None, "Nobody needs a token; only where no other machine can connect"],
     )
     compData = usage.Completions(optActions={"state-dir": usage.CompleteDirs()})
@@ -64,6 +72,8 @@ class Options(usage.Options):
         self["allow-host"] = []
         self["allow-origin"] = []
         self["limit"] = {}
+        self["agent-root"] = []
+        self["agent-env"] = []
 
     def opt_listen(self, endpoint: str) -> None:
         """A Twisted endpoint to listen on, in place of --host and --port; repeatable."""
@@ -76,6 +86,14 @@ class Options(usage.Options):
     def opt_allow_origin(self, origin: str) -> None:
         """A page from elsewhere that may ask: https://NAME:PORT; repeatable."""
         self["allow-origin"].append(origin)
+
+    def opt_agent_root(self, directory: str) -> None:
+        """A directory below which agents may work; repeatable; without it: anywhere."""
+        self["agent-root"].append(Path(directory).absolute())
+
+    def opt_agent_env(self, word: str) -> None:
+        """What agents get of the environment: NAME=VALUE, PATTERN, !PATTERN; repeatable."""
+        self["agent-env"].append(word)
 
     def opt_limit(self, setting: str) -> None:
         """Any limit, as NAME=VALUE; /status has their names; repeatable."""
@@ -111,6 +129,10 @@ class Options(usage.Options):
             tokens=self._tokens(),
             tls=self._tls(),
             log_format=self._log_format(),
+            agent_roots=tuple(self["agent-root"]),
+            agent_env=tuple(self["agent-env"]),
+            resume_at_boot=bool(self["resume-at-boot"]),
+            policy=Path(self["policy"]).absolute() if self["policy"] else None,
             pid_file=Path(self["pid-file"]).absolute() if self["pid-file"] else None,
         )
 
@@ -124,7 +146,7 @@ class Options(usage.Options):
             message_size=self._number("max-message-size", 1, 1 << 20),
         )
         try:
-            return limits.but(self["limit"])
+            return limits.but({"stall_after": self["stall-after"], **self["limit"]})
         except ValueError as error:
             raise usage.UsageError(f"--limit {error}") from None
 

@@ -33,6 +33,7 @@ from sxhost.config import (
     Settings,
 )
 from sxhost.daemon import AlreadyRunning, PidFile, on_hangup, warn_of_others, warn_of_root
+from sxhost.hosting import make_agents
 from sxhost.keyring import BadKeyring, Keyring
 from sxhost.listening import (
     CannotListen,
@@ -211,7 +212,7 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
     """Put a host together on `reactor`."""
     limits = settings.limits
     store = make_store(settings, reactor)
-    sessions = SessionService(store, reactor, wall_ms, limits)
+    sessions = SessionService(store, reactor, wall_ms, limits, make_agents(settings, reactor))
     sessions.on_stop = lambda: reactor.callLater(0, _stop_reactor, reactor)
     metrics = Metrics(sessions)
     keyring = Keyring(settings.state_dir, wall_ms)

@@ -367,9 +367,7 @@ class TestEnds:
         assert state(host) == "idle"
         assert host.crew.last.did == [("start", "native-1")]
 
-    def test_it_starts_again_ever_later_and_not_for_ever(
-        self, make_lab: Any
-    ) -> None:
+    def test_it_starts_again_ever_later_and_not_for_ever(self, make_lab: Any) -> None:
         lab = make_lab(restarts=3)
         started_in(lab)
         delays = []

@@ -51,10 +51,16 @@ ROOMS = {
     "codec": Room("1", ("codec/*.py",), rooms_of("values"), rooms_of("msgspec")),
     "store": Room("2", ("store/*.py",), rooms_of(LOW), rooms_of("msgspec twisted")),
     "keyring": Room("2", ("keyring.py",), rooms_of(LOW), rooms_of("msgspec")),
-    "driver": Room("2", ("driver/*.py",), rooms_of(LOW), rooms_of("msgspec twisted")),
+    "driver": Room(
+        "2", ("driver/*.py",), rooms_of(LOW), rooms_of("automat msgspec twisted zope")
+    ),
     "host": Room(
         "3",
-        ("hub.py", "presence.py", "reading.py", "service.py", "subscription.py", "views.py"),
+        (
+            *("hub.py", "presence.py", "reading.py", "service.py", "subscription.py"),
+            *("agency.py", "agents.py", "care.py", "desk.py", "fleet.py", "hosted.py"),
+            *("outlet.py", "roots.py", "views.py"),
+        ),
         rooms_of(f"{LOW} store driver"),
         rooms_of("msgspec twisted zope"),
     ),
@@ -74,7 +80,10 @@ ROOMS = {
         name: Room("beside", modules, rooms_of(sees), rooms_of("msgspec treq twisted zope"))
         for name, (modules, sees) in {
             "client": (
-                ("bearer.py", "client.py", "exchange.py", "follow.py", "link.py"),
+                (
+                    *("agency_client.py", "bearer.py", "client.py", "exchange.py", "follow.py"),
+                    *("link.py", "verbs.py"),
+                ),
                 f"{LOW} tls",
             ),
             "telemetry": (("telemetry.py", "emit.py"), LOW),
@@ -88,7 +97,7 @@ ROOMS = {
         "top",
         (
             *("admin.py", "cli.py", "credentials.py", "daemon.py", "listening.py"),
-            *("logfile.py", "options.py", "tap.py", "terminal.py", "watch.py"),
+            *("hosting.py", "logfile.py", "options.py", "tap.py", "terminal.py", "watch.py"),
         ),
         rooms_of(
             f"{LOW} peers tls store driver host keyring web stdio client telemetry attach hook"

@@ -1,0 +1,92 @@
+"""Puts together what hosts agents: programs, drivers, places, what earlier lives have left."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterable
+from hashlib import sha256
+from typing import Any
+
+from sxhost.agents import Agents
+from sxhost.config import Settings
+from sxhost.driver import Driver
+from sxhost.driver.orphans import end_orphans
+from sxhost.driver.process import ProcessSpawn
+from sxhost.driver.registry import Registry, installed
+from sxhost.limits import Limits
+from sxhost.logs import logger
+from sxhost.roots import Roots
+from sxhost.turn import Process
+
+__all__ = ["host_id", "make_agents"]
+
+log = logger(__name__)
+
+
+def make_agents(settings: Settings, reactor: Any) -> Agents:
+    """Return what a host runs agents with."""
+    limits, name = settings.limits, host_id(settings)
+    spawn = ProcessSpawn(reactor, limits, name, environ=os.environ, keep=settings.agent_env)
+    workshop = Workshop(spawn, reactor)
+    return Agents(
+        workshop,
+        Roots(settings.agent_roots),
+        hold=workshop.hold,
+        bury=Undertaker(reactor, limits, name).bury,
+        resume_at_boot=settings.resume_at_boot,
+    )
+
+
+def host_id(settings: Settings) -> str:
+    """Return what all lives of a host have in common, and nobody else has.
+
+    A store's file has one host at a time.  Without a file there is one life only.
+    """
+    if settings.database is None:
+        return secrets.token_hex(8)
+    place = f"{settings.user}:{settings.database.resolve()}"
+    return sha256(place.encode()).hexdigest()[:16]
+
+
+class Workshop:
+    """The drivers, and the programs that they run."""
+
+    def __init__(self, spawn: ProcessSpawn, reactor: Any) -> None:
+        self._spawn = spawn
+        self._drivers = Registry(installed(), spawn, reactor)
+        self._held = 0
+
+    def __call__(self, agent: str) -> Driver:
+        """Return a driver."""
+        return self._drivers(agent)
+
+    def hold(self, wait: bool) -> None:
+        """Let all programs wait until as many have let go as have held."""
+        self._held += 1 if wait else -1
+        for child in self._spawn.children:
+            if self._held:
+                child.pause()
+            else:
+                child.resume()
+
+    async def close(self) -> None:
+        """Let go of what the drivers hold, and end what still runs."""
+        await self._drivers.close()
+        await self._spawn.close()
+
+
+class Undertaker:
+    """Ends what the agents of an earlier life have left."""
+
+    def __init__(self, reactor: Any, limits: Limits, name: str) -> None:
+        self._reactor = reactor
+        self._limits = limits
+        self._name = name
+
+    async def bury(self, recorded: Iterable[Process]) -> None:
+        """End it, and tell what became of it."""
+        recorded = set(recorded)
+        for fate in await end_orphans(self._reactor, self._limits, self._name, recorded):
+            told = {"pid": fate.process.pid, "what": fate.what, "why": fate.why}
+            log.warn("left from before: process {pid} ({what}) {why}", **told)
