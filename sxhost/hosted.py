@@ -51,6 +51,7 @@ class Ground(NamedTuple):
     """
 
     clock: IReactorTime
+    wall_ms: Callable[[], int]
     limits: Limits
     desk: Desk
     append: Append
@@ -172,7 +173,7 @@ class HostedSession:
 
     def _next_turn(self) -> Turn:
         number = self.turn.id + 1 if self.turn else 1
-        self.turn, self._told = Turn(id=number), False
+        self.turn, self._told = Turn(id=number, start_ms=self._ground.wall_ms()), False
         return self.turn
 
     def _refused(self, error: BaseException, before: Turn | None) -> None:

@@ -109,7 +109,7 @@ class SessionService(Service):
         self._sweeper.clock = clock
         self._teller = StateTeller(self.hub, store, clock, self._now)
         desk = Desk(store, self.hub, clock, wall_ms, limits=limits, decide=agents.decide)
-        ground = Ground(clock, limits, desk, self._append, self._note, agents.hold)
+        ground = Ground(clock, wall_ms, limits, desk, self._append, self._note, agents.hold)
         fleet = self._fleet = Fleet(store, ground, agents, self.send)
         self.agency = Agency(store, fleet, desk, self._summary, self.note)
         """The verbs on hosted agents, and on what agents ask."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from http import HTTPStatus
@@ -26,7 +26,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import MethodNotAllowed as NoSuchMethod
 
 from sxhost.caller import Caller, current
-from sxhost.codec.json import convert, decode, decode_lines, encode, encode_lines
+from sxhost.codec.json import convert, decode, decode_lines, encode_lines
 from sxhost.errors import (
     BadField,
     BadRequest,
@@ -41,6 +41,7 @@ from sxhost.errors import (
 from sxhost.grammar import Scope, check_session_id
 from sxhost.limits import Limits
 from sxhost.logs import logger
+from sxhost.web.manner import NATIVE, Manner, manner_of
 
 __all__ = ["JSON", "NDJSON", "SSE", "Answering", "Route", "answer_error", "opens", "tree"]
 
@@ -48,6 +49,7 @@ log = logger(__name__)
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
+NO_MANNERS: Mapping[str, Manner] = {}
 SSE = "text/event-stream"
 
 Handler = Callable[..., Awaitable[Any]]
@@ -74,6 +76,8 @@ class Route:
     tag: str = field(default="native", kw_only=True)
     safe: bool = field(default=True, kw_only=True)
     """Whether a GET changes nothing, so that HEAD may stand for it."""
+    manner: Manner = field(default=NATIVE, kw_only=True)
+    """What its answers and refusals look like."""
     scope: Scope | Literal["open"] | None = field(default=None, kw_only=True)
     """What a caller's token must allow; open is for everyone."""
 
@@ -146,6 +150,8 @@ class Route:
         return limits.batch_body if self.consumes == NDJSON else limits.body
 
     def _decode(self, body: bytes, limits: Limits) -> Any:
+        if self.body is bytes:
+            return body
         if self.consumes == NDJSON:
             return decode_lines(body, self.body, depth=limits.depth)
         return decode(body or b"{}", self.body, depth=limits.depth)
@@ -154,11 +160,16 @@ class Route:
         """Encode the handler's answer."""
         if isinstance(value, bytes):
             return value
-        return encode_lines(value) if self.produces == NDJSON else encode(value)
+        return encode_lines(value) if self.produces == NDJSON else self.manner.answer(value)
 
 
-def tree(routes: Sequence[Route], limits: Limits) -> KleinResource:
-    """Return the resource tree that serves `routes`."""
+def tree(
+    routes: Sequence[Route], limits: Limits, manners: Mapping[str, Manner] = NO_MANNERS
+) -> KleinResource:
+    """Return the resource tree that serves `routes`.
+
+    `manners` are those of whole parts of the tree, by the beginnings of their paths.
+    """
     app = Klein()
     app.url_map.merge_slashes = False
     places: defaultdict[tuple[str, str], list[Route]] = defaultdict(list)
@@ -169,7 +180,7 @@ def tree(routes: Sequence[Route], limits: Limits) -> KleinResource:
             _Endpoint(choices, limits)
         )
     app.handle_errors(Exception)(cast("Any", _render_error))
-    return _Root(app)
+    return _Root(app, manners)
 
 
 def opens(routes: Sequence[Route]) -> Callable[[str], object]:
@@ -192,6 +203,7 @@ class _Endpoint:
 
     async def _answer(self, request: Request, path: dict[str, str]) -> bytes:
         route = self._choose(request)
+        setattr(request, "manner", route.manner)  # noqa: B010 - for refusals
         setattr(request, "route", route.path)  # noqa: B010 - for the access log and metrics
         setattr(request, "query_names", route.query_names)  # noqa: B010 - for the access log
         caller: Caller = getattr(request, "caller")  # noqa: B009 - `HostRequest` has it
@@ -205,7 +217,8 @@ class _Endpoint:
             return b""
         body = route.encode(value)
         request.setResponseCode(route.status)
-        _set_headers(request, route.produces, body)
+        native = route.manner is NATIVE
+        _set_headers(request, route.produces if native else route.manner.media_type, body)
         return body
 
     def _choose(self, request: Request) -> Route:
@@ -225,7 +238,13 @@ class _Endpoint:
 class _Root(KleinResource):
     """The tree's root: what Klein answers in its own words is answered in ours."""
 
+    def __init__(self, app: Klein, manners: Mapping[str, Manner]) -> None:
+        super().__init__(app)
+        self._manners = manners
+
     def render(self, request: IRequest) -> Any:
+        manner = manner_of(cast("Request", request), self._manners)
+        setattr(request, "manner", manner)  # noqa: B010 - for refusals
         if not request.requestHeaders.hasHeader("host"):
             request.requestHeaders.setRawHeaders("host", ["localhost"])  # Klein needs one
         try:
@@ -242,9 +261,10 @@ class _Root(KleinResource):
 
 def answer_error(request: Request, error: HostError) -> bytes:
     """Set a refusal's status and headers on `request`; return its body."""
-    body = encode(error.to_wire())
-    request.setResponseCode(error.status, HTTPStatus(error.status).phrase.encode())
-    _set_headers(request, JSON, body)
+    manner: Manner = getattr(request, "manner", NATIVE)
+    status, body = manner.refusal(error, request)
+    request.setResponseCode(status, HTTPStatus(status).phrase.encode())
+    _set_headers(request, manner.media_type, body)
     if "retry_after" in error.details:
         request.setHeader("Retry-After", str(error.details["retry_after"]))
     if isinstance(error, Unauthorized):
