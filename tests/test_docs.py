@@ -57,7 +57,13 @@ def test_a_table_is_read_without_its_heading() -> None:
 
 
 def documented(path: str) -> str:
-    names = {"session_id": ":id", "message_id": ":mid", "token_id": ":id", "code": ":code"}
+    names = {
+        "session_id": ":id",
+        "message_id": ":mid",
+        "approval_id": ":aid",
+        "token_id": ":id",
+        "code": ":code",
+    }
     return re.sub(r"<(\w+)>", lambda found: names[found[1]], path)
 
 

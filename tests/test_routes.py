@@ -19,7 +19,7 @@ ROUTES = Lab().routes
 
 def path_of(route: Route, session_id: str = "a", message_id: str = "1") -> str:
     filled = route.path.replace("<session_id>", session_id)
-    return filled.replace("<message_id>", message_id)
+    return filled.replace("<message_id>", message_id).replace("<approval_id>", "1")
 
 
 def assert_refused(answer: Answer, status: int, code: str) -> None:
