@@ -103,7 +103,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     restart_after: Seconds = 1.0
     """Seconds until an agent that crashed is started again; twice as many each further time."""
 
-    restarts: Annotated[int, Meta(ge=0, le=100)] = 5
+    restarts: Count = 5
     """Times that an agent is started again before it is left alone."""
 
     tries: Count = 10

@@ -272,11 +272,11 @@ class Detail(Summary, frozen=True, kw_only=True):
     heartbeat_s: float | None
     metadata: dict[str, Any]
     usage: Any
-    native_id: str
-    turn: Turn | None
-    approval_policy: str | None
-    sandbox: str | None
-    command: list[str] | None
+    native_id: str = ""
+    turn: Turn | None = None
+    approval_policy: str | None = None
+    sandbox: str | None = None
+    command: list[str] | None = None
     events: list[Event]
 
 

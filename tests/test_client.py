@@ -317,6 +317,14 @@ def test_the_client_has_the_verbs_of_a_host_as_the_service_has_them(lab: Lab) ->
 
 
 SAMPLES = (
+    errors.AgentFailed("There is no program 'codex'."),
+    errors.AlreadyAnswered(7, by="own", decision="deny", at_ms=9),
+    errors.NoTurn("a"),
+    errors.NotHosted("a"),
+    errors.SessionExists("a"),
+    errors.TurnInProgress("a"),
+    errors.UnknownApproval("a", 7),
+    errors.Unsupported("echo cannot do this."),
     errors.StoreUnavailable("it hangs"),
     errors.StorageFull(),
     errors.ForbiddenOrigin("http://evil.test"),

@@ -66,7 +66,8 @@ def test_a_message_id_that_is_no_number(lab: Lab, route: Route) -> None:
     ids=named,
 )  # fmt: skip
 def test_an_unknown_session(lab: Lab, route: Route) -> None:
-    body = {"content": "x"} if route.body else None
+    every = {"content": "x", "input": "x", "model": "x", "decision": "deny"}
+    body = every if route.body else None
     assert_refused(lab.request(route.method, path_of(route), body), 404, "unknown_session")
 
 
