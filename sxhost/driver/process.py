@@ -90,7 +90,8 @@ class ProcessSpawn:
 
     async def close(self) -> None:
         """End all that still run, together."""
-        for ending in [Deferred.fromCoroutine(child.end()) for child in self.children]:
+        endings = [Deferred.fromCoroutine(child.end()) for child in list(self.children)]
+        for ending in endings:
             await ending
 
 
@@ -209,10 +210,17 @@ class ProcessChild:
             _go(self._wind_up())
 
     async def _wind_up(self) -> None:
-        """End what it leaves behind, read what is left of its words, and tell."""
+        """End what it leaves behind, and tell; whatever happens, it is told."""
+        limits = self._limits
         if isinstance(self._kin, Group):
             self._popen.poll()  # a zombie would still count as somebody
-        await sweep(self._kin, self._reactor, self._limits.agent_term, self._limits.agent_kill)
+        try:
+            await sweep(self._kin, self._reactor, limits.agent_term, limits.agent_kill)
+        finally:
+            self._finish()
+
+    def _finish(self) -> None:
+        """Read what is left of its words, and tell."""
         self._popen.poll()
         self._stdin.close()
         self._stdout.drain()
