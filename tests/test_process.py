@@ -102,6 +102,18 @@ async def test_whoever_prints_a_line_that_is_too_long_is_ended(stage: Stage) -> 
 
 
 @in_reactor
+async def test_nor_is_such_a_line_forgiven_to_the_dead(stage: Stage) -> None:
+    limits = Limits(agent_line=50_000)
+    code = "echo one; read x; head -c 60000 /dev/zero"
+    child, ear = stage.shell(code, limits=limits)
+    await ear.heard(1)
+    child.pause()
+    child.send(b"go")
+    how = await ear.exit()
+    assert (how.code, how.why) == (0, "it printed nonsense: a line is longer than 50000 bytes")
+
+
+@in_reactor
 async def test_its_complaints_are_kept_to_their_end(stage: Stage) -> None:
     code = """
 import os

@@ -125,10 +125,14 @@ class ProcessChild:
     # Talking.
 
     def send(self, line: bytes) -> None:
-        """Write a line, without its newline; after its end, do nothing."""
+        """Write a line, without its newline; after its end, do nothing.
+
+        It is ended if more than the limit already wait for it: one line may be longer.
+        """
+        waiting = self._stdin.unsent
         self._stdin.write(line + b"\n")
-        if self._stdin.unsent > self._limits.agent_stdin + len(line):
-            self._fail(f"it does not read; {self._stdin.unsent} bytes wait for it")
+        if waiting > self._limits.agent_stdin:
+            self._fail(f"it does not read; {waiting} bytes wait for it")
 
     def pause(self) -> None:
         """Read no more of what it prints; what was read already may still be told."""
@@ -165,9 +169,9 @@ class ProcessChild:
 
     def _fail(self, why: str) -> None:
         """End it for what it did."""
-        if not self._ending and not self._ended.happened:
-            self._why = why
-            self._begin_end()
+        if not self._asked:
+            self._why = self._why or why
+        self._begin_end()
 
     def _begin_end(self) -> None:
         if not self._ending and not self._ended.happened:
