@@ -10,13 +10,16 @@ from typing import Any
 
 import pytest
 from twisted.internet.task import deferLater
+from twisted.logger import capturedLogs
 
 from sxhost.driver import Command, Exit
 from sxhost.driver.process import ProcessChild
 from sxhost.driver.tree import Processes
 from sxhost.errors import AgentFailed, BadField
 from sxhost.limits import Limits
+from sxhost.turn import Process
 
+from .lab import started
 from .programs import HURRY, PATIENT, Ear, Stage, in_reactor, python, reactor, stage, until
 
 __all__ = ["stage"]
@@ -99,6 +102,18 @@ async def test_whoever_prints_a_line_that_is_too_long_is_ended(stage: Stage) -> 
 
 
 @in_reactor
+async def test_nor_is_such_a_line_forgiven_to_the_dead(stage: Stage) -> None:
+    limits = Limits(agent_line=50_000)
+    code = "echo one; read x; head -c 60000 /dev/zero"
+    child, ear = stage.shell(code, limits=limits)
+    await ear.heard(1)
+    child.pause()
+    child.send(b"go")
+    how = await ear.exit()
+    assert (how.code, how.why) == (0, "it printed nonsense: a line is longer than 50000 bytes")
+
+
+@in_reactor
 async def test_its_complaints_are_kept_to_their_end(stage: Stage) -> None:
     code = """
 import os
@@ -163,7 +178,7 @@ async def test_nothing_is_said_to_the_dead(stage: Stage) -> None:
 
 @in_reactor
 async def test_a_closed_ear_is_no_end(stage: Stage) -> None:
-    child, ear = stage.shell("exec <&-; echo deaf; trap 'echo bye; exit' TERM; sleep 60 & wait")
+    child, ear = stage.shell("exec <&-; trap 'echo bye; exit' TERM; echo deaf; sleep 60 & wait")
     await ear.heard(1)
     for _ in range(10):
         child.send(b"x" * MIB)
@@ -321,10 +336,46 @@ async def test_it_may_finish_what_it_does_when_it_is_asked(stage: Stage) -> None
 @in_reactor
 async def test_all_who_wait_for_the_end_are_told_once(stage: Stage) -> None:
     child, ear = stage.run("/bin/cat")
-    await stage.spawns[0].close()
+    first, second = started(child.end()), started(child.end())
+    await first
+    await second
     await child.end()
-    assert len(ear.exits) == 1
-    assert not stage.spawns[0].children
+    assert ear.exits == [Exit(code=0, asked=True)]
+
+
+@in_reactor
+async def test_all_can_be_ended_together(stage: Stage) -> None:
+    spawn, ears = stage.spawn(), [Ear() for _ in range(5)]
+    for ear in ears:
+        spawn(Command(argv=["cat"], cwd="/"), ear)
+    assert len(spawn.children) == 5
+    await spawn.close()
+    assert [ear.exits for ear in ears] == [[Exit(code=0, asked=True)]] * 5
+    assert not spawn.children
+
+
+class Deaf(Processes):
+    """A machine on which no signal ends anything."""
+
+    def send(self, process: Process, number: int) -> bool:
+        return True
+
+
+@in_reactor
+async def test_one_that_cannot_be_ended_keeps_nobody_waiting(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = Limits(agent_eof=0.1, agent_term=0.1, agent_kill=0.1)
+    child, ear = stage.python(STUBBORN, limits=limits, processes=Deaf())
+    pid = child.process.pid
+    await ear.heard(1)
+    with monkeypatch.context() as machine, capturedLogs() as told:
+        machine.setattr(os, "killpg", lambda *_: None)
+        await child.end()
+    assert ear.exits == [Exit(asked=True, why=f"process {pid} could not be ended")]
+    assert [event["pid"] for event in told] == [pid]
+    os.kill(pid, signal.SIGKILL)
+    await until(lambda: Processes().see(pid) is None)  # nor does it stay a zombie
 
 
 async def brood(stage: Stage, then: str, limits: Limits) -> tuple[ProcessChild, Ear, list[int]]:

@@ -84,7 +84,8 @@ def _kept(name: str, keep: Sequence[str]) -> bool:
 def _left(passed: Mapping[str, str]) -> dict[str, str]:
     """Return an environment as it is once its virtual environment is left."""
     programs = os.path.join(passed["VIRTUAL_ENV"], "bin")  # noqa: PTH118 - compared as text
-    places = passed.get("PATH", "").split(os.pathsep)
-    path = os.pathsep.join(place for place in places if place != programs)
-    gone = {"VIRTUAL_ENV", "VIRTUAL_ENV_PROMPT"}
-    return {**{n: v for n, v in passed.items() if n not in gone}, "PATH": path}
+    left = {n: v for n, v in passed.items() if n not in ("VIRTUAL_ENV", "VIRTUAL_ENV_PROMPT")}
+    if "PATH" in left:
+        places = left["PATH"].split(os.pathsep)
+        left["PATH"] = os.pathsep.join(place for place in places if place != programs)
+    return left

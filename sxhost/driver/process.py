@@ -90,7 +90,8 @@ class ProcessSpawn:
 
     async def close(self) -> None:
         """End all that still run, together."""
-        for ending in [Deferred.fromCoroutine(child.end()) for child in self.children]:
+        endings = [Deferred.fromCoroutine(child.end()) for child in list(self.children)]
+        for ending in endings:
             await ending
 
 
@@ -124,10 +125,14 @@ class ProcessChild:
     # Talking.
 
     def send(self, line: bytes) -> None:
-        """Write a line, without its newline; after its end, do nothing."""
+        """Write a line, without its newline; after its end, do nothing.
+
+        It is ended if more than the limit already wait for it: one line may be longer.
+        """
+        waiting = self._stdin.unsent
         self._stdin.write(line + b"\n")
-        if self._stdin.unsent > self._limits.agent_stdin + len(line):
-            self._fail(f"it does not read; {self._stdin.unsent} bytes wait for it")
+        if waiting > self._limits.agent_stdin:
+            self._fail(f"it does not read; {waiting} bytes wait for it")
 
     def pause(self) -> None:
         """Read no more of what it prints; what was read already may still be told."""
@@ -164,9 +169,9 @@ class ProcessChild:
 
     def _fail(self, why: str) -> None:
         """End it for what it did."""
-        if not self._ending and not self._ended.happened:
-            self._why = why
-            self._begin_end()
+        if not self._asked:
+            self._why = self._why or why
+        self._begin_end()
 
     def _begin_end(self) -> None:
         if not self._ending and not self._ended.happened:
@@ -209,10 +214,17 @@ class ProcessChild:
             _go(self._wind_up())
 
     async def _wind_up(self) -> None:
-        """End what it leaves behind, read what is left of its words, and tell."""
+        """End what it leaves behind, and tell; whatever happens, it is told."""
+        limits = self._limits
         if isinstance(self._kin, Group):
             self._popen.poll()  # a zombie would still count as somebody
-        await sweep(self._kin, self._reactor, self._limits.agent_term, self._limits.agent_kill)
+        try:
+            await sweep(self._kin, self._reactor, limits.agent_term, limits.agent_kill)
+        finally:
+            self._finish()
+
+    def _finish(self) -> None:
+        """Read what is left of its words, and tell."""
         self._popen.poll()
         self._stdin.close()
         self._stdout.drain()

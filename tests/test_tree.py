@@ -1,0 +1,234 @@
+"""Who runs on this machine: a made-up /proc, and real processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sxhost.driver.tree import Family, Group, Processes, Seen, family, parse_stat
+from sxhost.turn import Process
+
+MARK = b"SXHOST_AGENT=h.1\0"
+
+
+def stat(pid: int, parent: int, session: int, started: int, state: str = "S") -> bytes:
+    """Return what ``/proc/PID/stat`` says of a process with an awkward name."""
+    before = f"{pid} (a) S 1 (b) {state} {parent} {session} {session} "
+    return (before + "0 " * 15 + f"{started} 0 0\n").encode()
+
+
+class FakeProc:
+    """A directory that looks like /proc."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        self.processes = Processes(str(place))
+        self.add(os.getpid(), 1, started=5)
+
+    def add(
+        self,
+        pid: int,
+        parent: int,
+        *,
+        session: int = 1,
+        started: int = 100,
+        state: str = "S",
+        environ: bytes = b"A=b\0",
+    ) -> None:
+        home = self.place / str(pid)
+        home.mkdir(exist_ok=True)
+        (home / "stat").write_bytes(stat(pid, parent, session, started, state))
+        (home / "environ").write_bytes(environ)
+
+    def remove(self, pid: int) -> None:
+        for file in (self.place / str(pid)).iterdir():
+            file.unlink()
+        (self.place / str(pid)).rmdir()
+
+
+@pytest.fixture
+def proc(tmp_path: Path) -> FakeProc:
+    return FakeProc(tmp_path)
+
+
+# Reading.
+
+
+def test_a_name_may_hold_anything() -> None:
+    assert parse_stat(stat(7, 3, 5, 99, "R")) == Seen(7, 3, 5, 99, "R")
+
+
+@given(st.binary(max_size=100))
+def test_rubbish_is_nobody(data: bytes) -> None:
+    assert parse_stat(data) is None or b")" in data
+
+
+def test_what_is_not_there_is_nobody(proc: FakeProc) -> None:
+    assert proc.processes.see(4242) is None
+    assert proc.processes.environ(4242) == b""
+    assert not proc.processes.runs(Process(4242, 1))
+    assert Processes("/nowhere").all() == {}
+    assert not Processes("/nowhere").known
+    assert proc.processes.known
+
+
+def test_all_are_seen_but_for_what_is_no_process(proc: FakeProc) -> None:
+    (proc.place / "self").mkdir()
+    (proc.place / "99").mkdir()  # it ends just now
+    proc.add(50, 1)
+    assert proc.processes.all().keys() == {os.getpid(), 50}
+
+
+# Families.
+
+
+def test_a_family_is_what_is_below_and_what_sessions_hold() -> None:
+    table = {
+        one.pid: one
+        for one in (
+            Seen(10, 1, 10, 0, "S"),
+            Seen(11, 10, 11, 0, "S"),
+            Seen(12, 1, 11, 0, "S"),  # its parent has gone, its session has not
+            Seen(13, 12, 13, 0, "S"),
+            Seen(20, 1, 1, 0, "S"),
+            Seen(30, 11, 30, 0, "S"),
+            Seen(31, 30, 30, 0, "S"),
+        )
+    }
+    assert family(table, [10], []) == {10, 11, 12, 13, 30, 31}
+    assert family(table, [10, 99], [30]) == {10, 11, 12, 13}
+
+
+def test_a_family_of_circles_has_an_end() -> None:
+    table = {1: Seen(1, 2, 0, 0, "S"), 2: Seen(2, 1, 0, 0, "S")}
+    assert family(table, [1], []) == {1, 2}
+
+
+def pids(found: list[Seen]) -> list[int]:
+    return [one.pid for one in found]
+
+
+def test_who_was_seen_once_belongs_to_it_when_the_parents_have_gone(proc: FakeProc) -> None:
+    for pid, parent in ((60, os.getpid()), (61, 60), (62, 61)):
+        proc.add(pid, parent, session=pid, started=pid)
+    found = Family(proc.processes, MARK, Process(60, 60))
+    assert pids(found.look()) == [60, 61, 62]
+    proc.remove(60)
+    proc.remove(61)
+    proc.add(62, 1, session=62, started=62)
+    proc.add(63, 62, session=62, started=63)
+    assert pids(found.look()) == [62, 63]
+
+
+def test_a_number_that_was_used_again_belongs_to_nobody(proc: FakeProc) -> None:
+    proc.add(60, os.getpid(), started=60)
+    proc.add(61, 60, started=61)
+    found = Family(proc.processes, MARK, Process(60, 60))
+    assert pids(found.look()) == [60, 61]
+    proc.add(60, 1, started=70)
+    proc.add(61, 1, started=71)
+    proc.add(62, 60, started=72)
+    assert found.look() == []
+
+
+def test_the_mark_finds_who_cannot_be_found_otherwise(proc: FakeProc) -> None:
+    found = Family(proc.processes, MARK, Process(60, 60))
+    proc.add(70, 1, started=70, environ=b"A=b\0" + MARK)
+    proc.add(71, 70, started=71, environ=b"")
+    proc.add(72, 1, started=72, environ=b"SXHOST_AGENT=h.12\0")
+    proc.add(73, 1, started=50, environ=MARK)  # elder than the agent: cannot be
+    assert pids(found.look()) == [70, 71]
+
+
+def test_the_mark_of_a_host_finds_all_of_its_agents(proc: FakeProc) -> None:
+    for pid, value in ((70, b"h.12"), (71, b"h.7"), (72, b"other.7")):
+        proc.add(pid, 1, environ=b"SXHOST_AGENT=" + value + b"\0")
+    assert sorted(pids(Family(proc.processes, b"SXHOST_AGENT=h.").look())) == [70, 71]
+
+
+def test_the_dead_are_not_met_but_their_sessions_are(proc: FakeProc) -> None:
+    proc.add(60, os.getpid(), session=60, started=60, state="Z")
+    proc.add(61, 1, session=60, started=61)
+    assert pids(Family(proc.processes, MARK, Process(60, 60)).look()) == [61]
+
+
+def test_a_host_never_ends_itself(proc: FakeProc) -> None:
+    proc.add(40, 1, started=1, environ=MARK)  # an agent's shell that started this host
+    proc.add(os.getpid(), 40, started=5, environ=MARK)
+    proc.add(80, os.getpid(), started=80)
+    proc.add(81, 40, started=81, environ=MARK)
+    assert pids(Family(proc.processes, MARK).look()) == [81]
+
+
+def test_an_environment_is_read_once(proc: FakeProc) -> None:
+    found = Family(proc.processes, MARK, Process(60, 60))
+    proc.add(70, 1, started=70)
+    assert found.look() == []
+    proc.add(70, 1, started=70, environ=MARK)
+    assert found.look() == []
+    proc.add(70, 1, started=71, environ=MARK)
+    assert pids(found.look()) == [70]
+
+
+# Signals.
+
+
+@pytest.fixture
+def child() -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(["/bin/sleep", "600"], start_new_session=True) as child:
+        yield child
+        child.kill()
+
+
+def process_of(child: subprocess.Popen[bytes]) -> Process:
+    seen = Processes().see(child.pid)
+    assert seen is not None
+    assert (seen.parent, seen.session) == (os.getpid(), child.pid)
+    return seen.process
+
+
+def test_a_process_is_signalled(child: subprocess.Popen[bytes]) -> None:
+    assert Processes().command(process_of(child)) == "/bin/sleep 600"
+    assert Processes().send(process_of(child), signal.SIGTERM)
+    assert child.wait() == -signal.SIGTERM
+
+
+@pytest.mark.parametrize("handles", [True, False])
+def test_another_of_its_number_never_is(
+    child: subprocess.Popen[bytes], handles: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not handles:
+        monkeypatch.delattr(os, "pidfd_open")
+    process = process_of(child)
+    for started in (process.started - 1, process.started + 1, 0):
+        assert not Processes().send(Process(child.pid, started), signal.SIGKILL)
+    assert child.poll() is None
+    assert Processes().send(process, signal.SIGKILL)
+    assert child.wait() == -signal.SIGKILL
+
+
+def test_the_dead_are_not_signalled(child: subprocess.Popen[bytes]) -> None:
+    process = process_of(child)
+    child.kill()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert not Processes().send(process, signal.SIGTERM), "a zombie"
+    child.wait()
+    assert not Processes().send(process, signal.SIGTERM), "nobody"
+    assert Processes().command(process) == ""
+
+
+def test_a_group_is_there_while_somebody_is_in_it(child: subprocess.Popen[bytes]) -> None:
+    group = Group(Process(child.pid))
+    (one,) = group.look()
+    assert (one.pid, group.command(one.process)) == (child.pid, f"process group {child.pid}")
+    assert group.send(one.process, signal.SIGTERM)
+    child.wait()
+    assert group.look() == []
+    assert not group.send(one.process, signal.SIGTERM)
