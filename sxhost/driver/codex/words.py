@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from sxhost import __version__
 from sxhost.turn import File, Image, Item, Launch, LocalImage, ModelDraft, Text, TurnDraft
 from sxhost.turn import items as items_of
 
 __all__ = ["CLIENT", "input_of", "resume_of", "settings_of", "start_of", "turn_of"]
 
 CLIENT: Final = {
-    "clientInfo": {"name": "sxhost", "title": "sxhost", "version": "1"},
+    "clientInfo": {"name": "sxhost", "title": "sxhost", "version": __version__},
     "capabilities": {"experimentalApi": True},
 }
 """What we say of ourselves; without the capability commands cannot be ended."""
