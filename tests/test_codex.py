@@ -259,6 +259,10 @@ def test_fail() -> None:
     assert scene.end == ("completed", "")
     scene.submit("DROP this answer in the middle please")
     assert scene.end[0] == "failed"
+    cut = [data for _, data in scene.reports.events("message") if data.get("cut")]
+    assert [data["text"] for data in cut] == ["echo: DROP this answer "] * 2
+    assert cut[0]["item"] != cut[1]["item"]
+    assert scene.replay.over
 
 
 def test_filechange() -> None:

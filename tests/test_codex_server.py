@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from sxhost.approval import Answer
@@ -32,7 +34,7 @@ def test_agents_share_a_process() -> None:
 @pytest.mark.parametrize(
     "other", [{"env": {"CODEX_HOME": "/x"}}, {"command": ["other", "app-server"]}]
 )
-def test_another_command_or_environment_is_another_process(other: dict[str, object]) -> None:
+def test_another_command_or_environment_is_another_process(other: dict[str, Any]) -> None:
     server = AppServer()
     result_of(server.agent().start())
     result_of(server.agent(cwd="/elsewhere").start())
@@ -122,10 +124,10 @@ def test_the_process_ends_with_its_last_agent() -> None:
     result_of(two.start())
     result_of(one.stop())
     assert reports[0].told[-1] == ("gone", Exit(code=0, asked=True))
-    assert not server.child.ended
+    assert [child.ended for child in server.spawn.children] == [False]
     assert len(reports[1].told) == 1
     result_of(two.stop())
-    assert server.child.ended
+    assert [child.ended for child in server.spawn.children] == [True]
     assert reports[1].told[-1] == ("gone", Exit(code=0, asked=True))
     assert server.said("thread/unsubscribe") == [{"threadId": "t1"}, {"threadId": "t2"}]
     result_of(server.agent().start())

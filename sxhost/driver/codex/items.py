@@ -74,7 +74,7 @@ class Story:
         self._reports = reports
         self._open: dict[str, _Opened] = {}
         self._cut: dict[str, None] = {}
-        self._announced = self._ended = ""
+        self._announced = self._ended = self._last_diff = ""
         self.turn: str | None = None
 
     # What codex tells.
@@ -105,9 +105,10 @@ class Story:
             self.pass_on(told)
             return
         opened = self._open.get(told.item)
-        if opened is None:
-            opened = self._open[told.item] = _Opened(WHOLE.get(event, "tool-done"))
-        opened.add(told.text)
+        if opened is None and event in WHOLE:
+            opened = self._open[told.item] = _Opened(WHOLE[event])
+        if opened is not None:
+            opened.add(told.text)
         self._tell(event, told, item=told.item, text=told.text)
 
     def _part_added(self, told: Told) -> None:
@@ -118,6 +119,7 @@ class Story:
 
     def _item_started(self, told: Told) -> None:
         item = json.decode(told.params, type=ItemTold).item
+        self._cut.pop(item.id, None)
         if item.type == "userMessage":
             self.cut(words_only=True)  # codex drops what it was saying, without a word
         if item.type in TOOLS:
@@ -170,10 +172,9 @@ class Story:
 
     def _report_cut(self, name: str, opened: _Opened) -> None:
         text = "".join(opened.parts)
-        if opened.event == "tool-done":
-            data = tool_of(opened.item) if opened.item else {"item": name, "tool": ""}
+        if opened.item is not None:
             ends = {"status": "cut", "output": text, "exit_code": None}
-            self._reports.event("tool-done", {**data, **ends})
+            self._reports.event("tool-done", {**tool_of(opened.item), **ends})
         elif text:
             self._reports.event(opened.event, {"item": name, "text": text, "cut": True})
 
@@ -226,7 +227,10 @@ class Story:
         self._tell("plan", told, entries=entries, text=plan.explanation or "")
 
     def _diff(self, told: Told) -> None:
-        self._tell("diff", told, diff=json.decode(told.params, type=DiffTold).diff)
+        diff = json.decode(told.params, type=DiffTold).diff
+        if diff != self._last_diff:  # codex says it once more with each answer of the model
+            self._last_diff = diff
+            self._tell("diff", told, diff=diff)
 
     def _usage(self, told: Told) -> None:
         usage = json.decode(told.params, type=UsageTold).token_usage
@@ -245,6 +249,8 @@ class Story:
     def _error(self, told: Told) -> None:
         """Warn of what codex tries again; what ends a turn is told at its end."""
         said = json.decode(told.params, type=ErrorTold)
+        if said.will_retry:
+            self.cut(words_only=True)  # what it was saying begins anew
         if said.will_retry or self.turn is None:
             parts = said.error.message, said.error.additional_details
             self._tell("warning", told, text=": ".join(filter(None, parts)))

@@ -16,7 +16,7 @@ from sxhost.driver import Child, Command, Exit, Spawn
 from sxhost.driver.codex.notices import Told
 from sxhost.driver.codex.words import CLIENT
 from sxhost.driver.rpc import Peer, Refused
-from sxhost.errors import AgentFailed
+from sxhost.errors import AgentFailed, HostError
 from sxhost.logs import logger
 from sxhost.turn import Process
 
@@ -78,6 +78,7 @@ class Server:
         self._threads: dict[str, Member] = {}
         self._news: dict[str, bytes] = {}
         self._waiting: list[Deferred[None]] | None = []
+        self._ending: list[Deferred[None]] = []
         self._failure: AgentFailed | None = None
 
     # Its life.
@@ -85,11 +86,11 @@ class Server:
     def run(self, spawn: Spawn, command: Command) -> None:
         """Start the process.
 
-        :raises AgentFailed: it cannot be started.
+        :raises HostError: it cannot be started.
         """
         try:
             self._child = spawn(command, self._peer)
-        except AgentFailed:
+        except HostError:
             self._retire(self)
             raise
         self._peer.begin(self._child)
@@ -143,10 +144,14 @@ class Server:
             member.gone(LEFT)
 
     async def end(self) -> None:
-        """End the process."""
+        """End the process; its members are told before this returns."""
         self._retire(self)
         if self._child is not None:
             await self._child.end()
+        if self._child is not None:  # what waited for an answer is told before the members
+            told: Deferred[None] = Deferred()
+            self._ending.append(told)
+            await told
 
     # What we say.
 
@@ -240,6 +245,9 @@ class Server:
         members, self._members, self._threads = list(self._members), {}, {}
         for member in members:
             member.gone(how)
+        ending, self._ending = self._ending, []
+        for told in ending:
+            told.callback(None)
 
 
 def _no_tool(asked: _Asked) -> Any:
@@ -262,7 +270,7 @@ class Servers:
     def serve(self, command: Command) -> Server:
         """Return the app server that runs a command, if need be a new one.
 
-        :raises AgentFailed: it cannot be started.
+        :raises HostError: it cannot be started.
         """
         key = tuple(command.argv), frozenset(command.env.items())
         server = self._running.get(key)
