@@ -7,10 +7,13 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec import Raw
 
 from sxhost.approval import Answer
 from sxhost.driver.codex.asks import Asks
+from sxhost.driver.codex.questions import ASKS
 from sxhost.errors import BadField
 from tests.children import FakeReports
 
@@ -137,3 +140,31 @@ def test_what_makes_no_sense_is_refused(method: str, params: dict[str, Any]) -> 
     asking = Asking()
     assert not asking.ask(1, method, **params)
     assert not asking.reports.told
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=8,
+)
+FIELDS = (
+    *("itemId", "command", "availableDecisions", "permissions", "fileChanges", "questions"),
+    *("requestedSchema", "networkApprovalContext", "autoResolutionMs", "mode", "message"),
+)
+SCHEMAS = st.dictionaries(st.just("properties"), st.dictionaries(st.text(max_size=3), JSON))
+
+
+@given(
+    st.sampled_from(sorted(ASKS)),
+    st.dictionaries(st.sampled_from(FIELDS), JSON | SCHEMAS | st.lists(JSON, max_size=3))
+    | JSON,
+)
+def test_nothing_that_is_asked_breaks_it(method: str, params: Any) -> None:
+    asking = Asking()
+    if not asking.asks.asked(1, method, Raw(json.dumps(params).encode())):
+        assert not asking.reports.questions
+        return
+    (question,) = asking.reports.questions
+    msgspec.json.encode(question)
+    answer = Answer(decision=question.choices[0])
+    assert asking.asks.answered(question.key, answer) is not None

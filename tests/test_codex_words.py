@@ -26,7 +26,7 @@ def test_a_start_with_everything() -> None:
         native={"ephemeral": True, "cwd": "/v"},
     )
     assert start_of(launch) == {
-        "cwd": "/v",
+        "cwd": "/w",
         "model": "m",
         "modelProvider": "p",
         "approvalPolicy": "never",
@@ -67,6 +67,14 @@ def test_a_turn() -> None:
         "approvalPolicy": "on-request",
         "summary": "concise",
     }
+
+
+def test_native_words_lead_to_no_other_conversation() -> None:
+    native = {"threadId": "other", "cwd": "/etc"}
+    turn = turn_of("t", TurnDraft(input="x", cwd="/w", native=native))
+    assert (turn["threadId"], turn["cwd"]) == ("t", "/w")
+    resumed = resume_of(Launch(agent="codex", cwd="/w", resume="t", native=native))
+    assert (resumed["threadId"], resumed["cwd"]) == ("t", "/w")
 
 
 def test_native_input_is_sent_as_it_is() -> None:

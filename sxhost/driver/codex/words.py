@@ -1,4 +1,8 @@
-"""What ``codex app-server`` is told: drafts as the parameters of its methods."""
+"""What ``codex app-server`` is told: drafts as the parameters of its methods.
+
+What a draft says in codex's own words (`native`) goes along; what it says in ours wins, for
+the host has looked at it: at places, and at which conversation is meant.
+"""
 
 from __future__ import annotations
 
@@ -42,12 +46,12 @@ def start_of(launch: Launch) -> dict[str, Any]:
         approvalPolicy=launch.approval_policy,
         sandbox=MODES.get(sandbox, sandbox),
     )
-    return {**fields, **launch.native}
+    return {**launch.native, **fields}
 
 
 def resume_of(launch: Launch) -> dict[str, Any]:
     """Return the parameters of ``thread/resume``; the turns that were are not sent again."""
-    return {"threadId": launch.resume, "excludeTurns": True, **start_of(launch)}
+    return {"excludeTurns": True, **start_of(launch), "threadId": launch.resume}
 
 
 def turn_of(thread: str, draft: TurnDraft) -> dict[str, Any]:
@@ -60,8 +64,8 @@ def turn_of(thread: str, draft: TurnDraft) -> dict[str, Any]:
         approvalPolicy=draft.approval_policy,
         sandboxPolicy=sandbox,
     )
-    said = {"threadId": thread, "input": input_of(items_of(draft.input))}
-    return {**said, **fields, **draft.native}
+    said = {"input": input_of(items_of(draft.input)), **draft.native}
+    return {**said, **fields, "threadId": thread}
 
 
 def settings_of(thread: str, draft: ModelDraft) -> dict[str, Any]:
