@@ -93,6 +93,7 @@ def parse(line: bytes) -> Call | Notice | Result | Refusal:
     :raises NotRPC: nothing that we know.
     """
     try:
+        line.decode()  # msgspec looks only at the texts that it keeps
         said = _decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise NotRPC(str(error)) from None

@@ -1,0 +1,103 @@
+"""What kinds of items are called, are given, and come to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec import convert
+
+from sxhost.driver.codex.tools import TOOLS, Item, text_of, tool_of
+
+
+def item(kind: str, **fields: Any) -> Item:
+    return convert({"type": kind, "id": "i", **fields}, Item)
+
+
+@pytest.mark.parametrize(
+    ("it", "tool", "title", "given"),
+    [
+        (
+            item("commandExecution", command="ls", cwd="/w"),
+            "commandExecution",
+            "ls",
+            {"command": "ls", "cwd": "/w"},
+        ),
+        (
+            item("fileChange", changes=[{"path": "/a"}, {"path": "/b"}]),
+            "fileChange",
+            "/a, /b",
+            {"changes": [{"path": "/a"}, {"path": "/b"}]},
+        ),
+        (
+            item("mcpToolCall", server="docs", tool="find", arguments={"q": 1}),
+            "docs.find",
+            "docs.find",
+            {"server": "docs", "tool": "find", "arguments": {"q": 1}},
+        ),
+        (item("dynamicToolCall", tool="paint"), "paint", "paint", {"tool": "paint"}),
+        (item("webSearch", query="twisted"), "webSearch", "twisted", {"query": "twisted"}),
+        (
+            item("collabAgentToolCall", tool="spawnAgent", prompt="help me"),
+            "spawnAgent",
+            "help me",
+            {"tool": "spawnAgent", "prompt": "help me"},
+        ),
+        (item("imageView", path="/p.png"), "imageView", "/p.png", {"path": "/p.png"}),
+        (item("sleep", durationMs=5), "sleep", "sleep", {"duration_ms": 5}),
+    ],
+)
+def test_starts(it: Item, tool: str, title: str, given: dict[str, Any]) -> None:
+    assert tool_of(it) == {"item": "i", "tool": tool}
+    named = tool_of(it, with_input=True)
+    assert named == {"item": "i", "tool": tool, "title": title, "input": given}
+
+
+@pytest.mark.parametrize(
+    ("it", "status", "output", "code"),
+    [
+        (
+            item("commandExecution", status="failed", aggregatedOutput="no\n", exitCode=2),
+            *("failed", "no\n", 2),
+        ),
+        (item("commandExecution", status="declined"), "declined", "", None),
+        (item("fileChange", status="completed"), "completed", "", None),
+        (
+            item("mcpToolCall", status="completed", result={"content": [{"text": "yes"}, 5]}),
+            *("completed", "yes", None),
+        ),
+        (
+            item("mcpToolCall", status="failed", error={"message": "no such tool"}),
+            *("failed", "no such tool", None),
+        ),
+        (
+            item("dynamicToolCall", success=False, contentItems=[{"text": "a"}, {"text": "b"}]),
+            *("failed", "a\nb", None),
+        ),
+        (item("webSearch"), "completed", "", None),
+        (item("collabAgentToolCall", status="interrupted"), "cut", "", None),
+        (
+            item("commandExecution", status=5, aggregatedOutput=5, exitCode="x"),
+            "completed",
+            "",
+            None,
+        ),
+    ],
+)
+def test_outcomes(it: Item, status: str, output: str, code: int | None) -> None:
+    outcome = TOOLS[it.type].outcome(it)
+    assert outcome == {"status": status, "output": output, "exit_code": code}
+
+
+@pytest.mark.parametrize(
+    ("it", "text"),
+    [
+        (item("agentMessage", text="hello"), "hello"),
+        (item("agentMessage", text=None), ""),
+        (item("reasoning", summary=["a", "b"], content=["c"]), "a\n\nb"),
+        (item("reasoning", summary=[], content=["c"]), "c"),
+        (item("reasoning", summary=5), ""),
+    ],
+)
+def test_texts(it: Item, text: str) -> None:
+    assert text_of(it) == text
