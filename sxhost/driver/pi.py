@@ -1,0 +1,361 @@
+"""Pi: ``pi --mode rpc``, a process for each conversation.
+
+Pi asks nobody before it acts; what its extensions ask becomes a `Question`.  It answers a
+prompt when it has taken it; all that follows are events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, TypeVar
+
+from msgspec import DecodeError, Raw, Struct, json
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+
+from sxhost.approval import Answer, Question
+from sxhost.driver import Child, Command, Driver, Exit, Reports, Spawn, Started
+from sxhost.driver.pi_calls import Calls, Refused
+from sxhost.driver.pi_dialogs import Dialogs
+from sxhost.driver.pi_events import Events
+from sxhost.driver.pi_run import BEGINS, Run
+from sxhost.driver.pi_start import argv, check, check_turn, session_file, spoken
+from sxhost.driver.pi_wire import Heard, Model, Request, State, Stats
+from sxhost.errors import AgentFailed, HostError, NoTurn, TurnInProgress
+from sxhost.turn import Abilities, Item, Launch, ModelDraft, TurnDraft, items
+
+__all__ = ["PiAgent", "Refused", "make"]
+
+T = TypeVar("T")
+
+READY_S = 30.0
+"""Seconds that pi may take to start."""
+
+ABORT_S = 5.0
+"""Seconds that are waited for an interruption to be complete; it goes on without us."""
+
+LONGEST_NAME = 512
+"""Characters of a name to resume by."""
+
+CHANGES: Final = frozenset(
+    {
+        "clone",
+        "cycle_model",
+        "cycle_thinking_level",
+        "fork",
+        "new_session",
+        "set_model",
+        "set_thinking_level",
+        "switch_session",
+    }
+)
+"""Commands after which pi is not what it was."""
+
+
+class _Taken(Struct, frozen=True):
+    disposition: str = ""
+
+
+class _Models(Struct, frozen=True):
+    models: list[Model] = []
+
+
+class PiAgent:
+    """One conversation with pi, in its own process."""
+
+    can = Abilities(steer=True, compact=True, set_model=True, resume=True)
+
+    def __init__(
+        self, launch: Launch, reports: Reports, spawn: Spawn, clock: IReactorTime
+    ) -> None:
+        self._launch = launch
+        self._reports = reports
+        self._spawn = spawn
+        self._clock = clock
+        self._calls = Calls(self._heard, self._gone)
+        self._events = Events(reports.event)
+        self._dialogs = Dialogs(reports, clock, self._calls.tell)
+        self._run = Run(reports, clock, lambda: self._calls.ask("get_state"), self._over)
+        self._child: Child | None = None
+        self._exit: Exit | None = None
+        self._taking: Deferred[None] | None = None
+        self.state = State()
+        """What pi last said of itself."""
+
+    # Its life.
+
+    async def start(self) -> Started:
+        """Begin; see `sxhost.driver.Agent.start`."""
+        session = session_file(self._launch)
+        command = Command(
+            argv=argv(self._launch, session),
+            cwd=str(self._launch.cwd),
+            env=self._launch.env,
+        )
+        self._child = self._spawn(command, self._calls)
+        self._calls.begin(self._child)
+        self._reports.spawned(self._child.process)
+        try:
+            native = await self._ready()
+        except BaseException as error:
+            await self._child.end()
+            if isinstance(error, AgentFailed):
+                raise AgentFailed(self._explained(error.message)) from None
+            raise
+        return Started(
+            native_id=self.native_id,
+            model=self.model.id,
+            provider=self.model.provider,
+            title=self.state.session_name or "",
+            native=native,
+        )
+
+    async def _ready(self) -> Raw:
+        """Wait until pi answers: it says nothing of itself before."""
+        answer = self._calls.ask("get_state")
+        answer.addTimeout(READY_S, self._clock, _too_late)
+        native = await answer
+        self._learn(native)
+        if self._launch.resume is not None:
+            self._events.resumed(_decoded(await self.command("get_session_stats"), Stats))
+        if self._launch.title not in (None, self.state.session_name):
+            await self.command("set_session_name", name=self._launch.title)
+            native = await self._refresh()
+        return native
+
+    def _explained(self, why: str) -> str:
+        """Add to a reason what pi complained of."""
+        said = self._exit.stderr.strip() if self._exit else ""
+        return f"{why}\n{said}" if said and said not in why else why
+
+    async def stop(self) -> None:
+        """End in order: what runs is interrupted first, else its commands would outlive it."""
+        if self._run.on:
+            await self._abort()
+        if self._child is not None:
+            await self._child.end()
+
+    def _gone(self, how: Exit) -> None:
+        self._exit = how
+        self._run.gone()
+        self._events.cut()
+        self._dialogs.cancel(how.sentence)
+        self._reports.gone(how)
+
+    # What it says of itself.
+
+    @property
+    def native_id(self) -> str:
+        """What a later process goes on with: the session's file, or its id."""
+        file = self.state.session_file
+        return file if file and len(file) <= LONGEST_NAME else self.state.session_id
+
+    @property
+    def model(self) -> Model:
+        """The model that it uses."""
+        return self.state.model or Model()
+
+    def _learn(self, data: Raw) -> None:
+        self.state = _decoded(data, State)
+        self._events.context_window = self.model.context_window
+
+    async def _refresh(self) -> Raw:
+        """Learn what pi has become; another session is told."""
+        before = self.native_id
+        native = await self._calls.ask("get_state")
+        self._learn(native)
+        if self.native_id != before:
+            self._events.native({"type": "session_changed", "state": native})
+        return native
+
+    # Verbs.
+
+    async def submit(self, draft: TurnDraft) -> None:
+        """Begin a turn; see `sxhost.driver.Agent.submit`.  Pi has no name for it."""
+        if self._run.on:
+            raise TurnInProgress(self._name)
+        check_turn(draft, self._launch)
+        await self._use(draft.model, None, draft.effort)
+        self._run.opens()
+        self._taking = taking = Deferred[None]()
+        fields = {**draft.native, **spoken(items(draft.input))}
+        self._calls.ask("prompt", fields).addCallbacks(self._accepted, self._refused)
+        await taking
+
+    def _accepted(self, data: Raw) -> None:
+        self._take()
+        self._run.opened(handled=_is_handled(data))
+
+    def _refused(self, failure: Failure) -> None:
+        error: Any = failure.value
+        if isinstance(error, Refused) and "already processing" in error.said:
+            error = TurnInProgress(self._name)
+        self._run.refused(str(error))
+        self._take(error)
+
+    def _take(self, error: HostError | None = None) -> None:
+        """Let `submit` return: pi has answered, or has begun without an answer."""
+        taking, self._taking = self._taking, None
+        if taking is not None and error is not None:
+            taking.errback(error)
+        elif taking is not None:
+            taking.callback(None)
+
+    async def steer(self, given: Sequence[Item]) -> None:
+        """Add to the running turn: pi reads it after the model's present answer."""
+        if not self._run.on:
+            raise NoTurn(self._name)
+        await self.command("steer", **spoken(given))
+        self._warn_late()
+
+    def _warn_late(self) -> None:
+        if not self._run.on:
+            self._events.warn("The turn was over before pi read this; it reads it in the next.")
+
+    async def interrupt(self) -> None:
+        """Stop the running turn and what it runs."""
+        if not self._run.on:
+            raise NoTurn(self._name)
+        await self._abort()
+
+    async def _abort(self) -> None:
+        """Abort, and cancel what is asked: pi does not end before that is answered."""
+        self._run.cut()
+        self._events.cutting = self._dialogs.refusing = True
+        answer = self._calls.ask("abort").addErrback(_ignored)
+        self._dialogs.cancel("the turn was interrupted")
+        answer.addTimeout(ABORT_S, self._clock, _ignored)
+        await answer
+        self._dialogs.refusing = False
+
+    async def compact(self) -> None:
+        """Shorten the conversation; it is told as a turn of its own."""
+        if self._run.on:
+            raise TurnInProgress(self._name)
+        self._taking = taking = Deferred[None]()
+        answer = self._calls.ask("compact")
+        answer.addCallbacks(lambda _: self._take(), lambda why: self._take(why.value))
+        await taking
+
+    async def set_model(self, draft: ModelDraft) -> None:
+        """Use another model from now on; old pi makes it the default of new sessions too."""
+        await self._use(draft.model, draft.provider, draft.effort)
+
+    async def _use(self, model: str | None, provider: str | None, effort: str | None) -> None:
+        if model is not None and (model, provider or self.model.provider) != self._model_name():
+            found = await self._find(model, provider)
+            await self.command("set_model", provider=found.provider, modelId=found.id)
+        if effort not in (None, self.state.thinking_level):
+            await self.command("set_thinking_level", level=effort)
+
+    def _model_name(self) -> tuple[str, str]:
+        return self.model.id, self.model.provider
+
+    async def _find(self, name: str, provider: str | None) -> Model:
+        """Return the model called so (or ``provider/id``), of our provider if it can be."""
+        if provider is not None:
+            return Model(id=name, provider=provider)
+        models = _decoded(await self.command("get_available_models"), _Models).models
+        found = [m for m in models if name in (m.id, f"{m.provider}/{m.id}")]
+        if not found:
+            known = ", ".join(f"{m.provider}/{m.id}" for m in models[:20])
+            raise AgentFailed(f"pi knows no model {name!r}; it has {known or 'none'}.")
+        return next((m for m in found if m.provider == self.model.provider), found[0])
+
+    async def answer(self, question: Question, answer: Answer) -> None:
+        """Tell the extension what was decided."""
+        if not self._dialogs.answer(question.key, answer):
+            raise AgentFailed("pi does not wait for this answer any more.")
+
+    async def command(self, command: str, /, **fields: Any) -> Any:
+        """Send any command of pi's own; return the ``data`` of its answer, as it came.
+
+        ``extension_ui_response`` has no answer: it is sent, and its question is settled.
+
+        :raises Refused: pi said no; ``said`` are its words.
+        :raises AgentFailed: pi went before it answered.
+        """
+        if command == "extension_ui_response":
+            self._calls.tell({**fields, "type": command})
+            self._dialogs.told(str(fields.get("id")), "it was answered in pi's own words")
+            return None
+        answer = self._calls.ask(command, fields)
+        if command == "abort":
+            self._run.cut()
+            self._dialogs.cancel("the turn was interrupted")
+        data = await answer
+        if command in CHANGES:
+            await self._refresh()
+        return data
+
+    # What it says.
+
+    def _heard(self, heard: Heard) -> None:
+        if isinstance(heard.said, Request) and self._dialogs.asked(heard.said, heard.native):
+            self._take()
+            return
+        self._run.begins(heard)
+        self._events.heard(heard)
+        self._run.ends(heard)
+        if heard.kind in BEGINS:
+            self._take()
+
+    def _over(self) -> None:
+        """Leave nothing open at the end of a turn."""
+        self._events.cut()
+        self._events.cutting = self._dialogs.refusing = False
+        self._dialogs.cancel("the turn is over")
+
+    @property
+    def _name(self) -> str:
+        return self._launch.id or self.state.session_id
+
+
+class PiDriver:
+    """Makes agents that are pi."""
+
+    def __init__(self, spawn: Spawn, clock: IReactorTime) -> None:
+        self._spawn = spawn
+        self._clock = clock
+
+    def agent(self, launch: Launch, reports: Reports) -> PiAgent:
+        """Return an agent that is not started yet.
+
+        :raises Unsupported: pi has no approvals and no sandbox.
+        :raises BadField: ``native`` has what pi does not.
+        """
+        check(launch)
+        return PiAgent(launch, reports, self._spawn, self._clock)
+
+    async def close(self) -> None:
+        """Let go: pi's agents share nothing."""
+
+
+def make(spawn: Spawn, clock: IReactorTime) -> Driver:
+    """Return the driver for pi (the entry point ``pi`` of ``sxhost.drivers``)."""
+    return PiDriver(spawn, clock)
+
+
+def _decoded(data: Raw, kind: type[T]) -> T:
+    try:
+        return json.decode(data, type=kind)
+    except DecodeError as error:
+        raise AgentFailed(f"pi's answer makes no sense: {error}.") from None
+
+
+def _is_handled(data: Raw) -> bool:
+    """Tell whether an extension has dealt with a prompt; older pi does not say."""
+    try:
+        taken = json.decode(data, type=_Taken | None)
+    except DecodeError:
+        return False
+    return taken is not None and taken.disposition == "handled"
+
+
+def _too_late(_failure: Any, seconds: float) -> None:
+    raise AgentFailed(f"pi has not answered in {seconds:g} s.")
+
+
+def _ignored(_result: Any, _seconds: float = 0) -> None:
+    """Go on."""
