@@ -256,8 +256,8 @@ class Conversation:
         self._exit = how
         self._asks.gone()
         self._turns.gone(how)
-        self._control.gone(how)
         self._reports.gone(how)
+        self._control.gone(how)
 
     def _piece(self, said: Piece, _line: bytes) -> None:
         if said.event.type == "message_start" and said.parent_tool_use_id is None:

@@ -94,7 +94,7 @@ def _question(asked: Asked, native: Raw) -> Question:
     request = asked.request
     return Question(
         key=request.tool_use_id or asked.request_id,
-        kind=KINDS.get(request.tool_name, "tool"),
+        kind=_kind(request),
         title=_title(request),
         detail=_detail(request),
         choices=_choices(request),
@@ -123,13 +123,40 @@ def _detail(request: Request) -> dict[str, Any]:
         "plan": given.get("plan"),
         "description": given.get("description") or request.description,
         "reason": request.decision_reason,
+        "session": [text for rule in _lasting(request) for text in _allowed(rule)] or None,
         "agent": request.agent_id,
     }
     return {name: value for name, value in detail.items() if value is not None}
 
 
+def _lasting(request: Request) -> list[dict[str, Any]]:
+    """Return the rules that ``approve_session`` takes.
+
+    Claude also offers to accept all edits from now on when a command makes a directory;
+    that is more than was asked for.
+    """
+    edits = _kind(request) == "file-change"
+    rules = request.permission_suggestions or []
+    return [rule for rule in rules if edits or rule.get("type") != "setMode"]
+
+
+def _kind(request: Request) -> ApprovalKind:
+    return KINDS.get(request.tool_name, "tool")
+
+
+def _allowed(rule: Mapping[str, Any]) -> list[str]:
+    """Return a rule in words."""
+    named = [
+        f"{r.get('toolName')}({r.get('ruleContent') or '*'})"
+        for r in _listed(rule.get("rules"))
+    ]
+    places = rule.get("directories")
+    where = [f"directory {place}" for place in places] if isinstance(places, list) else []
+    return [*named, *where, *([f"mode {rule['mode']}"] if "mode" in rule else [])]
+
+
 def _choices(request: Request) -> list[str]:
-    lasting = ["approve_session"] if request.permission_suggestions else []
+    lasting = ["approve_session"] if _lasting(request) else []
     return ["approve", *lasting, "deny", "cancel"]
 
 
@@ -169,8 +196,7 @@ def _allow(request: Request, answer: Answer) -> dict[str, Any]:
 
 
 def _allow_session(request: Request, answer: Answer) -> dict[str, Any]:
-    rules = request.permission_suggestions or []
-    lasting = [{**rule, "destination": "session"} for rule in rules]
+    lasting = [{**rule, "destination": "session"} for rule in _lasting(request)]
     return {**_allow(request, answer), "updatedPermissions": lasting}
 
 
