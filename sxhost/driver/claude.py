@@ -1,0 +1,332 @@
+"""Claude Code by its streams of JSON lines: one process is one conversation.
+
+``claude -p --input-format stream-json --output-format stream-json``, 2.1.329: a user's words
+go in as messages, what Claude does comes out as events of the model, whole messages and a
+result for each turn; beside them go control requests, both ways.  The parts: what it prints
+(`claude_lines`), as events (`claude_events`) and turns (`claude_turns`); what it is started
+with and told (`claude_input`), asked (`claude_control`), and what it asks (`claude_asks`).
+
+``native`` of a launch: ``args``, more of its command line; ``initialize``, more of the first
+control request (``hooks``, ``agents``, …).  ``native`` of a turn: more fields of its message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final
+from uuid import uuid4
+
+import msgspec
+from msgspec import Raw, Struct
+from twisted.internet.interfaces import IReactorTime
+
+from sxhost.approval import Answer, Question
+from sxhost.driver import Agent, Child, Command, Driver, Exit, Reports, Spawn, Started
+from sxhost.driver import claude_input as words
+from sxhost.driver.claude_asks import Asks
+from sxhost.driver.claude_control import Control
+from sxhost.driver.claude_events import Teller
+from sxhost.driver.claude_lines import (
+    Asked,
+    Assistant,
+    Cancelled,
+    Lifecycle,
+    Limit,
+    NotClaude,
+    Other,
+    Piece,
+    Replied,
+    Result,
+    System,
+    User,
+    parse,
+)
+from sxhost.driver.claude_turns import Turns
+from sxhost.errors import AgentFailed
+from sxhost.logs import logger
+from sxhost.turn import Abilities, Item, Launch, ModelDraft, TurnDraft, items
+
+__all__ = ["make"]
+
+log = logger(__name__)
+
+PATIENCE_S: Final = 30.0
+"""How long Claude may take to be ready, or to answer a control request."""
+
+LAST_PATIENCE_S: Final = 5.0
+"""How long it may take to stop what it does before it is ended."""
+
+STRANGE_LINES: Final = 20
+"""Lines that make no sense and are written to the log; later ones are not."""
+
+ENVIRONMENT: Final = {"DISABLE_AUTOUPDATER": "1"}
+"""A program that replaces itself while it runs is not what was started."""
+
+WORKING: Final = frozenset({"requesting", "compacting"})
+
+
+def make(spawn: Spawn, clock: IReactorTime) -> Driver:
+    """Return the driver of Claude Code."""
+    return Claude(spawn, clock)
+
+
+class Claude:
+    """Makes conversations; they share nothing."""
+
+    def __init__(self, spawn: Spawn, clock: IReactorTime) -> None:
+        self._spawn = spawn
+        self._clock = clock
+
+    def agent(self, launch: Launch, reports: Reports) -> Agent:
+        """Return a conversation that has not begun.
+
+        :raises HostError: it asks for what Claude does not have.
+        """
+        words.check_launch(launch)
+        session_id = launch.resume or str(uuid4())
+        argv = words.arguments(launch, session_id)
+        env = {**ENVIRONMENT, **launch.env}
+        command = Command(argv=argv, cwd=launch.cwd or ".", env=env)
+        about = About(launch, command, session_id)
+        return Conversation(about, reports, self._spawn, self._clock)
+
+    async def close(self) -> None:
+        """Let go of nothing."""
+
+
+class About(Struct, frozen=True):
+    """How a conversation begins: its names are Claude's own."""
+
+    launch: Launch
+    command: Command
+    session_id: str
+
+
+class _Model(Struct, frozen=True, rename="camel"):
+    value: str = ""
+    resolved_model: str = ""
+
+
+class _Ready(Struct, frozen=True):
+    models: list[_Model] = []
+
+
+class Conversation:
+    """One process of Claude Code: an `Agent`, and the `Talk` of its child."""
+
+    can = Abilities(steer=True, compact=True, set_model=True, resume=True)
+
+    def __init__(
+        self, about: About, reports: Reports, spawn: Spawn, clock: IReactorTime
+    ) -> None:
+        self._spawn = spawn
+        self._about = about
+        self._reports = reports
+        self._child: Child | None = None
+        self._exit: Exit | None = None
+        self._strange = 0
+        self._control = Control(self._say, clock)
+        self._asks = Asks(reports, self._say)
+        self._teller = Teller(reports)
+        self._turns = Turns(reports, self._teller)
+
+    # Verbs.
+
+    async def start(self) -> Started:
+        """Run Claude; it is ready when it has answered.
+
+        :raises AgentFailed: it cannot be run, went, refused or took too long.
+        """
+        self._child = child = self._spawn(self._about.command, self)
+        self._reports.spawned(child.process)
+        try:
+            said = await self._control.ask(words.initialize(self._about.launch), PATIENCE_S)
+        except AgentFailed as error:
+            await child.end()
+            raise self._unready(error) from None
+        launch = self._about.launch
+        return Started(
+            native_id=self._about.session_id,
+            model=launch.model or _default_model(said),
+            provider="anthropic",
+            title=launch.title or "",
+            native=said,
+        )
+
+    def _unready(self, error: AgentFailed) -> AgentFailed:
+        """Return why Claude was not ready, with what it complained of."""
+        stderr = self._exit.stderr.strip() if self._exit else ""
+        last = stderr.rpartition("\n")[2]
+        told = not last or last in error.message
+        return error if told else AgentFailed(f"{error.message} It said: {last}")
+
+    async def submit(self, draft: TurnDraft) -> str | None:
+        """Send a message; return its name.
+
+        :raises HostError: Claude cannot do it so, or is gone.
+        """
+        words.check_turn(draft, self._about.launch.cwd)
+        policy = words.mode(draft.approval_policy) if draft.approval_policy else None
+        await self._use(draft.model, draft.effort)
+        if policy:
+            await self._ask("set_permission_mode", mode=policy)
+        return self._send(items(draft.input), self._turns.submitted, draft.native)
+
+    async def steer(self, given: Sequence[Item]) -> None:
+        """Send a message that Claude takes when it next has used a tool, or else at the end."""
+        self._send(given, self._turns.submitted, {})
+
+    async def interrupt(self) -> None:
+        """Stop the turn, its command, and messages that wait to be taken."""
+        await self._interrupt(PATIENCE_S)
+
+    async def compact(self) -> None:
+        """Have the conversation summed up: a turn of its own."""
+        self._send(items("/compact"), self._turns.began, {})
+
+    async def set_model(self, draft: ModelDraft) -> None:
+        """Use another model (of the same provider), and with it another effort."""
+        await self._use(draft.model, draft.effort)
+
+    async def answer(self, question: Question, answer: Answer) -> None:
+        """Tell Claude what was decided.
+
+        :raises HostError: it does not wait for it any more, or does not understand it.
+        """
+        self._asks.answer(question.key, answer)
+
+    async def stop(self) -> None:
+        """Interrupt what runs (Claude would finish it first), then end the process."""
+        if self._child is None:
+            return
+        if self._turns.running and self._exit is None:
+            with suppress(AgentFailed):
+                await self._interrupt(LAST_PATIENCE_S)
+        await self._child.end()
+
+    async def _interrupt(self, patience: float) -> None:
+        self._teller.interrupting = self._turns.running
+        try:
+            await self._control.ask({"subtype": "interrupt", "cancel_queued": True}, patience)
+        except AgentFailed:
+            self._teller.interrupting = False
+            raise
+
+    async def _use(self, model: str | None, effort: str | None) -> None:
+        if model:
+            await self._ask("set_model", model=model)
+        if effort:
+            await self._ask("apply_flag_settings", settings={"effortLevel": effort})
+
+    async def _ask(self, subtype: str, **more: Any) -> Raw:
+        return await self._control.ask({"subtype": subtype, **more}, PATIENCE_S)
+
+    # What we write.
+
+    def _send(
+        self, given: Sequence[Item], noted: Callable[[str], None], native: Mapping[str, Any]
+    ) -> str:
+        if self._child is None or self._exit is not None:
+            how = self._exit.sentence if self._exit else "it was not started"
+            raise AgentFailed(f"Nobody hears this: {how}.")
+        name = str(uuid4())
+        message = words.user(given, name, native)
+        noted(name)
+        self._say(message)
+        return name
+
+    def _say(self, message: Any) -> None:
+        if self._child is not None:
+            self._child.send(msgspec.json.encode(message))
+
+    # What we hear.
+
+    def line(self, line: bytes) -> None:
+        """Hear a line."""
+        try:
+            said = parse(line)
+        except NotClaude as error:
+            self._wonder(line, str(error))
+        else:
+            _HEARD[type(said)](self, said, line)
+
+    def gone(self, how: Exit) -> None:
+        """Hear that the process has ended."""
+        self._exit = how
+        self._asks.gone()
+        self._turns.gone(how)
+        self._reports.gone(how)
+        self._control.gone(how)
+
+    def _piece(self, said: Piece, _line: bytes) -> None:
+        if said.event.type == "message_start" and said.parent_tool_use_id is None:
+            self._turns.stirred()
+        self._teller.piece(said)
+
+    def _assistant(self, said: Assistant, line: bytes) -> None:
+        if said.parent_tool_use_id is None:
+            self._turns.stirred()
+        self._teller.assistant(said, line)
+
+    def _user(self, said: User, line: bytes) -> None:
+        self._teller.user(said, line)
+
+    def _system(self, said: System, line: bytes) -> None:
+        if said.subtype == "status" and said.status in WORKING:
+            self._turns.stirred()
+        self._teller.system(said, line)
+
+    def _result(self, said: Result, line: bytes) -> None:
+        if self._turns.running:
+            self._turns.ended(said, line)
+        else:
+            self._teller.native(line)
+
+    def _limit(self, said: Limit, line: bytes) -> None:
+        self._teller.limit(said, line)
+
+    def _lifecycle(self, said: Lifecycle, _line: bytes) -> None:
+        self._turns.followed(said)
+
+    def _questioned(self, said: Asked, line: bytes) -> None:
+        self._asks.asked(said, line)
+
+    def _cancelled(self, said: Cancelled, _line: bytes) -> None:
+        self._asks.cancelled(said)
+
+    def _replied(self, said: Replied, line: bytes) -> None:
+        if not self._control.replied(said.response):
+            self._wonder(line, "nobody asked for this answer")
+
+    def _other(self, _said: Other, line: bytes) -> None:
+        self._teller.native(line)
+
+    def _wonder(self, line: bytes, why: str) -> None:
+        self._strange += bool(line.strip())
+        if line.strip() and self._strange <= STRANGE_LINES:
+            log.warn("Claude said {line!r}: {why}", line=line[:200], why=why)
+
+
+def _default_model(said: Raw) -> str:
+    """Return the model that Claude uses if it is told none; "" if it does not say."""
+    try:
+        models = msgspec.json.decode(said, type=_Ready).models
+    except ValueError:
+        return ""
+    return next((m.resolved_model for m in models if m.value == "default"), "")
+
+
+_HEARD: Final[Mapping[type, Callable[[Conversation, Any, bytes], None]]] = {
+    Piece: Conversation._piece,
+    Assistant: Conversation._assistant,
+    User: Conversation._user,
+    System: Conversation._system,
+    Result: Conversation._result,
+    Limit: Conversation._limit,
+    Lifecycle: Conversation._lifecycle,
+    Asked: Conversation._questioned,
+    Cancelled: Conversation._cancelled,
+    Replied: Conversation._replied,
+    Other: Conversation._other,
+}
