@@ -1,0 +1,327 @@
+"""Real agents for tests, without a network: each in a home of its own, with a fake model.
+
+The programs are those that ``.ci/agents`` installs (in ``SXHOST_AGENTS``, else ``.agents``); a
+test that uses the fixture `real_agents` is skipped where they are not.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .hosts import PATIENCE
+
+__all__ = [
+    "MODEL",
+    "FakeModel",
+    "RealAgent",
+    "RealAgents",
+    "agent_home",
+    "fake_model",
+    "no_leftovers",
+    "processes_of",
+    "real_agents",
+]
+
+TOP = Path(__file__).parents[1]
+PLACE = Path(os.environ.get("SXHOST_AGENTS") or TOP / ".agents").absolute()
+PROGRAMS = ("codex", "claude", "pi", "pi-earendil", "pi-acp")
+"""`pi` is the old one, 0.73.1; `pi-earendil` its successor, 0.87.1."""
+MODEL = "fake-model"
+KEY = "none"
+
+# The model.
+
+
+@dataclass(frozen=True)
+class FakeModel:
+    """A model that does as it is told (see `tests.fake_model`), in a process of its own."""
+
+    url: str
+    """Without a slash at the end, and without ``/v1``."""
+    log: Path
+
+    def notes(self, event: str, saying: str = "") -> list[dict[str, Any]]:
+        """Return what it noted of an event (``request``, ``answer``), where that says this."""
+        lines = self.log.read_text(encoding="utf-8").splitlines()
+        notes = [json.loads(line) for line in lines if saying in line]
+        return [note for note in notes if note["event"] == event]
+
+
+@contextmanager
+def running_model(log: Path) -> Iterator[FakeModel]:
+    """Run a model; it ends with the block, and with this process."""
+    command = [sys.executable, "-m", "tests.fake_model", "--until-eof", "--log", str(log)]
+    with subprocess.Popen(
+        command, cwd=TOP, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with closing(process.stdin):
+            port = process.stdout.readline().removeprefix("PORT ").strip()
+            yield FakeModel(f"http://127.0.0.1:{port}", log)
+
+
+@pytest.fixture(scope="session")
+def fake_model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeModel]:
+    """Run one model for all tests: prompts must differ where requests are counted."""
+    with running_model(tmp_path_factory.mktemp("model") / "log") as model:
+        yield model
+
+
+# The agents.
+
+
+@dataclass(frozen=True)
+class RealAgent:
+    """A program that is ready to be run: it finds the fake model and nothing of the user's."""
+
+    argv: list[str]
+    home: Path
+    cwd: Path
+    env: Mapping[str, str] = field(repr=False)
+    """What is added to the environment of whoever runs it."""
+
+    def environ(self) -> dict[str, str]:
+        """Return a whole environment, with nothing of ours but the language."""
+        kept = {name: os.environ[name] for name in ("LANG", "LC_ALL") if name in os.environ}
+        return {**kept, **self.env}
+
+
+@dataclass(frozen=True)
+class RealAgents:
+    """Prepares the agents of one place for one model; each wants a `home` that is empty."""
+
+    place: Path
+    model: FakeModel
+
+    def make(self, name: str, home: Path) -> RealAgent:
+        """Prepare one by its name (`PROGRAMS`)."""
+        makers: dict[str, Callable[[Path], RealAgent]] = {
+            "codex": self.codex,
+            "claude": self.claude,
+            "pi": self.pi,
+            "pi-earendil": partial(self.pi, program="pi-earendil"),
+            "pi-acp": self.pi_acp,
+        }
+        return makers[name](home)
+
+    def codex(self, home: Path, model: str = MODEL) -> RealAgent:
+        """``codex app-server``; it warns in each turn that it does not know the model.
+
+        `model` ``gpt-5.5`` avoids that, with the same tools and ``apply_patch`` beside them.
+        """
+        settings = CODEX_SETTINGS.format(model=model, url=self.model.url)
+        write(home / ".codex" / "config.toml", settings)
+        env = {"CODEX_HOME": str(home / ".codex")}
+        return self._agent(home, env, "codex", "app-server")
+
+    def claude(self, home: Path, *options: str) -> RealAgent:
+        """Claude Code that speaks in lines and asks its host; `options` are more of its own."""
+        write(home / ".claude.json", json.dumps(self._claude_state(home)))
+        env = {
+            "ANTHROPIC_BASE_URL": self.model.url,
+            "ANTHROPIC_API_KEY": KEY,
+            "CLAUDE_CONFIG_DIR": "",
+            "CLAUDE_CODE_MAX_RETRIES": "1",
+            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+            "DISABLE_AUTOUPDATER": "1",
+        }
+        return self._agent(home, env, "claude", *CLAUDE_OPTIONS, *options)
+
+    def _claude_state(self, home: Path) -> dict[str, Any]:
+        """Return what spares an interactive claude its first questions."""
+        return {
+            "hasCompletedOnboarding": True,
+            "customApiKeyResponses": {"approved": [KEY[-20:]], "rejected": []},
+            "projects": {str(home / "project"): {"hasTrustDialogAccepted": True}},
+        }
+
+    def pi(
+        self, home: Path, *options: str, program: str = "pi", asks: bool = False
+    ) -> RealAgent:
+        """``pi --mode rpc``; if it `asks`, an extension has each call of a tool confirmed."""
+        env = self._pi_home(home)
+        if asks:
+            write(home / "asks.js", PI_ASKS)
+            options = (*options, "-e", str(home / "asks.js"))
+        provider = ("--provider", "fake", "--model", MODEL)
+        return self._agent(home, env, program, "--mode", "rpc", *provider, *options)
+
+    def pi_acp(self, home: Path) -> RealAgent:
+        """``pi-acp``: it runs the new pi behind ACP, and for ever waits for an old one."""
+        pi = {"PI_ACP_PI_COMMAND": str(self.place / "bin" / "pi-earendil")}
+        env = {**self._pi_home(home), **pi, "npm_config_offline": "true"}
+        return self._agent(home, env, "pi-acp")
+
+    def _pi_home(self, home: Path) -> dict[str, str]:
+        place = home / ".pi" / "agent"
+        models = {"fake": {**PI_PROVIDER, "baseUrl": f"{self.model.url}/v1"}}
+        write(place / "models.json", json.dumps({"providers": models}))
+        settings = {"quietStartup": True, "defaultProvider": "fake", "defaultModel": MODEL}
+        write(place / "settings.json", json.dumps(settings))
+        return {"PI_CODING_AGENT_DIR": str(place), "PI_OFFLINE": "1", "PI_TELEMETRY": "0"}
+
+    def _agent(
+        self, home: Path, env: Mapping[str, str], program: str, *options: str
+    ) -> RealAgent:
+        cwd = home / "project"
+        cwd.mkdir(parents=True)
+        argv = [str(self.place / "bin" / program), *options]
+        return RealAgent(argv, home, cwd, {**self._basics(home), **env})
+
+    def _basics(self, home: Path) -> dict[str, str]:
+        """Return what keeps any agent away from the user's files and from the network."""
+        inherited = os.environ.get("PATH", os.defpath)
+        places = {"CACHE": ".cache", "CONFIG": ".config", "DATA": ".data", "STATE": ".state"}
+        return {
+            "HOME": str(home),
+            "PATH": f"{self.place / 'bin'}{os.pathsep}{inherited}",
+            **{f"XDG_{name}_HOME": str(home / place) for name, place in places.items()},
+            "NO_PROXY": "*",
+            "no_proxy": "*",
+        }
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+CODEX_SETTINGS = """
+model = "{model}"
+model_provider = "fake"
+check_for_update_on_startup = false
+[features]
+plugins = false
+apps = false
+[analytics]
+enabled = false
+[model_providers.fake]
+name = "fake"
+base_url = "{url}/v1"
+wire_api = "responses"
+request_max_retries = 1
+stream_max_retries = 1
+"""
+"""Without the two features it would look up hosts of its vendor; retries would take long."""
+
+CLAUDE_OPTIONS = (
+    *("-p", "--verbose", "--include-partial-messages"),
+    *("--input-format", "stream-json", "--output-format", "stream-json"),
+    *("--permission-prompt-tool", "stdio"),
+)
+
+PI_PROVIDER: dict[str, Any] = {
+    "api": "openai-completions",
+    "apiKey": KEY,
+    "models": [
+        {
+            "id": MODEL,
+            "reasoning": True,
+            "input": ["text"],
+            "contextWindow": 100_000,
+            "maxTokens": 8000,
+            "cost": {"input": 1, "output": 2, "cacheRead": 0.1, "cacheWrite": 0},
+        }
+    ],
+}
+
+PI_ASKS = """
+export default function (pi) {
+  pi.on("tool_call", async (event, ctx) => {
+    const what = JSON.stringify(event.input);
+    if (await ctx.ui.confirm(`May it use ${event.toolName}?`, what)) return undefined;
+    return { block: true, reason: "The user has said no." };
+  });
+}
+"""
+
+
+@pytest.fixture(scope="session")
+def real_agents(request: pytest.FixtureRequest) -> RealAgents:
+    """Prepare real agents; skip if they are not there."""
+    absent = [name for name in PROGRAMS if not os.access(PLACE / "bin" / name, os.X_OK)]
+    if absent:
+        pytest.skip(f"no {', '.join(absent)} in {PLACE}: run .ci/agents")
+    return RealAgents(PLACE, request.getfixturevalue("fake_model"))
+
+
+# What they leave behind.
+
+
+@pytest.fixture
+def agent_home(tmp_path: Path) -> Iterator[Path]:
+    """Give a home; the test fails if one of its processes is left at the end, and ends it."""
+    home = tmp_path / "home"
+    home.mkdir()
+    try:
+        yield home
+        no_leftovers(home)
+    finally:
+        _kill(home)
+
+
+def no_leftovers(home: Path, patience: float = 0) -> None:
+    """Assert that no process lives in a home, at the latest after so many seconds."""
+    for pid in processes_of(home):
+        _await_end(pid, patience)
+    left = processes_of(home)
+    assert not left, f"left in {home}: {left}"
+
+
+def processes_of(home: Path) -> dict[int, str]:
+    """Return the processes that have a home in their environment or work in it: pid, words.
+
+    Those that have ended and that nobody has waited for are none.
+    """
+    entries = [entry for entry in Path("/proc").iterdir() if entry.name.isdecimal()]
+    found = {int(entry.name): _words(entry) for entry in entries if _lives_in(entry, home)}
+    return {pid: words for pid, words in found.items() if pid != os.getpid()}
+
+
+def _lives_in(entry: Path, home: Path) -> bool:
+    with suppress(OSError):
+        if (entry / "cwd").readlink().is_relative_to(home):
+            return True
+        values = (entry / "environ").read_bytes().split(b"\0")
+        return b"HOME=" + os.fsencode(home) in values
+    return False
+
+
+def _words(entry: Path) -> str:
+    with suppress(OSError):
+        return (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    return "?"
+
+
+def _await_end(pid: int, patience: float) -> None:
+    with suppress(ProcessLookupError):
+        handle = os.pidfd_open(pid)
+        try:
+            select.select([handle], [], [], patience)
+        finally:
+            os.close(handle)
+
+
+def _kill(home: Path) -> None:
+    """End what a test has left behind."""
+    with ExitStack() as handles:
+        for pid in processes_of(home):
+            with suppress(ProcessLookupError):
+                handle = os.pidfd_open(pid)
+                handles.callback(os.close, handle)
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+                select.select([handle], [], [], PATIENCE)
