@@ -162,9 +162,13 @@ class RealAgents:
 
     def pi_acp(self, home: Path) -> RealAgent:
         """``pi-acp``: it runs the new pi behind ACP, and for ever waits for an old one."""
-        pi = {"PI_ACP_PI_COMMAND": str(self.place / "bin" / "pi-earendil")}
-        env = {**self._pi_home(home), **pi, "npm_config_offline": "true"}
-        return self._agent(home, env, "pi-acp")
+        # It asks npm at each start whether there is a newer pi, and waits for the answer.
+        programs = {"npm": "/bin/false", "pi": self._program("pi-earendil")}
+        for name, program in programs.items():
+            (home / "bin").mkdir(exist_ok=True)
+            (home / "bin" / name).symlink_to(program)
+        path = f"{home / 'bin'}{os.pathsep}{self._path()}"
+        return self._agent(home, {**self._pi_home(home), "PATH": path}, "pi-acp")
 
     def _pi_home(self, home: Path) -> dict[str, str]:
         place = home / ".pi" / "agent"
@@ -179,20 +183,26 @@ class RealAgents:
     ) -> RealAgent:
         cwd = home / "project"
         cwd.mkdir(parents=True)
-        argv = [str(self.place / "bin" / program), *options]
-        return RealAgent(argv, home, cwd, {**self._basics(home), **env})
+        return RealAgent(
+            [self._program(program), *options], home, cwd, {**self._basics(home), **env}
+        )
 
     def _basics(self, home: Path) -> dict[str, str]:
         """Return what keeps any agent away from the user's files and from the network."""
-        inherited = os.environ.get("PATH", os.defpath)
         places = {"CACHE": ".cache", "CONFIG": ".config", "DATA": ".data", "STATE": ".state"}
         return {
             "HOME": str(home),
-            "PATH": f"{self.place / 'bin'}{os.pathsep}{inherited}",
+            "PATH": self._path(),
             **{f"XDG_{name}_HOME": str(home / place) for name, place in places.items()},
             "NO_PROXY": "*",
             "no_proxy": "*",
         }
+
+    def _program(self, name: str) -> str:
+        return str(self.place / "bin" / name)
+
+    def _path(self) -> str:
+        return f"{self.place / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
 
 
 def write(path: Path, text: str) -> None:
