@@ -130,11 +130,11 @@ class RealAgents:
 
     def claude(self, home: Path, *options: str) -> RealAgent:
         """Claude Code that speaks in lines and asks its host; `options` are more of its own."""
-        write(home / ".claude.json", json.dumps(self._claude_state(home)))
+        write(home / ".claude" / ".claude.json", json.dumps(self._claude_state(home)))
         env = {
             "ANTHROPIC_BASE_URL": self.model.url,
             "ANTHROPIC_API_KEY": KEY,
-            "CLAUDE_CONFIG_DIR": "",
+            "CLAUDE_CONFIG_DIR": str(home / ".claude"),
             "CLAUDE_CODE_MAX_RETRIES": "1",
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
             "DISABLE_AUTOUPDATER": "1",
@@ -182,7 +182,8 @@ class RealAgents:
         self, home: Path, env: Mapping[str, str], program: str, *options: str
     ) -> RealAgent:
         cwd = home / "project"
-        cwd.mkdir(parents=True)
+        for place in (cwd, home / "tmp"):
+            place.mkdir(parents=True)
         return RealAgent(
             [self._program(program), *options], home, cwd, {**self._basics(home), **env}
         )
@@ -192,6 +193,7 @@ class RealAgents:
         places = {"CACHE": ".cache", "CONFIG": ".config", "DATA": ".data", "STATE": ".state"}
         return {
             "HOME": str(home),
+            "TMPDIR": str(home / "tmp"),
             "PATH": self._path(),
             **{f"XDG_{name}_HOME": str(home / place) for name, place in places.items()},
             "NO_PROXY": "*",

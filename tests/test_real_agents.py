@@ -122,16 +122,16 @@ def test_pi(real_agents: RealAgents, agent_home: Path, name: str, end: str) -> N
     assert said == "echo: hello, pi"
 
 
-@pytest.mark.parametrize("decision", [True, False])
-def test_pi_that_asks(real_agents: RealAgents, agent_home: Path, decision: bool) -> None:
+def test_pi_that_asks(real_agents: RealAgents, agent_home: Path) -> None:
     agent = real_agents.pi(agent_home, asks=True)
     with talk(agent) as pi:
-        pi.say(id="1", type="prompt", message="RUN: echo 1 >made.txt")
-        *_, asked = pi.hear(lambda said: said["type"] == "extension_ui_request")
-        assert (asked["method"], asked["title"]) == ("confirm", "May it use bash?")
-        pi.say(type="extension_ui_response", id=asked["id"], confirmed=decision)
-        pi.hear(lambda said: said["type"] == "agent_end")
-    assert (agent.cwd / "made.txt").exists() == decision
+        for decision in (True, False):
+            pi.say(type="prompt", message=f"RUN: echo 1 >{decision}")
+            *_, asked = pi.hear(lambda said: said["type"] == "extension_ui_request")
+            assert (asked["method"], asked["title"]) == ("confirm", "May it use bash?")
+            pi.say(type="extension_ui_response", id=asked["id"], confirmed=decision)
+            pi.hear(lambda said: said["type"] == "agent_end")
+    assert [made.name for made in agent.cwd.iterdir()] == ["True"]
 
 
 def test_claude(real_agents: RealAgents, agent_home: Path) -> None:
