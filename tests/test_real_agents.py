@@ -82,6 +82,7 @@ def talk(agent: RealAgent) -> Iterator[Dialogue]:
             yield dialogue
         finally:
             dialogue.end()
+    no_leftovers(agent.home, PATIENCE)  # pi-acp does not wait for its pi
 
 
 def joined(heard: list[Object], kind: str, *path: str) -> str:
