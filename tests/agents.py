@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import json
 import os
-import select
-import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .hosts import PATIENCE
+from sxhost.turn import Launch
+
+from .leftovers import end_leftovers, no_leftovers
 
 __all__ = [
     "MODEL",
@@ -30,8 +29,6 @@ __all__ = [
     "RealAgents",
     "agent_home",
     "fake_model",
-    "no_leftovers",
-    "processes_of",
     "real_agents",
 ]
 
@@ -88,11 +85,30 @@ def fake_model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeModel]:
 class RealAgent:
     """A program that is ready to be run: it finds the fake model and nothing of the user's."""
 
-    argv: list[str]
+    driver: str
+    command: Sequence[str]
+    """What to name to its driver."""
+    options: Sequence[str]
+    """What its driver adds to that; by hand it is ours to say."""
     home: Path
     cwd: Path
     env: Mapping[str, str] = field(repr=False)
     """What is added to the environment of whoever runs it."""
+
+    @property
+    def argv(self) -> list[str]:
+        """The whole line."""
+        return [*self.command, *self.options]
+
+    def launch(self, **more: Any) -> Launch:
+        """Return how a host is told to start it."""
+        return Launch(
+            agent=self.driver,
+            command=list(self.command),
+            cwd=str(self.cwd),
+            env=dict(self.env),
+            **more,
+        )
 
     def environ(self) -> dict[str, str]:
         """Return a whole environment, with nothing of ours but the language."""
@@ -113,7 +129,7 @@ class RealAgents:
             "codex": self.codex,
             "claude": self.claude,
             "pi": self.pi,
-            "pi-earendil": partial(self.pi, program="pi-earendil"),
+            "pi-earendil": self.pi_earendil,
             "pi-acp": self.pi_acp,
         }
         return makers[name](home)
@@ -126,10 +142,10 @@ class RealAgents:
         settings = CODEX_SETTINGS.format(model=model, url=self.model.url)
         write(home / ".codex" / "config.toml", settings)
         env = {"CODEX_HOME": str(home / ".codex")}
-        return self._agent(home, env, "codex", "app-server")
+        return self._agent("codex", home, env, ["codex", "app-server"])
 
-    def claude(self, home: Path, *options: str) -> RealAgent:
-        """Claude Code that speaks in lines and asks its host; `options` are more of its own."""
+    def claude(self, home: Path) -> RealAgent:
+        """Claude Code that speaks in lines and asks its host."""
         write(home / ".claude" / ".claude.json", json.dumps(self._claude_state(home)))
         env = {
             "ANTHROPIC_BASE_URL": self.model.url,
@@ -139,7 +155,7 @@ class RealAgents:
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
             "DISABLE_AUTOUPDATER": "1",
         }
-        return self._agent(home, env, "claude", *CLAUDE_OPTIONS, *options)
+        return self._agent("claude", home, env, ["claude"], CLAUDE_OPTIONS)
 
     def _claude_state(self, home: Path) -> dict[str, Any]:
         """Return what spares an interactive claude its first questions."""
@@ -149,26 +165,26 @@ class RealAgents:
             "projects": {str(home / "project"): {"hasTrustDialogAccepted": True}},
         }
 
-    def pi(
-        self, home: Path, *options: str, program: str = "pi", asks: bool = False
-    ) -> RealAgent:
+    def pi(self, home: Path, *, asks: bool = False, program: str = "pi") -> RealAgent:
         """``pi --mode rpc``; if it `asks`, an extension has each call of a tool confirmed."""
         env = self._pi_home(home)
         if asks:
-            write(home / "asks.js", PI_ASKS)
-            options = (*options, "-e", str(home / "asks.js"))
-        provider = ("--provider", "fake", "--model", MODEL)
-        return self._agent(home, env, program, "--mode", "rpc", *provider, *options)
+            write(home / ".pi" / "agent" / "extensions" / "asks.js", PI_ASKS)
+        return self._agent("pi", home, env, [program], ["--mode", "rpc"])
+
+    def pi_earendil(self, home: Path, *, asks: bool = False) -> RealAgent:
+        """Return the new pi."""
+        return self.pi(home, asks=asks, program="pi-earendil")
 
     def pi_acp(self, home: Path) -> RealAgent:
         """``pi-acp``: it runs the new pi behind ACP, and for ever waits for an old one."""
         # It asks npm at each start whether there is a newer pi, and waits for the answer.
         programs = {"npm": "/bin/false", "pi": self._program("pi-earendil")}
         for name, program in programs.items():
-            (home / "bin").mkdir(exist_ok=True)
+            (home / "bin").mkdir(parents=True, exist_ok=True)
             (home / "bin" / name).symlink_to(program)
         path = f"{home / 'bin'}{os.pathsep}{self._path()}"
-        return self._agent(home, {**self._pi_home(home), "PATH": path}, "pi-acp")
+        return self._agent("acp", home, {**self._pi_home(home), "PATH": path}, ["pi-acp"])
 
     def _pi_home(self, home: Path) -> dict[str, str]:
         place = home / ".pi" / "agent"
@@ -179,14 +195,18 @@ class RealAgents:
         return {"PI_CODING_AGENT_DIR": str(place), "PI_OFFLINE": "1", "PI_TELEMETRY": "0"}
 
     def _agent(
-        self, home: Path, env: Mapping[str, str], program: str, *options: str
+        self,
+        driver: str,
+        home: Path,
+        env: Mapping[str, str],
+        command: Sequence[str],
+        options: Sequence[str] = (),
     ) -> RealAgent:
         cwd = home / "project"
         for place in (cwd, home / "tmp"):
             place.mkdir(parents=True)
-        return RealAgent(
-            [self._program(program), *options], home, cwd, {**self._basics(home), **env}
-        )
+        words = [self._program(command[0]), *command[1:]]
+        return RealAgent(driver, words, options, home, cwd, {**self._basics(home), **env})
 
     def _basics(self, home: Path) -> dict[str, str]:
         """Return what keeps any agent away from the user's files and from the network."""
@@ -283,57 +303,4 @@ def agent_home(tmp_path: Path) -> Iterator[Path]:
         yield home
         no_leftovers(home)
     finally:
-        _kill(home)
-
-
-def no_leftovers(home: Path, patience: float = 0) -> None:
-    """Assert that no process lives in a home, at the latest after so many seconds."""
-    for pid in processes_of(home):
-        _await_end(pid, patience)
-    left = processes_of(home)
-    assert not left, f"left in {home}: {left}"
-
-
-def processes_of(home: Path) -> dict[int, str]:
-    """Return the processes that have a home in their environment or work in it: pid, words.
-
-    Those that have ended and that nobody has waited for are none.
-    """
-    entries = [entry for entry in Path("/proc").iterdir() if entry.name.isdecimal()]
-    found = {int(entry.name): _words(entry) for entry in entries if _lives_in(entry, home)}
-    return {pid: words for pid, words in found.items() if pid != os.getpid()}
-
-
-def _lives_in(entry: Path, home: Path) -> bool:
-    with suppress(OSError):
-        if (entry / "cwd").readlink().is_relative_to(home):
-            return True
-        values = (entry / "environ").read_bytes().split(b"\0")
-        return b"HOME=" + os.fsencode(home) in values
-    return False
-
-
-def _words(entry: Path) -> str:
-    with suppress(OSError):
-        return (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-    return "?"
-
-
-def _await_end(pid: int, patience: float) -> None:
-    with suppress(ProcessLookupError):
-        handle = os.pidfd_open(pid)
-        try:
-            select.select([handle], [], [], patience)
-        finally:
-            os.close(handle)
-
-
-def _kill(home: Path) -> None:
-    """End what a test has left behind."""
-    with ExitStack() as handles:
-        for pid in processes_of(home):
-            with suppress(ProcessLookupError):
-                handle = os.pidfd_open(pid)
-                handles.callback(os.close, handle)
-                signal.pidfd_send_signal(handle, signal.SIGKILL)
-                select.select([handle], [], [], PATIENCE)
+        end_leftovers(home)

@@ -12,9 +12,13 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from msgspec import convert, to_builtins
 
-from .agents import FakeModel, RealAgent, RealAgents, no_leftovers, processes_of
+from sxhost.turn import Launch
+
+from .agents import PROGRAMS, FakeModel, RealAgent, RealAgents
 from .hosts import PATIENCE
+from .leftovers import no_leftovers, processes_of
 
 Object = dict[str, Any]
 
@@ -164,6 +168,16 @@ def test_pi_acp(real_agents: RealAgents, agent_home: Path) -> None:
 
 
 # What the tests themselves stand on.
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_host_can_be_told_to_start_it(name: str, tmp_path: Path) -> None:
+    agents = RealAgents(Path("/agents"), FakeModel("http://127.0.0.1:1", tmp_path))
+    launch = agents.make(name, tmp_path / "home").launch(prompt="hello")
+    assert convert(to_builtins(launch), Launch) == launch
+    assert launch.command
+    assert launch.command[0] == f"/agents/bin/{name}"
+    assert launch.env["HOME"] == str(tmp_path / "home")
 
 
 def test_the_model_has_noted_what_it_was_asked(fake_model: FakeModel) -> None:
