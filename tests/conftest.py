@@ -10,10 +10,20 @@ import pytest
 from twisted.logger import ILogObserver, LogLevel, globalLogPublisher
 from zope.interface import implementer
 
+from .agents import agent_home, fake_model, real_agents
 from .hosts import running_host, start_daemon, start_host, twistd
 from .lab import Lab
 
-__all__ = ["FailureLog", "running_host", "start_daemon", "start_host", "twistd"]
+__all__ = [
+    "FailureLog",
+    "agent_home",
+    "fake_model",
+    "real_agents",
+    "running_host",
+    "start_daemon",
+    "start_host",
+    "twistd",
+]
 
 
 @implementer(ILogObserver)
