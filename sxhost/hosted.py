@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
@@ -93,6 +94,8 @@ class HostedSession:
         )
         self._care = Care(ground.clock, ground.limits, self._stalled, self._restart)
         self._told = True
+        self._early: list[Callable[[], None]] | None = None
+        """What was reported while a turn was being submitted: first comes the turn itself."""
         self._open: set[str] = set()
         self._ending = False
         self._starting: Deferred[None] | None = None
@@ -158,31 +161,34 @@ class HostedSession:
         """Begin a turn; return it once the log has it."""
         self.life.begin()
         before, turn = self.turn, self._next_turn()
+        early: list[Callable[[], None]] = []
+        self._early = early
         try:
             native_id = await self.agent.submit(draft)
-        except BaseException as error:
-            self._refused(error, before)
+        except BaseException:
+            self._take_back(before)
             raise
-        self._name(native_id)
-        self._tell_turn()
-        self.said(draft.input, by, turn.id)
-        if self.life.name() == "running":
+        else:
+            self._name(native_id)
+            self._tell_turn()
+            self.said(draft.input, by, turn.id)
             self._care.watch()
+        finally:
+            self._early = None
+            for report in early:
+                report()
         await self._outlet.flushed()
         return self.turn or turn
+
+    def _take_back(self, before: Turn | None) -> None:
+        """Forget a turn that did not begin."""
+        self.turn, self._told = before, True
+        self.life.over()
 
     def _next_turn(self) -> Turn:
         number = self.turn.id + 1 if self.turn else 1
         self.turn, self._told = Turn(id=number, start_ms=self._ground.wall_ms()), False
         return self.turn
-
-    def _refused(self, error: BaseException, before: Turn | None) -> None:
-        """Take back a turn that did not begin; one of which something was told has failed."""
-        if self._told:
-            self.turn_ended("failed", str(error))
-        else:
-            self.turn, self._told = before, True
-            self.life.over()
 
     async def steer(self, given: Input, by: str = "steer") -> None:
         """Add to the running turn."""
@@ -221,12 +227,15 @@ class HostedSession:
 
     def said(self, given: Input, by: str, turn: int | None) -> None:
         """Have the log tell what the agent was told."""
-        self.event("user-message", {"text": text_of(given), "by": by, "turn": turn})
+        self._outlet.put("user-message", {"text": text_of(given), "by": by, "turn": turn})
 
     # What the agent reports.
 
     def event(self, name: str, data: Any) -> None:
         """Pass an event on to the log."""
+        if self._early is not None:
+            self._early.append(partial(self.event, name, data))
+            return
         self._care.hear()
         self._tell_turn()
         self._outlet.put(name, data)
@@ -237,6 +246,9 @@ class HostedSession:
 
     def asked(self, question: Question) -> None:
         """Take a question to the desk, after what was told before it."""
+        if self._early is not None:
+            self._early.append(partial(self.asked, question))
+            return
         self._care.rest()
         self._open.add(question.key)
         self.life.asked()
@@ -271,10 +283,14 @@ class HostedSession:
             self._next_turn()
             self._care.watch()
         self._name(native_id)
-        self._tell_turn()
+        if self._early is None:
+            self._tell_turn()
 
     def turn_ended(self, status: TurnStatus, reason: str = "", native: Any = None) -> None:
         """The turn is over: the agent is free for more."""
+        if self._early is not None:
+            self._early.append(partial(self.turn_ended, status, reason, native))
+            return
         if self.turn is None or self.turn.status != "running":
             return
         self._tell_turn()
