@@ -61,6 +61,13 @@ class Replay:
         """Whether all was played and nothing else was said."""
         return not self._lines and not self._heard
 
+    def next(self, method: str) -> dict[str, Any]:
+        """Return the parameters of the next call of a method that is to be said."""
+        said = (line["msg"] for line in self._lines if line["dir"] == "out")
+        return dict(
+            next(message["params"] for message in said if message.get("method") == method)
+        )
+
     def _step(self) -> bool:
         line = self._lines[0] if self._lines else None
         if line is not None and line["dir"] == "in":

@@ -294,7 +294,7 @@ def test_questions() -> None:
     stage.replay.do(one.interrupt())
     two = stage.agent(reports)
     stage.replay.do(two.start())
-    mode = _sent(stage, "turn/start")
+    mode = stage.replay.next("turn/start")
     stage.replay.do(
         two.submit(TurnDraft(input=mode.pop("input")[0]["text"], native=_rest(mode)))
     )
@@ -361,7 +361,7 @@ def test_known_models() -> None:
     reports = FakeReports()
     one = stage.agent(reports, model="gpt-5.5", **UNTRUSTED)
     stage.replay.do(one.start())
-    said = _sent(stage, "turn/start")["input"][0]["text"]
+    said = stage.replay.next("turn/start")["input"][0]["text"]
     stage.replay.do(one.submit(TurnDraft(input=said)))
     assert reports.questions[0].kind == "file-change"
     stage.replay.do(one.answer(reports.questions[0], Answer(decision="approve")))
@@ -369,14 +369,7 @@ def test_known_models() -> None:
 
 
 def _first_input(scene: Scene) -> str:
-    return str(_sent(scene, "turn/start")["input"][0]["text"])
-
-
-def _sent(stage: Stage, method: str) -> dict[str, Any]:
-    """Return the parameters of the next call of a method that the recording has."""
-    lines = stage.replay._lines
-    found = (line["msg"] for line in lines if line["dir"] == "out")
-    return dict(next(message["params"] for message in found if message.get("method") == method))
+    return str(scene.replay.next("turn/start")["input"][0]["text"])
 
 
 def _rest(params: dict[str, Any]) -> dict[str, Any]:

@@ -84,12 +84,6 @@ class Asks:
                 self._close(key)
                 self._reports.settled(key, "the agent does not wait for it any more")
 
-    def lapse(self, why: str) -> None:
-        """Tell the host that nothing waits."""
-        for key in list(self._open):
-            self._close(key)
-            self._reports.settled(key, why)
-
     def _close(self, key: str) -> None:
         about = self._open.pop(key).about
         self._closed[about] = self._closed.get(about, 0) + 1
