@@ -52,7 +52,10 @@ ROOMS = {
     "store": Room("2", ("store/*.py",), rooms_of(LOW), rooms_of("msgspec twisted")),
     "keyring": Room("2", ("keyring.py",), rooms_of(LOW), rooms_of("msgspec")),
     "driver": Room(
-        "2", ("driver/*.py",), rooms_of(LOW), rooms_of("automat msgspec twisted zope")
+        "2",
+        ("driver/*.py", "driver/*/*.py"),
+        rooms_of(LOW),
+        rooms_of("automat msgspec twisted zope"),
     ),
     "host": Room(
         "3",
