@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import click
 
-from sxhost import __version__
+from sxhost import __version__, pilot
 from sxhost.admin import open_dashboard, token
 from sxhost.terminal import (
     Link,
@@ -296,6 +296,8 @@ def emit() -> None:
     """Send a telemetry event; `sxhost emit --help` has its options."""
 
 
+for command in pilot.commands:
+    sxhost.add_command(command)
 sxhost.add_command(token)
 sxhost.add_command(open_dashboard)
 

@@ -100,7 +100,18 @@ ROOMS = {
         "top",
         (
             *("admin.py", "cli.py", "credentials.py", "daemon.py", "listening.py"),
-            *("hosting.py", "logfile.py", "options.py", "tap.py", "terminal.py", "watch.py"),
+            *(
+                "hosting.py",
+                "pilot.py",
+                "ride.py",
+                "logfile.py",
+                "options.py",
+                "pilot.py",
+                "ride.py",
+                "tap.py",
+                "terminal.py",
+                "watch.py",
+            ),
         ),
         rooms_of(
             f"{LOW} peers tls store driver host keyring web stdio client telemetry attach hook"
