@@ -179,6 +179,9 @@ class Limits(Struct, frozen=True, kw_only=True):
     agent_stderr: Bytes = 64 * KIB
     """Bytes kept of what an agent complains of: the end of it says why it went."""
 
+    agent_look: Seconds = 2.0
+    """Seconds between two looks at what agents have started: 5 ms of work, or a lost child."""
+
     agent_eof: Seconds = 2.0
     """Seconds that an agent gets to end once its input is closed."""
 

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from secrets import token_hex
@@ -106,6 +107,8 @@ def stranger(**environ: str) -> Iterator[Process]:
     with subprocess.Popen(["/bin/sleep", "600"], env=environ) as running:
         seen = Processes().see(running.pid)
         assert seen is not None
+        while not Processes().command(seen.process):
+            time.sleep(0.001)  # it has not begun its program yet
         yield seen.process
         assert running.poll() is None, "it was ended"
         running.kill()

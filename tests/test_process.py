@@ -14,7 +14,7 @@ from twisted.logger import capturedLogs
 
 from sxhost.driver import Command, Exit
 from sxhost.driver.process import ProcessChild
-from sxhost.driver.tree import Processes
+from sxhost.driver.tree import Processes, Seen
 from sxhost.errors import AgentFailed, BadField
 from sxhost.limits import Limits
 from sxhost.turn import Process
@@ -425,6 +425,46 @@ subprocess.Popen(sys.argv[1:], start_new_session=True, env={})
     (pid,) = map(int, await ear.heard(1))
     await child.end()
     assert alive([pid]) == []
+
+
+@pytest.mark.parametrize("limits", [HURRY, Limits(agent_look=0.1, agent_term=0.1)])
+@in_reactor
+async def test_such_a_one_is_found_even_if_its_parent_is_killed(
+    stage: Stage, limits: Limits
+) -> None:
+    code = """
+import subprocess, sys
+subprocess.Popen(sys.argv[1:], start_new_session=True, env={})
+"""
+    eyes = Eyes()
+    child, ear = stage.python(code + WAITS, *python(STUBBORN), limits=limits, processes=eyes)
+    (pid,) = map(int, await ear.heard(1))
+    if limits is HURRY:
+        stage.spawns[0].look()
+    else:
+        before = eyes.looks
+        await until(lambda: eyes.looks > before)
+    os.kill(child.process.pid, signal.SIGKILL)
+    await ear.exit()
+    assert alive([pid]) == []
+
+
+class Eyes(Processes):
+    """Counts its looks."""
+
+    looks = 0
+
+    def all(self) -> dict[int, Seen]:
+        self.looks += 1
+        return super().all()
+
+
+@in_reactor
+async def test_nobody_looks_where_no_child_is(stage: Stage) -> None:
+    before = set(reactor.getDelayedCalls())
+    child, _ = stage.run("/bin/cat")
+    await child.end()
+    assert set(reactor.getDelayedCalls()) <= before
 
 
 @in_reactor

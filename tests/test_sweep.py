@@ -24,6 +24,8 @@ def seen(pid: int, state: str = "S") -> Seen:
 class Crowd:
     """Processes by number; `ends` tells of each which signal ends it."""
 
+    unsure = False
+
     def __init__(self, **ends: int | None) -> None:
         self.ends = {int(name[1:]): number for name, number in ends.items()}
         self.sent: list[tuple[int, int]] = []
@@ -87,6 +89,15 @@ def test_whoever_joins_meanwhile_is_ended_too() -> None:
     work = begin(crowd, clock)
     pass_time(clock, 0.2)
     assert fates(result_of(work)) == {5: "ended", 9: "ended"}
+
+
+def test_whoever_may_have_missed_somebody_looks_again() -> None:
+    crowd, clock = Crowd(), Clock()
+    crowd.unsure = True
+    work = begin(crowd, clock)
+    crowd.ends[5], crowd.unsure = SIGTERM, False
+    pass_time(clock, 0.1)
+    assert fates(result_of(work)) == {5: "ended"}
 
 
 def test_what_cannot_be_ended_is_told_and_logged() -> None:

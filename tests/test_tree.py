@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,10 +19,12 @@ from sxhost.turn import Process
 MARK = b"SXHOST_AGENT=h.1\0"
 
 
-def stat(pid: int, parent: int, session: int, started: int, state: str = "S") -> bytes:
+def stat(
+    pid: int, parent: int, session: int, started: int, *, state: str = "S", flags: int = 0
+) -> bytes:
     """Return what ``/proc/PID/stat`` says of a process with an awkward name."""
-    before = f"{pid} (a) S 1 (b) {state} {parent} {session} {session} "
-    return (before + "0 " * 15 + f"{started} 0 0\n").encode()
+    before = f"{pid} (a) S 1 (b) {state} {parent} {session} {session} 0 -1 {flags} "
+    return (before + "0 " * 12 + f"{started} 0 0\n").encode()
 
 
 class FakeProc:
@@ -41,11 +44,13 @@ class FakeProc:
         started: int = 100,
         state: str = "S",
         environ: bytes = b"A=b\0",
+        command: bytes = b"program\0",
     ) -> None:
         home = self.place / str(pid)
         home.mkdir(exist_ok=True)
-        (home / "stat").write_bytes(stat(pid, parent, session, started, state))
+        (home / "stat").write_bytes(stat(pid, parent, session, started, state=state))
         (home / "environ").write_bytes(environ)
+        (home / "cmdline").write_bytes(command)
 
     def remove(self, pid: int) -> None:
         for file in (self.place / str(pid)).iterdir():
@@ -62,7 +67,12 @@ def proc(tmp_path: Path) -> FakeProc:
 
 
 def test_a_name_may_hold_anything() -> None:
-    assert parse_stat(stat(7, 3, 5, 99, "R")) == Seen(7, 3, 5, 99, "R")
+    assert parse_stat(stat(7, 3, 5, 99, state="R")) == Seen(7, 3, 5, 99, "R")
+
+
+def test_threads_of_the_kernel_are_nobody() -> None:
+    assert parse_stat(stat(7, 2, 0, 99, flags=0x00208040)) is None
+    assert parse_stat(stat(7, 2, 0, 99, flags=0x00008040)) is not None
 
 
 @given(st.binary(max_size=100))
@@ -167,6 +177,24 @@ def test_a_host_never_ends_itself(proc: FakeProc) -> None:
     assert pids(Family(proc.processes, MARK).look()) == [81]
 
 
+def test_whoever_is_met_while_it_changes_its_program_is_met_again(proc: FakeProc) -> None:
+    found = Family(proc.processes, MARK, Process(60, 60))
+    proc.add(70, 1, environ=b"", command=b"")
+    assert (found.look(), found.unsure) == ([], True)
+    proc.add(70, 1, environ=MARK)
+    assert (pids(found.look()), found.unsure) == ([70], False)
+
+
+def test_whoever_has_neither_words_nor_environment_is_a_stranger_in_the_end(
+    proc: FakeProc,
+) -> None:
+    found = Family(proc.processes, MARK, Process(60, 60))
+    proc.add(70, 1, environ=b"", command=b"")
+    proc.add(71, 1, environ=b"")
+    doubts = [found.look() or found.unsure for _ in range(5)]
+    assert doubts == [True, True, True, False, False]
+
+
 def test_an_environment_is_read_once(proc: FakeProc) -> None:
     found = Family(proc.processes, MARK, Process(60, 60))
     proc.add(70, 1, started=70)
@@ -183,6 +211,8 @@ def test_an_environment_is_read_once(proc: FakeProc) -> None:
 @pytest.fixture
 def child() -> Iterator[subprocess.Popen[bytes]]:
     with subprocess.Popen(["/bin/sleep", "600"], start_new_session=True) as child:
+        while not Processes().command(process_of(child)):
+            time.sleep(0.001)  # it has not begun its program yet
         yield child
         child.kill()
 

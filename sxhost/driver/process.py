@@ -16,6 +16,7 @@ from secrets import token_hex
 from typing import IO, Any, cast
 
 from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall
 
 from sxhost.codec.lines import Lines, LineTooLong
 from sxhost.driver import Command, Exit, Talk
@@ -24,7 +25,7 @@ from sxhost.driver.moment import Moment
 from sxhost.driver.pipes import Inlet, Outlet, watch
 from sxhost.driver.program import run
 from sxhost.driver.sweep import sweep
-from sxhost.driver.tree import Family, Group, Kin, Processes
+from sxhost.driver.tree import Family, Group, Processes
 from sxhost.limits import Limits
 from sxhost.logs import logger
 from sxhost.turn import Process
@@ -65,6 +66,8 @@ class ProcessSpawn:
         self._host_id = host_id
         self._environ, self._keep = dict(environ), tuple(keep)
         self._processes = processes or Processes()
+        self._looking = LoopingCall(self.look)
+        self._looking.clock = reactor
 
     def __call__(self, command: Command, talk: Talk) -> ProcessChild:
         """Run a program.
@@ -79,14 +82,31 @@ class ProcessSpawn:
         process = seen.process if seen else Process(popen.pid)
         kin = self._kin(process, mark_of(self._host_id, child_id))
         child = ProcessChild(self._reactor, self._limits, popen, talk, process=process, kin=kin)
-        self.children.add(child)
-        child.over.wait().addCallback(lambda _: self.children.discard(child))
+        self._keep_in_sight(child)
         return child
 
-    def _kin(self, process: Process, mark: bytes) -> Kin:
+    def _kin(self, process: Process, mark: bytes) -> Family | Group:
         if self._processes.known:
             return Family(self._processes, mark, process)
         return Group(process)
+
+    def _keep_in_sight(self, child: ProcessChild) -> None:
+        self.children.add(child)
+        child.over.wait().addCallback(lambda _: self._lose_sight(child))
+        if not self._looking.running:
+            looking = self._looking.start(self._limits.agent_look, now=False)
+            looking.addErrback(lambda failure: log.failure("looking at agents failed", failure))
+
+    def _lose_sight(self, child: ProcessChild) -> None:
+        self.children.discard(child)
+        if not self.children and self._looking.running:
+            self._looking.stop()
+
+    def look(self) -> None:
+        """See what children have started, so that it is known should one of them be killed."""
+        table = self._processes.all()
+        for child in self.children:
+            child.kin.learn(table)
 
     async def close(self) -> None:
         """End all that still run, together."""
@@ -106,13 +126,13 @@ class ProcessChild:
         talk: Talk,
         *,
         process: Process,
-        kin: Kin,
+        kin: Family | Group,
     ) -> None:
         self.process = process
         self.over = Moment()
         """When nothing is left of it, and its talk knows."""
         self._reactor, self._limits, self._popen = reactor, limits, popen
-        self._kin, self._talk = kin, talk
+        self.kin, self._talk = kin, talk
         self._lines = Lines(limits.agent_line)
         self._said = bytearray()
         self._ended = Moment()
@@ -181,11 +201,11 @@ class ProcessChild:
 
     async def _end_in_order(self) -> None:
         limits = self._limits
-        self._kin.look()
+        self.kin.look()
         self._stdin.loseConnection()
         if await self._ended.within(limits.agent_eof, self._reactor):
             return
-        self._kin.look()
+        self.kin.look()
         self._signal_group(signal.SIGTERM)
         if await self._ended.within(limits.agent_term, self._reactor):
             return
@@ -195,9 +215,9 @@ class ProcessChild:
             self._has_ended()
 
     def _kill(self) -> None:
-        for one in self._kin.look():
+        for one in self.kin.look():
             with suppress(OSError):  # whoever is left is met once more, and then told of
-                self._kin.send(one.process, signal.SIGKILL)
+                self.kin.send(one.process, signal.SIGKILL)
         self._signal_group(signal.SIGKILL)
 
     def _signal_group(self, number: int) -> None:
@@ -216,10 +236,10 @@ class ProcessChild:
     async def _wind_up(self) -> None:
         """End what it leaves behind, and tell; whatever happens, it is told."""
         limits = self._limits
-        if isinstance(self._kin, Group):
+        if isinstance(self.kin, Group):
             self._popen.poll()  # a zombie would still count as somebody
         try:
-            await sweep(self._kin, self._reactor, limits.agent_term, limits.agent_kill)
+            await sweep(self.kin, self._reactor, limits.agent_term, limits.agent_kill)
         finally:
             self._finish()
 

@@ -52,7 +52,7 @@ async def _insist(
 ) -> list[Seen]:
     """Send a signal to each of them once, until none is left or time is up."""
     until, pause, told = clock.seconds() + patience, SHORTEST, set[Process]()
-    while left := kin.look():
+    while (left := kin.look()) or kin.unsure:
         for process in {one.process for one in left} - told:
             told.add(process)
             fates[process] = _signalled(kin, process, number)

@@ -4,7 +4,9 @@ Every agent runs its commands in sessions of their own, and some of these detach
 double fork: neither the process group nor the parents' numbers find them all.  What an agent
 has started is therefore found in three ways: by the parents, as long as these live (`Family`
 remembers whom it has once seen); by the sessions that known ones lead; and by a mark in the
-environment, which everything inherits that does not throw its environment away.
+environment, which everything inherits that does not throw its environment away.  Some agents
+do that for their commands (codex, with ``shell_environment_policy.inherit = "core"``): of
+those, whoever detaches itself between two looks is not found.
 
 A number is not a name: numbers are used again.  A process is its number and its start, and a
 signal goes out only after its start was read again, over a descriptor that holds the process
@@ -18,7 +20,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import NamedTuple, Protocol
@@ -31,6 +33,9 @@ DEAD = frozenset("ZXx")
 STAT_SIZE = 4096
 CHUNK = 1 << 16
 COMMAND_SIZE = 200
+KERNEL_THREAD = 0x00200000
+DOUBTS = 3
+"""Looks at a process that has neither words nor environment until it is taken as it is."""
 
 
 class Seen(NamedTuple):
@@ -56,6 +61,9 @@ class Seen(NamedTuple):
 class Kin(Protocol):
     """Some processes that are to end."""
 
+    unsure: bool
+    """Whether the last look may have missed somebody, so that another is needed."""
+
     def look(self) -> list[Seen]:
         """Return those who live now."""
 
@@ -70,12 +78,16 @@ class Kin(Protocol):
 
 
 def parse_stat(data: bytes) -> Seen | None:
-    """Read ``/proc/PID/stat``; a command's name may hold blanks and brackets."""
+    """Read ``/proc/PID/stat``; a command's name may hold blanks and brackets.
+
+    Threads of the kernel are nobody.
+    """
     pid, _, rest = data.partition(b" ")
     fields = rest.rpartition(b")")[2].split()
     try:
-        parent, session, started = (int(fields[n]) for n in (1, 3, 19))
-        return Seen(int(pid), parent, session, started, fields[0].decode())
+        parent, session, flags, started = (int(fields[n]) for n in (1, 3, 6, 19))
+        seen = Seen(int(pid), parent, session, started, fields[0].decode())
+        return None if flags & KERNEL_THREAD else seen
     except (IndexError, ValueError):
         return None
 
@@ -201,28 +213,48 @@ class Family:
         self._since = root.started if root else 0
         self._members: set[Process] = {root} if root else set()
         self._strangers: set[Process] = set()
+        self._doubts = Counter[Process]()
+        self.unsure = False
         self.send = processes.send
         self.command = processes.command
 
     def look(self) -> list[Seen]:
         """Return those who live now, the eldest first; it takes some milliseconds."""
-        table = self._processes.all()
+        return self.learn(self._processes.all())
+
+    def learn(self, table: Mapping[int, Seen]) -> list[Seen]:
+        """Return the same, from a look at all processes that others share."""
+        self.unsure = False
         heads = [one.pid for one in table.values() if self._belongs(one)]
-        self._strangers.intersection_update(one.process for one in table.values())
+        self._forget(table)
         members = [table[pid] for pid in family(table, heads, _line(table))]
         self._members = {one.process for one in members}
         return sorted((one for one in members if one.lives), key=lambda one: one.started)
 
+    def _forget(self, table: Mapping[int, Seen]) -> None:
+        """Forget strangers that are no more."""
+        there = {one.process for one in table.values()}
+        self._strangers &= there
+        self._doubts = Counter({p: n for p, n in self._doubts.items() if p in there})
+
     def _belongs(self, one: Seen) -> bool:
-        """Tell by itself alone; who was once seen without the mark will never have it."""
+        """Tell by itself alone; who was once seen without the mark will never have it.
+
+        Whoever runs ``exec`` just now has neither words nor environment for a moment.
+        """
         process = one.process
         if process in self._members:
             return True
         if one.started < self._since or process in self._strangers or not one.lives:
             return False
-        if self._mark in self._processes.environ(one.pid):
+        environ = self._processes.environ(one.pid)
+        if self._mark in environ:
             return True
-        self._strangers.add(process)
+        if environ or self._processes.command(process) or self._doubts[process] >= DOUBTS:
+            self._strangers.add(process)
+        else:
+            self._doubts[process] += 1
+            self.unsure = True
         return False
 
 
@@ -241,6 +273,8 @@ class Group:
     Its number is not used again while somebody is in it.
     """
 
+    unsure = False
+
     def __init__(self, leader: Process) -> None:
         self._leader = leader
 
@@ -248,6 +282,10 @@ class Group:
         """Return the group as if it were one process, or nobody."""
         pid, started = self._leader.pid, self._leader.started
         return [Seen(pid, 0, pid, started, "?")] if self.send(self._leader, 0) else []
+
+    def learn(self, table: Mapping[int, Seen]) -> list[Seen]:  # noqa: ARG002 - it is empty
+        """Return the same: nobody else knows more."""
+        return self.look()
 
     def send(self, process: Process, number: int) -> bool:
         """Signal the group; return whether anybody is in it.
