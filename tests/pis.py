@@ -10,6 +10,7 @@ from typing import Any
 from msgspec import Raw
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 
 from sxhost.approval import Answer
 from sxhost.driver import pi
@@ -46,8 +47,8 @@ class Pi:
         self.clock = Clock()
         self.reports = FakeReports()
         self.spawn = FakeSpawn(self._hear)
-        self.state = dict(STATE)
-        self.answers: dict[str, Any] = {"get_session_stats": {"tokens": {}, "cost": 0}}
+        self.state: dict[str, Any] = dict(STATE)
+        self.answers: dict[str, Any] = {"get_session_stats": {}}
         self.mute: set[str] = {"prompt", "steer", "abort", "compact"}
         """Commands that are not answered at once."""
         given = launch or Launch(agent="pi", cwd="/w", id="a")
@@ -78,11 +79,17 @@ class Pi:
         asked = next(m for m in reversed(self.child.said) if m["type"] == command)
         self.say(answer(asked, data, error))
 
-    def submit(self, text: str) -> Deferred[Any]:
+    def submit(self, text: str = "hi", data: Any = None) -> None:
+        """Begin a turn, as far as ``agent_start``."""
         done = started(self.agent.submit(TurnDraft(input=text)))
-        self.reply("prompt")
+        self.reply("prompt", data)
         self.say({"type": "agent_start"})
-        return done
+        result_of(done)
+
+    def end(self, stop: str = "stop", error: str | None = None, **more: Any) -> None:
+        """Let pi say that a run is over."""
+        last = {"role": "assistant", "stopReason": stop, "errorMessage": error}
+        self.say({"type": "agent_end", "messages": [last], **more})
 
     def ended(self) -> list[tuple[Any, ...]]:
         return [told[1:3] for told in self.reports.told if told[0] == "turn_ended"]
@@ -135,7 +142,9 @@ class Player(Pi):
         super().__init__()
         self.tape = list(tapes(line, scenario))[which]
         self.mute = {entry["msg"]["type"] for entry in self.tape if entry["dir"] == "out"}
-        self.results: dict[str, Deferred[Any]] = {}
+        self.open: set[str] = set()
+        """The commands (by their recorded ids) that are not answered."""
+        self.results: dict[str, Any] = {}
         self._ids: dict[str, str] = {}
         self._from = 0
 
@@ -152,9 +161,10 @@ class Player(Pi):
 
     def error(self, number: str) -> HostError:
         """Return how a command failed."""
-        failures: list[Any] = []
-        self.results[number].addErrback(failures.append)
-        return failures[0].value  # type: ignore[no-any-return]
+        result = self.results[number]
+        assert isinstance(result, Failure)
+        assert isinstance(result.value, HostError)
+        return result.value
 
     def _play_in(self, message: Any) -> None:
         if message.get("id") in self._ids:
@@ -169,13 +179,19 @@ class Player(Pi):
             return
         work = _DONE.get(kind, _command)(self, message)
         if work is not None:
-            self.results[message.get("id", "")] = started(work)
+            number = message.get("id", "")
+            self.open.add(number)
+            started(work).addBoth(self._finished, number)
         sent = next(m for m in self.child.said[self._from :] if m["type"] == kind)
         self._from = self.child.said.index(sent) + 1
         if kind != "extension_ui_response":
             self._ids[message["id"]] = sent["id"]
             sent, message = ({**m, "id": None} for m in (sent, message))
         assert sent == message
+
+    def _finished(self, result: Any, number: str) -> None:
+        self.open.discard(number)
+        self.results[number] = result
 
 
 def _command(player: Player, message: Any) -> Any:

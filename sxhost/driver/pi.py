@@ -7,7 +7,8 @@ prompt when it has taken it; all that follows are events.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, TypeVar
+from contextlib import suppress
+from typing import Any
 
 from msgspec import DecodeError, Raw, Struct, json
 from twisted.internet.defer import Deferred
@@ -19,15 +20,15 @@ from sxhost.driver import Child, Command, Driver, Exit, Reports, Spawn, Started
 from sxhost.driver.pi_calls import Calls, Refused
 from sxhost.driver.pi_dialogs import Dialogs
 from sxhost.driver.pi_events import Events
+from sxhost.driver.pi_lines import Heard
 from sxhost.driver.pi_run import BEGINS, Run
 from sxhost.driver.pi_start import argv, check, check_turn, session_file, spoken
-from sxhost.driver.pi_wire import Heard, Model, Request, State, Stats
+from sxhost.driver.pi_state import CHANGES, Standing
+from sxhost.driver.pi_wire import Request
 from sxhost.errors import AgentFailed, HostError, NoTurn, TurnInProgress
 from sxhost.turn import Abilities, Item, Launch, ModelDraft, TurnDraft, items
 
 __all__ = ["PiAgent", "Refused", "make"]
-
-T = TypeVar("T")
 
 READY_S = 30.0
 """Seconds that pi may take to start."""
@@ -35,30 +36,12 @@ READY_S = 30.0
 ABORT_S = 5.0
 """Seconds that are waited for an interruption to be complete; it goes on without us."""
 
-LONGEST_NAME = 512
-"""Characters of a name to resume by."""
-
-CHANGES: Final = frozenset(
-    {
-        "clone",
-        "cycle_model",
-        "cycle_thinking_level",
-        "fork",
-        "new_session",
-        "set_model",
-        "set_thinking_level",
-        "switch_session",
-    }
-)
-"""Commands after which pi is not what it was."""
+COMPACT_S = 1.0
+"""Seconds in which pi refuses to compact, if it does; it answers when it has compacted."""
 
 
 class _Taken(Struct, frozen=True):
     disposition: str = ""
-
-
-class _Models(Struct, frozen=True):
-    models: list[Model] = []
 
 
 class PiAgent:
@@ -78,10 +61,8 @@ class PiAgent:
         self._dialogs = Dialogs(reports, clock, self._calls.tell)
         self._run = Run(reports, clock, lambda: self._calls.ask("get_state"), self._over)
         self._child: Child | None = None
-        self._exit: Exit | None = None
         self._taking: Deferred[None] | None = None
-        self.state = State()
-        """What pi last said of itself."""
+        self._standing = Standing(self._calls, self._events)
 
     # Its life.
 
@@ -105,9 +86,9 @@ class PiAgent:
             raise
         return Started(
             native_id=self.native_id,
-            model=self.model.id,
-            provider=self.model.provider,
-            title=self.state.session_name or "",
+            model=self._standing.model.id,
+            provider=self._standing.model.provider,
+            title=self._standing.state.session_name or "",
             native=native,
         )
 
@@ -116,58 +97,37 @@ class PiAgent:
         answer = self._calls.ask("get_state")
         answer.addTimeout(READY_S, self._clock, _too_late)
         native = await answer
-        self._learn(native)
+        self._standing.learn(native)
         if self._launch.resume is not None:
-            self._events.resumed(_decoded(await self.command("get_session_stats"), Stats))
-        if self._launch.title not in (None, self.state.session_name):
-            await self.command("set_session_name", name=self._launch.title)
-            native = await self._refresh()
+            await self._standing.count_on()
+        if self._launch.title not in (None, self._standing.state.session_name):
+            await self._calls.ask("set_session_name", {"name": self._launch.title})
+            native = await self._standing.refresh()
         return native
 
     def _explained(self, why: str) -> str:
         """Add to a reason what pi complained of."""
-        said = self._exit.stderr.strip() if self._exit else ""
+        said = self._calls.exit.stderr.strip() if self._calls.exit else ""
         return f"{why}\n{said}" if said and said not in why else why
 
     async def stop(self) -> None:
         """End in order: what runs is interrupted first, else its commands would outlive it."""
         if self._run.on:
-            await self._abort()
+            with suppress(AgentFailed):
+                await self._abort()
         if self._child is not None:
             await self._child.end()
 
     def _gone(self, how: Exit) -> None:
-        self._exit = how
         self._run.gone()
         self._events.cut()
         self._dialogs.cancel(how.sentence)
         self._reports.gone(how)
 
-    # What it says of itself.
-
     @property
     def native_id(self) -> str:
-        """What a later process goes on with: the session's file, or its id."""
-        file = self.state.session_file
-        return file if file and len(file) <= LONGEST_NAME else self.state.session_id
-
-    @property
-    def model(self) -> Model:
-        """The model that it uses."""
-        return self.state.model or Model()
-
-    def _learn(self, data: Raw) -> None:
-        self.state = _decoded(data, State)
-        self._events.context_window = self.model.context_window
-
-    async def _refresh(self) -> Raw:
-        """Learn what pi has become; another session is told."""
-        before = self.native_id
-        native = await self._calls.ask("get_state")
-        self._learn(native)
-        if self.native_id != before:
-            self._events.native({"type": "session_changed", "state": native})
-        return native
+        """What a later process goes on with; a command may have changed it."""
+        return self._standing.native_id
 
     # Verbs.
 
@@ -176,8 +136,9 @@ class PiAgent:
         if self._run.on:
             raise TurnInProgress(self._name)
         check_turn(draft, self._launch)
-        await self._use(draft.model, None, draft.effort)
+        await self._standing.use(draft.model, None, draft.effort)
         self._run.opens()
+        self._events.cutting = False
         self._taking = taking = Deferred[None]()
         fields = {**draft.native, **spoken(items(draft.input))}
         self._calls.ask("prompt", fields).addCallbacks(self._accepted, self._refused)
@@ -186,6 +147,8 @@ class PiAgent:
     def _accepted(self, data: Raw) -> None:
         self._take()
         self._run.opened(handled=_is_handled(data))
+        if self._events.cutting:  # what was to be cut has only begun now
+            self._calls.ask("abort").addErrback(_enough)
 
     def _refused(self, failure: Failure) -> None:
         error: Any = failure.value
@@ -223,45 +186,25 @@ class PiAgent:
         """Abort, and cancel what is asked: pi does not end before that is answered."""
         self._run.cut()
         self._events.cutting = self._dialogs.refusing = True
-        answer = self._calls.ask("abort").addErrback(_ignored)
+        answer = self._calls.ask("abort")
         self._dialogs.cancel("the turn was interrupted")
-        answer.addTimeout(ABORT_S, self._clock, _ignored)
-        await answer
+        await answer.addTimeout(ABORT_S, self._clock, _enough)
         self._dialogs.refusing = False
+        self._events.cutting = self._run.on
 
     async def compact(self) -> None:
-        """Shorten the conversation; it is told as a turn of its own."""
+        """Shorten the conversation; it is told as a turn of its own.
+
+        :raises Refused: there is nothing to shorten (a turn is told nevertheless).
+        """
         if self._run.on:
             raise TurnInProgress(self._name)
-        self._taking = taking = Deferred[None]()
         answer = self._calls.ask("compact")
-        answer.addCallbacks(lambda _: self._take(), lambda why: self._take(why.value))
-        await taking
+        await answer.addTimeout(COMPACT_S, self._clock, _enough)
 
     async def set_model(self, draft: ModelDraft) -> None:
         """Use another model from now on; old pi makes it the default of new sessions too."""
-        await self._use(draft.model, draft.provider, draft.effort)
-
-    async def _use(self, model: str | None, provider: str | None, effort: str | None) -> None:
-        if model is not None and (model, provider or self.model.provider) != self._model_name():
-            found = await self._find(model, provider)
-            await self.command("set_model", provider=found.provider, modelId=found.id)
-        if effort not in (None, self.state.thinking_level):
-            await self.command("set_thinking_level", level=effort)
-
-    def _model_name(self) -> tuple[str, str]:
-        return self.model.id, self.model.provider
-
-    async def _find(self, name: str, provider: str | None) -> Model:
-        """Return the model called so (or ``provider/id``), of our provider if it can be."""
-        if provider is not None:
-            return Model(id=name, provider=provider)
-        models = _decoded(await self.command("get_available_models"), _Models).models
-        found = [m for m in models if name in (m.id, f"{m.provider}/{m.id}")]
-        if not found:
-            known = ", ".join(f"{m.provider}/{m.id}" for m in models[:20])
-            raise AgentFailed(f"pi knows no model {name!r}; it has {known or 'none'}.")
-        return next((m for m in found if m.provider == self.model.provider), found[0])
+        await self._standing.use(draft.model, draft.provider, draft.effort)
 
     async def answer(self, question: Question, answer: Answer) -> None:
         """Tell the extension what was decided."""
@@ -280,13 +223,12 @@ class PiAgent:
             self._calls.tell({**fields, "type": command})
             self._dialogs.told(str(fields.get("id")), "it was answered in pi's own words")
             return None
-        answer = self._calls.ask(command, fields)
         if command == "abort":
-            self._run.cut()
-            self._dialogs.cancel("the turn was interrupted")
-        data = await answer
+            await self._abort()
+            return Raw(b"null")
+        data = await self._calls.ask(command, fields)
         if command in CHANGES:
-            await self._refresh()
+            await self._standing.refresh()
         return data
 
     # What it says.
@@ -309,7 +251,7 @@ class PiAgent:
 
     @property
     def _name(self) -> str:
-        return self._launch.id or self.state.session_id
+        return self._launch.id or self._standing.state.session_id
 
 
 class PiDriver:
@@ -337,13 +279,6 @@ def make(spawn: Spawn, clock: IReactorTime) -> Driver:
     return PiDriver(spawn, clock)
 
 
-def _decoded(data: Raw, kind: type[T]) -> T:
-    try:
-        return json.decode(data, type=kind)
-    except DecodeError as error:
-        raise AgentFailed(f"pi's answer makes no sense: {error}.") from None
-
-
 def _is_handled(data: Raw) -> bool:
     """Tell whether an extension has dealt with a prompt; older pi does not say."""
     try:
@@ -357,5 +292,5 @@ def _too_late(_failure: Any, seconds: float) -> None:
     raise AgentFailed(f"pi has not answered in {seconds:g} s.")
 
 
-def _ignored(_result: Any, _seconds: float = 0) -> None:
-    """Go on."""
+def _enough(_failure: Any, _seconds: float = 0) -> None:
+    """Wait no longer, and do not mind."""

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from itertools import count
-from typing import Any
+from typing import Any, TypeVar
 
-from msgspec import Raw, json
+from msgspec import DecodeError, Raw, json
 from twisted.internet.defer import Deferred
 
 from sxhost.driver import Child, Exit
-from sxhost.driver.pi_wire import Heard, NotPi, Response, parse
+from sxhost.driver.pi_lines import Heard, NotPi, parse
+from sxhost.driver.pi_wire import Response
 from sxhost.errors import AgentFailed
 from sxhost.logs import logger
 
-__all__ = ["Calls", "Refused"]
+__all__ = ["Calls", "Refused", "decoded"]
 
 log = logger(__name__)
+
+T = TypeVar("T")
 
 STRANGE_LINES = 20
 """Lines that make no sense and are written to the log; later ones are passed over."""
@@ -46,7 +49,8 @@ class Calls:
         self._waiting: dict[str, tuple[str, Deferred[Raw]]] = {}
         self._strange = 0
         self._child: Child | None = None
-        self._exit: Exit | None = None
+        self.exit: Exit | None = None
+        """How pi has ended, if it has."""
 
     def begin(self, child: Child) -> None:
         """Speak with a child from now on."""
@@ -60,8 +64,8 @@ class Calls:
         It fails with `Refused` where pi says no, with `AgentFailed` where pi is gone.
         """
         number, answer = f"r{next(self._numbers)}", Deferred[Raw]()
-        if self._exit is not None:
-            answer.errback(AgentFailed(f"There is nobody to ask: {self._exit.sentence}."))
+        if self.exit is not None:
+            answer.errback(AgentFailed(f"There is nobody to ask: {self.exit.sentence}."))
             return answer
         self._waiting[number] = command, answer
         self.tell({**(fields or {}), "id": number, "type": command})
@@ -87,7 +91,7 @@ class Calls:
 
     def gone(self, how: Exit) -> None:
         """Nothing more will be heard: whoever waits is told."""
-        self._exit = how
+        self.exit = how
         waiting, self._waiting = self._waiting, {}
         for command, answer in waiting.values():
             answer.errback(AgentFailed(f"No answer to {command}: {how.sentence}."))
@@ -119,3 +123,14 @@ class Calls:
         self._strange += 1
         if self._strange <= STRANGE_LINES:
             log.warn("pi said {line!r}: {why}", line=line[:200], why=why)
+
+
+def decoded(data: Raw, kind: type[T]) -> T:
+    """Return an answer as a `kind`.
+
+    :raises AgentFailed: it is none.
+    """
+    try:
+        return json.decode(data, type=kind)
+    except DecodeError as error:
+        raise AgentFailed(f"pi's answer makes no sense: {error}.") from None

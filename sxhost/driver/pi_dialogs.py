@@ -127,9 +127,9 @@ _SHAPES: Mapping[str, Callable[[Request], dict[str, Any]]] = {
 }
 
 
-def _labels(said: Request) -> dict[str, str]:
+def _labels(said: Request) -> dict[str, Any]:
     """Return the options by what they are called as decisions."""
-    return {option[:LONGEST] or "(nothing)": option for option in said.options}
+    return {str(option)[:LONGEST] or "(nothing)": option for option in said.options}
 
 
 # What each kind of dialog is told.

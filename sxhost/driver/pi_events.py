@@ -8,10 +8,10 @@ from typing import Any
 
 from msgspec import UNSET, Raw, json
 
+from sxhost.driver.pi_lines import Heard
 from sxhost.driver.pi_wire import (
     AgentEnd,
     Delta,
-    Heard,
     MessageEnd,
     MessageStart,
     Pause,

@@ -16,7 +16,8 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from sxhost.driver import Reports
-from sxhost.driver.pi_wire import AgentEnd, Heard, Message, MessageEnd, Pause, Settled, State
+from sxhost.driver.pi_lines import Heard
+from sxhost.driver.pi_wire import AgentEnd, Message, MessageEnd, Pause, Settled, State
 from sxhost.turn import TurnStatus
 
 __all__ = ["BEGINS", "Run"]

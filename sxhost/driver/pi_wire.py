@@ -1,28 +1,25 @@
-"""What pi prints in ``--mode rpc``, a line at a time: no more of it than is needed.
+"""What pi prints in ``--mode rpc``, as structs: no more of it than is needed.
 
-Two lines of pi are spoken: the old one (0.73) puts snapshots of the whole message into each
-``message_update``, the newer one does not.  What is not known is told by its name alone.
+Two lines of pi are spoken: `KINDS` has what both of them say.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple
+from collections.abc import Mapping
+from typing import Any, Final
 
-from msgspec import UNSET, DecodeError, Raw, Struct, UnsetType, json
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 __all__ = [
+    "KINDS",
     "AgentEnd",
     "Block",
     "Cost",
     "Delta",
-    "Heard",
     "Message",
     "MessageEnd",
     "MessageStart",
     "Model",
-    "NotPi",
     "Pause",
     "Request",
     "Response",
@@ -36,12 +33,7 @@ __all__ = [
     "Update",
     "Usage",
     "Woe",
-    "parse",
 ]
-
-
-class NotPi(ValueError):
-    """A line is nothing that pi says."""
 
 
 # What is in a message.
@@ -209,7 +201,7 @@ class Request(Struct, frozen=True, rename="camel"):
     method: str
     title: str = ""
     message: str = ""
-    options: list[str] = []
+    options: list[Any] = []
     placeholder: str | None = None
     prefill: str | None = None
     timeout: float | None = None
@@ -266,25 +258,6 @@ class Stats(Struct, frozen=True):
     cost: float = 0.0
 
 
-# Lines.
-
-
-class Heard(NamedTuple):
-    """What a line says: its `kind`, what we understand of it, and the line itself.
-
-    `said` is None where we know nothing but the kind; of old pi's ``message_update``
-    `native` is the line without its snapshots.
-    """
-
-    kind: str
-    said: Any
-    native: Raw
-
-
-class _Head(Struct, frozen=True):
-    type: str
-
-
 KINDS: Final[Mapping[str, type]] = {
     "response": Response,
     "message_start": MessageStart,
@@ -305,60 +278,4 @@ KINDS: Final[Mapping[str, type]] = {
     "extension_error": Woe,
     "extension_ui_request": Request,
 }
-
-_decoders: dict[str, Callable[[bytes], Any]] = {
-    kind: json.Decoder(struct).decode for kind, struct in KINDS.items()
-}
-_head = json.Decoder(_Head).decode
-_BEGIN = re.compile(rb'\{"type":"([a-z_]+)"')
-_UPDATE = b'{"type":"message_update"'
-_LONE = re.compile(rb"\\ud[89ab][0-9a-f]{2}(?!\\ud[c-f])|(?<!\\ud[89ab]..)\\ud[c-f][0-9a-f]{2}")
-
-
-def parse(line: bytes) -> Heard:
-    """Return what a line says.
-
-    :raises NotPi: it is no object of JSON with a ``type``.
-    """
-    if b"\\ud" in line:  # half an emoji, which JavaScript writes down and others cannot read
-        line = _LONE.sub(rb"\\ufffd", line)
-    try:
-        return _short(line) or _whole(line)
-    except (DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise NotPi(str(error)) from None
-
-
-def _short(line: bytes) -> Heard | None:
-    """Read an update only up to its snapshots, which grow with every one of them."""
-    at = line.find(b',"partial":') if line.startswith(_UPDATE) else -1
-    if at < 0:
-        return None
-    line = line[:at] + b"}}"
-    try:
-        return _known("message_update", line)
-    except DecodeError:  # it was another ``partial``, deeper in
-        return None
-
-
-def _whole(line: bytes) -> Heard:
-    begin = _BEGIN.match(line)
-    kind = begin[1].decode() if begin else _head(line).type
-    try:
-        return _known(kind, line)
-    except DecodeError:
-        _head(line)
-        return Heard(kind, None, _raw(line))
-
-
-def _known(kind: str, line: bytes) -> Heard:
-    decode = _decoders.get(kind, _nothing)
-    return Heard(kind, decode(line), _raw(line))
-
-
-def _nothing(line: bytes) -> None:
-    _head(line)
-
-
-def _raw(line: bytes) -> Raw:
-    line.decode()  # the texts that nobody has read go into logs as well
-    return Raw(line)
+"""The kinds of lines of which more is understood than their name."""
