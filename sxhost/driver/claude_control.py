@@ -35,7 +35,7 @@ class Control:
         """
         what = str(request["subtype"])
         if self._exit is not None:
-            raise AgentFailed(f"There is nobody to ask: {self._exit.sentence}.")
+            raise AgentFailed(f"There is nobody to ask: {_why(self._exit)}.")
         number = f"req_{next(self._numbers)}"
         answer: Deferred[Raw] = Deferred()
         answer.addTimeout(patience, self._clock)
@@ -66,4 +66,8 @@ class Control:
         self._exit = how
         waiting, self._waiting = self._waiting, {}
         for what, answer in waiting.values():
-            answer.errback(AgentFailed(f"No answer to {what}: {how.sentence}."))
+            answer.errback(AgentFailed(f"No answer to {what}: {_why(how)}."))
+
+
+def _why(how: Exit) -> str:
+    return how.sentence.rstrip(".")

@@ -144,7 +144,8 @@ class Teller:
     ) -> None:
         speech = self._speech(parent)
         if speech.message != said.message.id:
-            speech.message, speech.index, speech.open = said.message.id, -1, ""
+            self._cut(parent, speech)
+            speech.message, speech.index = said.message.id, -1
         for block in content:
             self._place(speech)
             tell = _BLOCKS.get(block.type)
