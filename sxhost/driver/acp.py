@@ -50,6 +50,9 @@ QUIET = 0.25
 LOUD = 40
 """Seconds without a word that end a replay, and how many times as long it may take in all."""
 
+SILENCE = "The agent ended the turn and has said and done nothing; some hide errors so."
+"""pi-acp, for one, where the model refused."""
+
 
 class ACPDriver:
     """Makes agents of any program that speaks ACP."""
@@ -209,10 +212,12 @@ class ACPAgent:
             return
         self._story.spent(said)
         if said.stop_reason == "cancelled":
-            self._end_turn("interrupted", said.stop_reason, said)
+            self._end_turn("interrupted", "", said)
             return
         if compacts and not self._story.compacted:
             self._reports.event("compact", {})
+        elif self._story.silent and said.stop_reason == "end_turn":
+            self._reports.event("warning", {"text": SILENCE})
         reason = "" if said.stop_reason == "end_turn" else said.stop_reason
         self._end_turn("completed", reason, said)
 

@@ -195,22 +195,38 @@ def _inquiry(name: str, field: dict[str, Any]) -> Inquiry:
 def _options(field: dict[str, Any]) -> list[Option]:
     if field.get("type") == "boolean":
         return [Option("true"), Option("false")]
+    return [
+        Option(
+            str(choice.get("title") or choice["const"]), str(choice.get("description") or "")
+        )
+        for choice in _choices(field)
+    ]
+
+
+def _choices(field: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what can be chosen, in the longer way of writing it."""
     items = field.get("items")
     given = items if isinstance(items, dict) else field
     titled = given.get("oneOf") or given.get("anyOf") or []
-    options = [Option(str(o["const"]), str(o.get("title") or "")) for o in titled if _is(o)]
-    return options or [Option(str(value)) for value in given.get("enum") or []]
+    plain = [{"const": value} for value in given.get("enum") or []]
+    return [choice for choice in [*titled, *plain] if _is_choice(choice)]
 
 
-def _is(option: Any) -> bool:
-    return isinstance(option, dict) and "const" in option
+def _is_choice(choice: Any) -> bool:
+    return isinstance(choice, dict) and "const" in choice
 
 
 def _value(field: dict[str, Any], name: str, given: str | list[str]) -> Any:
+    """Return an answer as the agent wants it: an option by its value, a number as such."""
+    meant = {str(choice.get("title")): choice["const"] for choice in _choices(field)}
     kind = str(field.get("type"))
     if kind == "array":
-        return given if isinstance(given, list) else [given]
+        return [
+            meant.get(word, word) for word in ([given] if isinstance(given, str) else given)
+        ]
     words = given if isinstance(given, str) else ", ".join(given)
+    if words in meant:
+        return meant[words]
     try:
         return _READ.get(kind, str)(words)
     except ValueError:

@@ -60,6 +60,8 @@ class Story:
         self._tell = tell
         self._settings = settings
         self.tools = Tools(tell)
+        self.silent = True
+        """Whether nothing was said or done in this turn."""
         self.session = ""
         self.muted = False
         self.passed_over = 0
@@ -74,6 +76,7 @@ class Story:
         self._used: set[str] = set()
         self._usage: dict[str, Any] = {}
         self._commands = b""
+        self._compactions: set[str] = set()
 
     # What the agent says.
 
@@ -89,10 +92,12 @@ class Story:
         elif self.muted and type(said.update) not in _PRESENT:
             self.passed_over += 1
         else:
+            self.silent = self.silent and type(said.update) in _ASIDE
             _HEARD[type(said.update)](self, said.update, params)
 
     def asked(self, call: ToolCall, params: Raw) -> Tool:
         """Leave is asked for a tool call; return what is known of it."""
+        self.silent = False
         self._close()
         return self.tools.asked(call, params)
 
@@ -100,6 +105,7 @@ class Story:
         """A turn begins."""
         self.muted = False
         self.compacted = False
+        self.silent = True
         self._close()
 
     def end(self) -> None:
@@ -178,7 +184,10 @@ class Story:
         self._tell("plan", {"entries": said.entries, "native": params})
 
     def _filled(self, said: Usage, _params: Raw) -> None:
-        usage = {**self._usage, "total_tokens": said.used, "context_window": said.size}
+        """Some say 0 where a turn failed: that tells nothing of the conversation."""
+        usage = {**self._usage, "context_window": said.size}
+        if said.used:
+            usage["total_tokens"] = said.used
         if said.cost is not None and said.cost.currency == "USD":
             usage["cost_usd"] = said.cost.amount
         self._use(usage)
@@ -194,8 +203,10 @@ class Story:
         self._tell(name, {"text": text, "native": params})
 
     def _shortened(self, said: Compaction, params: Raw) -> None:
-        if said.status == "completed":
+        """Some tell the end of one twice."""
+        if said.status == "completed" and said.compaction_id not in self._compactions:
             self.compacted = True
+            self._compactions.add(said.compaction_id)
             self._tell("compact", {"native": params})
         elif said.status == "failed":
             text = f"The conversation could not be shortened: {said.error or 'no reason told'}"
@@ -235,3 +246,5 @@ _HEARD: Mapping[type, Callable[[Story, Any, Raw], None]] = {
 
 _PRESENT = frozenset({Usage, Commands, Configs, ModeNow})
 """What tells how the session is now, and not what has happened in it."""
+
+_ASIDE = _PRESENT | {UserSays}

@@ -90,7 +90,10 @@ class Tools:
         self._open: dict[str, Tool] = {}
         self._over: dict[str, None] = {}
         self.cutting = False
-        """Whether the turn is being interrupted: what fails then was cut."""
+        """Whether the turn is being interrupted: what ends then was cut, unless it exited.
+
+        opencode and gemini call a command that they killed completed.
+        """
 
     def begun(self, call: ToolCall, native: Raw) -> None:
         """A call is told of; some tell of it more than once."""
@@ -110,7 +113,11 @@ class Tools:
         if call.tool_call_id in self._over:
             self._tell("native", {"native": native})
             return
-        tool = self._open.get(call.tool_call_id) or self._new(call)
+        tool = self._open.get(call.tool_call_id)
+        if tool is None:
+            tool = self._new(call)
+        elif not tool.started:
+            tool.introduce(call)
         tool.learn(call)
         self._start(tool, native)
         new = tool.printed(call)
@@ -152,11 +159,11 @@ class Tools:
 
     def _finish(self, tool: Tool, call: ToolCall, native: Raw) -> None:
         status = DONE[call.status or "failed"]
-        if status == "failed" and self.cutting:
+        code = _exit_code(call)
+        if self.cutting and (status == "failed" or code is None):
             status = "cut"
         if status == "completed":
             self._diffs(tool)
-        code = _exit_code(call)
         self._end(tool.item, status, tool.output(call), code, native)
 
     def _diffs(self, tool: Tool) -> None:

@@ -88,9 +88,12 @@ class Notice(Struct, frozen=True, tag_field="sessionUpdate", tag="notice"):
     description: str | None = None
 
 
-class Compaction(Struct, frozen=True, tag_field="sessionUpdate", tag="compaction_update"):
+class Compaction(
+    Struct, frozen=True, rename="camel", tag_field="sessionUpdate", tag="compaction_update"
+):
     """How the shortening of the conversation goes."""
 
+    compaction_id: str = ""
     status: str = ""
     error: str | None = None
 
