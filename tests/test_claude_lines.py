@@ -35,7 +35,20 @@ FIELDS = [
     "errors",
 ]
 
-SHAPES = [None, True, 7, 1.5, "x", [], {}, [7], ["x"], [{}], {"type": 7}, {"type": "x"}]
+SHAPES: list[object] = [
+    None,
+    True,
+    7,
+    1.5,
+    "x",
+    [],
+    {},
+    [7],
+    ["x"],
+    [{}],
+    {"type": 7},
+    {"type": "x"},
+]
 anything = st.sampled_from([*SHAPES, *({"content": shape} for shape in SHAPES)])
 
 

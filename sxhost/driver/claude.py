@@ -25,7 +25,7 @@ from sxhost.approval import Answer, Question
 from sxhost.driver import Agent, Child, Command, Driver, Exit, Reports, Spawn, Started
 from sxhost.driver import claude_input as words
 from sxhost.driver.claude_asks import Asks
-from sxhost.driver.claude_control import Control
+from sxhost.driver.claude_control import Control, default_model
 from sxhost.driver.claude_events import Teller
 from sxhost.driver.claude_lines import (
     Asked,
@@ -103,15 +103,6 @@ class About(Struct, frozen=True):
     session_id: str
 
 
-class _Model(Struct, frozen=True, rename="camel"):
-    value: str = ""
-    resolved_model: str = ""
-
-
-class _Ready(Struct, frozen=True):
-    models: list[_Model] = []
-
-
 class Conversation:
     """One process of Claude Code: an `Agent`, and the `Talk` of its child."""
 
@@ -130,6 +121,19 @@ class Conversation:
         self._asks = Asks(reports, self._say)
         self._teller = Teller(reports)
         self._turns = Turns(reports, self._teller)
+        self._hear: Mapping[type, Callable[[Any, bytes], None]] = {
+            Piece: self._piece,
+            Assistant: self._assistant,
+            User: self._teller.user,
+            System: self._system,
+            Result: self._result,
+            Limit: self._teller.limit,
+            Lifecycle: self._lifecycle,
+            Asked: self._asks.asked,
+            Cancelled: self._cancelled,
+            Replied: self._replied,
+            Other: self._other,
+        }
 
     # Verbs.
 
@@ -148,7 +152,7 @@ class Conversation:
         launch = self._about.launch
         return Started(
             native_id=self._about.session_id,
-            model=launch.model or _default_model(said),
+            model=launch.model or default_model(said),
             provider="anthropic",
             title=launch.title or "",
             native=said,
@@ -249,7 +253,7 @@ class Conversation:
         except NotClaude as error:
             self._wonder(line, str(error))
         else:
-            _HEARD[type(said)](self, said, line)
+            self._hear[type(said)](said, line)
 
     def gone(self, how: Exit) -> None:
         """Hear that the process has ended."""
@@ -269,9 +273,6 @@ class Conversation:
             self._turns.stirred()
         self._teller.assistant(said, line)
 
-    def _user(self, said: User, line: bytes) -> None:
-        self._teller.user(said, line)
-
     def _system(self, said: System, line: bytes) -> None:
         if said.subtype == "status" and said.status in WORKING:
             self._turns.stirred()
@@ -283,14 +284,8 @@ class Conversation:
         else:
             self._teller.native(line)
 
-    def _limit(self, said: Limit, line: bytes) -> None:
-        self._teller.limit(said, line)
-
     def _lifecycle(self, said: Lifecycle, _line: bytes) -> None:
         self._turns.followed(said)
-
-    def _questioned(self, said: Asked, line: bytes) -> None:
-        self._asks.asked(said, line)
 
     def _cancelled(self, said: Cancelled, _line: bytes) -> None:
         self._asks.cancelled(said)
@@ -306,27 +301,3 @@ class Conversation:
         self._strange += bool(line.strip())
         if line.strip() and self._strange <= STRANGE_LINES:
             log.warn("Claude said {line!r}: {why}", line=line[:200], why=why)
-
-
-def _default_model(said: Raw) -> str:
-    """Return the model that Claude uses if it is told none; "" if it does not say."""
-    try:
-        models = msgspec.json.decode(said, type=_Ready).models
-    except ValueError:
-        return ""
-    return next((m.resolved_model for m in models if m.value == "default"), "")
-
-
-_HEARD: Final[Mapping[type, Callable[[Conversation, Any, bytes], None]]] = {
-    Piece: Conversation._piece,
-    Assistant: Conversation._assistant,
-    User: Conversation._user,
-    System: Conversation._system,
-    Result: Conversation._result,
-    Limit: Conversation._limit,
-    Lifecycle: Conversation._lifecycle,
-    Asked: Conversation._questioned,
-    Cancelled: Conversation._cancelled,
-    Replied: Conversation._replied,
-    Other: Conversation._other,
-}

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Any
 
-from msgspec import Raw
+import msgspec
+from msgspec import Raw, Struct
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as Late
 from twisted.internet.interfaces import IReactorTime
@@ -15,7 +16,7 @@ from sxhost.driver import Exit
 from sxhost.driver.claude_lines import Reply
 from sxhost.errors import AgentFailed
 
-__all__ = ["Control"]
+__all__ = ["Control", "default_model"]
 
 
 class Control:
@@ -71,3 +72,24 @@ class Control:
 
 def _why(how: Exit) -> str:
     return how.sentence.rstrip(".")
+
+
+# What Claude answers first.
+
+
+class _Model(Struct, frozen=True, rename="camel"):
+    value: str = ""
+    resolved_model: str = ""
+
+
+class _Ready(Struct, frozen=True):
+    models: list[_Model] = []
+
+
+def default_model(said: Raw) -> str:
+    """Return the model that Claude uses if it is told none; "" if it does not say."""
+    try:
+        models = msgspec.json.decode(said, type=_Ready).models
+    except ValueError:
+        return ""
+    return next((m.resolved_model for m in models if m.value == "default"), "")
