@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import Raw
-from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 

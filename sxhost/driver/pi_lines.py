@@ -51,10 +51,8 @@ def parse(line: bytes) -> Heard:
 
     :raises NotPi: it is no object of JSON with a ``type``.
     """
-    if b"\\ud" in line:  # half an emoji, which JavaScript writes down and others cannot read
-        line = _LONE.sub(rb"\\ufffd", line)
     try:
-        return _short(line) or _whole(line)
+        return _short(line) or _whole(_mended(line))
     except (DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise NotPi(str(error)) from None
 
@@ -67,11 +65,16 @@ def _short(line: bytes) -> Heard | None:
     at = line.find(b',"partial":') if line.startswith(_UPDATE) else -1
     if at < 0:
         return None
-    line = line[:at] + b"}}"
+    line = _mended(line[:at] + b"}}")
     try:
         return _known("message_update", line)
     except DecodeError:  # it was another ``partial``, deeper in
         return None
+
+
+def _mended(line: bytes) -> bytes:
+    """Replace half an emoji, which JavaScript writes down and others cannot read."""
+    return _LONE.sub(rb"\\ufffd", line) if b"\\ud" in line else line
 
 
 def _whole(line: bytes) -> Heard:
