@@ -142,9 +142,8 @@ def test_failures() -> None:
 def test_what_a_process_leaves_open_is_closed() -> None:
     play = Play("resume").run()
     play.die(signal="SIGKILL")
-    [*_, message, end, gone] = play.reports.told
+    [*_, message, gone] = play.reports.told
     assert message[2]["cut"]
-    assert end == ("turn_ended", "failed", "the agent was killed by SIGKILL")
     assert gone == ("gone", Exit(signal="SIGKILL"))
 
 
@@ -391,7 +390,6 @@ def test_stopping_interrupts_first() -> None:
     stage.submit()
     result_of(stage.agent.stop())
     assert stage.child.said[-1]["request"] == {"subtype": "interrupt", "cancel_queued": True}
-    assert stage.turns[-1][1] == "interrupted"
     assert stage.reports.told[-1] == ("gone", Exit(code=0, asked=True))
     result_of(stage.agent.stop())
 

@@ -21,7 +21,7 @@ from sxhost.driver.claude_lines import (
 )
 from tests.claudes import RECORDINGS, recorded
 
-NAMES = sorted(path.stem for path in RECORDINGS.glob("*.jsonl"))
+NAMES = sorted(p.stem for p in RECORDINGS.glob("*.jsonl") if "hook_payloads" not in p.stem)
 TYPES = ["stream_event", "assistant", "user", "system", "result", "control_request"]
 TYPES += ["control_response", "control_cancel_request", "command_lifecycle", "rate_limit_event"]
 FIELDS = [

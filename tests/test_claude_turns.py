@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from sxhost.driver import Exit
 from sxhost.driver.claude_events import Teller
 from sxhost.driver.claude_lines import Lifecycle, ModelUsage, Origin, Result
 from sxhost.driver.claude_turns import Turns
@@ -114,17 +113,12 @@ def test_how_turns_end(said: Result, status: str, reason: str) -> None:
     assert playing.reports.told[-1] == ("turn_ended", status, reason)
 
 
-@pytest.mark.parametrize(
-    ("how", "status"),
-    [(Exit(signal="SIGKILL"), "failed"), (Exit(code=0, asked=True), "interrupted")],
-)
-def test_a_turn_that_the_process_did_not_survive(how: Exit, status: str) -> None:
+def test_a_turn_that_the_process_did_not_survive_is_the_host_s_to_tell() -> None:
     playing = Playing()
-    playing.turns.gone(how)
-    assert playing.told == []
     playing.turns.submitted("a")
-    playing.turns.gone(how)
-    assert playing.told == [status]
+    playing.turns.gone()
+    assert playing.told == []
+    assert not playing.turns.running
 
 
 def test_usage_is_the_sum_over_models() -> None:

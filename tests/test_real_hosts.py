@@ -60,7 +60,7 @@ class Stage:
 
     @property
     def made(self) -> bool:
-        return (self.agent.cwd / "made.txt").exists()
+        return bool((self.agent.cwd / "made.txt").exists())
 
 
 @pytest.fixture

@@ -101,7 +101,8 @@ class ACPAgent:
         """Fires when the running turn is over."""
         self._cancelled = False
         self._exit: Exit | None = None
-        self.can = Abilities()
+        self.can = Abilities(resume=True)
+        """What it can do; until it has told, it may well be able to resume."""
 
     def _learn(self) -> None:
         talents = self._link.hello.agent_capabilities
@@ -207,6 +208,8 @@ class ACPAgent:
         try:
             said: Prompted = await self._peer.call("session/prompt", params, Prompted)
         except AgentFailed as error:
+            if self._peer.over:
+                return  # the host tells of a turn whose process has gone
             status: TurnStatus = "interrupted" if self._cancelled else "failed"
             self._end_turn(status, complaint(error))
             return
@@ -291,7 +294,7 @@ class ACPAgent:
         return self._desk.put(number, method, params)
 
     def gone(self, how: Exit) -> None:
-        """Hear of its end; a turn that ran has failed before."""
+        """Hear of its end."""
         self._exit = how
         self._desk.withdraw("the agent has ended")
         self._story.end()

@@ -259,7 +259,7 @@ class Conversation:
         """Hear that the process has ended."""
         self._exit = how
         self._asks.gone()
-        self._turns.gone(how)
+        self._turns.gone()
         self._reports.gone(how)
         self._control.gone(how)
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from msgspec import Raw
 
-from sxhost.driver import Exit, Reports
+from sxhost.driver import Reports
 from sxhost.driver.claude_events import Teller
 from sxhost.driver.claude_lines import Lifecycle, Result
 from sxhost.turn import TurnStatus
@@ -75,12 +75,11 @@ class Turns:
         if not self._open:
             self._end(*_status(said), Raw(line))
 
-    def gone(self, how: Exit) -> None:
-        """Nothing more will be answered."""
+    def gone(self) -> None:
+        """Nothing more will be answered; the host tells of the turn whose process has gone."""
         self._teller.close(everything=True)
-        if self.running:
-            self._open.clear()
-            self._end("interrupted" if how.asked else "failed", how.sentence, None)
+        self._open.clear()
+        self.running = False
 
     def _answered(self, said: Result) -> None:
         foreign = said.origin is not None and said.origin.kind not in {"", "human"}

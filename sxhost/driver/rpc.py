@@ -61,6 +61,11 @@ class Peer:
         """Speak with a child from now on."""
         self._child = child
 
+    @property
+    def over(self) -> bool:
+        """Whether the child has ended."""
+        return self._exit is not None
+
     # What we say.
 
     async def call(self, method: str, params: Any, kind: Any = Any) -> Any:
