@@ -251,4 +251,8 @@ def main() -> None:
     _, dialect, manner, *_ = sys.argv
     if manner in STARTS:
         STARTS[manner]()
-    {"codex": Codex, "pi": Pi}[dialect](behave).run()
+    try:
+        {"codex": Codex, "pi": Pi}[dialect](behave).run()
+    except BrokenPipeError:
+        os.write(2, b"nobody reads what it says\n")
+        os._exit(1)
