@@ -14,6 +14,7 @@ import click
 
 from sxhost import __version__
 from sxhost.admin import open_dashboard, token
+from sxhost.rules import policy
 from sxhost.terminal import (
     Link,
     detail_table,
@@ -293,6 +294,7 @@ def emit() -> None:
 
 sxhost.add_command(token)
 sxhost.add_command(open_dashboard)
+sxhost.add_command(policy)
 
 
 @sxhost.command()
