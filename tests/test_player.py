@@ -355,6 +355,32 @@ def test_what_is_elsewhere_in_the_recording_is_answered_so(tmp_path: Path) -> No
     assert not again[1]["success"], "work would never end"
 
 
+def test_what_is_only_in_the_first_recording_is_answered_so(tmp_path: Path) -> None:
+    path = written(tmp_path, ("out", {"id": "r1", "type": "prompt"}), agent="pi-1")
+    state = {"dir": "out", "msg": {"id": 1, "type": "get_state"}}
+    answer = {"dir": "in", "msg": {"id": 1, "type": "response", "data": "S"}}
+    hello = f"{json.dumps(state)}\n{json.dumps(answer)}\n"
+    path.with_name("hello.jsonl").write_text(hello)
+    played, _ = scene(path)
+    said = played.say({"id": 5, "type": "get_state"})
+    assert said == [{"id": 5, "type": "response", "data": "S"}]
+
+
+@pytest.mark.parametrize("needed", [{"id": 1, "method": "turn/start"}, {"id": 1, "result": 0}])
+def test_turns_and_answers_are_not_passed_over(tmp_path: Path, needed: Message) -> None:
+    path = written(
+        tmp_path,
+        ("out", needed),
+        ("in", {"method": "news"}),
+        ("out", {"id": 2, "method": "read"}),
+        ("in", {"id": 2, "result": "R"}),
+    )
+    played, _ = scene(path)
+    assert played.say({"id": 7, "method": "read"}) == [{"id": 7, "result": "R"}]
+    assert played.say(needed) == [{"method": "news"}]
+    assert played.say({"id": 8, "method": "read"}) == [{"id": 8, "result": "R"}]
+
+
 def test_beyond_its_recording_claude_ends(tmp_path: Path) -> None:
     played, _ = scene(written(tmp_path, ("out", {"type": "user"}), agent="claude-2"))
     played.say({"type": "user"})
@@ -523,6 +549,13 @@ def test_a_recording_is_looked_for_where_the_agent_would_work() -> None:
     launch = Launch(agent="echo", cwd=str(HELLO.parent), native={"play": "hello.jsonl"})
     rig.driver.agent(launch, rig.reports)
     assert rig.names == ["codex"]
+
+
+def test_a_driver_of_many_programs_is_told_which_it_is() -> None:
+    rig = Rig()
+    rig.agent(play=str(RECORDINGS / "pi-acp-0.0.34" / "hello.jsonl"))
+    assert rig.stubs[0].agents[0].launch.command == ["pi-acp"]
+    assert rig.names == ["acp"]
 
 
 @pytest.mark.parametrize(

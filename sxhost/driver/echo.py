@@ -29,7 +29,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from sxhost.approval import Answer, Question
 from sxhost.driver import Agent, Driver, Exit, Make, Reports, Spawn, Started
 from sxhost.driver.player import Player, installed
-from sxhost.driver.recording import BadRecording
+from sxhost.driver.recording import BadRecording, Recording
 from sxhost.driver.script import Step, parse
 from sxhost.driver.stage import SCENES, Conversation, Left, Over, Scene, Stage, Wait
 from sxhost.errors import AgentFailed, BadField, NoTurn, TurnInProgress
@@ -286,15 +286,22 @@ class EchoDriver:
             raise _wrong(f"{error}") from None
         driver = self._drivers(player.recording.language)(player, self._clock)
         self._playing.append(driver)
-        rest = {k: v for k, v in launch.native.items() if k not in Play.__struct_fields__}
-        name = player.recording.language
-        return driver.agent(msgspec.structs.replace(launch, agent=name, native=rest), reports)
+        return driver.agent(_recorded(launch, player.recording), reports)
 
     async def close(self) -> None:
         """Close the drivers that played."""
         playing, self._playing = self._playing, []
         for driver in playing:
             await driver.close()
+
+
+def _recorded(launch: Launch, recording: Recording) -> Launch:
+    """Return the launch for the driver of a recorded agent, which may be of many programs."""
+    rest = {k: v for k, v in launch.native.items() if k not in Play.__struct_fields__}
+    command = [recording.program] if recording.language == "acp" else None
+    return msgspec.structs.replace(
+        launch, agent=recording.language, command=launch.command or command, native=rest
+    )
 
 
 def _native(given: dict[str, Any], kind: type[T]) -> T:

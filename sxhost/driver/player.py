@@ -3,8 +3,8 @@
 `Player` is a `Spawn`, to be given to the driver of the recorded agent's language.  Its children
 say what the agent said; before each thing that the recorded host said they wait until ours says
 a thing of the same name.  What ours says beyond the recording is answered as the agent has
-answered elsewhere in it, or refused; what ours does not say is passed over once it says
-something later.
+answered elsewhere in it (or in ``hello.jsonl`` beside it), or refused.  What ours does not say
+is passed over once it says something later, but for turns and answers: nothing follows without.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ from sxhost.turn import Process
 __all__ = ["Difference", "Player", "installed"]
 
 OVER: Final = "This is not in the recording."
-WORK: Final = frozenset({"turn/start", "session/prompt", "prompt"})
-"""What is refused beyond the recording: nothing would follow the answer."""
+NEEDED: Final = frozenset({"turn/start", "session/prompt", "prompt", "user"})
+"""What begins a turn.  Beyond the recording it is refused: nothing would follow the answer."""
 
 _MISSING: Final = "(nothing)"
 
@@ -81,6 +81,7 @@ class Player:
         :raises BadRecording: it cannot be.
         """
         self.recording: Recording = read(path)
+        self._path = path
         self.children: list[PlayedChild] = []
         self.differences: list[Difference] = []
         self.clock = clock
@@ -94,6 +95,12 @@ class Player:
         child = PlayedChild(self, act, command, talk)
         self.children.append(child)
         return child
+
+    def answer(self, name: str) -> Message | None:
+        """Return what the agent has answered to a message of a name, here or at first."""
+        known = self.recording.answer(name)
+        first = self._path.with_name("hello.jsonl")
+        return known if known or not first.is_file() else read(first).answer(name)
 
     def differ(self, name: str, recorded: Any, said: Any) -> None:
         """Note how two messages differ."""
@@ -207,10 +214,17 @@ class PlayedChild:
         self._talk.line(msgspec.json.encode(message))
 
     def _is_awaited(self, name: str) -> bool:
-        """Tell whether the recording has one more of a name than was heard."""
-        rest = self._lines[self._at :]
-        awaited = sum(line.dir == "out" and name_of(line.msg) == name for line in rest)
-        return awaited > sum(name_of(message) == name for message in self._heard)
+        """Tell whether the recording has it next, or behind what can be passed over."""
+        heard = [name_of(message) for message in self._heard]
+        for line in self._lines[self._at :]:
+            recorded = name_of(line.msg) if line.dir == "out" else ""
+            if recorded in heard:
+                heard.remove(recorded)
+            elif recorded == name and name:
+                return True
+            elif recorded in NEEDED or recorded.startswith("answer "):
+                return False
+        return False
 
     def _beyond(self, message: Message) -> None:
         """Answer what the recording does not have here."""
@@ -218,7 +232,7 @@ class PlayedChild:
         self._player.differ(name, _MISSING, message)
         place = asks(message)
         if place:
-            known = None if name in WORK else self._player.recording.answer(name)
+            known = None if name in NEEDED else self._player.answer(name)
             answer = known or _refusal(message)
             named = with_value(answer, answers(answer), value_at(message, place))
             self._beside.append(named)

@@ -61,8 +61,18 @@ class Recording(Struct, frozen=True):
     """A whole file."""
 
     acts: Sequence[Act]
-    language: str
-    """The driver that speaks it: ``codex``, ``pi``, ``claude``, ``acp``."""
+    agent: str
+    """The directory's name: an agent and its version."""
+
+    @property
+    def language(self) -> str:
+        """The driver that speaks it: ``codex``, ``pi``, ``claude``, ``acp``."""
+        return language(self.agent)
+
+    @property
+    def program(self) -> str:
+        """The agent without its version."""
+        return self.agent.rpartition("-")[0] or self.agent
 
     def answer(self, name: str) -> Message | None:
         """Return what was answered to the first message of a name."""
@@ -95,7 +105,7 @@ def read(path: Path) -> Recording:
     except OSError as error:
         raise BadRecording(f"it cannot be read: {error.strerror}") from None
     lines = [_line(number, raw) for number, raw in enumerate(written, 1) if raw.strip()]
-    return Recording(list(_acts(lines)), language(path.parent.name))
+    return Recording(list(_acts(lines)), path.parent.name)
 
 
 def _line(number: int, raw: bytes) -> Line:
