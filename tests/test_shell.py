@@ -95,6 +95,8 @@ TRICKY = [
     "=git status",
     "cat ~/x",
     "cat ~root/x",
+    "make DIR=~/x",
+    "make DIR=a:~/x",
     "cat ../x",
     "cat ..",
     "cat src/../../x",

@@ -2,7 +2,7 @@
 
 To allow one, it must be known for certain what it does: `is_plain` says yes only to one program
 with its words, written in characters that have no second meaning.  To deny one, it is enough
-to find something in it (`places`), however it is written; a shell knows endless ways to write
+to find something in it (`spots`), however it is written; a shell knows endless ways to write
 anything, so that what is not found may be there all the same.
 """
 
@@ -27,7 +27,7 @@ PIECE = re.compile(rf"({BARE})|'([^']*+)'|\"([^\"]*+)\"")
 
 WORD = rf"(?:(?![=~])[\w./:@%+,^~*?\[\]=-]++(?!['\"])|(?:{BARE}=)?(?:{QUOTED})(?=\Z| ))"
 PLAIN = re.compile(rf"(?![^ ]*=){WORD}(?: +{WORD})*+")
-SPECIAL = re.compile(r"[;&|<>`$\\]")
+SPECIAL = re.compile(r"[;&|<>`$\\]|[=:]~")
 UPWARD = re.compile(r"(?:\A|[\s/=:,'\"])\.\.(?:\Z|[\s/:,'\"])")
 
 BEFORE = frozenset(" \t\r\n;&|()<>{}$`\"'\\,=/:")
