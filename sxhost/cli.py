@@ -14,6 +14,7 @@ import click
 
 from sxhost import __version__, pilot
 from sxhost.admin import open_dashboard, token
+from sxhost.rules import policy
 from sxhost.terminal import (
     Link,
     detail_table,
@@ -300,6 +301,7 @@ for command in pilot.commands:
     sxhost.add_command(command)
 sxhost.add_command(token)
 sxhost.add_command(open_dashboard)
+sxhost.add_command(policy)
 
 
 @sxhost.command()

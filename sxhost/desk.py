@@ -6,7 +6,6 @@ The first decision wins, whoever makes it: a person, a policy, the agent itself,
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Final
 
 from msgspec import Struct
 from twisted.internet.defer import Deferred
@@ -18,10 +17,11 @@ from sxhost.errors import AlreadyAnswered, BadField, HostError, UnknownSession
 from sxhost.hub import Hub
 from sxhost.limits import Limits
 from sxhost.logs import logger
-from sxhost.model import Deed
+from sxhost.model import Deed, Session
+from sxhost.policy import ASK, Verdict
 from sxhost.store import Store
 
-__all__ = ["ASK", "Decide", "Desk", "Verdict", "ask_a_person"]
+__all__ = ["Decide", "Desk", "ask_a_person"]
 
 log = logger(__name__)
 
@@ -29,22 +29,11 @@ Tell = Callable[[Question, Answer], Awaitable[None]]
 """Tells an agent what was decided."""
 
 
-class Verdict(Struct, frozen=True, kw_only=True):
-    """What a policy says of a question; no decision means: ask a person."""
-
-    decision: str | None = None
-    rule: str = ""
-    reason: str | None = None
-    expire_s: float | None = None
-    on_expiry: str = "deny"
+Decide = Callable[[Session, Question], Verdict]
+"""What a policy says of what a session's agent asks."""
 
 
-ASK: Final = Verdict()
-Decide = Callable[[str, Question], Verdict]
-"""What a policy says of a session's question."""
-
-
-def ask_a_person(_session_id: str, _question: Question) -> Verdict:
+def ask_a_person(_session: Session, _question: Question) -> Verdict:
     """Decide nothing."""
     return ASK
 
@@ -91,7 +80,7 @@ class Desk:
 
     async def ask(self, session_id: str, question: Question, tell: Tell) -> Approval:
         """Open an approval; `tell` is called once it is decided."""
-        verdict = self._decide(session_id, question)
+        verdict = self._decide(await self._store.session(session_id), question)
         patience = (question.expires_s, verdict.expire_s, self._limits.answer_within)
         seconds = min(filter(None, patience))
         at = self._wall_ms()

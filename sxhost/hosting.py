@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import os
 import secrets
+import sys
 from collections.abc import Iterable
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from sxhost.agents import Agents
+from sxhost.approval import Question
 from sxhost.config import Settings
+from sxhost.desk import Decide, ask_a_person
 from sxhost.driver import Driver
 from sxhost.driver.orphans import end_orphans
 from sxhost.driver.process import ProcessSpawn
 from sxhost.driver.registry import Registry, installed
 from sxhost.limits import Limits
 from sxhost.logs import logger
+from sxhost.model import Session
+from sxhost.policy import About, Policy, PolicyError, Verdict
 from sxhost.roots import Roots
 from sxhost.turn import Process
 
-__all__ = ["host_id", "make_agents"]
+__all__ = ["decider", "host_id", "make_agents"]
 
 log = logger(__name__)
 
@@ -32,10 +38,29 @@ def make_agents(settings: Settings, reactor: Any) -> Agents:
     return Agents(
         workshop,
         Roots(settings.agent_roots),
+        decide=decider(settings.policy),
         hold=workshop.hold,
         bury=Undertaker(reactor, limits, name).bury,
         resume_at_boot=settings.resume_at_boot,
     )
+
+
+def decider(file: Path | None) -> Decide:
+    """Return what decides by the rules of a file, or end the process with a sentence."""
+    if file is None:
+        return ask_a_person
+    try:
+        policy = Policy.load(file)
+    except PolicyError as error:
+        sys.exit(f"sxhost: {error}")
+
+    def decide(session: Session, question: Question) -> Verdict:
+        about = About(
+            agent=session.agent, session=session.id, labels=session.labels, cwd=session.cwd
+        )
+        return policy.decide(question, about)
+
+    return decide
 
 
 def host_id(settings: Settings) -> str:

@@ -323,7 +323,7 @@ def test_help_lists_the_commands(shell: Shell) -> None:
     assert text == shell.said("-h")
     listed = {line.split()[0] for line in text.partition("Commands:\n")[2].splitlines()}
     assert listed == {
-        *("completion", "emit", "events", "fire", "pull", "register"),
+        *("completion", "emit", "events", "fire", "policy", "pull", "register"),
         *("rm", "send", "sessions", "show", "status", "stop", "tail", "token", "open"),
     }
 

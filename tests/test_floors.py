@@ -51,6 +51,12 @@ ROOMS = {
     "codec": Room("1", ("codec/*.py",), rooms_of("values"), rooms_of("msgspec")),
     "store": Room("2", ("store/*.py",), rooms_of(LOW), rooms_of("msgspec twisted")),
     "keyring": Room("2", ("keyring.py",), rooms_of(LOW), rooms_of("msgspec")),
+    "policy": Room(
+        "2",
+        ("conditions.py", "places.py", "policy.py"),
+        rooms_of("values codec"),
+        rooms_of("msgspec"),
+    ),
     "driver": Room(
         "2",
         ("driver/*.py", "driver/*/*.py"),
@@ -64,7 +70,7 @@ ROOMS = {
             *("agency.py", "agents.py", "care.py", "desk.py", "fleet.py", "hosted.py"),
             *("outlet.py", "roots.py", "views.py"),
         ),
-        rooms_of(f"{LOW} store driver"),
+        rooms_of(f"{LOW} store driver policy"),
         rooms_of("msgspec twisted zope"),
     ),
     "web": Room(
@@ -104,10 +110,12 @@ ROOMS = {
                 "hosting.py",
                 "pilot.py",
                 "ride.py",
+                "rules.py",
                 "logfile.py",
                 "options.py",
                 "pilot.py",
                 "ride.py",
+                "rules.py",
                 "tap.py",
                 "terminal.py",
                 "watch.py",
@@ -115,7 +123,7 @@ ROOMS = {
         ),
         rooms_of(
             f"{LOW} peers tls store driver host keyring web stdio client telemetry attach hook"
-            " notify config"
+            " notify config policy"
         ),
         rooms_of("OpenSSL click msgspec rich twisted zope"),
     ),

@@ -6,15 +6,20 @@ The words are a script (see `sxhost.driver.script`).  ``launch.native`` may have
 start       ``fail``: it does not start; ``hang``: not until it is stopped;
             ``slow``: after `slow_ms` (1000)
 pause_ms    between two words; 0
+play        a recording's file (see `sxhost.driver.player`): the agent is not an
+            echo but what the recorded one was, driven by its own driver, which
+            gets the rest of ``native``
+pace        of the recorded pauses; 0: none, 1: as they were
 =========== =================================================================
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import count
-from typing import Annotated, Any, Final, Literal
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -22,13 +27,17 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from sxhost.approval import Answer, Question
-from sxhost.driver import Agent, Driver, Exit, Reports, Spawn, Started
+from sxhost.driver import Agent, Driver, Exit, Make, Reports, Spawn, Started
+from sxhost.driver.player import Player, installed
+from sxhost.driver.recording import BadRecording, Recording
 from sxhost.driver.script import Step, parse
 from sxhost.driver.stage import SCENES, Conversation, Left, Over, Scene, Stage, Wait
 from sxhost.errors import AgentFailed, BadField, NoTurn, TurnInProgress
 from sxhost.turn import Abilities, Item, Launch, ModelDraft, TurnDraft, TurnStatus, text_of
 
 __all__ = ["make"]
+
+T = TypeVar("T")
 
 MODEL: Final = "echo"
 KNOWN: Final = 1000
@@ -43,6 +52,13 @@ class Native(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     start: Literal["fail", "hang", "slow"] | None = None
     slow_ms: Milliseconds = 1000
     pause_ms: Milliseconds = 0
+
+
+class Play(Struct, frozen=True, kw_only=True):
+    """What a launch says of a recording."""
+
+    play: Annotated[str, Meta(min_length=1, max_length=4096)]
+    pace: Annotated[float, Meta(ge=0, le=100)] = 0.0
 
 
 class Conversations:
@@ -248,26 +264,61 @@ class EchoAgent:
 class EchoDriver:
     """Makes agents that need no program."""
 
-    def __init__(self, clock: IReactorTime) -> None:
+    def __init__(self, clock: IReactorTime, drivers: Callable[[str], Make]) -> None:
         self._clock = clock
+        self._drivers = drivers
         self._conversations = Conversations()
+        self._playing: list[Driver] = []
 
     def agent(self, launch: Launch, reports: Reports) -> Agent:
         """Return an agent that is not started."""
-        native = _native(launch.native)
+        if "play" in launch.native:
+            return self._played(launch, reports)
+        native = _native(launch.native, Native)
         return EchoAgent(launch, native, reports, self._clock, self._conversations)
 
+    def _played(self, launch: Launch, reports: Reports) -> Agent:
+        native = _native(launch.native, Play)
+        path = Path(launch.cwd or "") / native.play
+        try:
+            player = Player(path, self._clock, pace=native.pace)
+        except BadRecording as error:
+            raise _wrong(f"{error}") from None
+        driver = self._drivers(player.recording.language)(player, self._clock)
+        self._playing.append(driver)
+        return driver.agent(_recorded(launch, player.recording), reports)
+
     async def close(self) -> None:
-        """Do nothing: there is nothing to let go of."""
+        """Close the drivers that played."""
+        playing, self._playing = self._playing, []
+        for driver in playing:
+            await driver.close()
 
 
-def _native(given: dict[str, Any]) -> Native:
+def _recorded(launch: Launch, recording: Recording) -> Launch:
+    """Return the launch for the driver of a recorded agent, which may be of many programs."""
+    rest = {k: v for k, v in launch.native.items() if k not in Play.__struct_fields__}
+    command = [recording.program] if recording.language == "acp" else None
+    return msgspec.structs.replace(
+        launch, agent=recording.language, command=launch.command or command, native=rest
+    )
+
+
+def _native(given: dict[str, Any], kind: type[T]) -> T:
     try:
-        return msgspec.convert(given, Native)
+        return msgspec.convert(given, kind)
     except msgspec.ValidationError as error:
-        raise BadField("native", f"The field `native` is wrong: {error}.") from None
+        raise _wrong(f"{error}") from None
 
 
-def make(spawn: Spawn, clock: IReactorTime) -> Driver:  # noqa: ARG001 - nothing is run
-    """Return the driver: the entry point's target."""
-    return EchoDriver(clock)
+def _wrong(why: str) -> BadField:
+    return BadField("native", f"The field `native` is wrong: {why}.")
+
+
+def make(
+    spawn: Spawn,  # noqa: ARG001 - nothing is run
+    clock: IReactorTime,
+    drivers: Callable[[str], Make] = installed,
+) -> Driver:
+    """Return the driver: the entry point's target.  `drivers` has those that can play."""
+    return EchoDriver(clock, drivers)

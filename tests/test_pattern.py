@@ -1,0 +1,140 @@
+"""Regular expressions that no text makes slow."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from sxhost.codec.pattern import BadPattern, Pattern, glob, path_glob
+
+ATOMS = st.sampled_from([*"ab.", r"\.", r"\w", r"\s", r"\D", "[ab]", "[^a]", "[]a]", "[a-c-]"])
+PATTERNS = st.recursive(
+    ATOMS,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3).map("".join),
+        st.lists(inner, min_size=1, max_size=3).map(lambda parts: f"({'|'.join(parts)})"),
+        st.builds(
+            "(?:{}){}".format,
+            inner,
+            st.sampled_from(["*", "+", "?", "{2}", "{0}", "{1,}", "{0,2}"]),
+        ),
+    ),
+    max_leaves=6,
+)
+
+
+@given(PATTERNS, st.text("ab.c \n]-", max_size=8))
+@example("(a*)*", "aaa")
+@example("(|a)+", "")
+@example("^a|b$", "b")
+@example("(?:){0}", "")
+def test_it_means_what_it_means_in_python(pattern: str, text: str) -> None:
+    assert Pattern(pattern).matches(text) == bool(re.fullmatch(pattern, text))
+
+
+@given(st.text(max_size=20))
+def test_what_is_accepted_means_what_it_means_in_python(pattern: str) -> None:
+    try:
+        ours = Pattern(pattern)
+    except BadPattern:
+        return
+    for text in ("", "a", pattern):
+        assert ours.matches(text) == bool(re.fullmatch(pattern, text))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "why"),
+    [
+        ("(", "a group is not closed"),
+        ("a)", "`)` at its character 2"),
+        ("*a", "nothing that `*` could repeat"),
+        ("(?=a)", "`(?=a)` at its character 1"),
+        ("(?P<n>a)", "not understood"),
+        (r"(a)\1", "not understood"),
+        (r"\bgit", "not understood"),
+        (r"\Agit", "not understood"),
+        ("a*?", "`*?` at its character 2"),
+        ("a**", "not understood"),
+        ("a{2", "`{2`"),
+        ("a{3,2}", "wrong order"),
+        ("a^b", "`^b` at its character 2"),
+        ("a$b", "not understood"),
+        ("[a", "not understood"),
+        ("[z-a]", "bad character range"),
+        ("[[a]", "none"),
+        ("a\\", "not understood"),
+        ("a{9999}", "too large"),
+        ("((((a{9}){9}){9}){9}){9}", "too large"),
+        ("(((((){99}){99}){99}){99}){99}", "too large"),
+        ("(((((a{0}){99}){99}){99}){99}){99}", "too large"),
+        ("(" * 60 + ")" * 60, "nested too deeply"),
+    ],
+)
+def test_what_is_refused(pattern: str, why: str) -> None:
+    with pytest.raises(BadPattern, match=re.escape(why)):
+        Pattern(pattern)
+
+
+class Counting(str):
+    """Counts how often its characters are looked at."""
+
+    __slots__ = ("looks",)
+
+    def __getitem__(self, place: object) -> str:
+        self.looks = getattr(self, "looks", 0) + 1
+        return super().__getitem__(place)  # type: ignore[index]
+
+
+@pytest.mark.parametrize("pattern", ["(a+)+b", "(a|a)*b", ".*.*.*.*b", "(a?){50}a{50}b"])
+def test_each_character_is_looked_at_once(pattern: str) -> None:
+    text = Counting("a" * 1000)
+    assert not Pattern(pattern).matches(text)
+    assert text.looks == 1000
+
+
+def test_it_is_found_between_places() -> None:
+    text = "x rm -rf y"
+    pattern = Pattern("rm( -rf)?")
+    assert pattern.within(text, {0, 2}, {4, 10})
+    assert not pattern.within(text, {0}, {4})
+    assert not pattern.within(text, {2}, {5, 10})
+
+
+@pytest.mark.parametrize(
+    ("text", "yes", "no"),
+    [
+        ("mcp__*", ["mcp__", "mcp__a/b\nc"], ["mcp", "a mcp__b"]),
+        ("a.b?", ["a.bc"], ["axbc", "a.b"]),
+        ("*", ["", "x"], []),
+        ("a[b]{2}|(c)\\", ["a[b]{2}|(c)\\"], ["ab"]),
+    ],
+)
+def test_globs_over_names(text: str, yes: list[str], no: list[str]) -> None:
+    pattern = glob(text)
+    assert all(map(pattern.matches, yes))
+    assert not any(map(pattern.matches, no))
+
+
+@pytest.mark.parametrize(
+    ("text", "yes", "no"),
+    [
+        ("/a/**", ["/a", "/a/", "/a/b", "/a/b/c"], ["/ab", "/", "/b/a"]),
+        ("/a/*", ["/a/b", "/a/"], ["/a", "/a/b/c"]),
+        ("/a/**/b", ["/a/b", "/a/x/b", "/a/x/y/b"], ["/ab", "/a/xb/c"]),
+        ("**/.git/**", ["/.git", "/a/.git/x"], ["/a/x.git/y", "/.gitx"]),
+        ("/a/?.py", ["/a/x.py"], ["/a//.py", "/a/x_py"]),
+        ("/**", ["/", "/a"], []),
+    ],
+)
+def test_globs_over_paths(text: str, yes: list[str], no: list[str]) -> None:
+    pattern = path_glob(text)
+    assert [path for path in yes if not pattern.matches(path)] == []
+    assert [path for path in no if pattern.matches(path)] == []
+
+
+def test_two_stars_stand_alone() -> None:
+    with pytest.raises(BadPattern, match="between slashes"):
+        path_glob("/a/**.py")

@@ -1,0 +1,126 @@
+"""Where paths lead, and whether that is where a policy says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sxhost.codec.pattern import BadPattern
+from sxhost.places import MOST_PATHS, Area, Seen, look, paths_of
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    """A directory `work` with links out of it and beside it."""
+    work = tmp_path / "work"
+    (work / "src").mkdir(parents=True)
+    (tmp_path / "secret").mkdir()
+    (work / "out").symlink_to(tmp_path / "secret")
+    (work / "src" / "file").symlink_to(tmp_path / "secret" / "key")
+    (tmp_path / "in").symlink_to(work)
+    return work
+
+
+def seen(path: str, cwd: Path) -> Seen:
+    found = look(path, str(cwd))
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    ("path", "covered", "touched"),
+    [
+        ("a", True, True),
+        (".", True, True),
+        ("src/new/file", True, True),
+        ("src/../b", True, True),
+        ("../work/a", True, True),
+        ("{}/work/a", True, True),
+        ("{}/work", True, True),
+        ("{}/in/a", True, True),
+        ("..", False, False),
+        ("../a", False, False),
+        ("{}/workshop/a", False, False),
+        ("/", False, False),
+        ("out/key", False, True),
+        ("src/file", False, True),
+        ("out/../a", False, True),
+        ("src/../../secret/key", False, False),
+        ("{}/work/../secret/key", False, False),
+    ],
+)
+def test_a_path_counts_where_it_leads(
+    work: Path, path: str, covered: bool, touched: bool
+) -> None:
+    found = seen(path.format(work.parent), work)
+    area = Area(f"{work}/**")
+    assert (area.covers(found), area.touches(found)) == (covered, touched)
+
+
+def test_an_area_is_where_its_own_links_lead(work: Path) -> None:
+    area = Area(f"{work.parent}/in/**")
+    assert area.covers(seen("a", work))
+    assert not area.covers(seen("../a", work))
+
+
+@pytest.mark.parametrize(
+    ("glob", "path", "covered"),
+    [
+        ("/a/b", "/a/b", True),
+        ("/a/b", "/a/b/c", False),
+        ("/a/b/", "/a/b", True),
+        ("/a/*", "/a/b", True),
+        ("/a/*", "/a", False),
+        ("/a/*/c", "/a/b/c", True),
+        ("/a/**/*.py", "/a/b.py", True),
+        ("/**", "/", True),
+        ("/**", "/a", True),
+        ("**/.env", "/x/.env", True),
+        ("**/.env", "/x/.environment", False),
+        ("~/x/**", str(Path.home() / "x" / "y"), True),
+    ],
+)
+def test_an_area_is_a_glob(glob: str, path: str, covered: bool) -> None:
+    assert Area(glob).covers(Seen(path, path)) == covered
+
+
+@pytest.mark.parametrize("glob", ["a", "./a", "/a/../b", "/a/./b", "/a//b", "*", "/a/**b", ""])
+def test_what_is_no_area(glob: str) -> None:
+    with pytest.raises(BadPattern):
+        Area(glob)
+
+
+@pytest.mark.parametrize(
+    "path", ["", 7, None, ["a"], "~", "~/.ssh/id", "~root/x", "file:///etc/passwd", "a\0b"]
+)
+def test_what_nobody_can_tell_the_place_of(path: Any) -> None:
+    assert look(path, "/work") is None
+
+
+def test_a_path_from_nowhere_is_none() -> None:
+    assert look("a", None) is None
+    assert look("a", "b") is None
+    assert look("/a", None) == Seen("/a", "/a")
+
+
+@pytest.mark.parametrize(
+    ("detail", "paths"),
+    [
+        ({}, []),
+        ({"paths": None}, []),
+        ({"paths": ["a", 7], "path": "b", "grant_root": "/"}, ["a", 7, "b", "/"]),
+        ({"changes": [{"path": "a", "kind": {"move_path": "/b"}}]}, ["/b"]),
+        ({"changes": {"a": {"update": {"movePath": None, "move_path": "b"}}}}, ["b"]),
+        ({"changes": "rubbish"}, []),
+    ],
+)
+def test_the_paths_of_a_question(detail: Any, paths: list[Any]) -> None:
+    assert paths_of(detail) == paths
+
+
+def test_of_too_many_paths_one_too_many_is_told() -> None:
+    many = [{"move_path": str(n)} for n in range(5000)]
+    assert len(paths_of({"changes": many})) == MOST_PATHS + 1
+    assert len(paths_of({"paths": ["a"] * 5000})) == MOST_PATHS + 1
