@@ -7,6 +7,7 @@ left out, and the numbers of the calls that remain are translated.
 from __future__ import annotations
 
 import json
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -124,8 +125,9 @@ class Play:
         kind = next(o["kind"] for o in asked["options"] if o["optionId"] == chosen)
         result_of(self.agent.answer(question, Answer(decision=DECISIONS[kind])))
 
-    @property
+    @cached_property
     def begun(self) -> Started:
+        """What the agent said of itself."""
         return result_of(self.ready)
 
     @property

@@ -207,13 +207,14 @@ def _choices(field: dict[str, Any]) -> list[dict[str, Any]]:
     """Return what can be chosen, in the longer way of writing it."""
     items = field.get("items")
     given = items if isinstance(items, dict) else field
-    titled = given.get("oneOf") or given.get("anyOf") or []
-    plain = [{"const": value} for value in given.get("enum") or []]
-    return [choice for choice in [*titled, *plain] if _is_choice(choice)]
+    titled = _list(given.get("oneOf")) or _list(given.get("anyOf"))
+    plain = [{"const": value} for value in _list(given.get("enum"))]
+    choices = [*titled, *plain]
+    return [choice for choice in choices if isinstance(choice, dict) and "const" in choice]
 
 
-def _is_choice(choice: Any) -> bool:
-    return isinstance(choice, dict) and "const" in choice
+def _list(given: Any) -> list[Any]:
+    return given if isinstance(given, list) else []
 
 
 def _value(field: dict[str, Any], name: str, given: str | list[str]) -> Any:

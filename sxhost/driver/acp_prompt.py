@@ -18,6 +18,9 @@ from sxhost.turn import File, Image, Item, LocalImage, Text
 
 __all__ = ["blocks", "complaint", "hello"]
 
+REASON = 1000
+"""Characters of a complaint that are passed on."""
+
 
 def hello(version: str) -> dict[str, Any]:
     """Return the params of ``initialize``: files and terminals are the agent's own affair."""
@@ -85,7 +88,8 @@ def _reason(said: Refusal) -> str:
     data = said.data
     more = data.get("details") if isinstance(data, dict) else data
     message = _unpacked(said.message)
-    return f"{message}: {more}" if isinstance(more, str) and more else message
+    whole = f"{message}: {more}" if isinstance(more, str) and more else message
+    return " ".join(whole.split())[:REASON]
 
 
 def _unpacked(message: str) -> str:

@@ -1,0 +1,101 @@
+"""What can be set over ACP, in the way of options and in the older one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from sxhost.driver.acp_settings import Settings
+from sxhost.driver.acp_updates import Commands, Configs, Slash
+from sxhost.driver.acp_wire import Session
+from sxhost.errors import Unsupported
+
+OPTIONS: dict[str, Any] = {
+    "configOptions": [
+        {
+            "id": "m",
+            "category": "model",
+            "currentValue": "corp/small",
+            "options": [{"options": [{"value": "corp/small"}]}, {"value": "corp/big"}],
+        },
+        {"id": "mode", "currentValue": "ask", "options": [{"value": "ask"}, {"value": "plan"}]},
+        {"id": "e", "category": "thought_level", "options": [{"value": "high"}]},
+        {"id": "fast", "category": "model_config", "type": "boolean", "currentValue": True},
+    ]
+}
+OLDER: dict[str, Any] = {
+    "models": {"availableModels": [{"modelId": "corp/big"}], "currentModelId": "corp/small"},
+    "modes": {"availableModes": [{"id": "yolo"}], "currentModeId": "yolo"},
+}
+
+
+def settings(*sessions: dict[str, Any]) -> Settings:
+    made = Settings(lambda: None)
+    given = {name: value for session in sessions for name, value in session.items()}
+    made.begin(msgspec.convert(given, Session))
+    return made
+
+
+def test_options_are_preferred() -> None:
+    both = settings(OLDER, OPTIONS)
+    assert both.model == "corp/small"
+    choice = "session/set_config_option"
+    assert both.to_model("corp/big") == (choice, {"configId": "m", "value": "corp/big"})
+    assert both.to_effort("high") == (choice, {"configId": "e", "value": "high"})
+    assert both.to_mode("plan") == (choice, {"configId": "mode", "value": "plan"})
+    assert both.to_mode("yolo") == ("session/set_mode", {"modeId": "yolo"})
+
+
+def test_the_older_way() -> None:
+    older = settings(OLDER)
+    assert (older.model, older.has_models) == ("corp/small", True)
+    assert older.to_model("x") == ("session/set_model", {"modelId": "x"})
+    assert older.to_mode("yolo") == ("session/set_mode", {"modeId": "yolo"})
+
+
+def test_nothing_can_be_set() -> None:
+    bare = settings()
+    assert (bare.model, bare.has_models, bare.compact) == ("", False, None)
+    for choose, what in (
+        (bare.to_model, "its model"),
+        (bare.to_effort, "the effort"),
+        (bare.to_mode, "it has: none"),
+    ):
+        with pytest.raises(Unsupported, match=what):
+            choose("x")
+
+
+@pytest.mark.parametrize("given", [OPTIONS, OLDER])
+@pytest.mark.parametrize(
+    ("model", "provider", "value"),
+    [
+        ("big", "corp", "corp/big"),
+        ("new", "corp", "corp/new"),
+        ("corp/big", "corp", "corp/big"),
+        ("big", None, "big"),
+    ],
+)
+def test_models_of_a_provider(
+    given: dict[str, Any], model: str, provider: str | None, value: str
+) -> None:
+    _, params = settings(given).to_model(model, provider)
+    assert value in params.values()
+
+
+def test_what_there_is_not_is_named() -> None:
+    with pytest.raises(Unsupported, match="no effort 'low'; it has: high"):
+        settings(OPTIONS).to_effort("low")
+    with pytest.raises(Unsupported, match="no mode 'low'; it has: ask, plan"):
+        settings(OPTIONS).to_mode("low")
+
+
+def test_settings_change() -> None:
+    changes: list[str] = []
+    made = Settings(lambda: changes.append("changed"))
+    made.begin(Session())
+    made.configured(Configs(msgspec.convert(OPTIONS, Session).config_options or []))
+    made.commanded(Commands([Slash("compress"), Slash("help")]))
+    assert (made.has_models, made.compact) == (True, "/compress")
+    assert len(changes) == 3

@@ -1,0 +1,34 @@
+"""The kinds of updates over ACP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from sxhost.driver import acp_updates
+from sxhost.driver.acp_updates import AgentSays, Heard, ToolBegun, ToolUpdate, Usage
+
+
+@pytest.mark.parametrize(
+    ("update", "kind"),
+    [
+        ({"sessionUpdate": "agent_message_chunk", "content": {"type": "audio"}}, AgentSays),
+        ({"toolCallId": "c", "sessionUpdate": "tool_call"}, ToolBegun),
+        ({"toolCallId": "c", "sessionUpdate": "tool_call_update"}, ToolUpdate),
+        ({"sessionUpdate": "usage_update", "used": 1, "size": 2, "cost": None}, Usage),
+    ],
+)
+def test_kinds(update: dict[str, Any], kind: type) -> None:
+    assert type(msgspec.convert({"update": update}, Heard).update) is kind
+
+
+@pytest.mark.parametrize("update", [{}, {"sessionUpdate": "new"}, {"sessionUpdate": 1}, None])
+def test_what_is_no_known_kind(update: Any) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert({"update": update}, Heard)
+
+
+def test_all_kinds_are_exported() -> None:
+    assert "Heard" in acp_updates.__all__
