@@ -165,7 +165,7 @@ class Form:
 def _detail(tool: Tool) -> dict[str, Any]:
     given = tool.input if isinstance(tool.input, dict) else {}
     known = {
-        "command": _command(given.get("command")) or (tool.kind == "execute" and tool.title),
+        "command": _command(given.get("command")),  # never the title: policies go by it
         "cwd": given.get("cwd"),
         "paths": tool.paths,
         "title": tool.title,

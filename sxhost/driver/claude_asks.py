@@ -34,6 +34,7 @@ KINDS: Final[Mapping[str, ApprovalKind]] = {
 """What using a tool is, by its name; of all others it is ``tool``."""
 
 PATHS: Final = ("file_path", "notebook_path", "path")
+UNSANDBOXED: Final = "dangerouslyDisableSandbox"
 TITLE: Final = 200
 """Characters of a title."""
 
@@ -123,6 +124,7 @@ def _detail(request: Request) -> dict[str, Any]:
         "plan": given.get("plan"),
         "description": given.get("description") or request.description,
         "reason": request.decision_reason,
+        "permissions": [UNSANDBOXED] if given.get(UNSANDBOXED) else None,
         "session": [text for rule in _lasting(request) for text in _allowed(rule)] or None,
         "agent": request.agent_id,
     }

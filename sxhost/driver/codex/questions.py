@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 from zlib import crc32
@@ -140,7 +141,7 @@ def _asked_for(request: Request) -> str:
     if isinstance(request.command, str):
         return request.command
     if isinstance(request.command, list):
-        return " ".join(request.command)
+        return shlex.join(request.command)
     network = request.network_approval_context
     host = network.get("host") if isinstance(network, dict) else None
     return f"Connect to {host}" if host else request.reason or "Run a command"
