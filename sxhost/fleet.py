@@ -76,11 +76,12 @@ class Fleet:
         try:
             await self._ground.note(session_id, noted(placed))
             await hosted.start()
+            if launch.prompt is None:
+                return session_id, None
+            return session_id, await hosted.submit(TurnDraft(input=launch.prompt))
         except BaseException:
             await self._drop(session_id)
             raise
-        turn = await hosted.submit(TurnDraft(input=launch.prompt)) if launch.prompt else None
-        return session_id, turn
 
     async def submit(self, session_id: str, draft: TurnDraft) -> Turn:
         """Begin a turn; an agent that is not there is started again.
@@ -244,7 +245,7 @@ class Fleet:
 
     async def _drop(self, session_id: str) -> None:
         """Forget a session that did not come to be."""
-        self._sessions.pop(session_id, None)
+        await self.end(session_id)
         try:
             await self._store.delete(session_id)
         except HostError:

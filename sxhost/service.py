@@ -405,6 +405,7 @@ class SessionService(Service):
         over = [view for view in views if view.state.name in ("ended", "lost")]
         if over:
             oldest = min(over, key=lambda view: view.state.since_ms)
+            await self._fleet.end(oldest.id)
             await self._forget(oldest.id)
 
     def _done(self, session_id: str) -> Done:

@@ -307,7 +307,7 @@ class Change:
     def _tell(self, row: RowDraft, approval: Approval, name: str, at: int) -> None:
         row.approvals[approval.id] = approval
         data = encode(approval)
-        if len(data) > self._ledger.limits.event_size:
+        if approval.resolution or len(data) > self._ledger.limits.event_size:
             data = encode(replace(approval, native=None))
         self.append(approval.session, [Draft(name, Raw(data), at)], at, {})
 
