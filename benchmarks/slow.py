@@ -79,8 +79,8 @@ def report(kind: str, connections: int) -> None:
             process.kill()
             process.wait()
         print(f"-{kind}: {most} connections at once; the last was gone after {last:.0f} s;"
-              f" {told(took)};"
-              f" memory +{(max(memory) - memory[0]) / 1e6:.0f} MB at most", flush=True)  # fmt: skip
+              f" {told(took)}; memory"
+              f" +{(max(memory) - memory[0]) / 1e6:.0f} MB at most", flush=True)  # fmt: skip
 
 
 def told(took: list[float]) -> str:
