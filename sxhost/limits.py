@@ -126,7 +126,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     idle: Seconds = 75.0
     """Seconds that a connection is kept for its next request; most clients let go before."""
 
-    silent: Seconds = 25.0
+    silent: Seconds = 24.0
     """Seconds after which a peer that acknowledges nothing is gone: with a heartbeat, 40."""
 
     connections: Count = 4096
