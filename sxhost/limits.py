@@ -153,5 +153,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     frames: Count = 1024
     """Frames in one WebSocket message: whoever sends more cuts it up to make work."""
 
+    commands: Count = 200
+    """Messages a second on one WebSocket: what to follow is said once, events come back."""
+
     pings: Count = 100
-    """Pings a second on one WebSocket: each takes an answer."""
+    """Pings and pongs a second on one WebSocket: each takes an answer, or a look."""

@@ -1,4 +1,7 @@
-"""The rules of RFC 6455: what the Autobahn test suite asks of a server that is no echo."""
+"""The rules of RFC 6455: what the Autobahn|Testsuite asks, of a server that is no echo.
+
+``python -m benchmarks.autobahn`` runs the suite itself, of an echo.
+"""
 
 from __future__ import annotations
 
@@ -133,6 +136,7 @@ VIOLATIONS = {
         masked(TEXT, b"", fin=False) + masked(0, b"", fin=False) * Limits().frames, 1008,
     ),
     "too many pings": (masked(PING) * (Limits().pings + 1), 1008),
+    "too many pongs": (masked(PONG, b"x") * (Limits().pings + 1), 1008),
 }  # fmt: skip
 
 
@@ -163,6 +167,19 @@ def test_what_the_limits_allow(wire: Wire, socket: Socket) -> None:
         socket.say(masked(PING) * Limits().pings)
         wire.lab.clock.advance(1)
     assert len(socket.pongs) == 3 * Limits().pings
+
+
+def test_messages_come_at_a_rate(wire: Wire, socket: Socket) -> None:
+    for _ in range(2):
+        socket.say(masked(TEXT, b"{}") * Limits().commands)
+        wire.lab.clock.advance(1)
+    assert socket.kinds == ["error"] * 2 * Limits().commands
+    assert all(frame.opcode == TEXT for frame in socket.frames)
+    socket.forget()
+    socket.say(masked(TEXT, b"{}") * (Limits().commands + 1))
+    assert socket.closed == 1008
+    assert socket.frames[-1].payload[2:] == b"more than 200 messages a second"
+    assert len(socket.messages) == Limits().commands
 
 
 @pytest.mark.parametrize(
