@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import click
 
 from sxhost import __version__
-from sxhost.admin import open_dashboard, token
+from sxhost.admin import audit, open_dashboard, token
 from sxhost.terminal import (
     Link,
     detail_table,
@@ -292,6 +292,7 @@ def emit() -> None:
 
 sxhost.add_command(token)
 sxhost.add_command(open_dashboard)
+sxhost.add_command(audit)
 
 
 @sxhost.command()

@@ -76,6 +76,12 @@ class Limits(Struct, frozen=True, kw_only=True):
     depth: Annotated[int, Meta(ge=1, le=512)] = 64
     """Nested arrays and objects in a body: deeper JSON is an attack on parsers."""
 
+    brackets: Count = 200_000
+    """Brackets in a body, in texts or not: an empty array takes twenty times its bytes."""
+
+    batch: Count = 10_000
+    """Lines in an NDJSON batch: some 50 ms of the host's work."""
+
     wait: Seconds = 300.0
     """Seconds that one pull may wait; most proxies cut a silent answer sooner or then."""
 

@@ -324,7 +324,7 @@ def test_help_lists_the_commands(shell: Shell) -> None:
     listed = {line.split()[0] for line in text.partition("Commands:\n")[2].splitlines()}
     assert listed == {
         *("completion", "emit", "events", "fire", "pull", "register"),
-        *("rm", "send", "sessions", "show", "status", "stop", "tail", "token", "open"),
+        *("rm", "send", "sessions", "show", "status", "stop", "tail", "token", "open", "audit"),
     }
 
 

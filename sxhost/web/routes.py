@@ -146,9 +146,10 @@ class Route:
         return limits.batch_body if self.consumes == NDJSON else limits.body
 
     def _decode(self, body: bytes, limits: Limits) -> Any:
+        most = {"depth": limits.depth, "brackets": limits.brackets}
         if self.consumes == NDJSON:
-            return decode_lines(body, self.body, depth=limits.depth)
-        return decode(body or b"{}", self.body, depth=limits.depth)
+            return decode_lines(body, self.body, **most, most=limits.batch)
+        return decode(body or b"{}", self.body, **most)
 
     def encode(self, value: Any) -> bytes:
         """Encode the handler's answer."""
