@@ -61,7 +61,7 @@ def told(pattern: str, said: str) -> str:
 
 
 def report(host: Host, route: str, seconds: int) -> float:
-    """Load a route twice; print how it went, and return the growth in the second time, in MB."""
+    """Load a route twice; print how it went; return by how many MB the second time grew it."""
     path, sizes = route.partition(" ")[2], [host.memory()]
     for _ in range(2):
         rate, p99 = load(host, path, ROUTES[route], seconds)
