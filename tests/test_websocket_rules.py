@@ -83,6 +83,17 @@ def test_letters_may_be_cut_anywhere(socket: Socket, cut: int) -> None:
     assert error["error"] == "bad_request", "it was JSON, but no object"
 
 
+@pytest.mark.parametrize(
+    "letter",
+    ["\x7f", "\x80", "\u07ff", "\u0800", "\ud7ff", "\ue000", "\ufffd", "\ufffe", "\uffff",
+     "\U00010000", "\U0001fffe", "\U0010fffe", "\U0010ffff", "\ufdd0", "\ufdef"],
+    ids=ascii,
+)  # fmt: skip
+def test_letters_at_the_bounds_are_letters(socket: Socket, letter: str) -> None:
+    socket.say(masked(TEXT, f'"{letter}"'.encode()))
+    assert [message["error"] for message in socket.messages] == ["bad_request"]
+
+
 def length(first: int, second: int, size: bytes) -> bytes:
     """Return a frame's head, its length as given."""
     return bytes((first, 0x80 | second)) + size + b"\x00" * 4
@@ -119,6 +130,10 @@ VIOLATIONS = {
             b"\xff", b"a\x80", b"\xc0\xaf", b"\xe0\x80\xaf", b"\xf0\x80\x80\xaf", b"\xc1\xbf",
             b"\xed\xa0\x80", b"\xed\xbf\xbf", b"\xf4\x90\x80\x80", b"\xf8\x88\x80\x80\x80",
             b"\xfe\xfe\xff\xff", b"\xce\xba\xe1\xbd", b"\xf0\x90\x8d",
+            b"\xc0\x80", b"\xe0\x80\x80", b"\xf0\x80\x80\x80", b"\xe0\x9f\xbf", b"\xf0\x8f\xbf\xbf", b"\xf7\xbf\xbf\xbf",
+            b"\xfb\xbf\xbf\xbf\xbf", b"\xfc\x84\x80\x80\x80\x80", b"\xfd\xbf\xbf\xbf\xbf\xbf",
+            b"\x80", b"\xbf", b"\x80\xbf\x80\xbf", b"\xc2 ", b"\xe0 ", b"\xf0 ", b"\xf8 ",
+            b"\xdf", b"\xef\xbf", b"\xed\xad\xbf\xed\xb0\x80", b"\xed\xa0\x80\xed\xbf\xbf",
         )
     },
     "not UTF-8, in pieces": (masked(TEXT, b"\xce", fin=False) + masked(0, b"\xce"), 1007),
@@ -184,7 +199,8 @@ def test_messages_come_at_a_rate(wire: Wire, socket: Socket) -> None:
 
 @pytest.mark.parametrize(
     "payload",
-    [b"", *(struct.pack("!H", n) for n in (1000, 1001, 1002, 1003, 1007, 1011, 3000, 4999)),
+    [b"", *(struct.pack("!H", n) for n in (1000, 1001, 1002, 1003, *range(1007, 1012))),
+     *(struct.pack("!H", n) for n in (3000, 3999, 4000, 4999)),
      b"\x03\xe8" + "é".encode(), b"\x03\xe8" + b"x" * 123],
 )  # fmt: skip
 def test_a_close_that_may_be_is_answered(socket: Socket, payload: bytes) -> None:
