@@ -1,8 +1,9 @@
 """100,000 mutated requests against a host in memory: ``python -m benchmarks.fuzz``.
 
 Each has bytes flipped, inserted and cut, comes in pieces, and has an honest request behind
-it.  Whatever it is, it gets no more answers than it has requests, none of them an error of
-ours, and nothing is answered behind a refusal that ends the connection.
+it.  Half are mutated as a whole: they get no more answers than they have requests, and nothing
+is answered behind a refusal that ends the connection.  Of the other half only the body is:
+both requests are answered.  No answer is an error of ours.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import argparse
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from random import Random
 from typing import Any, cast
 
@@ -27,21 +29,50 @@ FRESH = 2000
 KINDS = [SEEDS, HONEST, [*ACCEPTED.values()]]
 
 
-def mutant(random: Random) -> bytes:
-    """Return a request that was changed in one to six places."""
-    data = bytearray(random.choice(random.choice(KINDS)))
+BODIES = [
+    (b"events", b"application/json", b'{"event":"tool-start","data":{"a":[1,2.5,null,"b"]}}'),
+    (b"events", b"application/json", b'{"event":"usage","data":"\\ud83d\\ude00","ts":7}'),
+    (b"events", b"application/x-ndjson", b'{"event":"a"}\n{"event":"b","key":"k"}\n\n'),
+    (b"messages", b"application/json", b'{"content":"go","mode":"queue","ttl_s":1.5}'),
+    (b"register", b"application/json", b'{"title":"t","labels":{"a":"b"},"metadata":{}}'),
+    (b"register", b"application/json", b'{"pid":1,"cwd":"/","heartbeat_s":1e1}'),
+]
+"""What goes to which resource of a session, as which type."""
+
+JSON_SPICE = [b"[" * 70, b"[", b"]", b"{", b"}", b'"', b"\\", b"\\ud800", b"1e400", b"NaN",
+              b"-", b"9" * 400, b"\n", b",", b":", b"\xff", b"\0", b"\xed\xa0\x80"]  # fmt: skip
+
+
+def mutated(random: Random, honest: bytes, spice: Sequence[bytes]) -> bytes:
+    """Change bytes in one to six places."""
+    data = bytearray(honest)
     for _ in range(random.choice((1, 1, 2, 6))):
         at = random.randint(0, len(data))
         match random.randrange(4):
             case 0 if at < len(data):
                 data[at] ^= 1 << random.randrange(8)
             case 1:
-                data[at:at] = random.choice(SPICE)
+                data[at:at] = random.choice(spice)
             case 2:
                 data[at:at] = random.randbytes(random.randint(1, 4))
             case _:
                 del data[at : at + random.randint(1, 8)]
     return bytes(data)
+
+
+def whole(random: Random) -> bytes:
+    """Return a request of which anything was changed."""
+    return mutated(random, random.choice(random.choice(KINDS)), SPICE)
+
+
+def framed(random: Random) -> bytes:
+    """Return a request of which only the body was changed."""
+    name, kind, honest = random.choice(BODIES)
+    body = mutated(random, honest, JSON_SPICE)
+    return (
+        b"POST /sessions/a/%s HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\n"
+        b"Content-Length: %d\r\n\r\n%s" % (name, kind, len(body), body)
+    )
 
 
 def pieces(random: Random, data: bytes) -> list[bytes]:
@@ -53,13 +84,15 @@ def pieces(random: Random, data: bytes) -> list[bytes]:
 
 def tell(wire: Wire, random: Random) -> list[int]:
     """Send one mutant; return the statuses of the answers."""
-    said = mutant(random) + NEXT
+    make = random.choice((whole, framed))
+    said = make(random) + NEXT
     client = wire.connect()
     for piece in pieces(random, said):
         client.say(piece)
     answers = replies(client.got)
     try:
         check(said, answers)
+        assert make is whole or [reply.status for reply in answers][1:] == [200]
     except AssertionError:
         print(f"{said!r}\n    was answered {client.got!r}", flush=True)
         raise
@@ -79,7 +112,7 @@ def run(count: int, seed: int) -> None:
     start = time.perf_counter()
     for number in range(count):
         if number % FRESH == 0:
-            wire = Wire()
+            wire = Wire(body=4000, batch_body=4000)
         statuses = tell(wire, random)
         tally[" ".join(map(str, statuses)) or "nothing"] += 1
     seconds = time.perf_counter() - start

@@ -78,12 +78,16 @@ def report(kind: str, connections: int) -> None:
         finally:
             process.kill()
             process.wait()
-        took.sort()
         print(f"-{kind}: {most} connections at once; the last was gone after {last:.0f} s;"
-              f" /health p50 {took[len(took) // 2] * 1000:.1f} ms,"
-              f" p99 {took[int(len(took) * 0.99)] * 1000:.1f} ms,"
-              f" max {took[-1] * 1000:.1f} ms ({len(took)} probes);"
-              f" memory +{(max(memory) - memory[0]) / 1e6:.0f} MB at most", flush=True)  # fmt: skip
+              f" {told(took)}; memory"
+              f" +{(max(memory) - memory[0]) / 1e6:.0f} MB at most", flush=True)  # fmt: skip
+
+
+def told(took: list[float]) -> str:
+    """Sum up how many seconds the probes took."""
+    ms = sorted(seconds * 1000 for seconds in took)
+    p50, p99 = ms[len(ms) // 2], ms[int(len(ms) * 0.99)]
+    return f"/health p50 {p50:.1f} ms, p99 {p99:.1f}, max {ms[-1]:.1f} ({len(ms)} probes)"
 
 
 def main() -> None:

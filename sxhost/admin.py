@@ -1,4 +1,4 @@
-"""``sxhost token`` and ``sxhost open``: who may ask a host, and a browser that is let in."""
+"""``sxhost token``, ``open``, ``audit``: who may ask a host, and who did what."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import click
 from sxhost.terminal import Link, fail, linked, plain
 
 if TYPE_CHECKING:
-    from sxhost.model import Token
+    from sxhost.model import Deed, Token
 
-__all__ = ["open_dashboard", "token"]
+__all__ = ["audit", "open_dashboard", "token"]
 
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 SCOPES = ("read", "send", "approve", "admin")
@@ -106,6 +106,32 @@ def token_line(one: Token) -> str:
         until = time.strftime("until %Y-%m-%d %H:%M", time.localtime(one.expires_ms / 1000))
     line = f"{one.id:<8}  {','.join(one.scopes):<12}  {one.session or '-'}  {until}  {one.name}"
     return plain(line.rstrip())
+
+
+@click.command()
+@click.option("--after", type=click.IntRange(0), help="Only what comes after this entry.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
+@linked
+def audit(link: Link, after: int | None, limit: int) -> None:
+    """Tell who did what: the newest entries, or those after one."""
+    from sxhost.model import AuditQuery
+
+    query = AuditQuery(after=after, limit=limit)
+    found = link.ask(lambda host: host.audit(query))
+    link.show(found, "\n".join(map(deed_line, found)))
+
+
+def deed_line(deed: Deed) -> str:
+    """Write an entry of the audit in a line: number, when, what, to which session, by whom."""
+    at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(deed.at_ms / 1000))
+    words = " ".join(filter(None, (deed.what, deed.session, deed.detail)))
+    return plain(f"{deed.id:>6}  {at}  {words}  by {doer(deed)}")
+
+
+def doer(deed: Deed) -> str:
+    """Say by whom something was done: a token or a user, and from where."""
+    user = "somebody" if deed.uid is None else f"user {deed.uid}"
+    return f"{f'token {deed.token}' if deed.token else user} at {deed.peer}"
 
 
 @click.command("open")

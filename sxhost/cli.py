@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import click
 
 from sxhost import __version__, pilot
-from sxhost.admin import open_dashboard, token
+from sxhost.admin import audit, open_dashboard, token
 from sxhost.rules import policy
 from sxhost.terminal import (
     Link,
@@ -302,6 +302,7 @@ for command in pilot.commands:
 sxhost.add_command(token)
 sxhost.add_command(open_dashboard)
 sxhost.add_command(policy)
+sxhost.add_command(audit)
 
 
 @sxhost.command()

@@ -76,6 +76,12 @@ class Limits(Struct, frozen=True, kw_only=True):
     depth: Annotated[int, Meta(ge=1, le=512)] = 64
     """Nested arrays and objects in a body: deeper JSON is an attack on parsers."""
 
+    brackets: Count = 200_000
+    """Brackets in a body, in texts or not: an empty array takes twenty times its bytes."""
+
+    batch: Count = 10_000
+    """Lines in an NDJSON batch: some 50 ms of the host's work."""
+
     wait: Seconds = 300.0
     """Seconds that one pull may wait; most proxies cut a silent answer sooner or then."""
 
@@ -138,7 +144,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     idle: Seconds = 75.0
     """Seconds that a connection is kept for its next request; most clients let go before."""
 
-    silent: Seconds = 25.0
+    silent: Seconds = 24.0
     """Seconds after which a peer that acknowledges nothing is gone: with a heartbeat, 40."""
 
     connections: Count = 4096
@@ -165,8 +171,11 @@ class Limits(Struct, frozen=True, kw_only=True):
     frames: Count = 1024
     """Frames in one WebSocket message: whoever sends more cuts it up to make work."""
 
+    commands: Count = 200
+    """Messages a second on one WebSocket: what to follow is said once, events come back."""
+
     pings: Count = 100
-    """Pings a second on one WebSocket: each takes an answer."""
+    """Pings and pongs a second on one WebSocket: each takes an answer, or a look."""
 
     # Agents that the host runs.
 

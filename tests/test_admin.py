@@ -1,4 +1,4 @@
-"""``sxhost token`` and ``sxhost open``, and which token a command shows to whom."""
+"""``sxhost token``, ``open`` and ``audit``, and which token a command shows to whom."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from urllib.request import Request, urlopen
 import click
 import pytest
 
-from sxhost.admin import seconds, token_line
+from sxhost.admin import deed_line, seconds, token_line
 from sxhost.credentials import BadToken, given_token, own_token, stays_here
 from sxhost.keyring import token_file
-from sxhost.model import Token
+from sxhost.model import Deed, Token
 from sxhost.peers import ears
 
 from .daemons import SXHOST, Ended, run
@@ -407,3 +407,41 @@ def test_the_own_user_of_an_ordinary_host_needs_none(start_host: StartHost) -> N
     done = run(Path.cwd(), SXHOST, "token", "list", "--url", host.url)
     assert (done.returncode, done.stderr) == (0, "")
     host.process.send_signal(signal.SIGTERM)
+
+
+# The audit.
+
+
+def test_the_audit_tells_who_did_what(user: User) -> None:
+    user.said("register", "a")
+    user.said("send", "a", "hello")
+    made = json.loads(user.said("token", "create", "--json"))
+    first, last = user.said("audit").splitlines()
+    assert re.fullmatch(
+        r" +1  [-0-9]{10} [:0-9]{8}  send a message 1  by token admin at .+", first
+    )
+    assert f"create token {made['token']['id']}  by token admin at " in last
+    assert user.said("audit", "--after", "1") == last + "\n"
+    assert user.said("audit", "--limit", "1") == last + "\n"
+    (deed,) = user.said("audit", "--after", "1", "--json").splitlines()
+    assert json.loads(deed)["what"] == "create token"
+
+
+def test_the_audit_is_for_who_may_see_it(user: User) -> None:
+    made = json.loads(user.said("token", "create", "--json"))
+    refused = user.run("audit", SXHOST_TOKEN=made["secret"])
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "scope 'admin'" in refused.stderr
+    assert user.own("audit", "--limit", "0").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("token", "uid", "by"),
+    [("admin", 7, "token admin"), (None, 7, "user 7"), (None, None, "somebody")],
+)
+def test_a_deed_is_told_by_whoever_is_known(
+    token: str | None, uid: int | None, by: str
+) -> None:
+    deed = Deed(3, "send", "a", "\x1b[2J", token, uid, "127.0.0.1", 0)
+    line = deed_line(deed)
+    assert line.endswith(f"  send a \\x1b[2J  by {by} at 127.0.0.1")

@@ -324,7 +324,8 @@ def test_help_lists_the_commands(shell: Shell) -> None:
     listed = {line.split()[0] for line in text.partition("Commands:\n")[2].splitlines()}
     assert listed == {
         *("completion", "emit", "events", "fire", "policy", "pull", "register"),
-        *("rm", "send", "sessions", "show", "status", "stop", "tail", "token", "open"),
+        *("rm", "send", "sessions", "show", "status", "stop", "tail", "token", "open", "audit"),
+        *("new", "turn", "steer", "interrupt", "approvals", "approve", "deny", "run"),
     }
 
 

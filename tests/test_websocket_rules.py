@@ -1,4 +1,7 @@
-"""The rules of RFC 6455: what the Autobahn test suite asks of a server that is no echo."""
+"""The rules of RFC 6455: what the Autobahn|Testsuite asks, of a server that is no echo.
+
+``python -m benchmarks.autobahn`` runs the suite itself, of an echo.
+"""
 
 from __future__ import annotations
 
@@ -80,6 +83,17 @@ def test_letters_may_be_cut_anywhere(socket: Socket, cut: int) -> None:
     assert error["error"] == "bad_request", "it was JSON, but no object"
 
 
+@pytest.mark.parametrize(
+    "letter",
+    ["\x7f", "\x80", "\u07ff", "\u0800", "\ud7ff", "\ue000", "\ufffd", "\ufffe", "\uffff",
+     "\U00010000", "\U0001fffe", "\U0010fffe", "\U0010ffff", "\ufdd0", "\ufdef"],
+    ids=ascii,
+)  # fmt: skip
+def test_letters_at_the_bounds_are_letters(socket: Socket, letter: str) -> None:
+    socket.say(masked(TEXT, f'"{letter}"'.encode()))
+    assert [message["error"] for message in socket.messages] == ["bad_request"]
+
+
 def length(first: int, second: int, size: bytes) -> bytes:
     """Return a frame's head, its length as given."""
     return bytes((first, 0x80 | second)) + size + b"\x00" * 4
@@ -116,6 +130,11 @@ VIOLATIONS = {
             b"\xff", b"a\x80", b"\xc0\xaf", b"\xe0\x80\xaf", b"\xf0\x80\x80\xaf", b"\xc1\xbf",
             b"\xed\xa0\x80", b"\xed\xbf\xbf", b"\xf4\x90\x80\x80", b"\xf8\x88\x80\x80\x80",
             b"\xfe\xfe\xff\xff", b"\xce\xba\xe1\xbd", b"\xf0\x90\x8d",
+            b"\xc0\x80", b"\xe0\x80\x80", b"\xf0\x80\x80\x80", b"\xe0\x9f\xbf",
+            b"\xf0\x8f\xbf\xbf", b"\xf7\xbf\xbf\xbf", b"\xfb\xbf\xbf\xbf\xbf",
+            b"\xfc\x84\x80\x80\x80\x80", b"\xfd\xbf\xbf\xbf\xbf\xbf",
+            b"\x80", b"\xbf", b"\x80\xbf\x80\xbf", b"\xc2 ", b"\xe0 ", b"\xf0 ", b"\xf8 ",
+            b"\xdf", b"\xef\xbf", b"\xed\xad\xbf\xed\xb0\x80", b"\xed\xa0\x80\xed\xbf\xbf",
         )
     },
     "not UTF-8, in pieces": (masked(TEXT, b"\xce", fin=False) + masked(0, b"\xce"), 1007),
@@ -133,6 +152,7 @@ VIOLATIONS = {
         masked(TEXT, b"", fin=False) + masked(0, b"", fin=False) * Limits().frames, 1008,
     ),
     "too many pings": (masked(PING) * (Limits().pings + 1), 1008),
+    "too many pongs": (masked(PONG, b"x") * (Limits().pings + 1), 1008),
 }  # fmt: skip
 
 
@@ -165,9 +185,23 @@ def test_what_the_limits_allow(wire: Wire, socket: Socket) -> None:
     assert len(socket.pongs) == 3 * Limits().pings
 
 
+def test_messages_come_at_a_rate(wire: Wire, socket: Socket) -> None:
+    for _ in range(2):
+        socket.say(masked(TEXT, b"{}") * Limits().commands)
+        wire.lab.clock.advance(1)
+    assert socket.kinds == ["error"] * 2 * Limits().commands
+    assert all(frame.opcode == TEXT for frame in socket.frames)
+    socket.forget()
+    socket.say(masked(TEXT, b"{}") * (Limits().commands + 1))
+    assert socket.closed == 1008
+    assert socket.frames[-1].payload[2:] == b"more than 200 messages a second"
+    assert len(socket.messages) == Limits().commands
+
+
 @pytest.mark.parametrize(
     "payload",
-    [b"", *(struct.pack("!H", n) for n in (1000, 1001, 1002, 1003, 1007, 1011, 3000, 4999)),
+    [b"", *(struct.pack("!H", n) for n in (1000, 1001, 1002, 1003, *range(1007, 1012))),
+     *(struct.pack("!H", n) for n in (3000, 3999, 4000, 4999)),
      b"\x03\xe8" + "é".encode(), b"\x03\xe8" + b"x" * 123],
 )  # fmt: skip
 def test_a_close_that_may_be_is_answered(socket: Socket, payload: bytes) -> None:

@@ -17,8 +17,8 @@ __all__ = ["convert", "decode", "decode_lines", "encode", "encode_lines"]
 
 T = TypeVar("T")
 
-_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)
-_BRACKETS = re.compile(rb"[\[\]{}]")
+_NEITHER = bytes(set(range(256)) - set(b'[]{}"'))
+_SAME = bytes.maketrans(b"{}", b"[]")
 _AT = re.compile(r" - at `(?:key in )?\$\.?(?P<path>.*)`$")
 _MISSING = re.compile(r"missing required field `(?P<name>[^`]+)`")
 
@@ -34,14 +34,16 @@ def encode_lines(values: Iterable[object]) -> bytes:
     return _encoder.encode_lines(values)
 
 
-def decode(body: bytes, kind: type[T], *, depth: int = 64) -> T:
+def decode(body: bytes, kind: type[T], *, depth: int = 64, brackets: int = 200_000) -> T:
     """Decode a body into `kind`.
 
-    :raises BadJSON: the bytes are not JSON in UTF-8, or nest deeper than `depth`.
+    :raises BadJSON: the bytes are not JSON in UTF-8, nest deeper than `depth`, or have more
+        than so many brackets.
     :raises BadRequest: the JSON is not the object (or array) that was expected.
     :raises BadField: a field is missing, has the wrong type or is out of bounds.
     """
-    if _nesting(body) > depth:
+    _check_brackets(body, brackets)
+    if _nests_deeper(body, depth):
         raise BadJSON(f"The JSON nests deeper than {depth} levels.", limit=depth)
     try:
         body.decode()  # msgspec looks only at the texts that it keeps
@@ -56,11 +58,21 @@ def decode(body: bytes, kind: type[T], *, depth: int = 64) -> T:
         raise BadJSON(f"The body is not JSON: {_plain(str(error))}.") from None
 
 
-def decode_lines(body: bytes, kind: type[T], *, depth: int = 64) -> list[T]:
-    """Decode an NDJSON body, split on LF alone; blank lines are passed over.
+def decode_lines(
+    body: bytes,
+    kind: type[T],
+    *,
+    depth: int = 64,
+    brackets: int = 200_000,
+    most: int = 10_000,
+) -> list[T]:
+    """Decode an NDJSON body of at most so many lines, split on LF alone; blank ones count.
 
     :raises HostError: as for `decode`, with the number of the bad line in ``line``.
     """
+    if body.count(b"\n") > most:
+        raise BadRequest(f"The body has more than {most} lines; send it in parts.", limit=most)
+    _check_brackets(body, brackets)
     lines = body.split(b"\n")
     if max(map(_brackets, lines)) <= SHALLOW:
         with suppress(UnicodeDecodeError, msgspec.DecodeError):
@@ -130,12 +142,35 @@ def _brackets(text: bytes) -> int:
     return text.count(b"[") + text.count(b"{")
 
 
-def _nesting(body: bytes) -> int:
-    """Return how deep the arrays and objects of a text nest (an upper bound is enough)."""
+def _check_brackets(body: bytes, most: int) -> None:
+    """Check that a body is not written to take many times its own room.
+
+    :raises BadJSON: it may be: an empty array takes twenty times its bytes.
+    """
+    if len(body) > most and sum(map(body.count, (b"[", b"]", b"{", b"}"))) > most:
+        said = f"The body has more than {most} brackets, in texts or not; send it in parts."
+        raise BadJSON(said, limit=most)
+
+
+def _nests_deeper(body: bytes, depth: int) -> bool:
+    """Tell whether the arrays and objects of a text nest deeper, if it is JSON at all.
+
+    Of the brackets outside of texts each round takes out the innermost.
+    """
     if _brackets(body) <= SHALLOW:
-        return 0
-    depth = deepest = 0
-    for bracket in _BRACKETS.findall(_STRINGS.sub(b"", body)):
-        depth += 1 if bracket in b"[{" else -1
-        deepest = max(deepest, depth)
-    return deepest
+        return False
+    left = _outside(body)
+    for _ in range(depth):
+        before, left = left, left.replace(b"[]", b"")
+        if len(left) == len(before):
+            break
+    return b"[]" in left or left.count(b"[") > depth
+
+
+def _outside(body: bytes) -> bytes:
+    """Return the brackets outside of texts, all square.
+
+    Two quotes that meet once the rest is gone can go as well: what is between others stays.
+    """
+    plain = body.replace(rb"\\", b"").replace(rb"\"", b"").translate(_SAME, _NEITHER)
+    return b"".join(plain.replace(b'""', b"").split(b'"')[::2])

@@ -24,7 +24,7 @@ from sxhost.errors import HostError, Overloaded, RateLimited, TooManyConnections
 from sxhost.limits import Limits
 from sxhost.logs import logger
 
-__all__ = ["Door", "Rates", "peer_of", "tune"]
+__all__ = ["Door", "Meter", "Rates", "peer_of", "tune"]
 
 log = logger(__name__)
 
@@ -199,6 +199,22 @@ class Rates:
         now = self._clock.seconds()
         left, since = self._buckets.pop(key, (float(self._limits.burst), now))
         return min(left + (now - since) * self._limits.requests, self._limits.burst)
+
+
+class Meter:
+    """Counts what comes within the same second."""
+
+    def __init__(self, clock: IReactorTime, most: int) -> None:
+        self._clock = clock
+        self._most = most
+        self._second = self._count = 0
+
+    def passes(self) -> bool:
+        """Count one more; tell whether it is not one too many."""
+        second = int(self._clock.seconds())
+        self._count = self._count + 1 if second == self._second else 1
+        self._second = second
+        return self._count <= self._most
 
 
 def peer_of(transport: Any, uid: int | None) -> str:

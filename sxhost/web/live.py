@@ -121,7 +121,8 @@ class LiveConnection(Connection):
     async def answer(self, said: bytes) -> None:
         """Do what a message says, or tell why not."""
         try:
-            command = decode(said, Command, depth=self.site.limits.depth)
+            limits = self.site.limits
+            command = decode(said, Command, depth=limits.depth, brackets=limits.brackets)
         except HostError as error:
             self._refuse(error, None)
         else:

@@ -152,9 +152,10 @@ class Route:
     def _decode(self, body: bytes, limits: Limits) -> Any:
         if self.body is bytes:
             return body
+        most = {"depth": limits.depth, "brackets": limits.brackets}
         if self.consumes == NDJSON:
-            return decode_lines(body, self.body, depth=limits.depth)
-        return decode(body or b"{}", self.body, depth=limits.depth)
+            return decode_lines(body, self.body, **most, most=limits.batch)
+        return decode(body or b"{}", self.body, **most)
 
     def encode(self, value: Any) -> bytes:
         """Encode the handler's answer."""

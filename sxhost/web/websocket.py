@@ -27,6 +27,7 @@ from zope.interface import implementer
 from sxhost.caller import current
 from sxhost.errors import BadRequest, UpgradeRequired
 from sxhost.logs import logger
+from sxhost.web.door import Meter
 from sxhost.web.site import HostRequest
 
 __all__ = ["Connection", "Upgrade"]
@@ -80,7 +81,8 @@ class Connection(WebSocketServerProtocol):
         self._due: deque[Callable[[], Awaitable[None]]] = deque([self.begin])
         self._busy = False
         self._frames = 0
-        self._pings = (0, 0)
+        self._controls = Meter(request.site.clock, request.site.limits.pings)
+        self._said = Meter(request.site.clock, request.site.limits.commands)
         self._owed: bytes | None = None
 
     # What a face says and does.
@@ -156,15 +158,18 @@ class Connection(WebSocketServerProtocol):
 
     def onPing(self, payload: bytes) -> None:
         """Answer a ping; to a client that is behind only the newest, once it has caught up."""
-        second = int(self.site.clock.seconds())
-        self._pings = second, self._pings[1] + 1 if self._pings[0] == second else 1
-        most = self.site.limits.pings
-        if self._pings[1] > most:
-            self._fail_connection(POLICY_VIOLATION, f"more than {most} pings a second")
+        if not self._controls.passes():
+            self._put_out(f"more than {self.site.limits.pings} pings a second")
         elif self.paused:
             self._owed = payload
         else:
             self.sendPong(payload)
+
+    def onPong(self, payload: bytes) -> None:
+        """Count a pong, whether or not it was asked for."""
+        super().onPong(payload)
+        if not self._controls.passes():
+            self._put_out(f"more than {self.site.limits.pings} pongs a second")
 
     def onMessageBegin(self, isBinary: bool) -> None:
         """Refuse a binary message before it is there."""
@@ -178,14 +183,21 @@ class Connection(WebSocketServerProtocol):
         super().onMessageFrameBegin(length)
         self._frames += 1
         most = self.site.limits.frames
-        if self._frames > most and self._open:
-            self._fail_connection(POLICY_VIOLATION, f"more than {most} frames a message")
+        if self._frames > most:
+            self._put_out(f"more than {most} frames a message")
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: ARG002 - never is
         """Answer a message, or let it wait."""
-        if self._open:
+        if not self._said.passes():
+            self._put_out(f"more than {self.site.limits.commands} messages a second")
+        elif self._open:
             self._due.append(partial(self.answer, payload))
             self._serve()
+
+    def _put_out(self, why: str) -> None:
+        """Close: more came than anyone needs to send."""
+        if self._open:
+            self._fail_connection(POLICY_VIOLATION, why)
 
     def _serve(self) -> None:
         if not self._busy:
