@@ -6,12 +6,12 @@ import json
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
 from sxhost.approval import Answer, Question
 from sxhost.driver import Exit, Started
-from sxhost.driver.acp import QUIET, SILENCE, ACPAgent, make
+from sxhost.driver.acp import LOUD, QUIET, SILENCE, ACPAgent, make
 from sxhost.driver.acp_link import FAREWELL, PATIENCE
 from sxhost.errors import AgentFailed, BadField, NoTurn, TurnInProgress, Unsupported
 from sxhost.turn import File, Item, Launch, ModelDraft, Text, TurnDraft
@@ -357,6 +357,16 @@ def test_an_agent_that_says_nothing() -> None:
     assert fake.child.ended
 
 
+def test_a_start_that_nobody_waits_for_any_more() -> None:
+    fake = Fake()
+    del fake.answers["session/new"]
+    start = started(fake.agent.start())
+    start.cancel()
+    with pytest.raises(CancelledError):
+        result_of(start)
+    assert fake.child.ended
+
+
 def test_an_agent_that_goes_at_once() -> None:
     fake = Fake({"initialize": None})
     del fake.answers["initialize"]
@@ -389,6 +399,16 @@ def test_the_past_is_passed_over_until_it_is_quiet() -> None:
     fake.end()
     assert fake.reports.texts("message") == ["present"]
     assert [name for name, _ in fake.reports.events("tool-start", "usage")] == ["usage"]
+
+
+def test_an_agent_that_never_becomes_quiet() -> None:
+    fake = Fake({"session/load": None}, resume="s1")
+    start = started(fake.agent.start())
+    for _ in range(LOUD):
+        assert not is_done(start)
+        fake.update("agent_message_chunk", content=words("past"))
+        fake.clock.advance(QUIET)
+    assert result_of(start).native_id == "s1"
 
 
 def test_an_agent_that_goes_while_it_replays() -> None:
@@ -561,6 +581,14 @@ def test_cancel_stops_the_turn(fake: Fake) -> None:
         rpc(2, result=cancelled),
     ]
     assert fake.reports.told[-1] == ("settled", other.key, "the turn was interrupted")
+
+
+def test_a_question_that_crosses_an_interrupt(fake: Fake) -> None:
+    fake.submit()
+    result_of(fake.agent.interrupt())
+    question = fake.ask(4, *ALL)
+    assert fake.child.said[-1] == rpc(4, result={"outcome": {"outcome": "cancelled"}})
+    assert fake.reports.told[-1] == ("settled", question.key, "the turn was interrupted")
 
 
 def test_nobody_consents_to_more_than_was_said(fake: Fake) -> None:
