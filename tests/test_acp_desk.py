@@ -123,5 +123,7 @@ def test_all_are_withdrawn(room: Room) -> None:
 def test_what_is_no_question(room: Room) -> None:
     assert not room.desk.put(1, "fs/read_text_file", raw({}))
     assert room.desk.put(2, LEAVE, raw({"options": 1}))
-    assert [(m["id"], m["error"]["code"]) for m in room.child.said] == [(2, -32602)]
+    assert room.desk.put(3, "elicitation/create", raw({"mode": "hologram"}))
+    refusals = [(m["id"], m["error"]["code"]) for m in room.child.said]
+    assert refusals == [(2, -32602), (3, -32602)]
     assert not room.keys

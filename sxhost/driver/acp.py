@@ -10,7 +10,6 @@ conversation cannot hold up another.  https://agentclientprotocol.com
 - ``session/resume`` is preferred to ``session/load``, which replays the past as updates.
   Some agents do so before they answer and some after, so what comes then is passed over
   until the first turn, and an agent is ready once it has been quiet for a moment.
-- The capabilities ``fs`` and ``terminal`` are not claimed: agents touch files themselves.
 - An approval policy is the name of one of the agent's modes; ACP knows no sandbox.
 - ``native`` of a launch goes into ``session/new`` (``mcpServers``, ``_meta``, …), but for
   ``authenticate``: the id of a login method to use first.
@@ -40,7 +39,7 @@ from sxhost.driver.acp_wire import Prompted
 from sxhost.driver.rpc import Peer
 from sxhost.errors import AgentFailed, BadField, HostError, NoTurn, TurnInProgress, Unsupported
 from sxhost.logs import logger
-from sxhost.turn import Abilities, Item, Launch, ModelDraft, TurnDraft, TurnStatus, items
+from sxhost.turn import Abilities, Item, Launch, ModelDraft, Text, TurnDraft, TurnStatus, items
 
 __all__ = ["ACPAgent", "ACPDriver", "make"]
 
@@ -105,19 +104,18 @@ class ACPAgent:
         """What it can do; until it has told, it may well be able to resume."""
 
     def _learn(self) -> None:
-        talents = self._link.hello.agent_capabilities
         self.can = Abilities(
             compact=self._settings.compact is not None,
             set_model=self._settings.has_models,
-            resume=talents.load_session or talents.has("resume"),
+            resume=self._link.hello.agent_capabilities.resumes,
         )
 
     # Beginning and end.
 
     async def start(self) -> Started:
         """Run the program and open the conversation."""
-        argv = self._launch.command or ()
-        command = Command(argv=argv, cwd=self._launch.cwd or "", env=self._launch.env)
+        launch = self._launch
+        command = Command(argv=launch.command or (), cwd=launch.cwd or "", env=launch.env)
         self._child = child = self._spawn(command, self._peer)
         self._peer.begin(child)
         self._reports.spawned(child.process)
@@ -126,6 +124,9 @@ class ACPAgent:
         except HostError as error:
             await child.end()
             raise AgentFailed(error.message) from None
+        except BaseException:
+            await child.end()
+            raise
 
     async def _open(self) -> Started:
         await self._link.greet()
@@ -137,11 +138,8 @@ class ACPAgent:
             await self._quiet()
         launch = self._launch
         await self._set(launch.model, launch.provider, launch.effort, launch.approval_policy)
-        return Started(
-            native_id=self._link.session,
-            model=self._settings.model,
-            native=self._link.native,
-        )
+        link, model = self._link, self._settings.model
+        return Started(native_id=link.session, model=model, native=link.native)
 
     async def _quiet(self) -> None:
         """Wait until the past has been told."""
@@ -208,10 +206,8 @@ class ACPAgent:
         try:
             said: Prompted = await self._peer.call("session/prompt", params, Prompted)
         except AgentFailed as error:
-            if self._peer.over:
-                return  # the host tells of a turn whose process has gone
-            status: TurnStatus = "interrupted" if self._cancelled else "failed"
-            self._end_turn(status, complaint(error))
+            if not self._peer.over:  # else the host tells of a turn whose process has gone
+                self._end_turn("interrupted" if self._cancelled else "failed", complaint(error))
             return
         self._story.spent(said)
         if said.stop_reason == "cancelled":
@@ -240,11 +236,9 @@ class ACPAgent:
             raise NoTurn(self._launch.id or self._link.session)
         self._cancel()
 
-    def _cancel_turn(self) -> None:
-        if self._turn is not None:
-            self._cancel()
-
     def _cancel(self) -> None:
+        if self._turn is None:
+            return
         self._cancelled = True
         self._story.tools.cutting = True
         self._peer.tell("session/cancel", {"sessionId": self._link.session})
@@ -256,8 +250,7 @@ class ACPAgent:
         command = self._settings.compact
         if command is None:
             raise Unsupported("This agent has no command that shortens the conversation.")
-        prompt = {"prompt": [{"type": "text", "text": command}]}
-        self._begin_turn(prompt, compacts=True)
+        self._begin_turn({"prompt": blocks([Text(text=command)], images=False)}, compacts=True)
 
     async def set_model(self, draft: ModelDraft) -> None:
         """Choose a model, and perhaps how much it thinks."""
@@ -277,7 +270,7 @@ class ACPAgent:
 
     async def answer(self, question: Question, answer: Answer) -> None:
         """Tell the agent what was decided; ``cancel`` stops the turn as well."""
-        self._desk.answer(question.key, answer, self._cancel_turn)
+        self._desk.answer(question.key, answer, self._cancel)
 
     # What the agent says (`sxhost.driver.rpc.Side`).
 
@@ -291,7 +284,10 @@ class ACPAgent:
 
     def asked(self, number: Id, method: str, params: Raw) -> bool:
         """Hear what it asks; return whether it will be answered."""
-        return self._desk.put(number, method, params)
+        known = self._desk.put(number, method, params)
+        if self._cancelled and self._turn is not None:
+            self._desk.withdraw("the turn was interrupted")
+        return known
 
     def gone(self, how: Exit) -> None:
         """Hear of its end."""

@@ -6,7 +6,7 @@ https://agentclientprotocol.com/protocol/v1/schema
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct, field
 
@@ -54,6 +54,11 @@ class Talents(Struct, frozen=True, rename="camel"):
     def has(self, method: str) -> bool:
         """Tell whether ``session/METHOD`` is there."""
         return (self.session_capabilities or {}).get(method) is not None
+
+    @property
+    def resumes(self) -> bool:
+        """Whether a conversation goes on in a new process, in either way."""
+        return self.load_session or self.has("resume")
 
 
 class Named(Struct, frozen=True):
@@ -199,9 +204,9 @@ class Permission(Struct, frozen=True, rename="camel"):
 
 
 class Elicitation(Struct, frozen=True, rename="camel"):
-    """What ``elicitation/create`` asks."""
+    """What ``elicitation/create`` asks; another mode is not understood."""
 
-    mode: str
+    mode: Literal["form", "url"]
     message: str = ""
     requested_schema: dict[str, Any] = {}
     url: str = ""
