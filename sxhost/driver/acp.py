@@ -292,6 +292,7 @@ class ACPAgent:
     def gone(self, how: Exit) -> None:
         """Hear of its end."""
         self._exit = how
+        self._turn = None
         self._desk.withdraw("the agent has ended")
         self._story.end()
         self._reports.gone(how)
