@@ -258,6 +258,8 @@ class HostedSession:
         await self._outlet.flushed()
         if question.key in self._open:
             await self._ground.desk.ask(self.id, question, self._tell)
+        if question.key not in self._open:  # it was settled while it was being asked
+            await self._ground.desk.settle(self.id, question.key, "the agent asks no longer")
 
     async def _tell(self, question: Any, answer: Any) -> None:
         self._closed(question.key)
@@ -315,19 +317,26 @@ class HostedSession:
             self.event("ended", {**_exit(how), "reason": how.sentence})
             self._later(self._ground.note(self.id, Hosting(process=Process(0))))
         if not (wanted or starting or how.asked):
-            self._restart_later(how)
+            self._restart_later(how.sentence)
 
     # Whether it is well.
 
-    def _restart_later(self, how: Exit) -> None:
+    def _restart_later(self, why: str) -> None:
         """Start the agent again, where it can go on with its conversation."""
         if self.agent.can.resume:
             delay = self._care.restart_later()
-            text = "it failed too often and rests now" if delay is None else f"{delay} s"
-            log.warn("{s}: {how}; again in: {text}", s=self.id, how=how.sentence, text=text)
+            plan = "it failed too often and rests now" if delay is None else f"again in {delay} s"
+            log.warn("{session}: {why}; {plan}", session=self.id, why=why, plan=plan)
 
     def _restart(self) -> None:
-        self._later(self.start())
+        self._later(self._start_again())
+
+    async def _start_again(self) -> None:
+        try:
+            await self.start()
+        except AgentFailed as error:
+            if not self._ending:
+                self._restart_later(error.message)
 
     def _stalled(self, silent: float) -> None:
         told = {"silent_s": round(silent), "turn": self.turn.id if self.turn else None}

@@ -465,3 +465,23 @@ class TestEnds:
         assert is_done(first)
         assert is_done(second)
         assert len(host.crew("fake").agents) == 2
+
+    def test_a_start_that_fails_again_is_tried_again_later(self, host: Lab) -> None:
+        driver = host.crew("fake")
+        host.crew.last.reports.gone(Exit(signal="SIGKILL"))
+        driver.refuse = AgentFailed("Not yet.")
+        host.clock.advance(1)
+        settle(host)
+        assert state(host) == "ended"
+        driver.refuse = None
+        host.clock.advance(2)
+        assert state(host) == "idle"
+
+    def test_a_question_that_is_settled_while_it_is_being_asked(self, host: Lab) -> None:
+        submit(host)
+        reports = host.crew.last.reports
+        reports.asked(question())
+        reports.settled("q1", "resolved at once")
+        settle(host)
+        assert host.request("GET", "/approvals").json() == []
+        assert state(host) == "working"
