@@ -212,7 +212,8 @@ class Codexd:
         return turn_name(submitted.turn)
 
     async def _steer(self, given: TurnInput) -> str | None:
-        turn = self._known(given.session_id).turn
+        hosted = self._agency.fleet.get(given.session_id)
+        turn = hosted.turn if hosted is not None else None  # the log comes later
         wanted = given.expected_turn_id
         if turn is None or turn.status != "running" or turn_name(turn) != wanted:
             text = f'Turn "{wanted}" is not running in codexd session "{given.session_id}".'
