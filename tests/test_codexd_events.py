@@ -105,6 +105,12 @@ def test_what_codex_says_has_its_name() -> None:
     assert detail == {"sessionId": "a", **params}
 
 
+def test_what_codex_says_of_no_thread_is_of_the_sessions() -> None:
+    native = {"method": "configWarning", "params": {"threadId": None, "path": None}}
+    _, _, detail = told("warning", {"text": "hm", "native": native})
+    assert detail == {**IDS, "path": None}
+
+
 def test_a_question_has_our_number_besides() -> None:
     method = "item/commandExecution/requestApproval"
     native = {"method": method, "id": 0, "params": {"threadId": "t1", "command": "ls"}}

@@ -96,7 +96,8 @@ TEXTS = (
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_the_texts_of_a_session(name: str) -> None:
-    for value, expected in ((" x ", "x"), *((nothing, None) for nothing in NOTHING)):
+    pairs = [(" x ", "x"), *((nothing, None) for nothing in NOTHING)]
+    for value, expected in pairs:
         read = msgspec.to_builtins(session(**{name: value}))
         assert read.pop(name) == expected
         rest = msgspec.to_builtins(SessionInput())

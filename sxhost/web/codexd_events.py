@@ -42,8 +42,15 @@ def event_record(event: Event, session: Session | None) -> CodexdEvent:
         level=told.level,
         type=told.type,
         message=told.message,
-        detail={**_ids(event, data, session), **told.detail, "sessionId": event.session},
+        detail=_with_ids(told.detail, event, data, session),
     )
+
+
+def _with_ids(detail: Object, event: Event, data: Object, session: Session | None) -> Object:
+    """Say first what it is about, where codex does not say it better."""
+    ids = _ids(event, data, session)
+    said = {k: v for k, v in detail.items() if k not in ids or v is not None}
+    return {**ids, **said, "sessionId": event.session}
 
 
 def _ids(event: Event, data: Object, session: Session | None) -> Object:
