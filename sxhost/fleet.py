@@ -24,7 +24,7 @@ from sxhost.model import EventDraft, Hosting, Message, MessageDraft, Session
 from sxhost.store import Store
 from sxhost.turn import Launch, ModelDraft, Process, SteerDraft, Turn, TurnDraft, text_of
 
-__all__ = ["Fleet"]
+__all__ = ["HOST_ENDED", "Fleet"]
 
 log = logger(__name__)
 
@@ -194,7 +194,8 @@ class Fleet:
             return
         drafts = [EventDraft(event="ended", data={"reason": "the host was killed"})]
         if session.turn is not None and session.turn.status == "running":
-            cut = {"turn": session.turn.id, "status": "failed", "reason": HOST_ENDED}
+            ids = {"turn": session.turn.id, "native_id": session.turn.native_id}
+            cut = {**ids, "status": "failed", "reason": HOST_ENDED}
             drafts.insert(0, EventDraft(event="error", data=cut))
         await self._ground.append(session.id, drafts)
         await self._ground.note(session.id, Hosting(process=Process(0)))

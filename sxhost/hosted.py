@@ -297,7 +297,8 @@ class HostedSession:
             return
         self._tell_turn()
         self._withdraw("the turn is over")
-        told = {"turn": self.turn.id, "status": status, "reason": reason, "native": native}
+        ids = {"turn": self.turn.id, "native_id": self.turn.native_id}
+        told = {**ids, "status": status, "reason": reason, "native": native}
         self.event("error" if status == "failed" else "complete", told)
         self.turn = replace(self.turn, status=status, reason=reason)
         self.life.over()

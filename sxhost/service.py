@@ -61,6 +61,7 @@ from sxhost.model import (
 )
 from sxhost.presence import Presence, StateTeller
 from sxhost.reading import Logs
+from sxhost.roster import Roster
 from sxhost.state import ACTIVE
 from sxhost.store import Census, Draft, Store
 from sxhost.subscription import Selection, Sink, Subscription
@@ -145,6 +146,10 @@ class SessionService(Service):
             await closing
         except defer.TimeoutError:
             log.warn("the store did not close in time; it recovers at the next start")
+
+    def roster(self, agent: str) -> Roster:
+        """Return the hosted sessions of a kind of agent."""
+        return Roster(self._store, agent, self._wall_ms)
 
     # Sessions.
 

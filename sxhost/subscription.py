@@ -17,7 +17,7 @@ from zope.interface import implementer
 from sxhost.codec.frames import Encoding, joined
 from sxhost.errors import HostError, UnknownSession
 from sxhost.logs import logger
-from sxhost.model import Event
+from sxhost.model import Event, Session
 from sxhost.store import Store
 
 __all__ = ["Feed", "Place", "Selection", "Sink", "Subscription"]
@@ -37,6 +37,15 @@ class Selection(Struct, frozen=True):
     sessions: frozenset[str] = frozenset()
     labels: frozenset[tuple[str, str]] = frozenset()
     names: frozenset[str] = frozenset()
+    agent: str = ""
+    """The kind of agent; it means hosted sessions alone."""
+
+    def chooses(self, session: Session) -> bool:
+        """Tell whether it is for this session."""
+        if self.agent and (session.kind, session.agent) != ("hosted", self.agent):
+            return False
+        named = not self.sessions or session.id in self.sessions
+        return named and self.labels <= session.labels.items()
 
     @property
     def only(self) -> str | None:
@@ -126,19 +135,18 @@ class Feed:
     def covers(self, session_id: str) -> bool:
         """Tell whether the selection has this session."""
         chosen = self.selection
-        if chosen.sessions and session_id not in chosen.sessions:
-            return False
-        if not chosen.labels:
-            return True
+        if not (chosen.labels or chosen.agent):
+            return not chosen.sessions or session_id in chosen.sessions
         session = self._store.known(session_id)
-        return session is not None and chosen.labels <= session.labels.items()
+        return session is not None and chosen.chooses(session)
 
     def pruned(self) -> int:
         """Return the id up to which something of the selection may have been dropped."""
-        if self.selection.only is not None or not self.selection.sessions:
-            return self._store.pruned(self.selection.only)
-        known = filter(self._store.known, self.selection.sessions)
-        return max((self._store.pruned(session_id) for session_id in known), default=0)
+        chosen = self.selection
+        if chosen.only is not None or not (chosen.sessions or chosen.agent):
+            return self._store.pruned(chosen.only)
+        known = filter(chosen.chooses, self._store.all_known())
+        return max((self._store.pruned(session.id) for session in known), default=0)
 
 
 @implementer(IPushProducer)

@@ -10,7 +10,7 @@ import gc
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -54,16 +54,20 @@ from sxhost.store.journal import Journal
 from sxhost.store.memory import MemoryStore
 from sxhost.store.sqlite import SQLiteStore, Threads
 from sxhost.tls import BadPEM, Shown
-from sxhost.web import about, hosted, live, native, stream
+from sxhost.web import about, codexd, hosted, live, native, stream
 from sxhost.web.guard import Guard, Policy, Tries
 from sxhost.web.keys import Keys
+from sxhost.web.manner import Manner
 from sxhost.web.metrics import Metrics
-from sxhost.web.routes import Route, opens, tree
+from sxhost.web.routes import Route, asks, opens, tree
 from sxhost.web.site import HostSite
 
 __all__ = ["HostService", "Options", "makeService"]
 
 log = logger(__name__)
+
+MANNERS: Mapping[str, Manner] = {**codexd.MANNERS}
+"""How the faces of other systems speak, by the beginnings of their paths."""
 
 
 class HostService(MultiService):
@@ -227,7 +231,13 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
     routes = faces(sessions, metrics, Keys(keyring, reactor, sessions.note, settings.user))
     guard = make_guard(settings, keyring, routes, reactor)
     site = HostSite(
-        tree(routes, limits), guard, reactor, limits, metrics.count, own=settings.user
+        tree(routes, limits, MANNERS),
+        guard,
+        reactor,
+        limits,
+        metrics.count,
+        own=settings.user,
+        manners=MANNERS,
     )
     notifier = Notifier(
         reactor,
@@ -263,7 +273,8 @@ def make_guard(
         tokens=settings.tokens,
     )
     tries = Tries(clock, settings.limits.tries)
-    return Guard(policy, keyring.caller, opens(routes), settings.user, tries)
+    opened, asked = opens(routes), asks(routes)
+    return Guard(policy, keyring.caller, opened, settings.user, tries, asks=asked)
 
 
 def make_store(settings: Settings, reactor: Any) -> Store:
@@ -296,9 +307,9 @@ def threads(reactor: Any) -> Threads:
 def faces(sessions: SessionService, metrics: Metrics, keys: Keys) -> Sequence[Route]:
     """Return the routes of every face of a host."""
     verbs = [*native.routes(sessions), *hosted.routes(sessions.agency)]
-    verbs = [*native.routes(sessions), *hosted.routes(sessions.agency)]
     logs = [*stream.routes(sessions), *live.routes(sessions)]
-    return about.routes([*verbs, *logs, *metrics.routes(), *keys.routes()])
+    others = codexd.routes(sessions)
+    return about.routes([*verbs, *logs, *others, *metrics.routes(), *keys.routes()])
 
 
 def _prepare(settings: Settings) -> None:

@@ -21,11 +21,11 @@ from sxhost.keyring import Keyring
 from sxhost.limits import Limits
 from sxhost.service import SessionService
 from sxhost.store.memory import MemoryStore
-from sxhost.tap import faces
+from sxhost.tap import MANNERS, faces
 from sxhost.web.guard import Guard, Policy, Tries
 from sxhost.web.keys import Keys
 from sxhost.web.metrics import Metrics
-from sxhost.web.routes import opens, tree
+from sxhost.web.routes import asks, opens, tree
 from sxhost.web.site import HostSite
 
 from .crew import Crew
@@ -104,12 +104,14 @@ class Door(Resource):
 class Lab:
     """A host (`service`), its HTTP face (`request`) and a `client`, all on one `clock`."""
 
-    def __init__(self, place: Path = NOWHERE, **limits: Any) -> None:
+    def __init__(
+        self, place: Path = NOWHERE, *, crew: Crew | None = None, **limits: Any
+    ) -> None:
         self.clock = Clock()
         self.limits = Limits(**limits)
         self.store = MemoryStore(self.limits, self.clock.seconds)
         self.keyring = Keyring(place, self.wall_ms)
-        self.crew = Crew()
+        self.crew = crew or Crew()
         self.agents = Agents(self.crew)
         self.live()
         self.client = HostClient(URL, cast(HTTPClient, self.treq), self.clock)
@@ -125,7 +127,7 @@ class Lab:
             self.metrics,
             Keys(self.keyring, self.clock, self.service.note, UID),
         )
-        self.door = Door(tree(self.routes, self.limits))
+        self.door = Door(tree(self.routes, self.limits, MANNERS))
         self.treq: Any = StubTreq(self.door)
 
     def wall_ms(self) -> int:
@@ -134,10 +136,13 @@ class Lab:
     def site(self, policy: Policy = ANYONE, clock: Any = None) -> HostSite:
         """Return the listening side of this host, behind a gate."""
         tries = Tries(self.clock, self.limits.tries)
-        guard = Guard(policy, self.keyring.caller, opens(self.routes), UID, tries)
-        root = tree(self.routes, self.limits)
-        clock = clock or self.clock
-        return HostSite(root, guard, clock, self.limits, self.metrics.count, own=UID)
+        opened, asked = opens(self.routes), asks(self.routes)
+        guard = Guard(policy, self.keyring.caller, opened, UID, tries, asks=asked)
+        root = tree(self.routes, self.limits, MANNERS)
+        own: dict[str, Any] = {"own": UID, "manners": MANNERS}
+        return HostSite(
+            root, guard, clock or self.clock, self.limits, self.metrics.count, **own
+        )
 
     def request(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
         """Send a request that is answered at once; a `body` that is not bytes goes as JSON."""

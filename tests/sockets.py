@@ -65,19 +65,28 @@ def frames_in(data: bytes) -> Iterator[Frame]:
         data = data[at + size :]
 
 
-def request(query: str = "", method: str = "GET", version: str = "1.1", **named: str) -> bytes:
+STREAM = "/v1/stream"
+
+
+def request(
+    query: str = "",
+    method: str = "GET",
+    version: str = "1.1",
+    path: str = STREAM,
+    **named: str,
+) -> bytes:
     """Return an opening handshake; a header that is "" is left out."""
     given = {name.replace("_", "-"): text for name, text in named.items()}
     lines = [f"{name}: {text}" for name, text in {**HANDSHAKE, **given}.items() if text]
-    return "\r\n".join([f"{method} /v1/stream{query} HTTP/{version}", *lines, "", ""]).encode()
+    return "\r\n".join([f"{method} {path}{query} HTTP/{version}", *lines, "", ""]).encode()
 
 
 class Socket:
     """A client of the WebSocket, byte by byte."""
 
-    def __init__(self, wire: Wire, query: str = "", **named: str) -> None:
+    def __init__(self, wire: Wire, query: str = "", path: str = STREAM, **named: str) -> None:
         self.wire = wire
-        self.http: Connection = wire.connect(request(query, **named))
+        self.http: Connection = wire.connect(request(query, path=path, **named))
         self.transport: StringTransport = self.http.transport
 
     @property

@@ -16,6 +16,8 @@ from sxhost.turn import Launch, Process, TurnDraft
 from .crew import Crew, FakeDriver, question
 from .lab import Lab, is_done, result_of, started
 
+DONE = {"status": "completed", "reason": "", "native": None}
+
 
 @pytest.fixture
 def host(lab: Lab) -> Lab:
@@ -133,7 +135,7 @@ class TestTurns:
             ("turn-started", {"turn": 1, "native_id": "t2"}),
             ("user-message", {"text": "go", "by": "turn", "turn": 1}),
             ("message", {"text": "done"}),
-            ("complete", {"turn": 1, "status": "completed", "reason": "", "native": None}),
+            ("complete", {"turn": 1, "native_id": "t2", **DONE}),
         ]
         turn = result_of(host.service.session("a")).turn
         assert turn is not None

@@ -68,7 +68,7 @@ ROOMS = {
         (
             *("hub.py", "presence.py", "reading.py", "service.py", "subscription.py"),
             *("agency.py", "agents.py", "care.py", "desk.py", "fleet.py", "hosted.py"),
-            *("outlet.py", "roots.py", "views.py"),
+            *("outlet.py", "roots.py", "roster.py", "views.py"),
         ),
         rooms_of(f"{LOW} store driver policy"),
         rooms_of("msgspec twisted zope"),

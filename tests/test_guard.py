@@ -259,6 +259,11 @@ def asked(gate: Gate, route: Route, *headers: str, **how: Any) -> str:
     return gate.refused(path_of(route), *headers, method=route.method, **how)
 
 
+def status_of(gate: Gate, route: Route, *headers: str) -> int:
+    """Ask as somebody from elsewhere; return the status."""
+    return gate.ask(path_of(route), *headers, method=route.method, uid=None).status
+
+
 @pytest.mark.parametrize("route", BARRED, ids=named)
 def test_no_route_lets_a_stranger_in(gate: Gate, route: Route) -> None:
     assert asked(gate, route, uid=None) == "unauthorized"
@@ -276,24 +281,41 @@ def test_no_route_lets_another_page_in(gate: Gate, route: Route) -> None:
 @pytest.mark.parametrize("route", BARRED, ids=named)
 def test_a_token_opens_what_it_is_for(gate: Gate, route: Route) -> None:
     for scope in ("read", "send", "approve"):
-        refused = asked(gate, route, bearer(gate.token(scope)), uid=None)
-        assert (refused == "forbidden_scope") == (scope != route.needs), scope
+        status = status_of(gate, route, bearer(gate.token(scope)))
+        assert (status == 403) == (scope != route.needs), scope
 
 
 @pytest.mark.parametrize("route", BARRED, ids=named)
 def test_a_token_for_one_session_opens_that_one(gate: Gate, route: Route) -> None:
     for session_id in ("a", "b"):
         token = gate.token("admin", session=session_id)
-        refused = asked(gate, route, bearer(token), uid=None)
         ours = session_id == "a" and "<session_id>" in route.path
-        assert (refused == "forbidden_scope") == (not ours), session_id
+        assert (status_of(gate, route, bearer(token)) == 403) == (not ours), session_id
 
 
 def test_what_only_looks_needs_no_more_than_reading(lab: Lab) -> None:
     for route in lab.routes:
         if route.method != "GET":
             assert route.needs in ("send", "approve", "admin"), route
-    assert {r.path for r in lab.routes if r.needs == "open"} == {"/health", "/login/<code>"}
+    opened = {route.path for route in lab.routes if route.needs == "open"}
+    assert opened == {"/health", "/healthz", "/login/<code>"}
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/healthz///"])
+def test_an_open_route_that_asks_tells_strangers_little(gate: Gate, path: str) -> None:
+    assert "service" in gate.ask(path).body
+    assert "service" in gate.ask(path, bearer(gate.token("read")), uid=None).body
+    little = {"ok": True, "status": "ok"}
+    for token in ("wrong", gate.token("send"), gate.token("read", session="a")):
+        assert gate.ask(path, bearer(token), uid=None).body == little
+    assert gate.ask(path, uid=None).body == little
+
+
+def test_wrong_tokens_are_counted_where_they_do_not_matter(gate: Gate) -> None:
+    for _ in range(11):
+        assert gate.ask("/healthz", bearer("wrong"), uid=7).status == 200
+    assert gate.refused("/status", bearer(gate.own), uid=7) == "rate_limited"
+    assert "service" not in gate.ask("/healthz", bearer(gate.own), uid=7).body
 
 
 def test_an_unknown_place_tells_a_stranger_nothing(gate: Gate) -> None:

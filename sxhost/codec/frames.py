@@ -11,7 +11,7 @@ from typing import Protocol
 from sxhost.codec.json import encode
 from sxhost.model import Event
 
-__all__ = ["NDJSON", "SSE", "TEXT", "Encoding"]
+__all__ = ["NDJSON", "SSE", "TEXT", "Encoding", "framed", "joined"]
 
 
 class Encoding(Protocol):

@@ -59,7 +59,8 @@ class Policy(Struct, frozen=True, kw_only=True):
 class Guard:
     """Lets requests in, or says why not.
 
-    `check` knows the tokens, `opens` the paths that are open to all, `uid` is the host's.
+    `check` knows the tokens, `opens` the paths that are open to all, `asks` those of them
+    that want to know who comes; `uid` is the host's.
     """
 
     def __init__(
@@ -69,9 +70,12 @@ class Guard:
         opens: Callable[[str], object],
         uid: int,
         tries: Tries,
+        *,
+        asks: Callable[[str], object] = lambda _path: None,
     ) -> None:
         self._policy = policy
         self._opens = opens
+        self._asks = asks
         self._check = check
         self._uid = uid
         self._tries = tries
@@ -84,9 +88,16 @@ class Guard:
         unix = not hasattr(request.getHost(), "port")
         self._check_names(request, unix=unix)
         peer = "unix" if unix else request.getClientAddress().host
-        if self._opens(request.path.decode("latin-1")):
-            return Caller(frozenset(), uid=uid, peer=peer)
-        found = self._identify(request, uid, f"{peer} {uid}")
+        path = request.path.decode("latin-1")
+        is_open, stranger = self._opens(path), Caller(frozenset(), uid=uid, peer=peer)
+        if is_open and not self._asks(path):
+            return stranger
+        try:
+            found = self._identify(request, uid, f"{peer} {uid}")
+        except (Unauthorized, RateLimited):
+            if is_open:
+                return stranger
+            raise
         return Caller(found.scopes, found.session, found.token, uid, peer)
 
     def preflight(self, request: Request) -> bool:

@@ -48,5 +48,5 @@ NATIVE: Final = Native()
 def manner_of(request: Request, manners: Mapping[str, Manner]) -> Manner:
     """Return the manner of the face that a path belongs to, by its longest prefix."""
     path = request.path.decode("ascii", "replace")
-    fitting = [prefix for prefix in manners if path.startswith(prefix)]
+    fitting = [prefix for prefix in manners if f"{path}/".startswith(f"{prefix.rstrip('/')}/")]
     return manners[max(fitting, key=len)] if fitting else NATIVE

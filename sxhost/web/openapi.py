@@ -50,11 +50,11 @@ def document(routes: Sequence[Route]) -> Schema:
     for route in routes:
         operations = paths.setdefault(re.sub(r"<(\w+)>", r"{\1}", route.path), {})
         operation = operations.setdefault(route.method.lower(), _operation(route, components))
-        if route.body is not None:
-            required = bool(components[route.body.__name__].get("required"))
+        if (body_kind := _body(route)) is not None:
+            required = bool(components[body_kind.__name__].get("required"))
             body = operation.setdefault("requestBody", {"required": required, "content": {}})
             body["content"][route.consumes] = {
-                "schema": _lines(route, schema_of[repr(route.body)])
+                "schema": _lines(route, schema_of[repr(body_kind)])
             }
         answer = route.answer if route.produces == JSON else str
         _add_answer(operation, route, schema_of[repr(answer)])
@@ -70,7 +70,12 @@ def document(routes: Sequence[Route]) -> Schema:
 def _kinds(routes: Sequence[Route]) -> Iterator[Any]:
     for route in routes:
         answer = route.answer if route.produces == JSON else str
-        yield from (kind for kind in (route.body, route.query, answer) if kind)
+        yield from (kind for kind in (_body(route), route.query, answer) if kind)
+
+
+def _body(route: Route) -> Any:
+    """Return the type of a body; of one that is taken as bytes, what is made of it."""
+    return route.reads if route.body is bytes else route.body
 
 
 def _operation(route: Route, components: dict[str, Schema]) -> Schema:

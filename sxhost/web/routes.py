@@ -1,8 +1,9 @@
 """Routes as data, and the one place where a request meets its handler.
 
 A handler is a coroutine whose signature says it all: the parameters that the path names,
-``query``, and one more, the body, each decoded into its type; and what it returns.  So a
-verb of the host is a handler as it stands.  The same signature feeds ``/openapi.json``.
+``query``, ``base_url`` (the host's address as the client wrote it), and one more, the body,
+each decoded into its type; and what it returns.  So a verb of the host is a handler as it
+stands.  The same signature feeds ``/openapi.json``.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from http import HTTPStatus
-from typing import Any, Literal, Protocol, cast, get_args
+from typing import Any, Literal, NewType, Protocol, cast, get_args
 
 from klein import Klein
 from klein.resource import KleinResource
@@ -43,7 +44,20 @@ from sxhost.limits import Limits
 from sxhost.logs import logger
 from sxhost.web.manner import NATIVE, Manner, manner_of
 
-__all__ = ["JSON", "NDJSON", "SSE", "Answering", "Route", "answer_error", "opens", "tree"]
+__all__ = [
+    "JSON",
+    "NDJSON",
+    "NO_MANNERS",
+    "SSE",
+    "Answering",
+    "AnyText",
+    "Route",
+    "answer_error",
+    "asks",
+    "base_url",
+    "opens",
+    "tree",
+]
 
 log = logger(__name__)
 
@@ -51,6 +65,9 @@ JSON = "application/json"
 NDJSON = "application/x-ndjson"
 NO_MANNERS: Mapping[str, Manner] = {}
 SSE = "text/event-stream"
+
+AnyText = NewType("AnyText", str)
+"""The type of a path's parameter that is taken as it is: its handler knows what it may be."""
 
 Handler = Callable[..., Awaitable[Any]]
 
@@ -80,6 +97,10 @@ class Route:
     """What its answers and refusals look like."""
     scope: Scope | Literal["open"] | None = field(default=None, kw_only=True)
     """What a caller's token must allow; open is for everyone."""
+    asks: bool = field(default=False, kw_only=True)
+    """Whether an open route wants to know who comes nevertheless, and tells some more."""
+    reads: Any = field(default=None, kw_only=True)
+    """What a handler that takes its body as bytes makes of it, for the contract."""
 
     @property
     def needs(self) -> Scope | Literal["open"]:
@@ -115,13 +136,14 @@ class Route:
 
     @cached_property
     def _body_name(self) -> str | None:
-        others = [n for n in self._kinds if n not in ("query", "return", *self.path_names)]
+        ours = ("query", "base_url", "return", *self.path_names)
+        others = [n for n in self._kinds if n not in ours]
         return others[0] if others else None
 
     @cached_property
     def pattern(self) -> str:
         """A regular expression for the paths that it serves."""
-        return re.sub(r"<\w+>", "[^/]+", re.escape(self.path)) + "/?"
+        return re.sub(r"<\w+>", "[^/]+", re.escape(self.path)) + "/*"
 
     @property
     def path_names(self) -> list[str]:
@@ -132,7 +154,12 @@ class Route:
         self, request: Request, path: dict[str, str], limits: Limits
     ) -> dict[str, Any]:
         """Decode what the handler takes out of a request."""
-        given: dict[str, Any] = {name: _path(name, text) for name, text in path.items()}
+        given: dict[str, Any] = {
+            name: text if self._kinds[name] is AnyText else _path(name, text)
+            for name, text in path.items()
+        }
+        if "base_url" in self._kinds:
+            given["base_url"] = base_url(request)
         if self._body_name is not None:
             body = _body(request, self._limit(limits))
             given[self._body_name] = self._decode(body, limits)
@@ -190,6 +217,11 @@ def opens(routes: Sequence[Route]) -> Callable[[str], object]:
     return re.compile("|".join(patterns)).fullmatch
 
 
+def asks(routes: Sequence[Route]) -> Callable[[str], object]:
+    """Return what tells whether a path is open, and yet wants to know who comes."""
+    return opens([route for route in routes if route.asks])
+
+
 class _Endpoint:
     """The routes that share a method and a path; the body's type chooses among them."""
 
@@ -231,7 +263,7 @@ class _Endpoint:
             return next(fitting, self._routes[0])
         declared = _media_type(request)
         for route in self._routes:
-            if declared in ("", route.consumes):
+            if declared in ("", route.consumes) or route.body is bytes:
                 return route
         raise UnsupportedType(declared, [route.consumes for route in self._routes])
 
@@ -244,6 +276,7 @@ class _Root(KleinResource):
         self._manners = manners
 
     def render(self, request: IRequest) -> Any:
+        _trim(request.postpath)
         manner = manner_of(cast("Request", request), self._manners)
         setattr(request, "manner", manner)  # noqa: B010 - for refusals
         if not request.requestHeaders.hasHeader("host"):
@@ -258,6 +291,18 @@ class _Root(KleinResource):
         except HTTPException:
             error = BadRequest("The Host header is not the name of a host.")
         return answer_error(cast("Request", request), error)
+
+
+def _trim(segments: list[bytes]) -> None:
+    """Make of many slashes at the end of a path one."""
+    while segments[2:] and not any(segments[-2:]):
+        segments.pop()
+
+
+def base_url(request: Request) -> str:
+    """Return the host's address as whoever asks has written it."""
+    scheme = "https" if request.isSecure() else "http"
+    return f"{scheme}://{request.getHeader('host') or 'localhost'}"
 
 
 def answer_error(request: Request, error: HostError) -> bytes:

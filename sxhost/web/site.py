@@ -8,7 +8,7 @@ connection may do before and between its requests is `web.channel`'s.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from io import BytesIO
 from typing import Any, cast
 
@@ -27,7 +27,8 @@ from sxhost.web.channel import HostChannel
 from sxhost.web.door import Door, Rates
 from sxhost.web.framing import Head
 from sxhost.web.guard import FORWARDED, Guard
-from sxhost.web.routes import NDJSON, answer_error
+from sxhost.web.manner import NATIVE, Manner, manner_of
+from sxhost.web.routes import NDJSON, NO_MANNERS, answer_error
 
 __all__ = ["HostRequest", "HostSite"]
 
@@ -45,6 +46,8 @@ class HostRequest(Request):
 
     site: HostSite
     channel: HostChannel
+    manner: Manner = NATIVE
+    """What a refusal looks like."""
     caller: Caller
     """Who asks; nobody who was not let in comes as far as a route."""
     route = ""
@@ -81,6 +84,7 @@ class HostRequest(Request):
         self.path, self.clientproto = self.uri.partition(b"?")[0], self.channel._version
         try:
             self._admit()
+            self.manner = manner_of(self, self.site.manners)
             if length is not None and length > self._room:
                 raise BodyTooLarge(self._room)
         except HostError as error:
@@ -166,7 +170,7 @@ class HostRequest(Request):
 class HostSite(Site):
     """Serves `root`; knows its connections, so that a stop can wait for their answers.
 
-    `own` is the host's own user, who has to share with nobody.
+    `own` is the host's own user, who has to share with nobody; `manners` are the tree's.
     """
 
     protocol = cast("Any", HostChannel)
@@ -181,8 +185,10 @@ class HostSite(Site):
         counted: Counted,
         *,
         own: int | None = None,
+        manners: Mapping[str, Manner] = NO_MANNERS,
     ) -> None:
         super().__init__(root, reactor=clock, timeout=None)
+        self.manners = manners
         self.guard = guard
         self.clock = clock
         self.limits = limits

@@ -1,0 +1,50 @@
+"""How codexd speaks: indented JSON, and one shape of refusals."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from urllib.parse import quote_from_bytes
+
+import msgspec
+from twisted.web.server import Request
+
+from sxhost.codec.json import encode
+from sxhost.errors import HostError, MethodNotAllowed, UnknownRoute, UpgradeRequired
+
+__all__ = ["CODEXD", "PREFIXES"]
+
+PREFIXES: Final = ("/healthz", "/describe", "/v1/codexd")
+"""What is codexd's."""
+
+NOT_THERE: Final = (MethodNotAllowed, UnknownRoute, UpgradeRequired)
+"""Codexd knows a method on a path, or does not; a WebSocket is no GET."""
+
+INTERNAL: Final = 500
+
+
+class CodexdManner:
+    """As JavaScript's ``JSON.stringify(value, null, 2)`` writes it, and a newline."""
+
+    media_type = "application/json; charset=utf-8"
+
+    def answer(self, value: Any) -> bytes:
+        """Return the body of an answer."""
+        return msgspec.json.format(encode(value), indent=2) + b"\n"
+
+    def refusal(self, error: HostError, request: Request) -> tuple[int, bytes]:
+        """Return the status and the body of a refusal."""
+        status, message = error.status, error.message
+        if isinstance(error, NOT_THERE):
+            status, message = 404, f"Unknown codexd route {_asked(request)}."
+        code = "internal_error" if status >= INTERNAL else "bad_request"
+        return status, self.answer({"error": code, "message": message, "ok": False})
+
+
+CODEXD: Final = CodexdManner()
+
+
+def _asked(request: Request) -> str:
+    """Return method and path, without slashes at its end."""
+    method = request.method.decode("ascii", "backslashreplace")
+    path = quote_from_bytes(request.path.rstrip(b"/"), safe="!$%&'()*+,/:;=@~") or "/"
+    return f"{method} {path}"

@@ -1,0 +1,114 @@
+"""What codexd's clients ask for, as launches, turns and steers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sxhost.errors import BadField
+from sxhost.turn import File, Image, LocalImage, Text
+from sxhost.web.codexd_drafts import draft_of, launch_of, steer_of
+from sxhost.web.codexd_input import Refusal, SessionInput, TurnInput
+
+
+def turn(given: Any, **fields: Any) -> TurnInput:
+    return TurnInput(session_id="s", input=given, **fields)
+
+
+def test_a_launch_with_nothing_said() -> None:
+    launch = launch_of(SessionInput())
+    assert (launch.agent, launch.native, launch.resume) == ("codex", {}, None)
+    assert launch.metadata == {"codexd": {"purpose": "duplex"}}
+
+
+def test_a_launch_with_all() -> None:
+    launch = launch_of(
+        SessionInput(
+            approval_policy="never",
+            base_instructions="b",
+            config={"a": 1},
+            cwd="/w",
+            developer_instructions="d",
+            ephemeral=False,
+            metadata={"k": "v"},
+            model="m",
+            model_provider="p",
+            personality="q",
+            purpose="worker",
+            sandbox={"type": "x"},
+            service_tier="flex",
+            thread_id="t",
+        )
+    )
+    native = {
+        "approvalPolicy": "never",
+        "baseInstructions": "b",
+        "config": {"a": 1},
+        "developerInstructions": "d",
+        "ephemeral": False,
+        "personality": "q",
+        "sandbox": {"type": "x"},
+        "serviceTier": "flex",
+    }
+    assert launch.native == native
+    assert launch.metadata == {"k": "v", "codexd": {**native, "purpose": "worker"}}
+    assert (launch.cwd, launch.model, launch.provider, launch.resume) == ("/w", "m", "p", "t")
+    assert (launch.approval_policy, launch.sandbox) == ("never", None)
+
+
+def test_metadata_that_is_called_as_ours_is_not_lost() -> None:
+    launch = launch_of(SessionInput(metadata={"codexd": "x"}))
+    assert launch.metadata["codexd"]["metadata"] == {"codexd": "x"}
+
+
+def test_what_is_too_long_is_refused() -> None:
+    with pytest.raises(BadField, match="model"):
+        launch_of(SessionInput(model="x" * 513))
+    with pytest.raises(BadField, match="cwd"):
+        draft_of(turn("x", cwd="x" * 5000))
+
+
+def test_a_turn_of_words() -> None:
+    draft = draft_of(turn("hello", effort="low", model="m", approval_policy="never"))
+    assert (draft.input, draft.effort, draft.model) == ("hello", "low", "m")
+    assert (draft.approval_policy, draft.native) == ("never", {"approvalPolicy": "never"})
+
+
+def test_a_turn_of_items_goes_to_codex_as_it_is() -> None:
+    items = [
+        {"type": "text", "text": "look"},
+        {"type": "skill", "name": "s", "path": "/s"},
+        {"type": "image", "url": "https://x"},
+        7,
+    ]
+    draft = draft_of(turn(items, sandbox_policy={"type": "readOnly"}, summary="auto"))
+    assert draft.input == "look\n[/s]\n[image]\n[item]"
+    assert draft.native == {
+        "input": items,
+        "sandboxPolicy": {"type": "readOnly"},
+        "summary": "auto",
+    }
+    assert draft.sandbox is None
+
+
+def test_a_sandbox_may_be_a_name() -> None:
+    assert draft_of(turn("x", sandbox_policy="read-only")).sandbox == "read-only"
+
+
+def test_a_steer() -> None:
+    assert steer_of(turn("more")) == "more"
+    items = [
+        {"type": "text", "text": "a", "text_elements": []},
+        {"type": "image", "url": "u"},
+        {"type": "localImage", "path": "p"},
+        {"type": "mention", "name": "n", "path": "q"},
+    ]
+    expected = [Text(text="a"), Image(url="u"), LocalImage(path="p"), File(path="q")]
+    assert steer_of(turn(items)) == expected
+
+
+@pytest.mark.parametrize("item", [7, {}, {"type": "skill", "path": "x"}, {"type": "text"}])
+def test_a_steer_with_what_only_codex_knows(item: Any) -> None:
+    with pytest.raises(Refusal, match="takes items of text"):
+        steer_of(turn([item]))

@@ -1,0 +1,202 @@
+"""What codexd reads, and what it says to what it does not."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sxhost.errors import BadJSON, BadRequest
+from sxhost.web.codexd_input import (
+    SessionInput,
+    TurnInput,
+    parse_session,
+    parse_turn,
+    trimmed,
+)
+
+DEPTH = 64
+NOTHING: tuple[Any, ...] = ("", "  ", None, 7, True, [], {})
+"""What is no text."""
+
+
+def body(**fields: Any) -> bytes:
+    return msgspec.json.encode(fields)
+
+
+def session(**fields: Any) -> SessionInput:
+    return parse_session(body(**fields), DEPTH)
+
+
+def turn(**fields: Any) -> TurnInput:
+    return parse_turn(body(**{"sessionId": "s", "input": "x", **fields}), DEPTH)
+
+
+def refusal(parse: Any, given: bytes) -> str:
+    with pytest.raises(BadRequest) as caught:
+        parse(given, DEPTH)
+    assert caught.value.status == 400
+    return caught.value.message
+
+
+# Bodies.
+
+
+@pytest.mark.parametrize("given", [b"", b" \n\t", "\ufeff\u00a0".encode(), b"{}"])
+def test_no_body_is_an_empty_one(given: bytes) -> None:
+    assert parse_session(given, DEPTH) == SessionInput()
+    assert refusal(parse_turn, given) == "turn requires input as a string or item array."
+
+
+@pytest.mark.parametrize("parse", [parse_session, parse_turn])
+def test_what_is_no_json_or_no_object(parse: Any) -> None:
+    for sent in (b"nonsense", b"{", b"\xff", b"NaN", b'{"a":"\xff"}', b"{} {}"):
+        assert refusal(parse, sent) == "Request body must be valid JSON."
+    for sent in (b"[]", b"7", b"null", b'"x"', b"true"):
+        assert refusal(parse, sent) == "Request body must be a JSON object."
+
+
+def test_what_nests_too_deep() -> None:
+    with pytest.raises(BadJSON, match="deeper than 4 levels"):
+        parse_session(b'{"config":' + b"[" * 20 + b"]" * 20 + b"}", 4)
+
+
+@given(st.binary() | st.recursive(st.none(), st.lists).map(msgspec.json.encode))
+def test_rubbish_is_read_or_refused(given: bytes) -> None:
+    for parse in (parse_session, parse_turn):
+        with suppress(BadRequest, BadJSON):
+            parse(given, DEPTH)
+
+
+# Texts.
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (" a b\n", "a b"),
+        ("\ufeff\u2028x\u3000", "x"),
+        ("\x1cx", "\x1cx"),
+        *((nothing, None) for nothing in NOTHING),
+    ],
+)
+def test_texts_are_trimmed_as_javascript_does(value: Any, expected: str | None) -> None:
+    assert trimmed(value) == expected
+
+
+TEXTS = (
+    *("baseInstructions", "cwd", "developerInstructions", "model", "modelProvider"),
+    *("personality", "serviceTier", "threadId"),
+)
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_the_texts_of_a_session(name: str) -> None:
+    pairs = [(" x ", "x"), *((nothing, None) for nothing in NOTHING)]
+    for value, expected in pairs:
+        read = msgspec.to_builtins(session(**{name: value}))
+        assert read.pop(name) == expected
+        rest = msgspec.to_builtins(SessionInput())
+        assert read == {k: v for k, v in rest.items() if k != name}
+
+
+# Sessions.
+
+
+def test_what_is_passed_on_as_it_is() -> None:
+    for value in ("never", {"granular": {}}, 7, "", False):
+        read = session(approvalPolicy=value, sandbox=value)
+        assert (read.approval_policy, read.sandbox) == (value, value)
+
+
+def test_a_config_is_an_object() -> None:
+    assert session(config={"a": [1]}).config == {"a": [1]}
+    others: list[Any] = [[], "x", 7, None]
+    assert [session(config=value).config for value in others] == [None] * 4
+
+
+def test_a_flag_is_true_or_false() -> None:
+    values = (True, False, None, "true", 1, 0)
+    read = [session(ephemeral=value).ephemeral for value in values]
+    assert read == [True, False, None, None, None, None]
+
+
+@pytest.mark.parametrize("purpose", ["duplex", "smoke", "worker"])
+def test_the_purposes(purpose: Any) -> None:
+    assert session(purpose=f" {purpose} ").purpose == purpose
+
+
+def test_no_purpose_is_duplex() -> None:
+    assert {session(purpose=nothing).purpose for nothing in NOTHING} == {"duplex"}
+
+
+def test_another_purpose() -> None:
+    said = refusal(parse_session, body(purpose=" x "))
+    assert said == 'Unsupported session purpose " x ".'
+
+
+def test_metadata() -> None:
+    assert session(metadata={" a ": " b "}).metadata == {"a": "b"}
+    assert session(metadata={}).metadata == session(metadata=None).metadata == {}
+
+
+@pytest.mark.parametrize(
+    "metadata", [[], "x", 7, False, {"a": 7}, {"a": None}, {"a": " "}, {" ": "a"}]
+)
+def test_metadata_that_is_no_map_of_texts(metadata: Any) -> None:
+    assert refusal(parse_session, body(metadata=metadata)) == "Expected a string map."
+
+
+def test_the_first_mistake_is_told() -> None:
+    said = refusal(parse_session, body(purpose="x", metadata=7))
+    assert said == "Expected a string map."
+
+
+# Turns.
+
+
+def test_the_input_of_a_turn() -> None:
+    assert turn(input=" as it is\n").input == " as it is\n"
+    assert turn(input=[{"type": "text", "text": "x"}]).input == [{"type": "text", "text": "x"}]
+    assert turn(input=None, prompt="p").input == "p"
+    assert turn(input="i", prompt="p").input == "i"
+
+
+@pytest.mark.parametrize("given", [None, 7, {}, True, "", []])
+def test_a_turn_without_input(given: Any) -> None:
+    said = refusal(parse_turn, body(input=given, sessionId=""))
+    assert said == "turn requires input as a string or item array."
+
+
+def test_an_input_of_a_wrong_type_is_not_replaced_by_the_prompt() -> None:
+    said = refusal(parse_turn, body(input=7, prompt="p", sessionId="s"))
+    assert said == "turn requires input as a string or item array."
+
+
+@pytest.mark.parametrize("given", [None, "", " ", 7, ["s"]])
+def test_a_turn_without_a_session(given: Any) -> None:
+    said = refusal(parse_turn, body(input="x", sessionId=given))
+    assert said == "sessionId must be a non-empty string."
+
+
+def test_all_of_a_turn() -> None:
+    fields = {
+        "approvalPolicy": "never",
+        "collaborationMode": {"mode": "plan"},
+        "cwd": "/w",
+        "effort": "high",
+        "expectedTurnId": "t",
+        "input": "x",
+        "model": "m",
+        "outputSchema": {"type": "object"},
+        "personality": "p",
+        "sandboxPolicy": {"type": "readOnly"},
+        "serviceTier": "flex",
+        "sessionId": "s",
+        "summary": "auto",
+    }
+    assert msgspec.to_builtins(turn(**fields, unknown=7)) == fields
