@@ -47,11 +47,11 @@ def _task_over(told: Told) -> Frame:
 
 
 def _task_complete(told: Told) -> Frame:
-    return "task_complete", {"last_agent_message": told.last}
+    return "task_complete", {**_turn(told), "last_agent_message": told.last}
 
 
-def _task_aborted(_told: Told) -> Frame:
-    return "turn_aborted", {"reason": "interrupted"}
+def _task_aborted(told: Told) -> Frame:
+    return "turn_aborted", {**_turn(told), "reason": "interrupted"}
 
 
 def _task_failed(told: Told) -> Frame:
@@ -59,6 +59,11 @@ def _task_failed(told: Told) -> Frame:
     info = turn.error.codex_error_info if turn and turn.error else None
     message = told.words.reason or "The turn has failed."
     return "error", {"message": message, "codex_error_info": snaked(info)}
+
+
+def _turn(told: Told) -> dict[str, str]:
+    turn = told.params.turn
+    return {"turn_id": turn.id} if turn else {}
 
 
 _OVER: Final[Frames] = {"interrupted": _task_aborted, "failed": _task_failed}

@@ -104,6 +104,7 @@ class Trouble(Struct, frozen=True, rename="camel"):
 
 
 class _Turn(Struct, frozen=True):
+    id: str = ""
     error: Trouble | None = None
 
 
