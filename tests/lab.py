@@ -110,6 +110,7 @@ class Lab:
         self.store = MemoryStore(self.limits, self.clock.seconds)
         self.keyring = Keyring(place, self.wall_ms)
         self.crew = Crew()
+        self.bypass = False
         self.agents = Agents(self.crew)
         self.live()
         self.client = HostClient(URL, cast(HTTPClient, self.treq), self.clock)
@@ -124,6 +125,7 @@ class Lab:
             self.service,
             self.metrics,
             Keys(self.keyring, self.clock, self.service.note, UID),
+            bypass=self.bypass,
         )
         self.door = Door(tree(self.routes, self.limits))
         self.treq: Any = StubTreq(self.door)

@@ -131,7 +131,8 @@ class Messages:
     async def _start(self, launch: Launch, text: str) -> None:
         try:
             started = await self._host.start(launch)
-        except BadField as error:
+        except HostError as error:
+            self._service.hub.appended(str(launch.id))  # who has come back already is told
             raise _renamed(error) from None
         session_id = started.session.id
         try:
@@ -240,9 +241,9 @@ def _text(message: CodexMessage) -> str:
     return message.message
 
 
-def _renamed(error: BadField) -> BadField:
-    """Return an error about a field under the name that it has here."""
-    if error.details["field"] != "cwd":
+def _renamed(error: HostError) -> HostError:
+    """Return an error; one about a field under the name that it has here."""
+    if error.details.get("field") != "cwd":
         return error
     return BadField("work_dir", error.message.replace("`cwd`", "`work_dir`"))
 

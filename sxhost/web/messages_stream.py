@@ -173,4 +173,3 @@ class Nothing:
     async def serve(self, request: Request) -> None:
         """Say so."""
         request.setResponseCode(204)
-        request.responseHeaders.removeHeader(b"content-type")
