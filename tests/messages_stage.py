@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-
 from sxhost.agents import Agents
 
 from .crew import Crew, FakeAgent, FakeDriver, question
@@ -129,5 +128,3 @@ class Client:
     @property
     def body(self) -> Any:
         return self.it.body
-
-

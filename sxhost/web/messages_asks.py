@@ -113,7 +113,7 @@ def _asked(inquiry: Any) -> dict[str, Any]:
 def _dialog(approval: Approval, native: Native) -> Told:
     return "elicitation_request", {
         "server_name": approval.detail.get("server") or "",
-        "id": approval.key if native.id is None else native.id,
+        "elicitation_id": approval.key if native.id is None else native.id,
         "message": approval.title,
         "questions": [_asked(inquiry) for inquiry in approval.inquiries],
     }
