@@ -65,6 +65,11 @@ LONG_PULL = 60.0
 @click.option("--log-format", help="text, json or combined.  [text]")
 @click.option("--tls-cert", help="File of the certificate and its chain; TCP speaks TLS.")
 @click.option("--tls-key", help="File of the certificate's key.")
+@click.option(
+    "--dangerously-bypass-approvals-and-sandbox",
+    metavar="true|false",
+    help="Whether Codex asks nobody for POST /messages.  [false]",
+)
 @click.option("--daemon", is_flag=True, help="Run in the background.")
 @click.option("--pid-file", help="Where the daemon writes its process id.")
 @click.pass_context

@@ -49,6 +49,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """What of the host's environment agents get (`sxhost.driver.environ`)."""
     resume_at_boot: bool = False
     """Whether hosted agents are started again with the host."""
+    bypass: bool = False
+    """Whether Codex, started by ``POST /messages``, asks nobody and is shut in nowhere."""
     policy: Path | None = None
     """The file of the rules that answer for a person."""
     pid_file: Path | None = None

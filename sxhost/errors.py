@@ -460,8 +460,9 @@ class UnknownApproval(HostError):
     status = 404
     code = "unknown_approval"
 
-    def __init__(self, session_id: str, approval_id: int) -> None:
-        super().__init__(f"The session {session_id!r} has no approval {approval_id}.")
+    def __init__(self, session_id: str, approval_id: int | str | None) -> None:
+        which = "that waits" if approval_id is None else approval_id
+        super().__init__(f"The session {session_id!r} has no approval {which}.")
 
 
 class AgentFailed(HostError):

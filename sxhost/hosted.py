@@ -326,7 +326,9 @@ class HostedSession:
         """Start the agent again, where it can go on with its conversation."""
         if self.agent.can.resume:
             delay = self._care.restart_later()
-            plan = "it failed too often and rests now" if delay is None else f"again in {delay} s"
+            plan = (
+                "it failed too often and rests now" if delay is None else f"again in {delay} s"
+            )
             log.warn("{session}: {why}; {plan}", session=self.id, why=why, plan=plan)
 
     def _restart(self) -> None:

@@ -28,6 +28,8 @@ from sxhost.logs import LEVELS
 
 __all__ = ["Options"]
 
+BYPASS = "dangerously-bypass-approvals-and-sandbox"
+
 
 class Options(usage.Options):
     """The command line of ``twistd sxhost``; each error is one sentence and exit 2."""
@@ -57,6 +59,7 @@ class Options(usage.Options):
             str(Limits().stall_after),
             "Seconds of silence: stalled",
         ],
+        [BYPASS, None, "false", "true: Codex asks nobody for POST /messages"],
         ["pid-file", None, None, "Where the process id is written"],
     )
     optFlags = (
@@ -132,6 +135,7 @@ class Options(usage.Options):
             agent_roots=tuple(self["agent-root"]),
             agent_env=tuple(self["agent-env"]),
             resume_at_boot=bool(self["resume-at-boot"]),
+            bypass=self._truth(BYPASS),
             policy=Path(self["policy"]).absolute() if self["policy"] else None,
             pid_file=Path(self["pid-file"]).absolute() if self["pid-file"] else None,
         )
@@ -208,6 +212,11 @@ class Options(usage.Options):
         if self["port"] is not None or self["host"] is not None:
             raise usage.UsageError("--listen stands in place of --port and --host.")
         return tuple(self["listen"])
+
+    def _truth(self, name: str) -> bool:
+        if self[name] in ("true", "false"):
+            return bool(self[name] == "true")
+        raise usage.UsageError(f"--{name} must be true or false, not {self[name]!r}.")
 
     def _number(self, name: str, low: int, high: int) -> int:
         text = str(self[name])

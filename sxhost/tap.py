@@ -54,7 +54,7 @@ from sxhost.store.journal import Journal
 from sxhost.store.memory import MemoryStore
 from sxhost.store.sqlite import SQLiteStore, Threads
 from sxhost.tls import BadPEM, Shown
-from sxhost.web import about, codexd, hosted, live, native, stream
+from sxhost.web import about, codexd, hosted, live, messages, native, stream
 from sxhost.web.guard import Guard, Policy, Tries
 from sxhost.web.keys import Keys
 from sxhost.web.manner import Manner
@@ -68,6 +68,11 @@ log = logger(__name__)
 
 MANNERS: Mapping[str, Manner] = {**codexd.MANNERS}
 """How the faces of other systems speak, by the beginnings of their paths."""
+
+BYPASSED = (
+    "--dangerously-bypass-approvals-and-sandbox: what comes by POST /messages has Codex do"
+    " anything on this machine, and nobody is asked"
+)
 
 
 class HostService(MultiService):
@@ -228,7 +233,10 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
     sessions.on_stop = lambda: reactor.callLater(0, _stop_reactor, reactor)
     metrics = Metrics(sessions)
     keyring = Keyring(settings.state_dir, wall_ms)
-    routes = faces(sessions, metrics, Keys(keyring, reactor, sessions.note, settings.user))
+    keys = Keys(keyring, reactor, sessions.note, settings.user)
+    routes = faces(sessions, metrics, keys, bypass=settings.bypass)
+    if settings.bypass:
+        log.warn(BYPASSED)
     guard = make_guard(settings, keyring, routes, reactor)
     site = HostSite(
         tree(routes, limits, MANNERS),
@@ -304,11 +312,14 @@ def threads(reactor: Any) -> Threads:
     return Threads(write, read, start, stop)
 
 
-def faces(sessions: SessionService, metrics: Metrics, keys: Keys) -> Sequence[Route]:
-    """Return the routes of every face of a host."""
+def faces(
+    sessions: SessionService, metrics: Metrics, keys: Keys, *, bypass: bool = False
+) -> Sequence[Route]:
+    """Return the routes of every face of a host; with `bypass`, Codex asks nobody."""
     verbs = [*native.routes(sessions), *hosted.routes(sessions.agency)]
     logs = [*stream.routes(sessions), *live.routes(sessions)]
-    others = codexd.routes(sessions)
+    codex = messages.routes(sessions, messages.BYPASS if bypass else messages.CODEX)
+    others = [*codexd.routes(sessions), *codex]
     return about.routes([*verbs, *logs, *others, *metrics.routes(), *keys.routes()])
 
 

@@ -112,6 +112,7 @@ class Lab:
         self.store = MemoryStore(self.limits, self.clock.seconds)
         self.keyring = Keyring(place, self.wall_ms)
         self.crew = crew or Crew()
+        self.bypass = False
         self.agents = Agents(self.crew)
         self.live()
         self.client = HostClient(URL, cast(HTTPClient, self.treq), self.clock)
@@ -126,6 +127,7 @@ class Lab:
             self.service,
             self.metrics,
             Keys(self.keyring, self.clock, self.service.note, UID),
+            bypass=self.bypass,
         )
         self.door = Door(tree(self.routes, self.limits, MANNERS))
         self.treq: Any = StubTreq(self.door)

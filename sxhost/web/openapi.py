@@ -20,6 +20,7 @@ PATH_SCHEMAS: dict[str, Schema] = {
     "session_id": {"type": "string", "pattern": SESSION_ID},
     "token_id": {"type": "string", "pattern": "^[0-9a-z]{1,16}$"},
     "code": {"type": "string", "pattern": "^[0-9A-Za-z_-]{1,64}$"},
+    "request_id": {"type": "string", "minLength": 1, "maxLength": 256},
     "approval_id": {"type": "integer", "minimum": 0, "maximum": 10**18 - 1},
     "message_id": {"type": "integer", "minimum": 0, "maximum": 10**18 - 1},
 }

@@ -140,6 +140,12 @@ class Route:
         others = [n for n in self._kinds if n not in ours]
         return others[0] if others else None
 
+    @property
+    def value_type(self) -> str:
+        """The media type of an answer that is no stream; a stream of events never is one."""
+        native = self.manner is NATIVE and self.produces != SSE
+        return self.produces if native else self.manner.media_type
+
     @cached_property
     def pattern(self) -> str:
         """A regular expression for the paths that it serves."""
@@ -250,8 +256,7 @@ class _Endpoint:
             return b""
         body = route.encode(value)
         request.setResponseCode(route.status)
-        native = route.manner is NATIVE
-        _set_headers(request, route.produces if native else route.manner.media_type, body)
+        _set_headers(request, route.value_type, body)
         return body
 
     def _choose(self, request: Request) -> Route:
@@ -348,7 +353,7 @@ def _set_headers(request: Request, media_type: str, body: bytes | None = None) -
 def _path(name: str, text: str) -> str | int:
     if name == "session_id":
         return check_session_id(text)
-    if name in ("code", "token_id"):
+    if name in ("code", "request_id", "token_id"):
         return text
     if text.isascii() and text.isdigit() and len(text) <= 18:  # noqa: PLR2004 - 63 bits
         return int(text)
