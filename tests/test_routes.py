@@ -225,3 +225,13 @@ def test_rubbish_is_never_our_fault(method: str, path: str, body: bytes) -> None
 
     answer = Lab().request(method, "/" + quote(path, safe="/%"), body)
     assert answer.status < 500
+
+
+def test_a_browser_takes_nothing_from_elsewhere_for_an_answer(lab: Lab) -> None:
+    for path in ("/", "/sessions", "/nowhere"):
+        answer = lab.request("GET", path)
+        assert answer.header("content-security-policy") == (
+            "default-src 'self'; frame-ancestors 'none'"
+        )
+        assert answer.header("referrer-policy") == "no-referrer"
+        assert answer.header("x-content-type-options") == "nosniff"

@@ -63,6 +63,9 @@ log = logger(__name__)
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
+POLICY = "default-src 'self'; frame-ancestors 'none'"
+"""What a browser may load for an answer that it shows, and who may show it in a frame."""
+
 NO_MANNERS: Mapping[str, Manner] = {}
 SSE = "text/event-stream"
 
@@ -348,6 +351,8 @@ def _set_headers(request: Request, media_type: str, body: bytes | None = None) -
     request.setHeader("Cache-Control", "no-store")
     request.setHeader("X-Content-Type-Options", "nosniff")
     request.setHeader("Cross-Origin-Resource-Policy", "same-origin")
+    request.setHeader("Content-Security-Policy", POLICY)
+    request.setHeader("Referrer-Policy", "no-referrer")
 
 
 def _path(name: str, text: str) -> str | int:
