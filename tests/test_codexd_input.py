@@ -96,10 +96,10 @@ TEXTS = (
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_the_texts_of_a_session(name: str) -> None:
-    pairs = [(" x ", "x"), *((nothing, None) for nothing in NOTHING)]
-    for value, expected in pairs:
+    values: tuple[Any, ...] = (" x ", *NOTHING)
+    for value in values:
         read = msgspec.to_builtins(session(**{name: value}))
-        assert read.pop(name) == expected
+        assert read.pop(name) == ("x" if value == " x " else None)
         rest = msgspec.to_builtins(SessionInput())
         assert read == {k: v for k, v in rest.items() if k != name}
 

@@ -127,6 +127,12 @@ def test_an_unknown_route(lab: Lab, path: str) -> None:
     assert_refused(lab.request("GET", path), 404, "unknown_route")
 
 
+@pytest.mark.parametrize("slashes", ["", "/", "//", "////"])
+def test_slashes_at_the_end_make_no_difference(lab: Lab, slashes: str) -> None:
+    assert lab.request("GET", f"/health{slashes}").status == 200
+    assert lab.request("POST", f"/sessions/a/register{slashes}", {}).status == 200
+
+
 def test_a_path_that_is_not_utf8(lab: Lab) -> None:
     assert_refused(lab.request("GET", "/sessions/%ff"), 400, "bad_field")
 
