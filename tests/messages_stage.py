@@ -90,6 +90,16 @@ class Client:
         self.it = connection
         self._stage = stage
 
+    def pause(self) -> None:
+        """Read no more."""
+        assert self.it.transport.producer is not None
+        self.it.transport.producer.pauseProducing()
+
+    def resume(self) -> None:
+        """Read on."""
+        assert self.it.transport.producer is not None
+        self.it.transport.producer.resumeProducing()
+
     @property
     def status(self) -> int:
         return self.it.status

@@ -62,6 +62,7 @@ def documented(path: str) -> str:
         "message_id": ":mid",
         "approval_id": ":aid",
         "token_id": ":id",
+        "request_id": ":id",
         "code": ":code",
     }
     return re.sub(r"<(\w+)>", lambda found: names[found[1]], path)

@@ -33,9 +33,9 @@ def test_a_conversation(stage: Stage) -> None:
     assert (client.status, header(client.it, "Content-Type")) == (200, "text/event-stream")
     stage.tell("message-delta", item="m", text="hel")
     stage.tell("message", item="m", text="hello")
-    assert not client.over
+    before = client.over
     stage.end()
-    assert client.over
+    assert (before, client.over) == (False, True)
     assert client.types == [*BEGINNING, "agent_message_delta", "agent_message", "task_complete"]
     assert {frame["id"] for frame in client.frames} == {"r"}
     assert (client.frames[0]["session_id"], client.frames[0]["cwd"]) == ("native-1", "/tmp")
@@ -138,11 +138,11 @@ def test_a_session_that_is_forgotten_ends_it(stage: Stage) -> None:
 def test_a_client_that_does_not_read_is_waited_for(stage: Stage) -> None:
     client = stage.begin()
     before = client.types
-    client.it.transport.producer.pauseProducing()
+    client.pause()
     stage.tell("message", item="m", text="hello")
     stage.end()
     assert (client.types, client.over) == (before, False)
-    client.it.transport.producer.resumeProducing()
+    client.resume()
     assert client.types == [*before, "agent_message", "task_complete"]
     assert client.over
 
@@ -224,7 +224,7 @@ def test_two_clients_of_one_conversation(stage: Stage) -> None:
     stage.end()
     assert first.frames == second.frames
     assert [f for f in first.frames if f["type"] != "agent_message_delta"] == third.frames
-    assert first.over and second.over and third.over
+    assert [client.over for client in (first, second, third)] == [True] * 3
 
 
 def test_it_is_found_in_the_next_life_of_the_host(stage: Stage) -> None:
@@ -368,7 +368,7 @@ def test_an_edit_of_what_is_over_begins_another_turn(stage: Stage) -> None:
     second, whole = stage.again(last=first.ids[-1]), stage.again()
     assert second.types == ["task_started", "user_message"]
     stage.end()
-    assert second.over and whole.over
+    assert [second.over, whole.over] == [True, True]
     assert second.frames[-1]["last_agent_message"] is None
     assert whole.frames == [*first.frames, *second.frames]
 
@@ -483,6 +483,17 @@ def test_what_a_token_allows(stage: Stage, kind: str, scopes: Any, kinds: Any) -
     stage.settle()
     refused = [answer for answer in answers if answer.status == 403]
     assert bool(refused) == (kind not in kinds)
+
+
+def test_a_page_of_another_site_begins_nothing(stage: Stage) -> None:
+    body = b'{"type":"user_message","message":"go"}'
+    for kind in (b"application/json", b"text/plain"):
+        head = b"POST /messages HTTP/1.1\r\nHost: x\r\nOrigin: http://evil.test\r\n"
+        size = b"Content-Type: %s\r\nContent-Length: %d\r\n\r\n" % (kind, len(body))
+        refused = stage.client(head + size + body)
+        assert (refused.status, refused.body["error"]) == (403, "forbidden_origin")
+        assert b"Access-Control" not in refused.it.got
+    assert stage.codex.agents == []
 
 
 # How its agents are started.

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from itertools import groupby
 from typing import Any
 
 import msgspec
@@ -41,7 +39,7 @@ def framed(encoded: bytes) -> Fields | None:
     return fields
 
 
-def frame(name: str, /, about: Conversation = ABOUT, **data: Any) -> Fields | None:
+def frame(name: str, about: Conversation = ABOUT, /, **data: Any) -> Fields | None:
     return framed(Frames(about, 1).event(event(name, data), "e"))
 
 
@@ -143,7 +141,12 @@ def test_no_event_is_left_out() -> None:
 
 
 def test_tokens_are_counted() -> None:
-    told = {"total_tokens": 5, "input_tokens": 4, "cached_tokens": 3, "output_tokens": 1}
+    told: Fields = {
+        "total_tokens": 5,
+        "input_tokens": 4,
+        "cached_tokens": 3,
+        "output_tokens": 1,
+    }
     one = {"inputTokens": 1, "cachedInputTokens": 0}
     native = noticed("thread/tokenUsage/updated", tokenUsage={
         "total": {"inputTokens": 4}, "last": one, "modelContextWindow": 9})  # fmt: skip
@@ -255,10 +258,6 @@ def frames_of(scene: Scene) -> list[Fields]:
     return [fields for fields in said if fields and fields["type"] != "warning"]
 
 
-def types(frames: list[Fields]) -> list[str]:
-    return [name for name, _ in groupby(fields["type"] for fields in frames)]
-
-
 def approved() -> Scene:
     scene = Scene("approve", **UNTRUSTED)
     scene.submit(RUN)
@@ -273,17 +272,28 @@ def patched() -> Scene:
     return scene
 
 
-@pytest.mark.parametrize(
-    ("play", "expected"),
-    [
-        (approved, ["exec_command_begin", "token_count", "exec_command_end",
-                    "agent_message_delta", "agent_message", "token_count"]),
-        (patched, ["patch_apply_begin", "token_count", "patch_apply_end",
-                   "agent_message_delta", "agent_message", "token_count"]),
-    ],
-)  # fmt: skip
-def test_a_real_codex(play: Callable[[], Scene], expected: list[str]) -> None:
-    assert types(frames_of(play())) == expected
+def test_a_real_command() -> None:
+    said = {fields["type"]: fields for fields in frames_of(approved())}
+    begun, ended = said["exec_command_begin"], said["exec_command_end"]
+    assert begun["command"] == ["/bin/bash", "-lc", "echo hi > made.txt && cat made.txt"]
+    assert begun["parsed_cmd"] == [
+        {"type": "unknown", "cmd": "echo hi > made.txt && cat made.txt"}
+    ]
+    assert (ended["call_id"], ended["exit_code"], ended["formatted_output"]) == (
+        begun["call_id"], 0, "hi\n",
+    )  # fmt: skip
+    assert (begun["source"], ended["source"]) == ("agent", "unified_exec_startup")
+    assert said["agent_message"]["message"].endswith("hi\n")
+    assert said["token_count"]["info"]["last_token_usage"]["input_tokens"] > 0
+
+
+def test_a_real_patch() -> None:
+    said = {fields["type"]: fields for fields in frames_of(patched())}
+    begun, ended = said["patch_apply_begin"], said["patch_apply_end"]
+    assert begun["changes"] == {
+        "/home/user/project/hello.txt": {"type": "add", "content": "hello\n"}
+    }
+    assert (ended["success"], ended["status"]) == (False, "declined")
 
 
 # The stream.
@@ -291,10 +301,11 @@ def test_a_real_codex(play: Callable[[], Scene], expected: list[str]) -> None:
 
 def test_it_is_over_with_its_turn() -> None:
     frames = Frames(ABOUT, 2)
-    assert frames.event(event("complete", {"turn": 1}), "e")
-    assert not frames.over
-    assert frames.event(event("complete", {"turn": 2}), "e")
-    assert frames.over
+    ended = []
+    for turn in (1, 2):
+        assert frames.event(event("complete", {"turn": turn}), "e")
+        ended.append(frames.over)
+    assert ended == [False, True]
     assert frames.event(event("message", {"text": "late"}), "e") == b""
 
 
@@ -307,25 +318,23 @@ def test_it_is_over_with_its_turn() -> None:
         ("end", {"reason": "one\ntwo", "reconnect": True}, b": one two\n\n"),
         ("end", {"reason": "gone", "reconnect": False},
          b'data: {"id":"r","type":"error","message":"gone"}\n\n'),
-        ("gap", {"from": "e:1", "to": "e:5", "reason": "retention"},
-         b'id: e:5\ndata: {"id":"r","type":"warning",'
-         b'"message":"Frames are missing here: retention."}\n\n'),
+        ("gap", {"from": "e:1", "to": "e:5", "reason": "x"},
+         b'id: e:5\ndata: {"id":"r","type":"warning","message":"Frames are missing: x."}\n\n'),
     ],
 )  # fmt: skip
 def test_control_frames(name: str, fields: Fields, expected: bytes) -> None:
     assert Frames(ABOUT, 1).control(name, fields) == expected
 
 
+NAMES = """a b native params method item text turn type entries error codexErrorInfo id summary
+tokenUsage total last changes path kind commandActions status detail choices key session title
+opened_ms expires_ms result"""
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**40), 2**70) | st.text(max_size=5),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(
-                [*"ab", "native", "params", "method", "item", "text", "turn", "type", "entries"]
-                + ["error", "codexErrorInfo", "tokenUsage", "total", "last", "changes", "path"]
-                + ["kind", "commandActions", "status", "detail", "choices", "key", "session"]
-            ),
+            st.sampled_from(NAMES.split()),
             inner,
             max_size=6,
         )

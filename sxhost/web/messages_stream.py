@@ -99,7 +99,7 @@ class Frames:
         return PING
 
     def _gap(self, fields: _Fields) -> bytes:
-        message = f"Frames are missing here: {fields['reason']}."
+        message = f"Frames are missing: {fields['reason']}."
         return self._encoded(fields["to"], "warning", {"message": message})
 
     def _end(self, fields: _Fields) -> bytes:
