@@ -243,8 +243,8 @@ class Fleet:
         return None
 
     async def _drop(self, session_id: str) -> None:
-        """Forget a session that did not come to be."""
-        self._sessions.pop(session_id, None)
+        """End and forget a session that did not come to be."""
+        await self.end(session_id)
         try:
             await self._store.delete(session_id)
         except HostError:
