@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from sxhost.care import Care
 from sxhost.desk import Desk
 from sxhost.driver import Agent, Driver, Exit, Started
 from sxhost.driver.machine import Named, new_life
-from sxhost.errors import AgentFailed, Unsupported
+from sxhost.errors import AgentFailed, HostError, Unsupported
 from sxhost.limits import Limits
 from sxhost.logs import logger
 from sxhost.model import EventDraft, Hosting
@@ -98,7 +99,8 @@ class HostedSession:
         """What was reported while a turn was being submitted: first comes the turn itself."""
         self._open: set[str] = set()
         self._ending = False
-        self._starting: Deferred[None] | None = None
+        self._starting: list[Deferred[None]] | None = None
+        """While it is being started: who waits for that."""
 
     # Its life.
 
@@ -107,14 +109,21 @@ class HostedSession:
 
         :raises AgentFailed: it cannot be started, or is ended already.
         """
+        begins = self._starting is None and self.life.name() == "gone"
+        if begins:
+            self._starting = []
         if self._starting is not None:
-            await _shared(self._starting)
-        elif self.life.name() == "gone":
-            self._starting = Deferred.fromCoroutine(self._start())
-            try:
-                await _shared(self._starting)
-            finally:
-                self._starting = None
+            mine: Deferred[None] = Deferred()
+            self._starting.append(mine)
+            if begins:
+                Deferred.fromCoroutine(self._start()).addBoth(self._start_over)
+            await mine
+
+    def _start_over(self, result: Any) -> None:
+        """Tell everyone who wanted the start what became of it."""
+        waiting, self._starting = self._starting or [], None
+        for mine in waiting:
+            mine.callback(result)
 
     async def _start(self) -> None:
         if self._ending:
@@ -127,8 +136,12 @@ class HostedSession:
         except BaseException:
             self.life.gone()
             raise
-        self._care.started()
-        await self._started(started)
+        try:
+            await self._started(started)
+        except BaseException:
+            await self.agent.stop()
+            self.life.gone()
+            raise
 
     async def _started(self, started: Started) -> None:
         self.launch = replace(self.launch, resume=started.native_id, prompt=None)
@@ -142,6 +155,9 @@ class HostedSession:
                 launch=self.launch,
             ),
         )
+        if self.life.name() != "starting":
+            raise AgentFailed(f"The agent of {self.id!r} has gone while it was started.")
+        self._care.started()
         self.event("started", {"agent": self.launch.agent, "native_id": started.native_id})
         self.life.ready()
         self._free()
@@ -153,6 +169,9 @@ class HostedSession:
         if self.life.name() != "gone":
             self.life.stop()
             await self.agent.stop()
+        if self._starting is not None:
+            with suppress(HostError):
+                await self.start()  # what goes on comes to its end
         await self._outlet.flushed()
 
     # Its verbs.
@@ -374,18 +393,6 @@ class HostedSession:
 
 async def _awaited(work: Awaitable[object]) -> None:
     await work
-
-
-def _shared(done: Deferred[None]) -> Deferred[None]:
-    """Return a Deferred that fires as another does, which others wait for too."""
-    mine: Deferred[None] = Deferred()
-
-    def told(result: Any) -> Any:
-        mine.callback(result)
-        return None if isinstance(result, Failure) else result
-
-    done.addBoth(told)
-    return mine
 
 
 def _exit(how: Exit) -> dict[str, Any]:

@@ -60,7 +60,8 @@ class Outlet:
         self._most = most
         self._hold = hold
         self._drafts: list[EventDraft] = []
-        self._waiting: list[Deferred[None]] = []
+        self._waiting: list[tuple[int, Deferred[None]]] = []
+        self._put = self._written = 0
         self._writing = False
         self._held = False
         self._closed = False
@@ -69,6 +70,7 @@ class Outlet:
         """Take an event; it is written with others, soon."""
         if self._closed:
             return
+        self._put += 1
         self._drafts.append(EventDraft(event=name, data=fitting(data, self._most)))
         if len(self._drafts) > HIGH and not self._held:
             self._held = True
@@ -78,10 +80,13 @@ class Outlet:
             Deferred.fromCoroutine(self._write()).addErrback(_report)
 
     async def flushed(self) -> None:
-        """Return once all that was put is in the log, or the session is forgotten."""
+        """Return once all that was put so far is in the log, or the session is forgotten.
+
+        What comes later is not waited for: whoever floods would hold up everyone else.
+        """
         if self._writing:
             done: Deferred[None] = Deferred()
-            self._waiting.append(done)
+            self._waiting.append((self._put, done))
             await done
 
     def close(self) -> None:
@@ -97,9 +102,7 @@ class Outlet:
                 await self._write_some()
         finally:
             self._writing = False
-            waiting, self._waiting = self._waiting, []
-            for done in waiting:
-                done.callback(None)
+            self._tell(self._put)
 
     async def _write_some(self) -> None:
         batch = self._drafts[:BATCH]
@@ -113,8 +116,15 @@ class Outlet:
             await deferLater(self._clock, AGAIN_S)
             return
         del self._drafts[: len(batch)]
+        self._written += len(batch)
+        self._tell(self._written)
         if self._held and len(self._drafts) < LOW:
             self._release()
+
+    def _tell(self, written: int) -> None:
+        """Let go on whoever waits for no more than this."""
+        while self._waiting and self._waiting[0][0] <= written:
+            self._waiting.pop(0)[1].callback(None)
 
     def _release(self) -> None:
         if self._held:

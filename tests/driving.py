@@ -59,10 +59,10 @@ class Driven:
         """Return the session."""
         return dict(ask(self.host, "GET", f"/sessions/{self.id}")[1])
 
-    def until(self, *names: str) -> list[Object]:
-        """Return what happens next until an event of one of these names, included."""
+    def until(self, *names: str, types: str = "") -> list[Object]:
+        """Return what happens next (of some types) until an event of one of these names."""
         found: list[Object] = []
-        for event in self._follow():
+        for event in self._follow(types):
             found.append(event)
             if event["event"] in names:
                 break
@@ -80,10 +80,10 @@ class Driven:
         (approval,) = ask(self.host, "GET", f"/sessions/{self.id}/approvals")[1]
         return self.ask(f"approvals/{approval['id']}", decision=decision, **more)
 
-    def _follow(self) -> Iterator[Object]:
+    def _follow(self, types: str) -> Iterator[Object]:
         link = http.client.HTTPConnection("127.0.0.1", self.host.port, timeout=PATIENCE)
         with closing(link):
-            path = f"/sessions/{self.id}/events?follow=1&after={self.seen}"
+            path = f"/sessions/{self.id}/events?follow=1&after={self.seen}&types={types}"
             link.request("GET", path)
             for line in link.getresponse():
                 event = json.loads(line)

@@ -64,6 +64,7 @@ class CodexAgent:
         self._reports = reports
         self._servers = servers
         self._server: Server | None = None
+        self._joining: Server | None = None
         self._renew()
 
     def _renew(self) -> None:
@@ -80,13 +81,15 @@ class CodexAgent:
         if self._server is not None:
             raise AgentFailed("The agent runs already.")
         self._renew()
-        server = self._servers.serve(self._command())
-        self._reports.spawned(await server.join(self))
+        self._joining = server = self._servers.serve(self._command())
         try:
+            self._reports.spawned(await server.join(self))
             started = await self._open(server)
         except BaseException:
             await server.leave(self)
             raise
+        finally:
+            self._joining = None
         self._server = server
         return started
 
@@ -102,6 +105,8 @@ class CodexAgent:
             self._thread = self._launch.resume
             server.listen(self._thread, self)  # what it says of itself comes before the answer
         native = await server.call(method, params)
+        if self._joining is None:
+            raise AgentFailed("The agent was stopped while it started.")
         try:
             opened = convert(native, _Opened)
         except ValidationError as error:
@@ -187,7 +192,9 @@ class CodexAgent:
 
     async def stop(self) -> None:
         """End what runs, let go of the thread, and of the process if nobody else uses it."""
-        server = self._server
+        server, joining, self._joining = self._server, self._joining, None
+        if joining is not None:
+            await joining.leave(self)
         if server is None:
             return
         with suppress(AgentFailed):
