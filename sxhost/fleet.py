@@ -245,11 +245,7 @@ class Fleet:
         return None
 
     async def _drop(self, session_id: str) -> None:
-<<<<<<< HEAD
-        """Forget a session that did not come to be."""
-=======
         """End and forget a session that did not come to be."""
->>>>>>> tests5
         await self.end(session_id)
         try:
             await self._store.delete(session_id)
