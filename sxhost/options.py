@@ -26,7 +26,7 @@ from sxhost.limits import Limits
 from sxhost.listening import stays_here
 from sxhost.logs import LEVELS
 
-__all__ = ["Options"]
+__all__ = ["BYPASS", "Options"]
 
 BYPASS = "dangerously-bypass-approvals-and-sandbox"
 

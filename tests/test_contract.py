@@ -18,8 +18,11 @@ from sxhost.tap import assemble
 SCHEMATHESIS = str(Path(sys.executable).with_name("schemathesis"))
 EXAMPLES = "100"
 
-# Streams have no end; `test_stream` and `test_websocket` ask them.
-ENDLESS = ("events", "live_events", "log", "live_log", "stream")
+# Streams have no end; `test_stream`, `test_websocket` and `test_messages` ask them.
+ENDLESS = (
+    *("events", "live_events", "log", "live_log", "stream"),
+    *("say_to_codex", "follow_codex"),
+)
 LEFT_OUT = [word for name in ENDLESS for word in ("--exclude-operation-id", name)]
 
 

@@ -44,10 +44,10 @@ class Curl:
             name, _, value = line.rstrip("\n").partition(": ")
             if name == "id":
                 self.ids.append(value)
-            elif name == "data":
+            elif name == "data" and value != "ping":
                 yield json.loads(value)
             else:
-                assert name in ("", "event"), line
+                assert name in ("", "event", "data"), line
 
     def until(self, kind: str) -> list[Fields]:
         """Return the frames that come, up to the first of a type."""

@@ -22,6 +22,7 @@ from sxhost.config import Settings
 from sxhost.limits import Limits
 from sxhost.logs import LEVELS
 from sxhost.model import Registration
+from sxhost.options import BYPASS
 from sxhost.tap import HostService, Options, assemble, make_state_dir
 
 from .daemons import CLASSIC, DAEMON, FREE_PORT, NODAEMON, PATIENCE, SXHOST, run
@@ -117,6 +118,11 @@ def test_the_log_level_is_told_or_found(level: str, monkeypatch: pytest.MonkeyPa
     assert settings_of("--log-level", "info").log_level == "info"
 
 
+def test_codex_asks_unless_it_is_told_in_full() -> None:
+    told = [settings_of(f"--{BYPASS}", word).bypass for word in ("true", "false")]
+    assert (settings_of().bypass, told) == (False, [True, False])
+
+
 NUMBERS = [
     ("port", 0, 65535),
     ("max-sessions", 1, 1_000_000),
@@ -153,6 +159,8 @@ def test_a_number_is_refused(
         (["--log-level", "loud"], "--log-level must be one of .*, not 'loud'"),
         (["--listen=tcp:1", "--port=2"], "--listen stands in place of --port and --host"),
         (["--listen=tcp:1", "--host=h"], "--listen stands in place of --port and --host"),
+        ([f"--{BYPASS}=yes"], f"--{BYPASS} must be true or false, not 'yes'"),
+        ([f"--{BYPASS}", "--port=1"], f"--{BYPASS} must be true or false, not '--port=1'"),
         (["--nonsense"], "nonsense"),
         (["--port"], "port"),
         (["word"], "word|arguments"),
@@ -320,6 +328,12 @@ def test_the_foreground_host_says_where_it_listens(running_host: Host) -> None:
     assert f"Listening on http://127.0.0.1:{running_host.port}\n" in running_host.output()
     assert ask(f"{running_host.url}/health") == '{"status":"ok"}'
     assert f'"port":{running_host.port},' in ask(f"{running_host.url}/status")
+
+
+def test_a_host_whose_codex_asks_nobody_says_so(start_host: StartHost) -> None:
+    host = start_host("--addr", "127.0.0.1:0", f"--{BYPASS}", "true", command=(SXHOST,))
+    assert host.port
+    assert f"--{BYPASS}: what comes by POST /messages" in host.output()
 
 
 def test_an_address_is_host_and_port(start_host: StartHost) -> None:

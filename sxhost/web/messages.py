@@ -7,7 +7,7 @@ it (the request's `id`) leads to its name, so it is found again in a later life 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Annotated, Any, Final, NamedTuple, TypeVar
+from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar
 from uuid import uuid4
 
 from msgspec import Meta, Struct
@@ -62,7 +62,7 @@ BYPASS: Final = replace(CODEX, approval_policy="never", sandbox="danger-full-acc
 class CodexMessage(Struct, frozen=True, kw_only=True):
     """What a client says; which fields it has depends on its `type`."""
 
-    type: str
+    type: Literal["user_message", "user_confirm", "user_cancel", "user_edit"]
     message: str | None = None
     work_dir: Path | None = None
     id: Key | None = None
@@ -109,13 +109,11 @@ class Messages:
         self._host = service.agency
         self._how = how
 
-    async def said(self, message: CodexMessage, query: DeltasQuery) -> Conversing | Heard:
+    async def say_to_codex(
+        self, message: CodexMessage, query: DeltasQuery
+    ) -> Conversing | Heard:
         """Do what a client says."""
-        do = _SAID.get(message.type)
-        if do is None:
-            known = ", ".join(_SAID)
-            raise BadField("type", f"The field `type` is wrong: choose one of {known}.")
-        return await do(self, message, query)
+        return await _SAID[message.type](self, message, query)
 
     async def _begin(self, message: CodexMessage, query: DeltasQuery) -> Conversing:
         """Start an agent and its turn, whether the client stays or not."""
@@ -141,7 +139,9 @@ class Messages:
             await self._service.forget(session_id)
             raise
 
-    async def again(self, request_id: str, query: ConversationQuery) -> Conversing | Nothing:
+    async def follow_codex(
+        self, request_id: str, query: ConversationQuery
+    ) -> Conversing | Nothing:
         """Tell a conversation again, from a cursor on, to the end of its last turn."""
         found = await self._find(request_id, "read")
         session, after = found.session, query.after or OLDEST
@@ -284,7 +284,7 @@ def routes(service: SessionService, how: Launch = CODEX) -> Sequence[Route]:
         Route(
             "POST",
             "/messages",
-            face.said,
+            face.say_to_codex,
             "Start a conversation with Codex and follow it, or speak to one.",
             produces=SSE,
             tag="codex-sse",
@@ -293,7 +293,7 @@ def routes(service: SessionService, how: Launch = CODEX) -> Sequence[Route]:
         Route(
             "GET",
             "/messages/<request_id>",
-            face.again,
+            face.follow_codex,
             "Follow a conversation with Codex again.",
             produces=SSE,
             tag="codex-sse",
