@@ -108,7 +108,8 @@ def test_the_texts_of_a_session(name: str) -> None:
 
 
 def test_what_is_passed_on_as_it_is() -> None:
-    for value in ("never", {"granular": {}}, 7, "", False):
+    values: list[Any] = ["never", {"granular": {}}, 7, "", False]
+    for value in values:
         read = session(approvalPolicy=value, sandbox=value)
         assert (read.approval_policy, read.sandbox) == (value, value)
 
