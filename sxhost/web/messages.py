@@ -6,7 +6,7 @@ it (the request's `id`) leads to its name, so it is found again in a later life 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar
 from uuid import uuid4
 
@@ -248,7 +248,7 @@ def _renamed(error: HostError) -> HostError:
     return BadField("work_dir", error.message.replace("`cwd`", "`work_dir`"))
 
 
-async def _to_its_end(work: Awaitable[T]) -> T:
+async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
     """Wait for work that goes on when whoever waits for it does not."""
     waiting: Deferred[T] = Deferred()
 
@@ -258,12 +258,8 @@ async def _to_its_end(work: Awaitable[T]) -> T:
         elif isinstance(result, Failure):
             log.warn("a conversation could not begin: {why}", why=result.value)
 
-    Deferred.fromCoroutine(_awaited(work)).addBoth(tell)
+    Deferred.fromCoroutine(work).addBoth(tell)
     return await waiting
-
-
-async def _awaited(work: Awaitable[T]) -> T:
-    return await work
 
 
 Do = Callable[[Messages, CodexMessage, DeltasQuery], Awaitable[Conversing | Heard]]
