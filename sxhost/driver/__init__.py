@@ -176,8 +176,15 @@ class Exit(Struct, frozen=True, kw_only=True):
         if self.why:
             return f"the agent was ended: {self.why}"
         how = f"was killed by {self.signal}" if self.signal else f"ended with code {self.code}"
-        said = self.stderr.strip().rpartition("\n")[2]
+        said = _telling(self.stderr)
         return f"the agent {how}: {said}" if said else f"the agent {how}"
+
+
+def _telling(stderr: str) -> str:
+    """Return the line that tells most: the last one about an error, else the last one."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    about = [line for line in lines if "error" in line.lower()]
+    return (about or lines or [""])[-1]
 
 
 class Talk(Protocol):

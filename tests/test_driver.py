@@ -1,0 +1,27 @@
+"""What a driver's host tells of the end of a process."""
+
+from __future__ import annotations
+
+import pytest
+
+from sxhost.driver import Exit
+
+
+@pytest.mark.parametrize(
+    ("how", "sentence"),
+    [
+        (Exit(code=0), "the agent ended with code 0"),
+        (Exit(signal="SIGKILL"), "the agent was killed by SIGKILL"),
+        (
+            Exit(code=1, stderr="a\nno such thing\n\n"),
+            "the agent ended with code 1: no such thing",
+        ),
+        (
+            Exit(code=1, stderr="Error: bad config\nstack backtrace:\n 8: <unknown>\n"),
+            "the agent ended with code 1: Error: bad config",
+        ),
+        (Exit(code=-1, why="it printed nonsense"), "the agent was ended: it printed nonsense"),
+    ],
+)
+def test_a_sentence_tells_most(how: Exit, sentence: str) -> None:
+    assert how.sentence == sentence
