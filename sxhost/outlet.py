@@ -39,6 +39,10 @@ TEXT = 64 * 1024
 """Characters of a text that is kept of an event which is too large."""
 
 
+FRAME = 32
+"""Bytes around a text that was cut: `Cut` without it."""
+
+
 class Outlet:
     """The way of one session's events into its log.
 
@@ -147,7 +151,8 @@ def fitting(data: Any, most: int) -> Any:
         rest = {k: _short(v) for k, v in data.items() if k != "native"} | {"cut": True}
         if len(encode(rest)) <= most:
             return rest
-    return Cut(encode(data)[: min(TEXT, most // 2)].decode(errors="replace"))
+    room = (most - FRAME) // 2  # quotes and backslashes are written as two bytes each
+    return Cut(encode(data)[: max(0, min(TEXT, room))].decode(errors="ignore"))
 
 
 def _short(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,9 +30,16 @@ class Roots:
         wanted = Path(cwd)
         if "\0" in cwd or not wanted.is_absolute():
             raise BadField("cwd", "The field `cwd` is wrong: expected an absolute path.")
-        real = wanted.resolve()
+        real = _real(wanted)
         if self._roots and not any(real.is_relative_to(root) for root in self._roots):
             raise BadField("cwd", f"Agents may not work in {cwd}; see --agent-root.")
-        if not real.is_dir():
+        if not os.path.isdir(real):  # noqa: PTH112 - it is False for names that are too long
             raise BadField("cwd", f"There is no directory {cwd}.")
         return str(real)
+
+
+def _real(wanted: Path) -> Path:
+    try:
+        return wanted.resolve()
+    except (OSError, RuntimeError):  # RuntimeError: a loop, up to Python 3.12
+        raise BadField("cwd", f"There is no directory {wanted}.") from None

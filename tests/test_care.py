@@ -1,0 +1,89 @@
+"""An agent's watch: silent for too long, started again ever later."""
+
+from __future__ import annotations
+
+import pytest
+from twisted.internet.task import Clock
+
+from sxhost.care import STEADY_S, Care
+from sxhost.limits import Limits
+
+LIMITS = Limits(stall_after=10, restart_after=1, restarts=3)
+
+
+class Rig:
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.stalls: list[float] = []
+        self.restarts = 0
+        self.care = Care(self.clock, LIMITS, self.stalls.append, self._restart)
+
+    def _restart(self) -> None:
+        self.restarts += 1
+
+
+@pytest.fixture
+def rig() -> Rig:
+    return Rig()
+
+
+def test_silence_is_told_once(rig: Rig) -> None:
+    rig.care.watch()
+    rig.clock.advance(9.9)
+    assert rig.stalls == []
+    rig.clock.advance(0.1)
+    rig.clock.advance(100)
+    assert rig.stalls == [10]
+
+
+def test_every_word_counts(rig: Rig) -> None:
+    rig.care.watch()
+    for _ in range(10):
+        rig.clock.advance(9)
+        rig.care.hear()
+    assert rig.stalls == []
+    rig.clock.advance(10)
+    assert rig.stalls == [10]
+
+
+def test_at_rest_nobody_watches(rig: Rig) -> None:
+    rig.care.watch()
+    rig.clock.advance(5)
+    rig.care.rest()
+    rig.care.rest()
+    assert rig.clock.getDelayedCalls() == []
+
+
+def test_watched_anew_the_time_begins_anew(rig: Rig) -> None:
+    rig.care.watch()
+    rig.clock.advance(9)
+    rig.care.watch()
+    rig.clock.advance(9)
+    assert rig.stalls == []
+    assert len(rig.clock.getDelayedCalls()) == 1
+
+
+def test_it_is_started_again_ever_later_and_then_left_alone(rig: Rig) -> None:
+    delays = []
+    while (delay := rig.care.restart_later()) is not None:
+        delays.append(delay)
+        rig.clock.advance(delay)
+        rig.care.started()
+    assert delays == [1, 2, 4]
+    assert rig.restarts == 3
+
+
+def test_one_that_was_steady_begins_anew(rig: Rig) -> None:
+    for _ in range(3):
+        rig.clock.advance(rig.care.restart_later() or 0)
+        rig.care.started()
+    rig.clock.advance(STEADY_S + 1)
+    assert rig.care.restart_later() == 1
+
+
+def test_a_restart_can_be_called_off(rig: Rig) -> None:
+    rig.care.restart_later()
+    rig.care.no_restart()
+    rig.care.no_restart()
+    rig.clock.advance(100)
+    assert rig.restarts == 0

@@ -1,0 +1,62 @@
+"""The drivers that are installed, each made once and when it is wanted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.internet.task import Clock
+
+from sxhost.driver.registry import Registry, installed
+from sxhost.errors import BadField
+
+from .children import FakeSpawn
+from .crew import FakeDriver
+from .lab import result_of
+
+
+class Counted(FakeDriver):
+    """A driver that knows what it was made with, and whether it was let go of."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__()
+        self.given = given
+        self.closed = 0
+
+    async def close(self) -> None:
+        self.closed += 1
+
+
+def test_all_of_ours_are_installed_and_can_be_made() -> None:
+    known = installed()
+    assert {"codex", "pi", "claude", "acp", "echo"} <= known.keys()
+    for load in known.values():
+        driver = load()(FakeSpawn(), Clock())
+        result_of(driver.close())
+
+
+def test_each_is_made_once_and_let_go_of_once() -> None:
+    spawn, clock = FakeSpawn(), Clock()
+    registry = Registry({"a": lambda: Counted, "b": lambda: Counted}, spawn, clock)
+    a: Any = registry("a")
+    assert registry("a") is a
+    b: Any = registry("b")
+    assert b is not a
+    assert a.given == (spawn, clock)
+    result_of(registry.close())
+    result_of(registry.close())
+    assert (a.closed, b.closed) == (1, 1)
+    assert registry("a") is not a
+
+
+def test_nothing_is_loaded_that_nobody_wants() -> None:
+    def load() -> Any:
+        raise AssertionError
+
+    result_of(Registry({"a": load}, FakeSpawn(), Clock()).close())
+
+
+def test_an_unknown_name_is_told_the_known_ones() -> None:
+    registry = Registry({"pi": lambda: Counted, "codex": lambda: Counted}, FakeSpawn(), Clock())
+    with pytest.raises(BadField, match=r"choose one of codex, pi\."):
+        registry("clippy")

@@ -1,0 +1,77 @@
+"""Where agents may work: what a path leads to counts, not how it is written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sxhost.errors import BadField
+from sxhost.roots import Roots
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """Make a root with a directory, a file, and links inwards and outwards."""
+    root = tmp_path / "root"
+    (root / "work" / "deep").mkdir(parents=True)
+    (tmp_path / "root-beside").mkdir()
+    (root / "file").touch()
+    (root / "out").symlink_to(tmp_path)
+    (root / "in").symlink_to(root / "work")
+    (root / "loop").symlink_to(root / "loop")
+    (tmp_path / "door").symlink_to(root)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        (".", "."),
+        ("work", "work"),
+        ("work/../work/./deep", "work/deep"),
+        ("in/deep", "work/deep"),
+        ("out/root/work", "work"),
+        ("../door/work", "work"),
+    ],
+)
+def test_what_leads_inside_is_allowed(place: Path, written: str, meant: str) -> None:
+    assert Roots([place]).place(f"{place}/{written}") == str(place / meant)
+
+
+@pytest.mark.parametrize(
+    "written", ["..", "out", "work/../..", "../root-beside", "out/root-beside", "in/../../.."]
+)
+def test_what_leads_outside_is_not(place: Path, written: str) -> None:
+    with pytest.raises(BadField, match="may not work"):
+        Roots([place]).place(f"{place}/{written}")
+
+
+@pytest.mark.parametrize("written", ["file", "nowhere", "work/\0", "loop"])
+def test_what_is_no_directory_is_refused(place: Path, written: str) -> None:
+    for roots in (Roots([place]), Roots()):
+        with pytest.raises(BadField):
+            roots.place(f"{place}/{written}")
+
+
+@pytest.mark.parametrize("written", ["", ".", "work", "~", "x" * 300, "/" + "x" * 300])
+def test_a_path_must_be_whole(place: Path, written: str) -> None:
+    with pytest.raises(BadField):
+        Roots([place]).place(written)
+    with pytest.raises(BadField):
+        Roots().place(written)
+
+
+def test_without_a_path_it_is_the_first_root_or_the_home(place: Path) -> None:
+    assert Roots([place / "in", place]).place(None) == str(place / "work")
+    assert Roots().place(None) == str(Path.home())
+
+
+def test_a_root_may_be_a_link_and_there_may_be_many(place: Path) -> None:
+    roots = Roots([place.parent / "door", place.parent / "root-beside"])
+    assert roots.place(str(place)) == str(place)
+    assert roots.place(str(place.parent / "root-beside")) == str(place.parent / "root-beside")
+
+
+def test_without_roots_any_directory_will_do(place: Path) -> None:
+    assert Roots().place(str(place / "out")) == str(place.parent)
