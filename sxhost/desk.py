@@ -10,10 +10,18 @@ from collections.abc import Awaitable, Callable
 from msgspec import Struct
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.python.failure import Failure
 
 from sxhost.approval import Answer, Approval, ApprovalState, Question, Resolution
 from sxhost.caller import Caller, current
-from sxhost.errors import AlreadyAnswered, BadField, HostError, UnknownSession
+from sxhost.errors import (
+    AlreadyAnswered,
+    BadField,
+    HostError,
+    StorageFull,
+    StoreUnavailable,
+    UnknownSession,
+)
 from sxhost.hub import Hub
 from sxhost.limits import Limits
 from sxhost.logs import logger
@@ -31,6 +39,9 @@ Tell = Callable[[Question, Answer], Awaitable[None]]
 
 Decide = Callable[[Session, Question], Verdict]
 """What a policy says of what a session's agent asks."""
+
+AGAIN_S = 10.0
+"""Seconds until an approval expires once more, when the store has refused."""
 
 
 def ask_a_person(_session: Session, _question: Question) -> Verdict:
@@ -140,9 +151,16 @@ class Desk:
         answer = Answer(decision=entry.on_expiry, reason="nobody answered in time")
         session_id = entry.approval.session
         late = self._decided(session_id, approval_id, End(answer, "host", "expired"))
-        Deferred.fromCoroutine(late).addErrback(
-            lambda failure: log.warn("an approval could not expire: {e}", e=failure.value)
-        )
+        Deferred.fromCoroutine(late).addErrback(self._not_expired, approval_id)
+
+    def _not_expired(self, failure: Failure, approval_id: int) -> None:
+        """Try again, if it is for the store that an approval is still open."""
+        log.warn("an approval could not expire: {error}", error=failure.value)
+        entry = self._open.get(approval_id)
+        if entry is not None and failure.check(StoreUnavailable, StorageFull):
+            entry.timer = self._clock.callLater(AGAIN_S, self._expire, approval_id)
+        else:
+            self._forget(approval_id)
 
     async def _decided(self, session_id: str, approval_id: int, end: End) -> Approval:
         """Close an approval, and tell the agent."""
@@ -193,9 +211,9 @@ def check(answer: Answer, question: Question) -> None:
 
 
 def _fitting(decision: str, question: Question) -> str:
-    """Return the decision, or the nearest that the agent understands."""
-    wanted = (decision, "deny", "cancel", *question.choices[-1:], "cancel")
-    return next(word for word in wanted if word in question.choices or word == "cancel")
+    """Return the decision, or a no that the agent understands; none is guessed."""
+    wanted = (decision, "deny", "cancel")
+    return next((word for word in wanted if word in question.choices), "cancel")
 
 
 def _who(caller: Caller) -> str:

@@ -41,6 +41,8 @@ log = logger(__name__)
 CUT_SHORT = "transport_closed_before_turn_completed"
 """Why a turn failed whose process went away in the middle of it."""
 
+NOT_ASKED = "the agent does not wait for it any more"
+
 Append = Callable[[str, Sequence[EventDraft]], Awaitable[object]]
 Note = Callable[[str, Hosting], Awaitable[object]]
 
@@ -139,8 +141,9 @@ class HostedSession:
         try:
             await self._started(started)
         except BaseException:
-            await self.agent.stop()
-            self.life.gone()
+            if self.life.name() != "gone":
+                await self.agent.stop()
+                self.life.gone()
             raise
 
     async def _started(self, started: Started) -> None:
@@ -172,7 +175,7 @@ class HostedSession:
         if self._starting is not None:
             with suppress(HostError):
                 await self.start()  # what goes on comes to its end
-        await self._outlet.flushed()
+        await self._outlet.finish()
 
     # Its verbs.
 
@@ -182,6 +185,7 @@ class HostedSession:
         before, turn = self.turn, self._next_turn()
         early: list[Callable[[], None]] = []
         self._early = early
+        self._care.watch()
         try:
             native_id = await self.agent.submit(draft)
         except BaseException:
@@ -191,7 +195,6 @@ class HostedSession:
             self._name(native_id)
             self._tell_turn()
             self.said(draft.input, by, turn.id)
-            self._care.watch()
         finally:
             self._early = None
             for report in early:
@@ -203,6 +206,7 @@ class HostedSession:
         """Forget a turn that did not begin."""
         self.turn, self._told = before, True
         self.life.over()
+        self._care.rest()
 
     def _next_turn(self) -> Turn:
         number = self.turn.id + 1 if self.turn else 1
@@ -277,8 +281,8 @@ class HostedSession:
         await self._outlet.flushed()
         if question.key in self._open:
             await self._ground.desk.ask(self.id, question, self._tell)
-        if question.key not in self._open:  # it was settled while it was being asked
-            await self._ground.desk.settle(self.id, question.key, "the agent asks no longer")
+        if question.key not in self._open:  # meanwhile the agent has thought better of it
+            await self._ground.desk.settle(self.id, question.key, NOT_ASKED)
 
     async def _tell(self, question: Any, answer: Any) -> None:
         self._closed(question.key)
@@ -291,8 +295,9 @@ class HostedSession:
             self._later(self._ground.desk.settle(self.id, key, why))
 
     def _closed(self, key: str) -> None:
+        was_open = key in self._open
         self._open.discard(key)
-        if not self._open:
+        if was_open and not self._open:
             self.life.answered()
             self._care.watch()
             self._ground.clock.callLater(0, self._free)

@@ -11,6 +11,7 @@ from typing import Any
 
 from msgspec import Struct
 from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as TookTooLong
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
@@ -34,6 +35,9 @@ BATCH = 1000
 
 AGAIN_S = 1.0
 """Seconds until a store that refused is asked again."""
+
+FINISH_S = 2.0
+"""Seconds that an agent's last events have to be written: a stop takes 5 in all."""
 
 TEXT = 64 * 1024
 """Characters of a text that is kept of an event which is too large."""
@@ -92,6 +96,16 @@ class Outlet:
             done: Deferred[None] = Deferred()
             self._waiting.append((self._put, done))
             await done
+
+    async def finish(self) -> None:
+        """Let all be written, but for a store that refuses for too long; then close."""
+        flushed = Deferred.fromCoroutine(self.flushed())
+        flushed.addTimeout(FINISH_S, self._clock)
+        try:
+            await flushed
+        except TookTooLong:
+            log.warn("{session}: its last events are not written", session=self._session_id)
+        self.close()
 
     def close(self) -> None:
         """Take nothing more, and throw away what is not written."""

@@ -296,6 +296,18 @@ def test_a_turn_that_pi_refuses() -> None:
     host.submit()
 
 
+def test_a_turn_that_pi_never_takes() -> None:
+    host = Pi()
+    host.start()
+    work = started(host.agent.submit(TurnDraft(input="x")))
+    host.clock.advance(pi.TAKE_S)
+    with pytest.raises(AgentFailed, match="not taken"):
+        result_of(work)
+    host.reply("prompt")
+    assert host.ended() == []
+    host.submit()
+
+
 def test_a_turn_whose_agent_goes() -> None:
     host = Pi()
     host.start()

@@ -14,15 +14,16 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 
-from sxhost.errors import StorageFull, StoreUnavailable, UnknownSession
+from sxhost.errors import AlreadyAnswered, StorageFull, StoreUnavailable, UnknownSession
 from sxhost.limits import Limits
-from sxhost.model import MessageDraft, Registration
+from sxhost.model import Hosting, MessageDraft, Registration
 from sxhost.store import Draft, StoreUnusable
 from sxhost.store.journal import Journal
 from sxhost.store.sqlite import SQLiteStore, Threads
+from sxhost.turn import Launch, Process
 
 from .lab import is_done, result_of, started
-from .test_store import HERE, note, told
+from .test_store import HERE, end, note, question, told
 
 Open = Callable[..., SQLiteStore]
 
@@ -105,6 +106,34 @@ class TestReopening:
         states = [(m.content, m.state) for m in result_of(again.peek("a"))]
         assert states == [("one", "delivered"), ("two", "queued"), ("three", "queued")]
         assert [m.content for m in result_of(again.take("a", 0))] == ["two", "three"]
+
+    def test_approvals_are_there_again_and_numbers_go_on(self, reopen: Open) -> None:
+        store = reopen(closed_approvals=1)
+        result_of(store.register("a", Registration(), 0))
+        for key in ("one", "two", "three", "waits"):
+            result_of(store.ask("a", question(key), 8_000, None))
+        for number in (1, 2):
+            result_of(store.settle("a", number, "answered", end()))
+        result_of(store.settle("a", 3, "withdrawn", end("cancel")))
+        before = result_of(store.approvals("a"))
+        assert [(a.id, a.state) for a in before] == [(3, "withdrawn"), (4, "pending")]
+        again = reopen(closed_approvals=1)
+        assert result_of(again.approvals("a")) == before
+        with pytest.raises(AlreadyAnswered):
+            result_of(again.settle("a", 3, "answered", end()))
+        assert result_of(again.ask("a", question("waits"), 9_000, None)).id == 4
+        result_of(again.delete("a"))
+        last = reopen()
+        result_of(last.register("b", Registration(), 0))
+        assert result_of(last.ask("b", question(), 9_000, None)).id == 5
+
+    def test_what_the_host_noted_is_there_again(self, reopen: Open) -> None:
+        store = reopen()
+        launch = Launch(agent="pi", cwd="/w", env={"A": "b"}, native={"x": [1]})
+        noted = Hosting(kind="hosted", launch=launch, native_id="n", process=Process(7, 8))
+        result_of(store.register("a", noted, 0))
+        before = result_of(store.session("a"))
+        assert result_of(reopen().session("a")) == before
 
     def test_what_expired_stays_so(self, path: Path) -> None:
         clock = Clock()
@@ -191,11 +220,11 @@ class TestReopening:
         fill(reopen())
         epoch = reopen().epoch
         append(reopen(), "a", draft())
-        for end in ("", "-wal"):
-            shutil.copy(f"{path}{end}", f"{path}{end}.copy")
+        for part in ("", "-wal"):
+            shutil.copy(f"{path}{part}", f"{path}{part}.copy")
         result_of(reopen().close())
-        for end in ("", "-wal"):
-            Path(f"{path}{end}.copy").rename(f"{path}{end}")
+        for part in ("", "-wal"):
+            Path(f"{path}{part}.copy").rename(f"{path}{part}")
         with capturedLogs() as logged:
             assert reopen().epoch != epoch
         assert "the end of the log may be lost" in formatEvent(logged[0])

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sxhost.limits import Limits
 from sxhost.model import Event, Session, State
 from sxhost.state import after, derive
+from sxhost.turn import Launch, Turn
 
 NAMES = [
     "thinking", "tool-start", "tool-done", "user-message", "compact", "message-delta",
@@ -116,3 +117,69 @@ def test_silence_beyond_the_promise(
 def test_silence_has_a_reason_and_a_beginning() -> None:
     state = derive(told("thinking"), 400.4, LIMITS)
     assert state == State("stalled", "silent for 400 s", 99 + 300_000)
+
+
+# Turns, of which only a host tells.
+
+HOSTED = {"launch": Launch(agent="echo")}
+
+
+def turns(*told_: tuple[str, object], session: Session | None = None) -> Turn | None:
+    session = session or new_session(**HOSTED)
+    for number, (name, data) in enumerate(told_, 1):
+        raw = msgspec.Raw(msgspec.json.encode(data))
+        event = Event(name, raw, number, number, number, number * 1000, "s")
+        session = after(session, [event], 99)
+    return session.turn
+
+
+BEGAN = ("turn-started", {"turn": 1, "native_id": "t"})
+
+
+def test_a_turn_begins_and_ends() -> None:
+    assert turns(BEGAN) == Turn(id=1, native_id="t", start_ms=1000)
+    done = turns(BEGAN, ("complete", {"turn": 1, "status": "completed", "reason": ""}))
+    assert done == Turn(id=1, status="completed", native_id="t", start_ms=1000, end_ms=2000)
+    cut = turns(BEGAN, ("complete", {"turn": 1, "status": "interrupted", "reason": "enough"}))
+    assert cut is not None
+    assert (cut.status, cut.reason) == ("interrupted", "enough")
+    failed = turns(BEGAN, ("error", {"turn": 1, "status": "failed", "reason": "no disk"}))
+    assert failed is not None
+    assert (failed.status, failed.reason) == ("failed", "no disk")
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        ("complete", {"turn": 2, "status": "completed"}),
+        ("complete", None),
+        ("complete", "words"),
+        ("complete", {"turn": "one"}),
+        ("complete", {"turn": 1, "status": "perhaps"}),
+        ("error", [1]),
+        ("error", {"turn": None}),
+        ("turn-started", {"turn": 1.5}),
+        ("stalled", {"turn": 1, "status": "completed"}),
+        ("message", {"turn": 1, "status": "completed"}),
+    ],
+)
+def test_what_tells_of_no_such_turn_leaves_it(event: tuple[str, object]) -> None:
+    assert turns(BEGAN, event) == turns(BEGAN)
+
+
+def test_an_attached_agent_has_no_turns() -> None:
+    assert turns(BEGAN, session=new_session()) is None
+
+
+def test_the_last_turn_counts() -> None:
+    turn = turns(BEGAN, ("error", {"turn": 1}), ("turn-started", {"turn": 2}))
+    assert turn == Turn(id=2, start_ms=3000)
+
+
+def test_a_host_tells_of_a_stall_and_any_word_ends_it() -> None:
+    assert told("turn-started", "stalled").state.name == "stalled"
+    for name in ("message", "native", "tool-output", "thinking", "custom"):
+        assert told("turn-started", "stalled", name).state.name == "working"
+    assert told("turn-started", "stalled", "approval-requested").state.name == "waiting"
+    assert told("turn-started", "stalled", "complete").state.name == "idle"
+    assert told("turn-started", "stalled", "ended").state.name == "ended"

@@ -11,10 +11,13 @@ from msgspec import Raw
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
 
+from sxhost.approval import Approval, Question, Resolution
 from sxhost.errors import (
+    AlreadyAnswered,
     MessageClosed,
     QueueFull,
     SessionLimit,
+    UnknownApproval,
     UnknownMessage,
     UnknownSession,
 )
@@ -22,6 +25,7 @@ from sxhost.limits import Limits
 from sxhost.model import (
     AuditQuery,
     Deed,
+    Hosting,
     MessageDraft,
     Registration,
 )
@@ -29,6 +33,7 @@ from sxhost.store import Draft, Store
 from sxhost.store.journal import Journal
 from sxhost.store.memory import MemoryStore
 from sxhost.store.sqlite import SQLiteStore, Threads
+from sxhost.turn import Launch, Process
 
 from .lab import result_of
 
@@ -382,3 +387,157 @@ def note(store: Store, what: str) -> None:
 
 def told(store: Store, **query: int) -> list[tuple[int, str]]:
     return [(deed.id, deed.what) for deed in result_of(store.deeds(AuditQuery(**query)))]
+
+
+def question(key: str = "q1") -> Question:
+    return Question(key=key, kind="command", title=f"Run {key}", choices=["approve", "deny"])
+
+
+def end(decision: str = "approve") -> Resolution:
+    return Resolution(decision=decision, by="own", at_ms=9_000)
+
+
+class TestApprovals:
+    @pytest.fixture(autouse=True)
+    def _session(self, store: Store) -> None:
+        result_of(store.register("a", Registration(), 0))
+
+    @staticmethod
+    def ask(store: Store, key: str = "q1", session: str = "a") -> Approval:
+        return result_of(store.ask(session, question(key), 8_000, 18_000))
+
+    @staticmethod
+    def settle(store: Store, number: int, decision: str = "approve") -> Approval:
+        return result_of(store.settle("a", number, "answered", end(decision)))
+
+    @staticmethod
+    def listed(store: Store, session: str | None = "a") -> list[tuple[int, str, str]]:
+        return [(a.id, a.key, a.state) for a in result_of(store.approvals(session))]
+
+    def test_what_is_asked_is_in_the_log_and_waits(self, store: Store) -> None:
+        approval = self.ask(store)
+        assert (approval.id, approval.state, approval.title) == (1, "pending", "Run q1")
+        assert (approval.opened_ms, approval.expires_ms) == (8_000, 18_000)
+        (event,) = result_of(store.read("a"))
+        assert event.event == "approval-requested"
+        assert event.value()["id"] == 1
+        session = result_of(store.session("a"))
+        assert (session.pending_approvals, session.state.name) == (1, "waiting")
+
+    def test_the_first_decision_stands(self, store: Store) -> None:
+        approval = self.ask(store)
+        closed = self.settle(store, approval.id, "deny")
+        assert (closed.state, closed.resolution) == ("answered", end("deny"))
+        with pytest.raises(AlreadyAnswered) as caught:
+            self.settle(store, approval.id, "approve")
+        assert caught.value.details["decision"] == "deny"
+        assert result_of(store.approvals("a")) == [closed]
+        events = [event.event for event in result_of(store.read("a"))]
+        assert events == ["approval-requested", "approval-resolved"]
+        assert result_of(store.session("a")).pending_approvals == 0
+
+    def test_it_is_closed_with_its_deed_or_not_at_all(self, store: Store) -> None:
+        approval = self.ask(store)
+        deed = Deed(0, "answer", "a", "approval 1: approve", "t", None, "", 9_000)
+        result_of(store.settle("a", approval.id, "answered", end(), deed))
+        with pytest.raises(AlreadyAnswered):
+            result_of(store.settle("a", approval.id, "answered", end(), deed))
+        assert len(result_of(store.deeds(AuditQuery()))) == 1
+
+    def test_a_pending_one_is_asked_once(self, store: Store) -> None:
+        first, again = self.ask(store), self.ask(store)
+        assert first == again
+        assert len(result_of(store.read("a"))) == 1
+
+    def test_asked_again_after_its_end_it_is_open_again(self, store: Store) -> None:
+        first = self.ask(store)
+        self.settle(store, first.id)
+        again = self.ask(store)
+        assert (again.id, again.state, again.resolution) == (first.id, "pending", None)
+        assert len(result_of(store.read("a"))) == 3
+        self.settle(store, again.id, "deny")
+
+    def test_keys_are_of_their_session(self, store: Store) -> None:
+        result_of(store.register("b", Registration(), 0))
+        self.ask(store)
+        other = self.ask(store, session="b")
+        assert other.id == 2
+        assert self.listed(store) == [(1, "q1", "pending")]
+        assert self.listed(store, None) == [(1, "q1", "pending"), (2, "q1", "pending")]
+
+    def test_only_the_last_closed_are_remembered(self, make_store: MakeStore) -> None:
+        store = make_store(closed_approvals=2)
+        result_of(store.register("a", Registration(), 0))
+        waiting = self.ask(store, "waits")
+        for number in range(4):
+            self.settle(store, self.ask(store, f"k{number}").id)
+        assert self.listed(store) == [
+            (waiting.id, "waits", "pending"),
+            (4, "k2", "answered"),
+            (5, "k3", "answered"),
+        ]
+        with pytest.raises(UnknownApproval):
+            self.settle(store, 2)
+
+    def test_numbers_are_never_used_again(self, store: Store) -> None:
+        self.ask(store)
+        result_of(store.delete("a"))
+        result_of(store.register("a", Registration(), 0))
+        assert self.listed(store) == []
+        assert self.ask(store).id == 2
+
+    def test_unknown_ones(self, store: Store) -> None:
+        with pytest.raises(UnknownApproval):
+            self.settle(store, 1)
+        for work in (
+            store.ask("nobody", question(), 0, None),
+            store.settle("nobody", 1, "answered", end()),
+            store.approvals("nobody"),
+        ):
+            with pytest.raises(UnknownSession):
+                result_of(work)
+
+
+class TestHosting:
+    def test_what_the_host_notes_adds_to_what_it_knows(self, store: Store) -> None:
+        launch = Launch(agent="pi", cwd="/w", labels={"k": "v"})
+        noted = Hosting(kind="hosted", agent="pi", model="m", cwd="/w", launch=launch)
+        _, created = result_of(store.register("a", noted, 1_000))
+        more = Hosting(native_id="n", process=Process(7, 8))
+        session, again = result_of(store.register("a", more, 2_000))
+        assert (created, again) == (True, False)
+        assert (session.kind, session.agent, session.model) == ("hosted", "pi", "m")
+        assert (session.native_id, session.process) == ("n", Process(7, 8))
+        assert session.launch == launch
+
+    def test_no_process_is_noted_as_well(self, store: Store) -> None:
+        result_of(store.register("a", Hosting(kind="hosted", process=Process(7, 8)), 0))
+        session, _ = result_of(store.register("a", Hosting(process=Process(0)), 0))
+        assert session.process == Process(0)
+
+
+class TestLeaseOfOne:
+    @pytest.fixture(autouse=True)
+    def _session(self, store: Store) -> None:
+        result_of(store.register("a", Registration(), 0))
+
+    def test_one_is_leased_and_the_others_wait(self, store: Store) -> None:
+        numbers = [put(store, text) for text in "abc"]
+        assert result_of(store.lease("a", numbers[1], 60)).state == "leased"
+        assert states(store) == [("a", "queued"), ("b", "leased"), ("c", "queued")]
+        assert take(store) == ["a", "c"]
+        result_of(store.ack("a", numbers[1]))
+
+    def test_its_time_ends(self, store: Store, clock: Clock) -> None:
+        number = put(store, "a")
+        result_of(store.lease("a", number, 60))
+        clock.advance(61)
+        assert states(store) == [("a", "queued")]
+
+    def test_what_is_not_queued_cannot_be(self, store: Store) -> None:
+        number = put(store, "a")
+        result_of(store.lease("a", number, 60))
+        with pytest.raises(MessageClosed):
+            result_of(store.lease("a", number, 60))
+        with pytest.raises(UnknownMessage):
+            result_of(store.lease("a", 99, 60))

@@ -33,6 +33,9 @@ __all__ = ["PiAgent", "Refused", "make"]
 READY_S = 30.0
 """Seconds that pi may take to start."""
 
+TAKE_S = 120.0
+"""Seconds that pi may take to accept a prompt or to begin: extensions look at it first."""
+
 ABORT_S = 5.0
 """Seconds that are waited for an interruption to be complete; it goes on without us."""
 
@@ -142,7 +145,13 @@ class PiAgent:
         self._taking = taking = Deferred[None]()
         fields = {**draft.native, **spoken(items(draft.input))}
         self._calls.ask("prompt", fields).addCallbacks(self._accepted, self._refused)
-        await taking
+        await taking.addTimeout(TAKE_S, self._clock, self._not_taken)
+
+    def _not_taken(self, _failure: Any, seconds: float) -> None:
+        self._taking = None
+        why = f"pi has not taken a prompt within {seconds:g} s."
+        self._run.refused(why)
+        raise AgentFailed(why)
 
     def _accepted(self, data: Raw) -> None:
         self._take()
