@@ -17,7 +17,7 @@ from benchmarks.rig import raise_files
 from benchmarks.wire import ALL, Stream, Transport, Wanted
 
 LAST = b"benchmark-end"
-"""The name of the event after which a reader has had enough."""
+"""The name of the event after which a reader has had enough, if nothing else is said."""
 
 PATIENCE = 120.0
 
@@ -38,22 +38,27 @@ def apart(work: Callable[..., None], *given: Any) -> Iterator[Connection]:
 
 
 @contextmanager
-def crowd(port: int, count: int, transport: Transport) -> Iterator[Connection]:
-    """Let `count` readers follow all sessions from now on.
+def crowd(
+    port: int, count: int, transport: Transport, wanted: Wanted = ALL, last: bytes = LAST
+) -> Iterator[Connection]:
+    """Let `count` readers follow what is wanted from now on.
 
     The pipe says ``ready`` once all have had their hello.  When all have seen the last event
     it says how many each got, the decoded events of one, and the time.
     """
-    with apart(_read_all, port, count, transport) as pipe:
+    with apart(_read_all, port, count, transport, (wanted, last)) as pipe:
         assert pipe.recv() == "ready"
         yield pipe
 
 
-def _read_all(pipe: Connection, port: int, count: int, transport: Transport) -> None:
+def _read_all(
+    pipe: Connection, port: int, count: int, transport: Transport, what: tuple[Wanted, bytes]
+) -> None:
+    wanted, last = what
     raise_files(count + 100)
-    streams = [_begun(port, transport, ALL) for _ in range(count)]
+    streams = [_begun(port, transport, wanted) for _ in range(count)]
     pipe.send("ready")
-    kept = _kept(streams)
+    kept = _kept(streams, last)
     done = time.perf_counter()
     expected = _ids(streams[0], kept[0])
     alike = all(
@@ -70,7 +75,7 @@ def _begun(port: int, transport: Transport, wanted: Wanted) -> Stream:
     return stream
 
 
-def _kept(streams: list[Stream]) -> list[bytearray]:
+def _kept(streams: list[Stream], last: bytes) -> list[bytearray]:
     """Keep what comes until every stream has had the last event."""
     kept = [bytearray() for _ in streams]
     with selectors.DefaultSelector() as selector:
@@ -81,19 +86,19 @@ def _kept(streams: list[Stream]) -> list[bytearray]:
             ready = selector.select(PATIENCE)
             assert ready, f"{left} readers have not seen the end"
             for key, _ in ready:
-                if _take(streams[key.data], kept[key.data]):
+                if _take(streams[key.data], kept[key.data], last):
                     selector.unregister(key.fileobj)
                     left -= 1
     return kept
 
 
-def _take(stream: Stream, data: bytearray) -> bool:
+def _take(stream: Stream, data: bytearray, last: bytes) -> bool:
     """Read once; tell whether the last event has come."""
     before = len(data)
     more = stream.socket.recv(1 << 18)
     assert more, "the host hung up"
     data += more
-    return data.find(LAST, max(0, before - len(LAST))) >= 0
+    return data.find(last, max(0, before - len(last))) >= 0
 
 
 def _ids(stream: Stream, data: bytearray) -> list[int]:

@@ -1,18 +1,19 @@
 """From what an agent reports to its log: gathered, bounded, in order, never twice.
 
-What comes while a commit runs goes into the next one.  While too much waits, whoever makes
-it is held back; when the store refuses, it is asked again.
+What comes while a commit runs goes into the next one, and pieces of a text wait a moment for
+those that follow.  While too much waits, whoever makes it is held back; when the store
+refuses, it is asked again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as TookTooLong
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
@@ -32,6 +33,15 @@ HIGH, LOW = 4096, 1024
 
 BATCH = 1000
 """Events of one commit: a flood of one session lets others have their turn."""
+
+GATHER_S = 0.05
+"""Seconds between two commits of nothing but pieces: what an eye takes for flowing.
+
+They end for all sessions at once, so that many agents that talk share one commit.
+"""
+
+PIECES: Final = frozenset({"message-delta", "thinking-delta", "tool-output", "native"})
+"""Events that may wait for the next ones; they come by the hundred, and mean little alone."""
 
 AGAIN_S = 1.0
 """Seconds until a store that refused is asked again."""
@@ -68,6 +78,9 @@ class Outlet:
         self._most = most
         self._hold = hold
         self._drafts: list[EventDraft] = []
+        self._next: IDelayedCall | None = None
+        self._wrote_at = float("-inf")
+        self._urgent = False
         self._waiting: list[tuple[int, Deferred[None]]] = []
         self._put = self._written = 0
         self._writing = False
@@ -86,6 +99,8 @@ class Outlet:
         if not self._writing:
             self._writing = True
             Deferred.fromCoroutine(self._write()).addErrback(_report)
+        if name not in PIECES or len(self._drafts) == BATCH:
+            self._hasten()
 
     async def flushed(self) -> None:
         """Return once all that was put so far is in the log, or the session is forgotten.
@@ -93,6 +108,7 @@ class Outlet:
         What comes later is not waited for: whoever floods would hold up everyone else.
         """
         if self._writing:
+            self._hasten()
             done: Deferred[None] = Deferred()
             self._waiting.append((self._put, done))
             await done
@@ -115,15 +131,31 @@ class Outlet:
 
     async def _write(self) -> None:
         try:
-            await deferLater(self._clock, 0)  # what comes in the same moment goes together
             while self._drafts:
+                await self._gathered()
                 await self._write_some()
         finally:
             self._writing = False
             self._tell(self._put)
 
+    async def _gathered(self) -> None:
+        """Return once it is time to write: now if something is urgent, else a while later."""
+        now, done = self._clock.seconds(), Deferred[None]()
+        hurry = self._urgent or now - self._wrote_at >= GATHER_S
+        wait = 0 if hurry else GATHER_S - now % GATHER_S
+        self._next = self._clock.callLater(wait, done.callback, None)
+        await done
+        self._next = None
+
+    def _hasten(self) -> None:
+        """Write what there is; what comes in the same moment still goes with it."""
+        if not self._urgent and self._next is not None:
+            self._next.reset(0)
+        self._urgent = True
+
     async def _write_some(self) -> None:
         batch = self._drafts[:BATCH]
+        self._urgent, self._wrote_at = len(self._drafts) > BATCH, self._clock.seconds()
         try:
             await self._append(self._session_id, batch)
         except (UnknownSession, SessionLimit):
@@ -157,16 +189,17 @@ class Cut(Struct):
     cut: bool = True
 
 
-def fitting(data: Any, most: int) -> Any:
-    """Return data of at most so many bytes of JSON: first `native` goes, then texts are cut."""
-    if len(encode(data)) <= most:
-        return data
+def fitting(data: Any, most: int) -> Raw:
+    """Return data as at most so many bytes of JSON: first `native` goes, then texts are cut."""
+    whole = encode(data)
+    if len(whole) <= most:
+        return Raw(whole)
     if isinstance(data, dict):
         rest = {k: _short(v) for k, v in data.items() if k != "native"} | {"cut": True}
         if len(encode(rest)) <= most:
-            return rest
+            return Raw(encode(rest))
     room = (most - FRAME) // 2  # quotes and backslashes are written as two bytes each
-    return Cut(encode(data)[: max(0, min(TEXT, room))].decode(errors="ignore"))
+    return Raw(encode(Cut(whole[: max(0, min(TEXT, room))].decode(errors="ignore"))))
 
 
 def _short(value: Any) -> Any:

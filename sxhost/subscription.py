@@ -1,12 +1,14 @@
 """One live reader of logs: a feed, a place in it, and where to write.
 
-Readers with the same selection and encoding share a feed, so that bytes are made once.
+Readers with the same selection and encoding share a feed, so that bytes are made once, and
+what is only on disk is read once for all who come to it together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
+from weakref import WeakSet
 
 from msgspec import Struct
 from twisted.internet.defer import Deferred
@@ -77,6 +79,44 @@ class Sink(Protocol):
         """Send what is kept, and close."""
 
 
+class Page:
+    """Events after `start` that are no longer hot; it leads to `end`.
+
+    It is read once and lives as long as one of its readers has not caught up.
+    """
+
+    def __init__(self, start: int, end: int) -> None:
+        self.start = start
+        self.end = end
+        self.events: Sequence[Event] | None = None
+        self.made: dict[int, tuple[bytes, int]] = {}
+        self._waiting: list[Deferred[None]] = []
+
+    def covers(self, position: int) -> bool:
+        """Tell whether a reader at this place goes on with this page."""
+        return self.start <= position < self.end
+
+    async def read(self, events: Awaitable[Sequence[Event]]) -> None:
+        """Read it, and let others who wait for it go on; they fail as this does."""
+        outcome: Failure | None = None
+        try:
+            self.events = await events
+        except BaseException:
+            self.end, outcome = self.start, Failure()
+            raise
+        finally:
+            waiting, self._waiting = self._waiting, []
+            for waiter in waiting:
+                waiter.callback(outcome)
+
+    async def wait(self) -> None:
+        """Return once somebody else has read it."""
+        if self.events is None:
+            waiter = Deferred[None]()
+            self._waiting.append(waiter)
+            await waiter
+
+
 class Feed:
     """What readers with the same selection and encoding share: bytes that are made once."""
 
@@ -87,9 +127,12 @@ class Feed:
         self._store = store
         self._made: dict[int, tuple[bytes, int]] = {}
         self._made_at = -1
+        self._pages: WeakSet[Page] = WeakSet()
 
     def chunk(self, position: int) -> tuple[bytes, int] | None:
-        """Return the bytes after `position` and the place they lead to; None if not hot.
+        """Return the bytes after `position` and the place they lead to.
+
+        It is None if they are neither hot nor in a page that somebody reads just now.
 
         :raises UnknownSession: the one session that it is for is forgotten.
         """
@@ -102,9 +145,21 @@ class Feed:
         if found is None:
             events = self._store.hot(only, position)
             if events is None:
-                return None
+                return self._paged(position)
             found = self._made[position] = self.encoded(events, end)
         return found
+
+    def _paged(self, position: int) -> tuple[bytes, int] | None:
+        page = self._page(position)
+        if page is None or page.events is None:
+            return None
+        if position not in page.made:
+            events = [event for event in page.events if event.id > position]
+            page.made[position] = self.encoded(events, page.end)
+        return page.made[position]
+
+    def _page(self, position: int) -> Page | None:
+        return next((page for page in self._pages if page.covers(position)), None)
 
     @property
     def end(self) -> int:
@@ -115,10 +170,20 @@ class Feed:
         """Write a place in the log as clients keep it."""
         return f"{self._store.epoch}:{position}"
 
-    async def page(self, position: int) -> list[Event]:
+    async def page(self, position: int) -> Page:
         """Read events after `position` that are no longer hot."""
+        page = self._page(position)
+        if page is not None:
+            await page.wait()
+            return page
+        page = Page(position, self.end)
+        self._pages.add(page)
         only = self.selection.only
-        return await self._store.read(only, position=position, limit=PAGE, size=CHUNK)
+        await page.read(self._store.read(only, position=position, limit=PAGE, size=CHUNK))
+        if page.events:
+            page.end = page.events[-1].id
+        page.start = max(position, self.pruned())  # who is before that is told of a gap
+        return page
 
     def encoded(self, events: Sequence[Event], end: int) -> tuple[bytes, int]:
         """Encode what is wanted of events; return the place that the bytes lead to."""
@@ -173,6 +238,7 @@ class Subscription:
         self._sink = sink
         self._paused = False
         self._reading = True
+        self._page: Page | None = None
 
     def start(self, place: Place, hello: dict[str, object]) -> None:
         """Say hello and begin at a place."""
@@ -200,30 +266,25 @@ class Subscription:
 
     def _catch_up(self) -> None:
         while not self._paused and not self.ended:
-            chunk = self.feed.chunk(self.position)
+            before = self.position
+            chunk = self.feed.chunk(before)
             if chunk is None:
                 self._tell_gap()
                 self._reading = True
                 Deferred.fromCoroutine(self._read_on()).addErrback(self._failed)
                 return
             data, self.position = chunk
-            if not data:
-                return
-            self._sink.write(data)
-
-    async def _read_on(self) -> None:
-        """Read a page of the past, then see whether the present can be reached."""
-        end = self.feed.end  # what is appended during the read is not in an empty page
-        events = await self.feed.page(self.position)
-        self._reading = False
-        if not self.ended:
-            end = events[-1].id if events else end
-            self._tell_gap()  # of what was dropped during the read, before it was read or not
-            events = [event for event in events if event.id > self.position]
-            data, self.position = self.feed.encoded(events, max(end, self.position))
             if data:
                 self._sink.write(data)
-            self.poke()
+            elif self.position == before:
+                self._page = None
+                return
+
+    async def _read_on(self) -> None:
+        """Have a page of the past read, then go on with it."""
+        self._page = await self.feed.page(self.position)
+        self._reading = False
+        self.poke()
 
     def _tell_gap(self) -> None:
         """Tell of what retention has dropped, and go on after it."""

@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 
 from sxhost.approval import Answer, Approval, Inquiry, Question
 from sxhost.caller import Caller, current
-from sxhost.desk import AGAIN_S, ASK, Desk, Verdict, check
+from sxhost.desk import AGAIN_S, Desk, check
 from sxhost.errors import (
     AgentFailed,
     AlreadyAnswered,
@@ -21,6 +21,7 @@ from sxhost.errors import (
 from sxhost.hub import Hub
 from sxhost.limits import Limits
 from sxhost.model import AuditQuery, Registration
+from sxhost.policy import ASK, Verdict
 from sxhost.store.memory import MemoryStore
 
 from .crew import question
@@ -70,7 +71,9 @@ class Rig:
     def state(self, approval: Approval) -> tuple[str, str | None, str | None]:
         known = {a.id: a for a in result_of(self.store.approvals("a"))}[approval.id]
         end = known.resolution
-        return known.state, end and end.decision, end and end.by
+        if end is None:
+            return known.state, None, None
+        return known.state, end.decision, end.by
 
     def events(self) -> list[str]:
         return [event.event for event in result_of(self.store.read("a"))]

@@ -165,7 +165,8 @@ class TestStart:
 
     def test_one_that_goes_while_it_is_noted_has_not_started(self) -> None:
         rig = Rig()
-        rig.noting = noting = Deferred()
+        noting: Deferred[None] = Deferred()
+        rig.noting = noting
         start = started(rig.session.start())
         rig.agent.reports.gone(Exit(signal="SIGKILL"))
         rig.noting = None
@@ -245,7 +246,7 @@ class TestTurns:
         async def never(_draft: TurnDraft) -> None:
             await slow
 
-        rig.agent.submit = never  # type: ignore[method-assign]
+        rig.agent.submit = never  # type: ignore[method-assign, assignment]
         turn = started(rig.session.submit(TurnDraft(input="go")))
         rig.clock.advance(10)
         assert rig.names()[-1] == "stalled"
@@ -260,7 +261,7 @@ class TestTurns:
             rig.agent.reports.gone(Exit(code=1))
             raise AgentFailed("It has gone.")
 
-        rig.agent.submit = dies  # type: ignore[method-assign]
+        rig.agent.submit = dies  # type: ignore[method-assign, assignment]
         with pytest.raises(AgentFailed):
             rig.submit()
         assert rig.names()[-1] == "ended"

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.json import decode
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
@@ -35,7 +36,7 @@ class Rig:
         assert session_id == "a"
         if self.refuse is not None:
             raise self.refuse
-        taken = [(draft.event, draft.data) for draft in drafts]
+        taken = [(draft.event, decode(draft.data)) for draft in drafts]
         if self.slow is not None:
             await self.slow
         self.batches.append(len(taken))
@@ -63,12 +64,14 @@ def test_what_comes_in_a_moment_goes_together(rig: Rig) -> None:
 
 
 def test_what_comes_while_it_is_written_goes_next(rig: Rig) -> None:
-    rig.slow = commit = Deferred()
+    commit: Deferred[None] = Deferred()
+    rig.slow = commit
     rig.put(1)
     rig.clock.advance(0)
     rig.slow = None
     rig.put(2, 3)
     commit.callback(None)
+    rig.clock.advance(0)
     assert rig.numbers() == [1, 2, 3]
     assert rig.batches == [1, 2]
 
@@ -91,6 +94,7 @@ def test_too_much_holds_the_agent_back_until_it_is_better(rig: Rig) -> None:
         assert rig.held == [True]
         commit, rig.slow = rig.slow, Deferred()
         commit.callback(None)
+        rig.clock.advance(0)
     assert rig.held == [True, False]
 
 
@@ -117,7 +121,8 @@ def test_nothing_to_write_is_flushed(rig: Rig) -> None:
 
 
 def test_a_flood_keeps_nobody_waiting(rig: Rig) -> None:
-    rig.slow = first = Deferred()
+    first: Deferred[None] = Deferred()
+    rig.slow = first
     rig.put(1)
     waiting = started(rig.outlet.flushed())
     rig.clock.advance(0)
@@ -126,8 +131,11 @@ def test_a_flood_keeps_nobody_waiting(rig: Rig) -> None:
     later = started(rig.outlet.flushed())
     first.callback(None)
     assert is_done(waiting)
+    rig.clock.advance(0)
     assert not is_done(later)
-    rig.slow.callback(None)
+    commit, rig.slow = rig.slow, None
+    commit.callback(None)
+    rig.clock.advance(0)
     assert is_done(later)
 
 
@@ -160,7 +168,7 @@ def test_data_that_is_too_large_is_cut() -> None:
     rig.outlet.put("tool-done", "fits")
     rig.clock.advance(0)
     (_, large), (_, native), (_, fits) = rig.log
-    assert large.cut
+    assert large["cut"]
     assert len(encode(large)) <= 1000
     assert native == {"output": "short", "cut": True}
     assert fits == "fits"
@@ -177,9 +185,9 @@ JSON = st.recursive(
 
 @given(JSON, st.integers(64, 2000))
 def test_whatever_it_is_it_fits(data: Any, most: int) -> None:
-    fit = fitting(data, most)
-    assert len(encode(fit)) <= most
-    assert fit == data or len(encode(data)) > most
+    fit = bytes(fitting(data, most))
+    assert len(fit) <= most
+    assert fit == encode(data) or len(encode(data)) > most
 
 
 @pytest.mark.parametrize(
@@ -187,4 +195,4 @@ def test_whatever_it_is_it_fits(data: Any, most: int) -> None:
 )
 @pytest.mark.parametrize("most", [64, 65, 66, 67, 500])
 def test_what_grows_when_it_is_written_fits_as_well(text: str, most: int) -> None:
-    assert len(encode(fitting({"text": text}, most))) <= most
+    assert len(bytes(fitting({"text": text}, most))) <= most

@@ -27,6 +27,10 @@ class Counted(FakeDriver):
         self.closed += 1
 
 
+def counted() -> Any:
+    return Counted
+
+
 def test_all_of_ours_are_installed_and_can_be_made() -> None:
     known = installed()
     assert {"codex", "pi", "claude", "acp", "echo"} <= known.keys()
@@ -37,7 +41,7 @@ def test_all_of_ours_are_installed_and_can_be_made() -> None:
 
 def test_each_is_made_once_and_let_go_of_once() -> None:
     spawn, clock = FakeSpawn(), Clock()
-    registry = Registry({"a": lambda: Counted, "b": lambda: Counted}, spawn, clock)
+    registry = Registry({"a": counted, "b": counted}, spawn, clock)
     a: Any = registry("a")
     assert registry("a") is a
     b: Any = registry("b")
@@ -57,6 +61,6 @@ def test_nothing_is_loaded_that_nobody_wants() -> None:
 
 
 def test_an_unknown_name_is_told_the_known_ones() -> None:
-    registry = Registry({"pi": lambda: Counted, "codex": lambda: Counted}, FakeSpawn(), Clock())
+    registry = Registry({"pi": counted, "codex": counted}, FakeSpawn(), Clock())
     with pytest.raises(BadField, match=r"choose one of codex, pi\."):
         registry("clippy")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from sxhost.codec.frames import NDJSON
-from sxhost.errors import Stopping
+from sxhost.errors import Stopping, StoreUnavailable
 from sxhost.hub import TICK
 from sxhost.limits import Limits
 from sxhost.model import EventDraft, LogQuery, Registration
@@ -97,23 +97,26 @@ class LateReads:
     """Threads whose reads wait until they are let go."""
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[Deferred[Any], Callable[..., Any], tuple[Any, ...]]] = []
+        self.waiting: list[tuple[Deferred[Any], Callable[..., Any], tuple[Any, ...]]] = []
         self.threads = Threads(HERE.write, self._read)
 
     def _read(self, function: Callable[..., Any], *given: Any) -> Deferred[Any]:
-        self._waiting.append((Deferred(), function, given))
-        return self._waiting[-1][0]
+        self.waiting.append((Deferred(), function, given))
+        return self.waiting[-1][0]
 
     def read(self) -> None:
         """Read now, but tell what was read only when it is let go."""
-        waiting, self._waiting = self._waiting, []
+        waiting, self.waiting = self.waiting, []
         for done, function, given in waiting:
-            self._waiting.append((done, lambda found: found, (function(*given),)))
+            self.waiting.append((done, lambda found: found, (function(*given),)))
 
     def go(self) -> None:
-        while self._waiting:
-            done, function, given = self._waiting.pop(0)
+        while self.waiting:
+            done, function, given = self.waiting.pop(0)
             done.callback(function(*given))
+
+    def fail(self, error: Exception) -> None:
+        self.waiting.pop(0)[0].errback(error)
 
     def at_once(self) -> None:
         """Wait no more."""
@@ -246,6 +249,17 @@ class TestReading:
         assert bench.service.hub.subscribers == 1
 
 
+def on_disk(path: Path, limits: Limits, late: LateReads, *batches: Sequence[str]) -> Bench:
+    """Return a service in its second life; of the events of `a` only the disk has any."""
+    clock = Clock()
+    before = Bench(SQLiteStore(limits, clock.seconds, Journal(path), HERE), clock, limits)
+    for names in batches:
+        before.fire("a", *names)
+    result_of(before.service.close())
+    store = SQLiteStore(limits, clock.seconds, Journal(path), late.threads)
+    return Bench(store, clock, limits)
+
+
 class TestGaps:
     def test_another_epoch(self, bench: Bench) -> None:
         bench.fire("a", "x", "y")
@@ -311,11 +325,7 @@ class TestGaps:
 
     def test_what_is_dropped_while_the_disk_reads_is_told(self, tmp_path: Path) -> None:
         limits, late = Limits(events=2, retain=2), LateReads()
-        clock = Clock()
-        store = SQLiteStore(limits, clock.seconds, Journal(tmp_path / "s.db"), late.threads)
-        bench = Bench(store, clock, limits)
-        for _ in range(2):
-            bench.fire("a", "x", "x", "x")
+        bench = on_disk(tmp_path / "s.db", limits, late, ["x", "x", "x"], ["x", "x", "x"])
         sink = Sink()
         reader = bench.service.hub.subscribe(Selection(frozenset("a")), NDJSON, sink)
         reader.start(Place(3), {})
@@ -323,7 +333,7 @@ class TestGaps:
         assert sink.ids() == []
         late.go()
         (gap,) = sink.frames("gap")
-        assert gap["to"] == f"{store.epoch}:6"
+        assert gap["to"] == f"{bench.store.epoch}:6"
         assert sink.ids() == [7, 8, 9, 10]
         late.at_once()
         result_of(bench.service.close())
@@ -332,11 +342,7 @@ class TestGaps:
         self, tmp_path: Path
     ) -> None:
         limits, late = Limits(events=2, retain=4), LateReads()
-        clock = Clock()
-        store = SQLiteStore(limits, clock.seconds, Journal(tmp_path / "s.db"), late.threads)
-        bench = Bench(store, clock, limits)
-        for _ in range(6):
-            bench.fire("a")
+        bench = on_disk(tmp_path / "s.db", limits, late, *["x"] * 6)
         sink = Sink()
         reader = bench.service.hub.subscribe(Selection(frozenset("a")), NDJSON, sink)
         reader.start(Place(2), {})
@@ -345,8 +351,34 @@ class TestGaps:
         bench.fire("a", "x", "x")
         late.go()
         (gap,) = sink.frames("gap")
-        assert (gap["from"], gap["to"]) == (f"{store.epoch}:2", f"{store.epoch}:5")
+        epoch = bench.store.epoch
+        assert (gap["from"], gap["to"]) == (f"{epoch}:2", f"{epoch}:5")
         assert sink.ids() == [6, 7, 8, 9]
+        late.at_once()
+        result_of(bench.service.close())
+
+    def test_who_is_behind_together_reads_together(self, tmp_path: Path) -> None:
+        late = LateReads()
+        bench = on_disk(tmp_path / "s.db", Limits(), late, ["x", "x"], ["x", "x"])
+        sinks = [Sink(), Sink(), Sink()]
+        for sink, place in zip(sinks, (0, 0, 1), strict=True):
+            reader = bench.service.hub.subscribe(Selection(frozenset("a")), NDJSON, sink)
+            reader.start(Place(place), {})
+        assert len(late.waiting) == 1
+        late.go()
+        assert [sink.ids() for sink in sinks] == [[1, 2, 3, 4], [1, 2, 3, 4], [2, 3, 4]]
+        late.at_once()
+        result_of(bench.service.close())
+
+    def test_who_is_behind_together_fails_together(self, tmp_path: Path) -> None:
+        late = LateReads()
+        bench = on_disk(tmp_path / "s.db", Limits(), late, ["x", "x"])
+        sinks = [Sink(), Sink()]
+        for sink in sinks:
+            reader = bench.service.hub.subscribe(Selection(frozenset("a")), NDJSON, sink)
+            reader.start(Place(0), {})
+        late.fail(StoreUnavailable("it is wet"))
+        assert all(sink.over and sink.frames("end")[0]["reconnect"] for sink in sinks)
         late.at_once()
         result_of(bench.service.close())
 

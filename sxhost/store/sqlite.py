@@ -200,7 +200,18 @@ class SQLiteStore(MemoryStore):
         ):
             pass
 
-    # Reading what is no longer hot.
+    # Reading.
+
+    def hot(self, session_id: str | None, position: int) -> list[Event] | None:
+        """Return the events after `position` at once, or None if memory has not all.
+
+        What a flood has driven out of a session's ring is still among all sessions' last.
+        """
+        hot = super().hot(session_id, position)
+        if hot is not None or session_id is None or position < self.pruned(session_id):
+            return hot
+        recent = self.ledger.recent(position)
+        return recent and [event for event in recent if event.session == session_id]
 
     async def _older(self, session_id: str, drafts: Sequence[Draft]) -> Mapping[str, Event]:
         row = self.ledger.rows.get(session_id)
