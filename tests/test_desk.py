@@ -70,7 +70,9 @@ class Rig:
     def state(self, approval: Approval) -> tuple[str, str | None, str | None]:
         known = {a.id: a for a in result_of(self.store.approvals("a"))}[approval.id]
         end = known.resolution
-        return known.state, end and end.decision, end and end.by
+        if end is None:
+            return known.state, None, None
+        return known.state, end.decision, end.by
 
     def events(self) -> list[str]:
         return [event.event for event in result_of(self.store.read("a"))]

@@ -165,7 +165,8 @@ class TestStart:
 
     def test_one_that_goes_while_it_is_noted_has_not_started(self) -> None:
         rig = Rig()
-        rig.noting = noting = Deferred()
+        noting: Deferred[None] = Deferred()
+        rig.noting = noting
         start = started(rig.session.start())
         rig.agent.reports.gone(Exit(signal="SIGKILL"))
         rig.noting = None
@@ -242,10 +243,11 @@ class TestTurns:
     def test_an_agent_that_never_answers_is_stalled(self, rig: Rig) -> None:
         slow: Deferred[None] = Deferred()
 
-        async def never(_draft: TurnDraft) -> None:
+        async def never(_draft: TurnDraft) -> str | None:
             await slow
+            return None
 
-        rig.agent.submit = never  # type: ignore[method-assign]
+        rig.agent.submit = never  # type: ignore[method-assign, assignment]
         turn = started(rig.session.submit(TurnDraft(input="go")))
         rig.clock.advance(10)
         assert rig.names()[-1] == "stalled"
@@ -256,11 +258,11 @@ class TestTurns:
         assert rig.names().count("stalled") == 1
 
     def test_an_agent_may_go_while_it_is_told(self, rig: Rig) -> None:
-        async def dies(_draft: TurnDraft) -> None:
+        async def dies(_draft: TurnDraft) -> str | None:
             rig.agent.reports.gone(Exit(code=1))
             raise AgentFailed("It has gone.")
 
-        rig.agent.submit = dies  # type: ignore[method-assign]
+        rig.agent.submit = dies  # type: ignore[method-assign, assignment]
         with pytest.raises(AgentFailed):
             rig.submit()
         assert rig.names()[-1] == "ended"

@@ -63,7 +63,8 @@ def test_what_comes_in_a_moment_goes_together(rig: Rig) -> None:
 
 
 def test_what_comes_while_it_is_written_goes_next(rig: Rig) -> None:
-    rig.slow = commit = Deferred()
+    commit: Deferred[None] = Deferred()
+    rig.slow = commit
     rig.put(1)
     rig.clock.advance(0)
     rig.slow = None
@@ -117,7 +118,8 @@ def test_nothing_to_write_is_flushed(rig: Rig) -> None:
 
 
 def test_a_flood_keeps_nobody_waiting(rig: Rig) -> None:
-    rig.slow = first = Deferred()
+    first: Deferred[None] = Deferred()
+    rig.slow = first
     rig.put(1)
     waiting = started(rig.outlet.flushed())
     rig.clock.advance(0)

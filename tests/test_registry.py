@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Clock
 
+from sxhost.driver import Make, Spawn
 from sxhost.driver.registry import Registry, installed
 from sxhost.errors import BadField
 
@@ -18,13 +20,17 @@ from .lab import result_of
 class Counted(FakeDriver):
     """A driver that knows what it was made with, and whether it was let go of."""
 
-    def __init__(self, *given: Any) -> None:
+    def __init__(self, spawn: Spawn, clock: IReactorTime) -> None:
         super().__init__()
-        self.given = given
+        self.given = (spawn, clock)
         self.closed = 0
 
     async def close(self) -> None:
         self.closed += 1
+
+
+def counted() -> Make:
+    return Counted
 
 
 def test_all_of_ours_are_installed_and_can_be_made() -> None:
@@ -37,10 +43,10 @@ def test_all_of_ours_are_installed_and_can_be_made() -> None:
 
 def test_each_is_made_once_and_let_go_of_once() -> None:
     spawn, clock = FakeSpawn(), Clock()
-    registry = Registry({"a": lambda: Counted, "b": lambda: Counted}, spawn, clock)
-    a: Any = registry("a")
+    registry = Registry({"a": counted, "b": counted}, spawn, clock)
+    a = cast("Counted", registry("a"))
     assert registry("a") is a
-    b: Any = registry("b")
+    b = cast("Counted", registry("b"))
     assert b is not a
     assert a.given == (spawn, clock)
     result_of(registry.close())
@@ -57,6 +63,6 @@ def test_nothing_is_loaded_that_nobody_wants() -> None:
 
 
 def test_an_unknown_name_is_told_the_known_ones() -> None:
-    registry = Registry({"pi": lambda: Counted, "codex": lambda: Counted}, FakeSpawn(), Clock())
+    registry = Registry({"pi": counted, "codex": counted}, FakeSpawn(), Clock())
     with pytest.raises(BadField, match=r"choose one of codex, pi\."):
         registry("clippy")

@@ -123,7 +123,8 @@ def test_what_cannot_be_is_refused(
 
 
 def test_whoever_vanishes_while_an_agent_starts_leaves_nothing(lab: Lab) -> None:
-    lab.crew("fake").slow = slow = Deferred()
+    slow: Deferred[None] = Deferred()
+    lab.crew("fake").slow = slow
     start = started(lab.service.agency.start(Launch(agent="fake", id="b")))
     start.addErrback(lambda failure: failure.trap(CancelledError))
     start.cancel()
