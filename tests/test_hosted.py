@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import pytest
+from msgspec.json import decode, encode
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
@@ -71,7 +72,7 @@ class Rig:
     async def _append(self, _session_id: str, drafts: Sequence[EventDraft]) -> None:
         if self.refuse is not None:
             raise self.refuse
-        self.log += [(draft.event, draft.data) for draft in drafts]
+        self.log += [(draft.event, decode(encode(draft.data))) for draft in drafts]
 
     async def _note(self, _session_id: str, noted: Hosting) -> None:
         if self.noting is not None:
@@ -243,8 +244,9 @@ class TestTurns:
     def test_an_agent_that_never_answers_is_stalled(self, rig: Rig) -> None:
         slow: Deferred[None] = Deferred()
 
-        async def never(_draft: TurnDraft) -> None:
+        async def never(_draft: TurnDraft) -> str | None:
             await slow
+            return None
 
         rig.agent.submit = never  # type: ignore[method-assign, assignment]
         turn = started(rig.session.submit(TurnDraft(input="go")))
@@ -257,7 +259,7 @@ class TestTurns:
         assert rig.names().count("stalled") == 1
 
     def test_an_agent_may_go_while_it_is_told(self, rig: Rig) -> None:
-        async def dies(_draft: TurnDraft) -> None:
+        async def dies(_draft: TurnDraft) -> str | None:
             rig.agent.reports.gone(Exit(code=1))
             raise AgentFailed("It has gone.")
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Clock
 
+from sxhost.driver import Make, Spawn
 from sxhost.driver.registry import Registry, installed
 from sxhost.errors import BadField
 
@@ -18,16 +20,16 @@ from .lab import result_of
 class Counted(FakeDriver):
     """A driver that knows what it was made with, and whether it was let go of."""
 
-    def __init__(self, *given: Any) -> None:
+    def __init__(self, spawn: Spawn, clock: IReactorTime) -> None:
         super().__init__()
-        self.given = given
+        self.given = (spawn, clock)
         self.closed = 0
 
     async def close(self) -> None:
         self.closed += 1
 
 
-def counted() -> Any:
+def counted() -> Make:
     return Counted
 
 
@@ -42,9 +44,9 @@ def test_all_of_ours_are_installed_and_can_be_made() -> None:
 def test_each_is_made_once_and_let_go_of_once() -> None:
     spawn, clock = FakeSpawn(), Clock()
     registry = Registry({"a": counted, "b": counted}, spawn, clock)
-    a: Any = registry("a")
+    a = cast("Counted", registry("a"))
     assert registry("a") is a
-    b: Any = registry("b")
+    b = cast("Counted", registry("b"))
     assert b is not a
     assert a.given == (spawn, clock)
     result_of(registry.close())

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from msgspec import Raw, json
-from twisted.logger import globalLogPublisher
+from twisted.logger import capturedLogs
 
 from sxhost.codec.jsonrpc import METHOD_NOT_FOUND, Id
 from sxhost.driver import Command, Exit
@@ -119,11 +119,12 @@ def test_what_is_told_is_passed_on(rig: Rig) -> None:
 
 def test_an_end_answers_whoever_waits(rig: Rig) -> None:
     calls = [started(rig.peer.call("a", {})), started(rig.peer.call("b", {}))]
+    before = rig.peer.over
     rig.child.die(Exit(code=3, stderr="no disk\n"))
     for method, call in zip("ab", calls, strict=True):
         with pytest.raises(AgentFailed, match=f"No answer to {method}: .*no disk"):
             result_of(call)
-    assert rig.peer.over
+    assert (before, rig.peer.over) == (False, True)
     assert rig.side.heard == [("gone", "the agent ended with code 3: no disk")]
     with pytest.raises(AgentFailed, match="nobody to ask"):
         result_of(rig.peer.call("c", {}))
@@ -138,13 +139,8 @@ def test_an_answer_that_nobody_waits_for_any_more(rig: Rig) -> None:
 
 
 def test_strange_lines_do_not_fill_the_log(rig: Rig) -> None:
-    told: list[Any] = []
-    observer: Any = told.append
-    globalLogPublisher.addObserver(observer)
-    try:
+    with capturedLogs() as told:
         rig.child.say(*[b"rubbish"] * (STRANGE_LINES + 50))
-    finally:
-        globalLogPublisher.removeObserver(observer)
     assert (
         len([event for event in told if "rubbish" in str(event.get("line"))]) == STRANGE_LINES
     )

@@ -1,0 +1,79 @@
+"""One session's approvals, beside a model of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sxhost.approval import Approval, Question, Resolution
+from sxhost.errors import AlreadyAnswered, HostError, UnknownApproval
+from sxhost.limits import Limits
+from sxhost.store.book import Book
+
+END = Resolution(decision="deny", by="own", at_ms=9)
+KEYS = ["a", "b", "c", "d"]
+
+
+def book(closed: int = 2) -> Book:
+    return Book("s", Limits(closed_approvals=closed))
+
+
+def ask(book: Book, number: int, key: str) -> Approval:
+    question = Question(key=key, kind="tool", title=key, choices=["deny"])
+    return book.ask(number, question, number, None)[0]
+
+
+def test_a_copy_changes_alone() -> None:
+    first = book()
+    ask(first, 1, "a")
+    second = first.copy()
+    second.settle(1, "answered", END)
+    ask(second, 2, "b")
+    assert [approval.state for approval in first.all] == ["pending"]
+
+
+def test_what_was_kept_is_restored() -> None:
+    first, second = book(), book()
+    for number, key in enumerate(KEYS, 1):
+        ask(first, number, key)
+    first.settle(2, "expired", END)
+    second.restore(first.all)
+    assert second.all == first.all
+    assert [approval.key for approval in second.pending] == ["a", "c", "d"]
+
+
+ACTS = st.tuples(st.sampled_from(["ask", "settle"]), st.integers(0, 3))
+
+
+@given(st.lists(ACTS, max_size=40))
+def test_it_does_as_a_simple_model_does(acts: list[tuple[str, int]]) -> None:
+    it, numbers = book(2), 0
+    model: dict[str, list[Any]] = {}
+    for act, which in acts:
+        key = KEYS[which]
+        if act == "ask":
+            numbers += 1
+            approval = ask(it, numbers, key)
+            model.setdefault(key, [numbers, "pending"])[1] = "pending"
+            assert approval.id == model[key][0]
+        else:
+            number: Any = model.get(key, [999])[0]
+            expected = _refusal(model.get(key))
+            if expected is not None:
+                with pytest.raises(expected):
+                    it.settle(number, "answered", END)
+                continue
+            it.settle(number, "answered", END)
+            model[key][1] = "answered"
+            closed = sorted(n for n, state in model.values() if state == "answered")
+            model = {k: v for k, v in model.items() if v[0] not in closed[:-2]}
+        assert [[a.id, a.state] for a in it.all] == sorted(model.values())
+
+
+def _refusal(known: list[Any] | None) -> type[HostError] | None:
+    if known is None:
+        return UnknownApproval
+    return AlreadyAnswered if known[1] == "answered" else None

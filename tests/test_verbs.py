@@ -1,0 +1,29 @@
+"""Verbs over HTTP: paths that lead nowhere else, queries of what was given."""
+
+from __future__ import annotations
+
+import pytest
+
+from sxhost.approval import ApprovalQuery
+from sxhost.errors import BadField
+from sxhost.model import EventQuery, SessionQuery
+from sxhost.verbs import query_of, session_path
+
+
+def test_a_path_below_a_session() -> None:
+    assert session_path("a.b:c") == "/sessions/a.b:c"
+    assert session_path("a", "approvals", 7) == "/sessions/a/approvals/7"
+
+
+@pytest.mark.parametrize("name", ["", "..", ".", "a/b", "a%2Fb", "a?x", "a#", " "])
+def test_no_name_leads_elsewhere(name: str) -> None:
+    with pytest.raises(BadField):
+        session_path(name, "turns")
+
+
+def test_a_query_has_what_differs_from_the_default() -> None:
+    assert query_of(None) == ""
+    assert query_of(ApprovalQuery()) == ""
+    assert query_of(ApprovalQuery(all=True)) == "?all=1"
+    assert query_of(SessionQuery(label="team:a&b")) == "?label=team%3Aa%26b"
+    assert query_of(EventQuery(after="e:1", follow=True)) == "?after=e%3A1&follow=1"
