@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from sxhost.agents import NO_AGENTS, Agents
-from sxhost.desk import ASK
 from sxhost.errors import BadField
+from sxhost.model import Session, State
+from sxhost.policy import ASK
 from sxhost.turn import Process
 
 from .crew import Crew, question
@@ -21,7 +22,8 @@ def test_without_drivers_every_agent_is_refused() -> None:
 
 def test_by_default_a_person_is_asked_and_nothing_else_is_done() -> None:
     agents = Agents(Crew())
-    assert agents.decide("a", question()) is ASK
+    session = Session(id="a", start_ms=0, last_seen_ms=0, state=State("idle", "", 0))
+    assert agents.decide(session, question()) is ASK
     assert not agents.resume_at_boot
     agents.hold(True)
     result_of(agents.bury([Process(1, 2)]))  # type: ignore[arg-type]

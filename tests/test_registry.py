@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from twisted.internet.interfaces import IReactorTime
@@ -44,9 +44,9 @@ def test_all_of_ours_are_installed_and_can_be_made() -> None:
 def test_each_is_made_once_and_let_go_of_once() -> None:
     spawn, clock = FakeSpawn(), Clock()
     registry = Registry({"a": counted, "b": counted}, spawn, clock)
-    a = cast("Counted", registry("a"))
+    a: Any = registry("a")
     assert registry("a") is a
-    b = cast("Counted", registry("b"))
+    b: Any = registry("b")
     assert b is not a
     assert a.given == (spawn, clock)
     result_of(registry.close())
