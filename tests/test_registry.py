@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from twisted.internet.interfaces import IReactorTime
@@ -44,15 +44,14 @@ def test_all_of_ours_are_installed_and_can_be_made() -> None:
 def test_each_is_made_once_and_let_go_of_once() -> None:
     spawn, clock = FakeSpawn(), Clock()
     registry = Registry({"a": counted, "b": counted}, spawn, clock)
-    a: Any = registry("a")
-    assert registry("a") is a
-    b: Any = registry("b")
-    assert b is not a
-    assert a.given == (spawn, clock)
+    drivers = [registry("a"), registry("b"), registry("a")]
+    assert drivers[0] is drivers[2]
+    made = cast("list[Counted]", drivers[:2])
+    assert [driver.given for driver in made] == [(spawn, clock)] * 2
     result_of(registry.close())
     result_of(registry.close())
-    assert (a.closed, b.closed) == (1, 1)
-    assert registry("a") is not a
+    assert [driver.closed for driver in made] == [1, 1]
+    assert registry("a") is not drivers[0]
 
 
 def test_nothing_is_loaded_that_nobody_wants() -> None:
