@@ -41,6 +41,7 @@ ROOMS = {
         rooms_of("msgspec"),
     ),
     "logs": Room("0", ("logs.py",), rooms_of(""), rooms_of("twisted.logger")),
+    "project": Room("0", ("project.py",), rooms_of(""), rooms_of("")),
     "peers": Room("0", ("peers.py",), rooms_of(""), rooms_of("twisted")),
     "tls": Room(
         "1",
@@ -95,17 +96,27 @@ ROOMS = {
                 ),
                 f"{LOW} tls",
             ),
-            "telemetry": (("telemetry.py", "emit.py"), LOW),
-            "attach": (("attach.py",), LOW),
-            "hook": (("hook.py",), LOW),
+            "telemetry": (("telemetry.py", "emit.py"), f"{LOW} project"),
         }.items()
     },
+    "credentials": Room(
+        "beside", ("credentials.py",), rooms_of("values keyring peers config"), rooms_of("")
+    ),
+    "attach": Room(
+        "agent",
+        ("attach.py", "bell.py", "outbox.py", "spool.py"),
+        rooms_of(f"{LOW} project client credentials config"),
+        rooms_of("msgspec treq twisted zope"),
+    ),
+    "hook": Room(
+        "agent", ("hook.py",), rooms_of("values project credentials config"), rooms_of("")
+    ),
     "notify": Room("beside", ("notify.py",), rooms_of(""), rooms_of("twisted")),
     "config": Room("top", ("config.py",), rooms_of("values"), rooms_of("msgspec")),
     "top": Room(
         "top",
         (
-            *("admin.py", "cli.py", "credentials.py", "daemon.py", "listening.py"),
+            *("__main__.py", "admin.py", "cli.py", "daemon.py", "listening.py"),
             *(
                 "hosting.py",
                 "pilot.py",
@@ -123,7 +134,7 @@ ROOMS = {
         ),
         rooms_of(
             f"{LOW} peers tls store driver host keyring web stdio client telemetry attach hook"
-            " notify config policy"
+            " notify config policy project credentials"
         ),
         rooms_of("OpenSSL click msgspec rich twisted zope"),
     ),
@@ -241,7 +252,7 @@ def _within(name: str, packages: frozenset[str]) -> bool:
 
 
 def test_the_rooms_see_only_lower_floors() -> None:
-    order = ["0", "1", "2", "3", "4", "beside", "top"]
+    order = ["0", "1", "2", "3", "4", "beside", "agent", "top"]
     for name, room in ROOMS.items():
         floors = [order.index(ROOMS[seen].floor) for seen in room.sees - {"config"}]
         assert all(floor < order.index(room.floor) for floor in floors), name
