@@ -54,7 +54,7 @@ from sxhost.store.journal import Journal
 from sxhost.store.memory import MemoryStore
 from sxhost.store.sqlite import SQLiteStore, Threads
 from sxhost.tls import BadPEM, Shown
-from sxhost.web import about, hosted, live, native, stream
+from sxhost.web import about, hooks, hosted, live, native, stream
 from sxhost.web.guard import Guard, Policy, Tries
 from sxhost.web.keys import Keys
 from sxhost.web.metrics import Metrics
@@ -296,7 +296,7 @@ def threads(reactor: Any) -> Threads:
 def faces(sessions: SessionService, metrics: Metrics, keys: Keys) -> Sequence[Route]:
     """Return the routes of every face of a host."""
     verbs = [*native.routes(sessions), *hosted.routes(sessions.agency)]
-    verbs = [*native.routes(sessions), *hosted.routes(sessions.agency)]
+    verbs += hooks.routes(sessions)
     logs = [*stream.routes(sessions), *live.routes(sessions)]
     return about.routes([*verbs, *logs, *metrics.routes(), *keys.routes()])
 

@@ -69,9 +69,10 @@ ROOMS = {
         (
             *("hub.py", "presence.py", "reading.py", "service.py", "subscription.py"),
             *("agency.py", "agents.py", "care.py", "desk.py", "fleet.py", "hosted.py"),
+            "hooked.py",
             *("outlet.py", "roots.py", "views.py"),
         ),
-        rooms_of(f"{LOW} store driver policy"),
+        rooms_of(f"{LOW} store driver policy project"),
         rooms_of("msgspec twisted zope"),
     ),
     "web": Room(
