@@ -10,6 +10,10 @@ def main() -> int:
         from sxhost.telemetry import main as emit
 
         return emit(words[1:])
+    if words[:1] == ["hook"] and words[1:2] in (["claude"], ["codex"]):
+        from sxhost.hook import main as hook
+
+        return hook(words[1:])
     from sxhost.cli import main as others
 
     others(words)

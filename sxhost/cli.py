@@ -26,6 +26,7 @@ from sxhost.terminal import (
     session_lines,
     status_line,
 )
+from sxhost.wiring import hook
 
 __all__ = ["main"]
 
@@ -302,6 +303,7 @@ for command in pilot.commands:
 sxhost.add_command(token)
 sxhost.add_command(open_dashboard)
 sxhost.add_command(policy)
+sxhost.add_command(hook)
 sxhost.add_command(audit)
 
 

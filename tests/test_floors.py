@@ -110,7 +110,10 @@ ROOMS = {
         rooms_of("msgspec treq twisted zope"),
     ),
     "hook": Room(
-        "agent", ("hook.py",), rooms_of("values project credentials config"), rooms_of("")
+        "agent",
+        ("hook.py", "hook_settings.py"),
+        rooms_of(f"{LOW} credentials config"),
+        rooms_of("msgspec"),
     ),
     "notify": Room("beside", ("notify.py",), rooms_of(""), rooms_of("twisted")),
     "config": Room("top", ("config.py",), rooms_of("values"), rooms_of("msgspec")),
@@ -131,6 +134,7 @@ ROOMS = {
                 "tap.py",
                 "terminal.py",
                 "watch.py",
+                "wiring.py",
             ),
         ),
         rooms_of(
