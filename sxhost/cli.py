@@ -14,6 +14,7 @@ import click
 
 from sxhost import __version__, pilot
 from sxhost.admin import audit, open_dashboard, token
+from sxhost.attaching import attach
 from sxhost.rules import policy
 from sxhost.terminal import (
     Link,
@@ -304,6 +305,7 @@ sxhost.add_command(token)
 sxhost.add_command(open_dashboard)
 sxhost.add_command(policy)
 sxhost.add_command(hook)
+sxhost.add_command(attach)
 sxhost.add_command(audit)
 
 

@@ -105,7 +105,7 @@ ROOMS = {
     ),
     "attach": Room(
         "agent",
-        ("attach.py", "bell.py", "outbox.py", "spool.py"),
+        ("attach.py", "bell.py", "outbox.py", "passage.py", "spool.py", "wrap.py"),
         rooms_of(f"{LOW} project client credentials config"),
         rooms_of("msgspec treq twisted zope"),
     ),
@@ -120,7 +120,7 @@ ROOMS = {
     "top": Room(
         "top",
         (
-            *("__main__.py", "admin.py", "cli.py", "daemon.py", "listening.py"),
+            *("__main__.py", "admin.py", "attaching.py", "cli.py", "daemon.py", "listening.py"),
             *(
                 "hosting.py",
                 "pilot.py",

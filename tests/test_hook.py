@@ -140,7 +140,7 @@ def test_a_host_on_a_socket_or_behind_tls_or_that_wants_a_token(
     listen = ("--listen", f"unix:{path}", "--listen", "tcp:0:interface=127.0.0.1")
     host = start_host(*listen, "--require-token", *pair.options)
     secure = f"https://localhost:{host.port}"
-    trusted = {
+    trusted: dict[str, Any] = {
         "SXHOST_CA": str(tmp_path / "ours.pem"),
         "STATE_DIRECTORY": str(tmp_path / "state"),
     }

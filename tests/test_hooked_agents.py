@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import pytest
 
 from .agents import RealAgent, RealAgents
 from .hosts import PATIENCE, Host, StartHost
+from .leftovers import no_leftovers
 
 TOP = Path(__file__).parents[1]
 NOBODY = "http://127.0.0.1:9"
@@ -212,3 +213,47 @@ def test_without_a_host_nobody_notices(
     said = bench.run(*prompt(TOUCH, "--allowedTools", "Bash"))
     assert (bench.agent.cwd / "made").exists()
     assert said.strip() == "result:"
+
+
+# Codex.
+
+
+@pytest.fixture
+def codex(real_agents: RealAgents, agent_home: Path, running_host: Host) -> Iterator[Bench]:
+    bench = Bench(real_agents.codex(agent_home), running_host)
+    bench.sxhost("hook", "install", "codex")
+    yield bench
+    no_leftovers(agent_home, PATIENCE)  # it does not wait for what it notifies
+
+
+def execute(words: str) -> tuple[str, ...]:
+    trusting = ("--dangerously-bypass-hook-trust", "--skip-git-repo-check")
+    return ("exec", *trusting, "--sandbox", "danger-full-access", words)
+
+
+def test_codex_reports_what_it_does(codex: Bench) -> None:
+    said = codex.run(*execute("RUN: echo one-$((1+1))"))
+    assert "one-2" in said
+    names = codex.names()
+    wanted = ["started", "user-message", "tool-start", "tool-done", "message", "complete"]
+    assert [name for name in names if name in wanted] == wanted
+    assert codex.ask(f"/sessions/{codex.session}")["agent"] == "codex"
+
+
+def test_codex_goes_on_with_a_message(codex: Bench, real_agents: RealAgents) -> None:
+    with codex.start(*execute("RUN: while ! test -e sent; do sleep 0.05; done")) as process:
+        session = codex.session
+        codex.until(lambda: "tool-start" in codex.names())
+        codex.sxhost("send", session, "now the tests-4712", "--mode", "queue")
+        (codex.agent.cwd / "sent").touch()
+        process.communicate(timeout=PATIENCE)
+    assert real_agents.model.notes("request", "tests-4712")
+
+
+@pytest.mark.parametrize("decision", ["approve", "deny"])
+def test_each_use_of_a_tool_of_codex_is_asked_for(codex: Bench, decision: str) -> None:
+    codex.sxhost("hook", "install", "codex", "--ask")
+    with codex.start(*execute(TOUCH)) as process:
+        codex.decide(decision)
+        process.communicate(timeout=PATIENCE)
+    assert (codex.agent.cwd / "made").exists() is (decision == "approve")

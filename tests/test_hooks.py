@@ -18,7 +18,11 @@ from sxhost.turn import Launch
 from .lab import Answer, Lab, is_done, result_of
 
 SESSION = "0b1f0b9e-2f37-4ac6-a4c1-000000000001"
-BASH = {"tool_name": "Bash", "tool_input": {"command": "ls -l"}, "tool_use_id": "t1"}
+BASH: dict[str, Any] = {
+    "tool_name": "Bash",
+    "tool_input": {"command": "ls -l"},
+    "tool_use_id": "t1",
+}
 RULE = {"type": "addRules", "rules": [{"toolName": "Bash", "ruleContent": "ls *"}]}
 
 
