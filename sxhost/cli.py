@@ -55,6 +55,7 @@ LONG_PULL = 60.0
 @click.option("--max-message-size", help="Bytes of one message.  [8192]")
 @click.option("--limit", multiple=True, metavar="NAME=VALUE", help="Any limit of /status.")
 @click.option("--log-level", help="debug, info, warn, error or critical.  [info]")
+@click.option("--emit-content", help="Of telemetry: full, redacted or none.  [full]")
 @click.option("--policy", help="File of rules that answer agents' questions.")
 @click.option("--agent-root", multiple=True, metavar="DIR", help="Where agents may work.")
 @click.option("--agent-env", multiple=True, metavar="WORD", help="What agents get to see.")

@@ -132,14 +132,19 @@ class Emitter:
         self.failed = 0
         self.dropped = 0
 
-    def emit(self, session_id: str, kind: str, content: str) -> Deferred[None]:
-        """Send in the background; the Deferred fires when that is over and never fails."""
+    def emit(
+        self, session_id: str, kind: str, content: str, root: str | None = None
+    ) -> Deferred[None]:
+        """Send in the background; the Deferred fires when that is over and never fails.
+
+        `root` is the project's directory if it is another one than usual.
+        """
         if not self._url:
             return succeed(None)
         if self.in_flight >= IN_FLIGHT:
             self.dropped += 1
             return succeed(None)
-        body = encode(payload(session_id, kind, content, self._root, self._now()))
+        body = encode(payload(session_id, kind, content, root or self._root, self._now()))
         self.in_flight += 1
         sending = post_in_time(self._client, self._clock, self._url, body)
         return sending.addCallbacks(self._succeeded, self._failed)

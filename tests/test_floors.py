@@ -69,6 +69,7 @@ ROOMS = {
         (
             *("hub.py", "presence.py", "reading.py", "service.py", "subscription.py"),
             *("agency.py", "agents.py", "care.py", "desk.py", "fleet.py", "hosted.py"),
+            "filing.py",
             "hooked.py",
             *("outlet.py", "roots.py", "views.py"),
         ),
@@ -120,7 +121,15 @@ ROOMS = {
     "top": Room(
         "top",
         (
-            *("__main__.py", "admin.py", "attaching.py", "cli.py", "daemon.py", "listening.py"),
+            *(
+                "__main__.py",
+                "admin.py",
+                "attaching.py",
+                "cli.py",
+                "daemon.py",
+                "forward.py",
+                "listening.py",
+            ),
             *(
                 "hosting.py",
                 "pilot.py",
