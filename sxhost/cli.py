@@ -14,6 +14,7 @@ import click
 
 from sxhost import __version__, pilot
 from sxhost.admin import audit, open_dashboard, token
+from sxhost.attaching import attach
 from sxhost.rules import policy
 from sxhost.terminal import (
     Link,
@@ -26,6 +27,7 @@ from sxhost.terminal import (
     session_lines,
     status_line,
 )
+from sxhost.wiring import hook
 
 __all__ = ["main"]
 
@@ -53,6 +55,7 @@ LONG_PULL = 60.0
 @click.option("--max-message-size", help="Bytes of one message.  [8192]")
 @click.option("--limit", multiple=True, metavar="NAME=VALUE", help="Any limit of /status.")
 @click.option("--log-level", help="debug, info, warn, error or critical.  [info]")
+@click.option("--emit-content", help="Of telemetry: full, redacted or none.  [full]")
 @click.option("--policy", help="File of rules that answer agents' questions.")
 @click.option("--agent-root", multiple=True, metavar="DIR", help="Where agents may work.")
 @click.option("--agent-env", multiple=True, metavar="WORD", help="What agents get to see.")
@@ -307,6 +310,8 @@ for command in pilot.commands:
 sxhost.add_command(token)
 sxhost.add_command(open_dashboard)
 sxhost.add_command(policy)
+sxhost.add_command(hook)
+sxhost.add_command(attach)
 sxhost.add_command(audit)
 
 

@@ -14,6 +14,9 @@ from sxhost.limits import Limits
 __all__ = ["DEFAULT_HOST", "DEFAULT_PORT", "USAGE_ERROR", "Settings", "host_url", "state_dir"]
 
 Durability = Literal["power", "process"]
+EmitContent = Literal["full", "redacted", "none"]
+"""How much telemetry tells of what was said."""
+
 LogFormat = Literal["text", "json", "combined"]
 TokensFor = Literal["others", "all", "none"]
 """Who needs a token: all but the host's own user, everyone, or nobody."""
@@ -53,6 +56,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Whether Codex, started by ``POST /messages``, asks nobody and is shut in nowhere."""
     policy: Path | None = None
     """The file of the rules that answer for a person."""
+    emit_content: EmitContent = "full"
     pid_file: Path | None = None
     uid: int | None = None
     """The user that the host will be once it listens, if that is another one than now."""

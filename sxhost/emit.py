@@ -13,7 +13,6 @@ import time
 from datetime import datetime
 from functools import partial
 from ipaddress import ip_address
-from os import uname
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -27,6 +26,8 @@ from twisted.logger import Logger
 from twisted.web import http
 from twisted.web.client import Agent, BrowserLikePolicyForHTTPS, ResponseDone
 from twisted.web.http_headers import Headers
+
+from sxhost.project import git_branch, machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,41 +91,14 @@ def payload(session_id: str, kind: str, content: str, root: str, now: float) -> 
 
 def metadata(root: str) -> Metadata:
     """This machine, and the project in `root`."""
-    machine = uname()
+    hostname, system, arch = machine()
     return {
-        "hostname": machine.nodename,
-        "os": machine.sysname.lower(),
-        "arch": machine.machine,
-        "git_branch": git_branch(Path(root)),
+        "hostname": hostname,
+        "os": system,
+        "arch": arch,
+        "git_branch": git_branch(root),
         "project": Path(root).name,
     }
-
-
-def git_branch(root: Path) -> str:
-    """The branch that is checked out in `root`, read without starting git.
-
-    As `git rev-parse --abbrev-ref HEAD` has it, "HEAD" when detached; "" where it cannot be
-    read: no repository, or one with reftables, whose HEAD file is a stub.
-    """
-    try:
-        head = _read(_git_directory(root / ".git") / "HEAD")
-    except OSError:
-        return ""
-    if not head.startswith("ref:"):
-        return "HEAD"
-    branch = head.removeprefix("ref:").strip().removeprefix("refs/heads/")
-    return "" if branch == ".invalid" else branch
-
-
-def _git_directory(dot_git: Path) -> Path:
-    """Follow the `gitdir:` file that worktrees and submodules have in place of a directory."""
-    if dot_git.is_dir():
-        return dot_git
-    return dot_git.parent / _read(dot_git).removeprefix("gitdir:").strip()
-
-
-def _read(path: Path) -> str:
-    return path.read_text("utf-8", errors="replace").strip()
 
 
 def encode(said: Payload) -> bytes:
@@ -158,14 +132,19 @@ class Emitter:
         self.failed = 0
         self.dropped = 0
 
-    def emit(self, session_id: str, kind: str, content: str) -> Deferred[None]:
-        """Send in the background; the Deferred fires when that is over and never fails."""
+    def emit(
+        self, session_id: str, kind: str, content: str, root: str | None = None
+    ) -> Deferred[None]:
+        """Send in the background; the Deferred fires when that is over and never fails.
+
+        `root` is the project's directory if it is another one than usual.
+        """
         if not self._url:
             return succeed(None)
         if self.in_flight >= IN_FLIGHT:
             self.dropped += 1
             return succeed(None)
-        body = encode(payload(session_id, kind, content, self._root, self._now()))
+        body = encode(payload(session_id, kind, content, root or self._root, self._now()))
         self.in_flight += 1
         sending = post_in_time(self._client, self._clock, self._url, body)
         return sending.addCallbacks(self._succeeded, self._failed)

@@ -60,6 +60,10 @@ class Fleet:
         """Return a hosted session that has been awake in this life of the host."""
         return self._sessions.get(session_id)
 
+    def runs(self, native_id: str) -> bool:
+        """Tell whether the host itself runs the agent with this conversation."""
+        return any(hosted.launch.resume == native_id for hosted in self._sessions.values())
+
     # Verbs.
 
     async def start(self, launch: Launch) -> tuple[str, Turn | None]:

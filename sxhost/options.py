@@ -17,6 +17,7 @@ from sxhost.config import (
     DEFAULT_PORT,
     USAGE_ERROR,
     Durability,
+    EmitContent,
     LogFormat,
     Settings,
     TokensFor,
@@ -52,6 +53,7 @@ class Options(usage.Options):
         ["log-format", None, "text", "text, json, or combined: Apache's, for requests"],
         ["tls-cert", None, None, "File of the certificate and its chain; TCP then speaks TLS"],
         ["tls-key", None, None, "File of the certificate's key"],
+        ["emit-content", None, "full", "Of telemetry: full, redacted (lengths) or none"],
         ["policy", None, None, "File of rules that answer agents' questions"],
         [
             "stall-after",
@@ -132,6 +134,7 @@ class Options(usage.Options):
             tokens=self._tokens(),
             tls=self._tls(),
             log_format=self._log_format(),
+            emit_content=self._emit_content(),
             agent_roots=tuple(self["agent-root"]),
             agent_env=tuple(self["agent-env"]),
             resume_at_boot=bool(self["resume-at-boot"]),
@@ -168,6 +171,14 @@ class Options(usage.Options):
                 return cast("LogFormat", known)
         raise usage.UsageError(
             f"--log-format must be text, json or combined, not {self['log-format']!r}."
+        )
+
+    def _emit_content(self) -> EmitContent:
+        for known in get_args(EmitContent):
+            if self["emit-content"] == known:
+                return cast("EmitContent", known)
+        raise usage.UsageError(
+            f"--emit-content must be full, redacted or none, not {self['emit-content']!r}."
         )
 
     def _store(self) -> str:

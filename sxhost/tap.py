@@ -34,6 +34,7 @@ from sxhost.config import (
     Settings,
 )
 from sxhost.daemon import AlreadyRunning, PidFile, on_hangup, warn_of_others, warn_of_root
+from sxhost.forward import make_forwarder
 from sxhost.hosting import make_agents
 from sxhost.keyring import BadKeyring, Keyring
 from sxhost.listening import (
@@ -54,7 +55,17 @@ from sxhost.store.journal import Journal
 from sxhost.store.memory import MemoryStore
 from sxhost.store.sqlite import SQLiteStore, Threads
 from sxhost.tls import BadPEM, Shown
-from sxhost.web import about, codexd, hosted, live, messages, native, stream
+from sxhost.web import (
+    about,
+    codexd,
+    collector,
+    hooks,
+    hosted,
+    live,
+    messages,
+    native,
+    stream,
+)
 from sxhost.web.guard import Guard, Policy, Tries
 from sxhost.web.keys import Keys
 from sxhost.web.manner import Manner
@@ -254,7 +265,7 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
         status=lambda: f"Serving on port {sessions.port}",
     )
     shown = make_shown(settings)
-    return HostService(
+    host = HostService(
         sessions,
         site,
         notifier,
@@ -264,6 +275,9 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
         shown=shown,
         pidfile=PidFile(settings.pid_file) if settings.pid_file else None,
     )
+    if (forwarder := make_forwarder(settings, sessions, store, reactor)) is not None:
+        forwarder.setServiceParent(host)
+    return host
 
 
 def wall_ms() -> int:
@@ -317,6 +331,7 @@ def faces(
 ) -> Sequence[Route]:
     """Return the routes of every face of a host; with `bypass`, Codex asks nobody."""
     verbs = [*native.routes(sessions), *hosted.routes(sessions.agency)]
+    verbs += [*hooks.routes(sessions), *collector.routes(sessions)]
     logs = [*stream.routes(sessions), *live.routes(sessions)]
     codex = messages.routes(sessions, messages.BYPASS if bypass else messages.CODEX)
     others = [*codexd.routes(sessions), *codex]

@@ -15,6 +15,8 @@ import os
 import sys
 import time
 
+from sxhost.project import project_root
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -213,14 +215,6 @@ def endpoint(settings: Mapping[str, str]) -> str:
     """The URL to post to, or "" where telemetry is off."""
     on = settings.get("EMIT_SESSION_TRACKING") == "1"
     return settings.get("EMIT_SESSION_API_URL", "") if on else ""
-
-
-def project_root(cwd: str) -> str:
-    """The nearest directory with a `.git`, from `cwd` upward; `cwd` itself if there is none."""
-    place = cwd.rstrip("/")
-    while place and not os.access(f"{place}/.git", os.F_OK):
-        place = place.rpartition("/")[0]
-    return place or cwd
 
 
 def detach(work: Callable[[], None]) -> None:

@@ -101,47 +101,6 @@ def test_every_content_becomes_utf_8(content: str) -> None:
     assert sent["content"] == content.encode("utf-8", "replace").decode("utf-8")
 
 
-def repository(root: Path, head: str) -> Path:
-    (root / ".git").mkdir(parents=True)
-    (root / ".git" / "HEAD").write_text(head, "utf-8")
-    return root
-
-
-@pytest.mark.parametrize(
-    ("head", "branch"),
-    [
-        ("ref: refs/heads/main\n", "main"),
-        ("ref: refs/heads/feature/ünï\n", "feature/ünï"),
-        ("ref:\trefs/heads/main", "main"),
-        ("0123456789abcdef0123456789abcdef01234567\n", "HEAD"),
-        ("ref: refs/heads/.invalid\n", ""),
-    ],
-    ids=["normal", "slash", "no newline", "detached", "reftable"],
-)
-def test_branch_is_read_from_head(tmp_path: Path, head: str, branch: str) -> None:
-    assert emit.git_branch(repository(tmp_path, head)) == branch
-
-
-@pytest.mark.parametrize(
-    "pointer", ["gitdir: {main}/.git/worktrees/w\n", "gitdir: ../main/.git/worktrees/w"]
-)
-def test_branch_of_a_worktree_is_its_own(tmp_path: Path, pointer: str) -> None:
-    main = repository(tmp_path / "main", "ref: refs/heads/main\n")
-    inside = main / ".git" / "worktrees" / "w"
-    inside.mkdir(parents=True)
-    (inside / "HEAD").write_text("ref: refs/heads/side\n", "utf-8")
-    worktree = tmp_path / "w"
-    worktree.mkdir()
-    (worktree / ".git").write_text(pointer.format(main=main), "utf-8")
-    assert emit.git_branch(worktree) == "side"
-
-
-def test_branch_is_empty_without_a_readable_repository(tmp_path: Path) -> None:
-    assert emit.git_branch(tmp_path) == ""
-    (tmp_path / ".git").write_text("gitdir: /nowhere", "utf-8")
-    assert emit.git_branch(tmp_path) == ""
-
-
 def test_emit_posts_the_payload_and_counts_it() -> None:
     desk = Desk()
     desk.emit("hello")

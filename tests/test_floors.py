@@ -41,6 +41,7 @@ ROOMS = {
         rooms_of("msgspec"),
     ),
     "logs": Room("0", ("logs.py",), rooms_of(""), rooms_of("twisted.logger")),
+    "project": Room("0", ("project.py",), rooms_of(""), rooms_of("")),
     "peers": Room("0", ("peers.py",), rooms_of(""), rooms_of("twisted")),
     "tls": Room(
         "1",
@@ -68,9 +69,9 @@ ROOMS = {
         (
             *("hub.py", "presence.py", "reading.py", "service.py", "subscription.py"),
             *("agency.py", "agents.py", "care.py", "desk.py", "fleet.py", "hosted.py"),
-            *("outlet.py", "roots.py", "roster.py", "views.py"),
+            *("filing.py", "hooked.py", "outlet.py", "roots.py", "roster.py", "views.py"),
         ),
-        rooms_of(f"{LOW} store driver policy"),
+        rooms_of(f"{LOW} store driver policy project"),
         rooms_of("msgspec twisted zope"),
     ),
     "web": Room(
@@ -95,17 +96,38 @@ ROOMS = {
                 ),
                 f"{LOW} tls",
             ),
-            "telemetry": (("telemetry.py", "emit.py"), LOW),
-            "attach": (("attach.py",), LOW),
-            "hook": (("hook.py",), LOW),
+            "telemetry": (("telemetry.py", "emit.py"), f"{LOW} project"),
         }.items()
     },
+    "credentials": Room(
+        "beside", ("credentials.py",), rooms_of("values keyring peers config"), rooms_of("")
+    ),
+    "attach": Room(
+        "agent",
+        ("attach.py", "bell.py", "outbox.py", "passage.py", "spool.py", "wrap.py"),
+        rooms_of(f"{LOW} project client credentials config"),
+        rooms_of("msgspec treq twisted zope"),
+    ),
+    "hook": Room(
+        "agent",
+        ("hook.py", "hook_settings.py"),
+        rooms_of(f"{LOW} credentials config"),
+        rooms_of("msgspec"),
+    ),
     "notify": Room("beside", ("notify.py",), rooms_of(""), rooms_of("twisted")),
     "config": Room("top", ("config.py",), rooms_of("values"), rooms_of("msgspec")),
     "top": Room(
         "top",
         (
-            *("admin.py", "cli.py", "credentials.py", "daemon.py", "listening.py"),
+            *(
+                "__main__.py",
+                "admin.py",
+                "attaching.py",
+                "cli.py",
+                "daemon.py",
+                "forward.py",
+                "listening.py",
+            ),
             *(
                 "hosting.py",
                 "pilot.py",
@@ -119,11 +141,12 @@ ROOMS = {
                 "tap.py",
                 "terminal.py",
                 "watch.py",
+                "wiring.py",
             ),
         ),
         rooms_of(
             f"{LOW} peers tls store driver host keyring web stdio client telemetry attach hook"
-            " notify config policy"
+            " notify config policy project credentials"
         ),
         rooms_of("OpenSSL click msgspec rich twisted zope"),
     ),
@@ -241,7 +264,7 @@ def _within(name: str, packages: frozenset[str]) -> bool:
 
 
 def test_the_rooms_see_only_lower_floors() -> None:
-    order = ["0", "1", "2", "3", "4", "beside", "top"]
+    order = ["0", "1", "2", "3", "4", "beside", "agent", "top"]
     for name, room in ROOMS.items():
         floors = [order.index(ROOMS[seen].floor) for seen in room.sees - {"config"}]
         assert all(floor < order.index(room.floor) for floor in floors), name

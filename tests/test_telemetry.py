@@ -240,16 +240,6 @@ def test_off_unless_both_are_set(tracking: str, url: str, endpoint: str) -> None
     assert telemetry.endpoint({}) == ""
 
 
-def test_project_root_is_the_nearest_with_a_git(tmp_path: Path) -> None:
-    below = tmp_path / "project" / "src" / "deep"
-    below.mkdir(parents=True)
-    assert telemetry.project_root(str(below)) == str(below)
-    (tmp_path / "project" / ".git").write_text("gitdir: elsewhere", "utf-8")
-    assert telemetry.project_root(str(below)) == str(tmp_path / "project")
-    assert telemetry.project_root(str(tmp_path / "project")) == str(tmp_path / "project")
-    assert telemetry.project_root("/") == "/"
-
-
 def test_the_caller_waits_for_no_heavy_import() -> None:
     heavy = "twisted treq msgspec click argparse json re typing pathlib"
     look = f"import sxhost.telemetry; print(*set({heavy.split()}) & set(sys.modules))"

@@ -18,7 +18,7 @@ from sxhost.driver import Reports
 from sxhost.driver.claude_lines import Asked, Cancelled, Request
 from sxhost.errors import AgentFailed, BadField
 
-__all__ = ["Asks"]
+__all__ = ["Asks", "question", "reply"]
 
 KINDS: Final[Mapping[str, ApprovalKind]] = {
     "Bash": "command",
@@ -53,9 +53,9 @@ class Asks:
     def asked(self, said: Asked, line: bytes) -> None:
         """Hear a question; one of a kind that we do not know is refused."""
         if said.request.subtype == "can_use_tool":
-            question = _question(said, Raw(line))
-            self._open[question.key] = said
-            self._reports.asked(question)
+            asked = question(said, Raw(line))
+            self._open[asked.key] = said
+            self._reports.asked(asked)
         else:
             text = f"This host does not answer {said.request.subtype or 'this'}."
             self._respond({"subtype": "error", "request_id": said.request_id, "error": text})
@@ -76,9 +76,9 @@ class Asks:
         asked = self._open.get(key)
         if asked is None:
             raise AgentFailed("Claude no longer waits for this decision.")
-        reply = _reply(asked, answer)
+        said = reply(asked, answer)
         del self._open[key]
-        self._respond({"subtype": "success", "request_id": asked.request_id, "response": reply})
+        self._respond({"subtype": "success", "request_id": asked.request_id, "response": said})
 
     def gone(self) -> None:
         """Nobody waits any more."""
@@ -91,7 +91,8 @@ class Asks:
 # What Claude asks, in the host's words.
 
 
-def _question(asked: Asked, native: Raw) -> Question:
+def question(asked: Asked, native: Raw) -> Question:
+    """Return what Claude asks."""
     request = asked.request
     return Question(
         key=request.tool_use_id or asked.request_id,
@@ -185,7 +186,11 @@ def _listed(given: Any) -> list[Mapping[str, Any]]:
 # What was decided, in Claude's words.
 
 
-def _reply(asked: Asked, answer: Answer) -> dict[str, Any]:
+def reply(asked: Asked, answer: Answer) -> dict[str, Any]:
+    """Return a decision as Claude understands it.
+
+    :raises BadField: it does not.
+    """
     make = _REPLIES.get(answer.decision)
     if make is None or answer.decision not in _choices(asked.request):
         offered = ", ".join(_choices(asked.request))

@@ -52,7 +52,7 @@ def document(routes: Sequence[Route]) -> Schema:
         operations = paths.setdefault(re.sub(r"<(\w+)>", r"{\1}", route.path), {})
         operation = operations.setdefault(route.method.lower(), _operation(route, components))
         if (body_kind := _body(route)) is not None:
-            required = bool(components[body_kind.__name__].get("required"))
+            required = bool(components.get(body_kind.__name__, {}).get("required"))
             body = operation.setdefault("requestBody", {"required": required, "content": {}})
             body["content"][route.consumes] = {
                 "schema": _lines(route, schema_of[repr(body_kind)])

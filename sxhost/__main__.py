@@ -1,0 +1,24 @@
+"""``sxhost``, ``python -m sxhost``: commands in haste do not wait for the others' imports."""
+
+import sys
+
+
+def main() -> int:
+    """Run the command line of this process and return its exit status."""
+    words = sys.argv[1:]
+    if words[:1] == ["emit"]:
+        from sxhost.telemetry import main as emit
+
+        return emit(words[1:])
+    if words[:1] == ["hook"] and words[1:2] in (["claude"], ["codex"]):
+        from sxhost.hook import main as hook
+
+        return hook(words[1:])
+    from sxhost.cli import main as others
+
+    others(words)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

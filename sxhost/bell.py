@@ -1,0 +1,37 @@
+"""Waiting: until somebody rings, or for some time."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+
+__all__ = ["Bell", "sleep"]
+
+
+class Bell:
+    """Wakes the one who waits for it; a ring that nobody waits for is not lost."""
+
+    def __init__(self) -> None:
+        self._rung = False
+        self._waiter: Deferred[None] | None = None
+
+    def ring(self) -> None:
+        """Wake the waiter, or spare it the next wait."""
+        self._rung = True
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None:
+            waiter.callback(None)
+
+    async def wait(self) -> None:
+        """Return once it has rung since the last wait."""
+        if not self._rung:
+            self._waiter = Deferred()
+            await self._waiter
+        self._rung = False
+
+
+async def sleep(clock: IReactorTime, seconds: float) -> None:
+    """Return after so many seconds."""
+    over: Deferred[None] = Deferred(lambda _: timer.cancel())
+    timer = clock.callLater(seconds, over.callback, None)
+    await over

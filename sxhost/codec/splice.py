@@ -1,0 +1,201 @@
+"""Changes to a JSON text that leave every other byte of it as it was.
+
+Settings files are their users': what they have written, and how, is not ours to tidy up.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+__all__ = ["NotJSON", "append", "remove", "value_at"]
+
+SPACE = re.compile(r"[ \t\r\n]*")
+INDENT = re.compile(r"\{\r?\n([ \t]+)\"")
+_decoder = json.JSONDecoder()
+
+
+class NotJSON(ValueError):
+    """The text is no JSON object; the message says what is wrong."""
+
+
+class Node(NamedTuple):
+    """A value in a text: from `start` up to `end`; `parts` of an array or object, in order.
+
+    Of an object each part begins with its name; `value` is what it stands for.
+    """
+
+    start: int
+    end: int
+    value: Any
+    parts: Sequence[Part]
+
+
+class Part(NamedTuple):
+    """A member of an object (by its name) or of an array: from `start` up to `end`."""
+
+    start: int
+    end: int
+    name: str
+    node: Node
+
+
+def value_at(text: str, path: Sequence[str]) -> Any:
+    """Return what stands at a path of names; None if nothing does.
+
+    :raises NotJSON: the text is no JSON object.
+    """
+    node: Node | None = _root(text)
+    for name in path:
+        node = _member(node, name) if node is not None else None
+    return None if node is None else node.value
+
+
+def append(text: str, path: Sequence[str], value: Any) -> str:
+    """Add a value to the end of the array at a path, which is made if it is not there.
+
+    :raises NotJSON: the text is no JSON object, or something else is at the path.
+    """
+    root = _root(text)
+    found = INDENT.match(text[root.start :])
+    unit = found[1] if found else "  "
+    node, depth = root, 0
+    for name in path:
+        below = _member(node, name)
+        if below is None:
+            missing = path[depth:]
+            made: Any = [value]
+            for inner in reversed(missing[1:]):
+                made = {inner: made}
+            _expect(node, dict, path[:depth])
+            return _insert(text, node, f"{json.dumps(missing[0])}: ", made, (unit, depth + 1))
+        node, depth = below, depth + 1
+    _expect(node, list, path)
+    return _insert(text, node, "", value, (unit, depth + 1))
+
+
+def remove(text: str, path: Sequence[str], unwanted: Callable[[Any], bool]) -> str:
+    """Take values out of the array at a path; what is empty then goes, too.
+
+    :raises NotJSON: the text is no JSON object.
+    """
+    while (lineage := _lineage(text, path)) is not None:
+        node = lineage[-1]
+        found = next(
+            (n for n, part in enumerate(node.parts) if unwanted(part.node.value)), None
+        )
+        if found is None:
+            return text
+        index = found
+        while len(node.parts) == 1 and len(lineage) > 1:
+            child, node = lineage.pop(), lineage[-1]
+            index = next(n for n, part in enumerate(node.parts) if part.node is child)
+        text = _without(text, node, index)
+    return text
+
+
+# How it is done.
+
+
+def _root(text: str) -> Node:
+    try:
+        root = _parse(text, _skip(text, 0))
+        rest = _skip(text, root.end)
+    except (ValueError, IndexError, RecursionError) as error:
+        why = (
+            str(error) if isinstance(error, ValueError) else "it ends too soon, or is too deep"
+        )
+        raise NotJSON(f"It is no JSON: {why}.") from None
+    if rest != len(text):
+        raise NotJSON("It is no JSON: something follows the object.")
+    _expect(root, dict, ())
+    return root
+
+
+def _expect(node: Node, kind: type, path: Sequence[str]) -> None:
+    if not isinstance(node.value, kind):
+        what = "object" if kind is dict else "array"
+        raise NotJSON(f"{'.'.join(path) or 'It'} is no {what}.")
+
+
+def _parse(text: str, at: int) -> Node:
+    if text[at] not in "{[":
+        value, end = _decoder.raw_decode(text, at)
+        return Node(at, end, value, ())
+    closing = "}" if text[at] == "{" else "]"
+    parts: list[Part] = []
+    here = _skip(text, at + 1)
+    while text[here] != closing:
+        if parts:
+            here = _skip(text, _after(text, here, ","))
+        part = _part(text, here, named=closing == "}")
+        parts.append(part)
+        here = _skip(text, part.end)
+    value = (
+        {part.name: part.node.value for part in parts}
+        if closing == "}"
+        else [part.node.value for part in parts]
+    )
+    return Node(at, here + 1, value, parts)
+
+
+def _part(text: str, at: int, *, named: bool) -> Part:
+    if not named:
+        node = _parse(text, at)
+        return Part(at, node.end, "", node)
+    name, end = _decoder.raw_decode(text, at)
+    if not isinstance(name, str):
+        raise NotJSON("a name is no text")
+    node = _parse(text, _skip(text, _after(text, _skip(text, end), ":")))
+    return Part(at, node.end, name, node)
+
+
+def _after(text: str, at: int, wanted: str) -> int:
+    if text[at] != wanted:
+        raise NotJSON(f"{wanted!r} is missing at {at}")
+    return at + 1
+
+
+def _skip(text: str, at: int) -> int:
+    found = SPACE.match(text, at)
+    return found.end() if found else at
+
+
+def _member(node: Node, name: str) -> Node | None:
+    named = [part.node for part in node.parts if part.name == name]
+    return named[-1] if named and isinstance(node.value, dict) else None
+
+
+def _lineage(text: str, path: Sequence[str]) -> list[Node] | None:
+    """Return the values on the way to an array, the root first; None if it is not there."""
+    lineage = [_root(text)]
+    for name in path:
+        below = _member(lineage[-1], name)
+        if below is None:
+            return None
+        lineage.append(below)
+    return lineage if isinstance(lineage[-1].value, list) else None
+
+
+def _insert(text: str, node: Node, label: str, value: Any, layout: tuple[str, int]) -> str:
+    """Put a last part into a node; `layout` is a unit of indentation, and how many of it."""
+    unit, depth = layout
+    line = "\r\n" if "\r\n" in text else "\n"
+    written = json.dumps(value, indent=unit, ensure_ascii=False)
+    body = (label + written).replace("\n", line + unit * depth)
+    if node.parts:
+        end = node.parts[-1].end
+        return f"{text[:end]},{line}{unit * depth}{body}{text[end:]}"
+    inside = f"{line}{unit * depth}{body}{line}{unit * (depth - 1)}"
+    return f"{text[: node.start + 1]}{inside}{text[node.end - 1 :]}"
+
+
+def _without(text: str, node: Node, index: int) -> str:
+    part = node.parts[index]
+    if len(node.parts) == 1:
+        return text[: node.start + 1] + text[node.end - 1 :]
+    if index == 0:
+        return text[: part.start] + text[node.parts[1].start :]
+    return text[: node.parts[index - 1].end] + text[part.end :]

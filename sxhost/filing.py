@@ -1,0 +1,105 @@
+"""The other end of telemetry: what senders report is filed as events of sessions of ours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from hashlib import sha256
+from typing import Annotated, Any, Final
+
+from msgspec import Meta, Struct
+
+from sxhost.driver.hooks import fitted
+from sxhost.errors import BadField
+from sxhost.grammar import SESSION_ID
+from sxhost.host import Host
+from sxhost.model import Done, EventDraft, Registration
+
+__all__ = ["PREFIX", "Filing", "Reported"]
+
+PREFIX: Final = "telemetry:"
+"""What the names of sessions begin with that were only reported."""
+
+EVENTS: Final[Mapping[str, str]] = {
+    "user": "user-message",
+    "assistant": "message",
+    "tool_call": "tool-start",
+    "tool_result": "tool-done",
+    "system": "system",
+    "error": "error",
+}
+SHORT: Final = 512
+LATEST: Final = 2**40
+
+
+class Reported(Struct, frozen=True):
+    """A payload of telemetry; `metadata` has what the sender knows of itself."""
+
+    session_id: Annotated[str, Meta(min_length=1, max_length=1024)]
+    type: str
+    content: str = ""
+    timestamp: str = ""
+    metadata: dict[str, Any] = {}
+
+
+class Filing:
+    """Files payloads through the verbs of a host."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._known: dict[str, Registration] = {}
+
+    async def file(self, reported: Reported) -> Done:
+        """Append what was reported to the log of its session.
+
+        :raises BadField: it is of no type that there is.
+        """
+        event = EVENTS.get(reported.type)
+        if event is None:
+            kinds = ", ".join(EVENTS)
+            raise BadField("type", f"The field `type` is wrong: expected one of {kinds}.")
+        name = session_of(reported.session_id)
+        about = registration(reported.metadata)
+        if self._known.get(name) != about:
+            await self._host.register(name, about)
+            self._known[name] = about
+        data = fitted({"text": reported.content})
+        draft = EventDraft(event=event, data=data, ts=_seconds(reported.timestamp))
+        await self._host.fire(name, draft)
+        return Done()
+
+
+def session_of(reported: str) -> str:
+    """Return the name of a session here; what no name may have gives way to a hash."""
+    name = PREFIX + reported
+    if re.match(SESSION_ID, name):
+        return name
+    plain = re.sub(r"[^A-Za-z0-9_.:-]", "_", reported)[:64]
+    return f"{PREFIX}{plain}-{sha256(reported.encode('utf-8', 'replace')).hexdigest()[:16]}"
+
+
+def registration(metadata: Mapping[str, Any]) -> Registration:
+    """Return what is told of a sender."""
+    texts = {n: v[:SHORT] for n, v in metadata.items() if isinstance(v, str)}
+    kept: dict[str, Any] = {
+        n: texts[n] for n in ("hostname", "os", "arch", "project") if n in texts
+    }
+    return Registration(
+        agent="telemetry",
+        title=texts.get("project"),
+        git_branch=texts.get("git_branch"),
+        metadata=kept or None,
+    )
+
+
+def _seconds(timestamp: str) -> int | None:
+    """Return a time in Unix seconds; none if it is not ISO 8601 with an offset."""
+    try:
+        moment = datetime.fromisoformat(timestamp)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        return None
+    seconds = int(moment.timestamp())
+    return seconds if 0 <= seconds <= LATEST else None

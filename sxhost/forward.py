@@ -1,0 +1,176 @@
+"""Telemetry of a host's own sessions: each piece of each turn to a collector, while it is on.
+
+An ordinary reader of the log: what cannot be sent at once waits there, and not in memory.
+Nobody is held up and nothing fails but the telemetry.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from msgspec import Raw, Struct
+from msgspec.json import decode
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from sxhost.codec.frames import Encoding
+from sxhost.codec.json import encode
+from sxhost.config import EmitContent, Settings
+from sxhost.emit import IN_FLIGHT, Emitter, open_emitter
+from sxhost.errors import HostError
+from sxhost.filing import PREFIX
+from sxhost.logs import logger
+from sxhost.model import Event
+from sxhost.project import project_root
+from sxhost.service import SessionService
+from sxhost.store import Store
+from sxhost.subscription import Selection, Subscription
+from sxhost.telemetry import endpoint, read_settings
+
+__all__ = ["KINDS", "Forwarder", "content_of", "make_forwarder"]
+
+log = logger(__name__)
+
+KINDS: Final[Mapping[str, str]] = {
+    "user-message": "user",
+    "message": "assistant",
+    "tool-start": "tool_call",
+    "tool-done": "tool_result",
+    "started": "system",
+    "compact": "system",
+    "warning": "system",
+    "error": "error",
+}
+"""What the source system calls an event; others are not forwarded."""
+
+TEXTS: Final = ("text", "output", "title", "reason")
+
+
+class Piece(Struct, frozen=True):
+    """An event as it is forwarded."""
+
+    event: str
+    session: str
+    data: Raw
+
+
+class _Objects:
+    """Events as lines, and nothing else."""
+
+    def event(self, event: Event, epoch: str) -> bytes:  # noqa: ARG002
+        return encode(Piece(event.event, event.session, event.data)) + b"\n"
+
+    def control(self, name: str, fields: dict[str, object]) -> bytes:  # noqa: ARG002
+        return b""
+
+
+LINES: Final[Encoding] = _Objects()
+
+
+class Forwarder(Service):
+    """Sends what is new in the log through `emitter`; `content` says how much of it."""
+
+    tag: Mapping[str, object] = {}
+
+    def __init__(
+        self,
+        sessions: SessionService,
+        emitter: Emitter,
+        content: EmitContent,
+        cwd_of: Callable[[str], str],
+    ) -> None:
+        self._sessions = sessions
+        self._emitter = emitter
+        self._content = content
+        self._cwd_of = cwd_of
+        self._reader: Subscription | None = None
+        self._paused = False
+
+    def startService(self) -> None:
+        """Begin with what comes from now on."""
+        super().startService()
+        begun = Deferred.fromCoroutine(self._follow())
+        begun.addErrback(lambda failure: log.failure("telemetry does not run", failure))
+
+    async def _follow(self) -> None:
+        wanted = Selection(names=frozenset(KINDS))
+        try:
+            self._reader = await self._sessions.subscribe(wanted, "now", LINES, self)
+        except HostError as error:  # the host is stopping
+            log.debug("telemetry does not begin: {error}", error=error)
+
+    def stopService(self) -> None:
+        """Read no more."""
+        super().stopService()
+        if self._reader is not None:
+            self._reader.close()
+
+    # The sink of a subscription.
+
+    def begin(self, reader: Subscription) -> None:
+        """Know whom to pause."""
+        self._reader = reader
+
+    def write(self, data: bytes) -> None:
+        """Forward events; pause the reader while as many are under way as may be."""
+        for line in data.splitlines():
+            piece = decode(line, type=Piece)
+            if not piece.session.startswith(PREFIX):
+                self._forward(piece)
+
+    def end(self) -> None:
+        """Do nothing: the host is stopping."""
+
+    def _forward(self, piece: Piece) -> None:
+        kind, said = KINDS[piece.event], decode(piece.data)
+        text = content_of(said, self._content)
+        root = project_root(self._cwd_of(piece.session) or "/")
+        sending = self._emitter.emit(piece.session, kind, text, root)
+        sending.addBoth(self._sent)
+        if self._emitter.in_flight >= IN_FLIGHT and not self._paused and self._reader:
+            self._paused = True
+            self._reader.pauseProducing()
+
+    def _sent(self, _: Failure | None) -> None:
+        if self._paused and self._reader and self._emitter.in_flight < IN_FLIGHT // 2:
+            self._paused = False
+            self._reader.resumeProducing()
+
+
+def content_of(said: Any, how: EmitContent) -> str:
+    """Return what is sent of an event's data: all, only how much it is, or nothing."""
+    if how == "none":
+        return ""
+    text = _text(said)
+    return text if how == "full" else f"[{len(text)} characters]"
+
+
+def _text(said: Any) -> str:
+    if isinstance(said, str):
+        return said
+    if isinstance(said, dict):
+        for name in TEXTS:
+            if isinstance(said.get(name), str) and said[name]:
+                return str(said[name])
+    return "" if said is None else encode(said).decode()
+
+
+def make_forwarder(
+    settings: Settings, sessions: SessionService, store: Store, reactor: Any
+) -> Forwarder | None:
+    """Return what forwards, if telemetry is on where this host is started."""
+    root = project_root(os.getcwd())  # noqa: PTH109
+    url = endpoint(read_settings(os.environ, root))
+    if not url:
+        return None
+    log.info("Telemetry ({content}) is on", content=settings.emit_content)
+
+    def cwd_of(session_id: str) -> str:
+        session = store.known(session_id)
+        return session.cwd if session is not None else ""
+
+    emitter = open_emitter(reactor, url, root)
+    return Forwarder(sessions, emitter, settings.emit_content, cwd_of)

@@ -1,0 +1,208 @@
+"""``sxhost hook claude`` and ``codex``: a hook's JSON to the host, its answer to the agent.
+
+The agent waits for this process, so it imports only what it uses: a socket, and no library.
+Whatever goes wrong, it says nothing, exits with 0, and the agent goes on.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from socket import socket
+
+AGENTS = ("claude", "codex")
+DEFAULT_URL = "http://127.0.0.1:7432"
+HOSTED = "SXHOST_AGENT"
+"""In the environment of agents that the host itself runs: it knows all that they do."""
+
+CONNECT = 1.0
+ANSWER = 2.0
+"""Seconds that the agent waits for a host that hangs."""
+
+BODY_MOST = 900_000
+"""Bytes of a hook that are sent as they are: the host takes a mebibyte."""
+
+INPUT_MOST = 64 * 1024 * 1024
+TEXT_MOST = 48_000
+OK, UNAUTHORIZED = 200, 401
+USAGE = """\
+usage: sxhost hook claude|codex [--ask] [--wait SECONDS] [--verbose] [JSON]
+
+Tells the host what an agent's hook was told: JSON, or standard input. Prints the host's answer.
+
+  --ask      let the host decide about each use of a tool
+  --wait     seconds to wait for a decision, then the agent asks its own user  [60]
+  --verbose  say on stderr what goes wrong; SXHOST_HOOK_DEBUG=1 does the same
+"""
+
+
+class HookError(Exception):
+    """The host was not told, and this is why."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command with `argv` (default: the process's own) and return its exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] not in AGENTS or "--help" in words:
+        sys.stdout.write(USAGE)
+        return 0
+    verbose = "--verbose" in words or os.environ.get("SXHOST_HOOK_DEBUG") == "1"
+    try:
+        answer = run(words, os.environ)
+    except Exception as error:  # noqa: BLE001 - an agent's hook fails in silence
+        if verbose:
+            sys.stderr.write(f"sxhost hook: {str(error) or type(error).__name__}\n")
+        return 0
+    if answer not in (b"", b"{}"):
+        sys.stdout.buffer.write(answer)
+        sys.stdout.buffer.flush()
+    return 0
+
+
+def run(words: Sequence[str], environ: Mapping[str, str]) -> bytes:
+    """Tell the host; return its answer.
+
+    Raises HookError, OSError or ValueError when that cannot be done.
+    """
+    if environ.get(HOSTED):
+        raise HookError("the host runs this agent itself")
+    agent, ask, wait, given = parse(words)
+    body = fitted(given.encode() if given else read_all(0))
+    path = f"/hooks/{agent}?wait={wait:g}" + ("&ask=1" if ask else "")
+    asks = b'"PermissionRequest"' in body or (ask and b'"PreToolUse"' in body)
+    patience = ANSWER + (wait if asks else 0)
+    return post(environ.get("SXHOST_URL") or DEFAULT_URL, path, body, patience, environ)
+
+
+def parse(words: Sequence[str]) -> tuple[str, bool, float, str]:
+    """Return the agent, whether all is asked for, the seconds to wait, the JSON if given."""
+    rest = iter(words[1:])
+    ask, wait, given = False, 60.0, ""
+    for word in rest:
+        if word == "--ask":
+            ask = True
+        elif word == "--wait":
+            wait = float(next(rest, "60"))
+        elif not word.startswith("--"):
+            given = word
+    return words[0], ask, wait, given
+
+
+def read_all(file: int) -> bytes:
+    """Return all that a file has; of more than any hook says, the beginning."""
+    parts: list[bytes] = []
+    size = 0
+    while size < INPUT_MOST and (part := os.read(file, 1 << 16)):
+        parts.append(part)
+        size += len(part)
+    return b"".join(parts)
+
+
+def fitted(body: bytes) -> bytes:
+    """Return a hook that the host takes: long texts are cut.
+
+    Raises ValueError for what is too long and no JSON.
+    """
+    if len(body) <= BODY_MOST:
+        return body
+    import json
+
+    return json.dumps(shortened(json.loads(body))).encode()
+
+
+def shortened(value: object) -> object:
+    """Return a JSON value without what is too long in it."""
+    if isinstance(value, str) and len(value) > TEXT_MOST:
+        return f"{value[:TEXT_MOST]}… ({len(value) - TEXT_MOST} characters more)"
+    if isinstance(value, dict):
+        return {name: shortened(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [shortened(each) for each in value]
+    return value
+
+
+def post(
+    url: str, path: str, body: bytes, patience: float, environ: Mapping[str, str]
+) -> bytes:
+    """Send the hook; return the answer, after so many seconds at the latest."""
+    token = given_token(environ)
+    status, answer = exchange(url, path, body, patience, token)
+    if status == UNAUTHORIZED and not token:
+        from sxhost.credentials import own_token
+
+        status, answer = exchange(url, path, body, patience, own_token(url, environ) or "")
+    if status != OK:
+        raise HookError(
+            f"the host answered {status}: {answer[:200].decode('utf-8', 'replace')}"
+        )
+    return answer
+
+
+def given_token(environ: Mapping[str, str]) -> str:
+    """Return the token that the user names, or none."""
+    if not (environ.get("SXHOST_TOKEN") or environ.get("SXHOST_TOKEN_FILE")):
+        return ""
+    from sxhost.credentials import given_token as named
+
+    return named(None, environ) or ""
+
+
+def exchange(
+    url: str, path: str, body: bytes, patience: float, token: str
+) -> tuple[int, bytes]:
+    """Return the status and the body of one request's answer."""
+    scheme, _, rest = url.partition(":")
+    place, _, prefix = rest.removeprefix("//").partition("/")
+    name = "localhost" if scheme == "unix" else place
+    shown = f"Authorization: Bearer {token}\r\n" if token else ""
+    before = f"/{prefix.rstrip('/')}" if prefix and scheme != "unix" else ""
+    head = (
+        f"POST {before}{path} HTTP/1.1\r\n"
+        f"Host: {name}\r\nContent-Type: application/json\r\n{shown}"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    with connection(scheme, rest) as link:
+        link.settimeout(patience)
+        link.sendall(head.encode("ascii") + body)
+        answer = b""
+        while part := link.recv(1 << 16):
+            answer += part
+    lines, _, content = answer.partition(b"\r\n\r\n")
+    if not lines.startswith(b"HTTP/1."):
+        raise HookError("what answers there is not a host")
+    return int(lines.split(b" ", 2)[1]), content
+
+
+def connection(scheme: str, rest: str) -> socket:
+    """Return a connection to ``http:``, ``https:`` or ``unix:`` and what follows."""
+    import socket
+
+    if scheme == "unix":
+        link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        link.settimeout(CONNECT)
+        link.connect("/" + rest.lstrip("/"))
+        return link
+    if scheme not in ("http", "https"):
+        raise HookError(f"{scheme}:{rest} is not an http:, https: or unix: address")
+    place = rest.removeprefix("//").partition("/")[0]
+    name, colon, port = place.rpartition(":")
+    if not colon or "]" in port:
+        name, port = place, "443" if scheme == "https" else "80"
+    link = socket.create_connection((name.strip("[]"), int(port)), CONNECT)
+    return link if scheme == "http" else secured(link, name.strip("[]"))
+
+
+def secured(link: socket, name: str) -> socket:
+    """Speak TLS on a connection, with a host whose certificate is good."""
+    import ssl
+
+    context = ssl.create_default_context(cafile=os.environ.get("SXHOST_CA") or None)
+    return context.wrap_socket(link, server_hostname=name)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

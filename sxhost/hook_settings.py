@@ -1,0 +1,227 @@
+"""The settings files of Claude Code and Codex: our hooks put in, found, taken out again.
+
+Everything else in a file stays as it is, byte for byte; the file before is kept beside it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import tempfile
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from msgspec import Struct
+
+from sxhost.codec.splice import NotJSON, append, remove, value_at
+
+__all__ = ["BadSettings", "Wiring", "files_of", "installed", "rewired", "unwired", "write"]
+
+BACKUP: Final = ".sxhost-backup"
+ANSWER_S: Final = 5
+"""Seconds that Claude waits for an answer that needs nobody's decision."""
+
+LATER_S: Final = 10
+"""Seconds that it waits longer than the host does for a decision."""
+
+CLAUDE_HOOKS: Final = (
+    *("SessionStart", "UserPromptSubmit", "PreToolUse", "PostToolUse", "PostToolUseFailure"),
+    *("PermissionRequest", "Notification", "Stop", "StopFailure", "SubagentStart"),
+    *("SubagentStop", "PreCompact", "SessionEnd"),
+)
+CODEX_HOOKS: Final = (
+    *("SessionStart", "UserPromptSubmit", "PreToolUse", "PostToolUse", "PermissionRequest"),
+    *("Stop", "SubagentStart", "SubagentStop", "PreCompact"),
+)
+OURS: Final = re.compile(r"/hooks/(claude|codex)(\?|\Z)|sxhost\S* hook (claude|codex)\b")
+NOTIFY: Final = re.compile(r'^notify *= *\[.*"hook", "codex"\]\r?\n', re.MULTILINE)
+ASKS: Final = ("PermissionRequest", "PreToolUse")
+
+
+class BadSettings(Exception):
+    """A settings file is not touched; the message says why."""
+
+
+class Wiring(Struct, frozen=True, kw_only=True):
+    """How an agent is to reach the host: by HTTP where it can (and `http`), else by `command`.
+
+    `token_variable` names the variable that holds a token, if the host asks for one.
+    """
+
+    command: Sequence[str]
+    url: str
+    http: bool = True
+    ask: bool = False
+    wait: float = 60.0
+    token_variable: str = ""
+
+
+def files_of(
+    agent: str, environ: Mapping[str, str], project: Path | None
+) -> Mapping[str, Path]:
+    """Return an agent's settings files by what is in them; of a `project`, or the user's."""
+    home = Path(environ.get("HOME") or "/")
+    if agent == "claude":
+        if project is not None:
+            return {"hooks": project / ".claude" / "settings.local.json"}
+        place = Path(environ.get("CLAUDE_CONFIG_DIR") or home / ".claude")
+        return {"hooks": place / "settings.json"}
+    if project is not None:
+        return {"hooks": project / ".codex" / "hooks.json"}
+    place = Path(environ.get("CODEX_HOME") or home / ".codex")
+    return {"hooks": place / "hooks.json", "notify": place / "config.toml"}
+
+
+def rewired(agent: str, what: str, text: str, wiring: Wiring) -> str:
+    """Return a settings file's text with our hooks in it, as `wiring` says.
+
+    :raises BadSettings: it cannot be understood, or has something else in that place.
+    """
+    if what == "notify":
+        return _notifying(unwired(what, text), wiring)
+    try:
+        text = unwired(what, text) or "{}\n"
+        for name in CLAUDE_HOOKS if agent == "claude" else CODEX_HOOKS:
+            text = append(text, ("hooks", name), {"hooks": [_entry(agent, name, wiring)]})
+    except NotJSON as error:
+        raise BadSettings(str(error)) from None
+    return text
+
+
+def unwired(what: str, text: str) -> str:
+    """Return a settings file's text without our hooks.
+
+    :raises BadSettings: it cannot be understood.
+    """
+    if what == "notify":
+        _toml(text)
+        return NOTIFY.sub("", text, count=1)
+    if not text.strip():
+        return text
+    try:
+        hooks = value_at(text, ("hooks",))
+        for name in hooks if isinstance(hooks, dict) else ():
+            text = remove(text, ("hooks", name), _is_ours)
+    except NotJSON as error:
+        raise BadSettings(str(error)) from None
+    return text
+
+
+def installed(what: str, text: str) -> Sequence[str]:
+    """Return the names of the hooks in a settings file's text that are ours.
+
+    :raises BadSettings: it cannot be understood.
+    """
+    if what == "notify":
+        _toml(text)
+        return ["notify"] if NOTIFY.search(text) else []
+    if not text.strip():
+        return []
+    try:
+        hooks = value_at(text, ("hooks",))
+    except NotJSON as error:
+        raise BadSettings(str(error)) from None
+    named = hooks.items() if isinstance(hooks, dict) else ()
+    return [n for n, groups in named if isinstance(groups, list) and any(map(_is_ours, groups))]
+
+
+def read(path: Path) -> str:
+    """Return a settings file's text; none if it is not there.
+
+    :raises BadSettings: it cannot be read.
+    """
+    try:
+        return path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise BadSettings(f"{path} cannot be read: {why}.") from None
+
+
+def write(path: Path, text: str) -> None:
+    """Replace a settings file as a whole, where links lead to; keep the one before beside it.
+
+    :raises BadSettings: it cannot be written; then it is as it was.
+    """
+    try:
+        real = Path(os.path.realpath(path))
+        real.parent.mkdir(parents=True, exist_ok=True)
+        if real.exists():
+            before = real.read_bytes()
+            _replace(real.with_name(real.name + BACKUP), before, real)
+        _replace(real, text.encode(), real)
+    except OSError as error:
+        raise BadSettings(f"{path} cannot be written: {error.strerror}.") from None
+
+
+# How it is done.
+
+
+def _replace(path: Path, content: bytes, like: Path) -> None:
+    """Write a file in one step, with the mode of another one."""
+    mode = like.stat().st_mode & 0o777 if like.exists() else 0o600
+    number, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(number, "wb") as file:
+            os.fchmod(number, mode)
+            file.write(content)
+            file.flush()
+            os.fsync(number)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _entry(agent: str, name: str, wiring: Wiring) -> dict[str, Any]:
+    """Return one hook; SessionStart of Claude knows no HTTP, and Codex none at all."""
+    decides = name == ASKS[0] or (name == ASKS[1] and wiring.ask)
+    seconds = int(wiring.wait) + LATER_S if decides else ANSWER_S
+    if agent == "codex" or name == "SessionStart" or not wiring.http:
+        words = [*wiring.command, "hook", agent, *_options(wiring)]
+        return {"type": "command", "command": shlex.join(words), "timeout": seconds}
+    query = f"wait={wiring.wait:g}" + ("&ask=1" if wiring.ask else "")
+    url = f"{wiring.url.rstrip('/')}/hooks/{agent}?{query}"
+    entry: dict[str, Any] = {"type": "http", "url": url, "timeout": seconds}
+    if wiring.token_variable:
+        entry["headers"] = {"Authorization": f"Bearer ${wiring.token_variable}"}
+        entry["allowedEnvVars"] = [wiring.token_variable]
+    return entry
+
+
+def _options(wiring: Wiring) -> list[str]:
+    wait = (
+        [] if wiring.wait == Wiring(command=(), url="").wait else ["--wait", f"{wiring.wait:g}"]
+    )
+    return [*(["--ask"] if wiring.ask else []), *wait]
+
+
+def _is_ours(group: Any) -> bool:
+    """Tell whether a group of hooks is one that we have written."""
+    hooks = group.get("hooks") if isinstance(group, dict) else None
+    if not isinstance(hooks, list) or len(hooks) != 1 or not isinstance(hooks[0], dict):
+        return False
+    place = hooks[0].get("url") or hooks[0].get("command")
+    return isinstance(place, str) and OURS.search(place) is not None
+
+
+def _notifying(text: str, wiring: Wiring) -> str:
+    if "notify" in _toml(text):
+        raise BadSettings("Its `notify` is another program's; the hooks tell more anyway.")
+    words = ", ".join(f'"{_escaped(word)}"' for word in (*wiring.command, "hook", "codex"))
+    return f"notify = [{words}]\n{text}"
+
+
+def _toml(text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BadSettings(f"It is no TOML: {error}.") from None
+
+
+def _escaped(word: str) -> str:
+    return word.replace("\\", "\\\\").replace('"', '\\"')

@@ -1,0 +1,166 @@
+"""Agents that tell the host by their hooks what they do: heard, answered, handed messages.
+
+Their sessions are attached ones, named as the agent names its conversation.  An agent that
+the host itself runs has told already, so its hooks are passed over.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Annotated, Any, Final
+
+from msgspec import Meta, Struct
+from msgspec.structs import replace
+
+from sxhost.agency import Agency
+from sxhost.approval import Answer, Question
+from sxhost.driver.hooks import Hook
+from sxhost.errors import BadField, UnknownSession
+from sxhost.grammar import check_session_id
+from sxhost.host import Host
+from sxhost.hub import Hub
+from sxhost.logs import logger
+from sxhost.model import EventDraft, Message, PullQuery, Registration
+from sxhost.project import git_branch, project_root
+
+__all__ = ["Heard", "HookQuery", "Hooked"]
+
+log = logger(__name__)
+
+HAND_OVER: Final = 30.0
+"""Seconds that an answer with messages may take to be read."""
+
+MOST: Final = 4096
+"""Sessions that are remembered as registered."""
+
+GRACE: Final = 5.0
+"""Seconds by which an approval outlives its agent's patience: the agent speaks first."""
+
+
+class HookQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How an agent's hooks are heard: with `ask` each use of a tool is asked for.
+
+    `wait` is for how many seconds the agent waits for a decision before it asks its own user;
+    0 asks nobody else.
+    """
+
+    ask: bool = False
+    wait: Annotated[float, Meta(ge=0, le=86_400)] = 60.0
+
+
+class Heard(Struct, frozen=True):
+    """What a hook answers; the messages in it, and whose they are."""
+
+    answer: dict[str, Any] = {}
+    session_id: str = ""
+    messages: Sequence[Message] = ()
+
+
+class Hooked:
+    """Hears hooks; `host` has the verbs."""
+
+    def __init__(self, host: Host, agency: Agency, hub: Hub) -> None:
+        self._host = host
+        self._desk = agency.desk
+        self._runs = agency.fleet.runs
+        self._hub = hub
+        self._known: OrderedDict[str, Registration] = OrderedDict()
+
+    async def hear(self, hook: Hook, query: HookQuery) -> Heard:
+        """Take note of what has happened; return what the agent is told.
+
+        :raises BadField: it does not say whose hook it is, or which.
+        """
+        if not hook.name:
+            raise BadField("hook_event_name", "The field `hook_event_name` is missing.")
+        session_id = check_session_id(hook.session_id)
+        if self._runs(session_id):
+            return Heard()
+        try:
+            return await self._heard(session_id, hook, query)
+        except UnknownSession:  # it was deleted since
+            self._known.pop(session_id, None)
+            return await self._heard(session_id, hook, query)
+
+    async def _heard(self, session_id: str, hook: Hook, query: HookQuery) -> Heard:
+        await self._registered(session_id, hook)
+        if hook.can_ask and query.wait and (hook.may_ask or query.ask):
+            await self._fire(session_id, hook.events())
+            return Heard(await self._asked(session_id, hook, query.wait))
+        messages = await self._messages(session_id, hook.takes)
+        drafts = [*hook.events(goes_on=bool(messages)), *map(_arrived, messages)]
+        await self._fire(session_id, drafts)
+        if not messages:
+            return Heard()
+        answer = hook.handing([message.content for message in messages])
+        return Heard(answer, session_id, messages)
+
+    async def read(self, heard: Heard) -> None:
+        """The agent has read an answer: its messages are delivered."""
+        for message in heard.messages:
+            await self._host.ack(heard.session_id, message.id)
+
+    async def unread(self, heard: Heard) -> None:
+        """The agent has gone before it read an answer: its messages wait on."""
+        for message in heard.messages:
+            await self._host.nack(heard.session_id, message.id)
+
+    # How it is done.
+
+    async def _registered(self, session_id: str, hook: Hook) -> None:
+        about = hook.about
+        known = self._known.get(session_id)
+        if known is not None and not hook.begins and about.cwd in (None, known.cwd):
+            self._known.move_to_end(session_id)
+            return
+        if about.cwd is not None and about.cwd.startswith("/"):
+            about = replace(about, git_branch=git_branch(project_root(about.cwd))[:512])
+        await self._host.register(session_id, about)
+        if known is None:
+            await self._desk.withdraw(session_id, "its agent no longer waits")
+        self._known[session_id] = about
+        if len(self._known) > MOST:
+            self._known.popitem(last=False)
+
+    async def _fire(self, session_id: str, drafts: Sequence[EventDraft]) -> None:
+        if drafts:
+            await self._host.fire_batch(session_id, drafts)
+
+    async def _messages(self, session_id: str, modes: frozenset[str]) -> list[Message]:
+        """Take what waits and can be handed over now, on lease."""
+        if not modes:
+            return []
+        waiting = await self._host.pull(session_id, PullQuery(peek=True))
+        if not any(m.state == "queued" and m.mode in modes for m in waiting):
+            return []
+        taken = await self._host.pull(session_id, PullQuery(lease=HAND_OVER))
+        for message in taken:
+            if message.mode not in modes:
+                await self._host.nack(session_id, message.id)
+        return [message for message in taken if message.mode in modes]
+
+    async def _asked(self, session_id: str, hook: Hook, patience: float) -> dict[str, Any]:
+        """Return what people, or a policy, decide in time; nothing if nobody does."""
+        question = hook.question(patience + GRACE)
+        answers: list[Answer] = []
+        why = "its agent no longer waits"
+        with self._hub.watch(f"hook:{session_id}:{question.key}") as watch:
+
+            async def tell(_question: Question, answer: Answer) -> None:
+                answers.append(answer)
+                watch.poke()
+
+            try:
+                await self._desk.ask(session_id, question, tell)
+                if not answers and not self._hub.closed:
+                    await watch.wait(patience)
+                why = "nobody decided in time; its agent asks its own user"
+            finally:
+                if not answers:
+                    await self._desk.settle(session_id, question.key, why)
+        return hook.decision(answers[0]) if answers else {}
+
+
+def _arrived(message: Message) -> EventDraft:
+    return EventDraft(event="user-message", data={"text": message.content, "by": "message"})

@@ -1,0 +1,17 @@
+"""Telemetry over HTTP: this host as the collector of others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sxhost.filing import Filing
+from sxhost.service import SessionService
+from sxhost.web.routes import Route
+
+__all__ = ["routes"]
+
+
+def routes(service: SessionService) -> Sequence[Route]:
+    """Return the route that payloads are posted to."""
+    filing = Filing(service)
+    return (Route("POST", "/telemetry", filing.file, "File telemetry.", 202, scope="send"),)

@@ -1,0 +1,100 @@
+"""Agents' hooks over HTTP: what they report, and what they are told in the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from msgspec import Struct
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.python.failure import Failure
+from twisted.web.server import Request
+
+from sxhost.codec.json import encode
+from sxhost.driver.hooks import Hook
+from sxhost.errors import HostError
+from sxhost.hooked import Heard, Hooked, HookQuery
+from sxhost.logs import logger
+from sxhost.service import SessionService
+from sxhost.web.routes import Route
+
+__all__ = ["HookAnswer", "routes"]
+
+log = logger(__name__)
+
+
+class HookAnswer(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """What a hook tells its agent, in the agent's own words; nothing, most of the time."""
+
+    decision: str = ""
+    reason: str = ""
+    hook_specific_output: dict[str, Any] = {}
+
+
+class Hearing:
+    """The answer to a hook, given once it is known, for as long as the agent waits for it."""
+
+    def __init__(self, hooked: Hooked, hook: Hook, query: HookQuery) -> None:
+        self._hooked = hooked
+        self._hook = hook
+        self._query = query
+
+    async def serve(self, request: Request) -> None:
+        """Hear the hook, answer it, and take note of whether the answer was read."""
+        gone: Deferred[Any] = request.notifyFinish()
+        hearing = Deferred.fromCoroutine(self._hooked.hear(self._hook, self._query))
+        gone.addErrback(lambda _: hearing.cancel())
+        try:
+            heard = await hearing
+        except CancelledError:
+            return
+        if heard.messages:
+            self._follow(request, heard)
+        body = encode(heard.answer)
+        request.setHeader("Content-Length", str(len(body)))
+        request.write(body)
+
+    def _follow(self, request: Request, heard: Heard) -> None:
+        """Confirm the messages of an answer once it is on its way, else give them back."""
+        over: Deferred[Any] = request.notifyFinish()
+        over.addCallbacks(
+            lambda _: _later(self._hooked.read(heard)),
+            lambda _: _later(self._hooked.unread(heard)),
+        )
+
+
+def _later(work: Any) -> None:
+    Deferred.fromCoroutine(work).addErrback(_said)
+
+
+def _said(failure: Failure) -> None:
+    failure.trap(HostError)
+    log.warn("a message was handed over, but: {error}", error=failure.value)
+
+
+class Hooks:
+    """The handlers, one for each kind of agent."""
+
+    def __init__(self, service: SessionService) -> None:
+        self._hooked = Hooked(service, service.agency, service.hub)
+
+    async def claude(self, hook: dict[str, Any], query: HookQuery) -> HookAnswer:
+        """Hear a hook of Claude Code."""
+        return self._hearing("claude", hook, query)
+
+    async def codex(self, hook: dict[str, Any], query: HookQuery) -> HookAnswer:
+        """Hear a hook of Codex, or what it notifies of."""
+        return self._hearing("codex", hook, query)
+
+    def _hearing(self, agent: str, said: dict[str, Any], query: HookQuery) -> HookAnswer:
+        hearing = Hearing(self._hooked, Hook(agent, said), query)
+        return cast("HookAnswer", hearing)  # it writes itself: the agent may leave meanwhile
+
+
+def routes(service: SessionService) -> Sequence[Route]:
+    """Return the routes that agents' hooks are posted to."""
+    hooks = Hooks(service)
+    return (
+        Route("POST", "/hooks/claude", hooks.claude, "Hear Claude Code.", scope="send"),
+        Route("POST", "/hooks/codex", hooks.codex, "Hear Codex.", scope="send"),
+    )

@@ -1,0 +1,200 @@
+"""Any program as a session: what it is, does and gets is as if nobody looked."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sxhost.passage import LINE_MOST, Lines
+
+from .hosts import PATIENCE, Host, clean_environ
+
+NOBODY = "http://127.0.0.1:9"
+COMMAND = [sys.executable, "-m", "sxhost", "attach", "--id", "a"]
+
+
+def environ(home: Path, url: str) -> dict[str, str]:
+    return {**clean_environ(home), "SXHOST_URL": url, "LC_ALL": "C.UTF-8"}
+
+
+def run(home: Path, url: str, *words: str, **how: Any) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [*COMMAND, *words],
+        env=environ(home, url),
+        capture_output=True,
+        timeout=60,
+        check=False,
+        **how,
+    )
+
+
+def events(host: Host) -> list[tuple[str, Any]]:
+    with urlopen(f"{host.url}/sessions/a/events") as answer:
+        found = [json.loads(line) for line in answer.read().splitlines()]
+    return [(event["event"], event["data"]) for event in found]
+
+
+def until(look: Callable[[], Any]) -> Any:
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        if found := look():
+            return found
+        time.sleep(0.02)
+    raise AssertionError("it has not come")
+
+
+def is_there(host: Host, name: str) -> Callable[[], bool]:
+    def look() -> bool:
+        with urlopen(f"{host.url}/sessions") as answer:
+            sessions = json.loads(answer.read())
+        return bool(sessions) and name in dict(events(host))
+
+    return look
+
+
+@given(st.lists(st.binary(max_size=30), max_size=8))
+def test_output_is_told_in_lines_however_it_comes(pieces: list[bytes]) -> None:
+    told: list[str] = []
+    lines = Lines(told.extend)
+    for piece in pieces:
+        lines.hear(piece)
+    lines.end()
+    whole = b"".join(pieces).split(b"\n")
+    wanted = [each.rstrip(b"\r").decode("utf-8", "replace") for each in whole]
+    assert told == (wanted if whole[-1] else wanted[:-1])
+
+
+def test_a_line_without_an_end_is_bounded() -> None:
+    told: list[str] = []
+    lines = Lines(told.extend)
+    for _ in range(100):
+        lines.hear(b"x" * 10_000)
+    lines.end()
+    assert [len(line) for line in told] == [LINE_MOST]
+
+
+def test_a_program_appears_with_its_beginning_and_its_end(
+    running_host: Host, tmp_path: Path
+) -> None:
+    done = run(
+        tmp_path, running_host.url, "--", "sh", "-c", "cat; echo bad >&2; exit 7", input=b"in"
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (7, b"in", b"bad\n")
+    assert events(running_host) == [
+        ("started", {"command": ["sh", "-c", "cat; echo bad >&2; exit 7"]}),
+        ("error", {"code": 7}),
+    ]
+    with urlopen(f"{running_host.url}/sessions/a") as answer:
+        assert json.loads(answer.read())["agent"] == "sh"
+
+
+def test_its_output_is_told_and_still_comes_out_untouched(
+    running_host: Host, tmp_path: Path
+) -> None:
+    script = r"printf 'one\ntwo\377'; printf 'three\r\n' >&2"
+    done = run(tmp_path, running_host.url, "--detail", "lines", "--", "sh", "-c", script)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"one\ntwo\xff", b"three\r\n")
+    told = [data for name, data in events(running_host) if name == "output"]
+    texts = {"stdout": "", "stderr": ""}
+    for data in told:
+        texts[data["stream"]] += data["text"] + "\n"
+    assert texts == {"stdout": "one\ntwo\ufffd\n", "stderr": "three\n"}
+    assert events(running_host)[-1] == ("complete", {"code": 0})
+
+
+def test_messages_are_its_input(running_host: Host, tmp_path: Path) -> None:
+    command = [*COMMAND, "--stdin", "--", "sh", "-c", "read line; echo got $line"]
+    with subprocess.Popen(
+        command,
+        env=environ(tmp_path, running_host.url),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+    ) as process:
+        until(is_there(running_host, "started"))
+        send = [sys.executable, "-m", "sxhost", "send", "a", "hello there"]
+        subprocess.run(
+            send, env=environ(tmp_path, running_host.url), check=True, capture_output=True
+        )
+        said, _ = process.communicate(timeout=PATIENCE)
+    assert said == b"got hello there\n"
+
+
+def test_signals_reach_it_and_its_end_is_ours(running_host: Host, tmp_path: Path) -> None:
+    script = "trap 'exit 3' USR1; echo ready; while :; do sleep 0.05; done"
+    for number, code in ((signal.SIGUSR1, 3), (signal.SIGTERM, -signal.SIGTERM)):
+        with subprocess.Popen(
+            [*COMMAND, "--", "sh", "-c", script],
+            env=environ(tmp_path, running_host.url),
+            stdout=subprocess.PIPE,
+        ) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"ready\n"
+            process.send_signal(number)
+            assert process.wait(PATIENCE) == code
+
+
+def test_without_a_host_it_runs_all_the_same(tmp_path: Path) -> None:
+    for detail in ("none", "lines"):
+        done = run(tmp_path, NOBODY, "--detail", detail, "--", "sh", "-c", "echo x; exit 5")
+        assert (done.returncode, done.stdout, done.stderr) == (5, b"x\n", b"")
+
+
+def test_a_program_that_is_none_is_said_to_be_none(tmp_path: Path) -> None:
+    done = run(tmp_path, NOBODY, "--", "no-such-program")
+    assert (done.returncode, done.stdout) == (127, b"")
+    assert done.stderr.count(b"\n") == 1
+
+
+@pytest.mark.parametrize("detail", ["none", "lines"])
+def test_on_a_terminal_it_has_the_terminal(
+    running_host: Host, tmp_path: Path, detail: str
+) -> None:
+    script = "test -t 0 && test -t 1 && test -t 2 && stty size <&1; read x; echo got $x"
+    words = [*COMMAND, "--detail", detail, "--", "sh", "-c", script]
+    child, terminal = pty.fork()
+    if not child:
+        os.execvpe(words[0], words, environ(tmp_path, running_host.url))
+    import fcntl
+    import struct
+    import termios
+
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 99, 0, 0))
+    said = b""
+    while b"33 99" not in said:
+        said += os.read(terminal, 1000)
+    os.write(terminal, b"words\n")
+    while b"got words" not in said:
+        said += os.read(terminal, 1000)
+    _, status = os.waitpid(child, 0)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
+def test_the_interrupt_key_reaches_it_once(running_host: Host, tmp_path: Path) -> None:
+    script = "trap 'n=x$n; echo caught $n' INT; echo ready; read a; read b; echo end"
+    words = [*COMMAND, "--", "sh", "-c", script]
+    child, terminal = pty.fork()
+    if not child:
+        os.execvpe(words[0], words, environ(tmp_path, running_host.url))
+    said = b""
+    for wanted, key in ((b"ready", b"\x03"), (b"caught x", b"\n\n\n"), (b"end", b"")):
+        while wanted not in said:
+            said += os.read(terminal, 1000)
+        os.write(terminal, key)
+    _, status = os.waitpid(child, 0)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert b"xx" not in said
