@@ -97,6 +97,7 @@ class HostedSession:
         self._early: list[Callable[[], None]] | None = None
         """What was reported while a turn was being submitted: first comes the turn itself."""
         self._open: set[str] = set()
+        self._waiting: list[Deferred[None]] = []
         self._ending = False
         self._starting: Deferred[None] | None = None
 
@@ -199,6 +200,18 @@ class HostedSession:
         self.said(given, by, self.turn.id if self.turn else None)
         await self._outlet.flushed()
 
+    async def over(self, turn: int) -> Turn | None:
+        """Return a turn once it is over and its end is in the log.
+
+        None: it is forgotten, since another one runs.
+        """
+        while self.turn and self.turn.id == turn and self.turn.status == "running":
+            done: Deferred[None] = Deferred()
+            self._waiting.append(done)
+            await done
+        await self._outlet.flushed()
+        return self.turn if self.turn and self.turn.id == turn else None
+
     async def interrupt(self) -> None:
         """Stop the running turn."""
         self.life.meddle()
@@ -223,6 +236,12 @@ class HostedSession:
             effort=effort or self.launch.effort,
         )
         noted = Hosting(model=draft.model, provider=provider, launch=self.launch)
+        await self._ground.note(self.id, noted)
+
+    async def moved(self, native_id: str) -> None:
+        """The agent goes on with another conversation: a restart will, too."""
+        self.launch = replace(self.launch, resume=native_id)
+        noted = Hosting(native_id=native_id, launch=self.launch)
         await self._ground.note(self.id, noted)
 
     def said(self, given: Input, by: str, turn: int | None) -> None:
@@ -301,6 +320,9 @@ class HostedSession:
         self.life.over()
         self._care.rest()
         self._ground.clock.callLater(0, self._free)
+        waiting, self._waiting = self._waiting, []
+        for done in waiting:
+            done.callback(None)
 
     def gone(self, how: Exit) -> None:
         """The agent's process is no more: its turn has failed, it may be started again."""

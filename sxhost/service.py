@@ -202,6 +202,19 @@ class SessionService(Service):
             events=await self._store.read(session_id, seq=max(0, recent)),
         )
 
+    def knows(self, session_id: str) -> bool:
+        """Tell whether there is such a session."""
+        return self._store.known(session_id) is not None
+
+    @property
+    def cursor(self) -> str:
+        """The place at the end of the log."""
+        return f"{self._store.epoch}:{self._store.position}"
+
+    def now_ms(self) -> int:
+        """Return the time of day in Unix milliseconds."""
+        return self._wall_ms()
+
     async def register(self, session_id: str, registration: Registration) -> Registered:
         """Create a session, or update the fields that are given."""
         self._check_metadata(registration)

@@ -44,6 +44,7 @@ from sxhost.listening import (
 )
 from sxhost.logfile import observer
 from sxhost.logs import logger, set_level
+from sxhost.mux import Multiplexer
 from sxhost.notify import Notifier
 from sxhost.options import Options
 from sxhost.service import SessionService
@@ -53,7 +54,7 @@ from sxhost.store.journal import Journal
 from sxhost.store.memory import MemoryStore
 from sxhost.store.sqlite import SQLiteStore, Threads
 from sxhost.tls import BadPEM, Shown
-from sxhost.web import about, hosted, live, native, stream
+from sxhost.web import about, hosted, live, mux, native, stream
 from sxhost.web.guard import Guard, Policy, Tries
 from sxhost.web.keys import Keys
 from sxhost.web.metrics import Metrics
@@ -81,6 +82,7 @@ class HostService(MultiService):
         *,
         keyring: Keyring,
         routes: Sequence[Route],
+        multiplexer: Multiplexer,
         shown: Shown | None = None,
         pidfile: PidFile | None = None,
     ) -> None:
@@ -88,6 +90,7 @@ class HostService(MultiService):
         self.ports: list[IListeningPort] = []
         self.observer: ILogObserver | None = None
         self.sessions = sessions
+        self.multiplexer = multiplexer
         self._site = site
         self._notifier = notifier
         self._endpoints = endpoints
@@ -163,6 +166,7 @@ class HostService(MultiService):
     async def _stop(self) -> None:
         self._notifier.stopping()
         await DeferredList([_closed(port) for port in self.ports])
+        self.multiplexer.stop()
         self.sessions.hub.close()
         await self._site.drain()
         await self.sessions.close()
@@ -216,7 +220,9 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
     sessions.on_stop = lambda: reactor.callLater(0, _stop_reactor, reactor)
     metrics = Metrics(sessions)
     keyring = Keyring(settings.state_dir, wall_ms)
-    routes = faces(sessions, metrics, Keys(keyring, reactor, sessions.note, settings.user))
+    keys = Keys(keyring, reactor, sessions.note, settings.user)
+    multiplexer = Multiplexer(sessions, reactor)
+    routes = faces(sessions, metrics, keys, multiplexer)
     guard = make_guard(settings, keyring, routes, reactor)
     site = HostSite(
         tree(routes, limits), guard, reactor, limits, metrics.count, own=settings.user
@@ -235,6 +241,7 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
         [(text, make_endpoint(reactor, text, shown)) for text in settings.listen],
         keyring=keyring,
         routes=routes,
+        multiplexer=multiplexer,
         shown=shown,
         pidfile=PidFile(settings.pid_file) if settings.pid_file else None,
     )
@@ -285,11 +292,12 @@ def threads(reactor: Any) -> Threads:
     return Threads(write, read, start, stop)
 
 
-def faces(sessions: SessionService, metrics: Metrics, keys: Keys) -> Sequence[Route]:
+def faces(
+    sessions: SessionService, metrics: Metrics, keys: Keys, multiplexer: Multiplexer
+) -> Sequence[Route]:
     """Return the routes of every face of a host."""
     verbs = [*native.routes(sessions), *hosted.routes(sessions.agency)]
-    verbs = [*native.routes(sessions), *hosted.routes(sessions.agency)]
-    logs = [*stream.routes(sessions), *live.routes(sessions)]
+    logs = [*stream.routes(sessions), *live.routes(sessions), *mux.routes(multiplexer)]
     return about.routes([*verbs, *logs, *metrics.routes(), *keys.routes()])
 
 

@@ -65,11 +65,17 @@ def frames_in(data: bytes) -> Iterator[Frame]:
         data = data[at + size :]
 
 
-def request(query: str = "", method: str = "GET", version: str = "1.1", **named: str) -> bytes:
+def request(
+    query: str = "",
+    method: str = "GET",
+    version: str = "1.1",
+    path: str = "/v1/stream",
+    **named: str,
+) -> bytes:
     """Return an opening handshake; a header that is "" is left out."""
     given = {name.replace("_", "-"): text for name, text in named.items()}
     lines = [f"{name}: {text}" for name, text in {**HANDSHAKE, **given}.items() if text]
-    return "\r\n".join([f"{method} /v1/stream{query} HTTP/{version}", *lines, "", ""]).encode()
+    return "\r\n".join([f"{method} {path}{query} HTTP/{version}", *lines, "", ""]).encode()
 
 
 class Socket:

@@ -49,6 +49,9 @@ ROOMS = {
         rooms_of("OpenSSL cryptography service_identity twisted zope"),
     ),
     "codec": Room("1", ("codec/*.py",), rooms_of("values"), rooms_of("msgspec")),
+    "commands": Room(
+        "1", ("commands.py", "complaints.py"), rooms_of("values"), rooms_of("msgspec")
+    ),
     "store": Room("2", ("store/*.py",), rooms_of(LOW), rooms_of("msgspec twisted")),
     "keyring": Room("2", ("keyring.py",), rooms_of(LOW), rooms_of("msgspec")),
     "driver": Room(
@@ -72,6 +75,12 @@ ROOMS = {
         ("web/*.py",),
         rooms_of(f"{LOW} store driver host keyring peers"),
         rooms_of("autobahn klein msgspec prometheus_client twisted werkzeug zope"),
+    ),
+    "mux": Room(
+        "4",
+        ("mux/*.py",),
+        rooms_of(f"{LOW} store driver host commands"),
+        rooms_of("msgspec twisted"),
     ),
     "stdio": Room(
         "4",
@@ -115,7 +124,7 @@ ROOMS = {
         ),
         rooms_of(
             f"{LOW} peers tls store driver host keyring web stdio client telemetry attach hook"
-            " notify config"
+            " notify config commands mux"
         ),
         rooms_of("OpenSSL click msgspec rich twisted zope"),
     ),
