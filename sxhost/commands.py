@@ -250,7 +250,6 @@ class LoadSession(Command, frozen=True, kw_only=True):
 
     session_path: SafePath
     session_id: IfSession | UnsetType = UNSET
-    agent: IfText = "pi"
     launch: dict[str, Any] = {}
 
 

@@ -209,8 +209,12 @@ class HostedSession:
             done: Deferred[None] = Deferred()
             self._waiting.append(done)
             await done
-        await self._outlet.flushed()
+        await self.written()
         return self.turn if self.turn and self.turn.id == turn else None
+
+    async def written(self) -> None:
+        """Return once all that was reported is in the log."""
+        await self._outlet.flushed()
 
     async def interrupt(self) -> None:
         """Stop the running turn."""
@@ -228,20 +232,21 @@ class HostedSession:
         if not self.agent.can.set_model:
             raise Unsupported(f"{self.launch.agent} cannot change its model.")
         await self.agent.set_model(draft)
-        provider, effort = draft.provider, draft.effort
-        self.launch = replace(
-            self.launch,
-            model=draft.model,
-            provider=provider or self.launch.provider,
-            effort=effort or self.launch.effort,
-        )
-        noted = Hosting(model=draft.model, provider=provider, launch=self.launch)
-        await self._ground.note(self.id, noted)
+        await self.uses(draft.model, draft.provider, draft.effort)
 
     async def moved(self, native_id: str) -> None:
         """The agent goes on with another conversation: a restart will, too."""
         self.launch = replace(self.launch, resume=native_id)
         noted = Hosting(native_id=native_id, launch=self.launch)
+        await self._ground.note(self.id, noted)
+
+    async def uses(
+        self, model: str | None = None, provider: str | None = None, effort: str | None = None
+    ) -> None:
+        """The agent uses another model, or thinks more or less: a restart will, too."""
+        given = {"model": model, "provider": provider, "effort": effort}
+        self.launch = replace(self.launch, **{k: v for k, v in given.items() if v is not None})
+        noted = Hosting(model=model, provider=provider, launch=self.launch)
         await self._ground.note(self.id, noted)
 
     def said(self, given: Input, by: str, turn: int | None) -> None:

@@ -86,7 +86,7 @@ ROOMS = {
         "4",
         ("stdio.py",),
         rooms_of(f"{LOW} store driver host"),
-        rooms_of("msgspec twisted"),
+        rooms_of("msgspec twisted zope"),
     ),
     **{
         name: Room("beside", modules, rooms_of(sees), rooms_of("msgspec treq twisted zope"))
@@ -111,6 +111,7 @@ ROOMS = {
             *("admin.py", "cli.py", "credentials.py", "daemon.py", "listening.py"),
             *(
                 "hosting.py",
+                "piped.py",
                 "pilot.py",
                 "ride.py",
                 "logfile.py",
@@ -126,7 +127,7 @@ ROOMS = {
             f"{LOW} peers tls store driver host keyring web stdio client telemetry attach hook"
             " notify config commands mux"
         ),
-        rooms_of("OpenSSL click msgspec rich twisted zope"),
+        rooms_of("OpenSSL autobahn click msgspec rich twisted zope"),
     ),
 }
 

@@ -8,13 +8,14 @@ from typing import Any
 from sxhost.caller import current
 from sxhost.commands import Command
 from sxhost.errors import UnknownSession
-from sxhost.mux.agents import Context, verb
+from sxhost.mux.agents import Context
 from sxhost.mux.connection import Client, Link
 from sxhost.mux.engine import Engine, Refusal
 from sxhost.mux.events import Wire
 from sxhost.mux.frames import Response, ready, told
 from sxhost.mux.info import Sessions
 from sxhost.mux.server import ServerCommands, recovery
+from sxhost.mux.verbs import verb
 from sxhost.service import SessionService
 
 __all__ = ["Multiplexer"]

@@ -29,11 +29,12 @@ from sxhost.hosted import HostedSession
 from sxhost.model import Detail, MessageDraft, Registration
 from sxhost.mux.asking import as_answer, is_meant
 from sxhost.mux.engine import Refusal
+from sxhost.mux.events import GONE
 from sxhost.mux.info import Sessions
 from sxhost.service import SessionService
 from sxhost.turn import Image, Input, Item, ModelDraft, SteerDraft, Text, TurnDraft
 
-__all__ = ["Context", "input_of", "run_turn", "verb"]
+__all__ = ["EVERYBODY", "HOSTED", "Context", "Does", "input_of", "run_turn"]
 
 
 class Context(Struct):
@@ -79,22 +80,28 @@ def input_of(command: Prompt | Steer | FollowUp) -> Input:
 # Words.
 
 
-async def run_turn(context: Context, command: Prompt) -> Any:
-    """Run a turn to its end; what is said meanwhile is added to it.
-
-    :raises Refusal: it failed.
-    """
+async def prompt(context: Context, command: Prompt) -> Any:
+    """Run a turn to its end; what is said meanwhile is added to it."""
     if command.streaming_behavior is not UNSET and context.is_busy:
         adds = steer if command.streaming_behavior == "steer" else follow_up
         return await adds(context, command)
     if context.detail.kind != "hosted":
         return await _send(context, command.message, "auto")
+    return await run_turn(context, command)
+
+
+async def run_turn(context: Context, command: Prompt, *, native: bool = False) -> Any:
+    """Run a turn to its end; `native` if that its model failed is told in its events.
+
+    :raises Refusal: it failed.
+    """
     agency = context.service.agency
     submitted = await agency.submit(context.id, TurnDraft(input=input_of(command)))
     context.begun()
     hosted = agency.fleet.get(context.id)
     turn = await hosted.over(submitted.turn.id) if hosted is not None else None
-    if turn is not None and turn.status == "failed":
+    failed = turn is not None and turn.status == "failed"
+    if turn is not None and failed and not (native and turn.reason not in GONE):
         raise Refusal(turn.reason or "The turn failed.")
     return UNSET
 
@@ -233,7 +240,7 @@ async def extension_ui_response(context: Context, command: ExtensionUiResponse) 
 
 
 EVERYBODY: Mapping[str, Does] = {
-    "prompt": run_turn,
+    "prompt": prompt,
     "steer": steer,
     "follow_up": follow_up,
     "abort": abort,
@@ -251,15 +258,3 @@ HOSTED: Mapping[str, Does] = {
     "compact": compact,
     "extension_ui_response": extension_ui_response,
 }
-
-
-def verb(context: Context, command: SessionCommand) -> Does:
-    """Return what does a command.
-
-    :raises Refusal: this agent cannot.
-    """
-    table = HOSTED if context.detail.kind == "hosted" else EVERYBODY
-    does = table.get(command.type)
-    if does is None:
-        raise Refusal(f"{command.type} is not supported by {context.agent}")
-    return does

@@ -92,6 +92,7 @@ class Client:
         self._pending = 0
         self._missed = 0
         self._gone = False
+        self._idle: list[Deferred[None]] = []
 
     # What it says.
 
@@ -124,13 +125,27 @@ class Client:
     async def _serve(self, command: Command, said: bytes) -> None:
         try:
             response = await self._mux.execute(command, said)
+            if not self._gone:
+                self.say(encode(response))
+            if not self._gone and response.success:
+                await self._subscribe(command, response)
+            self._mux.follow(command, response)
         finally:
             self._pending -= 1
-        if not self._gone:
-            self.say(encode(response))
-            if response.success:
-                await self._subscribe(command, response)
-        self._mux.follow(command, response)
+            self._rest()
+
+    def idle(self) -> Deferred[None]:
+        """Return what fires once all that it has said is answered."""
+        done: Deferred[None] = Deferred()
+        self._idle.append(done)
+        self._rest()
+        return done
+
+    def _rest(self) -> None:
+        if not self._pending:
+            idle, self._idle = self._idle, []
+            for done in idle:
+                done.callback(None)
 
     async def _subscribe(self, command: Command, response: Response) -> None:
         if isinstance(command, Unsubscribe):

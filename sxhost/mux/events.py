@@ -15,7 +15,7 @@ from sxhost.codec.json import encode
 from sxhost.model import Event
 from sxhost.mux.asking import as_request
 
-__all__ = ["Wire"]
+__all__ = ["GONE", "Wire", "words"]
 
 
 class Data(Struct, frozen=True):
@@ -36,10 +36,21 @@ _data = msgspec.json.Decoder(Data).decode
 _SHORT: Mapping[bytes, bytes] = {
     b'{"type":"agent_end"}': b'{"type":"agent_end","messages":[]}',
     b'{"type":"turn_end"}': b'{"type":"turn_end","toolResults":[]}',
+    **{
+        b'{"type":"message_start","message":{"role":"%s"}}' % role: (
+            b'{"type":"message_start","message":{"role":"%s","content":[]}}' % role
+        )
+        for role in (b"user", b"assistant", b"toolResult", b"system")
+    },
 }
 """What pi's driver has cut, in the form that pi's clients expect."""
 
-_GONE = frozenset(
+_RESULT = (
+    b'{"type":"message_end","message":{"role":"toolResult","toolCallId"',
+    b'{"type":"message_end","message":{"role":"toolResult","content":[],"toolCallId"',
+)
+
+GONE = frozenset(
     {
         "transport_closed_before_turn_completed",
         "host_ended_before_turn_completed",
@@ -81,9 +92,9 @@ def _said(event: Event, is_pi: bool) -> Iterator[bytes]:
         data = _data(event.data)
     except msgspec.DecodeError:
         data = Data()
-    if is_pi and event.event not in _ASKS and bytes(data.native[:1]) == b"{":
-        native = bytes(data.native)
-        yield _SHORT.get(native, native)
+    native = bytes(data.native)
+    if is_pi and event.event not in _ASKS and native[:1] == b"{":
+        yield _SHORT.get(native) or native.replace(*_RESULT, 1)
     elif is_pi:
         rebuild = _REBUILT.get(event.event)
         if rebuild is not None or data.cut:
@@ -118,7 +129,7 @@ def _ends(_event: Event, data: Data) -> Frames:
 
 def _gone(event: Event, data: Data) -> Frames:
     """Tell of an end that pi could not tell of."""
-    if data.reason in _GONE:
+    if data.reason in GONE:
         yield from _ends(event, data)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -22,7 +23,7 @@ from sxhost.grammar import check_session_id
 from sxhost.model import SessionQuery
 from sxhost.mux.engine import Refusal
 from sxhost.mux.info import Sessions
-from sxhost.mux.stored import Stored
+from sxhost.mux.stored import session_files
 from sxhost.service import SessionService
 from sxhost.turn import Launch
 
@@ -45,7 +46,6 @@ class ServerCommands:
         self._service = service
         self._sessions = sessions
         self._census = census
-        self._stored = Stored(service)
 
     def find(self, name: str) -> Callable[[Any], Awaitable[Any]] | None:
         """Return what does a command, if it is one of ours."""
@@ -61,23 +61,27 @@ class ServerCommands:
         if command.cwd is not UNSET:
             check_cwd(command.cwd)
         cwd = None if command.cwd is UNSET else command.cwd
-        return await self._start(command, {**command.launch, "cwd": cwd})
+        return await self._start(command, {**command.launch, "cwd": cwd, "agent": command.agent})
 
     async def load_session(self, command: LoadSession) -> dict[str, Any]:
         """Start an agent that goes on with what was."""
-        resume, cwd = await self._stored.check(command)
-        given = {"cwd": cwd, **command.launch, "resume": resume}
+        header = session_files("").check(command.session_path)
+        place = {"cwd": header.cwd} if Path(header.cwd).is_dir() else {}
+        given = {**place, **command.launch, "resume": header.resume, "agent": header.agent}
         return await self._start(command, given)
 
     async def _start(self, command: CreateSession | LoadSession, given: Any) -> dict[str, Any]:
         name = self._name() if command.session_id is UNSET else command.session_id
         check_name(name)
         await self._check_room()
-        launch = _launch({**given, "agent": command.agent, "id": name})
+        launch = _launch({**given, "id": name})
         try:
             await self._service.agency.start(launch)
         except SessionExists:
             raise Refusal(f"Session {name} already exists") from None
+        hosted = self._service.agency.fleet.get(name)
+        if hosted is not None:
+            await hosted.written()
         return {"sessionId": name, "sessionInfo": await self._sessions.info(name)}
 
     def _name(self) -> str:
@@ -139,7 +143,7 @@ class ServerCommands:
 
     async def list_stored_sessions(self, _command: Any) -> dict[str, Any]:
         """List what agents have written down."""
-        return {"sessions": await self._stored.all()}
+        return {"sessions": session_files("").all()}
 
 
 _OVER = frozenset({"ended", "lost"})

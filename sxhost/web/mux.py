@@ -51,7 +51,8 @@ class MuxConnection(Connection):
         super().__init__(request)
         self._face = face
         self._talker: Talker | None = None
-        self.most = face.limits.mux_message
+        self.most = 0  # what is too large is answered
+        self._most = face.limits.mux_message
 
     async def begin(self) -> None:
         """Say what is said first."""
@@ -64,6 +65,32 @@ class MuxConnection(Connection):
         """Take a command."""
         if self._talker is not None:
             self._talker.receive(said)
+
+    # Of a message that is too large nothing but its size is kept.
+
+    @property
+    def _is_over(self) -> bool:
+        return bool(self.message_data_total_length > self._most)
+
+    def onMessageFrameBegin(self, length: int) -> None:
+        """Let go of a message that grows too large."""
+        super().onMessageFrameBegin(length)
+        if self._is_over:
+            self.message_data.clear()
+
+    def onMessageFrameData(self, payload: bytes) -> None:
+        """Keep a piece, if it will be looked at."""
+        if not self._is_over:
+            super().onMessageFrameData(payload)
+
+    def onMessageEnd(self) -> None:
+        """Take a message, or refuse it."""
+        if not self._is_over:
+            super().onMessageEnd()
+        elif self._talker is not None:
+            self._talker.refuse_size(self.message_data_total_length)
+
+    # How it keeps up.
 
     def behind(self) -> None:
         """Let the client's subscriptions wait."""
