@@ -197,7 +197,6 @@ def stdio(url: str | None, token_file: str | None, ca: str | None, options: tupl
 
     if url is None:
         piped.serve(options)
-        return
     from sxhost.credentials import given_token, own_token
     from sxhost.limits import Limits
 

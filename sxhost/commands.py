@@ -71,7 +71,9 @@ RequestId = Annotated[
     Meta(
         max_length=256,
         pattern=r"^[a-zA-Z0-9:_-]+\Z",
-        description="Must contain only alphanumeric characters, colons, underscores, and dashes",
+        description=(
+            "Must contain only alphanumeric characters, colons, underscores, and dashes"
+        ),
     ),
 ]
 Time = Annotated[int, Meta(ge=0, description="Must be a non-negative integer timestamp")]

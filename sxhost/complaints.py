@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
@@ -13,7 +13,7 @@ from sxhost.commands import COMMANDS, RESERVED, AnyCommand, Command, Id, Session
 
 __all__ = ["BadCommand", "parse"]
 
-_decode = msgspec.json.Decoder(AnyCommand).decode
+_decode: Callable[[bytes], Command] = msgspec.json.Decoder(AnyCommand).decode
 _ENVELOPE = ("id", "idempotencyKey", "dependsOn", "ifSessionVersion")
 _MOST_SAID = 256
 """Characters of a stranger's words that are said again."""

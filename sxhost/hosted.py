@@ -203,14 +203,24 @@ class HostedSession:
     async def over(self, turn: int) -> Turn | None:
         """Return a turn once it is over and its end is in the log.
 
-        None: it is forgotten, since another one runs.
+        None: it is forgotten since another one runs, or never began.
         """
-        while self.turn and self.turn.id == turn and self.turn.status == "running":
+        while not self._is_over(turn):
             done: Deferred[None] = Deferred()
             self._waiting.append(done)
             await done
         await self.written()
         return self.turn if self.turn and self.turn.id == turn else None
+
+    def _is_over(self, turn: int) -> bool:
+        now = self.turn.id if self.turn else 0
+        running = self.turn is not None and self.turn.status == "running"
+        return now > turn or (now == turn and not running) or self.life.name() == "gone"
+
+    def _tell_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for done in waiting:
+            done.callback(None)
 
     async def written(self) -> None:
         """Return once all that was reported is in the log."""
@@ -325,9 +335,7 @@ class HostedSession:
         self.life.over()
         self._care.rest()
         self._ground.clock.callLater(0, self._free)
-        waiting, self._waiting = self._waiting, []
-        for done in waiting:
-            done.callback(None)
+        self._tell_waiting()
 
     def gone(self, how: Exit) -> None:
         """The agent's process is no more: its turn has failed, it may be started again."""
@@ -337,6 +345,7 @@ class HostedSession:
             self.turn_ended("failed", "the agent was ended" if wanted else CUT_SHORT)
             self._withdraw(how.sentence)
         self.life.gone()
+        self._tell_waiting()
         self._care.rest()
         if not starting:
             self.event("ended", {**_exit(how), "reason": how.sentence})

@@ -9,7 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientProtocol
@@ -34,7 +34,7 @@ ANSWER = b'{"type":"response"'
 """How answers begin."""
 
 
-def serve(words: Sequence[str]) -> None:
+def serve(words: Sequence[str]) -> NoReturn:
     """Run a host with these options of ``twistd sxhost``, and speak with one client.
 
     It listens nowhere, unless an option or ``PI_SERVER_PORT`` says so.
@@ -158,7 +158,7 @@ class Remote(WebSocketClientProtocol):
         self.sendClose(1000)
 
 
-def connect(url: str, token: str | None, ca: str | None, most: int) -> None:
+def connect(url: str, token: str | None, ca: str | None, most: int) -> NoReturn:
     """Speak with a running host, over its WebSocket.
 
     :raises SystemExit: there is none, or it does not let us in.

@@ -73,14 +73,15 @@ class Piped:
 
     def __init__(self, home: Path, environ: Mapping[str, str], *words: str) -> None:
         code = "from sxhost.cli import main; main()"
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", code, "stdio", *words],
-            cwd=home,
-            env={**clean_environ(home), "PYTHONPATH": str(TOP), **environ},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=(home / "stdio.log").open("ab"),
-        )
+        with (home / "stdio.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", code, "stdio", *words],
+                cwd=home,
+                env={**clean_environ(home), "PYTHONPATH": str(TOP), **environ},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+            )
 
     def write(self, said: bytes) -> None:
         assert self.process.stdin is not None
@@ -99,6 +100,15 @@ class Piped:
         self.process.stdout.read()
         self.process.stdout.close()
         return self.process.wait(PATIENCE)
+
+
+    def kill(self) -> None:
+        """End it, whatever it does."""
+        self.process.kill()
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                pipe.close()
 
 
 class Talk:
@@ -128,6 +138,10 @@ class Talk:
             self.heard.append(found[-1])
             if wanted(found[-1]):
                 return found
+
+    def until_answer(self, number: str) -> list[Object]:
+        """Return what comes next, up to the answer to a command."""
+        return self.until(lambda one: _answers(one, number))
 
     def answer(self, number: str) -> Object:
         """Return the answer to a command, once it is there."""
@@ -179,5 +193,4 @@ def over_stdio(home: Path, environ: Mapping[str, str], *words: str) -> Iterator[
         yield Talk(wire)
         assert wire.close() == 0
     finally:
-        wire.process.kill()
-        wire.process.wait()
+        wire.kill()

@@ -51,12 +51,19 @@ def test_what_is_binary_ends_the_connection(socket: Socket) -> None:
     assert socket.closed == 1003
 
 
-def test_what_is_too_large_ends_the_connection() -> None:
-    socket = Socket(Wire(mux_message=1000), path="/ws")
+def test_what_is_too_large_is_answered() -> None:
+    wire = Wire(mux_message=1000)
+    socket = Socket(wire, path="/ws")
     socket.forget()
     long = {"type": "prompt", "sessionId": "s", "message": "x" * 1000}
-    socket.say(masked(TEXT, json.dumps(long).encode()))
-    assert socket.closed == 1009
+    said = json.dumps(long).encode()
+    socket.say(masked(TEXT, said[:700], fin=False) + masked(0, said[700:]))
+    (answer,) = socket.messages
+    assert answer["error"] == f"Message size {len(said)} exceeds limit 1000"
+    assert answer["command"] == "unknown"
+    socket.forget()
+    socket.send({"type": "health_check"})
+    assert socket.messages[-1]["success"], "the connection goes on"
 
 
 def test_one_too_many_is_sent_away() -> None:

@@ -18,7 +18,6 @@ from sxhost.commands import (
     ExtensionUiResponse,
     FollowUp,
     Prompt,
-    SessionCommand,
     SetModel,
     SetSessionName,
     SetThinkingLevel,
@@ -212,13 +211,13 @@ async def set_session_name(context: Context, command: SetSessionName) -> Any:
 
 
 async def compact(context: Context, _command: Command) -> Any:
-    """Shorten the conversation, and wait until that is done."""
+    """Shorten the conversation, and wait until that is done: it is a turn of its own."""
     before = context.detail.turn.id if context.detail.turn else 0
     await context.service.agency.compact(context.id)
     context.begun()
     hosted = context.service.agency.fleet.get(context.id)
-    if hosted is not None and hosted.turn is not None and hosted.turn.id > before:
-        await hosted.over(hosted.turn.id)
+    if hosted is not None:
+        await hosted.over(before + 1)
     return {}
 
 

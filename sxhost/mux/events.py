@@ -18,6 +18,13 @@ from sxhost.mux.asking import as_request
 __all__ = ["GONE", "Wire", "words"]
 
 
+KEPT = 8 << 20
+"""Bytes of frames that are kept for others who read the same."""
+
+OVERHEAD = 200
+"""Bytes that keeping one takes besides."""
+
+
 class Data(Struct, frozen=True):
     """What of an event's data is translated."""
 
@@ -71,9 +78,23 @@ class Wire:
     ) -> None:
         self.wrap = wrap
         self._agent = agent
+        self._made: dict[int, bytes] = {}
+        self._size = 0
 
     def event(self, event: Event, epoch: str) -> bytes:
-        """Return the frames of an event: all of them have its place."""
+        """Return the frames of an event: all of them have its place.
+
+        What was made is kept for a while: clients that are behind read from many places.
+        """
+        made = self._made.get(event.id)
+        if made is None:
+            made = self._made[event.id] = self._make(event, epoch)
+            self._size += len(made) + OVERHEAD
+            while self._size > KEPT:
+                self._size -= len(self._made.pop(next(iter(self._made)))) + OVERHEAD
+        return made
+
+    def _make(self, event: Event, epoch: str) -> bytes:
         is_pi = self._agent(event.session) == "pi"
         tail = b',"cursor":"%s:%d","seq":%d}' % (epoch.encode(), event.id, event.seq)
         head = b'{"type":"event","sessionId":"%s","event":' % event.session.encode()

@@ -38,7 +38,9 @@ class Sessions:
                 return {**self._plain(detail, 0), **await state(hosted)}
             except HostError:
                 pass  # it has gone just now: what the log says is left
-        return self._plain(detail, len(await self.messages(session_id)))
+        info = self._plain(detail, len(await self.messages(session_id)))
+        effort = hosted.launch.effort if hosted is not None else None
+        return {**info, "thinkingLevel": effort} if effort else info
 
     def _plain(self, detail: Detail, messages: int) -> dict[str, Any]:
         began = datetime.fromtimestamp(detail.start_time, UTC)

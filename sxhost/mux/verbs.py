@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from sxhost.commands import SessionCommand
 from sxhost.mux.agents import EVERYBODY, HOSTED, Context, Does
+from sxhost.mux.codex import CODEX
 from sxhost.mux.engine import Refusal
 from sxhost.mux.pi import CANNOT, PI
 
@@ -16,6 +17,7 @@ ATTACHED = "attached"
 
 TABLES: Mapping[str, Mapping[str, Does]] = {
     "pi": {**HOSTED, **PI},
+    "codex": {**HOSTED, **CODEX},
     ATTACHED: EVERYBODY,
 }
 """What does commands, by the agent; those that are not named are `HOSTED`."""
