@@ -67,9 +67,11 @@ class Multiplexer:
 
     # Commands.
 
-    async def execute(self, command: Command, said: bytes) -> Response:
-        """Return the one answer to a command."""
-        return await self.engine.execute(command, said)
+    async def execute(
+        self, command: Command, said: bytes, answer: Callable[[Response], object]
+    ) -> None:
+        """Have a command done, and answered once."""
+        await self.engine.execute(command, said, answer)
 
     def follow(self, command: Command, response: Response) -> None:
         """Tell everybody what has become of sessions."""

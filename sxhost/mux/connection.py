@@ -6,14 +6,15 @@ is behind; it is told how much that was.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Protocol
 
 from msgspec import UNSET
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from sxhost.caller import Caller
+from sxhost.caller import Caller, current
 from sxhost.codec.json import encode
 from sxhost.commands import Command, SwitchSession, Unsubscribe
 from sxhost.complaints import BadCommand, parse
@@ -44,8 +45,10 @@ class Mux(Protocol):
     service: Any
     limits: Any
 
-    async def execute(self, command: Command, said: bytes) -> Response:
-        """Return the one answer to a command."""
+    async def execute(
+        self, command: Command, said: bytes, answer: Callable[[Response], object]
+    ) -> None:
+        """Have a command done, and answered once."""
 
     def follow(self, command: Command, response: Response) -> None:
         """Tell everybody what has become of sessions."""
@@ -123,16 +126,20 @@ class Client:
         self.say(encode(Response(id=number, command=command, success=False, error=error)))
 
     async def _serve(self, command: Command, said: bytes) -> None:
+        current.set(self._caller)
         try:
-            response = await self._mux.execute(command, said)
-            if not self._gone:
-                self.say(encode(response))
-            if not self._gone and response.success:
-                await self._subscribe(command, response)
-            self._mux.follow(command, response)
+            await self._mux.execute(command, said, partial(self._answer, command))
         finally:
             self._pending -= 1
             self._rest()
+
+    def _answer(self, command: Command, response: Response) -> None:
+        """Say the answer, and do what follows from it before anything else happens."""
+        self.say(encode(response))
+        if response.success and not self._gone:
+            begun = Deferred.fromCoroutine(self._subscribe(command, response))
+            begun.addErrback(_report)
+        self._mux.follow(command, response)
 
     def idle(self) -> Deferred[None]:
         """Return what fires once all that it has said is answered."""

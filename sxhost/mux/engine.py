@@ -31,16 +31,30 @@ SERVER = frozenset({"delete_session", "switch_session", "unsubscribe"})
 """What is for a session and counted apart, so that a busy one can be tidied up."""
 
 
-class Order:
-    """A command that is being executed, under the `number` that is told of it."""
+Answer = Callable[[Response], object]
 
-    def __init__(self, command: Command, number: str) -> None:
+
+class Order:
+    """A command that is being executed, under the `number` that is told of it.
+
+    `answer` is called once, before anything that waits for the command goes on.
+    """
+
+    def __init__(self, command: Command, number: str, answer: Answer) -> None:
         self.command = command
         self.number = number if command.id is UNSET else command.id
+        self.answer = answer
         self.lane = "server" if command.target is None else f"session:{command.target}"
         self.print = ""
         self.ride: Ride | None = None
         self.started = False
+        self._left = 2
+
+    def leave(self) -> None:
+        """Let others go once the work is done and the answer is told: the second time."""
+        self._left -= 1
+        if not self._left and self.ride is not None:
+            self.ride.leave()
 
 
 class Refusal(Exception):
@@ -87,38 +101,43 @@ class Engine:
         self._numbers = count(1)
         self._began = int(clock.seconds() * 1000)
 
-    async def execute(self, command: Command, said: bytes) -> Response:
-        """Return the answer to a command; `said` are its words."""
+    async def execute(self, command: Command, said: bytes, answer: Answer) -> None:
+        """Have a command done, and answered; `said` are its words."""
         if self.stopping:
-            return refusal(command, "Server is shutting down")
+            answer(refusal(command, "Server is shutting down"))
+            return
         named = command.id is not UNSET or command.idempotency_key is not UNSET
-        order = Order(command, f"{RESERVED}{self._began}:{next(self._numbers)}")
+        order = Order(command, f"{RESERVED}{self._began}:{next(self._numbers)}", answer)
         found = None
         if named:
             order.print = fingerprint(said)
             found = self.replays.find(command, order.print)
         if isinstance(found, Known):
-            return self._finish(order, again(await found.answered(), command))
-        if found is not None:
-            return self._finish(order, found)
-        return await self._admit(order, named=named)
+            self._finish(order, again(await found.answered(), command))
+        elif found is not None:
+            self._finish(order, found)
+        else:
+            await self._admit(order, named=named)
 
-    async def _admit(self, order: Order, *, named: bool) -> Response:
+    async def _admit(self, order: Order, *, named: bool) -> None:
         why = self._refused(order.command)
         if why is not None:
-            return self._finish(order, refusal(order.command, why))
+            self._finish(order, refusal(order.command, why))
+            return
         known = None
         if named:
             known = Known(order.command, order.print, order.lane, Deferred())
             if not self.replays.begin(known):
                 busy = "Server busy - too many concurrent commands. Please retry."
-                return self._finish(order, refusal(order.command, busy))
+                self._finish(order, refusal(order.command, busy))
+                return
         self._phase("accepted", order)
         self.counts["executed"] += 1
-        response = self._finish(order, await self._timed(order))
+        response = await self._timed(order)
+        self._finish(order, response)
         if known is not None:
             self.replays.end(known, response)
-        return response
+        order.leave()
 
     def _refused(self, command: Command) -> str | None:
         target = command.target or "server"
@@ -131,11 +150,10 @@ class Engine:
             self.counts["refused"] += 1
         return why
 
-    def _finish(self, order: Order, response: Response) -> Response:
-        self._tell(
-            lifecycle("finished", order.command, order.number, response), order.command.target
-        )
-        return response
+    def _finish(self, order: Order, response: Response) -> None:
+        told = lifecycle("finished", order.command, order.number, response)
+        self._tell(told, order.command.target)
+        order.answer(response)
 
     def _phase(self, phase: str, order: Order) -> None:
         self._tell(lifecycle(phase, order.command, order.number), order.command.target)
@@ -145,7 +163,7 @@ class Engine:
     async def _timed(self, order: Order) -> Response:
         """Return the answer, or that it took too long: what comes later is not told."""
         order.ride = self.lanes.enter(order.lane, overtakes=_overtakes(order.command))
-        work = Deferred.fromCoroutine(self._ride(order, order.ride))
+        work = Deferred.fromCoroutine(self._ride(order, order.ride)).addBoth(_left, order)
         patience = self._patience(order.command)
         if patience is None or work.called:
             return await work.addErrback(self._broken, order)
@@ -188,14 +206,11 @@ class Engine:
     # In the lane.
 
     async def _ride(self, order: Order, ride: Ride) -> Response:
-        try:
-            if ride.go is not None:
-                await ride.go
-            order.started = True
-            self._phase("started", order)
-            return await self._run(order, ride)
-        finally:
-            ride.leave()
+        if ride.go is not None:
+            await ride.go
+        order.started = True
+        self._phase("started", order)
+        return await self._run(order, ride)
 
     async def _run(self, order: Order, ride: Ride) -> Response:
         command = order.command
@@ -268,6 +283,11 @@ class Engine:
         now = self.versions.get(target, 0) + TRAITS[command.type].mutates
         self.versions[target] = now
         return now
+
+
+def _left(result: Any, order: Order) -> Any:
+    order.leave()
+    return result
 
 
 def _overtakes(command: Command) -> bool:
