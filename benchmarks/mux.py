@@ -15,7 +15,16 @@ import statistics
 import time
 from multiprocessing.connection import Connection
 
-from benchmarks.rig import NDJSON, Client, Host, raise_files, request, running_host, spent, spread
+from benchmarks.rig import (
+    NDJSON,
+    Client,
+    Host,
+    raise_files,
+    request,
+    running_host,
+    spent,
+    spread,
+)
 from benchmarks.readers import LAST, PATIENCE, apart
 from benchmarks.wire import Decoder, masked
 

@@ -197,16 +197,15 @@ def stdio(url: str | None, token_file: str | None, ca: str | None, options: tupl
 
     if url is None:
         piped.serve(options)
-    from sxhost.credentials import given_token, own_token
-    from sxhost.limits import Limits
-
     if options:
         fail(2, f"{options[0]} is for a host inside, not for --connect.")
+    from sxhost.credentials import given_token, own_token
+
     try:
         token = given_token(token_file, os.environ) or own_token(url, os.environ)
     except ValueError as error:
         fail(2, str(error))
-    piped.connect(url, token, ca or os.environ.get("SXHOST_CA"), Limits().mux_message)
+    piped.connect(url, token, ca or os.environ.get("SXHOST_CA"))
 
 
 @sxhost.command()

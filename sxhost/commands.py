@@ -132,9 +132,7 @@ def _snake(name: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
 
-class Command(
-    Struct, frozen=True, kw_only=True, rename="camel", tag_field="type", tag=_snake
-):
+class Command(Struct, frozen=True, kw_only=True, rename="camel", tag_field="type", tag=_snake):
     """What every command may have."""
 
     id: Id | UnsetType = UNSET

@@ -21,6 +21,7 @@ from twisted.internet.stdio import StandardIO
 from twisted.internet.task import react
 from twisted.logger import FileLogObserver, formatEventAsClassicLogText, globalLogBeginner
 
+from sxhost.limits import Limits
 from sxhost.logs import logger, set_level
 from sxhost.options import Options
 from sxhost.stdio import Commands, Pipe
@@ -158,16 +159,16 @@ class Remote(WebSocketClientProtocol):
         self.sendClose(1000)
 
 
-def connect(url: str, token: str | None, ca: str | None, most: int) -> NoReturn:
+def connect(url: str, token: str | None, ca: str | None) -> NoReturn:
     """Speak with a running host, over its WebSocket.
 
     :raises SystemExit: there is none, or it does not let us in.
     """
-    react(lambda reactor: Deferred.fromCoroutine(_connect(reactor, url, token, ca, most)))
+    react(lambda reactor: Deferred.fromCoroutine(_connect(reactor, url, token, ca)))
 
 
 async def _connect(
-    reactor: Any, url: str, token: str | None, ca: str | None, most: int
+    reactor: Any, url: str, token: str | None, ca: str | None
 ) -> None:
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     place = urlsplit(url)
@@ -179,7 +180,7 @@ async def _connect(
         await remote.opened
     except Exception as error:  # noqa: BLE001 - whatever it is, it is said
         raise SystemExit(f"No host answers at {url}: {error}.") from None
-    pipe = remote.pipe = Forward(remote, most)
+    pipe = remote.pipe = Forward(remote, Limits().mux_message)
     StandardIO(pipe, reactor=reactor)
     await pipe.over
 

@@ -232,6 +232,7 @@ class SessionService(Service):
     async def forget(self, session_id: str) -> Done:
         """End a session and forget it with its log and its inbox."""
         await self._fleet.end(session_id)
+        self.hub.settle()  # its readers are told how it ended before it is no more
         await self._forget(session_id, self._deed("delete", session_id))
         return Done()
 

@@ -101,7 +101,6 @@ class Piped:
         self.process.stdout.close()
         return self.process.wait(PATIENCE)
 
-
     def kill(self) -> None:
         """End it, whatever it does."""
         self.process.kill()

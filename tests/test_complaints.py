@@ -108,14 +108,18 @@ S: dict[str, Any] = {"sessionId": "s"}
         (
             "extension_ui_response",
             {**S, "requestId": "a b", "response": {"method": "select"}},
-            "requestId: Must contain only alphanumeric characters, colons, underscores,"
-            " and dashes",
+            (
+                "requestId: Must contain only alphanumeric characters, colons, underscores,"
+                " and dashes"
+            ),
         ),
         (
             "extension_ui_response",
             {**S, "requestId": "a", "response": {"method": "shout"}},
-            "response.method: Must be one of: select, confirm, input, editor, interview,"
-            " cancelled",
+            (
+                "response.method: Must be one of: select, confirm, input, editor, interview,"
+                " cancelled"
+            ),
         ),
         (
             "extension_ui_response",

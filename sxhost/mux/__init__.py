@@ -128,5 +128,3 @@ class Multiplexer:
             },
             "circuitBreakers": [],
         }
-
-

@@ -241,5 +241,3 @@ class Client:
 
 def _report(failure: Failure) -> None:
     log.failure("a command could not be answered", failure)
-
-

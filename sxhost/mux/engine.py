@@ -190,9 +190,7 @@ class Engine:
         text = f"Command '{command.type}' timed out after {round(patience * 1000)}ms"
         given_up = Deferred.fromCoroutine(self._give_up(order, work))
         given_up.addErrback(lambda failure: log.warn("{why}", why=failure.value))
-        given_up.addCallback(
-            lambda _: outcome.callback(refusal(command, text, late=True))
-        )
+        given_up.addCallback(lambda _: outcome.callback(refusal(command, text, late=True)))
 
     async def _give_up(self, order: Order, work: Deferred[Any]) -> None:
         if not (order.started and await self._does.give_up(order.command)):

@@ -73,9 +73,7 @@ class Wire:
     `wrap` makes a frame of an object's bytes; `agent` says whose session it is.
     """
 
-    def __init__(
-        self, wrap: Callable[[bytes], bytes], agent: Callable[[str], str]
-    ) -> None:
+    def __init__(self, wrap: Callable[[bytes], bytes], agent: Callable[[str], str]) -> None:
         self.wrap = wrap
         self._agent = agent
         self._made: dict[int, bytes] = {}
@@ -161,7 +159,7 @@ def _user(event: Event, data: Data) -> Frames:
 
 
 def _delta(kind: str) -> Callable[[Event, Data], Frames]:
-    def told(event: Event, data: Data) -> Frames:
+    def told(_event: Event, data: Data) -> Frames:
         step = {"type": kind, "contentIndex": 0, "delta": data.text, "item": data.item}
         yield {"type": "message_update", "assistantMessageEvent": step}
 
@@ -235,4 +233,3 @@ _REBUILT: Mapping[str, Callable[[Event, Data], Frames]] = {
     "tool-done": _done,
 }
 """What is told of pi although it has no words of its own."""
-

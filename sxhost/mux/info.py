@@ -79,7 +79,14 @@ async def state(hosted: HostedSession) -> dict[str, Any]:
     """Return what pi says of itself."""
     agent: Any = hosted.agent
     told = msgspec.json.decode(await agent.command("get_state"), type=dict[str, Raw])
-    names = ("sessionName", "sessionFile", "model", "thinkingLevel", "isStreaming", "messageCount")
+    names = (
+        "sessionName",
+        "sessionFile",
+        "model",
+        "thinkingLevel",
+        "isStreaming",
+        "messageCount",
+    )
     return {name: told[name] for name in names if name in told and told[name] != b"null"}
 
 
@@ -96,5 +103,3 @@ def _message(event: Event) -> dict[str, Any]:
         }
     role = "user" if event.event == "user-message" else "assistant"
     return words(role, str(given.get("text", "")), event.ts_ms)
-
-

@@ -143,5 +143,3 @@ def _same(
         return known
     before = f"previously used for '{known.command.type}', now used for '{command.type}'"
     return refusal(command, f"Conflicting {what} '{value}': {before}")
-
-

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -61,12 +60,14 @@ class ServerCommands:
         if command.cwd is not UNSET:
             check_cwd(command.cwd)
         cwd = None if command.cwd is UNSET else command.cwd
-        return await self._start(command, {**command.launch, "cwd": cwd, "agent": command.agent})
+        return await self._start(
+            command, {**command.launch, "cwd": cwd, "agent": command.agent}
+        )
 
     async def load_session(self, command: LoadSession) -> dict[str, Any]:
         """Start an agent that goes on with what was."""
         header = session_files("").check(command.session_path)
-        place = {"cwd": header.cwd} if Path(header.cwd).is_dir() else {}
+        place = {"cwd": header.cwd} if header.has_place else {}
         given = {**place, **command.launch, "resume": header.resume, "agent": header.agent}
         return await self._start(command, given)
 
@@ -223,5 +224,3 @@ def _launch(given: dict[str, Any]) -> Launch:
         return msgspec.convert(given, Launch)
     except msgspec.ValidationError as error:
         raise Refusal(f"Validation failed: launch: {error}") from None
-
-

@@ -39,6 +39,11 @@ class Header(Struct, frozen=True, kw_only=True):
     id: str
     name: str = ""
 
+    @property
+    def has_place(self) -> bool:
+        """Whether the directory that it was in is still there."""
+        return Path(self.cwd).is_dir()
+
 
 class _Meta(Struct, frozen=True):
     """What codex begins a file with."""
@@ -160,9 +165,7 @@ def read_header(path: Path) -> Header | None:
         )
     if first.type == "session_meta" and first.payload.id:
         meta = first.payload
-        return Header(
-            agent="codex", path=str(path), resume=meta.id, cwd=meta.cwd, id=meta.id
-        )
+        return Header(agent="codex", path=str(path), resume=meta.id, cwd=meta.cwd, id=meta.id)
     return None
 
 

@@ -86,7 +86,9 @@ def _message(entry: Entry) -> str:
     if not isinstance(message, dict):
         return ""
     texts = (message.get(name) for name in ("text", "output", "command", "summary"))
-    return _content(message.get("content")) or next((t for t in texts if isinstance(t, str)), "")
+    return _content(message.get("content")) or next(
+        (t for t in texts if isinstance(t, str)), ""
+    )
 
 
 def _content(content: Any) -> str:
