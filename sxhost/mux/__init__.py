@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sxhost.caller import current
-from sxhost.commands import Command
+from sxhost.commands import Command, DeleteSession
 from sxhost.errors import UnknownSession
 from sxhost.mux.agents import Context
 from sxhost.mux.connection import Client, Link
@@ -93,10 +93,18 @@ class Multiplexer:
         try:
             does = self._server.find(command.type)
             if does is not None:
-                return await does(command)
+                data = await does(command)
+                self._drop(command)
+                return data
             return await self._do_in(command, begun)
         except UnknownSession:
             raise Refusal(f"Session {command.target} not found") from None
+
+    def _drop(self, command: Command) -> None:
+        """End the subscriptions to a session that is no more, which everybody is told."""
+        if isinstance(command, DeleteSession):
+            for client in tuple(self.clients):
+                client.drop(command.session_id)
 
     async def _do_in(self, command: Any, begun: Callable[[], None]) -> Any:
         detail = await self.service.session(command.session_id)

@@ -21,7 +21,7 @@ from sxhost.complaints import BadCommand, parse
 from sxhost.errors import HostError
 from sxhost.logs import logger
 from sxhost.mux.events import Wire
-from sxhost.mux.frames import Response
+from sxhost.mux.frames import Response, told
 from sxhost.subscription import Selection, Subscription
 
 __all__ = ["Client", "Link"]
@@ -55,6 +55,9 @@ class Mux(Protocol):
 
     async def learn(self, session_id: str) -> None:
         """Learn whose session it is before anything of it is told."""
+
+    def knows(self, session_id: str) -> bool:
+        """Tell whether there is such a session."""
 
     @property
     def clients(self) -> dict[Client, None]:
@@ -156,9 +159,7 @@ class Client:
 
     async def _subscribe(self, command: Command, response: Response) -> None:
         if isinstance(command, Unsubscribe):
-            reader = self.readers.pop(command.session_id, None)
-            if reader is not None:
-                reader.close()
+            self.drop(command.session_id)
         elif isinstance(command, SwitchSession):
             now = "now" if response.replayed else response.data["cursor"]
             await self._switch(command, now)
@@ -169,9 +170,7 @@ class Client:
         known = self.readers.get(session_id)
         if known is not None and after is UNSET:
             return
-        if known is not None:
-            del self.readers[session_id]
-            known.close()
+        self.drop(session_id)
         try:
             await self._mux.learn(session_id)
             await self._mux.service.subscribe(
@@ -200,8 +199,15 @@ class Client:
             self.say(said)
 
     def lost(self, session_id: str) -> None:
-        """A session is forgotten."""
-        self.readers.pop(session_id, None)
+        """A subscription has ended by itself: its session is forgotten, or the host stops."""
+        if self.readers.pop(session_id, None) and not self._mux.knows(session_id):
+            self.say(told("session_deleted", {"sessionId": session_id}))
+
+    def drop(self, session_id: str) -> None:
+        """End a subscription."""
+        reader = self.readers.pop(session_id, None)
+        if reader is not None:
+            reader.close()
 
     # How it keeps up.
 
