@@ -15,6 +15,7 @@ import statistics
 import time
 from multiprocessing.connection import Connection
 
+from benchmarks.readers import LAST, PATIENCE, apart
 from benchmarks.rig import (
     NDJSON,
     Client,
@@ -25,7 +26,6 @@ from benchmarks.rig import (
     spent,
     spread,
 )
-from benchmarks.readers import LAST, PATIENCE, apart
 from benchmarks.wire import Decoder, masked
 
 CLIENTS, EVENTS, ROUNDS, TRIPS = 200, 2000, 5, 3000

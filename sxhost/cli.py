@@ -188,7 +188,9 @@ def stop(link: Link) -> None:
 @click.option("--token-file", metavar="FILE", help="Where the token for it is.")
 @click.option("--ca", metavar="FILE", help="Authorities to believe, for https:.")
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
-def stdio(url: str | None, token_file: str | None, ca: str | None, options: tuple[str]) -> None:
+def stdio(
+    url: str | None, token_file: str | None, ca: str | None, options: tuple[str, ...]
+) -> None:
     """Speak the multiplexer's protocol: JSON lines on stdin and stdout.
 
     OPTIONS are those of serving (--state-dir, --store, …), for a host inside.

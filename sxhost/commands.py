@@ -9,121 +9,41 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal, NamedTuple, get_args
+from typing import Any, Final, get_args
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType
 
-from sxhost.grammar import CURSOR, Scope
+from sxhost.fields import (
+    Amount,
+    Behavior,
+    Dependencies,
+    Direction,
+    Id,
+    IfName,
+    IfSession,
+    IfText,
+    Journey,
+    Level,
+    Named,
+    Pictures,
+    Place,
+    Prompted,
+    RequestId,
+    SafePath,
+    Said,
+    Script,
+    Session,
+    Switch,
+    Text,
+    ThatSession,
+    Time,
+    Version,
+)
 
-__all__ = ["COMMANDS", "RESERVED", "TRAITS", "AnyCommand", "Command", "SessionCommand", "Trait"]
+__all__ = ["COMMANDS", "RESERVED", "AnyCommand", "Command", "SessionCommand"]
 
 RESERVED: Final = "anon:"
 """How the ids begin that commands get which have none."""
-
-# How fields are written.  A description is what the source says of a field that is wrong.
-
-_IF = "Must be a non-empty string if provided"
-_ID = r"^(?!anon:)[\s\S]*\S"
-
-Id = Annotated[str, Meta(max_length=256, pattern=_ID, description=_IF)]
-IfName = Annotated[str, Meta(max_length=256, pattern=r"\S", description=_IF)]
-Dependency = Annotated[
-    str, Meta(pattern=r"\S", description="Must be a non-empty command ID string")
-]
-Dependencies = Annotated[
-    list[Dependency], Meta(max_length=32, description="Must be an array of command IDs")
-]
-Version = Annotated[int, Meta(ge=0, description="Must be a non-negative integer")]
-Session = Annotated[
-    str,
-    Meta(
-        pattern=r"\S",
-        description="Session commands must have a non-empty string 'sessionId'",
-    ),
-]
-ThatSession = Annotated[str, Meta(pattern=r"\S", description="Required non-empty string")]
-IfSession = Annotated[str, Meta(pattern=r"\S", description=_IF)]
-Text = Annotated[str, Meta(min_length=1, description="Required string")]
-IfText = Annotated[str, Meta(description="Must be a string if provided")]
-Prompted = Annotated[str, Meta(min_length=1, max_length=200_000, description="Required string")]
-Script = Annotated[str, Meta(min_length=1, max_length=20_000, description="Required string")]
-Named = Annotated[
-    str,
-    Meta(
-        min_length=1,
-        max_length=256,
-        pattern=r"^[^\x00-\x1f\x7f]*\Z",
-        description="Must not contain control characters",
-    ),
-]
-SafePath = Annotated[
-    str,
-    Meta(
-        min_length=1,
-        max_length=4096,
-        pattern=r"^(?!~)(?![\s\S]*\.\.)[^\x00]*\Z",
-        description="sessionPath contains potentially dangerous path components",
-    ),
-]
-Switch = Annotated[bool, Meta(description="Required boolean")]
-RequestId = Annotated[
-    str,
-    Meta(
-        max_length=256,
-        pattern=r"^[a-zA-Z0-9:_-]+\Z",
-        description=(
-            "Must contain only alphanumeric characters, colons, underscores, and dashes"
-        ),
-    ),
-]
-Time = Annotated[int, Meta(ge=0, description="Must be a non-negative integer timestamp")]
-Amount = Annotated[int, Meta(ge=1, le=500, description="Must be between 1 and 500")]
-Level = Annotated[
-    Literal["none", "low", "medium", "high", "xhigh", "off", "minimal"],
-    Meta(description="Must be one of: none, low, medium, high, xhigh"),
-]
-Direction = Annotated[
-    Literal["forward", "backward"], Meta(description="Must be 'forward' or 'backward'")
-]
-Behavior = Annotated[
-    Literal["steer", "followUp"], Meta(description="Must be 'steer' or 'followUp'")
-]
-Place = Annotated[str, Meta(pattern=CURSOR, description="Must be a cursor")]
-Method = Literal["select", "confirm", "input", "editor", "interview", "cancelled"]
-
-
-class Picture(Struct, frozen=True, rename="camel"):
-    """A picture in pi's form: `data` in base64."""
-
-    data: str
-    mime_type: str = "image/png"
-
-
-Pictures = Annotated[list[Picture], Meta(description="Must be an array of images")]
-
-
-class Said(Struct, frozen=True, kw_only=True):
-    """What a person answered to an extension."""
-
-    method: Annotated[
-        Method,
-        Meta(
-            description="Must be one of: select, confirm, input, editor, interview, cancelled"
-        ),
-    ]
-    value: str = ""
-    confirmed: bool = False
-    responses: dict[str, Any] = {}
-
-
-class Journey(Struct, frozen=True, kw_only=True, rename="camel"):
-    """How to go to another place in a session's tree."""
-
-    summarize: bool = False
-    custom_instructions: str | UnsetType = UNSET
-    replace_instructions: bool = False
-    label: str | UnsetType = UNSET
-
 
 # The envelope.
 
@@ -450,60 +370,3 @@ COMMANDS: Final[Mapping[str, type[Command]]] = {
     str(kind.__struct_config__.tag): kind for kind in get_args(AnyCommand)
 }
 """The commands by their names, in the order of the source."""
-
-
-# What they are like.
-
-
-class Trait(NamedTuple):
-    """What a command is like.
-
-    `overtakes`: it does not wait behind work that has begun.  `mutates`: the session has
-    another version after it.  `patience`: ``short`` or ``long``, or nothing, for commands
-    that must not be cut.
-    """
-
-    scope: Scope
-    overtakes: bool = False
-    mutates: bool = False
-    patience: Literal["short", "long"] | None = None
-
-
-READ: Final = Trait("read", overtakes=True, patience="short")
-STOPS: Final = Trait("send", overtakes=True, mutates=True, patience="short")
-ADDS: Final = Trait("send", overtakes=True, mutates=True, patience="long")
-WORKS: Final = Trait("send", mutates=True, patience="long")
-SETS: Final = Trait("send", mutates=True)
-RUNS: Final = Trait("admin", mutates=True, patience="long")
-RULES: Final = Trait("admin", mutates=True)
-
-_OTHERS: Final[Mapping[str, Trait]] = {
-    "create_session": RULES,
-    "load_session": RULES,
-    "delete_session": RULES,
-    "extension_ui_response": Trait("approve", overtakes=True, patience="short"),
-    "prompt": WORKS,
-    "compact": WORKS,
-    "bash": RUNS,
-    "new_session": RUNS,
-    "switch_session_file": RUNS,
-    "fork": RUNS,
-    "steer": ADDS,
-    "follow_up": ADDS,
-    "abort": STOPS,
-    "abort_compaction": STOPS,
-    "abort_retry": STOPS,
-    "abort_bash": STOPS,
-    "set_model": SETS,
-    "cycle_model": SETS,
-    "set_thinking_level": SETS,
-    "cycle_thinking_level": SETS,
-    "set_auto_compaction": SETS,
-    "set_auto_retry": SETS,
-    "set_session_name": SETS,
-    "export_html": RULES,
-    "navigate_tree": SETS,
-}
-
-TRAITS: Final[Mapping[str, Trait]] = {name: _OTHERS.get(name, READ) for name in COMMANDS}
-"""What each command is like; all that is not named is a read."""

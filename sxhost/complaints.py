@@ -9,7 +9,8 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import NODEFAULT, UNSET, Meta, UnsetType
 
-from sxhost.commands import COMMANDS, RESERVED, AnyCommand, Command, Id, SessionCommand
+from sxhost.commands import COMMANDS, RESERVED, AnyCommand, Command, SessionCommand
+from sxhost.fields import Id
 
 __all__ = ["BadCommand", "parse"]
 

@@ -18,7 +18,8 @@ from sxhost.errors import (
     SessionExists,
     UnknownSession,
 )
-from sxhost.hosted import Ground, HostedSession
+from sxhost.ground import Ground
+from sxhost.hosted import HostedSession
 from sxhost.logs import logger
 from sxhost.model import EventDraft, Hosting, Message, MessageDraft, Session
 from sxhost.store import Store

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from sxhost.approval import Question
 from sxhost.care import Care
-from sxhost.desk import Desk
 from sxhost.driver import Agent, Driver, Exit, Started
 from sxhost.driver.machine import Named, new_life
 from sxhost.errors import AgentFailed, Unsupported
-from sxhost.limits import Limits
+from sxhost.ground import Ground, shared
 from sxhost.logs import logger
-from sxhost.model import EventDraft, Hosting
+from sxhost.model import Hosting
 from sxhost.outlet import Outlet
 from sxhost.turn import (
     Input,
@@ -39,25 +37,6 @@ log = logger(__name__)
 
 CUT_SHORT = "transport_closed_before_turn_completed"
 """Why a turn failed whose process went away in the middle of it."""
-
-Append = Callable[[str, Sequence[EventDraft]], Awaitable[object]]
-Note = Callable[[str, Hosting], Awaitable[object]]
-
-
-class Ground(NamedTuple):
-    """What all hosted sessions stand on.
-
-    `append` writes to a log, `note` keeps what a later life of the host must know, `hold`
-    makes agents wait while logs cannot be written.
-    """
-
-    clock: IReactorTime
-    wall_ms: Callable[[], int]
-    limits: Limits
-    desk: Desk
-    append: Append
-    note: Note
-    hold: Callable[[bool], object]
 
 
 class HostedSession:
@@ -109,11 +88,11 @@ class HostedSession:
         :raises AgentFailed: it cannot be started, or is ended already.
         """
         if self._starting is not None:
-            await _shared(self._starting)
+            await shared(self._starting)
         elif self.life.name() == "gone":
             self._starting = Deferred.fromCoroutine(self._start())
             try:
-                await _shared(self._starting)
+                await shared(self._starting)
             finally:
                 self._starting = None
 
@@ -398,18 +377,6 @@ class HostedSession:
 
 async def _awaited(work: Awaitable[object]) -> None:
     await work
-
-
-def _shared(done: Deferred[None]) -> Deferred[None]:
-    """Return a Deferred that fires as another does, which others wait for too."""
-    mine: Deferred[None] = Deferred()
-
-    def told(result: Any) -> Any:
-        mine.callback(result)
-        return None if isinstance(result, Failure) else result
-
-    done.addBoth(told)
-    return mine
 
 
 def _exit(how: Exit) -> dict[str, Any]:

@@ -167,9 +167,7 @@ def connect(url: str, token: str | None, ca: str | None) -> NoReturn:
     react(lambda reactor: Deferred.fromCoroutine(_connect(reactor, url, token, ca)))
 
 
-async def _connect(
-    reactor: Any, url: str, token: str | None, ca: str | None
-) -> None:
+async def _connect(reactor: Any, url: str, token: str | None, ca: str | None) -> None:
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     place = urlsplit(url)
     name = place.netloc or "localhost"

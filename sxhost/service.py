@@ -31,7 +31,7 @@ from sxhost.errors import (
     Unsupported,
 )
 from sxhost.fleet import Fleet
-from sxhost.hosted import Ground
+from sxhost.ground import Ground
 from sxhost.hub import HEARTBEAT_S, Hub
 from sxhost.limits import Limits
 from sxhost.logs import logger

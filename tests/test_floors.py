@@ -50,7 +50,10 @@ ROOMS = {
     ),
     "codec": Room("1", ("codec/*.py",), rooms_of("values"), rooms_of("msgspec")),
     "commands": Room(
-        "1", ("commands.py", "complaints.py"), rooms_of("values"), rooms_of("msgspec")
+        "1",
+        ("commands.py", "complaints.py", "fields.py", "traits.py"),
+        rooms_of("values"),
+        rooms_of("msgspec"),
     ),
     "store": Room("2", ("store/*.py",), rooms_of(LOW), rooms_of("msgspec twisted")),
     "keyring": Room("2", ("keyring.py",), rooms_of(LOW), rooms_of("msgspec")),
@@ -64,7 +67,8 @@ ROOMS = {
         "3",
         (
             *("hub.py", "presence.py", "reading.py", "service.py", "subscription.py"),
-            *("agency.py", "agents.py", "care.py", "desk.py", "fleet.py", "hosted.py"),
+            *("agency.py", "agents.py", "care.py", "desk.py", "fleet.py", "ground.py"),
+            *("hosted.py",),
             *("outlet.py", "roots.py", "views.py"),
         ),
         rooms_of(f"{LOW} store driver"),

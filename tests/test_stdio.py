@@ -48,7 +48,6 @@ class Pipes:
     def say(self, said: bytes) -> None:
         self.pipe.dataReceived(said + b"\n")
 
-    @property
     def is_open(self) -> bool:
         return not self.transport.disconnecting
 
@@ -118,10 +117,10 @@ def test_the_end_waits_for_answers() -> None:
         pipes.say(said)
         settle(lab)
     pipes.pipe.readConnectionLost()
-    assert pipes.is_open
+    assert pipes.is_open()
     lab.crew.last.reports.turn_ended("completed")
     settle(lab)
-    assert not pipes.is_open
+    assert not pipes.is_open()
     assert pipes.frames[-1]["command"] == "prompt"
     pipes.pipe.connectionLost()
     assert is_done(pipes.pipe.over)
