@@ -192,6 +192,33 @@ def stop(link: Link) -> None:
     link.show(link.ask(lambda host: host.stop()), "Host stopping")
 
 
+@sxhost.command(context_settings={"ignore_unknown_options": True})
+@click.option("--connect", "url", metavar="URL", help="Of this host, in place of one inside.")
+@click.option("--token-file", metavar="FILE", help="Where the token for it is.")
+@click.option("--ca", metavar="FILE", help="Authorities to believe, for https:.")
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def stdio(
+    url: str | None, token_file: str | None, ca: str | None, options: tuple[str, ...]
+) -> None:
+    """Speak the multiplexer's protocol: JSON lines on stdin and stdout.
+
+    OPTIONS are those of serving (--state-dir, --store, …), for a host inside.
+    """
+    from sxhost import piped
+
+    if url is None:
+        piped.serve(options)
+    if options:
+        fail(2, f"{options[0]} is for a host inside, not for --connect.")
+    from sxhost.credentials import given_token, own_token
+
+    try:
+        token = given_token(token_file, os.environ) or own_token(url, os.environ)
+    except ValueError as error:
+        fail(2, str(error))
+    piped.connect(url, token, ca or os.environ.get("SXHOST_CA"))
+
+
 @sxhost.command()
 @click.argument("session_id", metavar="ID")
 @click.option("--follow", "-f", is_flag=True, help="Go on with what is new.")

@@ -18,7 +18,8 @@ from sxhost.errors import (
     SessionExists,
     UnknownSession,
 )
-from sxhost.hosted import Ground, HostedSession
+from sxhost.ground import Ground
+from sxhost.hosted import HostedSession
 from sxhost.logs import logger
 from sxhost.model import EventDraft, Hosting, Message, MessageDraft, Session
 from sxhost.store import Store
@@ -92,7 +93,7 @@ class Fleet:
 
         :raises TurnInProgress: one runs.
         """
-        hosted = await self._awake(session_id)
+        hosted = await self.awake(session_id)
         if draft.cwd is not None:
             draft = replace(draft, cwd=self._agents.roots.place(draft.cwd))
         return await hosted.submit(draft)
@@ -111,11 +112,11 @@ class Fleet:
 
     async def compact(self, session_id: str) -> None:
         """Shorten the conversation."""
-        await (await self._awake(session_id)).compact()
+        await (await self.awake(session_id)).compact()
 
     async def set_model(self, session_id: str, draft: ModelDraft) -> None:
         """Use another model from now on."""
-        await (await self._awake(session_id)).set_model(draft)
+        await (await self.awake(session_id)).set_model(draft)
 
     async def end(self, session_id: str) -> None:
         """End a session's agent, if it has one, for good."""
@@ -154,7 +155,7 @@ class Fleet:
         queued = [m for m in await self._store.peek(session_id) if m.state == "queued"]
         if not queued:
             return False
-        hosted = await self._awake(session_id)
+        hosted = await self.awake(session_id)
         busy = hosted.life.name() in ("running", "waiting")
         message = _next(queued, hosted) if busy else _first(queued)
         if message is None:
@@ -189,7 +190,7 @@ class Fleet:
             if await self._store.waiting(session.id):
                 self.mail(session.id)
             elif self._agents.resume_at_boot:
-                _later(self._awake(session.id))
+                _later(self.awake(session.id))
 
     async def _settle(self, session: Session) -> None:
         """Have the log say what is so: no agent of this session runs."""
@@ -211,6 +212,18 @@ class Fleet:
         await DeferredList(ends, consumeErrors=True)
         await self._agents.drivers.close()
 
+    async def awake(self, session_id: str) -> HostedSession:
+        """Return a hosted session whose agent is there, once it is.
+
+        :raises NotHosted: its agent is not ours.
+        """
+        hosted = self._sessions.get(session_id) or self._found(
+            await self._store.session(session_id)
+        )
+        if hosted.life.name() in ("gone", "starting"):
+            await hosted.start()
+        return hosted
+
     # How it is done.
 
     def _made(self, session_id: str, launch: Launch, turn: Turn | None) -> HostedSession:
@@ -220,15 +233,6 @@ class Fleet:
             self.mail(session_id)
 
         return HostedSession(session_id, launch, driver, self._ground, free, turn=turn)
-
-    async def _awake(self, session_id: str) -> HostedSession:
-        """Return a hosted session whose agent is there, once it is."""
-        hosted = self._sessions.get(session_id) or self._found(
-            await self._store.session(session_id)
-        )
-        if hosted.life.name() in ("gone", "starting"):
-            await hosted.start()
-        return hosted
 
     def _found(self, session: Session) -> HostedSession:
         if session.kind != "hosted" or session.launch is None:

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from sxhost.approval import Question
 from sxhost.care import Care
-from sxhost.desk import Desk
 from sxhost.driver import Agent, Driver, Exit, Started
 from sxhost.driver.machine import Named, new_life
 from sxhost.errors import AgentFailed, HostError, Unsupported
-from sxhost.limits import Limits
+from sxhost.ground import Ground
 from sxhost.logs import logger
-from sxhost.model import EventDraft, Hosting
+from sxhost.model import Hosting
 from sxhost.outlet import Outlet
 from sxhost.turn import (
     Input,
@@ -42,25 +40,6 @@ CUT_SHORT = "transport_closed_before_turn_completed"
 """Why a turn failed whose process went away in the middle of it."""
 
 NOT_ASKED = "the agent does not wait for it any more"
-
-Append = Callable[[str, Sequence[EventDraft]], Awaitable[object]]
-Note = Callable[[str, Hosting], Awaitable[object]]
-
-
-class Ground(NamedTuple):
-    """What all hosted sessions stand on.
-
-    `append` writes to a log, `note` keeps what a later life of the host must know, `hold`
-    makes agents wait while logs cannot be written.
-    """
-
-    clock: IReactorTime
-    wall_ms: Callable[[], int]
-    limits: Limits
-    desk: Desk
-    append: Append
-    note: Note
-    hold: Callable[[bool], object]
 
 
 class HostedSession:
@@ -100,6 +79,7 @@ class HostedSession:
         self._early: list[Callable[[], None]] | None = None
         """What was reported while a turn was being submitted: first comes the turn itself."""
         self._open: set[str] = set()
+        self._waiting: list[Deferred[None]] = []
         self._ending = False
         self._starting: list[Deferred[None]] | None = None
         """While it is being started: who waits for that."""
@@ -222,6 +202,32 @@ class HostedSession:
         self.said(given, by, self.turn.id if self.turn else None)
         await self._outlet.flushed()
 
+    async def over(self, turn: int) -> Turn | None:
+        """Return a turn once it is over and its end is in the log.
+
+        None: it is forgotten since another one runs, or never began.
+        """
+        while not self._is_over(turn):
+            done: Deferred[None] = Deferred()
+            self._waiting.append(done)
+            await done
+        await self.written()
+        return self.turn if self.turn and self.turn.id == turn else None
+
+    def _is_over(self, turn: int) -> bool:
+        now = self.turn.id if self.turn else 0
+        running = self.turn is not None and self.turn.status == "running"
+        return now > turn or (now == turn and not running) or self.life.name() == "gone"
+
+    def _tell_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for done in waiting:
+            done.callback(None)
+
+    async def written(self) -> None:
+        """Return once all that was reported is in the log."""
+        await self._outlet.flushed()
+
     async def interrupt(self) -> None:
         """Stop the running turn."""
         self.life.meddle()
@@ -238,14 +244,21 @@ class HostedSession:
         if not self.agent.can.set_model:
             raise Unsupported(f"{self.launch.agent} cannot change its model.")
         await self.agent.set_model(draft)
-        provider, effort = draft.provider, draft.effort
-        self.launch = replace(
-            self.launch,
-            model=draft.model,
-            provider=provider or self.launch.provider,
-            effort=effort or self.launch.effort,
-        )
-        noted = Hosting(model=draft.model, provider=provider, launch=self.launch)
+        await self.uses(draft.model, draft.provider, draft.effort)
+
+    async def moved(self, native_id: str) -> None:
+        """The agent goes on with another conversation: a restart will, too."""
+        self.launch = replace(self.launch, resume=native_id)
+        noted = Hosting(native_id=native_id, launch=self.launch)
+        await self._ground.note(self.id, noted)
+
+    async def uses(
+        self, model: str | None = None, provider: str | None = None, effort: str | None = None
+    ) -> None:
+        """The agent uses another model, or thinks more or less: a restart will, too."""
+        given = {"model": model, "provider": provider, "effort": effort}
+        self.launch = replace(self.launch, **{k: v for k, v in given.items() if v is not None})
+        noted = Hosting(model=model, provider=provider, launch=self.launch)
         await self._ground.note(self.id, noted)
 
     def said(self, given: Input, by: str, turn: int | None) -> None:
@@ -328,6 +341,7 @@ class HostedSession:
         self.life.over()
         self._care.rest()
         self._ground.clock.callLater(0, self._free)
+        self._tell_waiting()
 
     def gone(self, how: Exit) -> None:
         """The agent's process is no more: its turn has failed, it may be started again."""
@@ -337,6 +351,7 @@ class HostedSession:
             self.turn_ended("failed", "the agent was ended" if wanted else CUT_SHORT)
             self._withdraw(how.sentence)
         self.life.gone()
+        self._tell_waiting()
         self._care.rest()
         if not starting:
             self.event("ended", {**_exit(how), "reason": how.sentence})

@@ -182,6 +182,12 @@ class Hub:
             due = self._delivered + TICK - self._clock.seconds()
             self._delivery = self._clock.callLater(max(0, due), self._deliver)
 
+    def settle(self) -> None:
+        """Deliver what is due at once: what is said next must not come before it."""
+        if self._delivery is not None:
+            self._delivery.cancel()
+            self._deliver()
+
     def _deliver(self) -> None:
         self._delivery, self._delivered = None, self._clock.seconds()
         touched, self._touched = self._touched, set()

@@ -177,6 +177,44 @@ class Limits(Struct, frozen=True, kw_only=True):
     pings: Count = 100
     """Pings and pongs a second on one WebSocket: each takes an answer, or a look."""
 
+    # The multiplexer; the numbers are its source system's.
+
+    mux_message: Bytes = 10 * MIB
+    """Bytes of one command: a prompt with pictures in it."""
+
+    mux_connections: Count = 1000
+    """Connections that speak in commands."""
+
+    mux_pending: Count = 100
+    """Commands of one connection that are not answered yet."""
+
+    mux_sessions: Count = 100
+    """Sessions whose agents live, at which no command starts one more."""
+
+    mux_rate: Count = 100
+    """Commands a minute for one session, or for the server."""
+
+    mux_rate_all: Count = 1000
+    """Commands a minute of all clients together."""
+
+    mux_answers: Count = 60
+    """Answers a minute to what one session's agent asks."""
+
+    mux_read: Seconds = 30.0
+    """Seconds that a read may take, and a wait for another command."""
+
+    mux_work: Seconds = 300.0
+    """Seconds that work may take before it is aborted; longer turns need more."""
+
+    mux_outcomes: Count = 2000
+    """Answers that are remembered for whoever asks again under the same id."""
+
+    mux_in_flight: Count = 10_000
+    """Commands with an id that are not answered yet."""
+
+    mux_keys: Seconds = 600.0
+    """Seconds that an idempotency key is remembered."""
+
     # Agents that the host runs.
 
     agent_line: Bytes = 16 * MIB

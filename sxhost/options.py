@@ -32,6 +32,9 @@ __all__ = ["BYPASS", "Options"]
 BYPASS = "dangerously-bypass-approvals-and-sandbox"
 
 
+LAST_PORT = 65_535
+
+
 class Options(usage.Options):
     """The command line of ``twistd sxhost``; each error is one sentence and exit 2."""
 
@@ -215,9 +218,21 @@ class Options(usage.Options):
         raise usage.UsageError(f"--allow-origin is written https://NAME:PORT, not {text!r}.")
 
     def _listen(self) -> tuple[str, ...]:
+        return (*self._given(), *self._multiplexer())
+
+    def _multiplexer(self) -> tuple[str, ...]:
+        """Return where the multiplexer's clients look, if the environment says it."""
+        port = os.environ.get("PI_SERVER_PORT")
+        if not port:
+            return ()
+        if not (port.isascii() and port.isdigit() and 1 <= int(port) <= LAST_PORT):
+            raise usage.UsageError(f"PI_SERVER_PORT must be 1-{LAST_PORT}, not {port!r}.")
+        return (f"tcp:{port}:interface={DEFAULT_HOST}",)
+
+    def _given(self) -> tuple[str, ...]:
         if not self["listen"]:
             self["port"] = DEFAULT_PORT if self["port"] is None else self["port"]
-            port = self._number("port", 0, 65535)
+            port = self._number("port", 0, LAST_PORT)
             interface = quoteStringArgument(self["host"] or DEFAULT_HOST)
             return (f"tcp:{port}:interface={interface}",)
         if self["port"] is not None or self["host"] is not None:

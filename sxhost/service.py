@@ -31,7 +31,7 @@ from sxhost.errors import (
     Unsupported,
 )
 from sxhost.fleet import Fleet
-from sxhost.hosted import Ground
+from sxhost.ground import Ground
 from sxhost.hub import HEARTBEAT_S, Hub
 from sxhost.limits import Limits
 from sxhost.logs import logger
@@ -207,6 +207,19 @@ class SessionService(Service):
             events=await self._store.read(session_id, seq=max(0, recent)),
         )
 
+    def knows(self, session_id: str) -> bool:
+        """Tell whether there is such a session."""
+        return self._store.known(session_id) is not None
+
+    @property
+    def cursor(self) -> str:
+        """The place at the end of the log."""
+        return f"{self._store.epoch}:{self._store.position}"
+
+    def now_ms(self) -> int:
+        """Return the time of day in Unix milliseconds."""
+        return self._wall_ms()
+
     async def register(self, session_id: str, registration: Registration) -> Registered:
         """Create a session, or update the fields that are given."""
         self._check_metadata(registration)
@@ -224,6 +237,7 @@ class SessionService(Service):
     async def forget(self, session_id: str) -> Done:
         """End a session and forget it with its log and its inbox."""
         await self._fleet.end(session_id)
+        self.hub.settle()  # its readers are told how it ended before it is no more
         await self._forget(session_id, self._deed("delete", session_id))
         return Done()
 

@@ -46,6 +46,7 @@ from sxhost.listening import (
 )
 from sxhost.logfile import observer
 from sxhost.logs import logger, set_level
+from sxhost.mux import Multiplexer
 from sxhost.notify import Notifier
 from sxhost.options import Options
 from sxhost.service import SessionService
@@ -63,6 +64,7 @@ from sxhost.web import (
     hosted,
     live,
     messages,
+    mux,
     native,
     stream,
 )
@@ -102,6 +104,7 @@ class HostService(MultiService):
         *,
         keyring: Keyring,
         routes: Sequence[Route],
+        multiplexer: Multiplexer,
         shown: Shown | None = None,
         pidfile: PidFile | None = None,
     ) -> None:
@@ -109,6 +112,7 @@ class HostService(MultiService):
         self.ports: list[IListeningPort] = []
         self.observer: ILogObserver | None = None
         self.sessions = sessions
+        self.multiplexer = multiplexer
         self._site = site
         self._notifier = notifier
         self._endpoints = endpoints
@@ -184,6 +188,7 @@ class HostService(MultiService):
     async def _stop(self) -> None:
         self._notifier.stopping()
         await DeferredList([_closed(port) for port in self.ports])
+        self.multiplexer.stop()
         self.sessions.hub.close()
         await self._site.drain()
         await self.sessions.close()
@@ -245,7 +250,8 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
     metrics = Metrics(sessions)
     keyring = Keyring(settings.state_dir, wall_ms)
     keys = Keys(keyring, reactor, sessions.note, settings.user)
-    routes = faces(sessions, metrics, keys, bypass=settings.bypass)
+    multiplexer = Multiplexer(sessions, reactor)
+    routes = faces(sessions, metrics, keys, multiplexer, bypass=settings.bypass)
     if settings.bypass:
         log.warn(BYPASSED)
     guard = make_guard(settings, keyring, routes, reactor)
@@ -272,6 +278,7 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
         [(text, make_endpoint(reactor, text, shown)) for text in settings.listen],
         keyring=keyring,
         routes=routes,
+        multiplexer=multiplexer,
         shown=shown,
         pidfile=PidFile(settings.pid_file) if settings.pid_file else None,
     )
@@ -327,12 +334,17 @@ def threads(reactor: Any) -> Threads:
 
 
 def faces(
-    sessions: SessionService, metrics: Metrics, keys: Keys, *, bypass: bool = False
+    sessions: SessionService,
+    metrics: Metrics,
+    keys: Keys,
+    multiplexer: Multiplexer,
+    *,
+    bypass: bool = False,
 ) -> Sequence[Route]:
     """Return the routes of every face of a host; with `bypass`, Codex asks nobody."""
     verbs = [*native.routes(sessions), *hosted.routes(sessions.agency)]
     verbs += [*hooks.routes(sessions), *collector.routes(sessions)]
-    logs = [*stream.routes(sessions), *live.routes(sessions)]
+    logs = [*stream.routes(sessions), *live.routes(sessions), *mux.routes(multiplexer)]
     codex = messages.routes(sessions, messages.BYPASS if bypass else messages.CODEX)
     others = [*codexd.routes(sessions), *codex]
     return about.routes([*verbs, *logs, *others, *metrics.routes(), *keys.routes()])

@@ -19,6 +19,7 @@ from sxhost.caller import HOST
 from sxhost.client import HostClient
 from sxhost.keyring import Keyring
 from sxhost.limits import Limits
+from sxhost.mux import Multiplexer
 from sxhost.service import SessionService
 from sxhost.store.memory import MemoryStore
 from sxhost.tap import MANNERS, faces
@@ -123,10 +124,12 @@ class Lab:
             self.store, self.clock, self.wall_ms, self.limits, self.agents
         )
         self.metrics = Metrics(self.service)
+        self.mux = Multiplexer(self.service, self.clock)
         self.routes = faces(
             self.service,
             self.metrics,
             Keys(self.keyring, self.clock, self.service.note, UID),
+            self.mux,
             bypass=self.bypass,
         )
         self.door = Door(tree(self.routes, self.limits, MANNERS))

@@ -50,6 +50,12 @@ ROOMS = {
         rooms_of("OpenSSL cryptography service_identity twisted zope"),
     ),
     "codec": Room("1", ("codec/*.py",), rooms_of("values"), rooms_of("msgspec")),
+    "commands": Room(
+        "1",
+        ("commands.py", "complaints.py", "fields.py", "traits.py"),
+        rooms_of("values"),
+        rooms_of("msgspec"),
+    ),
     "store": Room("2", ("store/*.py",), rooms_of(LOW), rooms_of("msgspec twisted")),
     "keyring": Room("2", ("keyring.py",), rooms_of(LOW), rooms_of("msgspec")),
     "policy": Room(
@@ -68,8 +74,9 @@ ROOMS = {
         "3",
         (
             *("hub.py", "presence.py", "reading.py", "service.py", "subscription.py"),
-            *("agency.py", "agents.py", "care.py", "desk.py", "fleet.py", "hosted.py"),
-            *("filing.py", "hooked.py", "outlet.py", "roots.py", "roster.py", "views.py"),
+            *("agency.py", "agents.py", "care.py", "desk.py", "fleet.py", "ground.py"),
+            *("hosted.py", "filing.py", "hooked.py", "outlet.py", "roots.py", "roster.py"),
+            "views.py",
         ),
         rooms_of(f"{LOW} store driver policy project"),
         rooms_of("msgspec twisted zope"),
@@ -80,11 +87,17 @@ ROOMS = {
         rooms_of(f"{LOW} store driver host keyring peers"),
         rooms_of("autobahn klein msgspec prometheus_client twisted werkzeug zope"),
     ),
+    "mux": Room(
+        "4",
+        ("mux/*.py",),
+        rooms_of(f"{LOW} store driver host commands"),
+        rooms_of("msgspec twisted"),
+    ),
     "stdio": Room(
         "4",
         ("stdio.py",),
         rooms_of(f"{LOW} store driver host"),
-        rooms_of("msgspec twisted"),
+        rooms_of("msgspec twisted zope"),
     ),
     **{
         name: Room("beside", modules, rooms_of(sees), rooms_of("msgspec treq twisted zope"))
@@ -130,6 +143,7 @@ ROOMS = {
             ),
             *(
                 "hosting.py",
+                "piped.py",
                 "pilot.py",
                 "ride.py",
                 "rules.py",
@@ -146,9 +160,9 @@ ROOMS = {
         ),
         rooms_of(
             f"{LOW} peers tls store driver host keyring web stdio client telemetry attach hook"
-            " notify config policy project credentials"
+            " notify config policy project credentials commands mux"
         ),
-        rooms_of("OpenSSL click msgspec rich twisted zope"),
+        rooms_of("OpenSSL autobahn click msgspec rich twisted zope"),
     ),
 }
 

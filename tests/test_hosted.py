@@ -14,7 +14,8 @@ from sxhost.approval import Answer, Question
 from sxhost.desk import Desk
 from sxhost.driver import Exit
 from sxhost.errors import AgentFailed, HostError, NoTurn, StoreUnavailable, Unsupported
-from sxhost.hosted import CUT_SHORT, Ground, HostedSession
+from sxhost.ground import Ground
+from sxhost.hosted import CUT_SHORT, HostedSession
 from sxhost.limits import Limits
 from sxhost.model import EventDraft, Hosting
 from sxhost.outlet import FINISH_S

@@ -68,6 +68,8 @@ POLICY = "default-src 'self'; frame-ancestors 'none'"
 
 NO_MANNERS: Mapping[str, Manner] = {}
 SSE = "text/event-stream"
+SWITCHING = 101
+"""The status of an answer after which the connection speaks something else."""
 
 AnyText = NewType("AnyText", str)
 """The type of a path's parameter that is taken as it is: its handler knows what it may be."""
@@ -266,14 +268,20 @@ class _Endpoint:
         if request.method == b"HEAD" and not self._routes[0].safe:
             raise NoSuchMethod([route.method for route in self._routes])
         if all(route.body is None for route in self._routes):
-            accepted = request.getHeader("accept") or ""
-            fitting = (route for route in self._routes if route.produces in accepted)
-            return next(fitting, self._routes[0])
+            return self._choose_answer(request)
         declared = _media_type(request)
         for route in self._routes:
             if declared in ("", route.consumes) or route.body is bytes:
                 return route
         raise UnsupportedType(declared, [route.consumes for route in self._routes])
+
+    def _choose_answer(self, request: Request) -> Route:
+        """Choose by what the client wants: to leave HTTP, or a media type."""
+        upgrades = bool(request.getHeader("upgrade"))
+        leave = [route for route in self._routes if (route.status == SWITCHING) is upgrades]
+        accepted = request.getHeader("accept") or ""
+        routes = leave or self._routes
+        return next((route for route in routes if route.produces in accepted), routes[0])
 
 
 class _Root(KleinResource):

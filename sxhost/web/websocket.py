@@ -75,6 +75,8 @@ class Connection(WebSocketServerProtocol):
     def __init__(self, request: HostRequest) -> None:
         super().__init__()
         self.site = request.site
+        self.most = request.site.limits.body
+        """Bytes of a message."""
         self.paused = False
         self._request = request
         self._channel = request.channel
@@ -237,8 +239,8 @@ class Factory(WebSocketServerFactory):
         self.setProtocolOptions(
             versions=[13],
             webStatus=False,
-            maxFramePayloadSize=site.limits.body,
-            maxMessagePayloadSize=site.limits.body,
+            maxFramePayloadSize=connection.most,
+            maxMessagePayloadSize=connection.most,
             failByDrop=False,  # say why, then close
             openHandshakeTimeout=OPEN_WITHIN_S,
             closeHandshakeTimeout=CLOSE_WITHIN_S,

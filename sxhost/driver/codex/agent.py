@@ -183,6 +183,19 @@ class CodexAgent:
         except Refused:  # an older codex: tell it with the turn
             self._next = draft
 
+    async def command(self, method: str, /, **params: Any) -> Any:
+        """Call any method of codex's own; return its answer.
+
+        :raises Refused: codex said no.
+        :raises AgentFailed: it went before it answered, or is not there.
+        """
+        return await self._running().call(method, params)
+
+    @property
+    def thread(self) -> str:
+        """Codex's name for the conversation."""
+        return self._thread
+
     async def answer(self, question: Question, answer: Answer) -> None:
         """Tell codex what was decided, if it still waits."""
         server = self._running()

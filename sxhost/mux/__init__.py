@@ -1,0 +1,138 @@
+"""The multiplexer: the pi-app-server protocol over every agent of the host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sxhost.caller import current
+from sxhost.commands import Command, DeleteSession
+from sxhost.errors import UnknownSession
+from sxhost.mux.agents import Context
+from sxhost.mux.connection import Client, Link
+from sxhost.mux.engine import Engine, Refusal
+from sxhost.mux.events import Wire
+from sxhost.mux.frames import Response, ready, told
+from sxhost.mux.info import Sessions
+from sxhost.mux.server import ServerCommands, recovery
+from sxhost.mux.verbs import verb
+from sxhost.service import SessionService
+
+__all__ = ["Multiplexer"]
+
+
+class Multiplexer:
+    """All clients that speak in commands, and what they have in common."""
+
+    def __init__(self, service: SessionService, clock: Any) -> None:
+        self.service = service
+        self.limits = service.limits
+        self.clients: dict[Client, None] = {}
+        self._agents: dict[str, str] = {}
+        self._wires: dict[Callable[[bytes], bytes], Wire] = {}
+        self._sessions = Sessions(service)
+        self._server = ServerCommands(service, self._sessions, self._census)
+        self.engine = Engine(clock, service.limits, self, self.tell)
+
+    # Clients.
+
+    def connect(self, link: Link, wrap: Callable[[bytes], bytes]) -> Client | None:
+        """Return a client at the other end of a link; None if it is one too many."""
+        if len(self.clients) >= self.limits.mux_connections:
+            return None
+        wire = self._wires.setdefault(wrap, Wire(wrap, self._agent))
+        client = Client(self, link, wire, current.get())
+        self.clients[client] = None
+        client.say(ready())
+        client.say(told("startup_recovery_summary", recovery()))
+        return client
+
+    def tell(self, said: bytes, session_id: str | None = None) -> None:
+        """Tell all clients, after what was to be told of before."""
+        self.service.hub.settle()
+        for client in tuple(self.clients):
+            client.overhear(said, session_id)
+
+    def stop(self) -> None:
+        """Take no more commands."""
+        self.engine.stopping = True
+        self.tell(told("server_shutdown", {"reason": "graceful_shutdown", "timeoutMs": 30000}))
+
+    async def learn(self, session_id: str) -> None:
+        """Learn whose session it is before anything of it is told."""
+        self._agents[session_id] = (await self.service.session(session_id)).agent
+
+    def _agent(self, session_id: str) -> str:
+        return self._agents.get(session_id, "")
+
+    # Commands.
+
+    async def execute(
+        self, command: Command, said: bytes, answer: Callable[[Response], object]
+    ) -> None:
+        """Have a command done, and answered once."""
+        await self.engine.execute(command, said, answer)
+
+    def follow(self, command: Command, response: Response) -> None:
+        """Tell everybody what has become of sessions."""
+        if not response.success:
+            return
+        if command.type == "create_session":
+            self.tell(told("session_created", response.data), response.data["sessionId"])
+        elif command.type == "delete_session":
+            self._agents.pop(str(command.target), None)
+            data = {"sessionId": command.target}
+            self.tell(told("session_deleted", data), command.target)
+
+    def knows(self, session_id: str) -> bool:
+        """Tell whether there is such a session."""
+        return self.service.knows(session_id)
+
+    async def do(self, command: Command, begun: Callable[[], None]) -> Any:
+        """Do what a command says."""
+        try:
+            does = self._server.find(command.type)
+            if does is not None:
+                data = await does(command)
+                self._drop(command)
+                return data
+            return await self._do_in(command, begun)
+        except UnknownSession:
+            raise Refusal(f"Session {command.target} not found") from None
+
+    def _drop(self, command: Command) -> None:
+        """End the subscriptions to a session that is no more, which everybody is told."""
+        if isinstance(command, DeleteSession):
+            for client in tuple(self.clients):
+                client.drop(command.session_id)
+
+    async def _do_in(self, command: Any, begun: Callable[[], None]) -> Any:
+        detail = await self.service.session(command.session_id)
+        context = Context(self.service, self._sessions, detail, begun)
+        return await verb(context, command)(context, command)
+
+    async def give_up(self, command: Command) -> bool:
+        """Stop what takes too long."""
+        if command.type not in ("prompt", "compact", "bash", "steer", "follow_up"):
+            return False
+        await self.service.agency.interrupt(str(command.target))
+        return True
+
+    def _census(self) -> dict[str, Any]:
+        engine = self.engine
+        return {
+            "sessionCount": len(self._agents),
+            "connectionCount": len(self.clients),
+            "pendingConnectionCount": 0,
+            "totalCommandsExecuted": engine.counts["executed"],
+            "rateLimitUsage": {
+                "globalCount": engine.rates.count,
+                "globalLimit": self.limits.mux_rate_all,
+            },
+            "stores": {
+                "replay": engine.replays.census(),
+                "version": {"sessionCount": len(engine.versions)},
+                "execution": {"laneCount": len(engine.lanes)},
+            },
+            "circuitBreakers": [],
+        }

@@ -1,0 +1,57 @@
+"""What agents ask a person, as pi's extensions ask it; and what they are answered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sxhost.approval import Answer, Approval
+from sxhost.fields import Said
+
+__all__ = ["as_answer", "as_request", "is_meant"]
+
+_PASSED = ("method", "title", "message", "options", "placeholder", "prefill", "timeout")
+
+
+def as_request(approval: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an approval, as the log has it, as an ``extension_ui_request``."""
+    name = str(approval.get("key") or approval.get("id"))
+    head = {"type": "extension_ui_request", "requestId": name, "id": name}
+    native = approval.get("native")
+    if approval.get("kind") == "dialog" and isinstance(native, dict) and "method" in native:
+        return {**head, **{key: native[key] for key in _PASSED if key in native}}
+    return {**head, **_shape(approval)}
+
+
+def _shape(approval: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an agent asks that has no extensions: a choice, or some questions."""
+    said = {
+        "title": approval.get("title", ""),
+        "kind": approval.get("kind"),
+        "detail": approval.get("detail"),
+    }
+    if approval.get("inquiries"):
+        return {"method": "interview", **said, "questions": approval["inquiries"]}
+    return {"method": "select", **said, "options": approval.get("choices", [])}
+
+
+def is_meant(approval: Approval, request_id: str) -> bool:
+    """Tell whether a request is this approval."""
+    return request_id in (approval.key, str(approval.id))
+
+
+def as_answer(said: Said, approval: Approval) -> Answer:
+    """Return what was answered as a decision."""
+    choices = approval.choices
+    no = next((word for word in ("cancel", "deny") if word in choices), choices[-1])
+    if said.method == "cancelled":
+        return Answer(decision=no)
+    if said.method == "confirm":
+        refused = "deny" if "deny" in choices else no
+        return Answer(decision="approve" if said.confirmed else refused)
+    if said.method == "select":
+        return Answer(decision=said.value or no)
+    answers: dict[str, Any] = dict(said.responses)
+    if said.method != "interview":
+        answers = {inquiry.id: said.value for inquiry in approval.inquiries[:1]}
+    return Answer(decision="approve", answers=answers)

@@ -1,0 +1,105 @@
+"""A session in the words of the source system."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from sxhost.errors import HostError
+from sxhost.hosted import HostedSession
+from sxhost.model import Detail, Event, EventQuery, SessionQuery
+from sxhost.mux.events import words
+from sxhost.service import SessionService
+
+__all__ = ["Sessions"]
+
+SPOKEN = "user-message,message,tool-done"
+
+
+class Sessions:
+    """The sessions of a host, as the multiplexer's clients see them."""
+
+    def __init__(self, service: SessionService) -> None:
+        self._service = service
+
+    async def all(self) -> list[dict[str, Any]]:
+        """Describe all sessions."""
+        return [await self.info(one.id) for one in await self._service.sessions(SessionQuery())]
+
+    async def info(self, session_id: str) -> dict[str, Any]:
+        """Describe a session; its agent is asked if it is there and knows more."""
+        detail = await self._service.session(session_id)
+        hosted = self._service.agency.fleet.get(session_id)
+        if hosted is not None and is_pi(hosted) and hosted.life.name() in _AWAKE:
+            try:
+                return {**self._plain(detail, 0), **await state(hosted)}
+            except HostError:
+                pass  # it has gone just now: what the log says is left
+        info = self._plain(detail, len(await self.messages(session_id)))
+        effort = hosted.launch.effort if hosted is not None else None
+        return {**info, "thinkingLevel": effort} if effort else info
+
+    def _plain(self, detail: Detail, messages: int) -> dict[str, Any]:
+        began = datetime.fromtimestamp(detail.start_time, UTC)
+        info: dict[str, Any] = {
+            "sessionId": detail.id,
+            "thinkingLevel": "off",
+            "isStreaming": detail.turn is not None and detail.turn.status == "running",
+            "messageCount": messages,
+            "createdAt": began.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "agent": detail.agent,
+            "kind": detail.kind,
+        }
+        if detail.title:
+            info["sessionName"] = detail.title
+        if detail.native_id.startswith("/"):
+            info["sessionFile"] = detail.native_id
+        if detail.model:
+            info["model"] = {"id": detail.model, "provider": detail.provider}
+        return info
+
+    async def messages(self, session_id: str) -> list[dict[str, Any]]:
+        """Return what was said, as far as the log still has it."""
+        query = EventQuery(after="0", types=SPOKEN)
+        return [_message(event) for event in await self._service.events(session_id, query)]
+
+
+_AWAKE = frozenset({"idle", "running", "waiting"})
+
+
+def is_pi(hosted: HostedSession) -> bool:
+    """Tell whether a session's agent is pi."""
+    return hosted.launch.agent == "pi"
+
+
+async def state(hosted: HostedSession) -> dict[str, Any]:
+    """Return what pi says of itself."""
+    agent: Any = hosted.agent
+    told = msgspec.json.decode(await agent.command("get_state"), type=dict[str, Raw])
+    names = (
+        "sessionName",
+        "sessionFile",
+        "model",
+        "thinkingLevel",
+        "isStreaming",
+        "messageCount",
+    )
+    return {name: told[name] for name in names if name in told and told[name] != b"null"}
+
+
+def _message(event: Event) -> dict[str, Any]:
+    data = event.value()
+    given = data if isinstance(data, dict) else {"text": str(data)}
+    if event.event == "tool-done":
+        failed = given.get("status") not in (None, "completed")
+        return {
+            **words("toolResult", str(given.get("output") or ""), event.ts_ms),
+            "toolCallId": given.get("item", ""),
+            "toolName": given.get("tool", ""),
+            "isError": failed,
+        }
+    role = "user" if event.event == "user-message" else "assistant"
+    return words(role, str(given.get("text", "")), event.ts_ms)

@@ -1,0 +1,140 @@
+"""A session's tree in the words of the source system: a list of nodes, parents first."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from sxhost.codec.json import encode
+
+__all__ = ["nodes_of", "tree_of"]
+
+MOST_NODES = 10_000
+MOST_DEPTH = 1000
+MOST_TEXT = 400
+
+_SPACE = re.compile(r"\s+")
+
+
+def tree_of(entries: Iterable[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], str | None]:
+    """Return the trees that a file's entries are, and the leaf: the last of them."""
+    nodes: dict[str, dict[str, Any]] = {}
+    roots: list[dict[str, Any]] = []
+    labels: dict[str, Any] = {}
+    last = None
+    for entry in entries:
+        last = str(entry.get("id"))
+        node = nodes[last] = {"entry": entry, "children": []}
+        parent = nodes.get(str(entry.get("parentId")))
+        (roots if parent is None else parent["children"]).append(node)
+        if entry.get("type") == "label":
+            labels[str(entry.get("targetId"))] = entry.get("label")
+    for name, label in labels.items():
+        if name in nodes and label:
+            nodes[name]["label"] = label
+    return roots, last
+
+
+def nodes_of(tree: Any, leaf: str | None = None) -> dict[str, Any]:
+    """Return the answer to ``get_tree``; `tree` may be a file's, with its leaf."""
+    if isinstance(tree, tuple):
+        tree, leaf = tree
+    found: list[dict[str, Any]] = []
+    stack = [(node, 0) for node in reversed(tree if isinstance(tree, list) else [])]
+    while stack and len(found) < MOST_NODES:
+        node, depth = stack.pop()
+        if not isinstance(node, dict) or depth > MOST_DEPTH:
+            continue
+        if isinstance(node.get("entry"), dict):
+            found.append(_node(node["entry"], node.get("label")))
+        children: Sequence[Any] = node.get("children") or []
+        stack += [(child, depth + 1) for child in reversed(children)]
+    return {"currentLeafId": leaf, "nodes": found}
+
+
+def _node(entry: Mapping[str, Any], label: Any) -> dict[str, Any]:
+    kind, message = entry.get("type", "unknown"), entry.get("message")
+    role = message.get("role") if kind == "message" and isinstance(message, dict) else None
+    text = _SPACE.sub(" ", str(_PREVIEW.get(kind, _none)(entry) or "")).strip()
+    node = {
+        "entryId": entry.get("id"),
+        "parentId": entry.get("parentId"),
+        "entryType": kind,
+        "role": role,
+        "text": _short(text) or f"[{role or kind}]",
+        "timestamp": entry.get("timestamp"),
+    }
+    return {**node, "label": label} if label else node
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MOST_TEXT else f"{text[:MOST_TEXT]}…"
+
+
+# What an entry says.
+
+Entry = Mapping[str, Any]
+
+
+def _none(_entry: Entry) -> str:
+    return ""
+
+
+def _message(entry: Entry) -> str:
+    message = entry.get("message")
+    if not isinstance(message, dict):
+        return ""
+    texts = (message.get(name) for name in ("text", "output", "command", "summary"))
+    return _content(message.get("content")) or next(
+        (t for t in texts if isinstance(t, str)), ""
+    )
+
+
+def _content(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else []
+    return "".join(_part(part) for part in parts)
+
+
+def _part(part: Any) -> str:
+    if isinstance(part, str):
+        return part
+    given = part if isinstance(part, dict) else {}
+    texts = (given.get(name) for name in ("text", "thinking", "content"))
+    return next((text for text in texts if isinstance(text, str)), "")
+
+
+def _compaction(entry: Entry) -> str:
+    tokens = entry.get("tokensBefore")
+    known = f"{tokens} tokens" if isinstance(tokens, int) else ""
+    return str(entry.get("summary") or known)
+
+
+def _model(entry: Entry) -> str:
+    return "/".join(filter(None, (entry.get("provider"), entry.get("modelId"))))
+
+
+def _label(entry: Entry) -> str:
+    target = f" → {entry['targetId']}" if entry.get("targetId") else ""
+    return f"{entry.get('label') or '(cleared)'}{target}"
+
+
+def _custom(entry: Entry) -> str:
+    data = entry.get("data")
+    name = entry.get("customType")
+    return str(name) if name else "" if data is None else encode(data).decode()
+
+
+_PREVIEW: Mapping[str, Callable[[Entry], str]] = {
+    "message": _message,
+    "custom_message": lambda entry: _content(entry.get("content")),
+    "branch_summary": lambda entry: str(entry.get("summary") or ""),
+    "compaction": _compaction,
+    "model_change": _model,
+    "thinking_level_change": lambda entry: str(entry.get("thinkingLevel") or ""),
+    "label": _label,
+    "custom": _custom,
+    "session_info": lambda entry: str(entry.get("name") or ""),
+}

@@ -1,0 +1,76 @@
+"""The command table: what is decoded, and what each command is like."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from msgspec import UNSET
+
+from sxhost.commands import COMMANDS, Prompt
+from sxhost.complaints import BadCommand, parse
+from sxhost.traits import TRAITS
+
+SERVER = {
+    "list_sessions", "create_session", "delete_session", "switch_session", "get_metrics",
+    "health_check", "get_startup_recovery", "get_command_history", "list_stored_sessions",
+    "load_session",
+}  # fmt: skip
+OLDEST = {
+    "list_sessions", "create_session", "delete_session", "switch_session", "prompt", "steer",
+    "abort", "get_state", "get_messages", "set_model", "compact",
+}  # fmt: skip
+FIELDS = {
+    "message": "x", "provider": "p", "modelId": "m", "level": "low", "enabled": True,
+    "command": "ls", "name": "n", "sessionPath": "/x.jsonl", "entryId": "e", "targetId": "t",
+    "requestId": "r", "response": {"method": "cancelled"}, "sessionId": "s",
+}  # fmt: skip
+
+
+def test_all_are_there_and_one_is_ours() -> None:
+    assert COMMANDS.keys() >= SERVER | OLDEST
+    assert len(COMMANDS) == 10 + 34 + 1
+    assert "unsubscribe" in COMMANDS
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_is_decoded(name: str) -> None:
+    command = parse(json.dumps({**FIELDS, "type": name, "id": "1", "more": 1}).encode())
+    assert (type(command), command.type, command.id) == (COMMANDS[name], name, "1")
+
+
+def test_the_envelope() -> None:
+    said = {
+        "type": "prompt", "sessionId": "s", "message": "x", "id": "b", "dependsOn": ["a"],
+        "ifSessionVersion": 0, "idempotencyKey": "k",
+    }  # fmt: skip
+    command = parse(json.dumps(said).encode())
+    assert isinstance(command, Prompt)
+    assert (command.target, command.depends_on, command.idempotency_key) == ("s", ["a"], "k")
+    assert command.if_session_version == 0
+    assert command.streaming_behavior is UNSET
+
+
+def test_reads_are_neutral_and_overtake() -> None:
+    reads = {name for name, trait in TRAITS.items() if trait.scope == "read"}
+    assert all(TRAITS[name].overtakes and not TRAITS[name].mutates for name in reads)
+    assert reads >= {"get_state", "switch_session", "health_check", "get_tree"}
+    for name in ("abort", "steer", "follow_up", "extension_ui_response"):
+        assert TRAITS[name].overtakes
+    for name in ("prompt", "delete_session", "set_model", "compact"):
+        assert not TRAITS[name].overtakes
+
+
+def test_what_can_not_be_cut_has_no_limit() -> None:
+    endless = {name for name, trait in TRAITS.items() if trait.patience is None}
+    assert endless >= {
+        "create_session", "delete_session", "load_session", "set_session_name", "export_html",
+    }  # fmt: skip
+    assert TRAITS["prompt"].patience == "long"
+    assert TRAITS["abort"].patience == "short"
+
+
+def test_a_wrong_one_keeps_its_name_and_id() -> None:
+    with pytest.raises(BadCommand) as caught:
+        parse(b'{"type":"prompt","id":"1","sessionId":"s"}')
+    assert (caught.value.command, caught.value.id) == ("prompt", "1")

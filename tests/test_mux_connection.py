@@ -1,0 +1,124 @@
+"""A client: what it subscribes to, and what happens when it is behind."""
+
+from __future__ import annotations
+
+import pytest
+
+from sxhost.model import EventDraft
+
+from .lab import Lab, result_of
+from .mux import Peer
+
+
+@pytest.fixture
+def lab() -> Lab:
+    lab = Lab(events=3, retain=3)
+    fire(lab, "s", 1)
+    return lab
+
+
+@pytest.fixture
+def peer(lab: Lab) -> Peer:
+    return Peer(lab)
+
+
+def fire(lab: Lab, session: str, number: int) -> None:
+    draft = EventDraft(event="message", data={"text": f"{number}"})
+    result_of(lab.service.fire(session, draft))
+    for _ in range(3):
+        lab.clock.advance(0.005)
+
+
+def seqs(peer: Peer) -> list[int]:
+    return [one["seq"] for one in peer.heard if one["type"] == "event"]
+
+
+def test_from_now_on(lab: Lab, peer: Peer) -> None:
+    cursor = peer.ask("switch_session", "s")["data"]["cursor"]
+    fire(lab, "s", 2)
+    fire(lab, "other", 1)
+    assert seqs(peer) == [2]
+    again = Peer(lab)
+    again.ask("switch_session", "s", after=cursor)
+    assert seqs(again) == [2], "and it goes on exactly there"
+
+
+def test_from_a_cursor(lab: Lab, peer: Peer) -> None:
+    fire(lab, "s", 2)
+    peer.ask("switch_session", "s", after="0")
+    assert seqs(peer) == [1, 2]
+    peer.ask("switch_session", "s")
+    fire(lab, "s", 3)
+    assert seqs(peer) == [1, 2, 3], "a second time changes nothing"
+    last = [one for one in peer.heard if one["type"] == "event"][1]["cursor"]
+    peer.forget()
+    peer.ask("switch_session", "s", after=last)
+    assert seqs(peer) == [3], "but another place does"
+
+
+def test_enough(lab: Lab, peer: Peer) -> None:
+    peer.ask("switch_session", "s")
+    assert peer.ask("unsubscribe", "s")["data"] == {"unsubscribed": True}
+    fire(lab, "s", 2)
+    assert seqs(peer) == []
+    assert peer.ask("unsubscribe", "nobody")["error"] == "Session nobody not found"
+
+
+def test_who_is_behind_reads_on_later(lab: Lab, peer: Peer) -> None:
+    peer.ask("switch_session", "s")
+    peer.paused = True
+    peer.client.behind()
+    peer.forget()
+    fire(lab, "s", 2)
+    Peer(lab).ask("health_check")
+    assert peer.heard == []
+    peer.paused = False
+    peer.client.go_on()
+    assert peer.heard[0] == {"type": "gap", "reason": "slow", "missed": 3}
+    assert seqs(peer) == [2]
+
+
+def test_what_retention_took_is_told(lab: Lab, peer: Peer) -> None:
+    peer.ask("switch_session", "s")
+    peer.paused = True
+    peer.client.behind()
+    for number in range(2, 9):
+        fire(lab, "s", number)
+    peer.paused = False
+    peer.forget()
+    peer.client.go_on()
+    gap = next(one for one in peer.heard if one["type"] == "gap")
+    assert (gap["sessionId"], gap["reason"]) == ("s", "retention")
+    assert seqs(peer)[-1] == 8
+
+
+def test_a_session_that_is_gone(lab: Lab, peer: Peer) -> None:
+    peer.ask("switch_session", "s")
+    result_of(lab.service.forget("s"))
+    peer.settle()
+    assert peer.client.readers == {}
+    assert peer.heard[-1] == {"type": "session_deleted", "data": {"sessionId": "s"}}
+    assert peer.ask("switch_session", "s")["error"] == "Session s not found"
+
+
+def test_attached_sessions(lab: Lab, peer: Peer) -> None:
+    peer.ask("switch_session", "s")
+    (info,) = peer.ask("list_sessions")["data"]["sessions"]
+    assert (info["sessionId"], info["kind"], info["messageCount"]) == ("s", "attached", 1)
+    assert peer.ask("prompt", "s", message="do it")["success"]
+    assert peer.ask("steer", "s", message="now")["success"]
+    (first, second) = lab.request("GET", "/sessions/s/messages").json()
+    assert [first["content"], first["mode"]] == ["do it", "auto"]
+    assert [second["content"], second["mode"]] == ["now", "interrupt"]
+    assert peer.ask("get_last_assistant_text", "s")["data"] == {"text": "1"}
+    why = peer.ask("compact", "s")["error"]
+    assert why == "compact is not supported by attached sessions"
+
+
+def test_a_client_that_leaves_is_forgotten(lab: Lab, peer: Peer) -> None:
+    peer.ask("switch_session", "s")
+    peer.client.gone()
+    peer.forget()
+    fire(lab, "s", 2)
+    assert peer.heard == []
+    assert (lab.mux.clients, lab.service.hub.subscribers) == ({}, 0)

@@ -1,0 +1,115 @@
+"""A log in the words of pi, event by event."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from msgspec import Raw
+
+from sxhost.codec.json import encode
+from sxhost.model import Event
+from sxhost.mux import events
+from sxhost.mux.events import Wire
+
+Object = dict[str, Any]
+PI = {"type": "message_update", "assistantMessageEvent": {"type": "text_delta", "delta": "x"}}
+
+
+def said(name: str, data: Any, agent: str = "codex") -> list[Object]:
+    wire = Wire(lambda frame: frame + b"\n", lambda _: agent)
+    event = Event(name, Raw(encode(data)), 1, 7, 9, 1000, "s")
+    frames = [json.loads(line) for line in wire.event(event, "ep").splitlines()]
+    for frame in frames:
+        assert (frame.pop("type"), frame.pop("sessionId")) == ("event", "s")
+        assert (frame.pop("cursor"), frame.pop("seq")) == ("ep:9", 7)
+    return [frame["event"] for frame in frames]
+
+
+def kinds(name: str, data: Any, agent: str = "codex") -> list[str]:
+    return [one["type"] for one in said(name, data, agent)]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "expected"),
+    [
+        ("turn-started", {"turn": 1}, ["agent_start", "turn_start"]),
+        ("user-message", {"text": "x"}, ["message_start", "message_end"]),
+        ("message-delta", {"text": "x"}, ["message_update"]),
+        ("thinking-delta", {"text": "x"}, ["message_update"]),
+        ("message", {"text": "x"}, ["message_end"]),
+        ("thinking", {"text": "x"}, ["message_end"]),
+        ("tool-start", {"item": "1", "tool": "bash"}, ["tool_execution_start"]),
+        ("tool-output", {"item": "1", "text": "x"}, ["tool_execution_update"]),
+        ("tool-done", {"item": "1", "status": "failed"}, ["tool_execution_end"]),
+        ("complete", {"status": "completed"}, ["turn_end", "agent_end"]),
+        ("error", {"status": "failed"}, ["message_end", "turn_end", "agent_end"]),
+        ("compact", {}, ["compaction_end"]),
+        ("usage", {"input_tokens": 1}, ["sxhost"]),
+        ("anything", "words", ["sxhost"]),
+    ],
+)
+def test_other_agents_say_the_nearest(name: str, data: Any, expected: list[str]) -> None:
+    assert kinds(name, data) == expected
+
+
+def test_pi_says_its_own() -> None:
+    assert said("message-delta", {"text": "x", "native": PI}, "pi") == [PI]
+    assert kinds("native", {"native": {"type": "queue_update"}}, "pi") == ["queue_update"]
+
+
+@pytest.mark.parametrize("name", ["usage", "turn-started", "started", "complete", "message"])
+def test_what_pi_did_not_say_is_not_said(name: str) -> None:
+    assert said(name, {"text": "x"}, "pi") == []
+
+
+def test_what_was_cut_is_made_again() -> None:
+    (told,) = said("message", {"text": "long", "cut": True}, "pi")
+    assert told["message"]["content"] == [{"type": "text", "text": "long"}]
+    assert kinds("tool-output", {"item": "1", "text": "x"}, "pi") == ["tool_execution_update"]
+
+
+def test_a_pi_that_is_gone_has_ended() -> None:
+    gone = {"status": "failed", "reason": "transport_closed_before_turn_completed"}
+    assert kinds("error", gone, "pi")[-1] == "agent_end"
+    assert kinds("error", {"status": "failed", "reason": "400"}, "pi") == []
+
+
+def test_what_the_driver_shortened_has_its_form() -> None:
+    assert said("native", {"native": {"type": "agent_end"}}, "pi")[0]["messages"] == []
+    start = {"type": "message_start", "message": {"role": "assistant"}}
+    assert said("native", {"native": start}, "pi")[0]["message"]["content"] == []
+    result = {"role": "toolResult", "toolCallId": "1"}
+    end = {"type": "message_end", "message": result}
+    assert said("native", {"native": end}, "pi")[0]["message"] == {**result, "content": []}
+
+
+@pytest.mark.parametrize("data", [None, 3, "x", [1], {"text": 3}, {"native": "x"}])
+@pytest.mark.parametrize("agent", ["pi", "codex"])
+def test_rubbish_is_no_trouble(data: Any, agent: str) -> None:
+    for name in ("message-delta", "tool-done", "error", "x", "user-message"):
+        said(name, data, agent)
+
+
+def test_a_dialog_of_pi() -> None:
+    native = {"type": "extension_ui_request", "id": "u", "method": "confirm", "title": "Sure?"}
+    approval = {"id": 3, "key": "u", "kind": "dialog", "native": native}
+    (told,) = said("approval-requested", approval, "pi")
+    assert (told["requestId"], told["method"], told["title"]) == ("u", "confirm", "Sure?")
+
+
+def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "KEPT", 1000)
+    wire = Wire(lambda frame: frame, lambda _: "codex")
+    for number in range(100):
+        event = Event("usage", Raw(b"{}"), 1, number, number, 1000, "s")
+        assert wire.event(event, "ep") is wire.event(event, "ep")
+    assert len(wire._made) < 5
+
+
+def test_a_gap_names_its_session() -> None:
+    wire = Wire(lambda frame: frame, lambda _: "")
+    gap = json.loads(wire.control("gap", {"from": "e:1", "to": "e:5", "sessionId": "s"}))
+    assert gap == {"type": "gap", "from": "e:1", "to": "e:5", "sessionId": "s"}
+    assert wire.control("hello", {}) == wire.control("heartbeat", {}) == b""
