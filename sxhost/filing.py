@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 
 from msgspec import Meta, Struct
 
-from sxhost.driver.hooks import fitted
+from sxhost.codec.fit import fitted
 from sxhost.errors import BadField
 from sxhost.grammar import SESSION_ID
 from sxhost.host import Host

@@ -19,7 +19,7 @@ from sxhost.driver.hooks import Hook
 from sxhost.errors import BadField, UnknownSession
 from sxhost.grammar import check_session_id
 from sxhost.host import Host
-from sxhost.hub import Hub
+from sxhost.hub import Hub, Watch
 from sxhost.logs import logger
 from sxhost.model import EventDraft, Message, PullQuery, Registration
 from sxhost.project import git_branch, project_root
@@ -66,6 +66,7 @@ class Hooked:
         self._runs = agency.fleet.runs
         self._hub = hub
         self._known: OrderedDict[str, Registration] = OrderedDict()
+        self._waiting: dict[str, dict[Watch, Hook]] = {}
 
     async def hear(self, hook: Hook, query: HookQuery) -> Heard:
         """Take note of what has happened; return what the agent is told.
@@ -84,6 +85,7 @@ class Hooked:
             return await self._heard(session_id, hook, query)
 
     async def _heard(self, session_id: str, hook: Hook, query: HookQuery) -> Heard:
+        self._overtaken(session_id, hook)
         await self._registered(session_id, hook)
         if hook.can_ask and query.wait and (hook.may_ask or query.ask):
             await self._fire(session_id, hook.events())
@@ -123,6 +125,17 @@ class Hooked:
         if len(self._known) > MOST:
             self._known.popitem(last=False)
 
+    def _overtaken(self, session_id: str, hook: Hook) -> None:
+        """Let go of questions that the agent's own user has answered meanwhile.
+
+        Claude shows its dialog while its hook waits, and does not end the hook with it.
+        """
+        waiting = self._waiting.get(session_id, {})
+        for watch, asked in tuple(waiting.items()):
+            if hook.overtakes(asked):
+                del waiting[watch]
+                watch.poke()
+
     async def _fire(self, session_id: str, drafts: Sequence[EventDraft]) -> None:
         if drafts:
             await self._host.fire_batch(session_id, drafts)
@@ -145,18 +158,24 @@ class Hooked:
         question = hook.question(patience + GRACE)
         answers: list[Answer] = []
         why = "its agent no longer waits"
+        waiting = self._waiting.setdefault(session_id, {})
         with self._hub.watch(f"hook:{session_id}:{question.key}") as watch:
 
             async def tell(_question: Question, answer: Answer) -> None:
                 answers.append(answer)
                 watch.poke()
 
+            waiting[watch] = hook
             try:
                 await self._desk.ask(session_id, question, tell)
                 if not answers and not self._hub.closed:
                     await watch.wait(patience)
-                why = "nobody decided in time; its agent asks its own user"
+                overtaken = watch not in waiting
+                why = "its own user has decided" if overtaken else "nobody decided in time"
             finally:
+                waiting.pop(watch, None)
+                if not waiting:
+                    self._waiting.pop(session_id, None)
                 if not answers:
                     await self._desk.settle(session_id, question.key, why)
         return hook.decision(answers[0]) if answers else {}

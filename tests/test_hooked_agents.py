@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from urllib.request import Request, urlopen
 
@@ -213,6 +218,58 @@ def test_without_a_host_nobody_notices(
     said = bench.run(*prompt(TOUCH, "--allowedTools", "Bash"))
     assert (bench.agent.cwd / "made").exists()
     assert said.strip() == "result:"
+
+
+def on_a_terminal(bench: Bench, *words: str) -> tuple[int, int]:
+    """Start it as a person does; return its process and its terminal, which is read."""
+    child, terminal = pty.fork()
+    if not child:
+        os.chdir(bench.agent.cwd)
+        program = bench.agent.command[0]
+        os.execve(program, [program, *words], {**bench.environ(), "TERM": "xterm"})
+    Thread(target=_read, args=(terminal,), daemon=True).start()
+    return child, terminal
+
+
+def _read(terminal: int) -> None:
+    with suppress(OSError):
+        while os.read(terminal, 1 << 16):
+            pass
+
+
+@pytest.mark.parametrize("decision", ["approve", "deny"])
+def test_claude_at_a_terminal_is_answered_from_elsewhere(
+    claude: MakeBench, decision: str
+) -> None:
+    bench = claude()
+    child, terminal = on_a_terminal(bench, "--permission-mode", "manual", TOUCH)
+    try:
+        bench.decide(decision)
+        bench.until(lambda: {"complete", "tool-done"} & set(bench.names()))
+        if decision == "approve":
+            bench.until(lambda: "complete" in bench.names())
+    finally:
+        os.kill(child, signal.SIGTERM)
+        os.waitpid(child, 0)
+        os.close(terminal)
+    assert (bench.agent.cwd / "made").exists() is (decision == "approve")
+
+
+def test_claudes_own_user_may_be_faster(claude: MakeBench) -> None:
+    bench = claude()
+    child, terminal = on_a_terminal(bench, "--permission-mode", "manual", TOUCH)
+    try:
+        bench.until(lambda: bench.ask("/approvals"))
+        while bench.ask("/approvals"):  # it takes a moment until its dialog hears a key
+            os.write(terminal, b"\r")
+            time.sleep(0.5)
+    finally:
+        os.kill(child, signal.SIGTERM)
+        os.waitpid(child, 0)
+        os.close(terminal)
+    (closed,) = bench.ask("/approvals?all=1")
+    assert closed["resolution"]["reason"] == "its own user has decided"
+    assert (bench.agent.cwd / "made").exists()
 
 
 # Codex.

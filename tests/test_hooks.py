@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 
+from sxhost.codec.fit import fitted
 from sxhost.codec.json import encode
-from sxhost.driver.hooks import Hook, fitted
+from sxhost.driver.hooks import Hook
 from sxhost.turn import Launch
 
 from .lab import Answer, Lab, is_done, result_of
@@ -362,6 +363,20 @@ def test_without_a_decision_the_agents_own_dialog_decides(lab: Lab) -> None:
     (closed,) = lab.request("GET", "/approvals?all=1").json()
     assert (closed["state"], closed["resolution"]["by"]) == ("withdrawn", "agent")
     lab.clock.advance(60)
+
+
+@pytest.mark.parametrize("name", ["PostToolUse", "Stop", "SessionEnd"])
+def test_what_the_agents_own_user_has_decided_is_asked_no_more(lab: Lab, name: str) -> None:
+    asked = begin(lab, "PermissionRequest", **BASH)
+    say(lab, "PostToolUse", tool_name="Read", tool_input={})
+    say(lab, "Stop", agent_id="s1")
+    assert not is_done(asked)
+    say(lab, name, **BASH)
+    lab.treq.flush()
+    assert result_of(asked).json() == {}
+    assert approvals(lab) == []
+    (closed,) = lab.request("GET", "/approvals?all=1").json()
+    assert closed["resolution"]["reason"] == "its own user has decided"
 
 
 def test_whoever_does_not_want_to_wait_is_not_kept(lab: Lab) -> None:

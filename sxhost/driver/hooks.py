@@ -16,6 +16,7 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from sxhost.approval import Answer, Question
+from sxhost.codec.fit import fitted
 from sxhost.codec.json import encode
 from sxhost.driver.claude_asks import question, reply
 from sxhost.driver.claude_lines import Asked, Request
@@ -37,11 +38,9 @@ TAKES: Final[Mapping[str, frozenset[str]]] = {
 }
 """Where messages can be handed to the agent, and which by their mode: `queue` after a turn."""
 
+DONE: Final = frozenset({"PostToolUse", "PostToolUseFailure", "PermissionDenied"})
+OVER: Final = frozenset({"Stop", "StopFailure", "UserPromptSubmit", "SessionEnd"})
 TOLD: Final = "The user sent this message through sxhost while you were working:\n\n"
-TEXT_MOST: Final = 48_000
-"""Characters of one text in an event; an event has room for 256 KiB."""
-
-EVENT_MOST: Final = 200_000
 SHORT: Final = 512
 
 COMMON: Final = frozenset(
@@ -122,6 +121,13 @@ class Hook:
     def can_ask(self) -> bool:
         """Whether an answer can be a decision."""
         return self.name in ("PermissionRequest", "PreToolUse")
+
+    def overtakes(self, asked: Hook) -> bool:
+        """Tell whether this shows that what was asked is decided: it was done, or is over."""
+        if self.name in OVER:
+            return not self.text("agent_id")
+        same = [self.said.get(n) == asked.said.get(n) for n in ("tool_name", "tool_input")]
+        return self.name in DONE and all(same)
 
     def question(self, patience: float) -> Question:
         """Return what is asked; it is no use to answer after so many seconds."""
@@ -265,7 +271,7 @@ ONCE_A_TURN: Final = frozenset({"message", "complete"})
 """What Codex tells twice, to a hook and to ``notify``."""
 
 
-# Texts, and what is too long.
+# Texts.
 
 
 def _summary(given: Mapping[str, Any]) -> str:
@@ -285,24 +291,3 @@ def _output(value: Any) -> Any:
 
 def _objects(value: Any) -> list[dict[str, Any]]:
     return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
-
-
-def fitted(data: dict[str, Any]) -> dict[str, Any]:
-    """Return data that an event has room for: long texts are cut, and say so."""
-    if len(encode(data)) <= EVENT_MOST:
-        return data
-    short = {name: _shortened(value) for name, value in data.items()}
-    whole = encode(short)
-    if len(whole) <= EVENT_MOST:
-        return short
-    return {"text": whole[:TEXT_MOST].decode("utf-8", "replace"), "cut": len(whole)}
-
-
-def _shortened(value: Any) -> Any:
-    if isinstance(value, str) and len(value) > TEXT_MOST:
-        return f"{value[:TEXT_MOST]}… ({len(value) - TEXT_MOST} characters more)"
-    if isinstance(value, dict):
-        return {name: _shortened(each) for name, each in value.items()}
-    if isinstance(value, list):
-        return [_shortened(each) for each in value]
-    return value
