@@ -95,12 +95,8 @@ def ask(turn: Turn) -> None:
 
 def flood(turn: Turn) -> None:
     """Talk on and on, and listen nevertheless."""
-    Thread(target=talk, args=(turn, line_of(turn)), daemon=True).start()
-
-
-def talk(turn: Turn, line: bytes) -> None:
-    while turn.place in turn.agent.turns:
-        turn.agent.write(line)
+    assert isinstance(turn.agent, Punctual)
+    turn.agent.talk(line_of(turn))
 
 
 def line_of(turn: Turn) -> bytes:
@@ -118,9 +114,24 @@ ACTS: dict[str, Any] = {"say": say, "ask": ask, "flood": flood}
 class Punctual(Agent):
     """One that says when it heard what it is told in the middle of a turn."""
 
+    talking: Thread | None = None
+
+    def talk(self, line: bytes) -> None:
+        """Say a line again and again until something is told."""
+
+        def run() -> None:
+            while self.talking is not None:
+                self.write(line)
+
+        self.talking = Thread(target=run, daemon=True)
+        self.talking.start()
+
     def hear(self, message: Object) -> None:
         """Say so, and do what is told."""
         moment = time.perf_counter()
+        talking, self.talking = self.talking, None
+        if talking is not None:
+            talking.join()
         for turn in self.turns.values():
             turn.say(f"heard {moment}")
         super().hear(message)
