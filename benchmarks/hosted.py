@@ -56,7 +56,6 @@ def report(dialect: Dialect, count: int) -> None:
         print(f"    idle: {idle(host):.1f} % of a core, {host.files()} files", flush=True)
 
 
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dialect", choices=DIALECTS)
