@@ -56,11 +56,13 @@ def after(session: Session, events: Sequence[Event], at: int) -> Session:
     """Return the session as it is after `events` (in order, at least one), heard of `at` ms."""
     name, since, pending = session.state.name, session.state.since_ms, session.pending_approvals
     telling: Event | None = None
+    turn = session.turn
     for event in events:
+        turn = _turn(session, turn, event)
         means = _MEANS.get(event.event)
         if means is None and name == "stalled":
             means = "working"
-        if means is None:
+        if means is None or (means == "working" and _is_late(event, turn)):
             continue
         pending = _pending(event.event, pending)
         if means == "working" and event.event == "approval-resolved" and pending:
@@ -74,7 +76,7 @@ def after(session: Session, events: Sequence[Event], at: int) -> Session:
         state=state,
         pending_approvals=pending,
         usage=_usage(session, events),
-        turn=_turn(session, events),
+        turn=turn,
         last_event=events[-1].event,
         event_count=events[-1].seq,
         last_seen_ms=at,
@@ -137,12 +139,16 @@ def _reason(event: Event) -> str:
     return f"{event.event}: {msgspec.json.decode(data)}"[:_REASON_LENGTH]
 
 
-def _turn(session: Session, events: Sequence[Event]) -> Turn | None:
+def _is_late(event: Event, turn: Turn | None) -> bool:
+    """Tell whether an event comes after its turn: what is said then is no work any more."""
+    over = turn is not None and turn.status != "running"
+    return over and event.event not in ("turn-started", "user-message")
+
+
+def _turn(session: Session, turn: Turn | None, event: Event) -> Turn | None:
     """Return the turn that runs, or the last one; only a host tells of them, by number."""
-    turn = session.turn
-    for event in events:
-        if session.launch is not None and event.event in ("turn-started", "complete", "error"):
-            turn = _turned(turn, event)
+    if session.launch is not None and event.event in ("turn-started", "complete", "error"):
+        return _turned(turn, event)
     return turn
 
 

@@ -183,3 +183,14 @@ def test_a_host_tells_of_a_stall_and_any_word_ends_it() -> None:
     assert told("turn-started", "stalled", "approval-requested").state.name == "waiting"
     assert told("turn-started", "stalled", "complete").state.name == "idle"
     assert told("turn-started", "stalled", "ended").state.name == "ended"
+
+
+def test_what_comes_after_its_turn_is_no_work() -> None:
+    from sxhost.turn import Launch
+
+    hosted = new_session(kind="hosted", launch=Launch(agent="echo"))
+    begun = told("turn-started", data={"turn": 1}, session=hosted)
+    assert begun.state.name == "working"
+    over = told("complete", data={"turn": 1}, session=begun)
+    assert told("message-delta", "tool-done", session=over).state.name == "idle"
+    assert told("turn-started", data={"turn": 2}, session=over).state.name == "working"
