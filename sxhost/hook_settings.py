@@ -38,6 +38,9 @@ CODEX_HOOKS: Final = (
 )
 OURS: Final = re.compile(r"/hooks/(claude|codex)(\?|\Z)|sxhost\S* hook (claude|codex)\b")
 NOTIFY: Final = re.compile(r'^notify *= *\[.*"hook", "codex"\]\r?\n', re.MULTILINE)
+ONLY_COMMANDS: Final = ("SessionStart", "SessionEnd")
+"""The first knows no HTTP; the other complains aloud where nobody answers."""
+
 ASKS: Final = ("PermissionRequest", "PreToolUse")
 
 
@@ -46,14 +49,16 @@ class BadSettings(Exception):
 
 
 class Wiring(Struct, frozen=True, kw_only=True):
-    """How an agent is to reach the host: by HTTP where it can (and `http`), else by `command`.
+    """How an agent is to reach the host: by `command`, or with `http` by HTTP where it can.
+
+    Claude shows its user each HTTP hook that no host answers; the command is silent.
 
     `token_variable` names the variable that holds a token, if the host asks for one.
     """
 
     command: Sequence[str]
     url: str
-    http: bool = True
+    http: bool = False
     ask: bool = False
     wait: float = 60.0
     token_variable: str = ""
@@ -178,10 +183,10 @@ def _replace(path: Path, content: bytes, like: Path) -> None:
 
 
 def _entry(agent: str, name: str, wiring: Wiring) -> dict[str, Any]:
-    """Return one hook; SessionStart of Claude knows no HTTP, and Codex none at all."""
+    """Return one hook; Codex knows no HTTP at all."""
     decides = name == ASKS[0] or (name == ASKS[1] and wiring.ask)
     seconds = int(wiring.wait) + LATER_S if decides else ANSWER_S
-    if agent == "codex" or name == "SessionStart" or not wiring.http:
+    if agent == "codex" or name in ONLY_COMMANDS or not wiring.http:
         words = [*wiring.command, "hook", agent, *_options(wiring)]
         return {"type": "command", "command": shlex.join(words), "timeout": seconds}
     query = f"wait={wiring.wait:g}" + ("&ask=1" if wiring.ask else "")

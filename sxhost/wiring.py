@@ -34,11 +34,11 @@ def hook() -> None:
 @PROJECT
 @click.option("--ask", is_flag=True, help="Ask about each use of a tool, allowed or not.")
 @click.option("--wait", type=click.IntRange(0, 86_400), default=60, help="Seconds.  [60]")
-@click.option("--command", "by_command", is_flag=True, help="No HTTP: for older Claude Code.")
+@click.option("--http", is_flag=True, help="Claude posts itself; it shows if no host is there.")
 @click.option("--url", help="The host.  [SXHOST_URL, or port 7432 of this machine]")
 @click.option("--dry-run", is_flag=True, help="Only show what would change.")
 def install(
-    agent: str, *, project: bool, url: str | None, by_command: bool, dry_run: bool, **how: Any
+    agent: str, *, project: bool, url: str | None, http: bool, dry_run: bool, **how: Any
 ) -> None:
     """Put the hooks into an agent's settings; --wait: until it asks its own user."""
     from sxhost.hook_settings import Wiring, rewired
@@ -47,7 +47,7 @@ def install(
     wiring = Wiring(
         command=our_command(),
         url=place,
-        http=not by_command and place.startswith(("http:", "https:")),
+        http=http and place.startswith(("http:", "https:")),
         token_variable="SXHOST_TOKEN" if os.environ.get("SXHOST_TOKEN") else "",
         **how,
     )

@@ -23,7 +23,7 @@ from sxhost.hook_settings import (
 
 from .hosts import clean_environ
 
-WIRING = Wiring(command=("/my place/sxhost",), url="http://127.0.0.1:7432")
+WIRING = Wiring(command=("/my place/sxhost",), url="http://127.0.0.1:7432", http=True)
 THEIRS = """{
     "model": "opus",   "permissions": {"allow": ["Bash(ls:*)"]},
     "hooks": {
@@ -150,7 +150,7 @@ def test_the_commands_install_tell_and_uninstall(tmp_path: Path) -> None:
     settings.parent.mkdir()
     settings.write_text(THEIRS)
     shown = run(tmp_path, "install", "claude", "--dry-run").stdout
-    assert '+                        "url":' in shown
+    assert '"command": "' in shown
     assert settings.read_text() == THEIRS
     assert run(tmp_path, "install", "claude").stdout == f"{settings} changed\n"
     assert "PermissionRequest" in run(tmp_path, "status").stdout

@@ -123,7 +123,7 @@ def prompt(words: str, *more: str) -> tuple[str, ...]:
     return ("-p", words, "--permission-mode", "default", *more)
 
 
-@pytest.mark.parametrize("form", [(), ("--command",)], ids=["http", "command"])
+@pytest.mark.parametrize("form", [("--http",), ()], ids=["http", "command"])
 def test_claude_reports_what_it_does(claude: MakeBench, form: tuple[str, ...]) -> None:
     bench = claude(*form)
     said = bench.run(*prompt("RUN: echo one-$((1+1))", "--allowedTools", "Bash"))
@@ -179,7 +179,7 @@ def test_a_message_reaches_the_model_at_work(
     assert real_agents.model.notes("request", "gap-4711")
 
 
-@pytest.mark.parametrize("form", [(), ("--command",)], ids=["http", "command"])
+@pytest.mark.parametrize("form", [("--http",), ()], ids=["http", "command"])
 @pytest.mark.parametrize("decision", ["approve", "deny"])
 def test_a_permission_is_decided_elsewhere(
     claude: MakeBench, form: tuple[str, ...], decision: str
@@ -208,7 +208,7 @@ def test_without_a_decision_claude_decides_itself(claude: MakeBench) -> None:
     assert closed["state"] == "withdrawn"
 
 
-@pytest.mark.parametrize("form", [(), ("--command",)], ids=["http", "command"])
+@pytest.mark.parametrize("form", [("--http",), ()], ids=["http", "command"])
 def test_without_a_host_nobody_notices(
     real_agents: RealAgents, agent_home: Path, start_host: StartHost, form: tuple[str, ...]
 ) -> None:
@@ -217,7 +217,7 @@ def test_without_a_host_nobody_notices(
     bench.host.stop()
     said = bench.run(*prompt(TOUCH, "--allowedTools", "Bash"))
     assert (bench.agent.cwd / "made").exists()
-    assert said.strip() == "result:"
+    assert said.strip() in ("result:", "result: (Bash completed with no output)")
 
 
 def on_a_terminal(bench: Bench, *words: str) -> tuple[int, int]:
