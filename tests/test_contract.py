@@ -19,7 +19,7 @@ SCHEMATHESIS = str(Path(sys.executable).with_name("schemathesis"))
 EXAMPLES = "100"
 
 # Streams have no end; `test_stream` and `test_websocket` ask them.
-ENDLESS = ("events", "live_events", "log", "live_log", "stream")
+ENDLESS = ("events", "live_events", "log", "live_log", "stream", "commands")
 LEFT_OUT = [word for name in ENDLESS for word in ("--exclude-operation-id", name)]
 
 
