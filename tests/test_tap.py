@@ -592,3 +592,22 @@ def test_a_quiet_daemon_logs_only_what_matters(
     assert [
         part for part in ("#info] Listening", "#info] Stopped", "/status") if part in log
     ] == []
+
+
+def test_the_multiplexer_has_a_port_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PI_SERVER_PORT", "3141")
+    options = Options()
+    options.parseOptions(["--port", "7000"])
+    assert options["settings"].listen == (
+        "tcp:7000:interface=127.0.0.1", "tcp:3141:interface=127.0.0.1",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "x", "-1"])
+def test_which_is_a_number(
+    port: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PI_SERVER_PORT", port)
+    with pytest.raises(SystemExit):
+        Options().parseOptions([])
+    assert f"PI_SERVER_PORT must be 1-65535, not '{port}'." in capsys.readouterr().err

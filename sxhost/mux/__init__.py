@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 
 from sxhost.caller import current
 from sxhost.commands import Command, DeleteSession
-from sxhost.errors import UnknownSession
+from sxhost.driver.pi import PiAgent
+from sxhost.errors import HostError, UnknownSession
 from sxhost.mux.agents import Context
 from sxhost.mux.connection import Client, Link
 from sxhost.mux.engine import Engine, Refusal
 from sxhost.mux.events import Wire
 from sxhost.mux.frames import Response, ready, told
-from sxhost.mux.info import Sessions
+from sxhost.mux.info import Sessions, is_pi
 from sxhost.mux.server import ServerCommands, recovery
 from sxhost.mux.verbs import verb
 from sxhost.service import SessionService
@@ -112,11 +113,19 @@ class Multiplexer:
         return await verb(context, command)(context, command)
 
     async def give_up(self, command: Command) -> bool:
-        """Stop what takes too long."""
-        if command.type not in ("prompt", "compact", "bash", "steer", "follow_up"):
+        """Stop what takes too long; return False if nothing can stop it."""
+        stop = _STOPS.get(command.type)
+        hosted = self.service.agency.fleet.get(str(command.target))
+        if stop is None or hosted is None:
             return False
-        await self.service.agency.interrupt(str(command.target))
-        return True
+        try:
+            if stop == "interrupt":
+                await self.service.agency.interrupt(hosted.id)
+            elif is_pi(hosted):
+                await cast("PiAgent", hosted.agent).command(stop)
+        except HostError:
+            return False
+        return stop == "interrupt" or is_pi(hosted)
 
     def _census(self) -> dict[str, Any]:
         engine = self.engine
@@ -136,3 +145,13 @@ class Multiplexer:
             },
             "circuitBreakers": [],
         }
+
+
+_STOPS: Mapping[str, str] = {
+    "prompt": "interrupt",
+    "steer": "interrupt",
+    "follow_up": "interrupt",
+    "compact": "interrupt",
+    "bash": "abort_bash",
+}
+"""What stops a command that takes too long."""

@@ -58,6 +58,10 @@ class Order:
             self.ride.leave()
 
 
+GRACE_S = 10.0
+"""Seconds that work which was aborted may keep its lane."""
+
+
 class Refusal(Exception):
     """A command does not work; the sentence is the answer."""
 
@@ -194,7 +198,9 @@ class Engine:
         given_up.addCallback(lambda _: outcome.callback(refusal(command, text, late=True)))
 
     async def _give_up(self, order: Order, work: Deferred[Any]) -> None:
-        if not (order.started and await self._does.give_up(order.command)):
+        if order.started and await self._does.give_up(order.command):
+            self._clock.callLater(GRACE_S, work.cancel)
+        else:
             work.cancel()
 
     def _broken(self, failure: Failure, order: Order) -> Response:

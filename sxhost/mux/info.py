@@ -14,7 +14,7 @@ from sxhost.model import Detail, Event, EventQuery, SessionQuery
 from sxhost.mux.events import words
 from sxhost.service import SessionService
 
-__all__ = ["Sessions"]
+__all__ = ["Sessions", "is_pi"]
 
 SPOKEN = "user-message,message,tool-done"
 
