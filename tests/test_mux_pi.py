@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 from msgspec import Raw, json
+from twisted.internet.defer import Deferred
 
 from sxhost.commands import COMMANDS, SessionCommand
 from sxhost.driver.pi import Refused
 from sxhost.mux.agents import HOSTED
+from sxhost.mux.info import ASK_S
 from sxhost.mux.pi import CANNOT, PI
 
 from .crew import Crew, FakeAgent, FakeDriver
@@ -38,9 +40,12 @@ OLD = {"get_available_thinking_levels", "get_tree"}
 
 class FakePi(FakeAgent):
     native_id = "u"
+    hangs = False
 
     async def command(self, name: str, /, **fields: Any) -> Any:
         self.did.append((name, fields))
+        if self.hangs:
+            await Deferred[None]()
         if name in OLD and not self.launch.native:
             raise Refused(name, f"Unknown command: {name}")
         return Raw(json.encode(ANSWERS.get(name)))
@@ -150,6 +155,17 @@ def test_a_restart_goes_on_with_the_same(lab: Lab, peer: Peer) -> None:
     assert session.launch is not None
     assert (session.model, session.launch.model, session.launch.effort) == ("n", "n", "high")
     assert session.launch.resume == "u"
+
+
+def test_who_hangs_holds_up_no_list(lab: Lab, peer: Peer) -> None:
+    agent = next(iter(lab.crew.drivers.values())).agents[0]
+    agent.hangs = True  # type: ignore[attr-defined]
+    peer.say("list_sessions")
+    assert peer.answers[-1]["command"] == "create_session"
+    lab.clock.advance(ASK_S)
+    told = {one["sessionId"]: one for one in peer.answers[-1]["data"]["sessions"]}
+    assert told.keys() == {"old", "new"}
+    assert "sessionFile" not in told["old"]
 
 
 def test_a_model_that_fails_is_told_in_events(lab: Lab, peer: Peer) -> None:

@@ -31,7 +31,7 @@ class Multiplexer:
         self.clients: dict[Client, None] = {}
         self._agents: dict[str, str] = {}
         self._wires: dict[Callable[[bytes], bytes], Wire] = {}
-        self._sessions = Sessions(service)
+        self._sessions = Sessions(service, clock)
         self._server = ServerCommands(service, self._sessions, self._census)
         self.engine = Engine(clock, service.limits, self, self.tell)
 

@@ -7,6 +7,9 @@ from typing import Any
 
 import msgspec
 from msgspec import Raw
+from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as TookTooLong
+from twisted.internet.interfaces import IReactorTime
 
 from sxhost.errors import HostError
 from sxhost.hosted import HostedSession
@@ -16,14 +19,18 @@ from sxhost.service import SessionService
 
 __all__ = ["Sessions", "is_pi"]
 
+ASK_S = 2.0
+"""Seconds that an agent has to describe itself; others wait for the same list."""
+
 SPOKEN = "user-message,message,tool-done"
 
 
 class Sessions:
     """The sessions of a host, as the multiplexer's clients see them."""
 
-    def __init__(self, service: SessionService) -> None:
+    def __init__(self, service: SessionService, clock: IReactorTime) -> None:
         self._service = service
+        self._clock = clock
 
     async def all(self) -> list[dict[str, Any]]:
         """Describe all sessions."""
@@ -34,10 +41,11 @@ class Sessions:
         detail = await self._service.session(session_id)
         hosted = self._service.agency.fleet.get(session_id)
         if hosted is not None and is_pi(hosted) and hosted.life.name() in _AWAKE:
+            asked = Deferred.fromCoroutine(state(hosted)).addTimeout(ASK_S, self._clock)
             try:
-                return {**self._plain(detail, 0), **await state(hosted)}
-            except HostError:
-                pass  # it has gone just now: what the log says is left
+                return {**self._plain(detail, 0), **await asked}
+            except (HostError, TookTooLong):
+                pass  # what the log says is left
         info = self._plain(detail, len(await self.messages(session_id)))
         effort = hosted.launch.effort if hosted is not None else None
         return {**info, "thinkingLevel": effort} if effort else info

@@ -1,0 +1,61 @@
+"""Approvals as pi's extensions ask, and what is answered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sxhost.approval import Answer, Approval, Inquiry
+from sxhost.fields import Said
+from sxhost.mux.asking import as_answer, as_request, is_meant
+
+
+def approval(**fields: Any) -> Approval:
+    given: dict[str, Any] = {
+        "id": 7, "session": "s", "kind": "command", "title": "Run rm", "detail": {},
+        "choices": ["approve", "deny", "cancel"], "opened_ms": 0, "expires_ms": None,
+        "native": None, "key": "k",
+    }  # fmt: skip
+    return Approval(**{**given, **fields})
+
+
+@pytest.mark.parametrize(
+    ("said", "decision"),
+    [
+        (Said(method="select", value="approve"), "approve"),
+        (Said(method="select"), "cancel"),
+        (Said(method="confirm", confirmed=True), "approve"),
+        (Said(method="confirm"), "deny"),
+        (Said(method="cancelled"), "cancel"),
+    ],
+)
+def test_a_decision(said: Said, decision: str) -> None:
+    assert as_answer(said, approval()) == Answer(decision=decision)
+
+
+def test_who_cannot_be_cancelled_is_denied() -> None:
+    confirm = approval(choices=["approve", "deny"])
+    assert as_answer(Said(method="cancelled"), confirm).decision == "deny"
+    odd = approval(choices=["yes", "no"])
+    assert as_answer(Said(method="cancelled"), odd).decision == "no"
+
+
+def test_words() -> None:
+    asked = approval(inquiries=[Inquiry(id="value", text="Your name?")])
+    answer = as_answer(Said(method="input", value="Ada"), asked)
+    assert (answer.decision, answer.answers) == ("approve", {"value": "Ada"})
+    answer = as_answer(Said(method="interview", responses={"value": "Bob"}), asked)
+    assert answer.answers == {"value": "Bob"}
+
+
+def test_questions_are_an_interview() -> None:
+    inquiries = [{"id": "a", "text": "Which?"}]
+    told = as_request({"id": 7, "key": "k", "title": "t", "inquiries": inquiries})
+    assert (told["method"], told["questions"]) == ("interview", inquiries)
+
+
+def test_it_is_named_by_its_key_or_number() -> None:
+    assert is_meant(approval(), "k")
+    assert is_meant(approval(), "7")
+    assert not is_meant(approval(), "8")
