@@ -14,7 +14,7 @@ def main() -> int:
         from sxhost.hook import main as hook
 
         return hook(words[1:])
-    from sxhost.cli import main as others
+    from sxhost.cli.main import main as others
 
     others(words)
     return 0

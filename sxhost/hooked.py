@@ -13,12 +13,12 @@ from typing import Annotated, Any, Final
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
-from sxhost.agency import Agency
 from sxhost.approval import Answer, Question
 from sxhost.driver.hooks import Hook
 from sxhost.errors import BadField, UnknownSession
 from sxhost.grammar import check_session_id
 from sxhost.host import Host
+from sxhost.hosted.verbs import Agency
 from sxhost.hub import Hub, Watch
 from sxhost.logs import logger
 from sxhost.model import EventDraft, Message, PullQuery, Registration

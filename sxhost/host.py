@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from sxhost.access import AuditQuery, Deed
 from sxhost.approval import Answer, Approval, ApprovalQuery
 from sxhost.model import (
     Accepted,
-    AuditQuery,
-    Deed,
     Detail,
     Done,
     Event,

@@ -10,19 +10,19 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from sxhost.agents import Agents
 from sxhost.approval import Question
 from sxhost.config import Settings
-from sxhost.desk import Decide, ask_a_person
 from sxhost.driver import Driver
 from sxhost.driver.orphans import end_orphans
 from sxhost.driver.process import ProcessSpawn
 from sxhost.driver.registry import Registry, installed
+from sxhost.hosted.desk import Decide, ask_a_person
+from sxhost.hosted.parts import Agents
+from sxhost.hosted.roots import Roots
 from sxhost.limits import Limits
 from sxhost.logs import logger
 from sxhost.model import Session
-from sxhost.policy import About, Policy, PolicyError, Verdict
-from sxhost.roots import Roots
+from sxhost.policy.rules import About, Policy, PolicyError, Verdict
 from sxhost.turn import Process
 
 __all__ = ["decider", "host_id", "make_agents"]

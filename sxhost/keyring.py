@@ -17,10 +17,10 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from sxhost.access import Token, TokenDraft
 from sxhost.caller import Caller
 from sxhost.errors import UnknownToken
 from sxhost.grammar import Scope
-from sxhost.model import Token, TokenDraft
 
 __all__ = ["ADMIN", "BadKeyring", "Keyring", "token_file"]
 

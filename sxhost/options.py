@@ -23,8 +23,8 @@ from sxhost.config import (
     TokensFor,
     state_dir,
 )
+from sxhost.daemon.listening import stays_here
 from sxhost.limits import Limits
-from sxhost.listening import stays_here
 from sxhost.logs import LEVELS
 
 __all__ = ["BYPASS", "Options"]

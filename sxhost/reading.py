@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from sxhost.codec.frames import NDJSON
 from sxhost.limits import Limits
-from sxhost.model import (
-    Cursor,
-    Event,
-    EventQuery,
-    LogQuery,
-)
+from sxhost.model import Cursor, Event, EventQuery, LogQuery
 from sxhost.store import Store
 from sxhost.subscription import Feed, Place, Selection
 

@@ -16,12 +16,10 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
 from sxhost import __version__
-from sxhost.agency import Agency
-from sxhost.agents import NO_AGENTS, Agents
+from sxhost.access import AuditQuery, Deed
 from sxhost.caller import current
 from sxhost.codec.frames import Encoding
 from sxhost.codec.json import encode
-from sxhost.desk import Desk
 from sxhost.errors import (
     BadField,
     EventTooLarge,
@@ -30,15 +28,17 @@ from sxhost.errors import (
     SessionLimit,
     Unsupported,
 )
-from sxhost.fleet import Fleet
-from sxhost.ground import Ground
+from sxhost.hosted.desk import Desk
+from sxhost.hosted.fleet import Fleet
+from sxhost.hosted.ground import Ground
+from sxhost.hosted.parts import NO_AGENTS, Agents
+from sxhost.hosted.roster import Roster
+from sxhost.hosted.verbs import Agency
 from sxhost.hub import HEARTBEAT_S, Hub
 from sxhost.limits import Limits
 from sxhost.logs import logger
 from sxhost.model import (
     Accepted,
-    AuditQuery,
-    Deed,
     Detail,
     Done,
     Event,
@@ -61,7 +61,6 @@ from sxhost.model import (
 )
 from sxhost.presence import Presence, StateTeller
 from sxhost.reading import Logs
-from sxhost.roster import Roster
 from sxhost.state import ACTIVE
 from sxhost.store import Census, Draft, Store
 from sxhost.subscription import Selection, Sink, Subscription

@@ -13,12 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from sxhost.limits import Limits
-from sxhost.model import (
-    Event,
-    Session,
-    State,
-    StateName,
-)
+from sxhost.model import Event, Session, State, StateName
 from sxhost.turn import Turn, TurnStatus
 
 __all__ = ["ACTIVE", "after", "derive", "unheard"]

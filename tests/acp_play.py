@@ -15,8 +15,9 @@ from twisted.internet.task import Clock
 
 from sxhost.approval import Answer
 from sxhost.driver import Started
-from sxhost.driver.acp import ACPAgent, make
-from sxhost.driver.acp_asks import DECISIONS
+from sxhost.driver.acp import make
+from sxhost.driver.acp.agent import ACPAgent
+from sxhost.driver.acp.asks import DECISIONS
 from sxhost.turn import Launch, TurnDraft
 
 from .children import FakeChild, FakeReports, FakeSpawn

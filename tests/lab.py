@@ -14,9 +14,9 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.web.resource import IResource, Resource
 
-from sxhost.agents import Agents
 from sxhost.caller import HOST
-from sxhost.client import HostClient
+from sxhost.client.host import HostClient
+from sxhost.hosted.parts import Agents
 from sxhost.keyring import Keyring
 from sxhost.limits import Limits
 from sxhost.mux import Multiplexer

@@ -18,7 +18,7 @@ from twisted.web.client import URI, Agent, HTTPConnectionPool
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
-from sxhost.client import HostClient
+from sxhost.client.host import HostClient
 
 from .lab import URL, Lab
 

@@ -12,8 +12,8 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from sxhost.approval import Answer
-from sxhost.driver import pi
-from sxhost.driver.pi import PiAgent
+from sxhost.driver.pi import make
+from sxhost.driver.pi.agent import PiAgent
 from sxhost.errors import HostError
 from sxhost.turn import Launch, ModelDraft, Text, TurnDraft
 
@@ -51,7 +51,7 @@ class Pi:
         self.mute: set[str] = {"prompt", "steer", "abort", "compact"}
         """Commands that are not answered at once."""
         given = launch or Launch(agent="pi", cwd="/w", id="a")
-        driver = pi.make(self.spawn, self.clock)
+        driver = make(self.spawn, self.clock)
         self.agent = driver.agent(given, self.reports)
         assert isinstance(self.agent, PiAgent)
         self.pi: PiAgent = self.agent

@@ -72,7 +72,7 @@ class Piped:
     """``sxhost stdio`` in a process of its own."""
 
     def __init__(self, home: Path, environ: Mapping[str, str], *words: str) -> None:
-        code = "from sxhost.cli import main; main()"
+        code = "from sxhost.cli.main import main; main()"
         with (home / "stdio.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-c", code, "stdio", *words],

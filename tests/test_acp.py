@@ -11,8 +11,9 @@ from twisted.internet.task import Clock
 
 from sxhost.approval import Answer, Question
 from sxhost.driver import Exit, Started
-from sxhost.driver.acp import LOUD, QUIET, SILENCE, ACPAgent, make
-from sxhost.driver.acp_link import FAREWELL, PATIENCE
+from sxhost.driver.acp import make
+from sxhost.driver.acp.agent import LOUD, QUIET, SILENCE, ACPAgent
+from sxhost.driver.acp.link import FAREWELL, PATIENCE
 from sxhost.errors import AgentFailed, BadField, NoTurn, TurnInProgress, Unsupported
 from sxhost.turn import File, Item, Launch, ModelDraft, Text, TurnDraft
 

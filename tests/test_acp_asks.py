@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from sxhost.approval import Answer
-from sxhost.driver.acp_asks import DECISIONS, Form, Leave
-from sxhost.driver.acp_tools import Tool
-from sxhost.driver.acp_wire import Elicitation, Offer, Permission, ToolCall
+from sxhost.driver.acp.asks import DECISIONS, Form, Leave
+from sxhost.driver.acp.tools import Tool
+from sxhost.driver.acp.wire import Elicitation, Offer, Permission, ToolCall
 from sxhost.errors import BadField
 
 NATIVE = Raw(b"{}")

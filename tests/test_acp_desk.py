@@ -10,9 +10,9 @@ from msgspec import Raw
 
 from sxhost.approval import Answer
 from sxhost.driver import Command, Exit
-from sxhost.driver.acp_desk import Desk
-from sxhost.driver.acp_events import Story
-from sxhost.driver.acp_settings import Settings
+from sxhost.driver.acp.desk import Desk
+from sxhost.driver.acp.events import Story
+from sxhost.driver.acp.settings import Settings
 from sxhost.driver.rpc import Peer
 from sxhost.errors import BadField
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from sxhost.driver.acp_events import Story
-from sxhost.driver.acp_settings import Settings
-from sxhost.driver.acp_wire import Prompted
+from sxhost.driver.acp.events import Story
+from sxhost.driver.acp.settings import Settings
+from sxhost.driver.acp.wire import Prompted
 
 from .children import FakeReports
 

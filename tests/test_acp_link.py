@@ -8,8 +8,8 @@ import pytest
 from twisted.internet.task import Clock
 
 from sxhost.driver import Command
-from sxhost.driver.acp_link import FAREWELL, PATIENCE, Link
-from sxhost.driver.acp_settings import Settings
+from sxhost.driver.acp.link import FAREWELL, PATIENCE, Link
+from sxhost.driver.acp.settings import Settings
 from sxhost.driver.rpc import Peer
 from sxhost.errors import AgentFailed
 from sxhost.turn import Launch

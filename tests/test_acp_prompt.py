@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sxhost.codec.jsonrpc import Refusal
-from sxhost.driver.acp_prompt import REASON, blocks, complaint, hello
+from sxhost.driver.acp.prompt import REASON, blocks, complaint, hello
 from sxhost.driver.rpc import Refused
 from sxhost.errors import AgentFailed, BadField, Unsupported
 from sxhost.turn import File, Image, Item, LocalImage, Text

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from sxhost.driver.acp_wire import Config, Content, Hello, Session
+from sxhost.driver.acp.wire import Config, Content, Hello, Session
 
 
 @pytest.mark.parametrize(

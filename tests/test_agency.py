@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from sxhost.access import AuditQuery
 from sxhost.approval import Answer
-from sxhost.model import AuditQuery
 from sxhost.turn import Launch, SteerDraft, TurnDraft
 
 from .crew import question

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from sxhost.agents import NO_AGENTS, Agents
 from sxhost.errors import BadField
+from sxhost.hosted.parts import NO_AGENTS, Agents
 from sxhost.model import Session, State
-from sxhost.policy import ASK
+from sxhost.policy.rules import ASK
 from sxhost.turn import Process
 
 from .crew import Crew, question

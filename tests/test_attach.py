@@ -17,9 +17,9 @@ from twisted.internet.error import ConnectionLost, ConnectionRefusedError
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseFailed
 
-from sxhost import attach
-from sxhost.attach import AgentSession
-from sxhost.client import HostClient
+from sxhost.attach import agent as attach
+from sxhost.attach.agent import AgentSession
+from sxhost.client.host import HostClient
 from sxhost.model import Message
 
 from .conftest import FailureLog

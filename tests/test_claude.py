@@ -11,7 +11,8 @@ from twisted.internet.task import Clock
 
 from sxhost.approval import Answer
 from sxhost.driver import Exit
-from sxhost.driver.claude import PATIENCE_S, STRANGE_LINES, make
+from sxhost.driver.claude import make
+from sxhost.driver.claude.agent import PATIENCE_S, STRANGE_LINES
 from sxhost.errors import AgentFailed, BadField, HostError, Unsupported
 from sxhost.turn import Launch, ModelDraft, Text
 from tests.children import FakeReports, FakeSpawn

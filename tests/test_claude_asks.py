@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from sxhost.approval import Answer, Question
-from sxhost.driver.claude_asks import Asks
-from sxhost.driver.claude_lines import Asked, parse
+from sxhost.driver.claude.asks import Asks
+from sxhost.driver.claude.lines import Asked, parse
 from sxhost.errors import AgentFailed, BadField
 from tests.children import FakeReports
 

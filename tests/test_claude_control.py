@@ -9,8 +9,8 @@ from msgspec import Raw
 from twisted.internet.task import Clock
 
 from sxhost.driver import Exit
-from sxhost.driver.claude_control import Control
-from sxhost.driver.claude_lines import Reply
+from sxhost.driver.claude.control import Control
+from sxhost.driver.claude.lines import Reply
 from sxhost.errors import AgentFailed
 from tests.lab import result_of, started
 

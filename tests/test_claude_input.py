@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sxhost.driver.claude_input import MODES, arguments, mode, user
+from sxhost.driver.claude.input import MODES, arguments, mode, user
 from sxhost.errors import BadField
 from sxhost.turn import File, Image, Item, Launch, LocalImage, Text
 

@@ -21,7 +21,8 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from sxhost import errors
-from sxhost.client import HostClient, connect
+from sxhost.client.exchange import PATIENCE
+from sxhost.client.host import HostClient, connect
 from sxhost.errors import (
     BadField,
     BadJSON,
@@ -40,7 +41,6 @@ from sxhost.errors import (
     UnknownRoute,
     UnknownSession,
 )
-from sxhost.exchange import PATIENCE
 from sxhost.host import Host
 from sxhost.model import (
     Done,

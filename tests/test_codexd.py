@@ -10,8 +10,8 @@ from twisted.internet.defer import Deferred
 
 from sxhost.driver import Exit
 from sxhost.errors import AgentFailed
-from sxhost.hosted import CUT_SHORT
-from sxhost.web.codexd_about import described
+from sxhost.hosted.session import CUT_SHORT
+from sxhost.web.codexd.about import described
 
 from .crew import Crew, FakeDriver
 from .lab import Answer, Lab, is_done, result_of

@@ -8,8 +8,8 @@ import pytest
 
 from sxhost.errors import BadField
 from sxhost.turn import File, Image, LocalImage, Text
-from sxhost.web.codexd_drafts import draft_of, launch_of, steer_of
-from sxhost.web.codexd_input import Refusal, SessionInput, TurnInput
+from sxhost.web.codexd.drafts import draft_of, launch_of, steer_of
+from sxhost.web.codexd.input import Refusal, SessionInput, TurnInput
 
 
 def turn(given: Any, **fields: Any) -> TurnInput:

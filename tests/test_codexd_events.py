@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from sxhost.fleet import HOST_ENDED
-from sxhost.hosted import CUT_SHORT
+from sxhost.hosted.fleet import HOST_ENDED
+from sxhost.hosted.session import CUT_SHORT
 from sxhost.model import Event
 from sxhost.turn import Turn
-from sxhost.web.codexd_events import event_record, gap_record
-from sxhost.web.codexd_wire import CodexdEvent
+from sxhost.web.codexd.events import event_record, gap_record
+from sxhost.web.codexd.wire import CodexdEvent
 
 from .test_codexd_records import session
 

@@ -8,8 +8,8 @@ from msgspec import to_builtins
 
 from sxhost.model import Session, State
 from sxhost.turn import Launch, Process, Turn
-from sxhost.web.codexd_records import Moment, session_record, snapshot_of
-from sxhost.web.codexd_wire import CodexdEvent, iso
+from sxhost.web.codexd.records import Moment, session_record, snapshot_of
+from sxhost.web.codexd.wire import CodexdEvent, iso
 
 MOMENT = Moment(1000, 5000, 77, "e1")
 

@@ -7,9 +7,9 @@ import json
 import pytest
 from msgspec import UNSET
 
-from sxhost.commands import COMMANDS, Prompt
-from sxhost.complaints import BadCommand, parse
-from sxhost.traits import TRAITS
+from sxhost.commands.complaints import BadCommand, parse
+from sxhost.commands.table import COMMANDS, Prompt
+from sxhost.commands.traits import TRAITS
 
 SERVER = {
     "list_sessions", "create_session", "delete_session", "switch_session", "get_metrics",

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sxhost.commands import COMMANDS
-from sxhost.complaints import BadCommand, parse
+from sxhost.commands.complaints import BadCommand, parse
+from sxhost.commands.table import COMMANDS
 
 IF = "Must be a non-empty string if provided"
 

@@ -18,7 +18,7 @@ from urllib.error import HTTPError
 import pytest
 from twisted.logger import capturedLogs, formatEvent
 
-from sxhost.daemon import AlreadyRunning, PidFile, warn_of_root
+from sxhost.daemon.process import AlreadyRunning, PidFile, warn_of_root
 
 from .daemons import CLASSIC, DAEMON, FREE_PORT, NODAEMON, TWISTD, run
 from .test_tap import ask

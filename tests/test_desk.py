@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from twisted.internet.task import Clock
 
+from sxhost.access import AuditQuery
 from sxhost.approval import Answer, Approval, Inquiry, Question
 from sxhost.caller import Caller, current
-from sxhost.desk import AGAIN_S, Desk, check
 from sxhost.errors import (
     AgentFailed,
     AlreadyAnswered,
@@ -18,10 +18,11 @@ from sxhost.errors import (
     StoreUnavailable,
     UnknownApproval,
 )
+from sxhost.hosted.desk import AGAIN_S, Desk, check
 from sxhost.hub import Hub
 from sxhost.limits import Limits
-from sxhost.model import AuditQuery, Registration
-from sxhost.policy import ASK, Verdict
+from sxhost.model import Registration
+from sxhost.policy.rules import ASK, Verdict
 from sxhost.store.memory import MemoryStore
 
 from .crew import question

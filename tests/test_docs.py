@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from configparser import ConfigParser
@@ -12,7 +13,7 @@ import click
 import msgspec
 import pytest
 
-from sxhost.cli import sxhost
+from sxhost.cli.main import sxhost
 from sxhost.errors import HostError
 from sxhost.limits import Limits
 from sxhost.tap import Options
@@ -33,6 +34,14 @@ def section(name: str, heading: str) -> str:
     level = heading.partition(" ")[0]
     after = text_of(name).split(f"\n{heading}\n", 1)[1]
     return re.split(rf"^{level} ", after, maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def packages() -> list[str]:
+    """Return the packages that have a line of their own in the table of the rooms."""
+    table = rows(
+        section("docs/architecture.md", "## Rooms and floors").split("\nA name that")[0]
+    )
+    return [n.rstrip("/") for row in table for n in names_in(row[2]) if n.endswith("/")]
 
 
 def rows(text: str) -> list[list[str]]:
@@ -215,9 +224,27 @@ def test_every_test_that_is_named_exists(document: str) -> None:
 
 
 def test_every_module_stands_in_its_room() -> None:
-    table = rows(section("docs/architecture.md", "## Rooms and floors").split('\n"Beside"')[0])
-    told = {name: (row[0], row[1]) for row in table for name in names_in(row[2])}
+    table = rows(
+        section("docs/architecture.md", "## Rooms and floors").split("\nA name that")[0]
+    )
+    told = {name: (row[0], row[1]) for row in table for name in modules_in(row[2])}
     assert told == {m: (ROOMS[room_of(m)].floor, room_of(m)) for m in modules()}
+
+
+def modules_in(cell: str) -> Iterator[str]:
+    """Yield the modules that a cell names, or those of the packages that it names."""
+    for name in names_in(cell):
+        found = [m for m in modules() if m.rpartition("/")[0] == name.rstrip("/")]
+        yield from found if name.endswith("/") else [name]
+
+
+@pytest.mark.parametrize("package", packages())
+def test_a_package_says_at_its_head_what_its_modules_are_for(package: str) -> None:
+    words = ast.get_docstring(ast.parse(text_of(f"sxhost/{package}/__init__.py"))) or ""
+    *_, table, _ = re.split(r"^=+ =+$", words, flags=re.MULTILINE)
+    told = re.findall(r"^(\w+) +\S", table, re.MULTILINE)
+    found = [m for m in modules() if m.rpartition("/")[0] == package]
+    assert sorted(told) == sorted(Path(m).stem for m in found if "__init__" not in m)
 
 
 def test_every_dependency_has_its_reason() -> None:

@@ -11,9 +11,10 @@ from twisted.internet.task import Clock
 
 from sxhost.approval import Answer
 from sxhost.driver import Driver, Exit, Started
-from sxhost.driver.echo import KNOWN, make
-from sxhost.driver.script import MOST, Step, parse
-from sxhost.driver.stage import SCENES
+from sxhost.driver.echo import make
+from sxhost.driver.echo.agent import KNOWN
+from sxhost.driver.echo.script import MOST, Step, parse
+from sxhost.driver.echo.stage import SCENES
 from sxhost.errors import AgentFailed, BadField, NoTurn, TurnInProgress
 from sxhost.turn import Image, Launch, ModelDraft, Text, TurnDraft
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from sxhost.agents import Agents
 from sxhost.driver import Exit
 from sxhost.errors import AgentFailed, NotHosted, SessionExists, TurnInProgress
+from sxhost.hosted.parts import Agents
 from sxhost.model import EventQuery, MessageDraft, PullQuery, Registration
 from sxhost.turn import Launch, Process, TurnDraft
 

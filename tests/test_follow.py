@@ -14,16 +14,10 @@ from hypothesis import strategies as st
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.protocol import Protocol
 
+from sxhost.client.follow import FIRST_WAIT, LONGEST_WAIT, BackOff, Following, Value
+from sxhost.client.link import HELD, LINE, understood
 from sxhost.errors import BadField, HostError, HostUnreachable, QueueFull, UnknownSession
-from sxhost.follow import FIRST_WAIT, LONGEST_WAIT, BackOff, Following, Value
-from sxhost.link import HELD, LINE, understood
-from sxhost.model import (
-    Event,
-    EventDraft,
-    Gap,
-    Registration,
-    StateChange,
-)
+from sxhost.model import Event, EventDraft, Gap, Registration, StateChange
 
 from .lab import URL, Lab, result_of, started
 from .net import ENDLESS, Net

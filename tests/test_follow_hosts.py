@@ -17,15 +17,10 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.threads import deferToThread
 from twisted.python.failure import Failure
 
-from sxhost.client import HostClient, connect
+from sxhost.client.follow import Following, Value
+from sxhost.client.host import HostClient, connect
 from sxhost.errors import UnknownSession
-from sxhost.follow import Following, Value
-from sxhost.model import (
-    Event,
-    EventDraft,
-    EventQuery,
-    Gap,
-)
+from sxhost.model import Event, EventDraft, EventQuery, Gap
 
 from .hosts import PATIENCE, Host, StartHost, running_host, start_host
 from .net import ENDLESS

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sxhost.model import TokenDraft
+from sxhost.access import TokenDraft
 from sxhost.web.guard import Policy
 from sxhost.web.routes import Route
 

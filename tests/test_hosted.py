@@ -11,14 +11,14 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from sxhost.approval import Answer, Question
-from sxhost.desk import Desk
 from sxhost.driver import Exit
 from sxhost.errors import AgentFailed, HostError, NoTurn, StoreUnavailable, Unsupported
-from sxhost.ground import Ground
-from sxhost.hosted import CUT_SHORT, HostedSession
+from sxhost.hosted.desk import Desk
+from sxhost.hosted.ground import Ground
+from sxhost.hosted.outlet import FINISH_S
+from sxhost.hosted.session import CUT_SHORT, HostedSession
 from sxhost.limits import Limits
 from sxhost.model import EventDraft, Hosting
-from sxhost.outlet import FINISH_S
 from sxhost.turn import Launch, ModelDraft, Process, Turn, TurnDraft
 
 from .crew import FakeAgent, FakeDriver, question

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from sxhost.access import TokenDraft
 from sxhost.caller import Caller
 from sxhost.errors import UnknownToken
 from sxhost.keyring import ADMIN, BadKeyring, Keyring, token_file
-from sxhost.model import TokenDraft
 
 Open = Callable[[], Keyring]
 

@@ -20,9 +20,10 @@ from twisted.internet.ssl import Certificate, optionsForClientTLS
 from twisted.internet.task import deferLater
 
 from sxhost.config import Settings
+from sxhost.daemon.service import HostService
 from sxhost.model import EventDraft
 from sxhost.subscription import Subscription
-from sxhost.tap import HostService, assemble
+from sxhost.tap import assemble
 from sxhost.web.live import MOST_SUBSCRIPTIONS
 
 from .conftest import FailureLog

@@ -17,7 +17,7 @@ from twisted.internet.testing import StringTransport
 from twisted.logger import LogEvent, LogLevel, capturedLogs
 from twisted.python.failure import Failure
 
-from sxhost.logfile import FORMATS, as_combined, as_json, as_text, escaped
+from sxhost.daemon.logfile import FORMATS, as_combined, as_json, as_text, escaped
 from sxhost.logs import logger, set_level
 
 from .conftest import FailureLog
@@ -311,7 +311,7 @@ def test_a_foreground_host_writes_combined(start_host: StartHost) -> None:
     ask(f"{host.url}/status")
     host.stop()
     assert len(COMBINED.findall(host.output())) == 1
-    assert "[sxhost.tap#info] Stopped\n" in host.output()
+    assert "[sxhost.daemon.service#info] Stopped\n" in host.output()
 
 
 def test_a_daemon_writes_its_file_and_begins_another_when_told(

@@ -11,7 +11,7 @@ from sxhost.caller import Caller
 from sxhost.driver import Exit
 from sxhost.errors import AgentFailed
 from sxhost.turn import TurnDraft
-from sxhost.web.messages_names import name_of
+from sxhost.web.messages.names import name_of
 
 from .lab import Answer, is_done
 from .messages_stage import Client, Stage

@@ -13,9 +13,9 @@ from msgspec import Raw
 
 from sxhost.approval import Approval, Inquiry, Option
 from sxhost.model import Event
-from sxhost.web.messages_frames import ENDS, FRAMES
-from sxhost.web.messages_stream import Frames, ends
-from sxhost.web.messages_words import Conversation, changes_of, snaked, words_of
+from sxhost.web.messages.frames import ENDS, FRAMES
+from sxhost.web.messages.stream import Frames, ends
+from sxhost.web.messages.words import Conversation, changes_of, snaked, words_of
 
 from .test_codex import PATCH, RUN, UNTRUSTED, Scene
 

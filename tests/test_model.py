@@ -9,12 +9,7 @@ from hypothesis import strategies as st
 
 from sxhost.errors import BadField
 from sxhost.grammar import check_session_id
-from sxhost.model import (
-    Cursor,
-    Event,
-    EventQuery,
-    Message,
-)
+from sxhost.model import Cursor, Event, EventQuery, Message
 
 ids = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}", fullmatch=True)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sxhost.approval import Answer, Approval, Inquiry
-from sxhost.fields import Said
+from sxhost.commands.fields import Said
 from sxhost.mux.asking import as_answer, as_request, is_meant
 
 

@@ -14,8 +14,8 @@ from twisted.internet.task import Clock
 
 from sxhost.codec.json import encode
 from sxhost.errors import HostError, SessionLimit, StoreUnavailable, UnknownSession
+from sxhost.hosted.outlet import AGAIN_S, BATCH, HIGH, LOW, Outlet, fitting
 from sxhost.model import EventDraft
-from sxhost.outlet import AGAIN_S, BATCH, HIGH, LOW, Outlet, fitting
 
 from .lab import is_done, result_of, started
 

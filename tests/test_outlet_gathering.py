@@ -11,8 +11,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from sxhost.errors import StoreUnavailable, UnknownSession
+from sxhost.hosted.outlet import AGAIN_S, BATCH, GATHER_S, HIGH, Outlet, fitting
 from sxhost.model import EventDraft
-from sxhost.outlet import AGAIN_S, BATCH, GATHER_S, HIGH, Outlet, fitting
 
 from .lab import is_done, started
 

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from sxhost.approval import Answer
-from sxhost.driver import Exit, pi
+from sxhost.driver import Exit
+from sxhost.driver.pi import make
+from sxhost.driver.pi.agent import TAKE_S, Refused
 from sxhost.errors import AgentFailed, NoTurn, TurnInProgress, Unsupported
 from sxhost.turn import Launch, ModelDraft, Process, Text, TurnDraft
 
@@ -127,7 +129,7 @@ def test_models(line: str) -> None:
     player = Player(line, "models").play()
     assert player.error("r8").message == "pi refused set_model: Model not found: no/such."
     refusal = player.error("r11")
-    assert isinstance(refusal, pi.Refused)
+    assert isinstance(refusal, Refused)
     assert refusal.said == "Unknown command: nonsense"
     assert player.ended() == [("completed", "")] * 3
 
@@ -217,7 +219,7 @@ def test_one_whose_state_makes_no_sense_is_ended() -> None:
 
 
 def test_what_pi_does_not_have_is_refused_early() -> None:
-    driver = pi.make(FakeSpawn(), Pi().clock)
+    driver = make(FakeSpawn(), Pi().clock)
     with pytest.raises(Unsupported, match="pi has no sandbox"):
         driver.agent(Launch(agent="pi", sandbox="read-only"), FakeReports())
     result_of(driver.close())
@@ -287,7 +289,7 @@ def test_a_second_turn_has_to_wait() -> None:
 def test_a_turn_that_pi_refuses() -> None:
     host = Pi()
     host.start()
-    for error, kind in (("No API key.", pi.Refused), ("already processing", TurnInProgress)):
+    for error, kind in (("No API key.", Refused), ("already processing", TurnInProgress)):
         work = started(host.agent.submit(TurnDraft(input="x")))
         host.reply("prompt", error=error)
         with pytest.raises(kind):
@@ -300,7 +302,7 @@ def test_a_turn_that_pi_never_takes() -> None:
     host = Pi()
     host.start()
     work = started(host.agent.submit(TurnDraft(input="x")))
-    host.clock.advance(pi.TAKE_S)
+    host.clock.advance(TAKE_S)
     with pytest.raises(AgentFailed, match="not taken"):
         result_of(work)
     host.reply("prompt")
@@ -458,7 +460,7 @@ def test_a_compaction_that_is_refused() -> None:
     host.say({"type": "compaction_start", "reason": "manual"})
     host.say({"type": "compaction_end", "reason": "manual", "errorMessage": error})
     host.reply("compact", error="Already compacted")
-    with pytest.raises(pi.Refused, match="Already compacted"):
+    with pytest.raises(Refused, match="Already compacted"):
         result_of(work)
     assert host.ended() == [("failed", error)]
 

@@ -8,9 +8,9 @@ import pytest
 from twisted.logger import capturedLogs
 
 from sxhost.driver import Command, Exit
-from sxhost.driver.pi_calls import STRANGE_LINES, Calls, Refused, decoded
-from sxhost.driver.pi_lines import Heard
-from sxhost.driver.pi_wire import State
+from sxhost.driver.pi.calls import STRANGE_LINES, Calls, Refused, decoded
+from sxhost.driver.pi.lines import Heard
+from sxhost.driver.pi.wire import State
 from sxhost.errors import AgentFailed
 
 from .children import FakeChild

@@ -9,8 +9,8 @@ import pytest
 from twisted.internet.task import Clock
 
 from sxhost.approval import Answer, Question
-from sxhost.driver.pi_dialogs import Dialogs
-from sxhost.driver.pi_wire import Request
+from sxhost.driver.pi.dialogs import Dialogs
+from sxhost.driver.pi.wire import Request
 
 from .children import FakeReports
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from sxhost.driver.pi_events import Events, _added
-from sxhost.driver.pi_lines import parse
-from sxhost.driver.pi_wire import Stats, Tokens
+from sxhost.driver.pi.events import Events, _added
+from sxhost.driver.pi.lines import parse
+from sxhost.driver.pi.wire import Stats, Tokens
 
 from .pis import plain, printed
 

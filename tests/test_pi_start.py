@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sxhost.driver.pi_start import argv, check, check_turn, session_file, spoken
+from sxhost.driver.pi.start import argv, check, check_turn, session_file, spoken
 from sxhost.errors import AgentFailed, BadField, Unsupported
 from sxhost.turn import File, Image, Item, Launch, LocalImage, Text, TurnDraft
 

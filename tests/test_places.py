@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sxhost.codec.pattern import BadPattern
-from sxhost.places import MOST_PATHS, Area, Seen, look, paths_of
+from sxhost.policy.places import MOST_PATHS, Area, Seen, look, paths_of
 
 
 @pytest.fixture

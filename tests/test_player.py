@@ -15,8 +15,8 @@ from twisted.internet.task import Clock
 from sxhost.codec.jsonrpc import Id
 from sxhost.driver import Agent, Child, Command, Driver, Exit, Make, Reports, Spawn, Started
 from sxhost.driver.echo import make
-from sxhost.driver.player import Difference, PlayedChild, Player, installed
-from sxhost.driver.recording import (
+from sxhost.driver.echo.player import Difference, PlayedChild, Player, installed
+from sxhost.driver.echo.recording import (
     BadRecording,
     Line,
     Message,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from sxhost.approval import Inquiry, Question
 from sxhost.codec.shell import LONGEST
-from sxhost.policy import ASK, About, Policy, PolicyError, Verdict
+from sxhost.policy.rules import ASK, About, Policy, PolicyError, Verdict
 from sxhost.turn import Launch
 
 from .test_shell import PLAIN, TRICKY

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sxhost.approval import Approval, Inquiry, Option
-from sxhost.ride import Asking
+from sxhost.cli.run import Asking
 
 from .hosts import PATIENCE
 from .test_cli import SXHOST, Shell, ask, shell

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sxhost.errors import BadField
-from sxhost.roots import Roots
+from sxhost.hosted.roots import Roots
 
 
 @pytest.fixture

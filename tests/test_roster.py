@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from sxhost.hosted.roster import HEARD, TAILS, Roster
 from sxhost.model import EventDraft, Registration
-from sxhost.roster import HEARD, TAILS, Roster
 from sxhost.turn import Launch
 
 from .crew import Crew, FakeDriver

@@ -10,9 +10,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from sxhost.approval import ApprovalKind
-from sxhost.cli import sxhost
-from sxhost.policy import Policy
-from sxhost.rules import KINDS
+from sxhost.cli.main import sxhost
+from sxhost.cli.policy import KINDS
+from sxhost.policy.rules import Policy
 
 from .daemons import SXHOST, run
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sxhost.attach.spool import Spool
 from sxhost.model import EventDraft
-from sxhost.spool import Spool
 
 
 def draft(number: int, size: int = 1) -> EventDraft:

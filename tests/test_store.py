@@ -11,6 +11,7 @@ from msgspec import Raw
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
 
+from sxhost.access import AuditQuery, Deed
 from sxhost.approval import Approval, Question, Resolution
 from sxhost.errors import (
     AlreadyAnswered,
@@ -22,13 +23,7 @@ from sxhost.errors import (
     UnknownSession,
 )
 from sxhost.limits import Limits
-from sxhost.model import (
-    AuditQuery,
-    Deed,
-    Hosting,
-    MessageDraft,
-    Registration,
-)
+from sxhost.model import Hosting, MessageDraft, Registration
 from sxhost.store import Draft, Store
 from sxhost.store.journal import Journal
 from sxhost.store.ledger import RECENT

@@ -19,11 +19,13 @@ from twisted.logger import capturedLogs, formatEvent
 
 from sxhost import __version__
 from sxhost.config import Settings
+from sxhost.daemon.preflight import make_state_dir
+from sxhost.daemon.service import HostService
 from sxhost.limits import Limits
 from sxhost.logs import LEVELS
 from sxhost.model import Registration
 from sxhost.options import BYPASS
-from sxhost.tap import HostService, Options, assemble, make_state_dir
+from sxhost.tap import Options, assemble
 
 from .daemons import CLASSIC, DAEMON, FREE_PORT, NODAEMON, PATIENCE, SXHOST, run
 from .faults import until
@@ -204,7 +206,7 @@ class Machine:
         with capturedLogs() as logged:
             self.host.privilegedStartService()
             self.host.startService()
-        return [formatEvent(e) for e in logged if e["log_namespace"] == "sxhost.tap"]
+        return [formatEvent(e) for e in logged if e["log_namespace"] == "sxhost.daemon.service"]
 
     def connect(self, request: bytes) -> StringTransportWithDisconnection:
         """Send a request to the first TCP listener; return what the client gets."""
@@ -466,7 +468,7 @@ def test_a_stop_is_in_order(
     assert running_host.wait() == code
     output = running_host.output()
     assert '"GET /sessions/a/messages?wait=30" 200 2 ' in output
-    assert "[sxhost.tap#info] Stopped" in output
+    assert "[sxhost.daemon.service#info] Stopped" in output
     assert "Traceback" not in output
 
 
@@ -530,7 +532,7 @@ def test_a_daemon_has_a_pidfile_until_its_end(
     assert f'"pid":{daemon.pid},' in ask(f"{url}/status")
     daemon.stop()
     assert not (tmp_path / "pid").exists()
-    assert "[sxhost.tap#info] Stopped" in (tmp_path / log).read_text()
+    assert "[sxhost.daemon.service#info] Stopped" in (tmp_path / log).read_text()
 
 
 @KINDS

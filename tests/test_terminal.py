@@ -15,17 +15,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from rich.console import Console
 
-from sxhost.cli import _words
-from sxhost.limits import Limits
-from sxhost.model import (
-    Detail,
-    Done,
-    Event,
-    Message,
-    Status,
-    Summary,
-)
-from sxhost.terminal import (
+from sxhost.cli.main import _words
+from sxhost.cli.terminal import (
     Link,
     detail_table,
     detail_text,
@@ -35,6 +26,8 @@ from sxhost.terminal import (
     session_lines,
     status_line,
 )
+from sxhost.limits import Limits
+from sxhost.model import Detail, Done, Event, Message, Status, Summary
 
 ESCAPE = "\x1b[31mred\x1b[0m"
 ESCAPED = r"\x1b[31mred\x1b[0m"

@@ -19,7 +19,7 @@ from OpenSSL import SSL
 from twisted.internet import reactor
 from twisted.internet.threads import deferToThread
 
-from sxhost.client import connect
+from sxhost.client.host import connect
 from sxhost.errors import HostUnreachable
 from sxhost.model import EventDraft
 from sxhost.tls import BadPEM, Shown, trust

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from sxhost.approval import ApprovalQuery
+from sxhost.client.verbs import query_of, session_path
 from sxhost.errors import BadField
 from sxhost.model import EventQuery, SessionQuery
-from sxhost.verbs import query_of, session_path
 
 
 def test_a_path_below_a_session() -> None:

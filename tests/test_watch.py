@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
+from sxhost.cli.watch import Lines
 from sxhost.model import Event, Gap, StateChange
-from sxhost.watch import Lines
 
 from .hosts import PATIENCE, StartHost, running_host, start_host
 from .test_cli import ESCAPE, ESCAPED, SXHOST, Shell, ask, is_refused, nowhere, shell

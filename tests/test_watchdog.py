@@ -12,8 +12,8 @@ from twisted.internet import reactor as global_reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
+from sxhost.daemon.notify import Notifier
 from sxhost.limits import Limits
-from sxhost.notify import Notifier
 from sxhost.store.journal import Journal
 from sxhost.store.sqlite import SQLiteStore
 from sxhost.tap import threads

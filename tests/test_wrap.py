@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sxhost.passage import LINE_MOST, Lines
+from sxhost.attach.passage import LINE_MOST, Lines
 
 from .hosts import PATIENCE, Host, clean_environ
 

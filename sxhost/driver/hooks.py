@@ -18,8 +18,8 @@ from msgspec.structs import replace
 from sxhost.approval import Answer, Question
 from sxhost.codec.fit import fitted
 from sxhost.codec.json import encode
-from sxhost.driver.claude_asks import question, reply
-from sxhost.driver.claude_lines import Asked, Request
+from sxhost.driver.claude.asks import question, reply
+from sxhost.driver.claude.lines import Asked, Request
 from sxhost.grammar import EVENT_NAME
 from sxhost.model import EventDraft, Registration
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from sxhost.caller import current
-from sxhost.commands import Command, DeleteSession
-from sxhost.driver.pi import PiAgent
+from sxhost.commands.table import Command, DeleteSession
+from sxhost.driver.pi.agent import PiAgent
 from sxhost.errors import HostError, UnknownSession
 from sxhost.mux.agents import Context
 from sxhost.mux.connection import Client, Link

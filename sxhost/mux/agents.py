@@ -13,7 +13,7 @@ from typing import Any
 from msgspec import UNSET, Struct
 
 from sxhost.approval import ApprovalQuery
-from sxhost.commands import (
+from sxhost.commands.table import (
     Command,
     ExtensionUiResponse,
     FollowUp,
@@ -24,7 +24,7 @@ from sxhost.commands import (
     Steer,
 )
 from sxhost.errors import AlreadyAnswered, NoTurn
-from sxhost.hosted import HostedSession
+from sxhost.hosted.session import HostedSession
 from sxhost.model import Detail, MessageDraft, Registration
 from sxhost.mux.asking import as_answer, is_meant
 from sxhost.mux.engine import Refusal

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sxhost.approval import Answer, Approval
-from sxhost.fields import Said
+from sxhost.commands.fields import Said
 
 __all__ = ["as_answer", "as_request", "is_meant"]
 

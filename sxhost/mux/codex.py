@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sxhost.commands import Bash, Command, SetSessionName
+from sxhost.commands.table import Bash, Command, SetSessionName
 from sxhost.driver.rpc import Refused
 from sxhost.mux import agents
 from sxhost.mux.agents import Context, Does

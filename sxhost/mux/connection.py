@@ -16,8 +16,8 @@ from twisted.python.failure import Failure
 
 from sxhost.caller import Caller, current
 from sxhost.codec.json import encode
-from sxhost.commands import Command, SwitchSession, Unsubscribe
-from sxhost.complaints import BadCommand, parse
+from sxhost.commands.complaints import BadCommand, parse
+from sxhost.commands.table import Command, SwitchSession, Unsubscribe
 from sxhost.errors import HostError
 from sxhost.logs import logger
 from sxhost.mux.events import Wire

@@ -14,7 +14,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from sxhost.caller import current
-from sxhost.commands import RESERVED, Command, Prompt, SessionCommand
+from sxhost.commands.table import RESERVED, Command, Prompt, SessionCommand
+from sxhost.commands.traits import TRAITS
 from sxhost.errors import HostError
 from sxhost.limits import Limits
 from sxhost.logs import logger
@@ -22,7 +23,6 @@ from sxhost.mux.frames import Response, again, lifecycle, refusal
 from sxhost.mux.lanes import Lanes, Ride
 from sxhost.mux.rates import Rates
 from sxhost.mux.replay import Known, Replays, fingerprint
-from sxhost.traits import TRAITS
 
 __all__ = ["Does", "Engine", "Refusal"]
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from sxhost import __version__
 from sxhost.codec.json import encode
-from sxhost.commands import Command
+from sxhost.commands.table import Command
 
 __all__ = ["PROTOCOL", "Response", "again", "lifecycle", "ready", "refusal", "told"]
 

@@ -12,7 +12,7 @@ from twisted.internet.defer import TimeoutError as TookTooLong
 from twisted.internet.interfaces import IReactorTime
 
 from sxhost.errors import HostError
-from sxhost.hosted import HostedSession
+from sxhost.hosted.session import HostedSession
 from sxhost.model import Detail, Event, EventQuery, SessionQuery
 from sxhost.mux.events import words
 from sxhost.service import SessionService

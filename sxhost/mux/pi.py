@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw
 
-from sxhost.commands import (
+from sxhost.commands.table import (
     Bash,
     Command,
     Compact,
@@ -29,9 +29,9 @@ from sxhost.commands import (
     Steer,
     SwitchSessionFile,
 )
-from sxhost.driver.pi import Refused
+from sxhost.driver.pi.agent import Refused
 from sxhost.errors import NoTurn, TurnInProgress
-from sxhost.hosted import HostedSession
+from sxhost.hosted.session import HostedSession
 from sxhost.mux import agents
 from sxhost.mux.agents import Context, Does, input_of
 from sxhost.mux.engine import Refusal

@@ -11,7 +11,7 @@ from msgspec import UNSET
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from sxhost.commands import Command
+from sxhost.commands.table import Command
 from sxhost.limits import Limits
 from sxhost.mux.frames import Response, refusal
 

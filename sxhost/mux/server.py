@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from sxhost.commands import (
+from sxhost.commands.table import (
     CreateSession,
     DeleteSession,
     GetCommandHistory,

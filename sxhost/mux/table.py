@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from sxhost.commands import COMMANDS, Command, SessionCommand
+from sxhost.commands.table import COMMANDS, Command, SessionCommand
+from sxhost.commands.traits import TRAITS
 from sxhost.mux.agents import EVERYBODY, HOSTED
 from sxhost.mux.pi import CANNOT
 from sxhost.mux.verbs import TABLES
-from sxhost.traits import TRAITS
 
 __all__ = ["lines"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sxhost.commands import SessionCommand
+from sxhost.commands.table import SessionCommand
 from sxhost.mux.agents import EVERYBODY, HOSTED, Context, Does
 from sxhost.mux.codex import CODEX
 from sxhost.mux.engine import Refusal

@@ -11,17 +11,9 @@ from typing import Protocol
 
 from msgspec import Raw, Struct
 
+from sxhost.access import AuditQuery, Deed
 from sxhost.approval import Approval, ApprovalState, Question, Resolution
-from sxhost.model import (
-    AuditQuery,
-    Deed,
-    Event,
-    Hosting,
-    Message,
-    MessageDraft,
-    Registration,
-    Session,
-)
+from sxhost.model import Event, Hosting, Message, MessageDraft, Registration, Session
 
 __all__ = ["Census", "Draft", "Store", "StoreUnusable"]
 

@@ -15,20 +15,12 @@ from operator import attrgetter
 from msgspec import Raw
 from msgspec.structs import asdict, replace
 
+from sxhost.access import Deed
 from sxhost.approval import Approval, ApprovalState, Question, Resolution
 from sxhost.codec.json import encode
 from sxhost.errors import SessionLimit, UnknownSession
 from sxhost.limits import Limits
-from sxhost.model import (
-    Deed,
-    Event,
-    Hosting,
-    Message,
-    MessageDraft,
-    Registration,
-    Session,
-    State,
-)
+from sxhost.model import Event, Hosting, Message, MessageDraft, Registration, Session, State
 from sxhost.state import after
 from sxhost.store import Draft
 from sxhost.store.book import Book

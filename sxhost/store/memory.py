@@ -7,18 +7,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import TypeVar
 
+from sxhost.access import AuditQuery, Deed
 from sxhost.approval import Approval, ApprovalState, Question, Resolution
 from sxhost.limits import Limits
-from sxhost.model import (
-    AuditQuery,
-    Deed,
-    Event,
-    Hosting,
-    Message,
-    MessageDraft,
-    Registration,
-    Session,
-)
+from sxhost.model import Event, Hosting, Message, MessageDraft, Registration, Session
 from sxhost.store import Census, Draft
 from sxhost.store.inbox import Inbox
 from sxhost.store.ledger import Change, Ledger

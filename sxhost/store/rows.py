@@ -16,13 +16,9 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import Struct
 
+from sxhost.access import Deed
 from sxhost.approval import Approval
-from sxhost.model import (
-    Deed,
-    Event,
-    Message,
-    Session,
-)
+from sxhost.model import Event, Message, Session
 
 __all__ = ["Enough", "Floor", "Page", "Restored"]
 

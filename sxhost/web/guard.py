@@ -17,13 +17,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.web.server import Request
 
 from sxhost.caller import HOST, Caller
-from sxhost.errors import (
-    BadRequest,
-    ForbiddenHost,
-    ForbiddenOrigin,
-    RateLimited,
-    Unauthorized,
-)
+from sxhost.errors import BadRequest, ForbiddenHost, ForbiddenOrigin, RateLimited, Unauthorized
 
 __all__ = ["Guard", "Policy", "Tries", "cookie_name"]
 

@@ -9,16 +9,11 @@ from dataclasses import dataclass
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.server import Request
 
+from sxhost.access import Login, Token, TokenDraft, TokenMade
 from sxhost.caller import current
 from sxhost.errors import Unauthorized
 from sxhost.keyring import Keyring
-from sxhost.model import (
-    Done,
-    Login,
-    Token,
-    TokenDraft,
-    TokenMade,
-)
+from sxhost.model import Done
 from sxhost.web.guard import cookie_name
 from sxhost.web.routes import Route
 

@@ -1,0 +1,167 @@
+"""``sxhost token``, ``open``, ``audit``: who may ask a host, and who did what."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sxhost.cli.terminal import Link, fail, linked, plain
+
+if TYPE_CHECKING:
+    from sxhost.access import Deed, Token
+
+__all__ = ["audit", "open_dashboard", "token"]
+
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+SCOPES = ("read", "send", "approve", "admin")
+
+
+def seconds(_ctx: click.Context, _param: click.Parameter, value: str | None) -> float | None:
+    """Return how many seconds are meant by a number and its unit: 30m, 12h, 7d.
+
+    :raises click.BadParameter: none are.
+    """
+    if value is None:
+        return None
+    found = re.fullmatch(r"([1-9][0-9]{0,8})([smhdw])", value)
+    if found is None:
+        raise click.BadParameter(f"{value!r} is no duration such as 30m, 12h or 7d.")
+    return float(int(found[1]) * SECONDS[found[2]])
+
+
+@click.group()
+def token() -> None:
+    """Make, list and revoke tokens: what lets others in."""
+
+
+@token.command()
+@click.option("--state-dir", help="The state directory of the host.")
+def show(state_dir: str | None) -> None:
+    """Print the host's own token, which may do everything."""
+    from sxhost import config
+    from sxhost.credentials import BadToken, token_in
+    from sxhost.keyring import token_file
+
+    place = Path(state_dir) if state_dir else config.state_dir(os.environ)
+    try:
+        click.echo(token_in(token_file(place)))
+    except BadToken as error:
+        fail(1, f"{error} A host makes one when it starts; --state-dir says where.")
+
+
+@token.command()
+@linked
+def rotate(link: Link) -> None:
+    """Replace the host's own token; the old one is worth nothing any more."""
+    done = link.ask(lambda host: host.rotate_token())
+    link.show(done, "The host has a new token; `sxhost token show` prints it")
+
+
+@token.command()
+@click.option("--scope", default="read", metavar="A,B", help="Of read, send, approve, admin.")
+@click.option("--session", metavar="ID", help="For this session alone.")
+@click.option("--expires", callback=seconds, metavar="7d", help="How long it is good.")
+@click.option("--name", default="", help="What it is for.")
+@linked
+def create(
+    link: Link, *, scope: str, session: str | None, expires: float | None, name: str
+) -> None:
+    """Make a token, and print it this once."""
+    from sxhost.access import TokenDraft
+
+    scopes: list[Any] = [word.strip() for word in scope.split(",")]
+    if not set(scopes) <= set(SCOPES):
+        fail(2, f"--scope takes {', '.join(SCOPES)}, not {scope!r}.")
+    draft = TokenDraft(scopes=scopes, session=session, name=name, expires_s=expires)
+    made = link.ask(lambda host: host.create_token(draft))
+    link.show(made, made.secret)
+
+
+@token.command("list")
+@linked
+def list_tokens(link: Link) -> None:
+    """List tokens."""
+    found = link.ask(lambda host: host.tokens())
+    link.show(found, "\n".join(map(token_line, found)))
+
+
+@token.command()
+@click.argument("token_id", metavar="ID")
+@linked
+def revoke(link: Link, token_id: str) -> None:
+    """Let nobody in with this token any more."""
+    link.show(link.ask(lambda host: host.revoke_token(token_id)), f"{token_id} revoked")
+
+
+def token_line(one: Token) -> str:
+    """Write a token in a line: id, what it allows, for what, until when, its name."""
+    until = "for ever"
+    if one.expires_ms is not None:
+        until = time.strftime("until %Y-%m-%d %H:%M", time.localtime(one.expires_ms / 1000))
+    line = f"{one.id:<8}  {','.join(one.scopes):<12}  {one.session or '-'}  {until}  {one.name}"
+    return plain(line.rstrip())
+
+
+@click.command()
+@click.option("--after", type=click.IntRange(0), help="Only what comes after this entry.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
+@linked
+def audit(link: Link, after: int | None, limit: int) -> None:
+    """Tell who did what: the newest entries, or those after one."""
+    from sxhost.access import AuditQuery
+
+    query = AuditQuery(after=after, limit=limit)
+    found = link.ask(lambda host: host.audit(query))
+    link.show(found, "\n".join(map(deed_line, found)))
+
+
+def deed_line(deed: Deed) -> str:
+    """Write an entry of the audit in a line: number, when, what, to which session, by whom."""
+    at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(deed.at_ms / 1000))
+    words = " ".join(filter(None, (deed.what, deed.session, deed.detail)))
+    return plain(f"{deed.id:>6}  {at}  {words}  by {doer(deed)}")
+
+
+def doer(deed: Deed) -> str:
+    """Say by whom something was done: a token or a user, and from where."""
+    user = "somebody" if deed.uid is None else f"user {deed.uid}"
+    return f"{f'token {deed.token}' if deed.token else user} at {deed.peer}"
+
+
+@click.command("open")
+@click.option("--print", "only_print", is_flag=True, help="Do not start a browser.")
+@linked
+def open_dashboard(link: Link, only_print: bool) -> None:
+    """Let a browser in, once, by a link that is good for a minute."""
+    from msgspec.structs import replace
+
+    if link.url.startswith("unix:"):
+        fail(2, "A browser needs an http: or https: address; name one with --url.")
+    login = link.ask(lambda host: host.invite())
+    address = link.url.rstrip("/") + login.path
+    link.show(replace(login, path=address), address)
+    if not (only_print or link.json) and _has_display():
+        _browse(address)
+
+
+def _browse(address: str) -> None:
+    """Open the user's browser, which is no matter of ours if it does not."""
+    import webbrowser
+
+    try:
+        webbrowser.open(address)
+    except webbrowser.Error as error:
+        click.echo(f"No browser opens ({error}).", err=True)
+
+
+def _has_display() -> bool:
+    """Tell whether a browser would have a window."""
+    if sys.platform == "darwin":
+        return True
+    return any(map(os.environ.get, ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY")))

@@ -1,0 +1,84 @@
+"""``sxhost attach -- COMMAND…``: run a program so that the host sees it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import click
+
+from sxhost.cli.terminal import fail
+
+__all__ = ["attach"]
+
+NOT_FOUND = 127
+"""What a shell exits with when there is no such program."""
+
+
+@click.command(context_settings={"ignore_unknown_options": False})
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@click.option("--id", "session_id", help="What the session is to be called.")
+@click.option("--title", help="What it is about.  [the command]")
+@click.option("--agent", help="What kind of agent it is.  [the program]")
+@click.option("--model")
+@click.option("--provider")
+@click.option("--detail", type=click.Choice(["none", "lines"]), default="none")
+@click.option("--stdin", is_flag=True, help="Messages are lines of its input.")
+@click.option("--url", help="The host.  [SXHOST_URL, or port 7432 of this machine]")
+def attach(command: Sequence[str], **how: Any) -> None:
+    """Run COMMAND as a session: its beginning, its end and, with --detail lines, its output.
+
+    Terminal, signals and exit status are the program's own; it runs whether there is a host
+    or not.
+    """
+    if shutil.which(command[0]) is None:
+        fail(NOT_FOUND, f"There is no program {command[0]!r} that could be run.")
+    from twisted.internet.defer import Deferred
+    from twisted.internet.task import react
+
+    statuses: list[int] = []
+
+    async def run(reactor: Any) -> None:
+        running: Deferred[None] = Deferred()
+        reactor.callWhenRunning(running.callback, None)
+        await running  # by then it has taken the signals that we are going to take from it
+        statuses.append(await _wrapped(reactor, command, **how))
+
+    try:
+        react(lambda reactor: Deferred.fromCoroutine(run(reactor)))
+    except SystemExit as done:
+        if done.code:
+            raise
+    _end_like(statuses[0])
+
+
+async def _wrapped(
+    reactor: Any,
+    command: Sequence[str],
+    *,
+    url: str | None,
+    detail: Any,
+    stdin: bool,
+    session_id: str | None,
+    **about: Any,
+) -> int:
+    from sxhost.attach.agent import AgentSession
+    from sxhost.attach.wrap import wrap
+
+    about["title"] = about["title"] or " ".join(command)[:500]
+    about["agent"] = about["agent"] or os.path.basename(command[0])[:500]  # noqa: PTH119
+    session = AgentSession(reactor, url, session_id=session_id, **about)
+    return await wrap(reactor, session, command, detail=detail, stdin=stdin)
+
+
+def _end_like(status: int) -> NoReturn:
+    """End as the program has ended: with its exit status, or by its signal."""
+    code = os.waitstatus_to_exitcode(status)
+    if code < 0:
+        signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    sys.exit(code)

@@ -1,0 +1,161 @@
+"""``sxhost hook``: agents' hooks installed, looked at and removed; and the hooks themselves."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from difflib import unified_diff
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sxhost.cli.terminal import fail
+from sxhost.config import host_url
+
+if TYPE_CHECKING:
+    pass
+
+__all__ = ["hook"]
+
+AGENTS = click.Choice(["claude", "codex"])
+PROJECT = click.option("--project/--user", help="This project's settings, or yours.  [yours]")
+
+
+@click.group()
+def hook() -> None:
+    """Have Claude Code and Codex tell this host what they do, and ask it."""
+
+
+@hook.command()
+@click.argument("agent", type=AGENTS)
+@PROJECT
+@click.option("--ask", is_flag=True, help="Ask about each use of a tool, allowed or not.")
+@click.option("--wait", type=click.IntRange(0, 86_400), default=60, help="Seconds.  [60]")
+@click.option("--http", is_flag=True, help="Claude posts itself; it shows if no host is there.")
+@click.option("--url", help="The host.  [SXHOST_URL, or port 7432 of this machine]")
+@click.option("--dry-run", is_flag=True, help="Only show what would change.")
+def install(
+    agent: str, *, project: bool, url: str | None, http: bool, dry_run: bool, **how: Any
+) -> None:
+    """Put the hooks into an agent's settings; --wait: until it asks its own user."""
+    from sxhost.hook_settings import Wiring, rewired
+
+    place = url or host_url(os.environ)
+    wiring = Wiring(
+        command=our_command(),
+        url=place,
+        http=http and place.startswith(("http:", "https:")),
+        token_variable="SXHOST_TOKEN" if os.environ.get("SXHOST_TOKEN") else "",
+        **how,
+    )
+
+    def change(what: str, text: str) -> str:
+        return rewired(agent, what, text, wiring)
+
+    _change(agent, project, change, dry_run=dry_run)
+    if agent == "codex" and not dry_run:
+        click.echo("Codex asks at its next start whether it may run them: /hooks shows them.")
+
+
+@hook.command()
+@click.argument("agent", type=AGENTS)
+@PROJECT
+@click.option("--dry-run", is_flag=True, help="Only show what would change.")
+def uninstall(agent: str, *, project: bool, dry_run: bool) -> None:
+    """Take the hooks out of an agent's settings."""
+    from sxhost.hook_settings import unwired
+
+    _change(agent, project, unwired, dry_run=dry_run)
+
+
+@hook.command()
+def status() -> None:
+    """Tell which settings have the hooks."""
+    from sxhost.hook_settings import BadSettings, files_of, installed, read
+
+    for agent in AGENTS.choices:
+        for place in (None, _project()):
+            for what, path in files_of(agent, os.environ, place).items():
+                try:
+                    found = ", ".join(installed(what, read(path))) or "no hooks"
+                except BadSettings as error:
+                    found = str(error)
+                click.echo(f"{agent:<7} {path}: {found}")
+
+
+def _through(agent: str) -> click.Command:
+    """Return the command that an agent runs; it has a module of its own, for it is in haste."""
+
+    @click.command(agent, context_settings={"ignore_unknown_options": True})
+    @click.argument("words", nargs=-1, type=click.UNPROCESSED)
+    def told(words: Sequence[str]) -> None:
+        from sxhost.hook import main
+
+        sys.exit(main([agent, *words]))
+
+    told.help = f"Tell the host what a hook of {agent} is told; it reads JSON."
+    return told
+
+
+for name in AGENTS.choices:
+    hook.add_command(_through(name))
+
+
+def our_command() -> Sequence[str]:
+    """Return the words that run this program, whatever directory and PATH an agent has."""
+    beside = Path(sys.executable).with_name("sxhost")
+    found = str(beside) if beside.exists() else shutil.which("sxhost")
+    return [found] if found else [sys.executable, "-m", "sxhost"]
+
+
+def _change(agent: str, project: bool, change: Any, *, dry_run: bool) -> None:
+    """Change the settings files of an agent, all of them or none."""
+    from sxhost.hook_settings import BadSettings, files_of, read, write
+
+    files = files_of(agent, os.environ, _project() if project else None)
+    try:
+        texts = {what: read(path) for what, path in files.items()}
+        changed = _changed(files, texts, change)
+        for what, text in changed.items():
+            if dry_run:
+                _show(files[what], texts[what], text)
+            else:
+                write(files[what], text)
+                click.echo(f"{files[what]} changed")
+    except BadSettings as error:
+        fail(1, str(error))
+    if not changed:
+        click.echo("There is nothing to change.")
+
+
+def _changed(
+    files: Mapping[str, Path], texts: Mapping[str, str], change: Any
+) -> Mapping[str, str]:
+    from sxhost.hook_settings import BadSettings
+
+    changed = {}
+    for what, path in files.items():
+        try:
+            text = change(what, texts[what])
+        except BadSettings as error:
+            if what == "hooks":
+                raise BadSettings(f"{path} stays as it is. {error}") from None
+            click.echo(f"{path} stays as it is. {error}", err=True)
+            continue
+        if text != texts[what]:
+            changed[what] = text
+    return changed
+
+
+def _show(path: Path, before: str, after: str) -> None:
+    lines = (before.splitlines(keepends=True), after.splitlines(keepends=True))
+    click.echo("".join(unified_diff(*lines, str(path), str(path))), nl=False)
+
+
+def _project() -> Path:
+    from sxhost.project import project_root
+
+    return Path(project_root(str(Path.cwd())))

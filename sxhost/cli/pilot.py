@@ -1,0 +1,206 @@
+"""Commands for hosted agents: start one, tell it what to do, answer what it asks."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sxhost.cli.terminal import Link, fail, linked, plain
+
+if TYPE_CHECKING:
+    from sxhost.approval import Answer, Approval
+    from sxhost.turn import Launch
+
+__all__ = ["approval_line", "commands", "launched", "starts"]
+
+
+def starts(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that say how an agent is started."""
+    for option in reversed(
+        (
+            click.option("--agent", required=True, help="codex, pi, claude, acp, echo, …"),
+            click.option("--id", help="What the session is to be called."),
+            click.option("--cwd", help="Where it works.  [here]"),
+            click.option("--model"),
+            click.option("--provider"),
+            click.option("--effort"),
+            click.option("--approval-policy"),
+            click.option("--sandbox"),
+            click.option("--title"),
+            click.option("--resume", metavar="ID", help="The agent's own id of a talk."),
+            click.option("--command", metavar="WORDS", help="The program, if not the usual."),
+            click.option("--env", multiple=True, metavar="NAME=VALUE"),
+            click.option("--label", "labels", multiple=True, metavar="NAME:VALUE"),
+            click.option("--native", metavar="JSON", help="More, in the agent's own words."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def launched(prompt: str | None, given: dict[str, Any]) -> Launch:
+    """Return how an agent is started by these options, or end the process with a sentence."""
+    import os
+    import shlex
+
+    from sxhost.codec.json import decode
+    from sxhost.errors import HostError
+    from sxhost.turn import Launch
+
+    env = dict(word.partition("=")[::2] for word in given.pop("env"))
+    labels = dict(word.partition(":")[::2] for word in given.pop("labels"))
+    command, native = given.pop("command"), given.pop("native")
+    given["cwd"] = os.path.abspath(given["cwd"] or ".")  # noqa: PTH100 - links stay
+    try:
+        words = shlex.split(command) if command else None
+        own: dict[str, Any] = decode((native or "{}").encode(), dict[str, Any])
+    except (HostError, ValueError) as error:
+        fail(2, f"This cannot be understood: {error}.")
+    return Launch(prompt=prompt, command=words, env=env, labels=labels, native=own, **given)
+
+
+@click.command()
+@click.argument("prompt", required=False)
+@starts
+@linked
+def new(link: Link, prompt: str | None, **given: Any) -> None:
+    """Start an agent in a new session; PROMPT is its first turn, - reads standard input."""
+    launch = launched(_words(prompt), given)
+    made = link.ask(lambda host: host.agency.start(launch))
+    link.show(made, made.session.id)
+
+
+@click.command()
+@click.argument("session_id", metavar="ID")
+@click.argument("text")
+@click.option("--model")
+@click.option("--effort")
+@linked
+def turn(link: Link, session_id: str, text: str, **given: Any) -> None:
+    """Begin a turn; TEXT may be - for standard input."""
+    from sxhost.turn import TurnDraft
+
+    draft = TurnDraft(input=_words(text) or "", **given)
+    begun = link.ask(lambda host: host.agency.submit(session_id, draft))
+    link.show(begun, f"{session_id} turn {begun.turn.id}: {begun.turn.status}")
+
+
+@click.command()
+@click.argument("session_id", metavar="ID")
+@click.argument("text")
+@linked
+def steer(link: Link, session_id: str, text: str) -> None:
+    """Add to the running turn; TEXT may be - for standard input."""
+    from sxhost.turn import SteerDraft
+
+    draft = SteerDraft(input=_words(text) or "")
+    done = link.ask(lambda host: host.agency.steer(session_id, draft))
+    link.show(done, f"{session_id} steered")
+
+
+@click.command()
+@click.argument("session_id", metavar="ID")
+@linked
+def interrupt(link: Link, session_id: str) -> None:
+    """Stop the running turn."""
+    done = link.ask(lambda host: host.agency.interrupt(session_id))
+    link.show(done, f"{session_id} interrupted")
+
+
+@click.command()
+@click.option("--all", "everything", is_flag=True, help="Those that are closed, too.")
+@click.option("--follow", "-f", is_flag=True, help="Go on with what is asked, and decided.")
+@linked
+def approvals(link: Link, *, everything: bool, follow: bool) -> None:
+    """List what agents ask."""
+    from sxhost.approval import ApprovalQuery
+
+    query = ApprovalQuery(all=everything)
+    found = link.ask(lambda host: host.agency.approvals(query)) if not follow else []
+    if not follow:
+        link.show(found, "\n".join(map(approval_line, found)))
+        return
+    from sxhost.cli.watch import watch
+
+    types = ("approval-requested", "approval-resolved")
+    watch(link, lambda host, told: host.subscribe(types=types, **told), names=True)
+
+
+@click.command()
+@click.argument("session_id", metavar="ID")
+@click.argument("approval", type=int)
+@click.option("--session", "for_session", is_flag=True, help="And all like it.")
+@click.option("--decision", help="One of the agent's own choices.")
+@click.option("--answer", multiple=True, metavar="NAME=TEXT", help="What it wants to know.")
+@click.option("--reason")
+@linked
+def approve(
+    link: Link,
+    session_id: str,
+    approval: int,
+    *,
+    for_session: bool,
+    decision: str | None,
+    answer: Sequence[str],
+    reason: str | None,
+) -> None:
+    """Say yes to what an agent asks."""
+    from sxhost.approval import Answer
+
+    chosen = decision or ("approve_session" if for_session else "approve")
+    said: dict[str, str | list[str]] = dict(word.partition("=")[::2] for word in answer)
+    told = Answer(decision=chosen, reason=reason, answers=said or None)
+    decide(link, session_id, approval, told)
+
+
+@click.command()
+@click.argument("session_id", metavar="ID")
+@click.argument("approval", type=int)
+@click.option("--cancel", is_flag=True, help="And stop the turn.")
+@click.option("--reason", help="What the agent is told.")
+@linked
+def deny(
+    link: Link, session_id: str, approval: int, *, cancel: bool, reason: str | None
+) -> None:
+    """Say no to what an agent asks."""
+    from sxhost.approval import Answer
+
+    decision = "cancel" if cancel else "deny"
+    decide(link, session_id, approval, Answer(decision=decision, reason=reason))
+
+
+def decide(link: Link, session_id: str, approval: int, answer: Answer) -> None:
+    """Answer an agent."""
+    done = link.ask(lambda host: host.agency.answer(session_id, approval, answer))
+    link.show(done, f"{session_id} approval {approval}: {answer.decision}")
+
+
+@click.command()
+@click.argument("prompt")
+@starts
+@click.option("--rm", is_flag=True, help="Forget the session at the end.")
+@linked
+def run(link: Link, prompt: str, *, rm: bool, **given: Any) -> None:
+    """Start an agent, show what it does, ask what it asks; end with its turn's result."""
+    from sxhost.cli.run import Ride
+
+    ride = Ride(link, launched(None, given), _words(prompt) or "")
+    status = link.ask(lambda host: ride.go(host, forget=rm))
+    sys.exit(0 if status == "completed" else 1)
+
+
+def approval_line(approval: Approval) -> str:
+    """Write what an agent asks in a line."""
+    state = approval.resolution.decision if approval.resolution else approval.state
+    name = f"{approval.session}  {approval.id}"
+    return f"{name}  {state:<8}  {approval.kind:<11}  {plain(approval.title)}"
+
+
+def _words(text: str | None) -> str | None:
+    return sys.stdin.read() if text == "-" else text
+
+
+commands = (new, turn, steer, interrupt, approvals, approve, deny, run)

@@ -1,0 +1,83 @@
+"""``sxhost policy``: what the rules of a file would decide.
+
+Quick commands must be quick: what only some of them need is imported where it is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sxhost.cli.terminal import fail, plain
+
+if TYPE_CHECKING:
+    from sxhost.approval import Question
+    from sxhost.policy.rules import Policy, Verdict
+
+__all__ = ["policy"]
+
+KINDS = ("command", "file-change", "permission", "tool", "question", "dialog")
+USAGE = 2
+
+
+@click.group()
+def policy() -> None:
+    """Try the rules that answer approvals."""
+
+
+@policy.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--agent", default="", help="The driver's name: codex, pi, …")
+@click.option("--kind", type=click.Choice(KINDS), help="What is asked; told by the rest.")
+@click.option("--command", metavar="LINE", help="The command that is to be run.")
+@click.option("--path", "paths", multiple=True, help="A file that is to be changed.")
+@click.option("--tool", help="The tool that is to be used.")
+@click.option("--cwd", help="The directory.")
+@click.option("--session", default="", metavar="ID", help="The session's name.")
+@click.option("--label", "labels", multiple=True, metavar="NAME:VALUE", help="One of its.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def test(
+    file: Path, *, agent: str, cwd: str | None, session: str, as_json: bool, **asked: Any
+) -> None:
+    """Tell what the rules of FILE decide about a question, and which of them it is."""
+    from sxhost.policy.rules import About
+
+    labels = dict(label.partition(":")[::2] for label in asked.pop("labels"))
+    about = About(agent=agent, session=session, labels=labels, cwd=cwd)
+    verdict = _loaded(file).decide(_question(**asked), about)
+    click.echo(_json(verdict) if as_json else plain(_line(verdict)))
+
+
+def _loaded(file: Path) -> Policy:
+    from sxhost.policy.rules import Policy, PolicyError
+
+    try:
+        return Policy.load(file)
+    except PolicyError as error:
+        fail(USAGE, plain(str(error)))
+
+
+def _question(
+    kind: str | None, command: str | None, paths: Sequence[str], tool: str | None
+) -> Question:
+    from sxhost.approval import Question
+
+    guess = "file-change" if paths else "tool" if tool else "command"
+    asked: Any = kind or ("command" if command else guess)
+    detail = {"command": command, "paths": list(paths) or None, "tool": tool}
+    choices = ["approve", "approve_session", "deny", "cancel"]
+    return Question(key="test", kind=asked, title="", detail=detail, choices=choices)
+
+
+def _line(verdict: Verdict) -> str:
+    reason = f": {verdict.reason}" if verdict.reason else ""
+    return f"{verdict.decision or 'ask'} ({verdict.rule}){reason}"
+
+
+def _json(verdict: Verdict) -> bytes:
+    import msgspec
+
+    return msgspec.json.encode(verdict)

@@ -1,0 +1,208 @@
+"""``sxhost run``: an agent at the terminal, from its start to the end of its turn."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IReadDescriptor
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from sxhost.approval import Answer, Approval
+from sxhost.cli.terminal import Link, plain
+from sxhost.codec.json import encode
+from sxhost.errors import AlreadyAnswered, HostError
+from sxhost.model import Event
+from sxhost.turn import TurnDraft
+
+if TYPE_CHECKING:
+    from sxhost.client.host import HostClient
+    from sxhost.turn import Launch
+
+__all__ = ["Ride"]
+
+KEYS = {"y": "approve", "a": "approve_session", "n": "deny", "c": "cancel"}
+WORDS = {"approve": "yes", "approve_session": "always", "deny": "no", "cancel": "cancel"}
+
+
+class Ride:
+    """One turn, shown as it goes."""
+
+    def __init__(self, link: Link, launch: Launch, words: str) -> None:
+        self._link = link
+        self._launch = launch
+        self._words = words
+        self._session = ""
+        self._fresh = True
+        self._keyboard: Keyboard | None = None
+
+    async def go(self, host: HostClient, *, forget: bool) -> str:
+        """Run the turn; return how it ended."""
+        made = await host.agency.start(self._launch)
+        self._session = made.session.id
+        if not self._link.json:
+            click.echo(f"{self._session}: {made.session.agent} {made.session.model}", err=True)
+        stop = self._link.reactor.addSystemEventTrigger(
+            "before", "shutdown", lambda: Deferred.fromCoroutine(self._interrupt(host))
+        )
+        try:
+            async with host.subscribe(self._session, after="0") as stream:
+                await host.agency.submit(self._session, TurnDraft(input=self._words))
+                status = await self._follow(host, stream)
+        finally:
+            self._link.reactor.removeSystemEventTrigger(stop)
+            if self._keyboard is not None:
+                self._keyboard.close()
+        if forget:
+            await host.forget(self._session)
+        return status
+
+    async def _interrupt(self, host: HostClient) -> None:
+        """The user has had enough."""
+        with suppress(HostError):  # the turn may be over
+            await host.agency.interrupt(self._session)
+
+    async def _follow(self, host: HostClient, stream: Any) -> str:
+        async for value in stream:
+            if not isinstance(value, Event):
+                continue
+            if self._link.json:
+                click.echo(encode(value).decode())
+            else:
+                self._show(value)
+            if value.event in ("complete", "error", "ended"):
+                data = value.value()
+                self._line(f"({data.get('reason') or data.get('status')})", dim=True)
+                return str(data.get("status", "failed"))
+            if value.event == "approval-requested" and not self._link.json:
+                self._ask(host, msgspec.json.decode(value.data, type=Approval))
+        return "failed"
+
+    # Showing.
+
+    def _show(self, event: Event) -> None:
+        data = event.value()
+        match event.event:
+            case "message-delta":
+                self._text(plain(data["text"], keep="\n\t"))
+            case "tool-start":
+                self._line(f"$ {plain(str(data.get('title') or data.get('tool')))}", bold=True)
+            case "tool-done":
+                self._line(plain(str(data.get("output") or ""), keep="\n\t").rstrip(), dim=True)
+            case "warning":
+                self._line(plain(str(data.get("text"))), fg="yellow")
+            case "approval-resolved":
+                decided = data["resolution"]
+                self._line(f"{decided['decision']} ({decided['by']})", fg="yellow")
+
+    def _text(self, text: str) -> None:
+        click.echo(text, nl=False)
+        self._fresh = text.endswith("\n")
+
+    def _line(self, text: str, **style: Any) -> None:
+        if not self._fresh:
+            click.echo("")
+        self._fresh = True
+        if text and not self._link.json:
+            click.echo(click.style(text, **style), err=bool(style.get("dim")))
+
+    # Asking.
+
+    def _ask(self, host: HostClient, approval: Approval) -> None:
+        self._line(f"? {approval.kind}: {plain(approval.title)}", fg="yellow", bold=True)
+        if not sys.stdin.isatty():
+            self._line(f"  sxhost approve {approval.session} {approval.id}", fg="yellow")
+            return
+        if self._keyboard is None:
+            self._keyboard = Keyboard(self._link.reactor)
+        asking = Asking(approval)
+        click.echo(asking.prompt, nl=False)
+        self._keyboard.heard = lambda words: self._heard(host, asking, words)
+
+    def _heard(self, host: HostClient, asking: Asking, words: str) -> None:
+        answer = asking.hear(words.strip())
+        if answer is None:
+            click.echo(asking.prompt, nl=False)
+            return
+        work = host.agency.answer(asking.approval.session, asking.approval.id, answer)
+        Deferred.fromCoroutine(work).addErrback(self._late)
+
+    def _late(self, failure: Failure) -> None:
+        failure.trap(HostError)
+        if not failure.check(AlreadyAnswered):
+            self._line(plain(str(failure.value)), fg="red")
+
+
+class Asking:
+    """One approval at the keyboard: a decision, or words for each thing that it asks."""
+
+    def __init__(self, approval: Approval) -> None:
+        self.approval = approval
+        self._answers: dict[str, str | list[str]] = {}
+
+    @property
+    def prompt(self) -> str:
+        """What to show next."""
+        if self.approval.inquiries:
+            inquiry = self.approval.inquiries[len(self._answers)]
+            offers = " / ".join(plain(option.label) for option in inquiry.options)
+            return f"  {plain(inquiry.text)} {offers}".rstrip() + " > "
+        choices = self.approval.choices
+        keys = [f"[{k}]{WORDS[c][1:]}" for k, c in KEYS.items() if c in choices]
+        return f"  {' '.join([*keys, *(c for c in choices if c not in WORDS)])} > "
+
+    def hear(self, words: str) -> Answer | None:
+        """Return the answer that is meant, once it is there."""
+        if not self.approval.inquiries:
+            decision = words if words in self.approval.choices else KEYS.get(words[:1].lower())
+            fits = decision is not None and decision in self.approval.choices
+            return Answer(decision=decision) if decision and fits else None
+        if words:
+            self._answers[self.approval.inquiries[len(self._answers)].id] = words
+        if len(self._answers) < len(self.approval.inquiries):
+            return None
+        return Answer(decision="approve", answers=self._answers)
+
+
+@implementer(IReadDescriptor)
+class Keyboard:
+    """Lines that somebody types; `heard` is told of each."""
+
+    def __init__(self, reactor: Any) -> None:
+        self.heard: Callable[[str], None] = lambda _words: None
+        self._reactor = reactor
+        self._typed = b""
+        reactor.addReader(self)
+
+    def fileno(self) -> int:
+        """Return where it is read."""
+        return sys.stdin.fileno()
+
+    def doRead(self) -> Failure | None:
+        """Read what was typed."""
+        data = os.read(self.fileno(), 4096)
+        if not data:
+            return Failure(ConnectionDone())
+        *lines, self._typed = (self._typed + data).split(b"\n")
+        for line in lines:
+            self.heard(line.decode(errors="replace"))
+        return None
+
+    def close(self) -> None:
+        """Read no more."""
+        self._reactor.removeReader(self)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Nobody types any more."""
+
+    def logPrefix(self) -> str:
+        """Name it in the log."""
+        return "keyboard"

@@ -1,0 +1,201 @@
+"""``sxhost stdio``: the multiplexer over stdin and stdout, of a host inside or of another.
+
+A program of its own, since ``twistd --nodaemon`` writes its log to stdout.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+
+from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientProtocol
+from msgspec.structs import replace
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint, wrapClientTLS
+from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.stdio import StandardIO
+from twisted.internet.task import react
+from twisted.logger import FileLogObserver, formatEventAsClassicLogText, globalLogBeginner
+
+from sxhost.daemon.preflight import make_state_dir
+from sxhost.limits import Limits
+from sxhost.logs import logger, set_level
+from sxhost.options import Options
+from sxhost.stdio import Commands, Pipe
+from sxhost.tap import assemble
+
+__all__ = ["connect", "serve"]
+
+log = logger(__name__)
+
+ANSWER = b'{"type":"response"'
+"""How answers begin."""
+
+
+def serve(words: Sequence[str]) -> NoReturn:
+    """Run a host with these options of ``twistd sxhost``, and speak with one client.
+
+    It listens nowhere, unless an option or ``PI_SERVER_PORT`` says so.
+    """
+    options = Options()
+    given = [*words]
+    options.parseOptions(given)
+    settings = options["settings"]
+    if not any(word.startswith(("--port", "-p", "--host", "--listen")) for word in given):
+        settings = replace(settings, listen=settings.listen[1:])
+    _log_to_stderr(settings.log_level)
+    os.umask(0o077)
+    make_state_dir(settings.state_dir)
+    react(lambda reactor: Deferred.fromCoroutine(_serve(reactor, settings)))
+
+
+async def _serve(reactor: Any, settings: Any) -> None:
+    reactor.seconds = time.monotonic
+    host = assemble(settings, reactor)
+    reactor.addSystemEventTrigger("before", "shutdown", host.stopService)
+    host.privilegedStartService()
+    host.startService()
+    pipe = Pipe(host.multiplexer)
+    StandardIO(pipe, reactor=reactor)
+    await pipe.over
+
+
+def _log_to_stderr(level: str) -> None:
+    def text(event: Any) -> str | None:
+        return formatEventAsClassicLogText(event)
+
+    set_level(level)
+    observer = FileLogObserver(sys.stderr, text)
+    globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
+
+
+# Another host.
+
+
+class Forward(Pipe):
+    """The pipes' side: lines go to the WebSocket as they are."""
+
+    def __init__(self, talker: Any, most: int) -> None:
+        self.paused = False
+        self.over = Deferred()
+        self._talker = talker
+        self._commands = Commands(most, talker.receive, talker.refuse_size)
+
+    def connectionMade(self) -> None:
+        """Begin to read."""
+        self.transport.registerProducer(self, True)
+
+
+class Remote(WebSocketClientProtocol):
+    """The host's side: messages become lines, as they are."""
+
+    transport: Any
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pipe: Forward | None = None
+        self.opened: Deferred[None] = Deferred()
+        self.why = ""
+        self._due = 0
+        self._idle: Deferred[None] | None = None
+
+    def onOpen(self) -> None:
+        """Begin."""
+        self.opened.callback(None)
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: ARG002 - never is
+        """Print it."""
+        if self.pipe is not None:
+            self.pipe.send(payload + b"\n")
+        if payload.startswith(ANSWER):
+            self._due -= 1
+            self._check()
+
+    def onClose(self, wasClean: bool, code: int, reason: str) -> None:  # noqa: ARG002
+        """End the pipes, too."""
+        self.why = reason or f"code {code}"
+        if not self.opened.called:
+            self.opened.errback(ConnectionError(self.why))
+        elif self.pipe is not None:
+            self.pipe.transport.loseConnection()
+
+    # What the pipe asks of it.
+
+    def receive(self, said: bytes) -> None:
+        """Send a command."""
+        self._due += 1
+        self.sendMessage(said)
+
+    def refuse_size(self, size: int) -> None:
+        """Send a command although it is too large: the host says so."""
+        self._due += 1
+        self.sendMessage(b" " * size)
+
+    def idle(self) -> Deferred[None]:
+        """Return what fires once all is answered."""
+        self._idle = Deferred()
+        done = self._idle
+        self._check()
+        return done
+
+    def _check(self) -> None:
+        if self._idle is not None and self._due <= 0:
+            idle, self._idle = self._idle, None
+            idle.callback(None)
+
+    def behind(self) -> None:
+        """Read no more from the host."""
+        self.transport.pauseProducing()
+
+    def go_on(self) -> None:
+        """Read on."""
+        self.transport.resumeProducing()
+
+    def gone(self) -> None:
+        """Nobody listens any more."""
+        self.sendClose(1000)
+
+
+def connect(url: str, token: str | None, ca: str | None) -> NoReturn:
+    """Speak with a running host, over its WebSocket.
+
+    :raises SystemExit: there is none, or it does not let us in.
+    """
+    react(lambda reactor: Deferred.fromCoroutine(_connect(reactor, url, token, ca)))
+
+
+async def _connect(reactor: Any, url: str, token: str | None, ca: str | None) -> None:
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    place = urlsplit(url)
+    name = place.netloc or "localhost"
+    factory = WebSocketClientFactory(f"ws://{name}/ws", headers=headers, reactor=reactor)
+    factory.protocol = Remote
+    try:
+        remote: Any = await _endpoint(reactor, url, ca).connect(factory)
+        await remote.opened
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is said
+        raise SystemExit(f"No host answers at {url}: {error}.") from None
+    pipe = remote.pipe = Forward(remote, Limits().mux_message)
+    StandardIO(pipe, reactor=reactor)
+    await pipe.over
+
+
+def _endpoint(reactor: Any, url: str, ca: str | None) -> IStreamClientEndpoint:
+    if url.startswith("unix:"):
+        return UNIXClientEndpoint(reactor, "/" + url.removeprefix("unix:").lstrip("/"))
+    place = urlsplit(url)
+    name = place.hostname or ""
+    secure = place.scheme in ("https", "wss")
+    endpoint = HostnameEndpoint(reactor, name, place.port or (443 if secure else 80))
+    if not secure:
+        return endpoint
+    from twisted.internet.ssl import optionsForClientTLS
+
+    from sxhost.tls import trust
+
+    roots = None if ca is None else trust(ca)
+    return wrapClientTLS(optionsForClientTLS(name, trustRoot=roots), endpoint)

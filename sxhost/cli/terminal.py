@@ -1,0 +1,252 @@
+"""A command's two ends: the host that it asks, and the terminal that it prints to.
+
+Quick commands must be quick: what only some of them need is imported where it is needed.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import re
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from functools import partial, wraps
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import click
+
+from sxhost.config import host_url
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from sxhost.client.host import HostClient
+    from sxhost.model import (
+        Detail,
+        Event,
+        Message,
+        Status,
+        Summary,
+    )
+
+__all__ = [
+    "Link",
+    "detail_table",
+    "detail_text",
+    "event_line",
+    "fail",
+    "linked",
+    "message_line",
+    "plain",
+    "row",
+    "session_lines",
+    "status_line",
+]
+
+T = TypeVar("T")
+Work = Callable[["HostClient"], Awaitable[T]]
+
+HOST_SAID_NO, USAGE, NO_HOST = 1, 2, 3
+"""Exit statuses, beside 0 for done; 2 is click's too."""
+
+INTERRUPTED = 130
+
+
+class Link:
+    """How a command reaches its host, and how it prints: `json` for machines.
+
+    `token_file` and `ca` are what the options of these names say; `interrupted` tells whether
+    the end has begun, by the user or because all is done.
+    """
+
+    reactor: Any
+
+    def __init__(
+        self, url: str, json: bool, token_file: str | None = None, ca: str | None = None
+    ) -> None:
+        self.url = url
+        self.json = json
+        self.interrupted = False
+        self._token_file = token_file
+        self._ca = ca or os.environ.get("SXHOST_CA") or None
+
+    def connect(self, reactor: Any) -> HostClient:
+        """Return a client of the host; of our own one if it asks, with its own token.
+
+        :raises ValueError: the address, the token or the authorities cannot be used.
+        """
+        from sxhost.client.host import connect
+        from sxhost.credentials import given_token, own_token, stays_here
+
+        token = given_token(self._token_file, os.environ)
+        if token and self.url.startswith("http:") and not stays_here(self.url):
+            click.echo("The token crosses the network in clear; use https:.", err=True)
+        find = partial(own_token, self.url, os.environ)
+        return connect(reactor, self.url, token or find, self._ca)
+
+    def ask(self, work: Work[T]) -> T:
+        """Run `work` with a client; end the process if the host says no or is not there."""
+        gc.disable()  # imports only make objects; collecting meanwhile costs a fifth of them
+        _leave_out_tls(self.url)
+        from twisted.internet.defer import Deferred
+        from twisted.internet.task import react
+
+        import sxhost.client.host  # noqa: F401 - the rest of what takes its time
+
+        gc.enable()
+        results: list[T] = []
+
+        async def run(reactor: Any) -> None:
+            self.reactor = reactor
+            reactor.addSystemEventTrigger("before", "shutdown", self._interrupt)
+            with self._refusals():
+                results.append(await work(self.connect(reactor)))
+
+        try:
+            react(lambda reactor: Deferred.fromCoroutine(run(reactor)))
+        except SystemExit as done:
+            if done.code:
+                raise
+        if not results:
+            sys.exit(INTERRUPTED)
+        return results[0]
+
+    def _interrupt(self) -> None:
+        self.interrupted = True
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        """End the process with a sentence if asking fails, but for the user's interrupt."""
+        from sxhost.errors import HostError, HostUnreachable
+
+        try:
+            yield
+        except HostError as error:
+            fail(HOST_SAID_NO, plain(error.message))
+        except ValueError as error:
+            fail(USAGE, f"This cannot be asked: {str(error).rstrip('.')}.")
+        except HostUnreachable as error:
+            if not self.interrupted:
+                fail(NO_HOST, f"No host answers ({error}). Start one with: sxhost --daemon")
+
+    def show(self, value: Any, text: str) -> None:
+        """Print a value as `text`, or for machines as JSON: an object, or a line for each."""
+        from sxhost.codec.json import encode, encode_lines
+
+        if not self.json:
+            click.echo(text, nl=bool(text))
+        elif isinstance(value, list):
+            click.echo(encode_lines(value).decode(), nl=False)
+        else:
+            click.echo(encode(value).decode())
+
+
+def linked(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command what leads to a host, and a `Link` as its first argument."""
+
+    @click.option("--url", metavar="URL", help="The host: http:, https: or unix:/path.")
+    @click.option("--token-file", metavar="FILE", help="Where the token for it is.")
+    @click.option("--ca", metavar="FILE", help="Authorities to believe, for https:.")
+    @click.option("--json", "as_json", is_flag=True, help="Print for machines.")
+    @wraps(command)
+    def linked_command(
+        *, url: str | None, token_file: str | None, ca: str | None, as_json: bool, **given: Any
+    ) -> None:
+        command(Link(url or host_url(os.environ), as_json, token_file, ca), **given)
+
+    return linked_command
+
+
+def status_line(status: Status) -> str:
+    """Say how the host is, in the source system's words."""
+    return (
+        f"Host running on :{status.port} — {status.sessions} sessions, {status.active} active"
+    )
+
+
+def session_lines(sessions: list[Summary]) -> str:
+    """Align sessions in columns, as the source system prints them."""
+    ids = max((len(s.id) for s in sessions), default=0)
+    events = max((len(s.last_event) for s in sessions), default=0)
+    return "\n".join(
+        f"{s.id:<{ids}}  {s.state:<7}  {s.last_event:<{max(events, 11)}}"
+        f"  {plain(_model(s))}  events:{s.event_count}"
+        for s in sessions
+    )
+
+
+def detail_text(detail: Detail) -> str:
+    """Tell all about a session: a field a line, then its last events."""
+    rows = [f"{name:<18}{value}" for name, value in _fields(detail)]
+    return "\n".join([*rows, *(f"  {event_line(event)}" for event in detail.events)])
+
+
+def detail_table(detail: Detail) -> Table:
+    """Lay the same out for a person at a terminal."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold")
+    for name, value in _fields(detail):
+        table.add_row(name, Text(value, style=STYLES.get(value, "")))
+    for event in detail.events:
+        table.add_row("", Text(event_line(event), style="dim", overflow="fold"))
+    return table
+
+
+STYLES = {"working": "green", "waiting": "yellow", "stalled": "red", "lost": "red"}
+
+
+def _fields(detail: Detail) -> list[tuple[str, str]]:
+    """Return the fields that say something, as they may be shown."""
+    names = [name for name in detail.__struct_fields__ if name != "events"]
+    values = [(name, getattr(detail, name)) for name in names]
+    return [(name, plain(str(value))) for name, value in values if value]
+
+
+def event_line(event: Event) -> str:
+    """Write an event in a line: number, time of day, name, data."""
+    value = event.value()
+    data = value if isinstance(value, str) else bytes(event.data).decode()
+    return row(event.seq, event.ts, event.event, data)
+
+
+def row(number: int | str, ts: int, name: str, text: str) -> str:
+    """Write what happened at a time (Unix seconds) in the columns of an event."""
+    clock = time.strftime("%H:%M:%S", time.localtime(ts))
+    return f"{number:>6}  {clock}  {name:<12}  {plain(text)}".rstrip()
+
+
+def message_line(message: Message) -> str:
+    """Write a message's words as they are, but for what would drive the terminal."""
+    return plain(message.content, keep="\n\t")
+
+
+def plain(text: str, keep: str = "") -> str:
+    """Escape control characters: what agents say is not to be trusted with a terminal."""
+    return _CONTROLS.sub(lambda c: c[0] if c[0] in keep else repr(c[0])[1:-1], text)
+
+
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def _model(session: Summary) -> str:
+    return "/".join(filter(None, (session.provider, session.model))) or "-"
+
+
+def fail(status: int, message: str) -> NoReturn:
+    """End the process with a sentence on stderr."""
+    click.echo(message, err=True)
+    sys.exit(status)
+
+
+def _leave_out_tls(url: str) -> None:
+    """Spare a plain-text command the 150 ms that it takes to import OpenSSL.
+
+    Twisted and treq do without it where it is not installed; this says that it is not.
+    """
+    if not url.startswith("https:") and "OpenSSL" not in sys.modules:
+        sys.modules["OpenSSL"] = None  # type: ignore[assignment]

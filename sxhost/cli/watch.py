@@ -1,0 +1,158 @@
+"""The commands that go on: a stream in lines as it comes, until its end or its reader's."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReadDescriptor
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from sxhost.cli.terminal import Link, event_line, plain, row
+from sxhost.codec.json import encode
+from sxhost.model import Event, Gap, StateChange
+
+if TYPE_CHECKING:
+    from sxhost.client.follow import Following, Value
+    from sxhost.client.host import HostClient
+
+__all__ = ["Lines", "watch"]
+
+Subscribe = Callable[["HostClient", dict[str, Any]], "Following"]
+"""Begins a stream; the second argument is how it tells of its link."""
+
+NAME = 8
+"""Columns of a session's name at the least; a longer one moves the others from there on."""
+
+COLOURS = {
+    "error": "red",
+    "approval-requested": "yellow",
+    "complete": "green",
+    "gap": "red",
+    "= waiting": "yellow",
+    "= stalled": "red",
+    "= lost": "red",
+}
+
+
+class Lines:
+    """Writes values as lines: for machines as JSON, else aligned, with `names` of sessions."""
+
+    def __init__(self, *, json: bool, names: bool, colours: bool) -> None:
+        self._json = json
+        self._colours = colours
+        self._width = NAME if names else 0
+
+    def line(self, value: Value) -> str:
+        """Return the line of a value, without a newline."""
+        if self._json:
+            return encode(value).decode()
+        name, session, text = _told(value)
+        if self._width:
+            self._width = max(self._width, len(session))
+            text = f"{session:<{self._width}}  {text}"
+        colour = COLOURS.get(name) if self._colours else None
+        return click.style(text, fg=colour) if colour else text
+
+
+def _told(value: Value) -> tuple[str, str, str]:
+    """Return what a value is called, its session, and its columns."""
+    match value:
+        case Event():
+            return value.event, value.session, event_line(value)
+        case StateChange():
+            name = f"= {value.detail_state}"
+            return name, value.session, row("", value.since_ms // 1000, name, value.reason)
+        case Gap():
+            text = f"events are missing ({value.reason})"
+            return "gap", "", f"{'-':>6}  --:--:--  {'gap':<12}  {plain(text)}"
+
+
+def watch(
+    link: Link, subscribe: Subscribe, most: int | None = None, *, names: bool = False
+) -> None:
+    """Print what a stream brings, `most` values at the most; end with it, or quietly before.
+
+    A reader of the output that has seen enough is a good end; an interrupt is the same as
+    for every command.
+    """
+    colours = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    lines = Lines(json=link.json, names=names, colours=colours)
+    how: dict[str, Any] = {"fail_fast": True, "on_link": _teller(link)}
+
+    async def follow(host: HostClient) -> str:
+        async with subscribe(host, how) as stream:
+            with _ending_with_pipe(link, stream):
+                count = 0
+                async for value in stream:
+                    click.echo(lines.line(value))
+                    count += 1
+                    if count == most:
+                        break
+        return stream.ended
+
+    ended = link.ask(follow)
+    if ended:
+        click.echo(f"The end: {plain(ended)}.", err=True)
+
+
+def _teller(link: Link) -> Callable[[bool, str], None]:
+    """Return what tells of the link on stderr, unless it was the user who ended it."""
+
+    def tell(up: bool, why: str) -> None:
+        if not link.interrupted:
+            news = "Reconnected." if up else f"Lost the host ({plain(why)}); trying again."
+            click.echo(news, err=True)
+
+    return tell
+
+
+@contextmanager
+def _ending_with_pipe(link: Link, stream: Following) -> Iterator[None]:
+    """End quietly once nobody reads our output, even if there is nothing to print."""
+    output = sys.stdout.fileno()
+    pipe = _Pipe(output, link, stream)
+    watched = stat.S_ISFIFO(os.fstat(output).st_mode)
+    if watched:
+        link.reactor.addReader(pipe)
+    try:
+        yield
+    except BrokenPipeError:
+        pipe.broken = True
+    finally:
+        if watched:
+            link.reactor.removeReader(pipe)
+    if pipe.broken:  # what is still buffered has to go somewhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+
+
+@implementer(IReadDescriptor)
+class _Pipe:
+    """Our end of a pipe that we write to: its only news is that the other end is closed."""
+
+    def __init__(self, output: int, link: Link, stream: Following) -> None:
+        self.broken = False
+        self._output = output
+        self._link = link
+        self._stream = stream
+
+    def fileno(self) -> int:
+        return self._output
+
+    def doRead(self) -> None:
+        """There is nothing to read."""
+
+    def logPrefix(self) -> str:
+        return "pipe"
+
+    def connectionLost(self, reason: Failure) -> None:  # noqa: ARG002
+        if not self._link.interrupted:  # else it is the reactor that closes all it has
+            self.broken = True
+            Deferred.fromCoroutine(self._stream.aclose())

@@ -1,0 +1,16 @@
+"""A host's verbs over HTTP: what scripts, the command line and agents use.
+
+========= =====================================================================
+host      `HostClient`: sessions, events, messages
+agents    the verbs on hosted agents, and on what they ask
+verbs     a path, a query, a body; an answer decoded into its type
+exchange  one request and its answer: a whole one, or one that goes on
+bearer    requests that have a token, or find one when asked
+follow    a stream, each event once, whatever becomes of the link
+link      one answer that goes on, while it lives
+========= =====================================================================
+"""
+
+from sxhost.client.host import HostClient, connect
+
+__all__ = ["HostClient", "connect"]

@@ -1,0 +1,256 @@
+"""The verbs of a host over HTTP, through treq: what scripts and the command line use.
+
+from twisted.internet.task import react
+from sxhost.client import connect
+from sxhost.model import MessageDraft
+
+async def main(reactor):
+    host = connect(reactor, "http://127.0.0.1:7432")
+    print(await host.send("abc-123", MessageDraft(content="run the tests")))
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+from urllib.parse import quote, urlsplit
+
+from msgspec.structs import replace
+from treq.client import HTTPClient
+from twisted.internet.endpoints import UNIXClientEndpoint
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
+from twisted.web.client import URI, Agent, BrowserLikePolicyForHTTPS, HTTPConnectionPool
+from twisted.web.iweb import IAgentEndpointFactory
+from zope.interface import implementer
+
+from sxhost.access import AuditQuery, Deed, Login, Token, TokenDraft, TokenMade
+from sxhost.client.agents import AgencyClient
+from sxhost.client.bearer import Bearer
+from sxhost.client.bearer import Token as Shown
+from sxhost.client.exchange import NDJSON, PATIENCE, Exchange
+from sxhost.client.follow import Following, OnLink, ignore
+from sxhost.client.verbs import Verbs, query_of, session_path
+from sxhost.codec.json import encode_lines
+from sxhost.errors import BadField
+from sxhost.grammar import check_session_id
+from sxhost.model import (
+    Accepted,
+    Detail,
+    Done,
+    Event,
+    EventDraft,
+    EventQuery,
+    Fired,
+    LogQuery,
+    Message,
+    MessageDraft,
+    PullQuery,
+    Registered,
+    Registration,
+    Sent,
+    SessionQuery,
+    Status,
+    Summary,
+)
+
+__all__ = ["HostClient", "connect"]
+
+T = TypeVar("T")
+
+
+class HostClient:
+    """A host at `url`, spoken to through a treq client (`sxhost.host.Host`).
+
+    Every verb raises `HostError` (its subclass for the code) when the host says no, and
+    `HostUnreachable` when there is none.  `place` is where that one says it looked, if it
+    is not `url`.
+    """
+
+    def __init__(
+        self, url: str, http: HTTPClient, clock: IReactorTime, place: str | None = None
+    ) -> None:
+        self._host = Exchange(url, http, clock, place)
+        self._verbs = Verbs(self._host)
+        self.url = self._host.url
+        self.agency = AgencyClient(self._verbs)
+        """The verbs on hosted agents, and on what agents ask."""
+
+    async def status(self) -> Status:
+        """Summarise the host."""
+        return await self._verbs.get(Status, "/status")
+
+    async def sessions(self, query: SessionQuery) -> list[Summary]:
+        """List sessions in the order of their ids."""
+        return await self._verbs.get(list[Summary], "/sessions", query)
+
+    async def session(self, session_id: str) -> Detail:
+        """Tell all about one session."""
+        return await self._verbs.get(Detail, session_path(session_id))
+
+    async def register(self, session_id: str, registration: Registration) -> Registered:
+        """Create a session, or update the fields that are given."""
+        return await self._verbs.post(
+            Registered, session_path(session_id, "register"), registration
+        )
+
+    async def forget(self, session_id: str) -> Done:
+        """End a session and forget it with its log and its inbox."""
+        return await self._verbs.call(Done, "DELETE", session_path(session_id))
+
+    async def fire(self, session_id: str, draft: EventDraft) -> Fired:
+        """Append an event; an unknown session is registered by it."""
+        return await self._verbs.post(Fired, session_path(session_id, "events"), draft)
+
+    async def fire_batch(self, session_id: str, drafts: Sequence[EventDraft]) -> Accepted:
+        """Append events in order, all of them or none."""
+        body, path = encode_lines(drafts), session_path(session_id, "events")
+        return await self._verbs.call(Accepted, "POST", path, body=body, media_type=NDJSON)
+
+    async def events(self, session_id: str, query: EventQuery) -> list[Event]:
+        """Read events in order."""
+        path = session_path(session_id, "events") + query_of(query)
+        return await self._verbs.lines(path)
+
+    async def log(self, query: LogQuery) -> list[Event]:
+        """Read the events of many sessions, in the order of their ids."""
+        return await self._verbs.lines("/events" + query_of(query))
+
+    def subscribe(
+        self,
+        session_id: str | None = None,
+        *,
+        sessions: Sequence[str] = (),
+        label: str = "",
+        types: Sequence[str] = (),
+        after: str = "",
+        state: bool = False,
+        fail_fast: bool = False,
+        on_link: OnLink = ignore,
+        jitter: Callable[[], float] = random.random,
+    ) -> Following:
+        """Follow a session's events, or those of all sessions, live (`sxhost.client.follow`).
+
+        `after` is a cursor, a number or ``now``; without it what is buffered comes first.
+        With `state` the states of the sessions come too.  `fail_fast`, `on_link` and
+        `jitter` are those of `Following`.
+
+        :raises BadField: an id cannot be one.
+        """
+        chosen = ",".join(map(check_session_id, sessions))
+        names = ",".join(types)
+        query: EventQuery
+        if session_id is None:
+            path = "/events"
+            query = LogQuery(session=chosen, label=label, types=names, follow=True, state=state)
+        elif sessions or label:
+            raise BadField("session_id", "Name one session, or choose among all of them.")
+        else:
+            path = session_path(session_id, "events")
+            query = EventQuery(types=names, follow=True, state=state)
+        return Following(
+            self._host,
+            lambda cursor: path + query_of(replace(query, after=cursor)),
+            after,
+            fail_fast=fail_fast,
+            on_link=on_link,
+            jitter=jitter,
+        )
+
+    async def send(self, session_id: str, draft: MessageDraft) -> Sent:
+        """Queue a message for the session's agent."""
+        return await self._verbs.post(Sent, session_path(session_id, "messages"), draft)
+
+    async def pull(self, session_id: str, query: PullQuery) -> list[Message]:
+        """Take the messages that wait, or look at them."""
+        path, patience = session_path(session_id, "messages"), query.wait + PATIENCE
+        return await self._verbs.get(list[Message], path, query, patience=patience)
+
+    async def ack(self, session_id: str, message_id: int) -> Done:
+        """Confirm a message: it is delivered."""
+        return await self._verbs.post(
+            Done, session_path(session_id, "messages", message_id, "ack")
+        )
+
+    async def nack(self, session_id: str, message_id: int) -> Done:
+        """Give a leased message back to its place in the queue."""
+        return await self._verbs.post(
+            Done, session_path(session_id, "messages", message_id, "nack")
+        )
+
+    async def withdraw(self, session_id: str, message_id: int) -> Done:
+        """Take back a message that nobody has taken yet."""
+        path = session_path(session_id, "messages", message_id)
+        return await self._verbs.call(Done, "DELETE", path)
+
+    async def audit(self, query: AuditQuery) -> list[Deed]:
+        """Tell who did what, in order."""
+        return await self._verbs.get(list[Deed], "/audit", query)
+
+    async def stop(self) -> Done:
+        """Stop the host in order."""
+        return await self._verbs.post(Done, "/stop")
+
+    async def tokens(self) -> list[Token]:
+        """List tokens, the host's own first; never their secrets."""
+        return await self._verbs.get(list[Token], "/tokens")
+
+    async def create_token(self, draft: TokenDraft) -> TokenMade:
+        """Make a token; its secret is told this once."""
+        return await self._verbs.post(TokenMade, "/tokens", draft)
+
+    async def revoke_token(self, token_id: str) -> Done:
+        """Let nobody in with this token any more."""
+        return await self._verbs.call(Done, "DELETE", f"/tokens/{quote(token_id, safe='')}")
+
+    async def rotate_token(self) -> Done:
+        """Replace the host's own token; the new one is in its file."""
+        return await self._verbs.post(Done, "/tokens/admin/rotate")
+
+    async def invite(self) -> Login:
+        """Make a link that lets one browser in, once."""
+        return await self._verbs.post(Login, "/logins")
+
+
+def connect(reactor: Any, url: str, token: Shown = None, ca: str | None = None) -> HostClient:
+    """Return a client of the host at `url`: ``http:``, ``https:`` or ``unix:/path``.
+
+    `token` is shown with every request; a function is called for one as soon as the host
+    asks.  `ca` is a file of the authorities (PEM) that are believed in place of this
+    machine's; over ``https:`` somebody is always to be believed.
+
+    :raises ValueError: the URL is none of them, or the file has no certificates.
+    """
+    pool = HTTPConnectionPool(reactor, persistent=False)
+    if url.startswith("unix:"):
+        path = "/" + url.removeprefix("unix:").lstrip("/")
+        agent = Agent.usingEndpointFactory(reactor, _UnixEndpoints(reactor, path), pool)
+        return HostClient("http://localhost", Bearer(agent, token), reactor, place=url)
+    _check_url(url)
+    policy = {} if ca is None or not url.startswith("https:") else _policy(ca)
+    agent = Agent(reactor, pool=pool, connectTimeout=5, **policy)
+    return HostClient(url, Bearer(agent, token), reactor)
+
+
+def _policy(ca: str) -> dict[str, Any]:
+    from sxhost.tls import trust  # which takes its time to import
+
+    return {"contextFactory": BrowserLikePolicyForHTTPS(trust(ca))}
+
+
+@implementer(IAgentEndpointFactory)
+class _UnixEndpoints:
+    """Leads every request to one socket file."""
+
+    def __init__(self, reactor: Any, path: str) -> None:
+        self._reactor = reactor
+        self._path = path
+
+    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:  # noqa: ARG002
+        return UNIXClientEndpoint(self._reactor, self._path, timeout=5)
+
+
+def _check_url(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+        raise ValueError(f"{url!r} is not an http:, https: or unix: address")

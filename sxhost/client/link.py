@@ -1,0 +1,176 @@
+"""One answer that goes on: its lines while the link lives, and what they say."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+
+from sxhost.client.exchange import why_lost
+from sxhost.codec.lines import Lines, LineTooLong
+from sxhost.model import Event, Gap, StateChange
+
+__all__ = ["End", "Heartbeat", "Hello", "Link", "Said", "greeting", "understood"]
+
+LINE = 16 << 20
+"""Bytes of one line at the most: a hello with a session's last 10 events is the longest."""
+
+HELD = 1 << 18
+"""Bytes held for a slow reader before the transport has to wait for it."""
+
+MISSED = 4
+"""Beats' times without a byte after which a link is dead: three beats are missing at least."""
+
+
+class Hello(Struct, frozen=True, tag_field="frame", tag="hello"):
+    """The first frame: where the stream begins, and how often it says something."""
+
+    cursor: str
+    epoch: str
+    heartbeat_s: Annotated[float, Meta(gt=0)]
+
+
+class Heartbeat(Struct, frozen=True, tag_field="frame", tag="heartbeat"):
+    """The link is alive, and all up to this place was sent."""
+
+    cursor: str = ""
+
+
+class End(Struct, frozen=True, tag_field="frame", tag="end"):
+    """The last frame: why, and whether to come again."""
+
+    reason: str
+    reconnect: bool
+
+
+class Named(Struct, frozen=True):
+    """Any frame."""
+
+    frame: str
+
+
+Said = Event | Gap | StateChange | Hello | Heartbeat | End
+
+_event = msgspec.json.Decoder(Event)
+_hello = msgspec.json.Decoder(Hello)
+_named = msgspec.json.Decoder(Named)
+_frame = msgspec.json.Decoder(Gap | StateChange | Hello | Heartbeat | End)
+_known = {"gap", "state", "hello", "heartbeat", "end"}
+
+
+def greeting(line: bytes) -> Hello:
+    """Return what a host's first line says; `msgspec.DecodeError` if no host says so."""
+    return _hello.decode(line)
+
+
+def understood(line: bytes) -> Said | None:
+    """Return what a line says; None for a frame that is newer than this client.
+
+    :raises msgspec.DecodeError: no host says so.
+    """
+    try:
+        return _event.decode(line)
+    except msgspec.ValidationError:
+        return _frame.decode(line) if _named.decode(line).frame in _known else None
+
+
+class Link(Protocol):
+    """One answer that goes on: its lines, taken one by one."""
+
+    transport: Any
+    beat_s: float = 0
+    """Seconds between two signs of life that the host promises; 0 until it has."""
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self.began = clock.seconds()
+        self.lost = ""
+        self._clock = clock
+        self._lines = Lines(LINE)
+        self._held: deque[bytes] = deque()
+        self._size = 0
+        self._paused = False
+        self._missed = 0
+        self._timer: IDelayedCall | None = None
+        self._waiter: Deferred[None] | None = None
+
+    async def more(self) -> None:
+        """Return once there is a line to take, or the link is lost."""
+        if not self._held and not self.lost:
+            self._waiter = Deferred()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+
+    def take(self) -> bytes | None:
+        """Return the next line, if one is held."""
+        if not self._held:
+            return None
+        line = self._held.popleft()
+        self._size -= len(line)
+        if self._paused and self._size <= HELD // 2:
+            self._paused = False
+            self.transport.resumeProducing()
+        return line
+
+    def watch(self, beat_s: float) -> None:
+        """Take the link for lost when the host misses its beats."""
+        if not self.lost:
+            self.beat_s = beat_s
+            self._timer = self._clock.callLater(beat_s, self._missing)
+
+    def close(self) -> None:
+        """Let go of the connection, and of what is held."""
+        self._held.clear()
+        self.lose("it was closed here")
+
+    def lose(self, why: str) -> None:
+        """Take no more from the link; what is held can still be taken."""
+        if self.lost:
+            return
+        self.lost = why
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        if self.transport is not None:
+            self.transport.loseConnection()
+        self._wake()
+
+    def dataReceived(self, data: bytes) -> None:
+        """Hold the lines that come; let the transport wait if they are too many."""
+        self._missed = 0
+        if self.lost:
+            return
+        try:
+            for line in self._lines.receive_data(data):
+                self._held.append(line)
+                self._size += len(line)
+        except LineTooLong as error:
+            self.lose(str(error))
+        if self._size > HELD:
+            self._paused = True
+            self.transport.pauseProducing()
+        self._wake()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The answer has ended; a line that is not whole will come again."""
+        self.lose(why_lost(reason.value))
+
+    def _missing(self) -> None:
+        # Beats are counted, not seconds: a process that was held up itself (by a pipe that
+        # nobody reads) finds one beat missing, and then the bytes that came meanwhile.
+        self._missed = 0 if self._paused else self._missed + 1
+        if self._missed >= MISSED:
+            self.lose(f"it was silent for {MISSED * self.beat_s:g} s")
+        else:
+            self._timer = self._clock.callLater(self.beat_s, self._missing)
+
+    def _wake(self) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None:
+            waiter.callback(None)

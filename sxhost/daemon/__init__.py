@@ -1,0 +1,11 @@
+"""The host as a daemon of the machine that it runs on.
+
+========= =====================================================================
+service   listens, starts, stops in order
+preflight what would fail later, met while a terminal can be told
+process   the pidfile, a word to root, SIGHUP
+listening endpoints as the command line writes them
+logfile   the log as it is written
+notify    systemd is told how the host is
+========= =====================================================================
+"""

@@ -1,0 +1,65 @@
+"""What would fail later, met while a terminal can still be told of it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from sxhost.config import USAGE_ERROR, Settings
+from sxhost.daemon.listening import refuse_taken
+from sxhost.daemon.process import AlreadyRunning, PidFile
+from sxhost.store import StoreUnusable
+from sxhost.store.file import held
+from sxhost.tls import BadPEM, Shown
+
+__all__ = ["make_shown", "make_state_dir", "prepare"]
+
+
+def prepare(settings: Settings) -> None:
+    """End the process with a sentence if the host cannot begin."""
+    make_state_dir(settings.state_dir, settings.uid)
+    if settings.pid_file is not None:
+        _refuse_running(PidFile(settings.pid_file))
+    if settings.database is not None and settings.uid is None:
+        _refuse_held(settings.database)
+    for text in settings.listen:
+        refuse_taken(text)
+
+
+def make_state_dir(place: Path, uid: int | None = None) -> None:
+    """Make the state directory, for user `uid` if given, or end the process with a sentence."""
+    try:
+        is_new = not place.exists()
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if is_new and uid is not None:
+            os.chown(place, uid, -1)
+    except OSError as error:
+        sys.exit(f"sxhost: cannot use the state directory: {error}.")
+
+
+def _refuse_running(pidfile: PidFile) -> None:
+    """End the process with a sentence if another host has this pidfile."""
+    try:
+        pidfile.check()
+    except AlreadyRunning as error:
+        sys.exit(f"sxhost: {error}")
+
+
+def _refuse_held(path: Path) -> None:
+    """End the process with a sentence if another host has this store."""
+    try:
+        os.close(held(path))
+    except (StoreUnusable, OSError) as error:
+        sys.exit(f"sxhost: {error}")
+
+
+def make_shown(settings: Settings) -> Shown | None:
+    """Return what listeners show, if they speak TLS, or end the process with a sentence."""
+    if settings.tls is None:
+        return None
+    try:
+        return Shown(*settings.tls)
+    except BadPEM as error:
+        sys.stderr.write(f"sxhost: --tls-cert and --tls-key do not work: {error}.\n")
+        sys.exit(USAGE_ERROR)

@@ -1,0 +1,174 @@
+"""The host as twistd runs it: it listens, starts, and stops in order."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.interfaces import IListeningPort
+from twisted.logger import ILogObserver
+from twisted.python.components import Componentized
+from twisted.python.failure import Failure
+
+from sxhost.daemon.listening import CannotListen, sentence, url_of
+from sxhost.daemon.notify import Notifier
+from sxhost.daemon.process import AlreadyRunning, PidFile, warn_of_others, warn_of_root
+from sxhost.keyring import BadKeyring, Keyring
+from sxhost.logs import logger
+from sxhost.mux import Multiplexer
+from sxhost.service import SessionService
+from sxhost.store import StoreUnusable
+from sxhost.tls import Shown
+from sxhost.web.routes import Route
+from sxhost.web.site import HostSite
+
+__all__ = ["CannotStart", "HostService"]
+
+log = logger(__name__)
+
+
+class CannotStart(SystemExit, Exception):
+    """The host cannot begin, and only found out when it tried.
+
+    As an `Exception` it makes twistd tell the one who waits for its daemon and remove the
+    pidfile; as a `SystemExit` it ends the process without a traceback.
+    """
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(1)
+        self.sentence = sentence
+
+    def __str__(self) -> str:
+        return self.sentence
+
+
+class HostService(MultiService):
+    """The whole host: it listens before it starts, and stops in order.
+
+    The order: stop accepting, let waiting requests go, wait for those that run, close the
+    store.
+    """
+
+    def __init__(
+        self,
+        sessions: SessionService,
+        site: HostSite,
+        notifier: Notifier,
+        endpoints: Sequence[tuple[str, Any]],
+        *,
+        keyring: Keyring,
+        routes: Sequence[Route],
+        multiplexer: Multiplexer,
+        shown: Shown | None = None,
+        pidfile: PidFile | None = None,
+    ) -> None:
+        super().__init__()
+        self.ports: list[IListeningPort] = []
+        self.observer: ILogObserver | None = None
+        self.sessions = sessions
+        self.multiplexer = multiplexer
+        self._site = site
+        self._notifier = notifier
+        self._endpoints = endpoints
+        self._keyring = keyring
+        self._routes = routes
+        self._shown = shown
+        self._pidfile = pidfile
+        sessions.setServiceParent(self)
+        notifier.setServiceParent(self)
+
+    def setServiceParent(self, parent: Any) -> None:
+        """Begin to belong to twistd's application, and have the log written our way."""
+        if self.observer is not None and isinstance(parent, Componentized):
+            parent.setComponent(ILogObserver, self.observer)
+        super().setServiceParent(parent)
+
+    def privilegedStartService(self) -> None:
+        """Open the listening sockets, while there still are rights to do so."""
+        with self._said_if_it_fails():
+            self._listen()
+        super().privilegedStartService()
+
+    def startService(self) -> None:
+        """Open the store, as the user that the host is from now on; say where it is."""
+        warn_of_root()
+        warn_of_others(self._keyring.place)
+        with self._said_if_it_fails():
+            self._keyring.open()
+            self.sessions.open()
+        if self._shown is not None:
+            self._shown.warn()
+        for port in self.ports:
+            log.info("Listening on {url}", url=url_of(port))
+        served = dict.fromkeys(f"{route.method} {route.path}" for route in self._routes)
+        log.info("Serving {routes}", routes=", ".join(served))
+        super().startService()
+
+    @contextmanager
+    def _said_if_it_fails(self) -> Iterator[None]:
+        """Say why the host cannot begin, to the terminal and to the log."""
+        try:
+            yield
+        except (AlreadyRunning, BadKeyring, StoreUnusable, CannotListen) as error:
+            self._forget_pid()
+            raise _told(CannotStart(f"sxhost: {error}")) from error
+
+    def _forget_pid(self) -> None:
+        if self._pidfile is not None:
+            self._pidfile.remove()
+
+    def _listen(self) -> None:
+        if self._pidfile is not None:
+            self._pidfile.claim()
+        for place, endpoint in self._endpoints:
+            refused: list[Failure] = []
+            endpoint.listen(self._site).addCallbacks(self.ports.append, refused.append)
+            if refused:
+                why = refused[0].value
+                raise CannotListen(sentence(place, getattr(why, "socketError", why)))
+        self._site.door.stand_at(self.ports)
+        numbers = (getattr(port.getHost(), "port", 0) for port in self.ports)
+        self.sessions.port = next(filter(None, numbers), 0)
+
+    def reload(self) -> None:
+        """Read again what may have changed: the certificate."""
+        if self._shown is not None:
+            self._shown.reload()
+
+    def stopService(self) -> Deferred[None]:
+        """Stop in order; fires when all is closed."""
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        self._notifier.stopping()
+        await DeferredList([_closed(port) for port in self.ports])
+        self.multiplexer.stop()
+        self.sessions.hub.close()
+        await self._site.drain()
+        await self.sessions.close()
+        await DeferredList([_deferred(super().stopService())])
+        self._forget_pid()
+        log.info("Stopped")
+
+
+def _told(error: CannotStart) -> CannotStart:
+    """Write the sentence to the terminal as well; Python's own stderr is the log's by now."""
+    log.critical("{sentence}", sentence=error.sentence)
+    os.write(2, f"{error.sentence}\n".encode())
+    return error
+
+
+def _closed(port: IListeningPort) -> Deferred[None]:
+    return _deferred(port.stopListening())
+
+
+def _deferred(value: Deferred[Any] | None) -> Deferred[Any]:
+    done: Deferred[Any] = Deferred()
+    if value is None:
+        done.callback(None)
+        return done
+    return value

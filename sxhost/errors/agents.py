@@ -1,0 +1,84 @@
+"""Hosted agents, their turns and what they ask."""
+
+from __future__ import annotations
+
+from sxhost.errors.base import HostError
+
+__all__ = [
+    "AgentFailed",
+    "AlreadyAnswered",
+    "NoTurn",
+    "NotHosted",
+    "TurnInProgress",
+    "UnknownApproval",
+    "Unsupported",
+]
+
+
+class TurnInProgress(HostError):
+    """The agent is busy with a turn."""
+
+    status = 409
+    code = "turn_in_progress"
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(
+            f"A turn is running in {session_id!r}: steer it, interrupt it, or send a message."
+        )
+
+
+class NoTurn(HostError):
+    """No turn is running that could be steered or interrupted."""
+
+    status = 409
+    code = "no_turn"
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(f"No turn is running in {session_id!r}.")
+
+
+class NotHosted(HostError):
+    """The agent runs elsewhere: the host cannot do this for it."""
+
+    status = 409
+    code = "not_hosted"
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(
+            f"The session {session_id!r} is attached: its agent is not run by this host."
+        )
+
+
+class Unsupported(HostError):
+    """This agent cannot do this."""
+
+    status = 409
+    code = "unsupported"
+
+
+class AlreadyAnswered(HostError):
+    """Somebody was faster; `by`, `decision` and `at_ms` tell who, what and when."""
+
+    status = 409
+    code = "already_answered"
+
+    def __init__(self, approval_id: int, **how: object) -> None:
+        super().__init__(f"Approval {approval_id} is closed already.", **how)
+
+
+class UnknownApproval(HostError):
+    """No such approval is remembered."""
+
+    status = 404
+    code = "unknown_approval"
+
+    def __init__(self, session_id: str, approval_id: int | str | None) -> None:
+        which = "that waits" if approval_id is None else approval_id
+        super().__init__(f"The session {session_id!r} has no approval {which}.")
+
+
+class AgentFailed(HostError):
+    """The agent could not be run, went, or refused; the message says what is known."""
+
+    status = 502
+    code = "agent_failed"

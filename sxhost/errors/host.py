@@ -1,0 +1,67 @@
+"""The host itself: it is full, on its way out, or at fault."""
+
+from __future__ import annotations
+
+from sxhost.errors.base import HostError
+
+__all__ = [
+    "InternalError",
+    "Overloaded",
+    "Stopping",
+    "StorageFull",
+    "StoreUnavailable",
+]
+
+
+class InternalError(HostError):
+    """A defect of ours.  The log has the traceback under the same request id."""
+
+    def __init__(self, request_id: str) -> None:
+        super().__init__(
+            f"The host met an internal error; its log has it as request {request_id}.",
+            request_id=request_id,
+        )
+
+
+class Stopping(HostError):
+    """The host is on its way out."""
+
+    status = 503
+    code = "stopping"
+
+    def __init__(self) -> None:
+        super().__init__("The host is stopping; try again once it is back.", retry_after=5)
+
+
+class Overloaded(HostError):
+    """Answers that nobody reads fill what there is for them."""
+
+    status = 503
+    code = "overloaded"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"Answers of more than {limit} bytes wait for their readers.",
+            limit=limit,
+            retry_after=5,
+        )
+
+
+class StoreUnavailable(HostError):
+    """The store cannot be written or read at the moment; nothing was acknowledged."""
+
+    status = 503
+    code = "store_unavailable"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The store does not answer: {reason}.", retry_after=5)
+
+
+class StorageFull(HostError):
+    """The disk is full: reads go on, writes do once there is room."""
+
+    status = 507
+    code = "storage_full"
+
+    def __init__(self) -> None:
+        super().__init__("There is no room on the host's disk.", retry_after=30)

@@ -1,0 +1,221 @@
+"""The desk where agents' questions come in: told, decided, answered, withdrawn, expired.
+
+The first decision wins, whoever makes it: a person, a policy, the agent itself, time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from msgspec import Struct
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.python.failure import Failure
+
+from sxhost.access import Deed
+from sxhost.approval import Answer, Approval, ApprovalState, Question, Resolution
+from sxhost.caller import Caller, current
+from sxhost.errors import (
+    AlreadyAnswered,
+    BadField,
+    HostError,
+    StorageFull,
+    StoreUnavailable,
+    UnknownSession,
+)
+from sxhost.hub import Hub
+from sxhost.limits import Limits
+from sxhost.logs import logger
+from sxhost.model import Session
+from sxhost.policy.rules import ASK, Verdict
+from sxhost.store import Store
+
+__all__ = ["Decide", "Desk", "ask_a_person"]
+
+log = logger(__name__)
+
+Tell = Callable[[Question, Answer], Awaitable[None]]
+"""Tells an agent what was decided."""
+
+
+Decide = Callable[[Session, Question], Verdict]
+"""What a policy says of what a session's agent asks."""
+
+AGAIN_S = 10.0
+"""Seconds until an approval expires once more, when the store has refused."""
+
+
+def ask_a_person(_session: Session, _question: Question) -> Verdict:
+    """Decide nothing."""
+    return ASK
+
+
+class Open(Struct):
+    """A question that waits, whom to tell, and when it is too late."""
+
+    approval: Approval
+    question: Question
+    tell: Tell
+    on_expiry: str
+    timer: IDelayedCall | None = None
+
+
+class End(Struct, frozen=True):
+    """How an approval comes to its end."""
+
+    answer: Answer
+    by: str
+    state: ApprovalState = "answered"
+    caller: Caller | None = None
+
+
+class Desk:
+    """The open questions of all agents."""
+
+    def __init__(
+        self,
+        store: Store,
+        hub: Hub,
+        clock: IReactorTime,
+        wall_ms: Callable[[], int],
+        *,
+        limits: Limits,
+        decide: Decide = ask_a_person,
+    ) -> None:
+        self._store = store
+        self._hub = hub
+        self._clock = clock
+        self._wall_ms = wall_ms
+        self._limits = limits
+        self._decide = decide
+        self._open: dict[int, Open] = {}
+
+    async def ask(self, session_id: str, question: Question, tell: Tell) -> Approval:
+        """Open an approval; `tell` is called once it is decided."""
+        verdict = self._decide(await self._store.session(session_id), question)
+        patience = (question.expires_s, verdict.expire_s, self._limits.answer_within)
+        seconds = min(filter(None, patience))
+        at = self._wall_ms()
+        approval = await self._store.ask(session_id, question, at, at + int(seconds * 1000))
+        self._hub.appended(session_id)
+        entry = Open(approval, question, tell, _fitting(verdict.on_expiry, question))
+        self._forget(approval.id)
+        self._open[approval.id] = entry
+        entry.timer = self._clock.callLater(seconds, self._expire, approval.id)
+        if verdict.decision is not None:
+            answer = Answer(decision=verdict.decision, reason=verdict.reason)
+            end = End(answer, f"policy {verdict.rule}")
+            return await self._decided(session_id, approval.id, end)
+        return approval
+
+    async def answer(self, session_id: str, approval_id: int, answer: Answer) -> Approval:
+        """Decide.
+
+        :raises UnknownApproval: it is not remembered.
+        :raises AlreadyAnswered: it is closed.
+        :raises BadField: the decision is none of its choices.
+        """
+        entry = self._open.get(approval_id)
+        if entry is not None and entry.approval.session == session_id:
+            check(answer, entry.question)
+        caller = current.get()
+        end = End(answer, _who(caller), caller=caller)
+        return await self._decided(session_id, approval_id, end)
+
+    async def settle(self, session_id: str, key: str, why: str) -> None:
+        """Close a question that its agent no longer asks."""
+        for entry in tuple(self._open.values()):
+            if (entry.approval.session, entry.question.key) == (session_id, key):
+                await self._withdraw(entry.approval, why, "agent")
+
+    async def withdraw(self, session_id: str, why: str) -> None:
+        """Close all that a session's agent has asked: it is not there any more."""
+        for approval in await self._store.approvals(session_id):
+            if approval.state == "pending":
+                await self._withdraw(approval, why, "host")
+
+    def close(self) -> None:
+        """Stop the clocks; what is open stays so."""
+        for approval_id in tuple(self._open):
+            self._forget(approval_id)
+
+    async def _withdraw(self, approval: Approval, why: str, by: str) -> None:
+        try:
+            answer = Answer(decision="cancel", reason=why)
+            end = End(answer, by, "withdrawn")
+            await self._close(approval.session, approval.id, end)
+        except (AlreadyAnswered, UnknownSession):
+            self._forget(approval.id)
+
+    def _expire(self, approval_id: int) -> None:
+        entry = self._open[approval_id]
+        answer = Answer(decision=entry.on_expiry, reason="nobody answered in time")
+        session_id = entry.approval.session
+        late = self._decided(session_id, approval_id, End(answer, "host", "expired"))
+        Deferred.fromCoroutine(late).addErrback(self._not_expired, approval_id)
+
+    def _not_expired(self, failure: Failure, approval_id: int) -> None:
+        """Try again, if it is for the store that an approval is still open."""
+        log.warn("an approval could not expire: {error}", error=failure.value)
+        entry = self._open.get(approval_id)
+        if entry is not None and failure.check(StoreUnavailable, StorageFull):
+            entry.timer = self._clock.callLater(AGAIN_S, self._expire, approval_id)
+        else:
+            self._forget(approval_id)
+
+    async def _decided(self, session_id: str, approval_id: int, end: End) -> Approval:
+        """Close an approval, and tell the agent."""
+        entry = self._open.get(approval_id)
+        closed = await self._close(session_id, approval_id, end)
+        if entry is not None:
+            try:
+                await entry.tell(entry.question, end.answer)
+            except HostError as error:
+                log.warn("an agent was not told of a decision: {error}", error=error)
+        return closed
+
+    async def _close(self, session_id: str, approval_id: int, end: End) -> Approval:
+        at, answer = self._wall_ms(), end.answer
+        resolution = Resolution(
+            decision=answer.decision,
+            by=end.by,
+            at_ms=at,
+            reason=answer.reason,
+            answers=answer.answers,
+        )
+        deed = None
+        if (who := end.caller) is not None:
+            detail = f"approval {approval_id}: {answer.decision}"
+            deed = Deed(0, "answer", session_id, detail, who.token, who.uid, who.peer, at)
+        closed = await self._store.settle(session_id, approval_id, end.state, resolution, deed)
+        self._forget(approval_id)
+        self._hub.appended(session_id)
+        return closed
+
+    def _forget(self, approval_id: int) -> None:
+        entry = self._open.pop(approval_id, None)
+        if entry is not None and entry.timer is not None and entry.timer.active():
+            entry.timer.cancel()
+
+
+def check(answer: Answer, question: Question) -> None:
+    """Check that an answer fits its question.
+
+    :raises BadField: it does not.
+    """
+    if answer.decision not in question.choices:
+        choices = ", ".join(question.choices)
+        raise BadField("decision", f"The field `decision` is wrong: choose one of {choices}.")
+    strangers = (answer.answers or {}).keys() - {inquiry.id for inquiry in question.inquiries}
+    if strangers:
+        raise BadField("answers", f"Nobody asked for an answer to {min(strangers)!r}.")
+
+
+def _fitting(decision: str, question: Question) -> str:
+    """Return the decision, or a no that the agent understands; none is guessed."""
+    wanted = (decision, "deny", "cancel")
+    return next((word for word in wanted if word in question.choices), "cancel")
+
+
+def _who(caller: Caller) -> str:
+    return f"token {caller.token}" if caller.token else "own"

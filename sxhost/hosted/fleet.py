@@ -1,0 +1,294 @@
+"""The hosted sessions of this host: started, found again, told what to do, ended in order."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from msgspec.structs import replace
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.python.failure import Failure
+
+from sxhost.errors import AgentFailed, HostError, NotHosted, SessionExists, UnknownSession
+from sxhost.hosted.ground import Ground
+from sxhost.hosted.parts import Agents
+from sxhost.hosted.session import HostedSession
+from sxhost.logs import logger
+from sxhost.model import EventDraft, Hosting, Message, MessageDraft, Session
+from sxhost.store import Store
+from sxhost.turn import Launch, ModelDraft, Process, SteerDraft, Turn, TurnDraft, text_of
+
+__all__ = ["HOST_ENDED", "Fleet"]
+
+log = logger(__name__)
+
+HOST_ENDED = "host_ended_before_turn_completed"
+"""Why a turn failed that ran when the host was killed."""
+
+LEASE_S = 600.0
+"""Seconds that a message may take from the inbox to the agent's ear."""
+
+Send = Callable[[str, MessageDraft], Awaitable[object]]
+
+
+class Fleet:
+    """The hosted sessions.  `send` puts a message into the inbox of an attached one."""
+
+    def __init__(
+        self,
+        store: Store,
+        ground: Ground,
+        agents: Agents,
+        send: Send,
+    ) -> None:
+        self._store = store
+        self._ground = ground
+        self._agents = agents
+        self._send = send
+        self._sessions: dict[str, HostedSession] = {}
+        self._delivering: set[str] = set()
+        self._more: set[str] = set()
+        self._closed = False
+
+    def get(self, session_id: str) -> HostedSession | None:
+        """Return a hosted session that has been awake in this life of the host."""
+        return self._sessions.get(session_id)
+
+    def runs(self, native_id: str) -> bool:
+        """Tell whether the host itself runs the agent with this conversation."""
+        return any(hosted.launch.resume == native_id for hosted in self._sessions.values())
+
+    # Verbs.
+
+    async def start(self, launch: Launch) -> tuple[str, Turn | None]:
+        """Start an agent in a new session; return its name, and its first turn if it has one.
+
+        :raises SessionExists: there is one of this name.
+        :raises AgentFailed: it cannot be started; then nothing remains of it.
+        """
+        session_id = launch.id or f"{launch.agent}-{secrets.token_hex(4)}"
+        if session_id in self._sessions or self._store.known(session_id) is not None:
+            raise SessionExists(session_id)
+        placed = replace(launch, id=session_id, cwd=self._agents.roots.place(launch.cwd))
+        hosted = self._sessions[session_id] = self._made(session_id, placed, None)
+        try:
+            await self._ground.note(session_id, noted(placed))
+            await hosted.start()
+            if launch.prompt is None:
+                return session_id, None
+            return session_id, await hosted.submit(TurnDraft(input=launch.prompt))
+        except BaseException:
+            await self._drop(session_id)
+            raise
+
+    async def submit(self, session_id: str, draft: TurnDraft) -> Turn:
+        """Begin a turn; an agent that is not there is started again.
+
+        :raises TurnInProgress: one runs.
+        """
+        hosted = await self.awake(session_id)
+        if draft.cwd is not None:
+            draft = replace(draft, cwd=self._agents.roots.place(draft.cwd))
+        return await hosted.submit(draft)
+
+    async def steer(self, session_id: str, draft: SteerDraft) -> None:
+        """Add to the running turn; an attached agent gets it as an urgent message."""
+        hosted = await self._hosted(session_id, draft)
+        if hosted is not None:
+            await hosted.steer(draft.input)
+
+    async def interrupt(self, session_id: str) -> None:
+        """Stop the running turn; an attached agent is asked to."""
+        hosted = await self._hosted(session_id, SteerDraft(input="Stop what you are doing."))
+        if hosted is not None:
+            await hosted.interrupt()
+
+    async def compact(self, session_id: str) -> None:
+        """Shorten the conversation."""
+        await (await self.awake(session_id)).compact()
+
+    async def set_model(self, session_id: str, draft: ModelDraft) -> None:
+        """Use another model from now on."""
+        await (await self.awake(session_id)).set_model(draft)
+
+    async def end(self, session_id: str) -> None:
+        """End a session's agent, if it has one, for good."""
+        hosted = self._sessions.pop(session_id, None)
+        if hosted is not None:
+            await hosted.end()
+
+    # Messages.
+
+    def mail(self, session_id: str) -> None:
+        """There may be messages for an agent: give it what it can take now."""
+        session = self._store.known(session_id)
+        if session is None or session.kind != "hosted" or self._closed:
+            return
+        if session_id in self._delivering:
+            self._more.add(session_id)
+        else:
+            self._delivering.add(session_id)
+            Deferred.fromCoroutine(self._deliver(session_id)).addErrback(_report)
+
+    async def _deliver(self, session_id: str) -> None:
+        try:
+            while True:
+                self._more.discard(session_id)
+                while await self._deliver_one(session_id):
+                    pass
+                if session_id not in self._more:
+                    return
+        except (UnknownSession, AgentFailed) as error:
+            log.warn("{s}: messages wait: {error}", s=session_id, error=error)
+        finally:
+            self._delivering.discard(session_id)
+
+    async def _deliver_one(self, session_id: str) -> bool:
+        """Deliver one message; return whether there may be more to do."""
+        queued = [m for m in await self._store.peek(session_id) if m.state == "queued"]
+        if not queued:
+            return False
+        hosted = await self.awake(session_id)
+        busy = hosted.life.name() in ("running", "waiting")
+        message = _next(queued, hosted) if busy else _first(queued)
+        if message is None:
+            return False
+        if busy and not hosted.agent.can.steer:
+            await hosted.interrupt()
+            return False
+        await self._hand_over(hosted, message, busy=busy)
+        return True
+
+    async def _hand_over(self, hosted: HostedSession, message: Message, *, busy: bool) -> None:
+        await self._store.lease(hosted.id, message.id, LEASE_S)
+        try:
+            if busy:
+                await hosted.steer(message.content, "message")
+            else:
+                await hosted.submit(TurnDraft(input=message.content), "message")
+        except HostError as error:
+            await self._store.nack(hosted.id, message.id)
+            raise AgentFailed(f"A message was not taken: {error}") from error
+        await self._store.ack(hosted.id, message.id)
+
+    # Before and after.
+
+    async def reconcile(self) -> None:
+        """Put right what a former life of the host has left; if it is to be, start agents."""
+        sessions = [s for s in await self._store.sessions() if s.kind == "hosted"]
+        await self._agents.bury([s.process for s in sessions if s.process and s.process.pid])
+        for session in sessions:
+            await self._settle(session)
+        for session in sessions:
+            if await self._store.waiting(session.id):
+                self.mail(session.id)
+            elif self._agents.resume_at_boot:
+                _later(self.awake(session.id))
+
+    async def _settle(self, session: Session) -> None:
+        """Have the log say what is so: no agent of this session runs."""
+        await self._ground.desk.withdraw(session.id, "the host was killed")
+        if session.process is None or not session.process.pid:
+            return
+        drafts = [EventDraft(event="ended", data={"reason": "the host was killed"})]
+        if session.turn is not None and session.turn.status == "running":
+            ids = {"turn": session.turn.id, "native_id": session.turn.native_id}
+            cut = {**ids, "status": "failed", "reason": HOST_ENDED}
+            drafts.insert(0, EventDraft(event="error", data=cut))
+        await self._ground.append(session.id, drafts)
+        await self._ground.note(session.id, Hosting(process=Process(0)))
+
+    async def close(self) -> None:
+        """End all agents in order."""
+        self._closed = True
+        ends = [Deferred.fromCoroutine(hosted.end()) for hosted in self._sessions.values()]
+        await DeferredList(ends, consumeErrors=True)
+        await self._agents.drivers.close()
+
+    async def awake(self, session_id: str) -> HostedSession:
+        """Return a hosted session whose agent is there, once it is.
+
+        :raises NotHosted: its agent is not ours.
+        """
+        hosted = self._sessions.get(session_id) or self._found(
+            await self._store.session(session_id)
+        )
+        if hosted.life.name() in ("gone", "starting"):
+            await hosted.start()
+        return hosted
+
+    # How it is done.
+
+    def _made(self, session_id: str, launch: Launch, turn: Turn | None) -> HostedSession:
+        driver = self._agents.drivers(launch.agent)
+
+        def free() -> None:
+            self.mail(session_id)
+
+        return HostedSession(session_id, launch, driver, self._ground, free, turn=turn)
+
+    def _found(self, session: Session) -> HostedSession:
+        if session.kind != "hosted" or session.launch is None:
+            raise NotHosted(session.id)
+        hosted = self._made(session.id, session.launch, session.turn)
+        if not hosted.agent.can.resume:
+            raise AgentFailed(f"The agent of {session.id!r} has ended and cannot go on.")
+        self._sessions[session.id] = hosted
+        return hosted
+
+    async def _hosted(self, session_id: str, instead: SteerDraft) -> HostedSession | None:
+        """Return a hosted session; to an attached one, send a message instead."""
+        session = await self._store.session(session_id)
+        if session.kind == "hosted":
+            return self._sessions.get(session_id) or self._found(session)
+        draft = MessageDraft(content=text_of(instead.input), mode="interrupt")
+        await self._send(session_id, draft)
+        return None
+
+    async def _drop(self, session_id: str) -> None:
+        """End and forget a session that did not come to be."""
+        await self.end(session_id)
+        try:
+            await self._store.delete(session_id)
+        except HostError:
+            log.debug("{session} was not there yet", session=session_id)
+
+
+def noted(launch: Launch) -> Hosting:
+    """Return what is noted of a session that is to be started."""
+    return Hosting(
+        kind="hosted",
+        agent=launch.agent,
+        model=launch.model,
+        provider=launch.provider,
+        cwd=launch.cwd,
+        title=launch.title,
+        labels=launch.labels or None,
+        metadata=launch.metadata or None,
+        launch=replace(launch, prompt=None),
+    )
+
+
+def _first(queued: list[Message]) -> Message:
+    """Return what an idle agent is told next: what is urgent goes first."""
+    return min(queued, key=lambda message: (message.mode != "interrupt", message.id))
+
+
+def _next(queued: list[Message], hosted: HostedSession) -> Message | None:
+    """Return what a busy agent is told at once, if anything is."""
+    wanted = {"interrupt"}
+    if hosted.agent.can.steer and hosted.life.name() == "running":
+        wanted.add("auto")
+    return next((message for message in queued if message.mode in wanted), None)
+
+
+def _later(work: Any) -> None:
+    Deferred.fromCoroutine(work).addErrback(_report)
+
+
+def _report(failure: Failure) -> None:
+    if failure.check(HostError):
+        log.warn("a hosted session: {error}", error=failure.value)
+    else:
+        log.failure("a hosted session failed", failure)

@@ -1,0 +1,419 @@
+"""One hosted session: its agent, its turns, and what the agent reports for the log."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from msgspec.structs import replace
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from sxhost.approval import Question
+from sxhost.driver import Agent, Driver, Exit, Started
+from sxhost.driver.machine import Named, new_life
+from sxhost.errors import AgentFailed, HostError, Unsupported
+from sxhost.hosted.care import Care
+from sxhost.hosted.ground import Ground
+from sxhost.hosted.outlet import Outlet
+from sxhost.logs import logger
+from sxhost.model import Hosting
+from sxhost.turn import (
+    Input,
+    Launch,
+    ModelDraft,
+    Process,
+    Turn,
+    TurnDraft,
+    TurnStatus,
+    items,
+    text_of,
+)
+
+__all__ = ["CUT_SHORT", "HostedSession"]
+
+log = logger(__name__)
+
+CUT_SHORT = "transport_closed_before_turn_completed"
+"""Why a turn failed whose process went away in the middle of it."""
+
+NOT_ASKED = "the agent does not wait for it any more"
+
+
+class HostedSession:
+    """A session whose agent we run (the `Reports` of that agent).
+
+    `free` is called whenever the agent could take something: it is ready, or a turn is over.
+    """
+
+    def __init__(
+        self,
+        session_id: str,
+        launch: Launch,
+        driver: Driver,
+        ground: Ground,
+        free: Callable[[], object],
+        *,
+        turn: Turn | None = None,
+    ) -> None:
+        self.id = session_id
+        self.launch = launch
+        self.turn = turn
+        """The turn that runs, or the last one."""
+        self.life = new_life(Named(session_id))
+        self.agent: Agent = driver.agent(launch, self)
+        self._driver = driver
+        self._ground = ground
+        self._free = free
+        self._outlet = Outlet(
+            session_id,
+            ground.append,
+            ground.clock,
+            most=ground.limits.event_size,
+            hold=ground.hold,
+        )
+        self._care = Care(ground.clock, ground.limits, self._stalled, self._restart)
+        self._told = True
+        self._early: list[Callable[[], None]] | None = None
+        """What was reported while a turn was being submitted: first comes the turn itself."""
+        self._open: set[str] = set()
+        self._waiting: list[Deferred[None]] = []
+        self._ending = False
+        self._starting: list[Deferred[None]] | None = None
+        """While it is being started: who waits for that."""
+
+    # Its life.
+
+    async def start(self) -> None:
+        """Start the agent; whoever else wants it meanwhile waits for the same start.
+
+        :raises AgentFailed: it cannot be started, or is ended already.
+        """
+        begins = self._starting is None and self.life.name() == "gone"
+        if begins:
+            self._starting = []
+        if self._starting is not None:
+            mine: Deferred[None] = Deferred()
+            self._starting.append(mine)
+            if begins:
+                Deferred.fromCoroutine(self._start()).addBoth(self._start_over)
+            await mine
+
+    def _start_over(self, result: Any) -> None:
+        """Tell everyone who wanted the start what became of it."""
+        waiting, self._starting = self._starting or [], None
+        for mine in waiting:
+            mine.callback(result)
+
+    async def _start(self) -> None:
+        if self._ending:
+            raise AgentFailed(f"The agent of {self.id!r} was ended.")
+        self._care.no_restart()
+        self.agent = self._driver.agent(self.launch, self)
+        self.life.start()
+        try:
+            started = await self.agent.start()
+        except BaseException:
+            self.life.gone()
+            raise
+        try:
+            await self._started(started)
+        except BaseException:
+            if self.life.name() != "gone":
+                await self.agent.stop()
+                self.life.gone()
+            raise
+
+    async def _started(self, started: Started) -> None:
+        self.launch = replace(self.launch, resume=started.native_id, prompt=None)
+        await self._ground.note(
+            self.id,
+            Hosting(
+                native_id=started.native_id,
+                model=started.model or None,
+                provider=started.provider or None,
+                title=started.title or None,
+                launch=self.launch,
+            ),
+        )
+        if self.life.name() != "starting":
+            raise AgentFailed(f"The agent of {self.id!r} has gone while it was started.")
+        self._care.started()
+        self.event("started", {"agent": self.launch.agent, "native_id": started.native_id})
+        self.life.ready()
+        self._free()
+
+    async def end(self) -> None:
+        """End the agent; it is not started again."""
+        self._ending = True
+        self._care.no_restart()
+        if self.life.name() != "gone":
+            self.life.stop()
+            await self.agent.stop()
+        if self._starting is not None:
+            with suppress(HostError):
+                await self.start()  # what goes on comes to its end
+        await self._outlet.finish()
+
+    # Its verbs.
+
+    async def submit(self, draft: TurnDraft, by: str = "turn") -> Turn:
+        """Begin a turn; return it once the log has it."""
+        self.life.begin()
+        before, turn = self.turn, self._next_turn()
+        early: list[Callable[[], None]] = []
+        self._early = early
+        self._care.watch()
+        try:
+            native_id = await self.agent.submit(draft)
+        except BaseException:
+            self._take_back(before)
+            raise
+        else:
+            self._name(native_id)
+            self._tell_turn()
+            self.said(draft.input, by, turn.id)
+        finally:
+            self._early = None
+            for report in early:
+                report()
+        await self._outlet.flushed()
+        return self.turn or turn
+
+    def _take_back(self, before: Turn | None) -> None:
+        """Forget a turn that did not begin."""
+        self.turn, self._told = before, True
+        self.life.over()
+        self._care.rest()
+
+    def _next_turn(self) -> Turn:
+        number = self.turn.id + 1 if self.turn else 1
+        self.turn, self._told = Turn(id=number, start_ms=self._ground.wall_ms()), False
+        return self.turn
+
+    async def steer(self, given: Input, by: str = "steer") -> None:
+        """Add to the running turn."""
+        self.life.meddle()
+        if not self.agent.can.steer:
+            raise Unsupported(f"{self.launch.agent} cannot be steered; send a message instead.")
+        await self.agent.steer(items(given))
+        self.said(given, by, self.turn.id if self.turn else None)
+        await self._outlet.flushed()
+
+    async def over(self, turn: int) -> Turn | None:
+        """Return a turn once it is over and its end is in the log.
+
+        None: it is forgotten since another one runs, or never began.
+        """
+        while not self._is_over(turn):
+            done: Deferred[None] = Deferred()
+            self._waiting.append(done)
+            await done
+        await self.written()
+        return self.turn if self.turn and self.turn.id == turn else None
+
+    def _is_over(self, turn: int) -> bool:
+        now = self.turn.id if self.turn else 0
+        running = self.turn is not None and self.turn.status == "running"
+        return now > turn or (now == turn and not running) or self.life.name() == "gone"
+
+    def _tell_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for done in waiting:
+            done.callback(None)
+
+    async def written(self) -> None:
+        """Return once all that was reported is in the log."""
+        await self._outlet.flushed()
+
+    async def interrupt(self) -> None:
+        """Stop the running turn."""
+        self.life.meddle()
+        await self.agent.interrupt()
+
+    async def compact(self) -> None:
+        """Shorten the conversation."""
+        if not self.agent.can.compact:
+            raise Unsupported(f"{self.launch.agent} cannot be told to compact.")
+        await self.agent.compact()
+
+    async def set_model(self, draft: ModelDraft) -> None:
+        """Use another model from now on, also after a restart."""
+        if not self.agent.can.set_model:
+            raise Unsupported(f"{self.launch.agent} cannot change its model.")
+        await self.agent.set_model(draft)
+        await self.uses(draft.model, draft.provider, draft.effort)
+
+    async def moved(self, native_id: str) -> None:
+        """The agent goes on with another conversation: a restart will, too."""
+        self.launch = replace(self.launch, resume=native_id)
+        noted = Hosting(native_id=native_id, launch=self.launch)
+        await self._ground.note(self.id, noted)
+
+    async def uses(
+        self, model: str | None = None, provider: str | None = None, effort: str | None = None
+    ) -> None:
+        """The agent uses another model, or thinks more or less: a restart will, too."""
+        given = {"model": model, "provider": provider, "effort": effort}
+        self.launch = replace(self.launch, **{k: v for k, v in given.items() if v is not None})
+        noted = Hosting(model=model, provider=provider, launch=self.launch)
+        await self._ground.note(self.id, noted)
+
+    def said(self, given: Input, by: str, turn: int | None) -> None:
+        """Have the log tell what the agent was told."""
+        self._outlet.put("user-message", {"text": text_of(given), "by": by, "turn": turn})
+
+    # What the agent reports.
+
+    def event(self, name: str, data: Any) -> None:
+        """Pass an event on to the log."""
+        if self._early is not None:
+            self._early.append(partial(self.event, name, data))
+            return
+        self._care.hear()
+        self._tell_turn()
+        self._outlet.put(name, data)
+
+    def spawned(self, process: Process) -> None:
+        """Note which process runs."""
+        self._later(self._ground.note(self.id, Hosting(process=process)))
+
+    def asked(self, question: Question) -> None:
+        """Take a question to the desk, after what was told before it."""
+        if self._early is not None:
+            self._early.append(partial(self.asked, question))
+            return
+        self._care.rest()
+        self._open.add(question.key)
+        self.life.asked()
+        self._later(self._ask(question))
+
+    async def _ask(self, question: Question) -> None:
+        await self._outlet.flushed()
+        if question.key in self._open:
+            await self._ground.desk.ask(self.id, question, self._tell)
+        if question.key not in self._open:  # meanwhile the agent has thought better of it
+            await self._ground.desk.settle(self.id, question.key, NOT_ASKED)
+
+    async def _tell(self, question: Any, answer: Any) -> None:
+        self._closed(question.key)
+        await self.agent.answer(question, answer)
+
+    def settled(self, key: str, why: str) -> None:
+        """Close a question that the agent asks no longer."""
+        if key in self._open:
+            self._closed(key)
+            self._later(self._ground.desk.settle(self.id, key, why))
+
+    def _closed(self, key: str) -> None:
+        was_open = key in self._open
+        self._open.discard(key)
+        if was_open and not self._open:
+            self.life.answered()
+            self._care.watch()
+            self._ground.clock.callLater(0, self._free)
+
+    def turn_began(self, native_id: str | None) -> None:
+        """Learn the agent's name for a turn, or of one that it began by itself."""
+        if self.life.name() == "idle":
+            self.life.begin()
+            self._next_turn()
+            self._care.watch()
+        self._name(native_id)
+        if self._early is None:
+            self._tell_turn()
+
+    def turn_ended(self, status: TurnStatus, reason: str = "", native: Any = None) -> None:
+        """The turn is over: the agent is free for more."""
+        if self._early is not None:
+            self._early.append(partial(self.turn_ended, status, reason, native))
+            return
+        if self.turn is None or self.turn.status != "running":
+            return
+        self._tell_turn()
+        self._withdraw("the turn is over")
+        ids = {"turn": self.turn.id, "native_id": self.turn.native_id}
+        told = {**ids, "status": status, "reason": reason, "native": native}
+        self.event("error" if status == "failed" else "complete", told)
+        self.turn = replace(self.turn, status=status, reason=reason)
+        self.life.over()
+        self._care.rest()
+        self._ground.clock.callLater(0, self._free)
+        self._tell_waiting()
+
+    def gone(self, how: Exit) -> None:
+        """The agent's process is no more: its turn has failed, it may be started again."""
+        wanted = self._ending or self.life.name() == "stopping"
+        starting = self.life.name() == "starting"
+        if not starting:
+            self.turn_ended("failed", "the agent was ended" if wanted else CUT_SHORT)
+            self._withdraw(how.sentence)
+        self.life.gone()
+        self._tell_waiting()
+        self._care.rest()
+        if not starting:
+            self.event("ended", {**_exit(how), "reason": how.sentence})
+            self._later(self._ground.note(self.id, Hosting(process=Process(0))))
+        if not (wanted or starting or how.asked):
+            self._restart_later(how.sentence)
+
+    # Whether it is well.
+
+    def _restart_later(self, why: str) -> None:
+        """Start the agent again, where it can go on with its conversation."""
+        if self.agent.can.resume:
+            delay = self._care.restart_later()
+            plan = (
+                "it failed too often and rests now" if delay is None else f"again in {delay} s"
+            )
+            log.warn("{session}: {why}; {plan}", session=self.id, why=why, plan=plan)
+
+    def _restart(self) -> None:
+        self._later(self._start_again())
+
+    async def _start_again(self) -> None:
+        try:
+            await self.start()
+        except AgentFailed as error:
+            if not self._ending:
+                self._restart_later(error.message)
+
+    def _stalled(self, silent: float) -> None:
+        told = {"silent_s": round(silent), "turn": self.turn.id if self.turn else None}
+        self._outlet.put("stalled", told)
+
+    # How it is done.
+
+    def _name(self, native_id: str | None) -> None:
+        if native_id and self.turn is not None:
+            self.turn = replace(self.turn, native_id=native_id)
+
+    def _tell_turn(self) -> None:
+        """Have the log tell of the turn before anything that happens in it."""
+        if self.turn is not None and not self._told:
+            self._told = True
+            told = {"turn": self.turn.id, "native_id": self.turn.native_id}
+            self._outlet.put("turn-started", told)
+
+    def _withdraw(self, why: str) -> None:
+        keys, self._open = self._open, set()
+        for key in keys:
+            self._later(self._ground.desk.settle(self.id, key, why))
+        if keys:
+            self.life.answered()
+
+    def _later(self, work: Any) -> None:
+        Deferred.fromCoroutine(_awaited(work)).addErrback(self._failed)
+
+    def _failed(self, failure: Failure) -> None:
+        log.warn("{session}: {why}", session=self.id, why=failure.value)
+
+
+async def _awaited(work: Awaitable[object]) -> None:
+    await work
+
+
+def _exit(how: Exit) -> dict[str, Any]:
+    return {"code": how.code, "signal": how.signal, "stderr": how.stderr[-4096:]}

@@ -1,0 +1,83 @@
+"""The verbs on hosted agents and on what agents ask (`sxhost.host.AgentHost`)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from sxhost.approval import Answer, Approval, ApprovalQuery
+from sxhost.hosted.desk import Desk
+from sxhost.hosted.fleet import Fleet
+from sxhost.model import Done, Hosted, Session, Summary
+from sxhost.store import Store
+from sxhost.turn import Launch, ModelDraft, SteerDraft, Submitted, TurnDraft
+from sxhost.views import wanted
+
+__all__ = ["Agency"]
+
+Record = Callable[[str, str, str], Awaitable[object]]
+"""Notes in the audit what was done, to which session, in detail."""
+
+
+class Agency:
+    """What people and programs can have agents do, and tell them."""
+
+    def __init__(
+        self,
+        store: Store,
+        fleet: Fleet,
+        desk: Desk,
+        summarise: Callable[[Session], Awaitable[Summary]],
+        record: Record,
+    ) -> None:
+        self.fleet = fleet
+        self.desk = desk
+        self._store = store
+        self._summarise = summarise
+        self._record = record
+
+    async def start(self, launch: Launch) -> Hosted:
+        """Start an agent, in a new session."""
+        session_id, turn = await self.fleet.start(launch)
+        await self._record("start", session_id, launch.agent)
+        session = await self._store.session(session_id)
+        return Hosted(session=await self._summarise(session), turn=turn)
+
+    async def submit(self, session_id: str, draft: TurnDraft) -> Submitted:
+        """Begin a turn."""
+        turn = await self.fleet.submit(session_id, draft)
+        await self._record("turn", session_id, f"turn {turn.id}")
+        return Submitted(turn=turn)
+
+    async def steer(self, session_id: str, draft: SteerDraft) -> Done:
+        """Add to the running turn."""
+        await self.fleet.steer(session_id, draft)
+        await self._record("steer", session_id, "")
+        return Done()
+
+    async def interrupt(self, session_id: str) -> Done:
+        """Stop the running turn."""
+        await self.fleet.interrupt(session_id)
+        await self._record("interrupt", session_id, "")
+        return Done()
+
+    async def compact(self, session_id: str) -> Done:
+        """Shorten the conversation."""
+        await self.fleet.compact(session_id)
+        return Done()
+
+    async def set_model(self, session_id: str, draft: ModelDraft) -> Done:
+        """Use another model from now on."""
+        await self.fleet.set_model(session_id, draft)
+        return Done()
+
+    async def approvals(self, query: ApprovalQuery) -> list[Approval]:
+        """Return what all agents ask, in order."""
+        return wanted(await self._store.approvals(None), query)
+
+    async def session_approvals(self, session_id: str, query: ApprovalQuery) -> list[Approval]:
+        """Return what one session's agent asks, in order."""
+        return wanted(await self._store.approvals(session_id), query)
+
+    async def answer(self, session_id: str, approval_id: int, answer: Answer) -> Approval:
+        """Decide what an agent asks."""
+        return await self.desk.answer(session_id, approval_id, answer)

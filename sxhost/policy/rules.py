@@ -1,0 +1,271 @@
+"""Rules that answer agents' questions: the first that matches decides.
+
+A rule that allows matches only where all it names is certainly so: the whole command, each
+path.  A rule that denies (or asks, to make an exception) matches where any of it is so.  Where
+that cannot be told (a command is too long to be read, say), a person is asked.  The language of
+the file is described in ``docs/policy.md``.
+"""
+
+from __future__ import annotations
+
+import stat
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+
+from sxhost.approval import Question
+from sxhost.codec.pattern import BadPattern
+from sxhost.policy.conditions import CONDITIONS, Condition, Facts, facts_of
+from sxhost.turn import Launch
+
+__all__ = ["ASK", "About", "Policy", "PolicyError", "Rule", "Verdict"]
+
+T = TypeVar("T")
+
+Words = Annotated[str, Meta(min_length=1, max_length=4096)]
+Many = Words | Annotated[list[Words], Meta(min_length=1, max_length=1000)]
+Seconds = Annotated[float, Meta(ge=1, le=31_622_400)]
+Asking = Literal["ask", "allow", "approve", "approve_session", "deny"]
+Silence = Literal["deny", "cancel"]
+"""What nobody's answer may mean; consent is not among it."""
+
+LARGEST: Final = 1_000_000
+"""Bytes of a policy's file."""
+
+
+class PolicyError(ValueError):
+    """A policy's file is wrong; `where` names the rule or the table, `why` is a sentence."""
+
+    def __init__(self, file: str, where: str, why: str) -> None:
+        super().__init__(f"{file}: {where}: {why}" if where else f"{file}: {why}")
+        self.file = file
+        self.where = where
+        self.why = why
+
+
+class About(Struct, frozen=True, kw_only=True):
+    """Who asks."""
+
+    agent: str = ""
+    session: str = ""
+    labels: Mapping[str, str] = {}
+    cwd: str | None = None
+
+    @classmethod
+    def launched(cls, session: str, launch: Launch) -> About:
+        """Tell it of a session that we run."""
+        return cls(agent=launch.agent, session=session, labels=launch.labels, cwd=launch.cwd)
+
+
+class Verdict(Struct, frozen=True, kw_only=True):
+    """What a policy says of a question: one of its choices, or None: ask a person.
+
+    `expire_s` and `on_expiry` are for the person who does not answer.
+    """
+
+    decision: str | None = None
+    rule: str = ""
+    reason: str | None = None
+    expire_s: float | None = None
+    on_expiry: Silence = "deny"
+
+
+ASK: Final = Verdict()
+
+
+class Default(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What holds where no rule matches."""
+
+    decision: Asking = "ask"
+    expire_s: Seconds | None = None
+    on_expiry: Silence = "deny"
+
+
+class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A rule as it is written; a field that is absent holds for all."""
+
+    decision: Asking
+    name: Words | None = None
+    agent: Many | None = None
+    kind: Many | None = None
+    tool: Many | None = None
+    session: Many | None = None
+    label: Many | None = None
+    command: Many | None = None
+    shell: bool = False
+    path: Many | None = None
+    cwd: Many | None = None
+    reason: Words | None = None
+    expire_s: Seconds | None = None
+
+    @property
+    def allows(self) -> bool:
+        """Whether it says yes, and so must be certain."""
+        return self.decision not in ("ask", "deny")
+
+
+class _Ready(Struct, frozen=True):
+    """A rule, what it is called, and what must hold."""
+
+    rule: Rule
+    name: str
+    conditions: Sequence[Condition]
+
+    def holds(self, facts: Facts) -> bool | None:
+        """Tell whether it matches; None: that cannot be told."""
+        if self.rule.allows:
+            return all(condition.surely(facts) for condition in self.conditions)
+        found = {condition.perhaps(facts) for condition in self.conditions}
+        return False if False in found else None if None in found else True
+
+
+class Policy:
+    """Rules in their order; without any, a person is always asked."""
+
+    def __init__(self, rules: Sequence[Rule] = (), default: Default = Default()) -> None:  # noqa: B008 - frozen
+        self._default = default
+        self._rules = [_ready(number, rule) for number, rule in enumerate(rules, 1)]
+
+    @classmethod
+    def load(cls, path: Path) -> Policy:
+        """Read a policy's file.
+
+        :raises PolicyError: it cannot be read, is wrong, or anyone could have written it.
+        """
+        file = str(path)
+        try:
+            if path.stat().st_mode & stat.S_IWOTH:
+                raise PolicyError(file, "", "Everyone may write to it; `chmod o-w` it.")
+            return cls.read(path.read_bytes(), file)
+        except OSError as error:
+            raise PolicyError(file, "", f"It cannot be read: {error.strerror}.") from None
+
+    @classmethod
+    def read(cls, text: bytes, file: str = "policy") -> Policy:
+        """Return the policy that a text describes; `file` is what it is called.
+
+        :raises PolicyError: it is wrong.
+        """
+        tables = _tables(text, file)
+        default = _convert(tables.pop("default", {}), Default, file, "[default]")
+        written = tables.pop("rule", [])
+        if tables:
+            why = "There are only the table `[default]` and rules, `[[rule]]`."
+            raise PolicyError(file, f"`{min(tables)}`", why)
+        if not isinstance(written, list):
+            raise PolicyError(file, "[rule]", "A rule begins with `[[rule]]`.")
+        rules = [_convert(one, Rule, file, _place(n, one)) for n, one in enumerate(written, 1)]
+        try:
+            return cls(rules, default)
+        except _BadRule as error:
+            place = _place(error.number, written[error.number - 1])
+            raise PolicyError(file, place, str(error)) from None
+
+    def decide(self, question: Question, about: About) -> Verdict:
+        """Return what holds for a question."""
+        facts = facts_of(question, about.agent, about.session, about.labels, about.cwd)
+        for ready in self._rules:
+            holds = ready.holds(facts)
+            if holds is not False:
+                return self._by(ready, question, certain=holds is True)
+        return self._verdict(self._default.decision, "default", None, None, question)
+
+    def _by(self, ready: _Ready, question: Question, *, certain: bool) -> Verdict:
+        rule = ready.rule
+        if not certain:
+            reason = f"it cannot be told whether the rule {ready.name!r} holds"
+            return self._verdict("ask", ready.name, reason, rule.expire_s, question)
+        return self._verdict(rule.decision, ready.name, rule.reason, rule.expire_s, question)
+
+    def _verdict(
+        self,
+        wanted: Asking,
+        rule: str,
+        reason: str | None,
+        expire_s: float | None,
+        question: Question,
+    ) -> Verdict:
+        decision = _fitting(wanted, question)
+        if decision is None and wanted != "ask":
+            reason = f"a rule cannot answer this: it takes {', '.join(question.choices)}"
+        elif wanted == "deny":
+            reason = reason or f"the host's policy does not allow it ({rule})"
+        patience = self._default.expire_s if expire_s is None else expire_s
+        return Verdict(
+            decision=decision,
+            rule=rule,
+            reason=reason,
+            expire_s=patience,
+            on_expiry=self._default.on_expiry,
+        )
+
+
+_FITTING: Final[Mapping[str, Sequence[str]]] = {
+    "ask": (),
+    "allow": ("approve",),
+    "approve": ("approve",),
+    "approve_session": ("approve_session", "approve"),
+    "deny": ("deny", "cancel"),
+}
+
+
+def _fitting(wanted: str, question: Question) -> str | None:
+    """Return the decision in words that the agent takes; None if there are none.
+
+    What wants words for an answer is never approved: a rule has none.
+    """
+    if question.inquiries and wanted != "deny":
+        return None
+    return next((word for word in _FITTING[wanted] if word in question.choices), None)
+
+
+# Reading.
+
+
+class _BadRule(ValueError):
+    def __init__(self, number: int, why: str) -> None:
+        super().__init__(why)
+        self.number = number
+
+
+def _ready(number: int, rule: Rule) -> _Ready:
+    written = {name: getattr(rule, name) for name in CONDITIONS if getattr(rule, name)}
+    if not written:
+        raise _BadRule(number, "It names no condition; what holds for all is `[default]`.")
+    if rule.shell and rule.command is None:
+        raise _BadRule(number, "`shell` is for rules with a `command`.")
+    conditions = [_condition(number, rule, name, value) for name, value in written.items()]
+    return _Ready(rule, rule.name or f"rule {number}", conditions)
+
+
+def _condition(number: int, rule: Rule, name: str, value: str | list[str]) -> Condition:
+    values = [value] if isinstance(value, str) else value
+    try:
+        return CONDITIONS[name](values, rule.shell)
+    except BadPattern as error:
+        raise _BadRule(number, f"The field `{name}` is wrong: {error}.") from None
+
+
+def _tables(text: bytes, file: str) -> dict[str, Any]:
+    if len(text) > LARGEST:
+        raise PolicyError(file, "", f"It has more than {LARGEST} bytes.")
+    try:
+        return tomllib.loads(text.decode())
+    except (ValueError, RecursionError) as error:
+        raise PolicyError(file, "", f"It is not TOML: {error}.") from None
+
+
+def _convert(given: Any, kind: type[T], file: str, place: str) -> T:
+    try:
+        return msgspec.convert(given, kind)
+    except msgspec.ValidationError as error:
+        raise PolicyError(file, place, f"{error}.") from None
+
+
+def _place(number: int, written: Any) -> str:
+    name = written.get("name") if isinstance(written, dict) else None
+    return f"rule {name!r}" if isinstance(name, str) else f"rule {number}"
