@@ -96,11 +96,17 @@ class Page:
         """Tell whether a reader at this place goes on with this page."""
         return self.start <= position < self.end
 
-    async def read(self, events: Awaitable[Sequence[Event]]) -> None:
+    async def read(
+        self, events: Awaitable[Sequence[Event]], pruned: Callable[[], int]
+    ) -> None:
         """Read it, and let others who wait for it go on; they fail as this does."""
         outcome: Failure | None = None
         try:
             self.events = await events
+            # Before anybody goes on: who waits at a place that it does not reach reads anew,
+            # and who is before what `pruned` tells is told of a gap.
+            self.end = self.events[-1].id if self.events else self.end
+            self.start = max(self.start, pruned())
         except BaseException:
             self.end, outcome = self.start, Failure()
             raise
@@ -179,10 +185,8 @@ class Feed:
         page = Page(position, self.end)
         self._pages.add(page)
         only = self.selection.only
-        await page.read(self._store.read(only, position=position, limit=PAGE, size=CHUNK))
-        if page.events:
-            page.end = page.events[-1].id
-        page.start = max(position, self.pruned())  # who is before that is told of a gap
+        events = self._store.read(only, position=position, limit=PAGE, size=CHUNK)
+        await page.read(events, self.pruned)
         return page
 
     def encoded(self, events: Sequence[Event], end: int) -> tuple[bytes, int]:

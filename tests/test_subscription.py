@@ -25,7 +25,7 @@ from sxhost.store import Store
 from sxhost.store.journal import Journal
 from sxhost.store.memory import MemoryStore
 from sxhost.store.sqlite import SQLiteStore, Threads
-from sxhost.subscription import Place, Selection, Subscription
+from sxhost.subscription import PAGE, Place, Selection, Subscription
 
 from .lab import result_of
 from .test_store import HERE
@@ -367,6 +367,20 @@ class TestGaps:
         assert len(late.waiting) == 1
         late.go()
         assert [sink.ids() for sink in sinks] == [[1, 2, 3, 4], [1, 2, 3, 4], [2, 3, 4]]
+        late.at_once()
+        result_of(bench.service.close())
+
+    def test_who_is_further_behind_than_a_page_loses_nothing(self, tmp_path: Path) -> None:
+        late = LateReads()
+        bench = on_disk(tmp_path / "s.db", Limits(), late, *[["x"] * 100] * 7)
+        places = (0, 0, 100, PAGE, 400, 699)
+        sinks = [Sink() for _ in places]
+        for sink, place in zip(sinks, places, strict=True):
+            reader = bench.service.hub.subscribe(Selection(frozenset("a")), NDJSON, sink)
+            reader.start(Place(place), {})
+        late.go()
+        for sink, place in zip(sinks, places, strict=True):
+            assert sink.ids() == list(range(place + 1, 701)), place
         late.at_once()
         result_of(bench.service.close())
 
