@@ -6,6 +6,7 @@ import json
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -587,6 +588,65 @@ class Following(RuleBasedStateMachine):
 
 TestFollowing = Following.TestCase
 TestFollowing.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+class Crowd(RuleBasedStateMachine):
+    """Many readers of a past that only the disk has: each gets each event once, in the end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.place = TemporaryDirectory()
+        self.late = LateReads()
+        path = Path(self.place.name) / "s.db"
+        self.bench = on_disk(path, Limits(events=4), self.late, *[["x"] * 150] * 5)
+        self.readers: list[tuple[int, Sink, Subscription]] = []
+
+    @rule(position=st.integers(0, 750))
+    def follow(self, position: int) -> None:
+        sink = Sink()
+        reader = self.bench.service.hub.subscribe(Selection(frozenset("a")), NDJSON, sink)
+        reader.start(Place(position), {})
+        self.readers.append((position, sink, reader))
+
+    @rule(count=st.sampled_from([1, 200, 2500]))
+    def fire(self, count: int) -> None:
+        self.bench.fire("a", *["x"] * count)
+        self.bench.tick()
+
+    @rule()
+    def the_disk_answers(self) -> None:
+        if self.late.waiting:
+            done, function, given = self.late.waiting.pop(0)
+            done.callback(function(*given))
+
+    @precondition(lambda self: self.readers)
+    @rule(which=st.integers(0), room=st.sampled_from([0, 60_000]))
+    def a_reader_falls_behind(self, which: int, room: int) -> None:
+        _, sink, _ = self.readers[which % len(self.readers)]
+        sink.room = len(sink.data) + room
+
+    @precondition(lambda self: self.readers)
+    @rule(which=st.integers(0))
+    def a_reader_goes_on(self, which: int) -> None:
+        _, sink, reader = self.readers[which % len(self.readers)]
+        sink.room = len(sink.data) + 500_000
+        reader.resumeProducing()
+
+    def teardown(self) -> None:
+        for _, sink, reader in self.readers:
+            sink.room = 10**9
+            reader.resumeProducing()
+        self.late.go()
+        end = self.bench.store.position
+        for position, sink, _ in self.readers:
+            assert sink.ids() == list(range(position + 1, end + 1))
+        self.late.at_once()
+        result_of(self.bench.service.close())
+        self.place.cleanup()
+
+
+TestCrowd = Crowd.TestCase
+TestCrowd.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
 
 
 def test_a_reader_that_is_cut_at_any_place_gets_each_event_once(bench: Bench) -> None:
