@@ -14,7 +14,7 @@ from twisted.internet.task import Clock
 
 from sxhost.codec.json import encode
 from sxhost.errors import HostError, SessionLimit, StoreUnavailable, UnknownSession
-from sxhost.hosted.outlet import AGAIN_S, BATCH, HIGH, LOW, Outlet, fitting
+from sxhost.hosted.outlet import AGAIN_S, BATCH, GATHER_S, HIGH, LOW, Outlet, fitting
 from sxhost.model import EventDraft
 
 from .lab import is_done, result_of, started
@@ -27,6 +27,7 @@ class Rig:
         self.clock = Clock()
         self.log: list[Any] = []
         self.batches: list[int] = []
+        self.commits: list[list[str]] = []
         self.held: list[bool] = []
         self.refuse: HostError | None = None
         self.slow: Deferred[None] | None = None
@@ -40,14 +41,22 @@ class Rig:
         if self.slow is not None:
             await self.slow
         self.batches.append(len(taken))
+        self.commits.append([draft.event for draft in drafts])
         self.log += taken
 
     def put(self, *numbers: int) -> None:
         for number in numbers:
             self.outlet.put("n", number)
 
+    def tell(self, *names: str) -> None:
+        for name in names:
+            self.outlet.put(name, {"text": "x"})
+
     def numbers(self) -> list[Any]:
         return [data for _, data in self.log]
+
+
+PIECE = "message-delta"
 
 
 @pytest.fixture
@@ -159,6 +168,63 @@ def test_closed_it_lets_go_of_the_agent(rig: Rig) -> None:
     rig.clock.advance(0)
     assert rig.held == [True, False]
     assert rig.log == []
+
+
+class TestGathering:
+    """Pieces of a text wait a moment for those that follow; what is urgent takes them along."""
+
+    @pytest.fixture(autouse=True)
+    def quiet(self, rig: Rig) -> None:
+        rig.clock.advance(1000 + GATHER_S / 5)
+
+    def test_a_piece_after_silence_goes_at_once_and_later_ones_wait(self, rig: Rig) -> None:
+        rig.tell(PIECE)
+        rig.clock.advance(0)
+        rig.tell(PIECE)
+        rig.clock.advance(GATHER_S / 5)
+        rig.tell(PIECE)
+        assert rig.commits == [[PIECE]]
+        rig.clock.advance(GATHER_S)
+        assert rig.commits == [[PIECE], [PIECE, PIECE]]
+
+    def test_what_is_urgent_takes_along_what_waits(self, rig: Rig) -> None:
+        rig.tell(PIECE)
+        rig.clock.advance(0)
+        rig.tell(PIECE, "complete")
+        rig.clock.advance(0)
+        assert rig.commits == [[PIECE], [PIECE, "complete"]]
+
+    def test_what_is_urgent_while_a_commit_runs_waits_only_for_that(self, rig: Rig) -> None:
+        slow = rig.slow = Deferred()
+        rig.tell(PIECE)
+        rig.clock.advance(0)
+        rig.tell("complete")
+        rig.slow = None
+        slow.callback(None)
+        rig.clock.advance(0)
+        assert rig.commits == [[PIECE], ["complete"]]
+
+    def test_who_wants_it_flushed_waits_for_no_more(self, rig: Rig) -> None:
+        rig.tell(PIECE)
+        rig.clock.advance(0)
+        rig.tell(PIECE)
+        flushed = started(rig.outlet.flushed())
+        rig.clock.advance(0)
+        assert is_done(flushed)
+        assert rig.commits == [[PIECE], [PIECE]]
+
+
+@pytest.mark.parametrize(
+    ("data", "left"),
+    [
+        ({"text": "x", "native": {"a": 1}}, {"text": "x", "native": {"a": 1}}),
+        ({"text": "x", "native": "n" * 2000}, {"text": "x", "cut": True}),
+        ({"text": ["x" * 2000]}, {"text": '{"text":["' + "x" * 474, "cut": True}),
+        ("x" * 2000, {"text": '"' + "x" * 483, "cut": True}),
+    ],
+)
+def test_what_is_too_large_loses_native_words_first(data: Any, left: Any) -> None:
+    assert decode(fitting(data, 1000)) == left
 
 
 def test_data_that_is_too_large_is_cut() -> None:
