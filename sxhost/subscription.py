@@ -96,9 +96,7 @@ class Page:
         """Tell whether a reader at this place goes on with this page."""
         return self.start <= position < self.end
 
-    async def read(
-        self, events: Awaitable[Sequence[Event]], pruned: Callable[[], int]
-    ) -> None:
+    async def read(self, events: Awaitable[Sequence[Event]], pruned: Callable[[], int]) -> None:
         """Read it, and let others who wait for it go on; they fail as this does."""
         outcome: Failure | None = None
         try:

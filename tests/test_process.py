@@ -114,6 +114,16 @@ async def test_nor_is_such_a_line_forgiven_to_the_dead(stage: Stage) -> None:
 
 
 @in_reactor
+async def test_whoever_closes_its_mouth_and_lives_on_is_ended(stage: Stage) -> None:
+    limits = Limits(agent_eof=0.1, agent_term=0.1)
+    code = "import os, time; print('fine', flush=True); os.close(1); time.sleep(600)"
+    _, ear = stage.python(code, limits=limits)
+    how = await ear.exit()
+    assert ear.lines == [b"fine"]
+    assert how.why == "it closed its output, and lived on"
+
+
+@in_reactor
 async def test_its_complaints_are_kept_to_their_end(stage: Stage) -> None:
     code = """
 import os

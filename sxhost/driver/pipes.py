@@ -53,11 +53,18 @@ class _Pipe(FileDescriptor):
 
 
 class Outlet(_Pipe):
-    """What a child prints goes to `take`, as it comes."""
+    """What a child prints goes to `take`, as it comes; `at_end` is told of its end."""
 
-    def __init__(self, reactor: Any, file: IO[bytes], take: Callable[[bytes], None]) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        file: IO[bytes],
+        take: Callable[[bytes], None],
+        at_end: Callable[[], None] = lambda: None,
+    ) -> None:
         super().__init__(reactor, file)
         self._take = take
+        self._at_end = at_end
         self.startReading()
 
     def doRead(self) -> BaseException | None:
@@ -72,6 +79,18 @@ class Outlet(_Pipe):
             return CONNECTION_DONE
         self._take(data)
         return None
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Tell of its end: the reactor may know of it without a read."""
+        was_open = self.connected
+        super().connectionLost(reason)
+        if was_open:
+            self._at_end()
+
+    def close(self) -> None:
+        """Close it now; that is no news then."""
+        self._at_end = lambda: None
+        super().close()
 
     def drain(self) -> None:
         """Read what is there, and close it."""

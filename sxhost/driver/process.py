@@ -138,7 +138,8 @@ class ProcessChild:
         self._ended = Moment()
         self._asked, self._ending, self._why = False, False, ""
         self._stdin = Inlet(reactor, cast("IO[bytes]", popen.stdin))
-        self._stdout = Outlet(reactor, cast("IO[bytes]", popen.stdout), self._printed)
+        stdout = cast("IO[bytes]", popen.stdout)
+        self._stdout = Outlet(reactor, stdout, self._printed, self._silenced)
         self._stderr = Outlet(reactor, cast("IO[bytes]", popen.stderr), self._complained)
         watch(reactor, popen, self._has_ended)
 
@@ -170,6 +171,14 @@ class ProcessChild:
         except LineTooLong as error:
             self._stdout.close()
             self._fail(f"it printed nonsense: {error}")
+
+    def _silenced(self) -> None:
+        """Nothing more can be heard of it: it goes now, or it is ended."""
+        _go(self._end_if_it_stays())
+
+    async def _end_if_it_stays(self) -> None:
+        if not await self._ended.within(self._limits.agent_eof, self._reactor):
+            self._fail("it closed its output, and lived on")
 
     def _complained(self, data: bytes) -> None:
         self._said += data
