@@ -38,6 +38,9 @@ class CannotStart(SystemExit, Exception):
     pidfile; as a `SystemExit` it ends the process without a traceback.
     """
 
+    # Twistd tells 100 bytes of it, beginning with its name: a short one leaves room.
+    __module__ = "sxhost"
+
     def __init__(self, sentence: str) -> None:
         super().__init__(1)
         self.sentence = sentence
