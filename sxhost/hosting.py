@@ -16,7 +16,7 @@ from sxhost.driver import Driver
 from sxhost.driver.orphans import end_orphans
 from sxhost.driver.process import ProcessSpawn
 from sxhost.driver.registry import Registry, installed
-from sxhost.hosted.desk import Decide, ask_a_person
+from sxhost.hosted.desk import ask_a_person
 from sxhost.hosted.parts import Agents
 from sxhost.hosted.roots import Roots
 from sxhost.limits import Limits
@@ -25,42 +25,60 @@ from sxhost.model import Session
 from sxhost.policy.rules import About, Policy, PolicyError, Verdict
 from sxhost.turn import Process
 
-__all__ = ["decider", "host_id", "make_agents"]
+__all__ = ["Rules", "host_id", "make_agents", "make_rules"]
 
 log = logger(__name__)
 
 
-def make_agents(settings: Settings, reactor: Any) -> Agents:
-    """Return what a host runs agents with."""
+def make_agents(settings: Settings, reactor: Any, rules: Rules | None = None) -> Agents:
+    """Return what a host runs agents with; without rules a person is asked everything."""
     limits, name = settings.limits, host_id(settings)
     spawn = ProcessSpawn(reactor, limits, name, environ=os.environ, keep=settings.agent_env)
     workshop = Workshop(spawn, reactor)
     return Agents(
         workshop,
         Roots(settings.agent_roots),
-        decide=decider(settings.policy),
+        decide=rules or ask_a_person,
         hold=workshop.hold,
         bury=Undertaker(reactor, limits, name).bury,
         resume_at_boot=settings.resume_at_boot,
     )
 
 
-def decider(file: Path | None) -> Decide:
-    """Return what decides by the rules of a file, or end the process with a sentence."""
-    if file is None:
-        return ask_a_person
-    try:
-        policy = Policy.load(file)
-    except PolicyError as error:
-        sys.exit(f"sxhost: {error}")
+class Rules:
+    """The rules of a policy's file, which decide what agents ask.
 
-    def decide(session: Session, question: Question) -> Verdict:
+    :raises PolicyError: the file is no use.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._policy = Policy.load(file)
+
+    def __call__(self, session: Session, question: Question) -> Verdict:
+        """Decide a question of a session's agent."""
         about = About(
             agent=session.agent, session=session.id, labels=session.labels, cwd=session.cwd
         )
-        return policy.decide(question, about)
+        return self._policy.decide(question, about)
 
-    return decide
+    def reload(self) -> None:
+        """Decide from now on as the file says; if that is no use, as before."""
+        try:
+            self._policy = Policy.load(self._file)
+        except PolicyError as error:
+            log.error("The policy stays as it was: {error}", error=str(error))  # noqa: TRY400 - no traceback
+        else:
+            file = str(self._file)
+            log.info("Questions are decided by the rules that are now in {file}", file=file)
+
+
+def make_rules(file: Path | None) -> Rules | None:
+    """Return the rules of a file, if there is one, or end the process with a sentence."""
+    try:
+        return None if file is None else Rules(file)
+    except PolicyError as error:
+        sys.exit(f"sxhost: {error}")
 
 
 def host_id(settings: Settings) -> str:

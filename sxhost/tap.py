@@ -33,7 +33,7 @@ from sxhost.daemon.preflight import make_shown, prepare
 from sxhost.daemon.process import PidFile, on_hangup
 from sxhost.daemon.service import HostService
 from sxhost.forward import make_forwarder
-from sxhost.hosting import make_agents
+from sxhost.hosting import make_agents, make_rules
 from sxhost.keyring import Keyring
 from sxhost.logs import logger, set_level
 from sxhost.mux import Multiplexer
@@ -114,7 +114,9 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
     """Put a host together on `reactor`."""
     limits = settings.limits
     store = make_store(settings, reactor)
-    sessions = SessionService(store, reactor, wall_ms, limits, make_agents(settings, reactor))
+    rules = make_rules(settings.policy)
+    agents = make_agents(settings, reactor, rules)
+    sessions = SessionService(store, reactor, wall_ms, limits, agents)
     sessions.on_stop = lambda: reactor.callLater(0, _stop_reactor, reactor)
     metrics = Metrics(sessions)
     keyring = Keyring(settings.state_dir, wall_ms)
@@ -149,6 +151,7 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
         routes=routes,
         multiplexer=multiplexer,
         shown=shown,
+        reloads=[part.reload for part in (shown, rules) if part is not None],
         pidfile=PidFile(settings.pid_file) if settings.pid_file else None,
     )
     if (forwarder := make_forwarder(settings, sessions, store, reactor)) is not None:

@@ -9,10 +9,12 @@ import pytest
 from msgspec.structs import replace
 from twisted.internet.task import Clock
 
+from sxhost.approval import Question
 from sxhost.config import Settings
 from sxhost.driver.process import ProcessSpawn
 from sxhost.errors import BadField
-from sxhost.hosting import Workshop, host_id, make_agents
+from sxhost.hosting import Rules, Workshop, host_id, make_agents, make_rules
+from sxhost.model import Session, State
 
 from .children import FakeSpawn
 from .lab import result_of
@@ -99,3 +101,26 @@ def test_a_host_runs_agents_as_its_settings_say(tmp_path: Path) -> None:
     assert agents.roots.place(None) == str(tmp_path)
     with pytest.raises(BadField):
         agents.roots.place("/")
+
+
+def rule(decision: str) -> str:
+    return f'[default]\ndecision = "{decision}"\n'
+
+
+def test_rules_are_read_again_and_stay_where_the_file_is_no_use(tmp_path: Path) -> None:
+    file = tmp_path / "policy.toml"
+    file.write_text(rule("deny"))
+    rules = Rules(file)
+    session = Session(id="a", start_ms=0, last_seen_ms=0, state=State("idle", "", 0))
+    question = Question(key="1", kind="command", title="x", choices=["approve", "deny"])
+    for text, decision in ((None, "deny"), (rule("ask"), None), ("rubbish", None)):
+        if text is not None:
+            file.write_text(text)
+            rules.reload()
+        assert rules(session, question).decision == decision
+
+
+def test_without_a_file_there_are_no_rules_and_with_a_wrong_one_no_host(tmp_path: Path) -> None:
+    assert make_rules(None) is None
+    with pytest.raises(SystemExit, match=r"nowhere\.toml: It cannot be read"):
+        make_rules(tmp_path / "nowhere.toml")

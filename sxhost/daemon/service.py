@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -67,6 +67,7 @@ class HostService(MultiService):
         routes: Sequence[Route],
         multiplexer: Multiplexer,
         shown: Shown | None = None,
+        reloads: Sequence[Callable[[], None]] = (),
         pidfile: PidFile | None = None,
     ) -> None:
         super().__init__()
@@ -80,6 +81,7 @@ class HostService(MultiService):
         self._keyring = keyring
         self._routes = routes
         self._shown = shown
+        self._reloads = reloads
         self._pidfile = pidfile
         sessions.setServiceParent(self)
         notifier.setServiceParent(self)
@@ -138,9 +140,9 @@ class HostService(MultiService):
         self.sessions.port = next(filter(None, numbers), 0)
 
     def reload(self) -> None:
-        """Read again what may have changed: the certificate."""
-        if self._shown is not None:
-            self._shown.reload()
+        """Read again what may have changed: the certificate, the policy."""
+        for reload in self._reloads:
+            reload()
 
     def stopService(self) -> Deferred[None]:
         """Stop in order; fires when all is closed."""
