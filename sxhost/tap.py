@@ -135,17 +135,11 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
         own=settings.user,
         manners=MANNERS,
     )
-    notifier = Notifier(
-        reactor,
-        os.environ,
-        probe=lambda: Deferred.fromCoroutine(store.ping()),
-        status=lambda: f"Serving on port {sessions.port}",
-    )
     shown = make_shown(settings)
     host = HostService(
         sessions,
         site,
-        notifier,
+        make_notifier(sessions, store, reactor),
         [(text, make_endpoint(reactor, text, shown)) for text in settings.listen],
         keyring=keyring,
         routes=routes,
@@ -157,6 +151,16 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
     if (forwarder := make_forwarder(settings, sessions, store, reactor)) is not None:
         forwarder.setServiceParent(host)
     return host
+
+
+def make_notifier(sessions: SessionService, store: Store, reactor: Any) -> Notifier:
+    """Return what tells systemd that the host lives: after a round trip to the journal."""
+    return Notifier(
+        reactor,
+        os.environ,
+        probe=lambda: Deferred.fromCoroutine(store.ping()),
+        status=lambda: f"Serving on port {sessions.port}",
+    )
 
 
 def wall_ms() -> int:
