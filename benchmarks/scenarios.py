@@ -9,15 +9,18 @@ import time
 
 from benchmarks.actors import LAST, TYPES
 from benchmarks.cast import Cast, Counts
-from benchmarks.rig import request
+from benchmarks.rig import NDJSON, request
 from benchmarks.rude import Visitor
 from benchmarks.stage import Caller, Stage
 from benchmarks.wire import ALL, Wanted
 
-__all__ = ["RETAIN", "logs", "retention", "rude"]
+__all__ = ["RETAIN", "logs", "past", "retention", "rude"]
 
 RETAIN = 1000
 """Events of a session that the host of a stress run retains."""
+
+DROWNED = 5000
+"""Events after which memory has nothing of what was before."""
 
 NOTICED = 3.0
 """Seconds after which an honest client would have noticed the rude ones."""
@@ -52,6 +55,30 @@ def retention(stage: Stage) -> Counts:
     log = cast.judge(retain=RETAIN)
     cast.clear()
     return {**cast.counts(log), "gaps": sum(reader.gaps for reader in cast.readers)}
+
+
+def past(stage: Stage) -> Counts:
+    """Readers who begin together with what only the disk has: one reads it for all."""
+    cast = Cast(stage, 2, "past")
+    cast.add_writers(2, 1500, keys=False)
+    cast.play()
+    _drown(stage)
+    for _ in range(4):
+        cast.add_readers((Wanted((session,)) for session in cast.labels), mean=60_000)
+    stage.play(cast.readers)
+    log = cast.judge()
+    cast.clear()
+    return cast.counts(log)
+
+
+def _drown(stage: Stage) -> None:
+    """Have memory forget all that has happened so far."""
+    lines = b"\n".join([b'{"event":"message"}'] * 500)
+    caller = Caller(stage)
+    for _ in range(DROWNED // 500):
+        caller.insist(request("POST", "/sessions/drown/events", lines, NDJSON))
+    caller.close()
+    stage.ask("DELETE", "/sessions/drown")
 
 
 class Pinger:

@@ -21,11 +21,12 @@ from benchmarks.endings import crash, stop
 from benchmarks.mail import messages
 from benchmarks.rebirth import rebirth
 from benchmarks.rig import open_files, raise_files
-from benchmarks.scenarios import RETAIN, logs, retention, rude
+from benchmarks.scenarios import RETAIN, logs, past, retention, rude
 from benchmarks.stage import Server, Stage, Wrong
 
 SCENARIOS: dict[str, Callable[[Stage], dict[str, int]]] = {
     "logs": logs,
+    "past": past,
     "retention": retention,
     "messages": messages,
     "rebirth": rebirth,
