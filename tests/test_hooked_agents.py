@@ -2,109 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
-import pty
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from threading import Thread
-from typing import Any
-from urllib.request import Request, urlopen
 
 import pytest
 
-from .agents import RealAgent, RealAgents
+from .agents import RealAgents
+from .hooked import TOUCH, Bench, words_of_users
 from .hosts import PATIENCE, Host, StartHost
 from .leftovers import no_leftovers
-
-TOP = Path(__file__).parents[1]
-NOBODY = "http://127.0.0.1:9"
-TOUCH = "RUN: touch made"
-
-
-@dataclass
-class Bench:
-    """An agent with hooks, and the host that they lead to."""
-
-    agent: RealAgent
-    host: Host
-
-    def environ(self) -> Mapping[str, str]:
-        mine = {"PYTHONPATH": str(TOP), "SXHOST_URL": self.host.url}
-        return {**self.agent.environ(), **mine}
-
-    def sxhost(self, *words: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "sxhost", *words],
-            env=self.environ(),
-            cwd=self.agent.cwd,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [self.agent.command[0], *words],
-            env=self.environ(),
-            cwd=self.agent.cwd,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-    def run(self, *words: str) -> str:
-        with self.start(*words) as process:
-            said, _ = process.communicate(timeout=PATIENCE)
-        return said
-
-    def ask(self, path: str, body: Any = None) -> Any:
-        data = None if body is None else json.dumps(body).encode()
-        request = Request(self.host.url + path, data, {"Content-Type": "application/json"})
-        with urlopen(request, timeout=PATIENCE) as answer:
-            text = answer.read().decode()
-        return (
-            [json.loads(line) for line in text.splitlines()]
-            if "/events" in path
-            else json.loads(text)
-        )
-
-    @property
-    def session(self) -> str:
-        (session,) = self.until(lambda: self.ask("/sessions"))
-        return str(session["id"])
-
-    def events(self) -> list[tuple[str, Any]]:
-        found = self.ask(f"/sessions/{self.session}/events")
-        return [(event["event"], event["data"]) for event in found]
-
-    def names(self) -> list[str]:
-        return [name for name, _ in self.events()]
-
-    def until(self, look: Callable[[], Any]) -> Any:
-        """Return what `look` finds, once it finds something."""
-        end = time.monotonic() + PATIENCE
-        while time.monotonic() < end:
-            if found := look():
-                return found
-            time.sleep(0.02)
-        raise AssertionError("it has not come")
-
-    def decide(self, decision: str) -> None:
-        (approval,) = self.until(lambda: self.ask("/approvals"))
-        path = f"/sessions/{approval['session']}/approvals/{approval['id']}"
-        self.ask(path, {"decision": decision, "reason": "the tests say so"})
-
 
 MakeBench = Callable[..., Bench]
 
@@ -146,7 +52,9 @@ def test_claude_reports_what_it_does(claude: MakeBench, form: tuple[str, ...]) -
     assert told["tool-done"]["output"].strip() == "one-2"
 
 
-def test_a_message_reaches_the_model_as_the_users_words(claude: MakeBench) -> None:
+def test_a_message_reaches_the_model_as_the_users_words(
+    claude: MakeBench, real_agents: RealAgents
+) -> None:
     bench = claude()
     # The message is there before the turn ends: the command waits for it to be queued.
     with bench.start(
@@ -158,6 +66,7 @@ def test_a_message_reaches_the_model_as_the_users_words(claude: MakeBench) -> No
         (bench.agent.cwd / "sent").touch()
         said, _ = process.communicate(timeout=PATIENCE)
     assert "heard at the end" in said
+    assert words_of_users(real_agents.model, "SAY: heard at the end")
     by = [data["by"] for name, data in bench.events() if name == "user-message"]
     assert by == ["prompt", "message"]
     assert bench.ask(f"/sessions/{session}/messages?peek=1")[0]["state"] == "delivered"
@@ -176,7 +85,7 @@ def test_a_message_reaches_the_model_at_work(
         (bench.agent.cwd / "sent").touch()
         process.communicate(timeout=PATIENCE)
     assert bench.ask(f"/sessions/{session}/messages?peek=1")[0]["state"] == "delivered"
-    assert real_agents.model.notes("request", "gap-4711")
+    assert words_of_users(real_agents.model, "gap-4711")
 
 
 @pytest.mark.parametrize("form", [("--http",), ()], ids=["http", "command"])
@@ -220,58 +129,6 @@ def test_without_a_host_nobody_notices(
     assert said.strip() in ("result:", "result: (Bash completed with no output)")
 
 
-def on_a_terminal(bench: Bench, *words: str) -> tuple[int, int]:
-    """Start it as a person does; return its process and its terminal, which is read."""
-    child, terminal = pty.fork()
-    if not child:
-        os.chdir(bench.agent.cwd)
-        program = bench.agent.command[0]
-        os.execve(program, [program, *words], {**bench.environ(), "TERM": "xterm"})
-    Thread(target=_read, args=(terminal,), daemon=True).start()
-    return child, terminal
-
-
-def _read(terminal: int) -> None:
-    with suppress(OSError):
-        while os.read(terminal, 1 << 16):
-            pass
-
-
-@pytest.mark.parametrize("decision", ["approve", "deny"])
-def test_claude_at_a_terminal_is_answered_from_elsewhere(
-    claude: MakeBench, decision: str
-) -> None:
-    bench = claude()
-    child, terminal = on_a_terminal(bench, "--permission-mode", "manual", TOUCH)
-    try:
-        bench.decide(decision)
-        bench.until(lambda: {"complete", "tool-done"} & set(bench.names()))
-        if decision == "approve":
-            bench.until(lambda: "complete" in bench.names())
-    finally:
-        os.kill(child, signal.SIGTERM)
-        os.waitpid(child, 0)
-        os.close(terminal)
-    assert (bench.agent.cwd / "made").exists() is (decision == "approve")
-
-
-def test_claudes_own_user_may_be_faster(claude: MakeBench) -> None:
-    bench = claude()
-    child, terminal = on_a_terminal(bench, "--permission-mode", "manual", TOUCH)
-    try:
-        bench.until(lambda: bench.ask("/approvals"))
-        while bench.ask("/approvals"):  # it takes a moment until its dialog hears a key
-            os.write(terminal, b"\r")
-            time.sleep(0.5)
-    finally:
-        os.kill(child, signal.SIGTERM)
-        os.waitpid(child, 0)
-        os.close(terminal)
-    (closed,) = bench.ask("/approvals?all=1")
-    assert closed["resolution"]["reason"] == "its own user has decided"
-    assert (bench.agent.cwd / "made").exists()
-
-
 # Codex.
 
 
@@ -304,7 +161,7 @@ def test_codex_goes_on_with_a_message(codex: Bench, real_agents: RealAgents) -> 
         codex.sxhost("send", session, "now the tests-4712", "--mode", "queue")
         (codex.agent.cwd / "sent").touch()
         process.communicate(timeout=PATIENCE)
-    assert real_agents.model.notes("request", "tests-4712")
+    assert words_of_users(real_agents.model, "tests-4712")
 
 
 @pytest.mark.parametrize("decision", ["approve", "deny"])

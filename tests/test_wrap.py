@@ -11,14 +11,17 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 from urllib.request import urlopen
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sxhost.attach.agent import AgentSession
 from sxhost.attach.passage import LINE_MOST, Lines
+from sxhost.attach.wrap import Wrapped
 
 from .hosts import PATIENCE, Host, clean_environ
 
@@ -144,6 +147,14 @@ def test_signals_reach_it_and_its_end_is_ours(running_host: Host, tmp_path: Path
             assert process.stdout.readline() == b"ready\n"
             process.send_signal(number)
             assert process.wait(PATIENCE) == code
+
+
+def test_a_signal_is_not_lost_while_it_is_being_started() -> None:
+    with subprocess.Popen(["sleep", "600"]) as started:
+        program = Wrapped(cast(AgentSession, None))
+        program.signal(signal.SIGTERM)
+        program.makeConnection(cast(Any, SimpleNamespace(pid=started.pid)))
+        assert started.wait(PATIENCE) == -signal.SIGTERM
 
 
 def test_without_a_host_it_runs_all_the_same(tmp_path: Path) -> None:

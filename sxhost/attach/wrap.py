@@ -31,6 +31,7 @@ class Wrapped(ProcessProtocol):
         self.ended: Deferred[int] = Deferred()
         self._heard = {fd: Lines(self._teller(name)) for fd, name in STREAMS.items()}
         self._session = session
+        self._early: list[int] = []
 
     def _teller(self, stream: str) -> Callable[[list[str]], object]:
         def tell(lines: list[str]) -> None:
@@ -49,10 +50,16 @@ class Wrapped(ProcessProtocol):
             self.transport.writeToChild(0, text.encode() + b"\n")
 
     def signal(self, number: int) -> None:
-        """Send it a signal, if it still runs."""
-        pid = getattr(self.transport, "pid", None)
-        if pid:
-            os.kill(pid, number)
+        """Send it a signal, if it still runs; if it is just being started, once it is known."""
+        if self.transport is None:
+            self._early.append(number)
+        elif self.transport.pid:
+            os.kill(self.transport.pid, number)
+
+    def connectionMade(self) -> None:
+        """Send the signals that came when it ran already, and we did not know its number yet."""
+        for number in self._early:
+            self.signal(number)
 
     def finish(self) -> None:
         """Tell the rest of its output."""
@@ -90,11 +97,11 @@ async def wrap(
         for stream in streams:
             stream.begin()
         status = await program.ended
-    for stream in streams:
-        stream.drain()
-    program.finish()
-    told = {"code": os.waitstatus_to_exitcode(status)}
-    await session.close("complete" if status == 0 else "error", told)
+        for stream in streams:
+            stream.drain()
+        program.finish()
+        told = {"code": os.waitstatus_to_exitcode(status)}
+        await session.close("complete" if status == 0 else "error", told)
     return status
 
 

@@ -53,7 +53,7 @@ def attach(command: Sequence[str], **how: Any) -> None:
     except SystemExit as done:
         if done.code:
             raise
-    _end_like(statuses[0])
+    _end_like(statuses[0] if statuses else signal.SIGTERM)  # the reactor's own, before it began
 
 
 async def _wrapped(

@@ -1,0 +1,115 @@
+"""Real agents at a terminal, as people run them: hooked, seen, told and answered elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .agents import RealAgents
+from .hooked import TOUCH, Bench, on_a_terminal, words_of_users
+from .hosts import PATIENCE, Host
+from .leftovers import no_leftovers
+
+WORK = "RUN: while ! test -e sent; do sleep 0.05; done"
+MANUAL = ("--permission-mode", "manual")
+
+
+@pytest.fixture
+def claude(real_agents: RealAgents, agent_home: Path, running_host: Host) -> Bench:
+    bench = Bench(real_agents.claude(agent_home), running_host)
+    bench.sxhost("hook", "install", "claude")
+    return bench
+
+
+@pytest.mark.parametrize("decision", ["approve", "deny"])
+def test_claude_is_answered_from_elsewhere(claude: Bench, decision: str) -> None:
+    with on_a_terminal(claude, *MANUAL, TOUCH):
+        claude.decide(decision)
+        claude.until_told("complete" if decision == "approve" else "tool-start")
+        (closed,) = claude.ask("/approvals?all=1")
+        assert closed["state"] == "answered"
+    assert (claude.agent.cwd / "made").exists() is (decision == "approve")
+
+
+def test_claude_is_seen_and_told(claude: Bench, real_agents: RealAgents) -> None:
+    with on_a_terminal(claude, *MANUAL, "--allowedTools", "Bash", "--", WORK):
+        session = claude.session
+        claude.until_told("started", "user-message", "tool-start")
+        claude.sxhost("send", session, "SAY: heard-4713", "--mode", "queue")
+        (claude.agent.cwd / "sent").touch()
+        names = claude.until_told("tool-done", "user-message", "user-message", "complete")
+    assert names.index("tool-start") < names.index("tool-done") < names.index("complete")
+    assert words_of_users(real_agents.model, "SAY: heard-4713")
+    assert ("message", {"text": "heard-4713"}) in claude.events()
+
+
+def test_claudes_own_user_may_be_faster(claude: Bench) -> None:
+    with on_a_terminal(claude, *MANUAL, TOUCH) as terminal:
+        claude.until(lambda: claude.ask("/approvals"))
+        while claude.ask("/approvals"):  # it takes a moment until its dialog hears a key
+            terminal.press(b"\r")
+            time.sleep(0.5)
+    (closed,) = claude.ask("/approvals?all=1")
+    assert closed["resolution"]["reason"] == "its own user has decided"
+    assert (claude.agent.cwd / "made").exists()
+
+
+# Codex.
+
+ESCALATED = """CALL: exec_command {"cmd": "touch made", \
+"sandbox_permissions": "require_escalated", "justification": "the tests want it"}"""
+OPTIONS = ("--no-daemon", "--dangerously-bypass-hook-trust")
+ASKING = (*OPTIONS, "--ask-for-approval", "on-request", "--sandbox", "read-only")
+FREE = (*OPTIONS, "--ask-for-approval", "never", "--sandbox", "danger-full-access")
+
+
+@pytest.fixture
+def codex(real_agents: RealAgents, agent_home: Path, running_host: Host) -> Iterator[Bench]:
+    bench = Bench(real_agents.codex(agent_home), running_host)
+    settings = agent_home / ".codex" / "config.toml"
+    with settings.open("a") as file:
+        file.write(f'[projects."{bench.agent.cwd}"]\ntrust_level = "trusted"\n')
+    bench.sxhost("hook", "install", "codex")
+    yield bench
+    no_leftovers(agent_home, PATIENCE)  # it does not wait for what it notifies
+
+
+@pytest.mark.parametrize("decision", ["approve", "deny"])
+def test_codex_is_answered_from_elsewhere(
+    codex: Bench, real_agents: RealAgents, decision: str
+) -> None:
+    with on_a_terminal(codex, *ASKING, ESCALATED):
+        (asked,) = codex.until(lambda: codex.ask("/approvals"))
+        assert (asked["kind"], asked["title"]) == ("command", "Bash: touch made")
+        codex.decide(decision)
+        codex.until_told("complete")
+    assert (codex.agent.cwd / "made").exists() is (decision == "approve")
+    denied = real_agents.model.notes("request", "the tests say so")
+    assert bool(denied) is (decision == "deny")
+
+
+def test_codex_asks_its_own_user_if_nobody_decides(codex: Bench) -> None:
+    codex.sxhost("hook", "install", "codex", "--wait", "1")
+    with on_a_terminal(codex, *ASKING, ESCALATED) as terminal:
+        codex.until(lambda: codex.ask("/approvals?all=1"))
+        while "complete" not in codex.names():  # it takes a moment until it hears a key
+            terminal.press(b"y")
+            time.sleep(0.5)
+    (closed,) = codex.ask("/approvals?all=1")
+    assert closed["resolution"]["reason"] == "nobody decided in time"
+    assert (codex.agent.cwd / "made").exists()
+
+
+def test_codex_is_seen_and_told(codex: Bench, real_agents: RealAgents) -> None:
+    with on_a_terminal(codex, *FREE, WORK):
+        session = codex.session
+        codex.until_told("started", "user-message", "tool-start")
+        codex.sxhost("send", session, "SAY: heard-4714", "--mode", "queue")
+        (codex.agent.cwd / "sent").touch()
+        names = codex.until_told("tool-done", "user-message", "user-message", "complete")
+    assert names.index("tool-start") < names.index("tool-done") < names.index("complete")
+    assert words_of_users(real_agents.model, "SAY: heard-4714")
+    assert ("message", {"text": "heard-4714"}) in codex.events()
