@@ -8,6 +8,7 @@ import pty
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -99,11 +100,13 @@ class Bench:
             time.sleep(0.02)
         raise AssertionError("it has not come")
 
-    def decide(self, decision: str) -> None:
-        """Answer the one thing that is asked, ``approve`` or ``deny``, as a user does."""
+    def decide(self, decision: str) -> str:
+        """Answer what is asked, ``approve`` or ``deny``, as a user does; return our reason."""
         (approval,) = self.until(lambda: self.ask("/approvals"))
         asked = approval["session"], str(approval["id"])
-        self.sxhost(decision, *asked, "--reason", "the tests say so")
+        reason = f"said in {self.agent.home.parent.name}"
+        self.sxhost(decision, *asked, "--reason", reason)
+        return reason
 
     def until_told(self, *names: str) -> list[str]:
         """Return the names of all events, once these are among them, each as often."""
@@ -136,8 +139,10 @@ class Terminal:
     """
 
     def __init__(self, bench: Bench, *words: str) -> None:
-        self.child, self._number = pty.fork()
-        if not self.child:
+        self.shown = b""
+        self._child, self._number = pty.fork()
+        if not self._child:
+            termios.tcsetwinsize(0, (40, 120))
             os.chdir(bench.agent.cwd)
             program = bench.agent.command[0]
             os.execve(program, [program, *words], {**bench.environ(), "TERM": "xterm"})
@@ -150,14 +155,15 @@ class Terminal:
 
     def close(self) -> None:
         """End it."""
-        os.kill(self.child, signal.SIGTERM)
-        os.waitpid(self.child, 0)
+        os.kill(self._child, signal.SIGTERM)
+        os.waitpid(self._child, 0)
         self._reader.join(PATIENCE)
         os.close(self._number)
 
     def _read(self) -> None:
         with suppress(OSError):
             while said := os.read(self._number, 1 << 16):
+                self.shown += said
                 if b"\x1b[6n" in said:
                     self.press(b"\x1b[1;1R")
 

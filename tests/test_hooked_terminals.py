@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from .agents import RealAgents
-from .hooked import TOUCH, Bench, on_a_terminal, words_of_users
+from .hooked import TOUCH, Bench, Terminal, on_a_terminal, words_of_users
 from .hosts import PATIENCE, Host
 from .leftovers import no_leftovers
 
@@ -22,6 +22,13 @@ def claude(real_agents: RealAgents, agent_home: Path, running_host: Host) -> Ben
     bench = Bench(real_agents.claude(agent_home), running_host)
     bench.sxhost("hook", "install", "claude")
     return bench
+
+
+def pressed(terminal: Terminal, keys: bytes) -> bool:
+    """Press keys; it takes a moment until a dialog that is shown hears them."""
+    terminal.press(keys)
+    time.sleep(0.5)
+    return True
 
 
 @pytest.mark.parametrize("decision", ["approve", "deny"])
@@ -49,9 +56,7 @@ def test_claude_is_seen_and_told(claude: Bench, real_agents: RealAgents) -> None
 def test_claudes_own_user_may_be_faster(claude: Bench) -> None:
     with on_a_terminal(claude, *MANUAL, TOUCH) as terminal:
         claude.until(lambda: claude.ask("/approvals"))
-        while claude.ask("/approvals"):  # it takes a moment until its dialog hears a key
-            terminal.press(b"\r")
-            time.sleep(0.5)
+        claude.until(lambda: pressed(terminal, b"\r") and not claude.ask("/approvals"))
     (closed,) = claude.ask("/approvals?all=1")
     assert closed["resolution"]["reason"] == "its own user has decided"
     assert (claude.agent.cwd / "made").exists()
@@ -84,20 +89,19 @@ def test_codex_is_answered_from_elsewhere(
     with on_a_terminal(codex, *ASKING, ESCALATED):
         (asked,) = codex.until(lambda: codex.ask("/approvals"))
         assert (asked["kind"], asked["title"]) == ("command", "Bash: touch made")
-        codex.decide(decision)
+        reason = codex.decide(decision)
         codex.until_told("complete")
     assert (codex.agent.cwd / "made").exists() is (decision == "approve")
-    denied = real_agents.model.notes("request", "the tests say so")
-    assert bool(denied) is (decision == "deny")
+    assert bool(real_agents.model.notes("request", reason)) is (decision == "deny")
 
 
 def test_codex_asks_its_own_user_if_nobody_decides(codex: Bench) -> None:
     codex.sxhost("hook", "install", "codex", "--wait", "1")
     with on_a_terminal(codex, *ASKING, ESCALATED) as terminal:
         codex.until(lambda: codex.ask("/approvals?all=1"))
-        while "complete" not in codex.names():  # it takes a moment until it hears a key
-            terminal.press(b"y")
-            time.sleep(0.5)
+        codex.until(lambda: b"run the following command" in terminal.shown)
+        assert not codex.ask("/approvals")
+        codex.until(lambda: pressed(terminal, b"y") and "complete" in codex.names())
     (closed,) = codex.ask("/approvals?all=1")
     assert closed["resolution"]["reason"] == "nobody decided in time"
     assert (codex.agent.cwd / "made").exists()
@@ -112,4 +116,3 @@ def test_codex_is_seen_and_told(codex: Bench, real_agents: RealAgents) -> None:
         names = codex.until_told("tool-done", "user-message", "user-message", "complete")
     assert names.index("tool-start") < names.index("tool-done") < names.index("complete")
     assert words_of_users(real_agents.model, "SAY: heard-4714")
-    assert ("message", {"text": "heard-4714"}) in codex.events()

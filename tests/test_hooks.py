@@ -424,6 +424,42 @@ def test_codex_notifies_of_what_its_hook_told_already(lab: Lab) -> None:
     assert len(events(lab)) == 4
 
 
+def test_a_turn_of_codex_that_goes_on_has_more_answers_than_one(lab: Lab) -> None:
+    say(lab, "SessionStart", agent="codex")
+    send(lab, "go on")
+    say(lab, "Stop", agent="codex", turn_id="u1", last_assistant_message="first")
+    say(lab, "Stop", agent="codex", turn_id="u1", last_assistant_message="second")
+    told = [data["text"] for name, data in events(lab) if name == "message"]
+    assert told == ["first", "second"]
+
+
+NOTICE = {"type": "agent-turn-complete", "turn-id": "u1", "cwd": "/nowhere"}
+
+
+def notify(lab: Lab, session: str, **more: Any) -> None:
+    said = {**NOTICE, "thread-id": session, **more}
+    assert lab.request("POST", "/hooks/codex", said).json() == {}
+
+
+def sessions(lab: Lab) -> list[str]:
+    return [each["id"] for each in lab.request("GET", "/sessions").json()]
+
+
+def test_codex_asks_for_titles_beside_its_sessions_and_that_is_none(lab: Lab) -> None:
+    say(lab, "SessionStart", agent="codex")
+    notify(lab, "title-1")
+    assert sessions(lab) == [SESSION]
+    notify(lab, SESSION)
+    notify(lab, "elsewhere", cwd="/elsewhere")
+    assert sorted(sessions(lab)) == sorted([SESSION, "elsewhere"])
+
+
+def test_codex_whose_hooks_do_not_run_is_heard_by_what_it_notifies_of(lab: Lab) -> None:
+    for session in ("s-1", "s-2"):
+        notify(lab, session)
+    assert sorted(sessions(lab)) == ["s-1", "s-2"]
+
+
 def test_the_contract_describes_the_hooks(lab: Lab) -> None:
     document = lab.request("GET", "/openapi.json").json()
     assert "post" in document["paths"]["/hooks/claude"]

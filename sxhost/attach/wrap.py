@@ -57,7 +57,7 @@ class Wrapped(ProcessProtocol):
             os.kill(self.transport.pid, number)
 
     def connectionMade(self) -> None:
-        """Send the signals that came when it ran already, and we did not know its number yet."""
+        """Send the signals that came while it ran already, its number not yet known to us."""
         for number in self._early:
             self.signal(number)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
 from typing import Any, Final
 from uuid import uuid4
 
@@ -74,6 +75,11 @@ class Hook:
         )
 
     @property
+    def is_notice(self) -> bool:
+        """Whether it was told by Codex's ``notify``, and not by a hook."""
+        return not self.text("hook_event_name")
+
+    @property
     def begins(self) -> bool:
         """Whether what it tells of its session may be new."""
         return self.name in ("SessionStart", "UserPromptSubmit")
@@ -86,16 +92,23 @@ class Hook:
     def events(self, *, goes_on: bool = False) -> list[EventDraft]:
         """Return what has happened; if the agent `goes_on`, its turn is not over."""
         told = EVENTS.get(self.name, _other)(self)
-        kept = [event for event in told if not (goes_on and event[0] == "complete")]
-        turn = self.text("turn_id") or self.text("turn-id")
         return [
             EventDraft(
-                event=name,
-                data=fitted(self._with_parent(data)),
-                key=f"{name}:{turn}"[:256] if turn and name in ONCE_A_TURN else None,
+                event=name, data=fitted(self._with_parent(data)), key=self._key(name, data)
             )
-            for name, data in kept
+            for name, data in told
+            if not (goes_on and name == "complete")
         ]
+
+    def _key(self, name: str, data: Mapping[str, Any]) -> str | None:
+        """Return what names an event that Codex tells twice, to a hook and to ``notify``.
+
+        A turn that goes on with a message of ours has more answers than one.
+        """
+        turn = self.text("turn_id") or self.text("turn-id")
+        if not turn or name not in ("message", "complete"):
+            return None
+        return f"{name}:{turn[:128]}:{sha256(encode(data)).hexdigest()[:16]}"
 
     def _with_parent(self, data: dict[str, Any]) -> dict[str, Any]:
         parent = self.text("agent_id")
@@ -267,8 +280,6 @@ EVENTS: Final[Mapping[str, Callable[[Hook], list[Event]]]] = {
     "agent-turn-complete": _stopped,
 }
 OTHER: Final = {"pre-compact": "compact", "subagent-stop": "subagent-done"}
-ONCE_A_TURN: Final = frozenset({"message", "complete"})
-"""What Codex tells twice, to a hook and to ``notify``."""
 
 
 # Texts.
