@@ -85,7 +85,7 @@ def test_a_message_reaches_the_model_at_work(
         (bench.agent.cwd / "sent").touch()
         process.communicate(timeout=PATIENCE)
     assert bench.ask(f"/sessions/{session}/messages?peek=1")[0]["state"] == "delivered"
-    assert words_of_users(real_agents.model, "gap-4711")
+    assert real_agents.model.notes("request", r"you were working:\n\nmind the gap-4711")
 
 
 @pytest.mark.parametrize("form", [("--http",), ()], ids=["http", "command"])
