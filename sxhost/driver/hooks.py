@@ -55,8 +55,10 @@ class Hook:
     def __init__(self, agent: str, said: Mapping[str, Any]) -> None:
         self.agent = agent
         self.said = said
-        self.session_id = self.text("session_id") or self.text("thread-id")
-        self.name = self.text("hook_event_name") or self.text("type")
+        self.is_notice = agent == "codex" and not self.text("hook_event_name")
+        """Whether it was told by Codex's ``notify``, and not by a hook."""
+        self.session_id = self.text("thread-id" if self.is_notice else "session_id")
+        self.name = self.text("type" if self.is_notice else "hook_event_name")
         self.key = self.text("tool_use_id") or uuid4().hex
 
     def text(self, name: str) -> str:
@@ -73,11 +75,6 @@ class Hook:
             model=self.text("model")[:SHORT] or None,
             cwd=self.text("cwd")[:4096] or None,
         )
-
-    @property
-    def is_notice(self) -> bool:
-        """Whether it was told by Codex's ``notify``, and not by a hook."""
-        return not self.text("hook_event_name")
 
     @property
     def begins(self) -> bool:
