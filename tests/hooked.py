@@ -12,7 +12,7 @@ import termios
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -34,10 +34,14 @@ class Bench:
 
     agent: RealAgent
     host: Host
+    told: Mapping[str, str] = field(default_factory=dict)
+    """What the agent's environment says besides."""
+    token: str = ""
+    """What we show to the host."""
 
     def environ(self) -> Mapping[str, str]:
         mine = {"PYTHONPATH": str(TOP), "SXHOST_URL": self.host.url}
-        return {**self.agent.environ(), **mine}
+        return {**self.agent.environ(), **mine, **self.told}
 
     def sxhost(self, *words: str) -> str:
         done = subprocess.run(
@@ -70,7 +74,10 @@ class Bench:
 
     def ask(self, path: str, body: Any = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
-        request = Request(self.host.url + path, data, {"Content-Type": "application/json"})
+        headers = {"Content-Type": "application/json"}
+        if self.token:
+            headers["Authorization"] = f"Bearer {self.token}"
+        request = Request(self.host.url + path, data, headers)
         with urlopen(request, timeout=PATIENCE) as answer:
             text = answer.read().decode()
         return (

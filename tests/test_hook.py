@@ -158,6 +158,26 @@ def test_a_host_on_a_socket_or_behind_tls_or_that_wants_a_token(
     )
     assert done.stderr == b""
     assert b"certificate" in run(tmp_path, secure, "claude", "--verbose").stderr
+    file = tmp_path / "state" / "token"
+    said = ("--url", secure, "--token-file", str(file), "--ca", str(tmp_path / "ours.pem"))
+    done = run(tmp_path, "http://127.0.0.1:9", "claude", "--verbose", *said)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_token_that_is_none_or_wrong_is_no_trouble(
+    start_host: StartHost, tmp_path: Path
+) -> None:
+    host = start_host("--port", "0", "--require-token")
+    ways: list[dict[str, Any]] = [
+        {"SXHOST_TOKEN": "wrong"},
+        {"SXHOST_TOKEN_FILE": "/nowhere"},
+        {},
+    ]
+    for told in ways:
+        done = run(tmp_path, host.url, "claude", **told)
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+        why = run(tmp_path, host.url, "claude", "--verbose", **told).stderr
+        assert (b"401" in why, why.count(b"\n")) == ("SXHOST_TOKEN_FILE" not in told, 1)
 
 
 def test_the_agent_waits_for_no_heavy_import() -> None:

@@ -129,6 +129,30 @@ def test_without_a_host_nobody_notices(
     assert said.strip() in ("result:", "result: (Bash completed with no output)")
 
 
+@pytest.mark.parametrize("form", [("--http",), ()], ids=["http", "command"])
+def test_a_host_that_wants_a_token_gets_it_and_no_file_has_it(
+    real_agents: RealAgents,
+    agent_home: Path,
+    start_host: StartHost,
+    tmp_path: Path,
+    form: tuple[str, ...],
+) -> None:
+    host = start_host("--port", "0", "--require-token")
+    assert host.port
+    token = (tmp_path / "state" / "token").read_text().strip()
+    told = {"SXHOST_TOKEN": token} if form else {"STATE_DIRECTORY": str(tmp_path / "state")}
+    bench = Bench(real_agents.claude(agent_home), host, told, token)
+    bench.sxhost("hook", "install", "claude", *form)
+    with bench.start(*prompt(TOUCH)) as process:
+        bench.decide("approve")
+        process.communicate(timeout=PATIENCE)
+    assert (bench.agent.cwd / "made").exists()
+    assert {"started", "user-message", "tool-done", "ended"} <= set(bench.names())
+    settings = (agent_home / ".claude" / "settings.json").read_text()
+    assert token not in settings
+    assert ("Bearer $SXHOST_TOKEN" in settings) is bool(form)
+
+
 # Codex.
 
 

@@ -7,6 +7,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NoReturn
 
 import click
@@ -29,6 +30,8 @@ NOT_FOUND = 127
 @click.option("--detail", type=click.Choice(["none", "lines"]), default="none")
 @click.option("--stdin", is_flag=True, help="Messages are lines of its input.")
 @click.option("--url", help="The host.  [SXHOST_URL, or port 7432 of this machine]")
+@click.option("--token-file", help="Where the token for it is.")
+@click.option("--ca", help="Authorities to believe, for https:.")
 def attach(command: Sequence[str], **how: Any) -> None:
     """Run COMMAND as a session: its beginning, its end and, with --detail lines, its output.
 
@@ -61,17 +64,21 @@ async def _wrapped(
     command: Sequence[str],
     *,
     url: str | None,
+    token_file: str | None,
+    ca: str | None,
     detail: Any,
     stdin: bool,
     session_id: str | None,
     **about: Any,
 ) -> int:
-    from sxhost.attach.agent import AgentSession
+    from sxhost.attach.agent import AgentSession, found
     from sxhost.attach.wrap import wrap
 
     about["title"] = about["title"] or " ".join(command)[:500]
     about["agent"] = about["agent"] or os.path.basename(command[0])[:500]  # noqa: PTH119
-    session = AgentSession(reactor, url, session_id=session_id, **about)
+    environ = {**os.environ, **({"SXHOST_TOKEN_FILE": token_file} if token_file else {})}
+    find = partial(found, reactor, url, environ, ca)
+    session = AgentSession(reactor, session_id=session_id, find=find, **about)
     return await wrap(reactor, session, command, detail=detail, stdin=stdin)
 
 
