@@ -170,6 +170,12 @@ def test_rubbish_is_refused(lab: Lab, body: bytes) -> None:
     assert lab.request("POST", "/hooks/claude", body).status == 400
 
 
+def test_what_is_too_large_for_any_request_is_refused(lab: Lab) -> None:
+    answer = lab.request("POST", "/hooks/claude", hook("Stop", text="x" * 10_000_000))
+    assert (answer.status, answer.json()["error"]) == (413, "body_too_large")
+    assert lab.request("GET", "/sessions").json() == []
+
+
 anything = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.text(max_size=5),
     lambda inner: (

@@ -23,7 +23,7 @@ from sxhost.attach.agent import AgentSession
 from sxhost.attach.passage import LINE_MOST, Lines
 from sxhost.attach.wrap import Wrapped
 
-from .hosts import PATIENCE, Host, clean_environ
+from .hosts import PATIENCE, Host, StartHost, clean_environ
 
 NOBODY = "http://127.0.0.1:9"
 COMMAND = [sys.executable, "-m", "sxhost", "attach", "--id", "a"]
@@ -161,6 +161,52 @@ def test_without_a_host_it_runs_all_the_same(tmp_path: Path) -> None:
     for detail in ("none", "lines"):
         done = run(tmp_path, NOBODY, "--detail", detail, "--", "sh", "-c", "echo x; exit 5")
         assert (done.returncode, done.stdout, done.stderr) == (5, b"x\n", b"")
+
+
+@pytest.mark.parametrize("url", [NOBODY, "ftp://nowhere", "unix:/nowhere"])
+def test_it_says_why_the_host_was_not_told_if_that_is_wanted(tmp_path: Path, url: str) -> None:
+    done = run(tmp_path, url, "--verbose", "--", "sh", "-c", "echo x; exit 5")
+    assert (done.returncode, done.stdout) == (5, b"x\n")
+    assert done.stderr.startswith(b"sxhost attach: ")
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_nothing_is_said_if_the_host_was_told(running_host: Host, tmp_path: Path) -> None:
+    done = run(tmp_path, running_host.url, "--verbose", "--", "true")
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+COUNT = "n=0; while ! test -e enough; do n=$((n+1)); echo $n; echo $n >at; sleep 0.05; done"
+
+
+def test_a_host_that_is_killed_and_comes_back_hears_all_once_and_in_order(
+    start_host: StartHost, tmp_path: Path
+) -> None:
+    host = start_host("--port", "0")
+    command = [*COMMAND, "--detail", "lines", "--", "sh", "-c", COUNT]
+    with subprocess.Popen(
+        command,
+        env=environ(tmp_path, host.url),
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+    ) as process:
+        until(is_there(host, "output"))
+        host.process.kill()
+        host.wait()
+        gone = int((tmp_path / "at").read_text() or 0)
+        until(lambda: int((tmp_path / "at").read_text() or 0) > gone + 10)
+        host = start_host("--port", str(host.port))
+        until(lambda: int(lines_of(host)[-1]) > gone)
+        (tmp_path / "enough").touch()
+        said, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0
+    assert lines_of(host) == said.decode().splitlines()
+    assert lines_of(host) == [str(n) for n in range(1, len(lines_of(host)) + 1)]
+
+
+def lines_of(host: Host) -> list[str]:
+    told = [data["text"] for name, data in events(host) if name == "output"]
+    return "\n".join(told).splitlines()
 
 
 def test_a_program_that_is_none_is_said_to_be_none(tmp_path: Path) -> None:

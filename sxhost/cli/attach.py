@@ -29,6 +29,7 @@ NOT_FOUND = 127
 @click.option("--provider")
 @click.option("--detail", type=click.Choice(["none", "lines"]), default="none")
 @click.option("--stdin", is_flag=True, help="Messages are lines of its input.")
+@click.option("--verbose", is_flag=True, help="Say at the end why the host was not told all.")
 @click.option("--url", help="The host.  [SXHOST_URL, or port 7432 of this machine]")
 @click.option("--token-file", help="Where the token for it is.")
 @click.option("--ca", help="Authorities to believe, for https:.")
@@ -66,6 +67,7 @@ async def _wrapped(
     url: str | None,
     token_file: str | None,
     ca: str | None,
+    verbose: bool,
     detail: Any,
     stdin: bool,
     session_id: str | None,
@@ -79,7 +81,11 @@ async def _wrapped(
     environ = {**os.environ, **({"SXHOST_TOKEN_FILE": token_file} if token_file else {})}
     find = partial(found, reactor, url, environ, ca)
     session = AgentSession(reactor, session_id=session_id, find=find, **about)
-    return await wrap(reactor, session, command, detail=detail, stdin=stdin)
+    status = await wrap(reactor, session, command, detail=detail, stdin=stdin)
+    if verbose and session.outbox:
+        why = session.trouble or "the host has not answered in time"
+        click.echo(f"sxhost attach: {why}", err=True)
+    return status
 
 
 def _end_like(status: int) -> NoReturn:
