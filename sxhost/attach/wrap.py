@@ -16,7 +16,7 @@ from twisted.internet.stdio import StandardIO
 from twisted.python.failure import Failure
 
 from sxhost.attach.agent import AgentSession
-from sxhost.attach.passage import STREAMS, Lines, Signals, Stream, Typed, write_all
+from sxhost.attach.passage import STREAMS, Lines, Signals, Typed, outputs, write_all
 from sxhost.model import Message
 
 __all__ = ["Detail", "Wrapped", "wrap"]
@@ -84,12 +84,9 @@ async def wrap(
     session.start(_words(program) if stdin else None)
     session.fire("started", {"command": list(command)})
     fds: dict[int, Any] = {0: "w" if stdin else 0, 1: 1, 2: 2}
-    streams = (
-        [Stream(reactor, fd, program.childDataReceived) for fd in STREAMS]
-        if detail == "lines"
-        else []
-    )
-    fds |= {stream.number: stream.theirs for stream in streams}
+    heard = outputs(reactor, program.childDataReceived) if detail == "lines" else {}
+    fds |= {fd: stream.theirs for fd, stream in heard.items()}
+    streams = set(heard.values())
     with Signals(program.signal, streams):  # the program must not meet us without them
         reactor.spawnProcess(program, command[0], command, env=None, childFDs=fds)
         if stdin:
