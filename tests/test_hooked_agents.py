@@ -178,6 +178,25 @@ def test_codex_reports_what_it_does(codex: Bench) -> None:
     assert codex.ask(f"/sessions/{codex.session}")["agent"] == "codex"
 
 
+def test_codex_whose_hooks_are_not_trusted_notifies(codex: Bench) -> None:
+    trusting, *rest = execute("SAY: by notice")[1:]
+    assert trusting.endswith("hook-trust")
+    codex.run("exec", *rest)
+    codex.until_told("complete")
+    assert codex.names() == ["message", "complete"]
+    assert ("message", {"text": "by notice"}) in codex.events()
+
+
+def test_without_a_host_codex_goes_on_as_ever(codex: Bench) -> None:
+    codex.host.stop()
+    said = codex.run(*execute(TOUCH))
+    assert (codex.agent.cwd / "made").exists()
+    hooks = [line.split() for line in said.splitlines() if line.startswith("hook: ")]
+    ended = [words[1] for words in hooks if words[2:] == ["Completed"]]
+    assert ended == ["SessionStart", "UserPromptSubmit", "PreToolUse", "PostToolUse", "Stop"]
+    assert len(hooks) == 2 * len(ended)
+
+
 def test_codex_goes_on_with_a_message(codex: Bench, real_agents: RealAgents) -> None:
     with codex.start(*execute("RUN: while ! test -e sent; do sleep 0.05; done")) as process:
         session = codex.session
