@@ -9,8 +9,7 @@ import signal
 import subprocess
 import sys
 import termios
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 from .agents import FakeModel, RealAgent
-from .hosts import PATIENCE, Host
+from .hosts import PATIENCE, Host, until
 
 __all__ = ["TOUCH", "Bench", "Terminal", "on_a_terminal", "words_of_users"]
 
@@ -88,7 +87,7 @@ class Bench:
 
     @property
     def session(self) -> str:
-        (session,) = self.until(lambda: self.ask("/sessions"))
+        (session,) = until(lambda: self.ask("/sessions"))
         return str(session["id"])
 
     def events(self) -> list[tuple[str, Any]]:
@@ -98,18 +97,9 @@ class Bench:
     def names(self) -> list[str]:
         return [name for name, _ in self.events()]
 
-    def until(self, look: Callable[[], Any]) -> Any:
-        """Return what `look` finds, once it finds something."""
-        end = time.monotonic() + PATIENCE
-        while time.monotonic() < end:
-            if found := look():
-                return found
-            time.sleep(0.02)
-        raise AssertionError("it has not come")
-
     def decide(self, decision: str) -> str:
         """Answer what is asked, ``approve`` or ``deny``, as a user does; return our reason."""
-        (approval,) = self.until(lambda: self.ask("/approvals"))
+        (approval,) = until(lambda: self.ask("/approvals"))
         asked = approval["session"], str(approval["id"])
         reason = f"said in {self.agent.home.parent.name}"
         self.sxhost(decision, *asked, "--reason", reason)
@@ -117,7 +107,7 @@ class Bench:
 
     def until_told(self, *names: str) -> list[str]:
         """Return the names of all events, once these are among them, each as often."""
-        return list(self.until(lambda: _has_all(self.names(), names)))
+        return list(until(lambda: _has_all(self.names(), names)))
 
 
 def _has_all(found: list[str], wanted: Sequence[str]) -> list[str]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
-from collections.abc import Callable
 from pathlib import Path
 from ssl import create_default_context
 from typing import Any, cast
@@ -19,7 +17,7 @@ from sxhost.forward import Forwarder, content_of
 from sxhost.options import Options
 
 from .authority import Authority
-from .hosts import FOREGROUND, PATIENCE, Host, StartHost
+from .hosts import FOREGROUND, PATIENCE, Host, StartHost, until
 from .lab import Lab
 
 
@@ -135,15 +133,6 @@ def ask(host: Host, path: str, body: Any = None) -> bytes:
     request = Request(host.url + path, data, {"Content-Type": "application/json"})
     with urlopen(request, timeout=PATIENCE) as answer:
         return bytes(answer.read())
-
-
-def until(look: Callable[[], Any]) -> Any:
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        if found := look():
-            return found
-        time.sleep(0.02)
-    raise AssertionError("it has not come")
 
 
 def at(place: Path) -> tuple[str, ...]:

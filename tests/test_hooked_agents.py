@@ -9,7 +9,7 @@ import pytest
 
 from .agents import RealAgents
 from .hooked import TOUCH, Bench, words_of_users
-from .hosts import PATIENCE, Host, StartHost
+from .hosts import PATIENCE, Host, StartHost, until
 from .leftovers import no_leftovers
 
 MakeBench = Callable[..., Bench]
@@ -61,7 +61,7 @@ def test_a_message_reaches_the_model_as_the_users_words(
         *prompt("RUN: while ! test -e sent; do sleep 0.05; done", "--allowedTools", "Bash")
     ) as process:
         session = bench.session
-        bench.until(lambda: "tool-start" in bench.names())
+        until(lambda: "tool-start" in bench.names())
         bench.sxhost("send", session, "SAY: heard at the end", "--mode", "queue")
         (bench.agent.cwd / "sent").touch()
         said, _ = process.communicate(timeout=PATIENCE)
@@ -80,7 +80,7 @@ def test_a_message_reaches_the_model_at_work(
         *prompt("RUN: while ! test -e sent; do sleep 0.05; done", "--allowedTools", "Bash")
     ) as process:
         session = bench.session
-        bench.until(lambda: "tool-start" in bench.names())
+        until(lambda: "tool-start" in bench.names())
         bench.sxhost("send", session, "mind the gap-4711")
         (bench.agent.cwd / "sent").touch()
         process.communicate(timeout=PATIENCE)
@@ -200,7 +200,7 @@ def test_without_a_host_codex_goes_on_as_ever(codex: Bench) -> None:
 def test_codex_goes_on_with_a_message(codex: Bench, real_agents: RealAgents) -> None:
     with codex.start(*execute("RUN: while ! test -e sent; do sleep 0.05; done")) as process:
         session = codex.session
-        codex.until(lambda: "tool-start" in codex.names())
+        until(lambda: "tool-start" in codex.names())
         codex.sxhost("send", session, "now the tests-4712", "--mode", "queue")
         (codex.agent.cwd / "sent").touch()
         process.communicate(timeout=PATIENCE)

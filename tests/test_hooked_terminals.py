@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from .agents import RealAgents
+from .agents import FakeModel, RealAgents
 from .hooked import TOUCH, Bench, Terminal, on_a_terminal, words_of_users
-from .hosts import PATIENCE, Host
+from .hosts import PATIENCE, Host, until
 from .leftovers import no_leftovers
 
 WORK = "RUN: while ! test -e sent; do sleep 0.05; done"
@@ -41,22 +41,28 @@ def test_claude_is_answered_from_elsewhere(claude: Bench, decision: str) -> None
     assert (claude.agent.cwd / "made").exists() is (decision == "approve")
 
 
-def test_claude_is_seen_and_told(claude: Bench, real_agents: RealAgents) -> None:
-    with on_a_terminal(claude, *MANUAL, "--allowedTools", "Bash", "--", WORK):
-        session = claude.session
-        claude.until_told("started", "user-message", "tool-start")
-        claude.sxhost("send", session, "SAY: heard-4713", "--mode", "queue")
-        (claude.agent.cwd / "sent").touch()
-        names = claude.until_told("tool-done", "user-message", "user-message", "complete")
+def is_seen_and_told(bench: Bench, model: FakeModel, words: str, *options: str) -> None:
+    """Check that its work is told as it goes, and that a message is heard at its end."""
+    with on_a_terminal(bench, *options, WORK):
+        session = bench.session
+        bench.until_told("started", "user-message", "tool-start")
+        bench.sxhost("send", session, words, "--mode", "queue")
+        (bench.agent.cwd / "sent").touch()
+        names = bench.until_told("tool-done", "user-message", "user-message", "complete")
     assert names.index("tool-start") < names.index("tool-done") < names.index("complete")
-    assert words_of_users(real_agents.model, "SAY: heard-4713")
+    assert words_of_users(model, words)
+
+
+def test_claude_is_seen_and_told(claude: Bench, real_agents: RealAgents) -> None:
+    options = (*MANUAL, "--allowedTools", "Bash", "--")
+    is_seen_and_told(claude, real_agents.model, "SAY: heard-4713", *options)
     assert ("message", {"text": "heard-4713"}) in claude.events()
 
 
 def test_claudes_own_user_may_be_faster(claude: Bench) -> None:
     with on_a_terminal(claude, *MANUAL, TOUCH) as terminal:
-        claude.until(lambda: claude.ask("/approvals"))
-        claude.until(lambda: pressed(terminal, b"\r") and not claude.ask("/approvals"))
+        until(lambda: claude.ask("/approvals"))
+        until(lambda: pressed(terminal, b"\r") and not claude.ask("/approvals"))
     (closed,) = claude.ask("/approvals?all=1")
     assert closed["resolution"]["reason"] == "its own user has decided"
     assert (claude.agent.cwd / "made").exists()
@@ -87,7 +93,7 @@ def test_codex_is_answered_from_elsewhere(
     codex: Bench, real_agents: RealAgents, decision: str
 ) -> None:
     with on_a_terminal(codex, *ASKING, ESCALATED):
-        (asked,) = codex.until(lambda: codex.ask("/approvals"))
+        (asked,) = until(lambda: codex.ask("/approvals"))
         assert (asked["kind"], asked["title"]) == ("command", "Bash: touch made")
         reason = codex.decide(decision)
         codex.until_told("complete")
@@ -98,21 +104,14 @@ def test_codex_is_answered_from_elsewhere(
 def test_codex_asks_its_own_user_if_nobody_decides(codex: Bench) -> None:
     codex.sxhost("hook", "install", "codex", "--wait", "1")
     with on_a_terminal(codex, *ASKING, ESCALATED) as terminal:
-        codex.until(lambda: codex.ask("/approvals?all=1"))
-        codex.until(lambda: b"run the following command" in terminal.shown)
+        until(lambda: codex.ask("/approvals?all=1"))
+        until(lambda: b"run the following command" in terminal.shown)
         assert not codex.ask("/approvals")
-        codex.until(lambda: pressed(terminal, b"y") and "complete" in codex.names())
+        until(lambda: pressed(terminal, b"y") and "complete" in codex.names())
     (closed,) = codex.ask("/approvals?all=1")
     assert closed["resolution"]["reason"] == "nobody decided in time"
     assert (codex.agent.cwd / "made").exists()
 
 
 def test_codex_is_seen_and_told(codex: Bench, real_agents: RealAgents) -> None:
-    with on_a_terminal(codex, *FREE, WORK):
-        session = codex.session
-        codex.until_told("started", "user-message", "tool-start")
-        codex.sxhost("send", session, "SAY: heard-4714", "--mode", "queue")
-        (codex.agent.cwd / "sent").touch()
-        names = codex.until_told("tool-done", "user-message", "user-message", "complete")
-    assert names.index("tool-start") < names.index("tool-done") < names.index("complete")
-    assert words_of_users(real_agents.model, "SAY: heard-4714")
+    is_seen_and_told(codex, real_agents.model, "SAY: heard-4714", *FREE)

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import termios
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,7 +24,7 @@ from sxhost.attach.agent import AgentSession
 from sxhost.attach.passage import LINE_MOST, Lines
 from sxhost.attach.wrap import Wrapped
 
-from .hosts import PATIENCE, Host, StartHost, clean_environ
+from .hosts import PATIENCE, Host, StartHost, clean_environ, until
 
 NOBODY = "http://127.0.0.1:9"
 COMMAND = [sys.executable, "-m", "sxhost", "attach", "--id", "a"]
@@ -50,15 +49,6 @@ def events(host: Host) -> list[tuple[str, Any]]:
     with urlopen(f"{host.url}/sessions/a/events") as answer:
         found = [json.loads(line) for line in answer.read().splitlines()]
     return [(event["event"], event["data"]) for event in found]
-
-
-def until(look: Callable[[], Any]) -> Any:
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        if found := look():
-            return found
-        time.sleep(0.02)
-    raise AssertionError("it has not come")
 
 
 def is_there(host: Host, name: str) -> Callable[[], bool]:

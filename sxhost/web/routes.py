@@ -105,10 +105,7 @@ class Route:
     asks: bool = field(default=False, kw_only=True)
     """Whether an open route wants to know who comes nevertheless, and tells some more."""
     reads: Any = field(default=None, kw_only=True)
-    """What a handler that takes its body as it comes makes of it, for the contract.
-
-    Of many types it is one.
-    """
+    """What a handler that takes its body as it comes makes of it: a type, or one of a tuple."""
 
     @property
     def needs(self) -> Scope | Literal["open"]:
