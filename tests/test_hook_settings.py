@@ -171,6 +171,22 @@ def test_the_commands_install_tell_and_uninstall(tmp_path: Path) -> None:
     assert settings.read_text() == THEIRS
 
 
+def test_the_status_is_told_to_machines_too(tmp_path: Path) -> None:
+    run(tmp_path, "install", "claude")
+    (tmp_path / ".codex").mkdir()
+    (tmp_path / ".codex" / "hooks.json").write_text("nonsense")
+    told = [json.loads(line) for line in run(tmp_path, "status", "--json").stdout.splitlines()]
+    found = {(each["agent"], Path(each["file"]).name): each for each in told}
+    assert found["claude", "settings.json"]["hooks"] == list(CLAUDE_HOOKS)
+    assert found["codex", "hooks.json"]["error"].startswith("It is no JSON")
+    assert found["codex", "config.toml"] == {
+        "agent": "codex",
+        "file": str(tmp_path / ".codex" / "config.toml"),
+        "hooks": [],
+        "error": "",
+    }
+
+
 def test_a_file_that_is_no_settings_stays_and_the_command_says_so(tmp_path: Path) -> None:
     settings = tmp_path / ".claude" / "settings.json"
     settings.parent.mkdir()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import unified_diff
 from pathlib import Path
 from typing import Any
@@ -77,18 +77,30 @@ def uninstall(agent: str, *, project: bool, dry_run: bool) -> None:
 
 
 @hook.command()
-def status() -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print for machines.")
+def status(*, as_json: bool) -> None:
     """Tell which settings have the hooks."""
+    import json
+
+    for found in _found():
+        told = found["error"] or ", ".join(found["hooks"]) or "no hooks"
+        line = f"{found['agent']:<7} {found['file']}: {told}"
+        click.echo(json.dumps(found) if as_json else line)
+
+
+def _found() -> Iterator[dict[str, Any]]:
+    """Yield what stands in each settings file that there may be."""
     from sxhost.hook_settings import BadSettings, files_of, installed, read
 
     for agent in AGENTS.choices:
         for place in (None, _project()):
             for what, path in files_of(agent, os.environ, place).items():
+                found = {"agent": agent, "file": str(path), "hooks": [], "error": ""}
                 try:
-                    found = ", ".join(installed(what, read(path))) or "no hooks"
+                    found["hooks"] = list(installed(what, read(path)))
                 except BadSettings as error:
-                    found = str(error)
-                click.echo(f"{agent:<7} {path}: {found}")
+                    found["error"] = str(error)
+                yield found
 
 
 def _through(agent: str) -> click.Command:
