@@ -6,22 +6,22 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from hashlib import sha256
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct
 
 from sxhost.codec.fit import fitted
-from sxhost.errors import BadField
 from sxhost.grammar import SESSION_ID
 from sxhost.host import Host
-from sxhost.model import Done, EventDraft, Registration
+from sxhost.model import EventDraft, Registration
 
 __all__ = ["PREFIX", "Filing", "Reported"]
 
 PREFIX: Final = "telemetry:"
 """What the names of sessions begin with that were only reported."""
 
-EVENTS: Final[Mapping[str, str]] = {
+Kind = Literal["user", "assistant", "tool_call", "tool_result", "system", "error"]
+EVENTS: Final[Mapping[Kind, str]] = {
     "user": "user-message",
     "assistant": "message",
     "tool_call": "tool-start",
@@ -37,7 +37,7 @@ class Reported(Struct, frozen=True):
     """A payload of telemetry; `metadata` has what the sender knows of itself."""
 
     session_id: Annotated[str, Meta(min_length=1, max_length=1024)]
-    type: str
+    type: Kind
     content: str = ""
     timestamp: str = ""
     metadata: dict[str, Any] = {}
@@ -50,24 +50,16 @@ class Filing:
         self._host = host
         self._known: dict[str, Registration] = {}
 
-    async def file(self, reported: Reported) -> Done:
-        """Append what was reported to the log of its session.
-
-        :raises BadField: it is of no type that there is.
-        """
-        event = EVENTS.get(reported.type)
-        if event is None:
-            kinds = ", ".join(EVENTS)
-            raise BadField("type", f"The field `type` is wrong: expected one of {kinds}.")
+    async def file(self, reported: Reported) -> None:
+        """Append what was reported to the log of its session."""
         name = session_of(reported.session_id)
         about = registration(reported.metadata)
         if self._known.get(name) != about:
             await self._host.register(name, about)
             self._known[name] = about
         data = fitted({"text": reported.content})
-        draft = EventDraft(event=event, data=data, ts=_seconds(reported.timestamp))
-        await self._host.fire(name, draft)
-        return Done()
+        event, seconds = EVENTS[reported.type], _seconds(reported.timestamp)
+        await self._host.fire(name, EventDraft(event=event, data=data, ts=seconds))
 
 
 def session_of(reported: str) -> str:

@@ -30,14 +30,20 @@ INPUT_MOST = 64 * 1024 * 1024
 TEXT_MOST = 48_000
 OK, UNAUTHORIZED = 200, 401
 USAGE = """\
-usage: sxhost hook claude|codex [--ask] [--wait SECONDS] [--verbose] [JSON]
+usage: sxhost hook claude|codex [--ask] [--wait SECONDS] [--url URL] [--token-file FILE]
+                   [--ca FILE] [--verbose] [JSON]
 
 Tells the host what an agent's hook was told: JSON, or standard input. Prints the host's answer.
 
-  --ask      let the host decide about each use of a tool
-  --wait     seconds to wait for a decision, then the agent asks its own user  [60]
-  --verbose  say on stderr what goes wrong; SXHOST_HOOK_DEBUG=1 does the same
+  --ask         let the host decide about each use of a tool
+  --wait        seconds to wait for a decision, then the agent asks its own user  [60]
+  --url         the host  [SXHOST_URL, or port 7432 of this machine]
+  --token-file  where its token is  [SXHOST_TOKEN_FILE, SXHOST_TOKEN, or your own host's]
+  --ca          authorities to believe  [SXHOST_CA, or the system's]
+  --verbose     say on stderr what goes wrong; SXHOST_HOOK_DEBUG=1 does the same
 """
+VALUES = ("--wait", "--url", "--token-file", "--ca")
+JSON = ""
 
 
 class HookError(Exception):
@@ -70,26 +76,31 @@ def run(words: Sequence[str], environ: Mapping[str, str]) -> bytes:
     """
     if environ.get(HOSTED):
         raise HookError("the host runs this agent itself")
-    agent, ask, wait, given = parse(words)
-    body = fitted(given.encode() if given else read_all(0))
-    path = f"/hooks/{agent}?wait={wait:g}" + ("&ask=1" if ask else "")
+    options = parse(words[1:])
+    ask, wait = "--ask" in options, float(options.get("--wait", "60"))
+    body = fitted(options[JSON].encode() if options.get(JSON) else read_all(0))
+    path = f"/hooks/{words[0]}?wait={wait:g}" + ("&ask=1" if ask else "")
     asks = b'"PermissionRequest"' in body or (ask and b'"PreToolUse"' in body)
     patience = ANSWER + (wait if asks else 0)
-    return post(environ.get("SXHOST_URL") or DEFAULT_URL, path, body, patience, environ)
+    return post(path, body, patience, told(options, environ))
 
 
-def parse(words: Sequence[str]) -> tuple[str, bool, float, str]:
-    """Return the agent, whether all is asked for, the seconds to wait, the JSON if given."""
-    rest = iter(words[1:])
-    ask, wait, given = False, 60.0, ""
+def parse(words: Sequence[str]) -> dict[str, str]:
+    """Return the options by their names, those without a value too; and the JSON if given."""
+    rest = iter(words)
+    options = {}
     for word in rest:
-        if word == "--ask":
-            ask = True
-        elif word == "--wait":
-            wait = float(next(rest, "60"))
-        elif not word.startswith("--"):
-            given = word
-    return words[0], ask, wait, given
+        if word in VALUES:
+            options[word] = next(rest, "")
+        else:
+            options[word if word.startswith("--") else JSON] = word
+    return options
+
+
+def told(options: Mapping[str, str], environ: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the environment as it would be if it said what the options say."""
+    names = {"--url": "SXHOST_URL", "--token-file": "SXHOST_TOKEN_FILE", "--ca": "SXHOST_CA"}
+    return {**environ, **{n: options[o] for o, n in names.items() if o in options}}
 
 
 def read_all(file: int) -> bytes:
@@ -125,16 +136,16 @@ def shortened(value: object) -> object:
     return value
 
 
-def post(
-    url: str, path: str, body: bytes, patience: float, environ: Mapping[str, str]
-) -> bytes:
+def post(path: str, body: bytes, patience: float, environ: Mapping[str, str]) -> bytes:
     """Send the hook; return the answer, after so many seconds at the latest."""
+    url = environ.get("SXHOST_URL") or DEFAULT_URL
+    host = Host(url, environ.get("SXHOST_CA", ""))
     token = given_token(environ)
-    status, answer = exchange(url, path, body, patience, token)
+    status, answer = host.ask(path, body, patience, token)
     if status == UNAUTHORIZED and not token:
         from sxhost.credentials import own_token
 
-        status, answer = exchange(url, path, body, patience, own_token(url, environ) or "")
+        status, answer = host.ask(path, body, patience, own_token(url, environ) or "")
     if status != OK:
         raise HookError(
             f"the host answered {status}: {answer[:200].decode('utf-8', 'replace')}"
@@ -151,57 +162,64 @@ def given_token(environ: Mapping[str, str]) -> str:
     return named(None, environ) or ""
 
 
-def exchange(
-    url: str, path: str, body: bytes, patience: float, token: str
-) -> tuple[int, bytes]:
-    """Return the status and the body of one request's answer."""
-    scheme, _, rest = url.partition(":")
-    place, _, prefix = rest.removeprefix("//").partition("/")
-    name = "localhost" if scheme == "unix" else place
-    shown = f"Authorization: Bearer {token}\r\n" if token else ""
-    before = f"/{prefix.rstrip('/')}" if prefix and scheme != "unix" else ""
-    head = (
-        f"POST {before}{path} HTTP/1.1\r\n"
-        f"Host: {name}\r\nContent-Type: application/json\r\n{shown}"
-        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-    )
-    with connection(scheme, rest) as link:
-        link.settimeout(patience)
-        link.sendall(head.encode("ascii") + body)
-        answer = b""
-        while part := link.recv(1 << 16):
-            answer += part
-    lines, _, content = answer.partition(b"\r\n\r\n")
-    if not lines.startswith(b"HTTP/1."):
-        raise HookError("what answers there is not a host")
-    return int(lines.split(b" ", 2)[1]), content
+class Host:
+    """The host at ``http:``, ``https:`` or ``unix:``; `ca` has the authorities to believe."""
 
+    def __init__(self, url: str, ca: str) -> None:
+        self.scheme, _, self.place = url.partition(":")
+        self.ca = ca
 
-def connection(scheme: str, rest: str) -> socket:
-    """Return a connection to ``http:``, ``https:`` or ``unix:`` and what follows."""
-    import socket
+    def ask(self, path: str, body: bytes, patience: float, token: str) -> tuple[int, bytes]:
+        """Return the status and the body of one request's answer."""
+        with self.connection() as link:
+            link.settimeout(patience)
+            link.sendall(self.head(path, len(body), token).encode("ascii") + body)
+            answer = b""
+            while part := link.recv(1 << 16):
+                answer += part
+        lines, _, content = answer.partition(b"\r\n\r\n")
+        if not lines.startswith(b"HTTP/1."):
+            raise HookError("what answers there is not a host")
+        return int(lines.split(b" ", 2)[1]), content
 
-    if scheme == "unix":
-        link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        link.settimeout(CONNECT)
-        link.connect("/" + rest.lstrip("/"))
-        return link
-    if scheme not in ("http", "https"):
-        raise HookError(f"{scheme}:{rest} is not an http:, https: or unix: address")
-    place = rest.removeprefix("//").partition("/")[0]
-    name, colon, port = place.rpartition(":")
-    if not colon or "]" in port:
-        name, port = place, "443" if scheme == "https" else "80"
-    link = socket.create_connection((name.strip("[]"), int(port)), CONNECT)
-    return link if scheme == "http" else secured(link, name.strip("[]"))
+    def head(self, path: str, size: int, token: str) -> str:
+        """Return a request up to its body."""
+        name, _, prefix = self.place.removeprefix("//").partition("/")
+        if self.scheme == "unix":
+            name, prefix = "localhost", ""
+        shown = f"Authorization: Bearer {token}\r\n" if token else ""
+        before = f"/{prefix.rstrip('/')}" if prefix else ""
+        return (
+            f"POST {before}{path} HTTP/1.1\r\n"
+            f"Host: {name}\r\nContent-Type: application/json\r\n{shown}"
+            f"Content-Length: {size}\r\nConnection: close\r\n\r\n"
+        )
 
+    def connection(self) -> socket:
+        """Return a connection to it."""
+        import socket
 
-def secured(link: socket, name: str) -> socket:
-    """Speak TLS on a connection, with a host whose certificate is good."""
-    import ssl
+        if self.scheme == "unix":
+            link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            link.settimeout(CONNECT)
+            link.connect("/" + self.place.lstrip("/"))
+            return link
+        if self.scheme not in ("http", "https"):
+            where = f"{self.scheme}:{self.place}"
+            raise HookError(f"{where} is not an http:, https: or unix: address")
+        place = self.place.removeprefix("//").partition("/")[0]
+        name, colon, port = place.rpartition(":")
+        if not colon or "]" in port:
+            name, port = place, "443" if self.scheme == "https" else "80"
+        link = socket.create_connection((name.strip("[]"), int(port)), CONNECT)
+        return link if self.scheme == "http" else self.secured(link, name.strip("[]"))
 
-    context = ssl.create_default_context(cafile=os.environ.get("SXHOST_CA") or None)
-    return context.wrap_socket(link, server_hostname=name)
+    def secured(self, link: socket, name: str) -> socket:
+        """Speak TLS on a connection, with a host whose certificate is good."""
+        import ssl
+
+        context = ssl.create_default_context(cafile=self.ca or None)
+        return context.wrap_socket(link, server_hostname=name)
 
 
 if __name__ == "__main__":

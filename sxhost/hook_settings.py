@@ -18,7 +18,16 @@ from msgspec import Struct
 
 from sxhost.codec.splice import NotJSON, append, remove, value_at
 
-__all__ = ["BadSettings", "Wiring", "files_of", "installed", "rewired", "unwired", "write"]
+__all__ = [
+    "CLAUDE_HOOKS",
+    "BadSettings",
+    "Wiring",
+    "files_of",
+    "installed",
+    "rewired",
+    "unwired",
+    "write",
+]
 
 BACKUP: Final = ".sxhost-backup"
 ANSWER_S: Final = 5
@@ -37,7 +46,7 @@ CODEX_HOOKS: Final = (
     *("Stop", "SubagentStart", "SubagentStop", "PreCompact"),
 )
 OURS: Final = re.compile(r"/hooks/(claude|codex)(\?|\Z)|sxhost\S* hook (claude|codex)\b")
-NOTIFY: Final = re.compile(r'^notify *= *\[.*"hook", "codex"\]\r?\n', re.MULTILINE)
+NOTIFY: Final = re.compile(r'^notify *= *\[.*"hook", "codex"(?:, ".*")?\]\r?\n', re.MULTILINE)
 ONLY_COMMANDS: Final = ("SessionStart", "SessionEnd")
 """The first knows no HTTP; the other complains aloud where nobody answers."""
 
@@ -53,10 +62,12 @@ class Wiring(Struct, frozen=True, kw_only=True):
 
     Claude shows its user each HTTP hook that no host answers; the command is silent.
 
-    `token_variable` names the variable that holds a token, if the host asks for one.
+    If the host asks for a token, a command finds it; `options` are further words for that.
+    `token_variable` names the variable that holds it for HTTP.
     """
 
     command: Sequence[str]
+    options: Sequence[str] = ()
     url: str
     http: bool = False
     ask: bool = False
@@ -187,7 +198,7 @@ def _entry(agent: str, name: str, wiring: Wiring) -> dict[str, Any]:
     decides = name == ASKS[0] or (name == ASKS[1] and wiring.ask)
     seconds = int(wiring.wait) + LATER_S if decides else ANSWER_S
     if agent == "codex" or name in ONLY_COMMANDS or not wiring.http:
-        words = [*wiring.command, "hook", agent, *_options(wiring)]
+        words = [*wiring.command, "hook", agent, *_asking(wiring), *wiring.options]
         return {"type": "command", "command": shlex.join(words), "timeout": seconds}
     query = f"wait={wiring.wait:g}" + ("&ask=1" if wiring.ask else "")
     url = f"{wiring.url.rstrip('/')}/hooks/{agent}?{query}"
@@ -198,7 +209,7 @@ def _entry(agent: str, name: str, wiring: Wiring) -> dict[str, Any]:
     return entry
 
 
-def _options(wiring: Wiring) -> list[str]:
+def _asking(wiring: Wiring) -> list[str]:
     wait = (
         [] if wiring.wait == Wiring(command=(), url="").wait else ["--wait", f"{wiring.wait:g}"]
     )
@@ -217,8 +228,9 @@ def _is_ours(group: Any) -> bool:
 def _notifying(text: str, wiring: Wiring) -> str:
     if "notify" in _toml(text):
         raise BadSettings("Its `notify` is another program's; the hooks tell more anyway.")
-    words = ", ".join(f'"{_escaped(word)}"' for word in (*wiring.command, "hook", "codex"))
-    return f"notify = [{words}]\n{text}"
+    words = (*wiring.command, "hook", "codex", *wiring.options)
+    quoted = ", ".join(f'"{_escaped(word)}"' for word in words)
+    return f"notify = [{quoted}]\n{text}"
 
 
 def _toml(text: str) -> dict[str, Any]:

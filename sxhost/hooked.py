@@ -66,6 +66,7 @@ class Hooked:
         self._runs = agency.fleet.runs
         self._hub = hub
         self._known: OrderedDict[str, Registration] = OrderedDict()
+        self._hooked: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._waiting: dict[str, dict[Watch, Hook]] = {}
 
     async def hear(self, hook: Hook, query: HookQuery) -> Heard:
@@ -76,7 +77,7 @@ class Hooked:
         if not hook.name:
             raise BadField("hook_event_name", "The field `hook_event_name` is missing.")
         session_id = check_session_id(hook.session_id)
-        if self._runs(session_id):
+        if self._runs(session_id) or self._is_aside(session_id, hook):
             return Heard()
         try:
             return await self._heard(session_id, hook, query)
@@ -109,6 +110,20 @@ class Hooked:
             await self._host.nack(heard.session_id, message.id)
 
     # How it is done.
+
+    def _is_aside(self, session_id: str, hook: Hook) -> bool:
+        """Tell whether it is of no session of the user's: Codex asks its model for titles, too.
+
+        It notifies of that as of any turn.  But of a session hooks tell first, where they run.
+        """
+        place = (hook.agent, hook.text("cwd"))
+        if hook.is_notice:
+            return place in self._hooked and session_id not in self._known
+        self._hooked[place] = None
+        self._hooked.move_to_end(place)
+        if len(self._hooked) > MOST:
+            self._hooked.popitem(last=False)
+        return False
 
     async def _registered(self, session_id: str, hook: Hook) -> None:
         about = hook.about

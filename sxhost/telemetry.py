@@ -42,6 +42,7 @@ the later wins. The command returns at once and fails silently.
   --verbose      wait for the collector and say on stderr what happened
 """
 SETTINGS_FILE = "scorpiox-env.txt"
+SETTINGS_SIZE = 1 << 20
 HIGHEST_FD = 1 << 16
 
 _emitters: dict[IReactorTime, Emitter] = {}
@@ -102,7 +103,7 @@ def prepare(options: Mapping[str, str], environ: Mapping[str, str]) -> Callable[
     return lambda: send(options, url, root, content, now)
 
 
-def send(options: Mapping[str, str], url: str, root: str, content: str, now: float) -> None:
+def send(options: Mapping[str, str], url: str, root: str, content: bytes, now: float) -> None:
     """Post to `url` with a reactor of our own, then delete the file if that was asked for.
 
     Blocks for ten seconds at most; raises EmitError with what went wrong.
@@ -111,7 +112,8 @@ def send(options: Mapping[str, str], url: str, root: str, content: str, now: flo
 
     from sxhost.emit import deliver, encode, payload
 
-    said = payload(options.get("--session-id", ""), options["--type"], content, root, now)
+    text = content.decode("utf-8", "replace")
+    said = payload(options.get("--session-id", ""), options["--type"], text, root, now)
     if failure := deliver(reactor, url, encode(said)):
         raise EmitError(f"not sent: {failure}")
     if "--delete-file" in options and options.get("--file", "-") != "-":
@@ -171,13 +173,13 @@ def _check(options: Mapping[str, str]) -> None:
         raise UsageError("give either --content or --file")
 
 
-def read_content(options: Mapping[str, str]) -> str:
-    """What is to be sent, line ends as they are; what is not UTF-8 becomes U+FFFD."""
+def read_content(options: Mapping[str, str]) -> bytes:
+    """What is to be sent, as it is; what is no UTF-8 in it is replaced later."""
     if "--content" in options:
-        return options["--content"]
+        return os.fsencode(options["--content"])
     path = options["--file"]
     source, ours = (0, False) if path == "-" else (path, True)
-    with open(source, encoding="utf-8", errors="replace", newline="", closefd=ours) as file:
+    with open(source, "rb", buffering=0, closefd=ours) as file:
         return file.read()
 
 
@@ -188,11 +190,18 @@ def read_settings(environ: Mapping[str, str], root: str) -> dict[str, str]:
 
 
 def _settings_in(path: str) -> dict[str, str]:
+    """Read a file of settings; one that cannot be read, or is a pipe, has none."""
     try:
-        with open(path, encoding="utf-8-sig", errors="replace") as file:
-            return parse_settings(file.read())
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
     except OSError:
         return {}
+    try:
+        text = os.read(file, SETTINGS_SIZE).decode("utf-8-sig", "replace")
+    except OSError:
+        return {}
+    finally:
+        os.close(file)
+    return parse_settings(text.replace("\r", "\n"))
 
 
 def parse_settings(text: str) -> dict[str, str]:

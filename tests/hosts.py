@@ -6,11 +6,12 @@ import os
 import re
 import subprocess
 import sys
+import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import pytest
 
@@ -112,6 +113,16 @@ def run(
             yield host
         finally:
             _end(host)
+
+
+def until(look: Callable[[], Any]) -> Any:
+    """Return what `look` finds, once it finds something."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        if found := look():
+            return found
+        time.sleep(0.02)
+    raise AssertionError("it has not come")
 
 
 def clean_environ(home: Path) -> dict[str, str]:

@@ -12,10 +12,13 @@ from typing import Any, cast
 
 import pytest
 from treq.client import HTTPClient
+from treq.testing import StubTreq
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.error import ConnectionLost, ConnectionRefusedError
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseFailed
+from twisted.web.resource import Resource
+from twisted.web.server import Request
 
 from sxhost.attach import agent as attach
 from sxhost.attach.agent import AgentSession
@@ -58,13 +61,45 @@ def wrong_path(net: Net, method: str, _url: str, how: Any) -> Deferred[Any]:
     return net.deliver(method, f"{URL}/nonsense", how)
 
 
-MOODS: dict[str, Callable[..., Deferred[Any]]] = {
-    "well": Net.deliver,
+class Canned(Resource):
+    """Answers everything with the same."""
+
+    isLeaf = True
+
+    def __init__(self, status: int, body: bytes) -> None:
+        super().__init__()
+        self._answer = status, body
+
+    def render(self, request: Request) -> bytes:
+        request.setResponseCode(self._answer[0])
+        return self._answer[1]
+
+
+def says(status: int, body: bytes) -> Callable[..., Deferred[Any]]:
+    treq: Any = StubTreq(Canned(status, body))
+
+    def answer(_net: Net, method: str, url: str, how: Any) -> Deferred[Any]:
+        answering = cast("Deferred[Any]", treq.request(method, url, **how))
+        treq.flush()
+        return answering
+
+    return answer
+
+
+REFUSED = b'{"ok":false,"error":"%s","message":"No."}'
+ILL: dict[str, Callable[..., Deferred[Any]]] = {
     "away": lambda *_: fail(ConnectionRefusedError()),
-    "hangs": lambda *_: Deferred(),
+    "dies": lambda *_: fail(ResponseFailed([Failure(ConnectionLost())])),
     "deaf": lost_answer,
     "other": wrong_path,
+    "broken": says(500, REFUSED % b"internal_error"),
+    "a proxy's": says(502, b"<html>Bad gateway</html>"),
+    "locked": says(401, REFUSED % b"unauthorized"),
+    "busy": says(429, REFUSED % b"rate_limited"),
+    "garbage": says(200, b"\xff<html>"),
+    "empty": says(200, b""),
 }
+MOODS = {"well": Net.deliver, "hangs": lambda *_: Deferred(), **ILL}
 
 
 @pytest.fixture
@@ -138,6 +173,30 @@ def test_without_a_host_nothing_is_raised_and_nothing_is_lost_once_it_comes(net:
     kept = net.lab.request("GET", "/sessions/a/events?after=0").lines()
     assert [line["data"] for line in kept] == list(range(700))
     assert sum(asked.startswith("POST /sessions/a/events") for asked in net.asked) == 2
+    end(net, ours)
+
+
+@pytest.mark.parametrize("mood", ILL)
+@pytest.mark.parametrize("begun", [True, False])
+def test_whatever_a_host_answers_all_arrives_once_it_is_well(
+    net: Net, mood: str, begun: bool
+) -> None:
+    heard: list[Message] = []
+    ours = session(net)
+    if not begun:
+        net.mood = mood
+    ours.start(heard.append)
+    ours.fire("thinking", 0)
+    net.mood = mood
+    for number in range(1, 30):
+        ours.fire("thinking", number)
+        run(net, 0.2)
+    net.mood = "well"
+    run(net, 6)
+    assert [data for name, data in events(net) if name == "thinking"] == list(range(30))
+    send(net, "x")
+    run(net, 1)
+    assert [message.content for message in heard] == ["x"]
     end(net, ours)
 
 

@@ -26,9 +26,8 @@ ENDLESS = (
 # It runs programs of this machine; `test_fleet` asks it.
 STARTING = ("start",)
 LEFT_OUT = [word for name in (*ENDLESS, *STARTING) for word in ("--exclude-operation-id", name)]
-# Another system's answers (404 to any unknown method, say) are kept: `test_codexd`; and what
-# it sends is its own, field by field: `test_hooks`, `test_filing`.
-LEFT_OUT += ["--exclude-path-regex", "^/(v1/codexd|healthz|describe|hooks|telemetry)"]
+# Another system's answers (404 to any unknown method, say) are kept: `test_codexd`.
+LEFT_OUT += ["--exclude-path-regex", "^/(v1/codexd|healthz|describe)"]
 
 
 @pytest_twisted.ensureDeferred

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -44,9 +44,9 @@ def events(host: Host, session: str = "a") -> list[Any]:
 
 
 @contextmanager
-def server(answer: bytes) -> Iterator[str]:
-    """Answer every connection with these bytes, or not at all."""
-    with socket.create_server(("127.0.0.1", 0)) as ear:
+def server(answer: bytes | None) -> Iterator[str]:
+    """Answer every connection with these bytes, or, with None, never."""
+    with socket.create_server(("127.0.0.1", 0)) as ear, ExitStack() as held:
 
         def serve() -> None:
             while True:
@@ -54,6 +54,9 @@ def server(answer: bytes) -> Iterator[str]:
                     link, _ = ear.accept()
                 except OSError:
                     return
+                if answer is None:
+                    held.enter_context(link)
+                    continue
                 with link:
                     link.recv(1 << 16)
                     link.sendall(answer)
@@ -115,9 +118,17 @@ def test_ten_megabytes_are_told_shortened(running_host: Host, tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     "answer",
-    [b"", b"nonsense", b"HTTP/1.1 500 No\r\n\r\n{}", b"HTTP/1.1 429 No\r\n\r\n", b"HTTP/1.1 x"],
+    [
+        b"",
+        b"nonsense",
+        b"HTTP/1.1 x",
+        b"HTTP/1.1 401 No\r\n\r\n{}",
+        b"HTTP/1.1 429 No\r\n\r\n",
+        b"HTTP/1.1 500 No\r\n\r\n{}",
+        None,
+    ],
 )
-def test_a_host_that_is_none_is_passed_over(tmp_path: Path, answer: bytes) -> None:
+def test_a_host_that_is_none_is_passed_over(tmp_path: Path, answer: bytes | None) -> None:
     with server(answer) as url:
         done = run(tmp_path, url, "claude")
         assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
@@ -158,6 +169,26 @@ def test_a_host_on_a_socket_or_behind_tls_or_that_wants_a_token(
     )
     assert done.stderr == b""
     assert b"certificate" in run(tmp_path, secure, "claude", "--verbose").stderr
+    file = tmp_path / "state" / "token"
+    said = ("--url", secure, "--token-file", str(file), "--ca", str(tmp_path / "ours.pem"))
+    done = run(tmp_path, "http://127.0.0.1:9", "claude", "--verbose", *said)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_token_that_is_none_or_wrong_is_no_trouble(
+    start_host: StartHost, tmp_path: Path
+) -> None:
+    host = start_host("--port", "0", "--require-token")
+    ways: list[dict[str, Any]] = [
+        {"SXHOST_TOKEN": "wrong"},
+        {"SXHOST_TOKEN_FILE": "/nowhere"},
+        {},
+    ]
+    for told in ways:
+        done = run(tmp_path, host.url, "claude", **told)
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+        why = run(tmp_path, host.url, "claude", "--verbose", **told).stderr
+        assert (b"401" in why, why.count(b"\n")) == ("SXHOST_TOKEN_FILE" not in told, 1)
 
 
 def test_the_agent_waits_for_no_heavy_import() -> None:

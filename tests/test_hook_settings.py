@@ -12,6 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from sxhost.hook_settings import (
+    CLAUDE_HOOKS,
     BadSettings,
     Wiring,
     files_of,
@@ -73,6 +74,17 @@ def test_a_token_is_named_and_not_written() -> None:
     (entry,) = json.loads(text)["hooks"]["Stop"][0]["hooks"]
     assert entry["headers"] == {"Authorization": "Bearer $SXHOST_TOKEN"}
     assert entry["allowedEnvVars"] == ["SXHOST_TOKEN"]
+
+
+def test_commands_say_themselves_where_the_host_and_its_token_are() -> None:
+    wiring = replace(WIRING, http=False, options=("--url", "unix:/s", "--token-file", "/my t"))
+    hooks = json.loads(rewired("claude", "hooks", "", wiring))["hooks"]
+    (entry,) = hooks["Stop"][0]["hooks"]
+    assert entry["command"].endswith("hook claude --url unix:/s --token-file '/my t'")
+    wired = rewired("codex", "notify", TOML, wiring)
+    assert tomllib.loads(wired)["notify"][1:] == ["hook", "codex", *wiring.options]
+    assert rewired("codex", "notify", wired, WIRING) == rewired("codex", "notify", TOML, WIRING)
+    assert unwired("notify", wired) == TOML
 
 
 @pytest.mark.parametrize(
@@ -159,6 +171,22 @@ def test_the_commands_install_tell_and_uninstall(tmp_path: Path) -> None:
     assert settings.read_text() == THEIRS
 
 
+def test_the_status_is_told_to_machines_too(tmp_path: Path) -> None:
+    run(tmp_path, "install", "claude")
+    (tmp_path / ".codex").mkdir()
+    (tmp_path / ".codex" / "hooks.json").write_text("nonsense")
+    told = [json.loads(line) for line in run(tmp_path, "status", "--json").stdout.splitlines()]
+    found = {(each["agent"], Path(each["file"]).name): each for each in told}
+    assert found["claude", "settings.json"]["hooks"] == list(CLAUDE_HOOKS)
+    assert found["codex", "hooks.json"]["error"].startswith("It is no JSON")
+    assert found["codex", "config.toml"] == {
+        "agent": "codex",
+        "file": str(tmp_path / ".codex" / "config.toml"),
+        "hooks": [],
+        "error": "",
+    }
+
+
 def test_a_file_that_is_no_settings_stays_and_the_command_says_so(tmp_path: Path) -> None:
     settings = tmp_path / ".claude" / "settings.json"
     settings.parent.mkdir()
@@ -166,6 +194,25 @@ def test_a_file_that_is_no_settings_stays_and_the_command_says_so(tmp_path: Path
     done = run(tmp_path, "install", "claude")
     assert (done.returncode, settings.read_text()) == (1, "{nonsense")
     assert done.stderr.startswith(f"{settings} stays as it is. It is no JSON")
+
+
+def test_what_is_said_at_the_installation_is_said_by_each_hook(tmp_path: Path) -> None:
+    said = ("--url", "https://h:1", "--token-file", "t", "--ca", "c.pem")
+    run(tmp_path, "install", "claude", *said)
+    text = (tmp_path / ".claude" / "settings.json").read_text()
+    files = f"--token-file {tmp_path}/t --ca {tmp_path}/c.pem"
+    assert text.count(f"hook claude --url https://h:1 {files}") == len(CLAUDE_HOOKS)
+
+
+def test_no_token_is_ever_written(tmp_path: Path) -> None:
+    for agent, more in (("claude", ("--http", "--token-env", "MINE")), ("codex", ())):
+        told = {**clean_environ(tmp_path), "SXHOST_TOKEN": "s3cret", "MINE": "s3cret"}
+        command = [sys.executable, "-m", "sxhost", "hook", "install", agent, *more]
+        subprocess.run(command, cwd=tmp_path, env=told, check=True, capture_output=True)
+    written = [path.read_text() for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(written) >= 3
+    assert not any("s3cret" in text for text in written)
+    assert any("Bearer $MINE" in text for text in written)
 
 
 def test_a_project_has_settings_of_its_own(tmp_path: Path) -> None:

@@ -170,6 +170,12 @@ def test_rubbish_is_refused(lab: Lab, body: bytes) -> None:
     assert lab.request("POST", "/hooks/claude", body).status == 400
 
 
+def test_what_is_too_large_for_any_request_is_refused(lab: Lab) -> None:
+    answer = lab.request("POST", "/hooks/claude", hook("Stop", text="x" * 10_000_000))
+    assert (answer.status, answer.json()["error"]) == (413, "body_too_large")
+    assert lab.request("GET", "/sessions").json() == []
+
+
 anything = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.text(max_size=5),
     lambda inner: (
@@ -422,6 +428,42 @@ def test_codex_notifies_of_what_its_hook_told_already(lab: Lab) -> None:
     assert events(lab) == [("message", {"text": "done"}), ("complete", {})]
     lab.request("POST", "/hooks/codex", {**said, "turn-id": "u2"})
     assert len(events(lab)) == 4
+
+
+def test_a_turn_of_codex_that_goes_on_has_more_answers_than_one(lab: Lab) -> None:
+    say(lab, "SessionStart", agent="codex")
+    send(lab, "go on")
+    say(lab, "Stop", agent="codex", turn_id="u1", last_assistant_message="first")
+    say(lab, "Stop", agent="codex", turn_id="u1", last_assistant_message="second")
+    told = [data["text"] for name, data in events(lab) if name == "message"]
+    assert told == ["first", "second"]
+
+
+NOTICE = {"type": "agent-turn-complete", "turn-id": "u1", "cwd": "/nowhere"}
+
+
+def notify(lab: Lab, session: str, **more: Any) -> None:
+    said = {**NOTICE, "thread-id": session, **more}
+    assert lab.request("POST", "/hooks/codex", said).json() == {}
+
+
+def sessions(lab: Lab) -> list[str]:
+    return [each["id"] for each in lab.request("GET", "/sessions").json()]
+
+
+def test_codex_asks_for_titles_beside_its_sessions_and_that_is_none(lab: Lab) -> None:
+    say(lab, "SessionStart", agent="codex")
+    notify(lab, "title-1")
+    assert sessions(lab) == [SESSION]
+    notify(lab, SESSION)
+    notify(lab, "elsewhere", cwd="/elsewhere")
+    assert sorted(sessions(lab)) == sorted([SESSION, "elsewhere"])
+
+
+def test_codex_whose_hooks_do_not_run_is_heard_by_what_it_notifies_of(lab: Lab) -> None:
+    for session in ("s-1", "s-2"):
+        notify(lab, session)
+    assert sorted(sessions(lab)) == ["s-1", "s-2"]
 
 
 def test_the_contract_describes_the_hooks(lab: Lab) -> None:

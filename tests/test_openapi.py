@@ -46,3 +46,19 @@ def test_the_index_lists_every_route(lab: Lab) -> None:
     index = lab.request("GET", "/").json()
     listed = {(route["method"], route["path"]) for route in index["routes"]}
     assert listed == {(route.method, route.path) for route in lab.routes}
+
+
+def test_what_hooks_are_told_has_a_type_and_unknown_names_pass(lab: Lab) -> None:
+    document = lab.request("GET", "/openapi.json").json()
+    bodies = {
+        path: document["paths"][path]["post"]["requestBody"]["content"]["application/json"]
+        for path in ("/hooks/claude", "/hooks/codex", "/telemetry")
+    }
+    assert bodies["/hooks/claude"]["schema"]["$ref"].endswith("/HookInput")
+    assert len(bodies["/hooks/codex"]["schema"]["anyOf"]) == 2
+    told = document["components"]["schemas"]["HookInput"]
+    assert told["required"] == ["session_id", "hook_event_name"]
+    assert "enum" not in told["properties"]["hook_event_name"]
+    filed = document["components"]["schemas"]["Reported"]["properties"]["type"]
+    assert "tool_result" in filed["enum"]
+    assert "content" not in document["paths"]["/telemetry"]["post"]["responses"]["204"]

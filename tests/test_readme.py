@@ -115,7 +115,7 @@ def test_only_what_varies_is_passed_over() -> None:
 
 
 @pytest.mark.skipif("curl" in NEEDED, reason="there is no curl")
-@pytest.mark.parametrize("document", ["README.md", "docs/quickstart.md"])
+@pytest.mark.parametrize("document", ["README.md", "docs/quickstart.md", "docs/agents.md"])
 def test_each_command_prints_what_the_document_says(
     running_host: Host, tmp_path: Path, document: str
 ) -> None:

@@ -224,6 +224,26 @@ def test_a_settings_file_may_be_missing_or_no_file(tmp_path: Path) -> None:
     assert telemetry.read_settings({"A": "1"}, str(tmp_path)) == {"A": "1"}
 
 
+def test_a_settings_file_of_another_system_is_read(tmp_path: Path) -> None:
+    text = '\ufeffA="x = y"\r\nB=first\rB=last\r\n'
+    (tmp_path / "scorpiox-env.txt").write_text(text, "utf-8", newline="")
+    assert telemetry.read_settings({}, str(tmp_path)) == {"A": "x = y", "B": "last"}
+
+
+def test_a_settings_file_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "scorpiox-env.txt")
+    assert telemetry.read_settings({}, str(tmp_path)) == {}
+    with os.fdopen(os.open(tmp_path / "scorpiox-env.txt", os.O_RDWR)):
+        assert telemetry.read_settings({}, str(tmp_path)) == {}
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is unreadable to root")
+def test_a_settings_file_that_may_not_be_read_has_nothing(tmp_path: Path) -> None:
+    (tmp_path / "scorpiox-env.txt").write_text("A=1")
+    (tmp_path / "scorpiox-env.txt").chmod(0)
+    assert telemetry.read_settings({}, str(tmp_path)) == {}
+
+
 @pytest.mark.parametrize(
     ("tracking", "url", "endpoint"),
     [
@@ -380,6 +400,38 @@ async def test_a_missing_file_is_no_error(plain: Bench) -> None:
     done = await plain.run("--type", "user", "--file", "nothing.txt", "--verbose")
     assert done.returncode == 0
     assert b"No such file or directory: 'nothing.txt'" in done.stderr
+
+
+@in_reactor
+async def test_a_directory_is_no_file_and_no_error(plain: Bench) -> None:
+    done = await plain.run("--type", "user", "--file", ".", "--verbose")
+    assert done.returncode == 0
+    assert b"Is a directory: '.'" in done.stderr
+    done = await plain.run_to_the_end("--type", "user", "--file", ".", "--delete-file")
+    assert (done.stdout, done.stderr) == (b"0 []\n", b"")
+    assert plain.project.exists()
+
+
+@in_reactor
+async def test_fifty_megabytes_are_sent(plain: Bench) -> None:
+    (plain.project / "large").write_bytes(b"x" * 50_000_000)
+    done = await plain.run("--type", "tool_result", "--file", "large", "--verbose")
+    assert done.stderr == b"sxhost-emit: sent\n"
+    assert len((await plain.collector.said.get())["content"]) == 50_000_000
+
+
+@in_reactor
+async def test_it_is_a_command_of_sxhost_too(plain: Bench) -> None:
+    command = (sys.executable, "-m", "sxhost", "emit", *HELLO, "--verbose")
+    done = await deferToThread(
+        subprocess.run,
+        command,
+        cwd=plain.project,
+        env={"HOME": str(plain.home), "PYTHONPATH": os.pathsep.join(sys.path), **plain.environ},
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"sxhost-emit: sent\n")
 
 
 @in_reactor

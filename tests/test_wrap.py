@@ -5,22 +5,26 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shlex
 import signal
 import subprocess
 import sys
-import time
+import termios
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 from urllib.request import urlopen
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sxhost.attach.agent import AgentSession
 from sxhost.attach.passage import LINE_MOST, Lines
+from sxhost.attach.wrap import Wrapped
 
-from .hosts import PATIENCE, Host, clean_environ
+from .hosts import PATIENCE, Host, StartHost, clean_environ, until
 
 NOBODY = "http://127.0.0.1:9"
 COMMAND = [sys.executable, "-m", "sxhost", "attach", "--id", "a"]
@@ -45,15 +49,6 @@ def events(host: Host) -> list[tuple[str, Any]]:
     with urlopen(f"{host.url}/sessions/a/events") as answer:
         found = [json.loads(line) for line in answer.read().splitlines()]
     return [(event["event"], event["data"]) for event in found]
-
-
-def until(look: Callable[[], Any]) -> Any:
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        if found := look():
-            return found
-        time.sleep(0.02)
-    raise AssertionError("it has not come")
 
 
 def is_there(host: Host, name: str) -> Callable[[], bool]:
@@ -146,10 +141,64 @@ def test_signals_reach_it_and_its_end_is_ours(running_host: Host, tmp_path: Path
             assert process.wait(PATIENCE) == code
 
 
+def test_a_signal_is_not_lost_while_it_is_being_started() -> None:
+    with subprocess.Popen(["sleep", "600"]) as started:
+        program = Wrapped(cast(AgentSession, None))
+        program.signal(signal.SIGTERM)
+        program.makeConnection(cast(Any, SimpleNamespace(pid=started.pid)))
+        assert started.wait(PATIENCE) == -signal.SIGTERM
+
+
 def test_without_a_host_it_runs_all_the_same(tmp_path: Path) -> None:
     for detail in ("none", "lines"):
         done = run(tmp_path, NOBODY, "--detail", detail, "--", "sh", "-c", "echo x; exit 5")
         assert (done.returncode, done.stdout, done.stderr) == (5, b"x\n", b"")
+
+
+@pytest.mark.parametrize("url", [NOBODY, "ftp://nowhere", "unix:/nowhere"])
+def test_it_says_why_the_host_was_not_told_if_that_is_wanted(tmp_path: Path, url: str) -> None:
+    done = run(tmp_path, url, "--verbose", "--", "sh", "-c", "echo x; exit 5")
+    assert (done.returncode, done.stdout) == (5, b"x\n")
+    assert done.stderr.startswith(b"sxhost attach: ")
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_nothing_is_said_if_the_host_was_told(running_host: Host, tmp_path: Path) -> None:
+    done = run(tmp_path, running_host.url, "--verbose", "--", "true")
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+COUNT = "n=0; while ! test -e enough; do n=$((n+1)); echo $n; echo $n >at; sleep 0.05; done"
+
+
+def test_a_host_that_is_killed_and_comes_back_hears_all_once_and_in_order(
+    start_host: StartHost, tmp_path: Path
+) -> None:
+    host = start_host("--port", "0")
+    command = [*COMMAND, "--detail", "lines", "--", "sh", "-c", COUNT]
+    with subprocess.Popen(
+        command,
+        env=environ(tmp_path, host.url),
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+    ) as process:
+        until(is_there(host, "output"))
+        host.process.kill()
+        host.wait()
+        gone = int((tmp_path / "at").read_text() or 0)
+        until(lambda: int((tmp_path / "at").read_text() or 0) > gone + 10)
+        host = start_host("--port", str(host.port))
+        until(lambda: int(lines_of(host)[-1]) > gone)
+        (tmp_path / "enough").touch()
+        said, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0
+    assert lines_of(host) == said.decode().splitlines()
+    assert lines_of(host) == [str(n) for n in range(1, len(lines_of(host)) + 1)]
+
+
+def lines_of(host: Host) -> list[str]:
+    told = [data["text"] for name, data in events(host) if name == "output"]
+    return "\n".join(told).splitlines()
 
 
 def test_a_program_that_is_none_is_said_to_be_none(tmp_path: Path) -> None:
@@ -158,43 +207,118 @@ def test_a_program_that_is_none_is_said_to_be_none(tmp_path: Path) -> None:
     assert done.stderr.count(b"\n") == 1
 
 
-@pytest.mark.parametrize("detail", ["none", "lines"])
+class Screen:
+    """A terminal with a program, `rows` high."""
+
+    def __init__(self, words: list[str], env: dict[str, str], rows: int = 24) -> None:
+        self.shown = b""
+        self._read = 0
+        self._child, self.terminal = pty.fork()
+        if not self._child:
+            termios.tcsetwinsize(0, (rows, 99))
+            os.execvpe(words[0], words, env)
+
+    def until(self, wanted: bytes) -> None:
+        """Wait until it shows this, after what was waited for before."""
+        while wanted not in self.shown[self._read :]:
+            self.shown += os.read(self.terminal, 1000)
+        self._read = self.shown.index(wanted, self._read) + len(wanted)
+
+    def press(self, keys: bytes) -> None:
+        os.write(self.terminal, keys)
+
+    def end(self) -> int:
+        _, status = os.waitpid(self._child, 0)
+        os.close(self.terminal)
+        return os.waitstatus_to_exitcode(status)
+
+
+def attached(host: Host, home: Path, *words: str, rows: int = 24) -> Screen:
+    return Screen([*COMMAND, *words], environ(home, host.url), rows)
+
+
+DETAILS = pytest.mark.parametrize("detail", ["none", "lines"])
+
+
+@DETAILS
 def test_on_a_terminal_it_has_the_terminal(
     running_host: Host, tmp_path: Path, detail: str
 ) -> None:
     script = "test -t 0 && test -t 1 && test -t 2 && stty size <&1; read x; echo got $x"
-    words = [*COMMAND, "--detail", detail, "--", "sh", "-c", script]
-    child, terminal = pty.fork()
-    if not child:
-        os.execvpe(words[0], words, environ(tmp_path, running_host.url))
-    import fcntl
-    import struct
-    import termios
+    screen = attached(
+        running_host, tmp_path, "--detail", detail, "--", "sh", "-c", script, rows=33
+    )
+    screen.until(b"33 99")
+    screen.press(b"words\n")
+    screen.until(b"got words\r\n")
+    assert screen.end() == 0
 
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 99, 0, 0))
-    said = b""
-    while b"33 99" not in said:
-        said += os.read(terminal, 1000)
-    os.write(terminal, b"words\n")
-    while b"got words" not in said:
-        said += os.read(terminal, 1000)
-    _, status = os.waitpid(child, 0)
-    os.close(terminal)
-    assert os.waitstatus_to_exitcode(status) == 0
+
+@DETAILS
+def test_it_hears_of_another_size(running_host: Host, tmp_path: Path, detail: str) -> None:
+    script = (
+        "trap 'stty size <&1; stty size <&2' WINCH; echo ready; while :; do sleep 0.1; done"
+    )
+    screen = attached(running_host, tmp_path, "--detail", detail, "--", "sh", "-c", script)
+    screen.until(b"ready")
+    termios.tcsetwinsize(screen.terminal, (50, 111))
+    screen.until(b"50 111\r\n50 111\r\n")
+    screen.press(b"\x03")
+    assert screen.end() == -signal.SIGINT
+
+
+RAW = """
+import os, termios, tty
+before = termios.tcgetattr(1)
+tty.setraw(1)
+os.write(1, b"raw\\n")
+os.write(1, b"key " + os.read(0, 1) + b"\\n")
+termios.tcsetattr(1, termios.TCSADRAIN, before)
+print("cooked", input("line? "))
+"""
+
+
+@DETAILS
+def test_a_program_that_fills_the_screen_hears_each_key(
+    running_host: Host, tmp_path: Path, detail: str
+) -> None:
+    words = ("--detail", detail, "--", sys.executable, "-c", RAW)
+    screen = attached(running_host, tmp_path, *words)
+    screen.until(b"raw\n")
+    screen.press(b"\x03")
+    screen.until(b"key \x03")
+    screen.until(b"line? ")
+    screen.press(b"words\n")
+    screen.until(b"cooked words\r\n")
+    assert screen.end() == 0
+    assert b"^C" not in screen.shown
+
+
+def test_it_can_be_suspended_and_goes_on(running_host: Host, tmp_path: Path) -> None:
+    """A shell with job control runs it, as a person's does."""
+    job = shlex.join([*COMMAND, "--", "sh", "-c", "echo ready; read x; echo got $x"])
+    env = {**environ(tmp_path, running_host.url), "PS1": "your turn> "}
+    screen = Screen(["bash", "--norc", "--noediting"], env)
+    screen.until(b"your turn> ")
+    screen.press(f"{job}\n".encode())
+    screen.until(b"\nready")
+    screen.press(b"\x1a")
+    screen.until(b"Stopped")
+    screen.until(b"your turn> ")
+    screen.press(b"fg\n")
+    screen.until(b"got $x")
+    screen.press(b"words\n")
+    screen.until(b"got words\r\n")
+    screen.press(b"exit\n")
+    assert screen.end() == 0
 
 
 def test_the_interrupt_key_reaches_it_once(running_host: Host, tmp_path: Path) -> None:
     script = "trap 'n=x$n; echo caught $n' INT; echo ready; read a; read b; echo end"
-    words = [*COMMAND, "--", "sh", "-c", script]
-    child, terminal = pty.fork()
-    if not child:
-        os.execvpe(words[0], words, environ(tmp_path, running_host.url))
-    said = b""
-    for wanted, key in ((b"ready", b"\x03"), (b"caught x", b"\n\n\n"), (b"end", b"")):
-        while wanted not in said:
-            said += os.read(terminal, 1000)
-        os.write(terminal, key)
-    _, status = os.waitpid(child, 0)
-    os.close(terminal)
-    assert os.waitstatus_to_exitcode(status) == 0
-    assert b"xx" not in said
+    screen = attached(running_host, tmp_path, "--", "sh", "-c", script)
+    for wanted, keys in ((b"ready", b"\x03"), (b"caught x", b"\n\n\n")):
+        screen.until(wanted)
+        screen.press(keys)
+    screen.until(b"end")
+    assert screen.end() == 0
+    assert b"xx" not in screen.shown

@@ -101,6 +101,8 @@ class AgentSession:
     ) -> None:
         self.session_id = session_id or str(uuid4())
         self.outbox = Outbox(now)
+        self.trouble = ""
+        """Why the host does not have all that was fired, in a sentence; empty if it has."""
         self._reactor = reactor
         self._poll = poll
         self._find = find or partial(found, reactor, url, os.environ)
@@ -200,9 +202,9 @@ class AgentSession:
                 host = self._host or await self._registered()
                 if self.outbox:
                     await self.outbox.send(host, self.session_id)
-                tries = 0
+                tries, self.trouble = 0, ""
             except (HostError, HostUnreachable, ValueError) as error:
-                self._host = None
+                self._host, self.trouble = None, str(error)
                 log.debug("not attached: {error}", error=error)
                 if self._closing and tries:
                     return

@@ -23,10 +23,8 @@ BATCH_EVENTS: Final = 500
 BATCH_BYTES: Final = 512 * 1024
 """What is reported at once at the most."""
 
-TEMPORARY: Final = frozenset({401, 403, 408, 429})
-"""Refusals that are not the event's fault; and all of 500 and more."""
-
-SERVER_ERROR: Final = 500
+ITS_FAULT: Final = frozenset({400, 413})
+"""Refusals that are the event's own fault; with any other it may be taken later."""
 
 
 class Outbox:
@@ -71,7 +69,7 @@ class Outbox:
         try:
             await host.fire_batch(session_id, batch)
         except HostError as error:
-            if error.status in TEMPORARY or error.status >= SERVER_ERROR:
+            if error.status not in ITS_FAULT:
                 raise
             self._refused(batch, error)
         else:

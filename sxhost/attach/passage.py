@@ -7,16 +7,25 @@ import os
 import pty
 import select
 import signal
+import sys
 import termios
-import tty
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
-__all__ = ["STREAMS", "Lines", "Signals", "Stream", "Typed", "write_all"]
+__all__ = ["STREAMS", "Lines", "Signals", "Stream", "Typed", "outputs", "write_all"]
 
+OFLAG: Final = 1
+LFLAG: Final = 3
+"""Where a terminal's modes have those of what is written, and of what is typed."""
+
+EXTPROC: Final = 0o200000
+"""The mode in which a terminal's other side is told of each change of its modes."""
+
+PACKETS: Final = (1).to_bytes(4, sys.byteorder)
 LINE_MOST: Final = 8192
 """Bytes of one line of output that are told; of longer ones the beginning."""
 
@@ -66,7 +75,10 @@ class Stream:
         self._hear = hear
         if self.terminal:
             self._ours, self.theirs = pty.openpty()
-            tty.setraw(self.theirs)  # the real terminal behind it does the rest
+            modes = termios.tcgetattr(number)
+            self._treats = modes[OFLAG] & termios.OPOST
+            self._modes = _set_modes(self.theirs, modes)
+            fcntl.ioctl(self._ours, termios.TIOCPKT, PACKETS)
             self.resize()
         else:
             self._ours, self.theirs = os.pipe()
@@ -77,10 +89,27 @@ class Stream:
         os.set_blocking(self._ours, False)
         self._reactor.addReader(self)
 
-    def resize(self) -> None:
-        """Take over the size of the real terminal."""
+    def resize(self) -> bool:
+        """Take over the size of the real terminal; tell whether it is another one."""
         size = fcntl.ioctl(self.number, termios.TIOCGWINSZ, b"\0" * 8)
+        before = fcntl.ioctl(self._ours, termios.TIOCGWINSZ, b"\0" * 8)
         fcntl.ioctl(self._ours, termios.TIOCSWINSZ, size)
+        return size != before
+
+    def _take_modes(self) -> None:
+        """Have the real terminal work as the program wants it to: raw, without an echo, …
+
+        Many programs say so to the terminal that they write to, which is ours.
+        """
+        modes = termios.tcgetattr(self._ours)
+        if modes == self._modes:
+            return
+        self._modes = _set_modes(self._ours, modes)
+        with _unstopped():
+            if modes[LFLAG] & termios.ISIG:  # else it is raw: what is written stays as it is
+                modes[OFLAG] |= self._treats
+            modes[LFLAG] &= ~EXTPROC
+            termios.tcsetattr(self.number, termios.TCSADRAIN, modes)
 
     def fileno(self) -> int:
         """Return what the reactor watches."""
@@ -103,6 +132,8 @@ class Stream:
         self._reactor.removeReader(self)
         while self._read():
             pass
+        if self.terminal:
+            self._take_modes()
         os.close(self._ours)
 
     def _read(self) -> bool:
@@ -110,15 +141,49 @@ class Stream:
             data = os.read(self._ours, 1 << 16)
         except OSError:  # there is nothing now, or a terminal without its other end
             return False
-        if data:
-            self._hear(self.number, data)
+        text = data
+        if self.terminal:  # a packet: what is new, and what was written
+            self._take_modes()
+            text = data[1:]
+        if text:
+            self._hear(self.number, text)
         return bool(data)
+
+
+def outputs(reactor: Any, hear: Callable[[int, bytes], object]) -> Mapping[int, Stream]:
+    """Return the streams for what the program writes: one, if all shows on one terminal.
+
+    So what it shows stands in the order in which it was written.
+    """
+    stdout = Stream(reactor, 1, hear)
+    if stdout.terminal and os.isatty(2) and os.ttyname(1) == os.ttyname(2):
+        return {1: stdout, 2: stdout}
+    return {1: stdout, 2: Stream(reactor, 2, hear)}
+
+
+def _set_modes(terminal: int, modes: list[Any]) -> list[Any]:
+    """Set the modes of a terminal in front of the real one, which treats what is written."""
+    treated = [*modes]
+    treated[OFLAG] &= ~termios.OPOST
+    treated[LFLAG] |= EXTPROC
+    termios.tcsetattr(terminal, termios.TCSANOW, treated)
+    return termios.tcgetattr(terminal)
+
+
+@contextmanager
+def _unstopped() -> Iterator[None]:
+    """Set a terminal's modes even if a job of the program has it, and we are in the back."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Signals:
     """While a program runs, signals are its own business."""
 
-    def __init__(self, send: Callable[[int], object], streams: Sequence[Stream]) -> None:
+    def __init__(self, send: Callable[[int], object], streams: Iterable[Stream]) -> None:
         self._send = send
         self._terminals = [stream for stream in streams if stream.terminal]
         self._before: dict[int, Any] = {}
@@ -147,9 +212,12 @@ class Signals:
         if not _has_terminal():
             self._pass_on(number, frame)
 
-    def _resize(self, _number: int, _frame: Any) -> None:
-        for stream in self._terminals:
-            stream.resize()
+    def _resize(self, number: int, _frame: Any) -> None:
+        """Tell the program again: it may have looked before its terminal had the size."""
+        others = [stream for stream in self._terminals if stream.resize()]
+        if others:
+            with suppress(OSError):
+                os.killpg(os.tcgetpgrp(others[0].number), number)
 
 
 def _has_terminal() -> bool:

@@ -16,7 +16,7 @@ from twisted.internet.stdio import StandardIO
 from twisted.python.failure import Failure
 
 from sxhost.attach.agent import AgentSession
-from sxhost.attach.passage import STREAMS, Lines, Signals, Stream, Typed, write_all
+from sxhost.attach.passage import STREAMS, Lines, Signals, Typed, outputs, write_all
 from sxhost.model import Message
 
 __all__ = ["Detail", "Wrapped", "wrap"]
@@ -31,6 +31,7 @@ class Wrapped(ProcessProtocol):
         self.ended: Deferred[int] = Deferred()
         self._heard = {fd: Lines(self._teller(name)) for fd, name in STREAMS.items()}
         self._session = session
+        self._early: list[int] = []
 
     def _teller(self, stream: str) -> Callable[[list[str]], object]:
         def tell(lines: list[str]) -> None:
@@ -49,10 +50,16 @@ class Wrapped(ProcessProtocol):
             self.transport.writeToChild(0, text.encode() + b"\n")
 
     def signal(self, number: int) -> None:
-        """Send it a signal, if it still runs."""
-        pid = getattr(self.transport, "pid", None)
-        if pid:
-            os.kill(pid, number)
+        """Send it a signal, if it still runs; if it is just being started, once it is known."""
+        if self.transport is None:
+            self._early.append(number)
+        elif self.transport.pid:
+            os.kill(self.transport.pid, number)
+
+    def connectionMade(self) -> None:
+        """Send the signals that came while it ran already, its number not yet known to us."""
+        for number in self._early:
+            self.signal(number)
 
     def finish(self) -> None:
         """Tell the rest of its output."""
@@ -77,12 +84,9 @@ async def wrap(
     session.start(_words(program) if stdin else None)
     session.fire("started", {"command": list(command)})
     fds: dict[int, Any] = {0: "w" if stdin else 0, 1: 1, 2: 2}
-    streams = (
-        [Stream(reactor, fd, program.childDataReceived) for fd in STREAMS]
-        if detail == "lines"
-        else []
-    )
-    fds |= {stream.number: stream.theirs for stream in streams}
+    heard = outputs(reactor, program.childDataReceived) if detail == "lines" else {}
+    fds |= {fd: stream.theirs for fd, stream in heard.items()}
+    streams = set(heard.values())
     with Signals(program.signal, streams):  # the program must not meet us without them
         reactor.spawnProcess(program, command[0], command, env=None, childFDs=fds)
         if stdin:
@@ -90,11 +94,11 @@ async def wrap(
         for stream in streams:
             stream.begin()
         status = await program.ended
-    for stream in streams:
-        stream.drain()
-    program.finish()
-    told = {"code": os.waitstatus_to_exitcode(status)}
-    await session.close("complete" if status == 0 else "error", told)
+        for stream in streams:
+            stream.drain()
+        program.finish()
+        told = {"code": os.waitstatus_to_exitcode(status)}
+        await session.close("complete" if status == 0 else "error", told)
     return status
 
 

@@ -7,6 +7,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NoReturn
 
 import click
@@ -28,7 +29,10 @@ NOT_FOUND = 127
 @click.option("--provider")
 @click.option("--detail", type=click.Choice(["none", "lines"]), default="none")
 @click.option("--stdin", is_flag=True, help="Messages are lines of its input.")
+@click.option("--verbose", is_flag=True, help="Say at the end why the host was not told all.")
 @click.option("--url", help="The host.  [SXHOST_URL, or port 7432 of this machine]")
+@click.option("--token-file", help="Where the token for it is.")
+@click.option("--ca", help="Authorities to believe, for https:.")
 def attach(command: Sequence[str], **how: Any) -> None:
     """Run COMMAND as a session: its beginning, its end and, with --detail lines, its output.
 
@@ -53,7 +57,7 @@ def attach(command: Sequence[str], **how: Any) -> None:
     except SystemExit as done:
         if done.code:
             raise
-    _end_like(statuses[0])
+    _end_like(statuses[0] if statuses else signal.SIGTERM)  # the reactor's own, before it began
 
 
 async def _wrapped(
@@ -61,18 +65,27 @@ async def _wrapped(
     command: Sequence[str],
     *,
     url: str | None,
+    token_file: str | None,
+    ca: str | None,
+    verbose: bool,
     detail: Any,
     stdin: bool,
     session_id: str | None,
     **about: Any,
 ) -> int:
-    from sxhost.attach.agent import AgentSession
+    from sxhost.attach.agent import AgentSession, found
     from sxhost.attach.wrap import wrap
 
     about["title"] = about["title"] or " ".join(command)[:500]
     about["agent"] = about["agent"] or os.path.basename(command[0])[:500]  # noqa: PTH119
-    session = AgentSession(reactor, url, session_id=session_id, **about)
-    return await wrap(reactor, session, command, detail=detail, stdin=stdin)
+    environ = {**os.environ, **({"SXHOST_TOKEN_FILE": token_file} if token_file else {})}
+    find = partial(found, reactor, url, environ, ca)
+    session = AgentSession(reactor, session_id=session_id, find=find, **about)
+    status = await wrap(reactor, session, command, detail=detail, stdin=stdin)
+    if verbose and session.outbox:
+        why = session.trouble or "the host has not answered in time"
+        click.echo(f"sxhost attach: {why}", err=True)
+    return status
 
 
 def _end_like(status: int) -> NoReturn:

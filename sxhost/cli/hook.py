@@ -5,22 +5,20 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import unified_diff
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from sxhost.cli.terminal import fail
 from sxhost.config import host_url
 
-if TYPE_CHECKING:
-    pass
-
 __all__ = ["hook"]
 
 AGENTS = click.Choice(["claude", "codex"])
+FILE = click.Path(dir_okay=False, resolve_path=True)
 PROJECT = click.option("--project/--user", help="This project's settings, or yours.  [yours]")
 
 
@@ -36,6 +34,9 @@ def hook() -> None:
 @click.option("--wait", type=click.IntRange(0, 86_400), default=60, help="Seconds.  [60]")
 @click.option("--http", is_flag=True, help="Claude posts itself; it shows if no host is there.")
 @click.option("--url", help="The host.  [SXHOST_URL, or port 7432 of this machine]")
+@click.option("--token-file", type=FILE, help="Where a command finds the host's token.")
+@click.option("--token-env", help="The variable that --http takes it from.  [SXHOST_TOKEN]")
+@click.option("--ca", type=FILE, help="Authorities that a command believes, for https:.")
 @click.option("--dry-run", is_flag=True, help="Only show what would change.")
 def install(
     agent: str, *, project: bool, url: str | None, http: bool, dry_run: bool, **how: Any
@@ -44,13 +45,11 @@ def install(
     from sxhost.hook_settings import Wiring, rewired
 
     place = url or host_url(os.environ)
-    wiring = Wiring(
-        command=our_command(),
-        url=place,
-        http=http and place.startswith(("http:", "https:")),
-        token_variable="SXHOST_TOKEN" if os.environ.get("SXHOST_TOKEN") else "",
-        **how,
-    )
+    http = http and place.startswith(("http:", "https:"))
+    how["options"] = _options(url, how.pop("token_file"), how.pop("ca"))
+    usual = "SXHOST_TOKEN" if os.environ.get("SXHOST_TOKEN") else ""
+    how["token_variable"] = how.pop("token_env") or usual
+    wiring = Wiring(command=our_command(), url=place, http=http, **how)
 
     def change(what: str, text: str) -> str:
         return rewired(agent, what, text, wiring)
@@ -58,6 +57,12 @@ def install(
     _change(agent, project, change, dry_run=dry_run)
     if agent == "codex" and not dry_run:
         click.echo("Codex asks at its next start whether it may run them: /hooks shows them.")
+
+
+def _options(url: str | None, token_file: str | None, ca: str | None) -> Sequence[str]:
+    """Return what an agent's environment need not say, since a command says it itself."""
+    given = {"--url": url, "--token-file": token_file, "--ca": ca}
+    return [word for name, value in given.items() if value for word in (name, value)]
 
 
 @hook.command()
@@ -72,18 +77,30 @@ def uninstall(agent: str, *, project: bool, dry_run: bool) -> None:
 
 
 @hook.command()
-def status() -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print for machines.")
+def status(*, as_json: bool) -> None:
     """Tell which settings have the hooks."""
+    import json
+
+    for found in _found():
+        told = found["error"] or ", ".join(found["hooks"]) or "no hooks"
+        line = f"{found['agent']:<7} {found['file']}: {told}"
+        click.echo(json.dumps(found) if as_json else line)
+
+
+def _found() -> Iterator[dict[str, Any]]:
+    """Yield what stands in each settings file that there may be."""
     from sxhost.hook_settings import BadSettings, files_of, installed, read
 
     for agent in AGENTS.choices:
         for place in (None, _project()):
             for what, path in files_of(agent, os.environ, place).items():
+                found = {"agent": agent, "file": str(path), "hooks": [], "error": ""}
                 try:
-                    found = ", ".join(installed(what, read(path))) or "no hooks"
+                    found["hooks"] = list(installed(what, read(path)))
                 except BadSettings as error:
-                    found = str(error)
-                click.echo(f"{agent:<7} {path}: {found}")
+                    found["error"] = str(error)
+                yield found
 
 
 def _through(agent: str) -> click.Command:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
 from typing import Any, Final
 from uuid import uuid4
 
@@ -54,8 +55,10 @@ class Hook:
     def __init__(self, agent: str, said: Mapping[str, Any]) -> None:
         self.agent = agent
         self.said = said
-        self.session_id = self.text("session_id") or self.text("thread-id")
-        self.name = self.text("hook_event_name") or self.text("type")
+        self.is_notice = agent == "codex" and not self.text("hook_event_name")
+        """Whether it was told by Codex's ``notify``, and not by a hook."""
+        self.session_id = self.text("thread-id" if self.is_notice else "session_id")
+        self.name = self.text("type" if self.is_notice else "hook_event_name")
         self.key = self.text("tool_use_id") or uuid4().hex
 
     def text(self, name: str) -> str:
@@ -86,16 +89,23 @@ class Hook:
     def events(self, *, goes_on: bool = False) -> list[EventDraft]:
         """Return what has happened; if the agent `goes_on`, its turn is not over."""
         told = EVENTS.get(self.name, _other)(self)
-        kept = [event for event in told if not (goes_on and event[0] == "complete")]
-        turn = self.text("turn_id") or self.text("turn-id")
         return [
             EventDraft(
-                event=name,
-                data=fitted(self._with_parent(data)),
-                key=f"{name}:{turn}"[:256] if turn and name in ONCE_A_TURN else None,
+                event=name, data=fitted(self._with_parent(data)), key=self._key(name, data)
             )
-            for name, data in kept
+            for name, data in told
+            if not (goes_on and name == "complete")
         ]
+
+    def _key(self, name: str, data: Mapping[str, Any]) -> str | None:
+        """Return what names an event that Codex tells twice, to a hook and to ``notify``.
+
+        A turn that goes on with a message of ours has more answers than one.
+        """
+        turn = self.text("turn_id") or self.text("turn-id")
+        if not turn or name not in ("message", "complete"):
+            return None
+        return f"{name}:{turn[:128]}:{sha256(encode(data)).hexdigest()[:16]}"
 
     def _with_parent(self, data: dict[str, Any]) -> dict[str, Any]:
         parent = self.text("agent_id")
@@ -267,8 +277,6 @@ EVENTS: Final[Mapping[str, Callable[[Hook], list[Event]]]] = {
     "agent-turn-complete": _stopped,
 }
 OTHER: Final = {"pre-compact": "compact", "subagent-stop": "subagent-done"}
-ONCE_A_TURN: Final = frozenset({"message", "complete"})
-"""What Codex tells twice, to a hook and to ``notify``."""
 
 
 # Texts.

@@ -14,4 +14,4 @@ __all__ = ["routes"]
 def routes(service: SessionService) -> Sequence[Route]:
     """Return the route that payloads are posted to."""
     filing = Filing(service)
-    return (Route("POST", "/telemetry", filing.file, "File telemetry.", 202, scope="send"),)
+    return (Route("POST", "/telemetry", filing.file, "File telemetry.", 204, scope="send"),)

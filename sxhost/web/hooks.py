@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 from twisted.web.server import Request
@@ -13,6 +13,7 @@ from twisted.web.server import Request
 from sxhost.codec.json import encode
 from sxhost.driver.hooks import Hook
 from sxhost.errors import HostError
+from sxhost.grammar import SessionId
 from sxhost.hooked import Heard, Hooked, HookQuery
 from sxhost.logs import logger
 from sxhost.service import SessionService
@@ -21,6 +22,40 @@ from sxhost.web.routes import Route
 __all__ = ["HookAnswer", "routes"]
 
 log = logger(__name__)
+
+
+Name = Annotated[str, Meta(min_length=1)]
+Words = Annotated[Any, Meta(description="A text; what is none counts as absent.")]
+
+
+class HookInput(Struct, frozen=True):
+    """What any hook is told, and more by its name; a name that we do not know is taken, too."""
+
+    session_id: SessionId
+    hook_event_name: Name
+    cwd: Words = None
+    model: Words = None
+    prompt: Words = None
+    turn_id: Words = None
+    agent_id: Words = None
+    tool_name: Words = None
+    tool_use_id: Words = None
+    tool_input: Any = None
+    tool_response: Any = None
+    permission_suggestions: Any = None
+    last_assistant_message: Words = None
+    error: Any = None
+    reason: Words = None
+
+
+class NoticeInput(Struct, frozen=True, rename="kebab"):
+    """What Codex tells the program that it notifies."""
+
+    thread_id: SessionId
+    type: Name
+    turn_id: Words = None
+    cwd: Words = None
+    last_assistant_message: Words = None
 
 
 class HookAnswer(Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -95,6 +130,10 @@ def routes(service: SessionService) -> Sequence[Route]:
     """Return the routes that agents' hooks are posted to."""
     hooks = Hooks(service)
     return (
-        Route("POST", "/hooks/claude", hooks.claude, "Hear Claude Code.", scope="send"),
-        Route("POST", "/hooks/codex", hooks.codex, "Hear Codex.", scope="send"),
+        _route("/hooks/claude", hooks.claude, "Hear Claude Code.", HookInput),
+        _route("/hooks/codex", hooks.codex, "Hear Codex.", (HookInput, NoticeInput)),
     )
+
+
+def _route(path: str, handler: Any, summary: str, reads: Any) -> Route:
+    return Route("POST", path, handler, summary, scope="send", reads=reads)

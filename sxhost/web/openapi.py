@@ -51,14 +51,13 @@ def document(routes: Sequence[Route]) -> Schema:
     for route in routes:
         operations = paths.setdefault(re.sub(r"<(\w+)>", r"{\1}", route.path), {})
         operation = operations.setdefault(route.method.lower(), _operation(route, components))
-        if (body_kind := _body(route)) is not None:
-            required = bool(components.get(body_kind.__name__, {}).get("required"))
+        if bodies := _bodies(route):
+            required = any(components.get(each.__name__, {}).get("required") for each in bodies)
             body = operation.setdefault("requestBody", {"required": required, "content": {}})
-            body["content"][route.consumes] = {
-                "schema": _lines(route, schema_of[repr(body_kind)])
-            }
-        answer = route.answer if route.produces == JSON else str
-        _add_answer(operation, route, schema_of[repr(answer)])
+            choices = [_lines(route, schema_of[repr(each)]) for each in bodies]
+            schema = choices[0] if len(choices) == 1 else {"anyOf": choices}
+            body["content"][route.consumes] = {"schema": schema}
+        _add_answer(operation, route, schema_of)
     whole = {
         "openapi": "3.1.0",
         "info": {"title": "sxhost", "version": __version__},
@@ -70,13 +69,19 @@ def document(routes: Sequence[Route]) -> Schema:
 
 def _kinds(routes: Sequence[Route]) -> Iterator[Any]:
     for route in routes:
-        answer = route.answer if route.produces == JSON else str
-        yield from (kind for kind in (_body(route), route.query, answer) if kind)
+        yield from (kind for kind in (*_bodies(route), route.query, _answer(route)) if kind)
 
 
-def _body(route: Route) -> Any:
-    """Return the type of a body; of one that is taken as bytes, what is made of it."""
-    return route.reads if route.body is bytes else route.body
+def _bodies(route: Route) -> tuple[Any, ...]:
+    """Return the types of a body, of which it is one; those of what reads it, if said."""
+    if route.reads is None:
+        return () if route.body is None else (route.body,)
+    return route.reads if isinstance(route.reads, tuple) else (route.reads,)
+
+
+def _answer(route: Route) -> Any:
+    """Return the type of an answer; None where there is none."""
+    return route.answer if route.produces == JSON else str
 
 
 def _operation(route: Route, components: dict[str, Schema]) -> Schema:
@@ -112,10 +117,13 @@ def _lines(route: Route, schema: Schema) -> Schema:
     return {"type": "string", "description": f"One object a line: {schema['$ref']}."}
 
 
-def _add_answer(operation: Schema, route: Route, schema: Schema) -> None:
-    answer = operation["responses"].setdefault(
-        str(route.status), {"description": "Done.", "content": {}}
-    )
+def _add_answer(operation: Schema, route: Route, schema_of: dict[str, Schema]) -> None:
+    answer = operation["responses"].setdefault(str(route.status), {"description": "Done."})
+    kind = _answer(route)
+    if kind is None:
+        return
+    schema = schema_of[repr(kind)]
+    answer.setdefault("content", {})
     earlier = answer["content"].get(route.produces)
     if earlier is not None:
         schema = {"anyOf": [earlier["schema"], schema]}

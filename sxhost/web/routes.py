@@ -105,7 +105,7 @@ class Route:
     asks: bool = field(default=False, kw_only=True)
     """Whether an open route wants to know who comes nevertheless, and tells some more."""
     reads: Any = field(default=None, kw_only=True)
-    """What a handler that takes its body as bytes makes of it, for the contract."""
+    """What a handler that takes its body as it comes makes of it: a type, or one of a tuple."""
 
     @property
     def needs(self) -> Scope | Literal["open"]:
@@ -259,8 +259,10 @@ class _Endpoint:
             _set_headers(request, route.produces)
             await value.serve(request)
             return b""
-        body = route.encode(value)
         request.setResponseCode(route.status)
+        if value is None:
+            return b""
+        body = route.encode(value)
         _set_headers(request, route.value_type, body)
         return body
 
