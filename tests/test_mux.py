@@ -56,8 +56,8 @@ def test_a_turn(peer: Peer, lab: Lab) -> None:
     peer.settle()
     assert peer.kinds == [
         "command_accepted", "command_started", "agent_start", "turn_start",
-        "message_start", "message_end", "message_update", "message_end", "turn_end",
-        "agent_end", "command_finished", "=prompt",
+        "message_start", "message_end", "message_start", *["message_update"] * 3,
+        "message_end", "turn_end", "agent_end", "command_finished", "=prompt",
     ]  # fmt: skip
 
 

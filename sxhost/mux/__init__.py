@@ -9,12 +9,14 @@ from sxhost.caller import current
 from sxhost.commands.table import Command, DeleteSession
 from sxhost.driver.pi.agent import PiAgent
 from sxhost.errors import HostError, UnknownSession
+from sxhost.model import Event, EventQuery
 from sxhost.mux.agents import Context
 from sxhost.mux.connection import Client, Link
 from sxhost.mux.engine import Engine, Refusal
 from sxhost.mux.events import Wire
 from sxhost.mux.frames import Response, ready, told
 from sxhost.mux.info import Sessions, is_pi
+from sxhost.mux.runs import Runs
 from sxhost.mux.server import ServerCommands, recovery
 from sxhost.mux.verbs import verb
 from sxhost.service import SessionService
@@ -30,7 +32,8 @@ class Multiplexer:
         self.limits = service.limits
         self.clients: dict[Client, None] = {}
         self._agents: dict[str, str] = {}
-        self._wires: dict[Callable[[bytes], bytes], Wire] = {}
+        self._runs = Runs(service.limits, self._agent)
+        self._wires: dict[tuple[Callable[[bytes], bytes], bool], Wire] = {}
         self._sessions = Sessions(service, clock)
         self._server = ServerCommands(service, self._sessions, self._census)
         self.engine = Engine(clock, service.limits, self, self.tell)
@@ -41,12 +44,17 @@ class Multiplexer:
         """Return a client at the other end of a link; None if it is one too many."""
         if len(self.clients) >= self.limits.mux_connections:
             return None
-        wire = self._wires.setdefault(wrap, Wire(wrap, self._agent))
-        client = Client(self, link, wire, current.get())
+        wires = self._wire(wrap, thin=False), self._wire(wrap, thin=True)
+        client = Client(self, link, wires, current.get())
         self.clients[client] = None
         client.say(ready())
         client.say(told("startup_recovery_summary", recovery()))
         return client
+
+    def _wire(self, wrap: Callable[[bytes], bytes], *, thin: bool) -> Wire:
+        if (wrap, thin) not in self._wires:
+            self._wires[wrap, thin] = Wire(wrap, self._runs, thin=thin)
+        return self._wires[wrap, thin]
 
     def tell(self, said: bytes, session_id: str | None = None) -> None:
         """Tell all clients, after what was to be told of before."""
@@ -59,9 +67,30 @@ class Multiplexer:
         self.engine.stopping = True
         self.tell(told("server_shutdown", {"reason": "graceful_shutdown", "timeoutMs": 30000}))
 
-    async def learn(self, session_id: str) -> None:
-        """Learn whose session it is before anything of it is told."""
-        self._agents[session_id] = (await self.service.session(session_id)).agent
+    async def learn(self, session_id: str, cursor: str) -> None:
+        """Learn whose session it is, and what comes before a place, before more is told."""
+        detail = await self.service.session(session_id)
+        self._agents[session_id] = detail.agent if detail.kind == "hosted" else ""
+        if not any(session_id in client.readers for client in self.clients):
+            self._runs.forget(session_id)
+
+        async def read(seq: int, limit: int) -> list[Event]:
+            query = EventQuery(after=str(seq), limit=limit)
+            return await self.service.events(session_id, query)
+
+        seq = await self._next(session_id, cursor) or detail.event_count + 1
+        if not self._runs.knows(session_id, seq):
+            await self._runs.recall(seq, read)
+
+    async def _next(self, session_id: str, cursor: str) -> int | None:
+        """Return the number of the first event after a cursor, if there is one already."""
+        query = EventQuery(after=cursor, limit=1)
+        return next((one.seq for one in await self.service.events(session_id, query)), None)
+
+    def forget(self, session_id: str) -> None:
+        """Forget a session that is no more."""
+        self._agents.pop(session_id, None)
+        self._runs.forget(session_id)
 
     def _agent(self, session_id: str) -> str:
         return self._agents.get(session_id, "")
@@ -81,7 +110,7 @@ class Multiplexer:
         if command.type == "create_session":
             self.tell(told("session_created", response.data), response.data["sessionId"])
         elif command.type == "delete_session":
-            self._agents.pop(str(command.target), None)
+            self.forget(str(command.target))
             data = {"sessionId": command.target}
             self.tell(told("session_deleted", data), command.target)
 

@@ -28,8 +28,8 @@ from sxhost.hosted.session import HostedSession
 from sxhost.model import Detail, MessageDraft, Registration
 from sxhost.mux.asking import as_answer, is_meant
 from sxhost.mux.engine import Refusal
-from sxhost.mux.events import GONE
 from sxhost.mux.info import Sessions
+from sxhost.mux.nearest import GONE
 from sxhost.service import SessionService
 from sxhost.turn import Image, Input, Item, ModelDraft, SteerDraft, Text, TurnDraft
 

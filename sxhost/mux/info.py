@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 from sxhost.errors import HostError
 from sxhost.hosted.session import HostedSession
 from sxhost.model import Detail, Event, EventQuery, SessionQuery
-from sxhost.mux.events import words
+from sxhost.mux.nearest import words
 from sxhost.service import SessionService
 
 __all__ = ["Sessions", "is_pi"]
