@@ -97,7 +97,7 @@ def test_the_whole_of_a_session(stage: Stage) -> None:
         abort(talk)
         compact(talk)
         path = talk.ask("list_stored_sessions")["sessions"][0]["sessionPath"]
-        assert talk.ask("delete_session", "s") == {"deleted": True}
+        delete(talk)
         assert talk.refused("get_state", "s") == "Session s not found"
     with stage.talk() as talk:
         load(stage, talk, path)
@@ -159,6 +159,16 @@ def compact(talk: Talk) -> None:
     talk.ask("compact", "s")
     said = talk.ask("get_messages", "s")["messages"]
     assert len(said) >= 2
+
+
+def delete(talk: Talk) -> None:
+    running = talk.say("prompt", "s", message="SLOW 1000 50")
+    talk.event("message_update", "text_delta")
+    assert talk.ask("delete_session", "s") == {"deleted": True}
+    heard = [one for one in talk.heard if one.get("id") == running or "deleted" in one["type"]]
+    assert [one["type"] for one in heard] == ["response"], "it is answered before"
+    assert heard[0]["error"] == "the agent was ended"
+    talk.until(lambda one: one["type"] == "session_deleted")
 
 
 def load(stage: Stage, talk: Talk, path: str) -> None:
