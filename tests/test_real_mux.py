@@ -18,6 +18,7 @@ __all__ = ["agent_home", "fake_model", "real_agents"]
 
 AGENTS = ("pi", "pi-earendil", "codex")
 PATIENT = ("--limit", "mux_rate=1000")
+HASTY = ("--limit", "dialog_within=0.3")
 
 Open = Callable[[], AbstractContextManager[Talk]]
 
@@ -44,14 +45,16 @@ class Stage:
         no_leftovers(self.agent.home)
 
 
-def opener(transport: str, agent: RealAgent, start: StartHost, place: Path) -> Open:
+def opener(
+    transport: str, agent: RealAgent, start: StartHost, place: Path, *limits: str
+) -> Open:
     """Return what starts a host and talks to it."""
     names = ("PI_CODING_AGENT_DIR", "CODEX_HOME")
     environ = {name: agent.env[name] for name in names if name in agent.env}
 
     @contextmanager
     def websocket() -> Iterator[Talk]:
-        host = start("--port", "0", *PATIENT, environ=environ)
+        host = start("--port", "0", *PATIENT, *limits, environ=environ)
         with over_websocket(host) as talk:
             yield talk
         host.stop()
@@ -60,7 +63,7 @@ def opener(transport: str, agent: RealAgent, start: StartHost, place: Path) -> O
     @contextmanager
     def stdio() -> Iterator[Talk]:
         state = ("--state-dir", str(place / "state"))
-        with over_stdio(place, environ, *state, *PATIENT) as talk:
+        with over_stdio(place, environ, *state, *PATIENT, *limits) as talk:
             yield talk
         assert "Traceback" not in (place / "stdio.log").read_text()
 
@@ -79,7 +82,8 @@ def stage(
     make = getattr(real_agents, name.replace("-", "_"))
     agent = make(agent_home, asks=True) if asks else make(agent_home)
     try:
-        yield Stage(agent, opener(transport, agent, start_host, tmp_path))
+        hasty = HASTY if "hasty" in asks else ()
+        yield Stage(agent, opener(transport, agent, start_host, tmp_path, *hasty))
     finally:
         end_leftovers(agent_home)
 
@@ -197,3 +201,18 @@ def test_what_an_extension_asks_is_answered(stage: Stage) -> None:
             assert (stage.agent.cwd / "made.txt").exists() is confirmed
         gone = talk.refused("extension_ui_response", "s", requestId=number, response=response)
         assert gone == f"No pending UI request with id {number}"
+
+
+@pytest.mark.parametrize(
+    "stage", [("pi", "websocket", "asks", "hasty")], indirect=True, ids="-".join
+)
+def test_nobody_answers_an_extension(stage: Stage) -> None:
+    with stage.talk() as talk:
+        create(stage, talk)
+        running = talk.say("prompt", "s", message="RUN: touch made.txt && echo made it")
+        asked = talk.event("extension_ui_request")
+        assert asked["timeout"] == 300
+        end = talk.event("tool_execution_end")
+        assert end["isError"] is True
+        assert talk.answer(running)["success"], "the turn goes on"
+        assert not (stage.agent.cwd / "made.txt").exists()
