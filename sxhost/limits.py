@@ -98,7 +98,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     """Seconds that an agent waits for a decision, where no policy says otherwise; then: no."""
 
     dialog_within: Seconds = 60.0
-    """Seconds that an extension's dialog waits for a person, where neither it nor a policy says."""
+    """Seconds that an extension's dialog waits, where neither it nor a policy says."""
 
     deeds: Count = 10_000
     """Entries of the audit: who did what, for months of one person's work."""

@@ -124,7 +124,7 @@ def test_whoever_begins_anywhere_is_told_the_same(line: str, scenario: str) -> N
     for n in range(len(log)):
         later = Runs(Limits(), lambda _: "pi")
         assert not later.knows("s", n + 1)
-        result_of(later.recall(n + 1, read))
+        result_of(later.recall("s", n + 1, read))
         assert later.tell(log[n]) == expected[n]
 
 

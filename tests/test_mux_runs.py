@@ -7,14 +7,16 @@ from typing import Any
 
 import pytest
 from msgspec import Raw
+from twisted.internet.defer import Deferred
 
 from sxhost.codec.json import encode
+from sxhost.errors import StoreUnavailable
 from sxhost.limits import Limits
 from sxhost.model import Event
 from sxhost.mux import runs as module
 from sxhost.mux.runs import Runs
 
-from .lab import result_of
+from .lab import is_done, result_of, started
 
 
 def event(seq: int, name: str, session: str = "s", **data: Any) -> Event:
@@ -38,7 +40,7 @@ def recall(runs: Runs, seq: int, events: list[Event]) -> list[tuple[int, int]]:
         asked.append((after, limit))
         return [one for one in events if one.seq > after][:limit]
 
-    result_of(runs.recall(seq, read))
+    result_of(runs.recall("s", seq, read))
     return asked
 
 
@@ -69,6 +71,54 @@ def test_what_retention_took_is_not_known() -> None:
     runs, events = new(), log(20)[10:]
     recall(runs, 21, events)
     assert grown(runs, events[-2]) == 11
+
+
+@pytest.mark.parametrize("name", ["complete", "error"])
+def test_what_is_over_is_not_read_back(name: str) -> None:
+    runs, events = new(), [*log(3), event(6, name), event(7, "usage")]
+    assert recall(runs, 7, events) == [(0, module.PAGE)]
+    assert runs.knows("s", 7)
+    assert not runs.knows("s", 6), "nothing of it is known but where it ended"
+    assert recall(runs, 7, events) == []
+    later = new()
+    recall(later, 8, events)
+    assert (later.knows("s", 6), later.knows("s", 8)) == (False, True)
+
+
+def test_who_wants_the_same_waits_for_it() -> None:
+    runs, events = new(), log(3)
+    page: Deferred[list[Event]] = Deferred()
+    asked = []
+
+    async def read(after: int, limit: int) -> list[Event]:
+        asked.append(after)
+        return await page
+
+    first, second = (started(runs.recall("s", 4, read)) for _ in range(2))
+    assert not is_done(first)
+    page.callback(events)
+    assert is_done(first)
+    assert is_done(second)
+    assert asked == [0]
+
+
+def test_who_cannot_read_back_lets_others_try() -> None:
+    runs, events = new(), log(3)
+    page: Deferred[list[Event]] = Deferred()
+
+    async def fails(_after: int, _limit: int) -> list[Event]:
+        return await page
+
+    async def works(_after: int, _limit: int) -> list[Event]:
+        return events
+
+    first = started(runs.recall("s", 4, fails))
+    second = started(runs.recall("s", 4, works))
+    page.errback(StoreUnavailable("x"))
+    with pytest.raises(StoreUnavailable):
+        result_of(first)
+    assert is_done(second)
+    assert runs.knows("s", 4)
 
 
 def test_the_beginning_has_nothing_before() -> None:

@@ -79,8 +79,7 @@ class Multiplexer:
             return await self.service.events(session_id, query)
 
         seq = await self._next(session_id, cursor) or detail.event_count + 1
-        if not self._runs.knows(session_id, seq):
-            await self._runs.recall(seq, read)
+        await self._runs.recall(session_id, seq, read)
 
     async def _next(self, session_id: str, cursor: str) -> int | None:
         """Return the number of the first event after a cursor, if there is one already."""

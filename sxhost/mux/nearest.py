@@ -16,7 +16,7 @@ from sxhost.mux.asking import as_request
 from sxhost.mux.growing import Growing, message_of
 from sxhost.mux.run import Data, Run, Said, Tool
 
-__all__ = ["GONE", "begins", "learn", "made", "result_of", "tell", "whole", "words"]
+__all__ = ["GONE", "begins", "ends", "learn", "made", "result_of", "tell", "whole", "words"]
 
 GONE = frozenset(
     {
@@ -40,6 +40,11 @@ def begins(event: Event, before: Run | None) -> bool:
         return True
     after = before.over and not before.agent if before is not None else event.seq == 1
     return after and event.event in _SPEAKS
+
+
+def ends(event: Event) -> bool:
+    """Tell whether a run ends with an event."""
+    return event.event in _ENDS
 
 
 # What is learned of an event.

@@ -17,7 +17,7 @@ from sxhost.model import Event
 from sxhost.mux import nearest
 from sxhost.mux.run import Data, Run, Tool
 
-__all__ = ["begins", "learn", "tell"]
+__all__ = ["begins", "ends", "learn", "tell"]
 
 NONE = Raw(b"")
 NAMES = 64
@@ -62,7 +62,16 @@ _KINDS = {"text": "text", "thinking": "thinking"}
 
 def begins(event: Event) -> bool:
     """Tell whether a run begins with an event."""
-    return event.event == "native" and b'"agent_start"' in bytes(memoryview(event.data)[:NAMES])
+    return _is(event, b'"agent_start"')
+
+
+def ends(event: Event) -> bool:
+    """Tell whether a run ends with an event."""
+    return _is(event, b'"agent_end"')
+
+
+def _is(event: Event, kind: bytes) -> bool:
+    return event.event == "native" and kind in bytes(memoryview(event.data)[:NAMES])
 
 
 def _heard(data: Data) -> Native:

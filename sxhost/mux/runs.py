@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
+from twisted.internet.defer import Deferred
 
 from sxhost.limits import Limits
 from sxhost.model import Event
@@ -20,7 +21,7 @@ KEPT = 64 << 20
 OVERHEAD = 1000
 """Bytes that keeping one takes besides."""
 
-BACK = 20_000
+BACK = 10_000
 """Events that are read back, at the most, to where a run begins."""
 
 PAGE = 500
@@ -40,6 +41,8 @@ class Runs:
         self._runs: dict[str, list[Run]] = {}
         self._used: OrderedDict[int, Run] = OrderedDict()
         self._size = 0
+        self._recalled: dict[str, list[Deferred[None]]] = {}
+        """Of which sessions something is being read back, and who waits for that."""
 
     def tell(self, event: Event, *, thin: bool = False) -> Sequence[bytes]:
         """Return what is told of an event; `thin` without repeating a message that grows."""
@@ -53,21 +56,54 @@ class Runs:
         runs = self._runs.get(session_id, ())
         return any(run.first <= seq <= run.last + 1 for run in runs)
 
-    async def recall(self, seq: int, read: Read) -> None:
-        """Learn what comes before an event; `read` returns events after one, so many."""
+    async def recall(self, session_id: str, seq: int, read: Read) -> None:
+        """Learn what comes before an event; `read` returns events after one, so many.
+
+        Whoever wants the same meanwhile waits for it.
+        """
+        while not self.knows(session_id, seq):
+            waiting = self._recalled.get(session_id)
+            if waiting is None:
+                await self._recall(session_id, seq, read)
+                return
+            done: Deferred[None] = Deferred()
+            waiting.append(done)
+            await done
+
+    async def _recall(self, session_id: str, seq: int, read: Read) -> None:
+        self._recalled[session_id] = []
+        try:
+            before = await self._before(seq, read)
+            if before and self._ends(before[0]):
+                self._begin(before.pop(0), after=True)
+            for event in before:
+                self._learned(event, _data_of(event))
+        finally:
+            for done in self._recalled.pop(session_id):
+                done.callback(None)
+
+    async def _before(self, seq: int, read: Read) -> list[Event]:
+        """Return what of a run comes before an event; or what follows a run, and its end."""
         found: list[Event] = []
         start = seq - 1
         while start > 0 and len(found) < BACK:
             before = max(0, start - PAGE)
             page = [one for one in await read(before, PAGE) if one.seq <= start]
-            found = [*page, *found]
-            first = next((one for one in reversed(page) if self._begins(one, None)), None)
-            if first is not None or not page:
-                found = found[found.index(first) :] if first is not None else found
+            first = next((n for n in reversed(range(len(page))) if self._cuts(page[n])), None)
+            if first is not None:
+                return [*page[first:], *found]
+            if not page:
                 break
-            start = before
-        for event in found:
-            self._learned(event, _data_of(event))
+            found, start = [*page, *found], before
+        return found
+
+    def _cuts(self, event: Event) -> bool:
+        """Tell whether a run need not be read back beyond an event."""
+        return self._begins(event, None) or self._ends(event)
+
+    def _ends(self, event: Event) -> bool:
+        is_pi = self._agent(event.session) == "pi"
+        return own.ends(event) if is_pi else nearest.ends(event)
 
     def forget(self, session_id: str) -> None:
         """Forget a session: nobody reads it, or it is no more."""
@@ -93,9 +129,12 @@ class Runs:
             return own.begins(event)
         return nearest.begins(event, before)
 
-    def _begin(self, event: Event) -> Run:
+    def _begin(self, event: Event, *, after: bool = False) -> Run:
+        """Begin a run with an event, or `after` one that ended another."""
         run = Run(event, self._agent(event.session), self._limits)
-        runs = self._runs[event.session]
+        if after:
+            run.first, run.last, run.over = event.seq + 1, event.seq, True
+        runs = self._runs.setdefault(event.session, [])
         runs.append(run)
         runs.sort(key=lambda one: one.first)
         self._used[id(run)] = run
