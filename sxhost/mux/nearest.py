@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from msgspec import Raw
+from msgspec import Raw, json
 
 from sxhost.codec.json import encode
 from sxhost.model import Event
@@ -119,16 +119,16 @@ def result_of(data: Data) -> dict[str, Raw]:
 def _over(run: Run, event: Event, data: Data) -> None:
     """End what was not finished; say why, if the turn failed."""
     run.over = True
-    for growing in run.unfinished():
+    failed = {"stopReason": "error", "errorMessage": data.reason}
+    how = failed if data.status == "failed" else {"stopReason": "aborted"}
+    unfinished = run.unfinished()
+    for growing in unfinished:
         growing.over = event.seq
-        said = growing.at(event.seq)
-        if said is not None:
-            cut = said.replace(b'"stopReason":"stop"', b'"stopReason":"aborted"')
-            run.say(event.seq, "assistant", cut, alone=False)
-    if data.status == "failed":
-        message = message_of(run.agent, [{"type": "text", "text": ""}], event.ts_ms, "error")
-        failed = encode({**message, "errorMessage": data.reason})
-        run.say(event.seq, "assistant", failed)
+        said = json.decode(growing.at(event.seq) or encode(message_of(run.agent, [], 0)))
+        run.say(event.seq, "assistant", encode({**said, **how}), alone=False)
+    if data.status == "failed" and not unfinished:
+        message = message_of(run.agent, [{"type": "text", "text": ""}], event.ts_ms)
+        run.say(event.seq, "assistant", encode({**message, **how}))
 
 
 def _turn(run: Run, event: Event, _data: Data) -> None:
