@@ -216,3 +216,35 @@ def test_nobody_answers_an_extension(stage: Stage) -> None:
         assert end["isError"] is True
         assert talk.answer(running)["success"], "the turn goes on"
         assert not (stage.agent.cwd / "made.txt").exists()
+
+
+OTHERS = [("claude", "websocket"), ("pi-acp", "stdio")]
+
+
+@pytest.mark.parametrize("stage", OTHERS, indirect=True, ids="-".join)
+def test_agents_that_others_drive(stage: Stage) -> None:
+    with stage.talk() as talk:
+        where = {"agent": stage.agent.driver, "cwd": str(stage.agent.cwd)}
+        talk.ask("create_session", "s", **where, launch=stage.launch)
+        talk.ask("switch_session", "s")
+        stream(talk)
+        use_a_tool_that_is_asked_for(stage, talk)
+        abort(talk)
+        assert talk.refused("fork", "s", entryId="x").startswith("fork is not supported by")
+        assert talk.ask("get_session_stats", "s")["assistantMessages"] >= 2
+        delete(talk)
+
+
+def use_a_tool_that_is_asked_for(stage: Stage, talk: Talk) -> None:
+    running = talk.say("prompt", "s", message="RUN: touch made.txt && echo made it")
+    if stage.agent.driver == "claude":
+        asked = talk.event("extension_ui_request")
+        assert asked["method"] == "select"
+        response = {"method": "select", "value": "approve"}
+        talk.ask("extension_ui_response", "s", requestId=asked["requestId"], response=response)
+    done = talk.event("tool_execution_end")
+    assert "made it" in done["result"]["content"][0]["text"]
+    ends = talk.event("agent_end")["messages"]
+    assert [one["role"] for one in ends] == ["user", "assistant", "toolResult", "assistant"]
+    assert talk.answer(running)["success"]
+    assert (stage.agent.cwd / "made.txt").exists()
