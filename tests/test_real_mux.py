@@ -100,7 +100,7 @@ def test_the_whole_of_a_session(stage: Stage) -> None:
         steer(talk)
         abort(talk)
         compact(talk)
-        path = talk.ask("list_stored_sessions")["sessions"][0]["sessionPath"]
+        path = stored(stage, talk)
         delete(talk)
         assert talk.refused("get_state", "s") == "Session s not found"
     with stage.talk() as talk:
@@ -124,6 +124,12 @@ def stream(talk: Talk) -> None:
     deltas = [step["delta"] for step in steps if step.get("type") == "text_delta"]
     assert "".join(deltas) == "echo: hello there"
     assert len(deltas) > 1
+    grown = [one for one in events if one["type"] == "message_update"]
+    assert all(one["message"] == one["assistantMessageEvent"]["partial"] for one in grown)
+    (last,) = grown[-1]["message"]["content"][-1:]
+    assert last == {"type": "text", "text": "echo: hello there"}
+    said = [one["messages"] for one in events if one["type"] == "agent_end"][-1]
+    assert [one["role"] for one in said if one["role"] != "system"] == ["user", "assistant"]
     kinds = [one["type"] for one in events if one["type"] != "sxhost"]
     assert kinds[0] == "agent_start"
     assert "agent_end" in kinds[-2:]  # new pi says afterwards that it is settled
@@ -163,6 +169,15 @@ def compact(talk: Talk) -> None:
     talk.ask("compact", "s")
     said = talk.ask("get_messages", "s")["messages"]
     assert len(said) >= 2
+
+
+def stored(stage: Stage, talk: Talk) -> str:
+    talk.ask("set_session_name", "s", name="the plan")
+    (found,) = talk.ask("list_stored_sessions")["sessions"]
+    assert found["agent"] == stage.agent.driver
+    if stage.agent.driver == "codex":  # pi writes it down somewhere in its file
+        assert found["sessionName"] == "the plan"
+    return str(found["sessionPath"])
 
 
 def delete(talk: Talk) -> None:

@@ -55,6 +55,11 @@ class Fleet:
         """Return a hosted session that has been awake in this life of the host."""
         return self._sessions.get(session_id)
 
+    def ready(self, agent: str) -> list[HostedSession]:
+        """Return the sessions of an agent that is there now."""
+        there = (one for one in self._sessions.values() if one.launch.agent == agent)
+        return [one for one in there if one.life.name() in ("idle", "running", "waiting")]
+
     def runs(self, native_id: str) -> bool:
         """Tell whether the host itself runs the agent with this conversation."""
         return any(hosted.launch.resume == native_id for hosted in self._sessions.values())

@@ -35,7 +35,7 @@ class Multiplexer:
         self._runs = Runs(service.limits, self._agent)
         self._wires: dict[tuple[Callable[[bytes], bytes], bool], Wire] = {}
         self._sessions = Sessions(service, clock)
-        self._server = ServerCommands(service, self._sessions, self._census)
+        self._server = ServerCommands(service, self._sessions, self._census, clock)
         self.engine = Engine(clock, service.limits, self, self.tell)
 
     # Clients.
