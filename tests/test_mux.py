@@ -78,3 +78,14 @@ def test_commands_may_be_sent_in_one_go(lab: Lab, peer: Peer) -> None:
     lab.crew.last.reports.turn_ended("interrupted")
     peer.settle()
     assert peer.answers[-1]["command"] == "prompt"
+
+
+def test_what_is_counted(lab: Lab, peer: Peer) -> None:
+    made(peer)
+    made(peer, "t")
+    Peer(lab)
+    told = peer.ask("get_metrics")["data"]
+    assert (told["sessionCount"], told["connectionCount"]) == (2, 2)
+    assert told["totalCommandsExecuted"] == 5
+    assert told["rateLimitUsage"] == {"globalCount": 5, "globalLimit": 1000}
+    assert told["stores"]["execution"] == {"laneCount": 1}

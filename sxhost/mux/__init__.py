@@ -31,7 +31,8 @@ class Multiplexer:
         self.service = service
         self.limits = service.limits
         self.clients: dict[Client, None] = {}
-        self._agents: dict[str, str] = {}
+        self._lives: dict[str, tuple[str, int]] = {}
+        """Of the sessions that were read: which agent the host runs, and since when (s)."""
         self._runs = Runs(service.limits, self._agent)
         self._wires: dict[tuple[Callable[[bytes], bytes], bool], Wire] = {}
         self._sessions = Sessions(service, clock)
@@ -70,9 +71,10 @@ class Multiplexer:
     async def learn(self, session_id: str, cursor: str) -> None:
         """Learn whose session it is, and what comes before a place, before more is told."""
         detail = await self.service.session(session_id)
-        self._agents[session_id] = detail.agent if detail.kind == "hosted" else ""
-        if not any(session_id in client.readers for client in self.clients):
+        life = detail.agent if detail.kind == "hosted" else "", detail.start_time
+        if self._lives.setdefault(session_id, life) != life:
             self._runs.forget(session_id)
+            self._lives[session_id] = life
 
         async def read(seq: int, limit: int) -> list[Event]:
             query = EventQuery(after=str(seq), limit=limit)
@@ -88,11 +90,11 @@ class Multiplexer:
 
     def forget(self, session_id: str) -> None:
         """Forget a session that is no more."""
-        self._agents.pop(session_id, None)
+        self._lives.pop(session_id, None)
         self._runs.forget(session_id)
 
     def _agent(self, session_id: str) -> str:
-        return self._agents.get(session_id, "")
+        return self._lives.get(session_id, ("", 0))[0]
 
     # Commands.
 
@@ -158,7 +160,6 @@ class Multiplexer:
     def _census(self) -> dict[str, Any]:
         engine = self.engine
         return {
-            "sessionCount": len(self._agents),
             "connectionCount": len(self.clients),
             "pendingConnectionCount": 0,
             "totalCommandsExecuted": engine.counts["executed"],

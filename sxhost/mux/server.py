@@ -122,7 +122,8 @@ class ServerCommands:
 
     async def get_metrics(self, _command: Any) -> dict[str, Any]:
         """Count."""
-        return self._census()
+        found = await self._service.sessions(SessionQuery())
+        return {"sessionCount": len(found), **self._census()}
 
     async def health_check(self, _command: Any) -> dict[str, Any]:
         """Say how the server is: what stops it is seen elsewhere."""
