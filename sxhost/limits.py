@@ -218,8 +218,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     mux_keys: Seconds = 600.0
     """Seconds that an idempotency key is remembered."""
 
-    mux_snapshot: Bytes = 64 * KIB
-    """Bytes of an answer up to which it is told again, whole, with each of its pieces."""
+    mux_snapshot: Bytes = 32 * KIB
+    """Bytes of an answer up to which it is told again with each of its pieces: some 200 MB."""
 
     mux_run: Bytes = 4 * MIB
     """Bytes of messages that are kept of a run and told again at its end: the last of them."""

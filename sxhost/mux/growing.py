@@ -117,8 +117,9 @@ class Growing:
 
     def add(self, seq: int, index: int, kind: str, text: str) -> None:
         """Add to a block, which begins with its first piece."""
-        self._block(seq, index, kind).text.add(seq, text)
-        self._grow(len(text))
+        block = self._block(seq, index, kind)
+        block.text.add(seq, text)
+        self._grow(len(text) * (1 + (block.kind == "toolCall")))  # which tells it twice
 
     def call(self, seq: int, index: int, **call: Any) -> None:
         """Begin a tool's call."""
