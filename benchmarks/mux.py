@@ -2,13 +2,15 @@
 
 A delivery is one event of a session that streams, written to one subscribed client.  The CPU
 is the host process's; the last column leaves out what it takes to append the events, as
-measured without clients.
+measured without clients.  Clients are told of an answer again with each piece of it, as pi
+does; ``--thin`` ones are not.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import selectors
 import socket
 import statistics
@@ -26,13 +28,18 @@ from benchmarks.rig import (
     spent,
     spread,
 )
-from benchmarks.wire import Decoder, masked
+from benchmarks.wire import PONG, header, masked
 
+PING, TAIL = 0x89, 200
+SEQ = re.compile(rb'"seq":([0-9]+)}\Z')
 CLIENTS, EVENTS, ROUNDS, TRIPS = 200, 2000, 5, 3000
+PIECES = 50
+"""Events of one answer, the last of them the whole: some 800 characters."""
 BATCHES = (1, 20, 100)
-WORDS = b'{"event":"message-delta","data":{"item":"m1","text":"and so it goes on "}}'
+WORDS = "and so it goes on "
 END = request("POST", "/sessions/bench/events", b'{"event":"%s"}' % LAST)
-LIMITS = ("--limit=mux_rate=1000000", "--limit=mux_rate_all=1000000", "--retain=1000000")
+RATES = ("mux_rate", "mux_rate_all", "commands")
+LIMITS = (*(f"--limit={name}=1000000" for name in RATES), "--retain=1000000")
 UPGRADE = (
     b"GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: c2l4dGVlbiBieXRlcyEhIQ==\r\n\r\n"
@@ -46,7 +53,12 @@ class Talker:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.sendall(UPGRADE)
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += self.socket.recv(1)
         self.kept = bytearray()
+        self.seqs: list[int] = []
+        """The numbers of the events that came, each of which is some frames."""
         self.until(b"startup_recovery_summary")
 
     def say(self, **command: object) -> None:
@@ -54,35 +66,61 @@ class Talker:
         self.socket.sendall(masked(json.dumps(command).encode()))
 
     def until(self, words: bytes) -> None:
-        """Read until these words have come, and forget what came."""
-        while words not in self.kept:
-            more = self.socket.recv(1 << 18)
-            assert more, "the host hung up"
-            self.kept += more
-        self.kept.clear()
+        """Read until a frame with these words has come, and forget what came."""
+        while not any(words in payload for _, payload in self.read()):
+            pass
 
     def take(self) -> bool:
         """Read once; tell whether the last event has come."""
-        before = len(self.kept)
+        return [self.hear(*frame) for frame in self.read()][-1:] == [True]
+
+    def read(self) -> list[tuple[int, bytes]]:
+        """Read once; return the frames that are whole."""
         more = self.socket.recv(1 << 18)
         assert more, "the host hung up"
         self.kept += more
-        return self.kept.find(LAST, max(0, before - len(LAST))) >= 0
+        at, frames = 0, []
+        while (found := header(self.kept[at : at + 10])) is not None:
+            start, size = found
+            if len(self.kept) < at + start + size:
+                break
+            payload = bytes(self.kept[at + start : at + start + size])
+            frames.append((self.kept[at], payload))
+            at += start + size
+        del self.kept[:at]
+        return frames
 
-    def seqs(self) -> list[int]:
-        """Return the numbers of the events that came."""
-        frames = Decoder("websocket").receive(bytes(self.kept))
-        return [frame.value["seq"] for frame in frames if frame.value["type"] == "event"]
+    def hear(self, kind: int, payload: bytes) -> bool:
+        """Take a frame; tell whether it is the last event."""
+        if kind == PING:
+            self.socket.sendall(masked(payload, PONG))
+        seq = SEQ.search(payload, max(0, len(payload) - TAIL))
+        if seq is not None and self.seqs[-1:] != [int(seq[1])]:
+            self.seqs.append(int(seq[1]))
+        return LAST in payload[:TAIL]
 
 
-def listen(pipe: Connection, port: int, count: int) -> None:
+def line(number: int) -> bytes:
+    """Return an event of the stream: a piece of an answer, or the whole."""
+    answer, piece = divmod(number, PIECES)
+    whole = piece == PIECES - 1
+    text = WORDS * (PIECES - 1) if whole else WORDS
+    data = {"item": f"m{answer}", "text": text}
+    said = {"event": "message" if whole else "message-delta", "data": data}
+    return json.dumps(said).encode()
+
+
+LINES = [line(number) for number in range(EVENTS)]
+
+
+def listen(pipe: Connection, port: int, count: int, thin: str) -> None:
     """Subscribe so many clients, let them hear, and say what they have heard."""
     raise_files(count + 100)
     talkers = [Talker(port) for _ in range(count)]
     for talker in talkers:
-        talker.say(type="switch_session", sessionId="bench", id="same")
+        talker.say(type="switch_session", sessionId="bench", snapshots=thin != "thin")
     for talker in talkers:
-        talker.until(b'"type":"response","id":"same"')
+        talker.until(b'"type":"response"')
     for talker in talkers:
         talker.say(type="health_check", id=f"quiet-{id(talker)}-{time.time_ns()}")
     for talker in talkers:
@@ -90,8 +128,8 @@ def listen(pipe: Connection, port: int, count: int) -> None:
     pipe.send("ready")
     hear(talkers)
     done = time.perf_counter()
-    first = talkers[0].seqs()
-    alike = all(talker.seqs() == first for talker in talkers[1:])
+    first = talkers[0].seqs
+    alike = all(talker.seqs == first for talker in talkers[1:])
     in_order = first == list(range(first[0], first[0] + len(first)))
     pipe.send((len(first), alike and in_order, done))
 
@@ -111,16 +149,18 @@ def hear(talkers: list[Talker]) -> None:
 
 def post(client: Client, batch: int) -> None:
     """Have the session stream, in batches of a size, and then the last event."""
-    body, kind = b"\n".join([WORDS] * batch), NDJSON if batch > 1 else ""
-    message = request("POST", "/sessions/bench/events", body, kind)
-    for _ in range(EVENTS // batch):
-        client.exchange(message)
+    kind = NDJSON if batch > 1 else ""
+    for first in range(0, EVENTS, batch):
+        body = b"\n".join(LINES[first : first + batch])
+        client.exchange(request("POST", "/sessions/bench/events", body, kind))
     client.exchange(END)
 
 
-def deliver(host: Host, client: Client, clients: int, batch: int) -> tuple[float, float]:
+def deliver(
+    host: Host, client: Client, batch: int, args: argparse.Namespace
+) -> tuple[float, float]:
     """Return the host's CPU seconds, and seconds from the first event to the last delivery."""
-    with apart(listen, host.port, clients) as pipe:
+    with apart(listen, host.port, args.clients, "thin" if args.thin else "") as pipe:
         assert pipe.recv() == "ready"
         cpu, start = host.cpu(), time.perf_counter()
         post(client, batch)
@@ -135,7 +175,7 @@ def report(host: Host, client: Client, batch: int, args: argparse.Namespace) -> 
     totals, alone, times = [], [], []
     for _ in range(args.rounds):
         alone.append(spent(host, lambda: post(client, batch)))
-        cpu, seconds = deliver(host, client, args.clients, batch)
+        cpu, seconds = deliver(host, client, batch, args)
         totals.append(cpu)
         times.append(seconds)
     unit = 1e6 / (args.clients * (EVENTS + 1))
@@ -162,6 +202,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clients", type=int, default=CLIENTS)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--thin", action="store_true", help="without snapshots")
     args = parser.parse_args()
     with running_host(*LIMITS) as host, Client(host.port) as client:
         trips(host, args)

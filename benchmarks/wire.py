@@ -125,7 +125,7 @@ class Decoder:
 
     def _messages(self) -> Iterator[bytes]:
         """Yield the WebSocket texts that are whole (a server neither masks nor splits them)."""
-        while (found := _header(self._kept)) is not None:
+        while (found := header(self._kept)) is not None:
             start, size = found
             if len(self._kept) < start + size:
                 break
@@ -138,7 +138,7 @@ class Decoder:
                 self.pings.append(payload)
 
 
-def _header(data: bytearray) -> tuple[int, int] | None:
+def header(data: bytearray) -> tuple[int, int] | None:
     """Return where a WebSocket frame's payload begins and how long it is."""
     if len(data) < 2:
         return None

@@ -97,6 +97,9 @@ class Limits(Struct, frozen=True, kw_only=True):
     answer_within: Seconds = 86_400.0
     """Seconds that an agent waits for a decision, where no policy says otherwise; then: no."""
 
+    dialog_within: Seconds = 60.0
+    """Seconds that an extension's dialog waits, where neither it nor a policy says."""
+
     deeds: Count = 10_000
     """Entries of the audit: who did what, for months of one person's work."""
 
@@ -214,6 +217,12 @@ class Limits(Struct, frozen=True, kw_only=True):
 
     mux_keys: Seconds = 600.0
     """Seconds that an idempotency key is remembered."""
+
+    mux_snapshot: Bytes = 32 * KIB
+    """Bytes of an answer up to which it is told again with each of its pieces: some 200 MB."""
+
+    mux_run: Bytes = 4 * MIB
+    """Bytes of messages that are kept of a run and told again at its end: the last of them."""
 
     # Agents that the host runs.
 

@@ -237,3 +237,18 @@ def test_an_answer_must_fit_its_question() -> None:
     ):
         with pytest.raises(BadField):
             check(wrong, asked)
+
+
+@pytest.mark.parametrize(
+    ("agent", "policy", "seconds"),
+    [(None, None, 60), (5.0, None, 5), (90.0, None, 90), (None, 3600.0, 3600)],
+)
+def test_a_dialog_waits_for_a_minute(
+    agent: float | None, policy: float | None, seconds: int
+) -> None:
+    rig = Rig(Verdict(expire_s=policy))
+    approval = rig.ask(kind="dialog", choices=["approve", "cancel"], expires_s=agent)
+    assert approval.expires_ms == seconds * 1000
+    rig.clock.advance(seconds)
+    assert rig.state(approval) == ("expired", "cancel", "host")
+    assert [answer.decision for _, answer in rig.told] == ["cancel"]

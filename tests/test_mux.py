@@ -56,8 +56,8 @@ def test_a_turn(peer: Peer, lab: Lab) -> None:
     peer.settle()
     assert peer.kinds == [
         "command_accepted", "command_started", "agent_start", "turn_start",
-        "message_start", "message_end", "message_update", "message_end", "turn_end",
-        "agent_end", "command_finished", "=prompt",
+        "message_start", "message_end", "message_start", *["message_update"] * 3,
+        "message_end", "turn_end", "agent_end", "command_finished", "=prompt",
     ]  # fmt: skip
 
 
@@ -78,3 +78,14 @@ def test_commands_may_be_sent_in_one_go(lab: Lab, peer: Peer) -> None:
     lab.crew.last.reports.turn_ended("interrupted")
     peer.settle()
     assert peer.answers[-1]["command"] == "prompt"
+
+
+def test_what_is_counted(lab: Lab, peer: Peer) -> None:
+    made(peer)
+    made(peer, "t")
+    Peer(lab)
+    told = peer.ask("get_metrics")["data"]
+    assert (told["sessionCount"], told["connectionCount"]) == (2, 2)
+    assert told["totalCommandsExecuted"] == 5
+    assert told["rateLimitUsage"] == {"globalCount": 5, "globalLimit": 1000}
+    assert told["stores"]["execution"] == {"laneCount": 1}

@@ -59,3 +59,13 @@ def test_it_is_named_by_its_key_or_number() -> None:
     assert is_meant(approval(), "k")
     assert is_meant(approval(), "7")
     assert not is_meant(approval(), "8")
+
+
+def test_how_long_it_waits_is_told() -> None:
+    times = {"opened_ms": 1000, "expires_ms": 61_000}
+    dialog = {"kind": "dialog", "native": {"method": "confirm", "title": "Sure?"}, "key": "k"}
+    assert as_request({**times, **dialog})["timeout"] == 60_000
+    own = {**dialog, "native": {"method": "confirm", "timeout": 5000}}
+    assert as_request({**times, **own})["timeout"] == 5000
+    assert as_request({**times, "kind": "command"})["timeout"] == 60_000
+    assert "timeout" not in as_request({**dialog, "expires_ms": None})

@@ -6,7 +6,7 @@ import pytest
 
 from sxhost.model import EventDraft
 
-from .lab import Lab, result_of
+from .lab import Lab, result_of, started
 from .mux import Peer
 
 
@@ -30,7 +30,8 @@ def fire(lab: Lab, session: str, number: int) -> None:
 
 
 def seqs(peer: Peer) -> list[int]:
-    return [one["seq"] for one in peer.heard if one["type"] == "event"]
+    """Return the numbers of the events, each of which is some frames."""
+    return list(dict.fromkeys(one["seq"] for one in peer.heard if one["type"] == "event"))
 
 
 def test_from_now_on(lab: Lab, peer: Peer) -> None:
@@ -50,10 +51,21 @@ def test_from_a_cursor(lab: Lab, peer: Peer) -> None:
     peer.ask("switch_session", "s")
     fire(lab, "s", 3)
     assert seqs(peer) == [1, 2, 3], "a second time changes nothing"
-    last = [one for one in peer.heard if one["type"] == "event"][1]["cursor"]
+    last = [one for one in peer.heard if one["type"] == "event" and one["seq"] == 2][-1][
+        "cursor"
+    ]
     peer.forget()
     peer.ask("switch_session", "s", after=last)
     assert seqs(peer) == [3], "but another place does"
+
+
+def test_who_was_cut_within_an_event_hears_it_again(lab: Lab, peer: Peer) -> None:
+    peer.ask("switch_session", "s", after="0")
+    start, end = [one for one in peer.heard if one["type"] == "event"]
+    assert [one["event"]["type"] for one in (start, end)] == ["message_start", "message_end"]
+    again = Peer(lab)
+    again.ask("switch_session", "s", after=start["cursor"])
+    assert [one for one in again.heard if one["type"] == "event"] == [start, end]
 
 
 def test_enough(lab: Lab, peer: Peer) -> None:
@@ -122,3 +134,51 @@ def test_a_client_that_leaves_is_forgotten(lab: Lab, peer: Peer) -> None:
     fire(lab, "s", 2)
     assert peer.heard == []
     assert (lab.mux.clients, lab.service.hub.subscribers) == ({}, 0)
+
+
+def grown(peer: Peer) -> list[object]:
+    """Return what each piece says that the message is."""
+    updates = [one for one in peer.events if one["type"] == "message_update"]
+    return [one["message"]["content"] for one in updates if "message" in one]
+
+
+def says(lab: Lab, text: str) -> None:
+    """Let an agent say a piece, and have it in the log."""
+    lab.crew.last.reports.event("message-delta", {"item": "1", "text": text})
+    for _ in range(6):
+        lab.clock.advance(0.02)
+
+
+def test_who_comes_in_the_middle_is_told_of_the_beginning() -> None:
+    lab = Lab()
+    peer = Peer(lab)
+    peer.ask("create_session", "h", agent="fake")
+    peer.say("prompt", "h", message="go")
+    for text in ("so ", "it "):
+        says(lab, text)
+    peers = [Peer(lab), Peer(lab), Peer(lab)]
+    peers[0].ask("switch_session", "h")
+    peers[1].ask("switch_session", "h", snapshots=False)
+    peers[2].ask("switch_session", "h", after="0")
+    says(lab, "goes")
+    whole = [{"type": "text", "text": "so it goes"}]
+    assert grown(peers[0]) == [whole]
+    assert [one["type"] for one in peers[1].events] == ["message_update"]
+    assert grown(peers[1]) == []
+    assert grown(peers[2])[-1] == whole
+
+
+def test_a_session_of_the_same_name_begins_anew() -> None:
+    lab = Lab()
+    peer = Peer(lab)
+    for text in ("old", "new"):
+        peer.ask("create_session", "h", agent="fake")
+        peer.ask("switch_session", "h")
+        peer.say("prompt", "h", message="go")
+        peer.forget()
+        says(lab, text)
+        assert grown(peer)[-1] == [{"type": "text", "text": text}]
+        lab.crew.last.reports.turn_ended("completed")
+        peer.settle()
+        started(lab.service.forget("h"))
+        peer.settle()

@@ -171,11 +171,11 @@ def test_work_that_takes_too_long_is_aborted(lab: Lab, peer: Peer) -> None:
 def test_an_agent_that_cannot_be_stopped_keeps_no_lane(lab: Lab, peer: Peer) -> None:
     peer.say("prompt", "s", message="x")
     lab.clock.advance(lab.limits.mux_work)
-    peer.say("delete_session", "s", id="d")
-    assert "d" not in [one.get("id") for one in peer.answers]
+    peer.say("set_session_name", "s", name="n", id="n")
+    assert "n" not in [one.get("id") for one in peer.answers]
     lab.clock.advance(GRACE_S)
     peer.settle()
-    assert peer.answers[-1]["data"] == {"deleted": True}
+    assert (peer.answers[-1]["id"], peer.answers[-1]["success"]) == ("n", True)
 
 
 # Lanes.
@@ -194,6 +194,33 @@ def test_work_waits_for_work_and_control_for_none(lab: Lab, peer: Peer) -> None:
     did = [one for one in lab.crew.last.did if one[0] in ("submit", "interrupt")]
     assert did == [("submit", "one"), ("interrupt",), ("submit", "two")]
     assert [one["command"] for one in peer.answers][-1] == "set_model"
+
+
+def test_an_end_waits_for_no_work(lab: Lab, peer: Peer) -> None:
+    peer.say("prompt", "s", message="one", id="1")
+    peer.say("prompt", "s", message="two", id="2")
+    peer.say("delete_session", "s", id="d")
+    peer.say("create_session", "s", agent="fake", id="c")
+    peer.settle()
+    assert [(one["id"], one.get("error")) for one in peer.answers] == [
+        ("1", "the agent was ended"),
+        ("d", None),
+        ("2", "Session s not found"),
+        ("c", None),
+    ]
+    kinds = [kind for kind in peer.kinds if kind.startswith(("=", "session"))]
+    assert kinds == [
+        "=prompt", "=delete_session", "session_deleted", "=prompt", "=create_session",
+        "session_created",
+    ]  # fmt: skip
+    assert peer.ask("get_state", "s")["success"]
+
+
+def test_whoever_makes_what_is_there_is_told_at_once(lab: Lab, peer: Peer) -> None:
+    peer.say("prompt", "s", message="one")
+    error = peer.ask("create_session", "s", agent="fake")["error"]
+    assert error == "Session s already exists"
+    over(lab)
 
 
 def test_other_sessions_do_not_wait(lab: Lab, peer: Peer) -> None:

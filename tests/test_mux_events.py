@@ -9,21 +9,25 @@ import pytest
 from msgspec import Raw
 
 from sxhost.codec.json import encode
+from sxhost.limits import Limits
 from sxhost.model import Event
 from sxhost.mux import events
 from sxhost.mux.events import Wire
+from sxhost.mux.runs import Runs
 
 Object = dict[str, Any]
 PI = {"type": "message_update", "assistantMessageEvent": {"type": "text_delta", "delta": "x"}}
 
 
 def said(name: str, data: Any, agent: str = "codex") -> list[Object]:
-    wire = Wire(lambda frame: frame + b"\n", lambda _: agent)
+    wire = Wire(lambda frame: frame + b"\n", Runs(Limits(), lambda _: agent))
     event = Event(name, Raw(encode(data)), 1, 7, 9, 1000, "s")
     frames = [json.loads(line) for line in wire.event(event, "ep").splitlines()]
     for frame in frames:
         assert (frame.pop("type"), frame.pop("sessionId")) == ("event", "s")
-        assert (frame.pop("cursor"), frame.pop("seq")) == ("ep:9", 7)
+        assert frame.pop("seq") == 7
+    places = [frame.pop("cursor") for frame in frames]
+    assert places == ["ep:8"] * (len(frames) - 1) + ["ep:9"] * bool(frames)
     return [frame["event"] for frame in frames]
 
 
@@ -36,15 +40,27 @@ def kinds(name: str, data: Any, agent: str = "codex") -> list[str]:
     [
         ("turn-started", {"turn": 1}, ["agent_start", "turn_start"]),
         ("user-message", {"text": "x"}, ["message_start", "message_end"]),
-        ("message-delta", {"text": "x"}, ["message_update"]),
-        ("thinking-delta", {"text": "x"}, ["message_update"]),
-        ("message", {"text": "x"}, ["message_end"]),
-        ("thinking", {"text": "x"}, ["message_end"]),
-        ("tool-start", {"item": "1", "tool": "bash"}, ["tool_execution_start"]),
+        ("message-delta", {"text": "x"}, ["message_start", *["message_update"] * 2]),
+        ("thinking-delta", {"text": "x"}, ["message_start", *["message_update"] * 2]),
+        ("message", {"text": "x"}, ["message_start", "message_end"]),
+        ("thinking", {"text": "x"}, ["message_start", "message_end"]),
+        (
+            "tool-start",
+            {"item": "1", "tool": "bash"},
+            ["message_start", "message_end", "tool_execution_start"],
+        ),
         ("tool-output", {"item": "1", "text": "x"}, ["tool_execution_update"]),
-        ("tool-done", {"item": "1", "status": "failed"}, ["tool_execution_end"]),
+        (
+            "tool-done",
+            {"item": "1", "status": "failed"},
+            ["tool_execution_end", "message_start", "message_end"],
+        ),
         ("complete", {"status": "completed"}, ["turn_end", "agent_end"]),
-        ("error", {"status": "failed"}, ["message_end", "turn_end", "agent_end"]),
+        (
+            "error",
+            {"status": "failed"},
+            ["message_start", "message_end", "turn_end", "agent_end"],
+        ),
         ("compact", {}, ["compaction_end"]),
         ("usage", {"input_tokens": 1}, ["sxhost"]),
         ("anything", "words", ["sxhost"]),
@@ -55,7 +71,7 @@ def test_other_agents_say_the_nearest(name: str, data: Any, expected: list[str])
 
 
 def test_pi_says_its_own() -> None:
-    assert said("message-delta", {"text": "x", "native": PI}, "pi") == [PI]
+    assert said("message-delta", {"text": "x", "native": PI}, "pi") == [PI], "no more is known"
     assert kinds("native", {"native": {"type": "queue_update"}}, "pi") == ["queue_update"]
 
 
@@ -65,7 +81,7 @@ def test_what_pi_did_not_say_is_not_said(name: str) -> None:
 
 
 def test_what_was_cut_is_made_again() -> None:
-    (told,) = said("message", {"text": "long", "cut": True}, "pi")
+    (_, told) = said("message", {"text": "long", "cut": True}, "pi")
     assert told["message"]["content"] == [{"type": "text", "text": "long"}]
     assert kinds("tool-output", {"item": "1", "text": "x"}, "pi") == ["tool_execution_update"]
 
@@ -82,7 +98,8 @@ def test_what_the_driver_shortened_has_its_form() -> None:
     assert said("native", {"native": start}, "pi")[0]["message"]["content"] == []
     result = {"role": "toolResult", "toolCallId": "1"}
     end = {"type": "message_end", "message": result}
-    assert said("native", {"native": end}, "pi")[0]["message"] == {**result, "content": []}
+    for one in said("native", {"native": end}, "pi"):
+        assert one["message"] == {**result, "content": []}
 
 
 @pytest.mark.parametrize("data", [None, 3, "x", [1], {"text": 3}, {"native": "x"}])
@@ -101,7 +118,7 @@ def test_a_dialog_of_pi() -> None:
 
 def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "KEPT", 1000)
-    wire = Wire(lambda frame: frame, lambda _: "codex")
+    wire = Wire(lambda frame: frame, Runs(Limits(), lambda _: "codex"))
     for number in range(100):
         event = Event("usage", Raw(b"{}"), 1, number, number, 1000, "s")
         assert wire.event(event, "ep") is wire.event(event, "ep")
@@ -109,7 +126,7 @@ def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_gap_names_its_session() -> None:
-    wire = Wire(lambda frame: frame, lambda _: "")
+    wire = Wire(lambda frame: frame, Runs(Limits(), lambda _: ""))
     gap = json.loads(wire.control("gap", {"from": "e:1", "to": "e:5", "sessionId": "s"}))
     assert gap == {"type": "gap", "from": "e:1", "to": "e:5", "sessionId": "s"}
     assert wire.control("hello", {}) == wire.control("heartbeat", {}) == b""

@@ -11,7 +11,7 @@ def goes(ride: Ride) -> bool:
 
 def test_one_after_another() -> None:
     lanes = Lanes()
-    first, second = (lanes.enter("a", overtakes=False) for _ in range(2))
+    first, second = (lanes.enter("a", "last") for _ in range(2))
     assert (goes(first), goes(second)) == (True, False)
     first.leave()
     assert goes(second)
@@ -21,20 +21,20 @@ def test_one_after_another() -> None:
 
 def test_lanes_do_not_wait_for_each_other() -> None:
     lanes = Lanes()
-    lanes.enter("a", overtakes=False)
-    assert goes(lanes.enter("b", overtakes=False))
+    lanes.enter("a", "last")
+    assert goes(lanes.enter("b", "last"))
     assert len(lanes) == 2
 
 
 def test_control_overtakes_work_once_it_has_begun() -> None:
     lanes = Lanes()
-    work, control = lanes.enter("a", overtakes=False), lanes.enter("a", overtakes=True)
-    more = lanes.enter("a", overtakes=False)
+    work, control = lanes.enter("a", "last"), lanes.enter("a", "beside")
+    more = lanes.enter("a", "last")
     assert not goes(control)
     work.begun()
     assert goes(control)
     assert not goes(more)
-    late = lanes.enter("a", overtakes=True)
+    late = lanes.enter("a", "beside")
     assert goes(late)
     for ride in (late, work):
         ride.leave()
@@ -46,8 +46,8 @@ def test_control_overtakes_work_once_it_has_begun() -> None:
 
 def test_work_waits_for_a_read_at_the_head() -> None:
     lanes = Lanes()
-    read, work = lanes.enter("a", overtakes=True), lanes.enter("a", overtakes=False)
-    assert goes(lanes.enter("a", overtakes=True)), "control does not wait for it"
+    read, work = lanes.enter("a", "beside"), lanes.enter("a", "last")
+    assert goes(lanes.enter("a", "beside")), "control does not wait for it"
     assert not goes(work)
     read.leave()
     assert goes(work)
@@ -55,8 +55,40 @@ def test_work_waits_for_a_read_at_the_head() -> None:
 
 def test_who_gives_up_is_no_longer_there() -> None:
     lanes = Lanes()
-    first, second, third = (lanes.enter("a", overtakes=False) for _ in range(3))
+    first, second, third = (lanes.enter("a", "last") for _ in range(3))
     second.leave()
     first.leave()
     assert not goes(second)
     assert goes(third)
+
+
+def test_who_rules_waits_for_no_work() -> None:
+    lanes = Lanes()
+    work, more = lanes.enter("a", "last"), lanes.enter("a", "last")
+    ends = lanes.enter("a", "first")
+    assert goes(ends), "though the work has not begun"
+    again, control = lanes.enter("a", "first"), lanes.enter("a", "beside")
+    work.begun()
+    assert not goes(again)
+    assert not goes(control), "it would be for what is being ended"
+    work.leave()
+    assert not goes(more)
+    ends.begun()
+    ends.leave()
+    assert goes(more), "and learns that there is nothing any more"
+    assert goes(again)
+    again.leave()
+    assert not goes(control)
+    more.leave()
+    assert goes(control)
+    control.leave()
+    assert len(lanes) == 0
+
+
+def test_what_is_being_made_is_waited_for() -> None:
+    lanes = Lanes()
+    makes = lanes.enter("a", "first")
+    rides = [lanes.enter("a", "beside"), lanes.enter("a", "last"), lanes.enter("a", "first")]
+    assert not any(map(goes, rides))
+    makes.leave()
+    assert [goes(one) for one in rides] == [True, False, True]

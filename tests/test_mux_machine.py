@@ -16,9 +16,11 @@ from hypothesis.stateful import (
 )
 
 from sxhost.driver import Exit
+from sxhost.model import EventQuery
+from sxhost.mux.runs import Runs
 
 from .crew import FakeAgent, question
-from .lab import Lab
+from .lab import Lab, result_of
 from .mux import Peer
 
 NAMES = st.sampled_from("abc")
@@ -115,6 +117,13 @@ class Machine(RuleBasedStateMachine):
         agent.reports.turn_ended(status, "so it is")
 
     @precondition(lambda self: self.running)
+    @rule(which=st.integers(0, 9), item=st.sampled_from("12"))
+    def an_agent_says(self, which: int, item: str) -> None:
+        agent = self.running[which % len(self.running)]
+        agent.reports.event("message-delta", {"item": item, "text": "so "})
+        self.lab.clock.advance(0.06)
+
+    @precondition(lambda self: self.running)
     @rule(which=st.integers(0, 9))
     def an_agent_dies(self, which: int) -> None:
         self.running[which % len(self.running)].reports.gone(Exit(code=1))
@@ -180,6 +189,23 @@ class Machine(RuleBasedStateMachine):
             self.lab.clock.advance(0.01)
         for said, peer in zip(self.said, self.peers, strict=True):
             assert {one["id"] for one in peer.answers} == set(said)
+        for name in filter(self.lab.service.knows, "abc"):
+            self.all_were_told_the_same(name)
+
+    def all_were_told_the_same(self, name: str) -> None:
+        """Whoever came when and where was told what a reader of the whole log is told."""
+        runs = Runs(self.lab.limits, lambda _: "fake")
+        told: dict[str, list[Any]] = {}
+        for event in result_of(self.lab.service.events(name, EventQuery(after="0"))):
+            frames = [json.loads(one) for one in runs.tell(event)]
+            place = f"{self.lab.store.epoch}:{event.id - 1}"
+            told.setdefault(place, []).extend(frames[:-1])
+            told[f"{self.lab.store.epoch}:{event.id}"] = frames[-1:]
+        for peer in self.peers:
+            heard = [one for one in peer.heard if one["type"] == "event"]
+            for one in heard:
+                if one["sessionId"] == name and one["cursor"] in told:
+                    assert one["event"] in told[one["cursor"]]
 
 
 TestMachine = Machine.TestCase

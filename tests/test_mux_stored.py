@@ -8,10 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
 
+from sxhost.driver import Reports
+from sxhost.errors import AgentFailed
 from sxhost.mux.engine import Refusal
+from sxhost.mux.info import ASK_S
 from sxhost.mux.stored import SessionFiles
 from sxhost.mux.tree import MOST_NODES, nodes_of
+from sxhost.turn import Launch
+
+from .crew import Crew, FakeAgent, FakeDriver
+from .lab import Lab
+from .mux import Peer
 
 HEADER = {"type": "session", "version": 3, "id": "u-1", "cwd": "/work"}
 OUTSIDE = (
@@ -156,3 +165,50 @@ def test_a_tree_is_bounded() -> None:
     wide = [{"entry": entry(str(n), None), "children": None} for n in range(MOST_NODES + 5)]
     assert len(nodes_of(wide)["nodes"]) == MOST_NODES
     assert nodes_of([None, 3, {"children": []}])["nodes"] == []
+
+
+# What codex's threads are called.
+
+
+class Codex(FakeAgent):
+    """A codex that answers `threads`, or fails with them."""
+
+    threads: Any = None
+
+    async def command(self, method: str, /, **_params: Any) -> Any:
+        assert method == "thread/list"
+        if isinstance(self.threads, Exception):
+            raise self.threads
+        return await self.threads if isinstance(self.threads, Deferred) else self.threads
+
+
+class CodexDriver(FakeDriver):
+    def agent(self, launch: Launch, reports: Reports) -> FakeAgent:
+        return Codex(launch, reports, self)
+
+
+NAMED = {"data": [{"id": "t-1", "name": "the plan"}, {"id": "t-2", "name": None}]}
+
+
+@pytest.mark.parametrize(
+    ("threads", "name"),
+    [(NAMED, "the plan"), ({}, None), (AgentFailed("gone"), None), (Deferred(), None)],
+    ids=["named", "nothing", "gone", "silent"],
+)
+def test_what_threads_are_called(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, threads: Any, name: str | None
+) -> None:
+    monkeypatch.setenv("CODEX_HOME", str(tmp_path))
+    monkeypatch.setenv("PI_CODING_AGENT_DIR", str(tmp_path))
+    meta = {"type": "session_meta", "payload": {"id": "t-1", "cwd": "/work"}}
+    write(tmp_path / "sessions" / "rollout-1.jsonl", meta)
+    lab = Lab(crew=Crew(codex=CodexDriver()))
+    peer = Peer(lab)
+    assert "sessionName" not in peer.ask("list_stored_sessions")["data"]["sessions"][0]
+    peer.ask("create_session", "s", agent="codex")
+    lab.crew.last.threads = threads  # type: ignore[attr-defined]
+    peer.forget()
+    peer.say("list_stored_sessions")
+    lab.clock.advance(ASK_S)
+    listed = {one["sessionId"]: one for one in peer.answers[0]["data"]["sessions"]}
+    assert listed["t-1"].get("sessionName") == name

@@ -177,7 +177,11 @@ def test_warnings(message: Any, name: str, text: str) -> None:
         {"type": "extension_ui_request", "id": "x", "method": "notify", "message": "m"},
         {
             "type": "message_update",
-            "assistantMessageEvent": {"type": "toolcall_start", "id": "t"},
+            "assistantMessageEvent": {
+                "type": "toolcall_start",
+                "contentIndex": 0,
+                "id": "t",
+            },
         },
     ],
 )
@@ -194,6 +198,8 @@ def test_what_was_told_before_is_not_told_again() -> None:
     assert plain(data["native"])["assistantMessageEvent"] == step
     _, data = told.hear(type="agent_end", messages=[assistant()], willRetry=False)
     assert data["native"] == {"type": "agent_end", "willRetry": False}
-    message = {"role": "toolResult", "toolCallId": "t", "content": "all of it"}
-    _, data = told.hear(type="message_end", message=message)
-    assert data["native"]["message"] == {"role": "toolResult", "toolCallId": "t"}
+    message = {"role": "toolResult", "toolCallId": "t", "isError": False, "timestamp": 3}
+    both = {**message, "content": "all of it", "details": {}}
+    _, data = told.hear(type="message_end", message=both)
+    kept = data["native"]["message"]
+    assert {name: plain(value) for name, value in kept.items()} == message

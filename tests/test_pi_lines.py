@@ -32,9 +32,21 @@ def test_snapshots_are_left_out() -> None:
 def test_a_partial_elsewhere_is_no_snapshot() -> None:
     call = {"id": "c", "arguments": {"x": 1, "partial": True}}
     line = update({"type": "toolcall_end", "contentIndex": 0, "toolCall": call})
-    assert parse(line) == Heard(
-        "message_update", Update(Delta("toolcall_end")), msgspec.Raw(line)
-    )
+    step = Delta("toolcall_end", tool_call=msgspec.Raw(printed(call)))
+    assert parse(line) == Heard("message_update", Update(step), msgspec.Raw(line))
+
+
+def test_a_call_that_begins_has_its_name_from_the_snapshot() -> None:
+    blocks = [
+        {"type": "text", "text": "x"},
+        {"type": "toolCall", "id": "c", "name": "bash"},
+    ]
+    for index, names in ((1, ("c", "bash")), (2, ()), (-1, ()), (0, (msgspec.UNSET,) * 2)):
+        step = {"type": "toolcall_start", "contentIndex": index}
+        snapshot = {"role": "assistant", "content": blocks}
+        heard = parse(update({**step, "partial": snapshot}, message=snapshot))
+        said = heard.said.assistant_message_event
+        assert said == Delta("toolcall_start", index, msgspec.UNSET, *names)
 
 
 def test_the_type_may_stand_anywhere() -> None:

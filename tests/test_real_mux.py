@@ -18,6 +18,7 @@ __all__ = ["agent_home", "fake_model", "real_agents"]
 
 AGENTS = ("pi", "pi-earendil", "codex")
 PATIENT = ("--limit", "mux_rate=1000")
+HASTY = ("--limit", "dialog_within=0.3")
 
 Open = Callable[[], AbstractContextManager[Talk]]
 
@@ -44,14 +45,16 @@ class Stage:
         no_leftovers(self.agent.home)
 
 
-def opener(transport: str, agent: RealAgent, start: StartHost, place: Path) -> Open:
+def opener(
+    transport: str, agent: RealAgent, start: StartHost, place: Path, *limits: str
+) -> Open:
     """Return what starts a host and talks to it."""
     names = ("PI_CODING_AGENT_DIR", "CODEX_HOME")
     environ = {name: agent.env[name] for name in names if name in agent.env}
 
     @contextmanager
     def websocket() -> Iterator[Talk]:
-        host = start("--port", "0", *PATIENT, environ=environ)
+        host = start("--port", "0", *PATIENT, *limits, environ=environ)
         with over_websocket(host) as talk:
             yield talk
         host.stop()
@@ -60,7 +63,7 @@ def opener(transport: str, agent: RealAgent, start: StartHost, place: Path) -> O
     @contextmanager
     def stdio() -> Iterator[Talk]:
         state = ("--state-dir", str(place / "state"))
-        with over_stdio(place, environ, *state, *PATIENT) as talk:
+        with over_stdio(place, environ, *state, *PATIENT, *limits) as talk:
             yield talk
         assert "Traceback" not in (place / "stdio.log").read_text()
 
@@ -79,7 +82,8 @@ def stage(
     make = getattr(real_agents, name.replace("-", "_"))
     agent = make(agent_home, asks=True) if asks else make(agent_home)
     try:
-        yield Stage(agent, opener(transport, agent, start_host, tmp_path))
+        hasty = HASTY if "hasty" in asks else ()
+        yield Stage(agent, opener(transport, agent, start_host, tmp_path, *hasty))
     finally:
         end_leftovers(agent_home)
 
@@ -96,8 +100,8 @@ def test_the_whole_of_a_session(stage: Stage) -> None:
         steer(talk)
         abort(talk)
         compact(talk)
-        path = talk.ask("list_stored_sessions")["sessions"][0]["sessionPath"]
-        assert talk.ask("delete_session", "s") == {"deleted": True}
+        path = stored(stage, talk)
+        delete(talk)
         assert talk.refused("get_state", "s") == "Session s not found"
     with stage.talk() as talk:
         load(stage, talk, path)
@@ -120,6 +124,12 @@ def stream(talk: Talk) -> None:
     deltas = [step["delta"] for step in steps if step.get("type") == "text_delta"]
     assert "".join(deltas) == "echo: hello there"
     assert len(deltas) > 1
+    grown = [one for one in events if one["type"] == "message_update"]
+    assert all(one["message"] == one["assistantMessageEvent"]["partial"] for one in grown)
+    (last,) = grown[-1]["message"]["content"][-1:]
+    assert last == {"type": "text", "text": "echo: hello there"}
+    said = [one["messages"] for one in events if one["type"] == "agent_end"][-1]
+    assert [one["role"] for one in said if one["role"] != "system"] == ["user", "assistant"]
     kinds = [one["type"] for one in events if one["type"] != "sxhost"]
     assert kinds[0] == "agent_start"
     assert "agent_end" in kinds[-2:]  # new pi says afterwards that it is settled
@@ -161,6 +171,25 @@ def compact(talk: Talk) -> None:
     assert len(said) >= 2
 
 
+def stored(stage: Stage, talk: Talk) -> str:
+    talk.ask("set_session_name", "s", name="the plan")
+    (found,) = talk.ask("list_stored_sessions")["sessions"]
+    assert found["agent"] == stage.agent.driver
+    if stage.agent.driver == "codex":  # pi writes it down somewhere in its file
+        assert found["sessionName"] == "the plan"
+    return str(found["sessionPath"])
+
+
+def delete(talk: Talk) -> None:
+    running = talk.say("prompt", "s", message="SLOW 1000 50")
+    talk.event("message_update", "text_delta")
+    assert talk.ask("delete_session", "s") == {"deleted": True}
+    heard = [one for one in talk.heard if one.get("id") == running or "deleted" in one["type"]]
+    assert [one["type"] for one in heard] == ["response"], "it is answered before"
+    assert heard[0]["error"] == "the agent was ended"
+    talk.until(lambda one: one["type"] == "session_deleted")
+
+
 def load(stage: Stage, talk: Talk, path: str) -> None:
     loaded = talk.ask("load_session", "again", sessionPath=path, launch=stage.launch)
     assert loaded["sessionId"] == "again"
@@ -187,3 +216,50 @@ def test_what_an_extension_asks_is_answered(stage: Stage) -> None:
             assert (stage.agent.cwd / "made.txt").exists() is confirmed
         gone = talk.refused("extension_ui_response", "s", requestId=number, response=response)
         assert gone == f"No pending UI request with id {number}"
+
+
+@pytest.mark.parametrize(
+    "stage", [("pi", "websocket", "asks", "hasty")], indirect=True, ids="-".join
+)
+def test_nobody_answers_an_extension(stage: Stage) -> None:
+    with stage.talk() as talk:
+        create(stage, talk)
+        running = talk.say("prompt", "s", message="RUN: touch made.txt && echo made it")
+        asked = talk.event("extension_ui_request")
+        assert asked["timeout"] == 300
+        end = talk.event("tool_execution_end")
+        assert end["isError"] is True
+        assert talk.answer(running)["success"], "the turn goes on"
+        assert not (stage.agent.cwd / "made.txt").exists()
+
+
+OTHERS = [("claude", "websocket"), ("pi-acp", "stdio")]
+
+
+@pytest.mark.parametrize("stage", OTHERS, indirect=True, ids="-".join)
+def test_agents_that_others_drive(stage: Stage) -> None:
+    with stage.talk() as talk:
+        where = {"agent": stage.agent.driver, "cwd": str(stage.agent.cwd)}
+        talk.ask("create_session", "s", **where, launch=stage.launch)
+        talk.ask("switch_session", "s")
+        stream(talk)
+        use_a_tool_that_is_asked_for(stage, talk)
+        abort(talk)
+        assert talk.refused("fork", "s", entryId="x").startswith("fork is not supported by")
+        assert talk.ask("get_session_stats", "s")["assistantMessages"] >= 2
+        delete(talk)
+
+
+def use_a_tool_that_is_asked_for(stage: Stage, talk: Talk) -> None:
+    running = talk.say("prompt", "s", message="RUN: touch made.txt && echo made it")
+    if stage.agent.driver == "claude":
+        asked = talk.event("extension_ui_request")
+        assert asked["method"] == "select"
+        response = {"method": "select", "value": "approve"}
+        talk.ask("extension_ui_response", "s", requestId=asked["requestId"], response=response)
+    done = talk.event("tool_execution_end")
+    assert "made it" in done["result"]["content"][0]["text"]
+    ends = talk.event("agent_end")["messages"]
+    assert [one["role"] for one in ends] == ["user", "assistant", "toolResult", "assistant"]
+    assert talk.answer(running)["success"]
+    assert (stage.agent.cwd / "made.txt").exists()

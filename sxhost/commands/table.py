@@ -120,10 +120,14 @@ class DeleteSession(Command, frozen=True, kw_only=True):
 
 
 class SwitchSession(Command, frozen=True, kw_only=True):
-    """Subscribe to a session, from a cursor (`after`, ours) or from now on."""
+    """Subscribe to a session, from a cursor (`after`, ours) or from now on.
+
+    Without `snapshots` (ours) a message that grows is not told again with each piece of it.
+    """
 
     session_id: ThatSession
     after: Place | UnsetType = UNSET
+    snapshots: bool = True
 
 
 class Unsubscribe(Command, frozen=True, kw_only=True):

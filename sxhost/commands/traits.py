@@ -14,13 +14,15 @@ __all__ = ["TRAITS", "Trait"]
 class Trait(NamedTuple):
     """What a command is like.
 
-    `overtakes`: it does not wait behind work that has begun.  `mutates`: the session has
+    `overtakes`: it does not wait behind work that has begun.  `rules`: it waits for nothing
+    that a session does, and all else in the session for it.  `mutates`: the session has
     another version after it.  `patience`: ``short`` or ``long``, or nothing, for commands
     that must not be cut.
     """
 
     scope: Scope
     overtakes: bool = False
+    rules: bool = False
     mutates: bool = False
     patience: Literal["short", "long"] | None = None
 
@@ -31,7 +33,7 @@ ADDS: Final = Trait("send", overtakes=True, mutates=True, patience="long")
 WORKS: Final = Trait("send", mutates=True, patience="long")
 SETS: Final = Trait("send", mutates=True)
 RUNS: Final = Trait("admin", mutates=True, patience="long")
-RULES: Final = Trait("admin", mutates=True)
+RULES: Final = Trait("admin", rules=True, mutates=True)
 
 _OTHERS: Final[Mapping[str, Trait]] = {
     "create_session": RULES,
@@ -57,7 +59,7 @@ _OTHERS: Final[Mapping[str, Trait]] = {
     "set_auto_compaction": SETS,
     "set_auto_retry": SETS,
     "set_session_name": SETS,
-    "export_html": RULES,
+    "export_html": Trait("admin", mutates=True),
     "navigate_tree": SETS,
 }
 

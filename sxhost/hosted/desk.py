@@ -93,8 +93,8 @@ class Desk:
     async def ask(self, session_id: str, question: Question, tell: Tell) -> Approval:
         """Open an approval; `tell` is called once it is decided."""
         verdict = self._decide(await self._store.session(session_id), question)
-        patience = (question.expires_s, verdict.expire_s, self._limits.answer_within)
-        seconds = min(filter(None, patience))
+        patience = verdict.expire_s or self._patience(question)
+        seconds = min(question.expires_s or patience, patience)
         at = self._wall_ms()
         approval = await self._store.ask(session_id, question, at, at + int(seconds * 1000))
         self._hub.appended(session_id)
@@ -107,6 +107,12 @@ class Desk:
             end = End(answer, f"policy {verdict.rule}")
             return await self._decided(session_id, approval.id, end)
         return approval
+
+    def _patience(self, question: Question) -> float:
+        """Return the seconds that a person has, if nobody says otherwise."""
+        limits = self._limits
+        unsaid = question.kind == "dialog" and question.expires_s is None
+        return limits.dialog_within if unsaid else limits.answer_within
 
     async def answer(self, session_id: str, approval_id: int, answer: Answer) -> Approval:
         """Decide.

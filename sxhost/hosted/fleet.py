@@ -55,6 +55,11 @@ class Fleet:
         """Return a hosted session that has been awake in this life of the host."""
         return self._sessions.get(session_id)
 
+    def ready(self, agent: str) -> list[HostedSession]:
+        """Return the sessions of an agent that is there now."""
+        there = (one for one in self._sessions.values() if one.launch.agent == agent)
+        return [one for one in there if one.life.name() in ("idle", "running", "waiting")]
+
     def runs(self, native_id: str) -> bool:
         """Tell whether the host itself runs the agent with this conversation."""
         return any(hosted.launch.resume == native_id for hosted in self._sessions.values())
@@ -189,13 +194,16 @@ class Fleet:
     async def _settle(self, session: Session) -> None:
         """Have the log say what is so: no agent of this session runs."""
         await self._ground.desk.withdraw(session.id, "the host was killed")
-        if session.process is None or not session.process.pid:
-            return
-        drafts = [EventDraft(event="ended", data={"reason": "the host was killed"})]
+        drafts: list[EventDraft] = []
         if session.turn is not None and session.turn.status == "running":
             ids = {"turn": session.turn.id, "native_id": session.turn.native_id}
             cut = {**ids, "status": "failed", "reason": HOST_ENDED}
-            drafts.insert(0, EventDraft(event="error", data=cut))
+            drafts.append(EventDraft(event="error", data=cut))
+        if session.process is not None and session.process.pid:
+            ended = {"reason": "the host was killed"}
+            drafts.append(EventDraft(event="ended", data=ended))
+        if not drafts:
+            return
         await self._ground.append(session.id, drafts)
         await self._ground.note(session.id, Hosting(process=Process(0)))
 

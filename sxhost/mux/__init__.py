@@ -9,12 +9,14 @@ from sxhost.caller import current
 from sxhost.commands.table import Command, DeleteSession
 from sxhost.driver.pi.agent import PiAgent
 from sxhost.errors import HostError, UnknownSession
+from sxhost.model import Event, EventQuery
 from sxhost.mux.agents import Context
 from sxhost.mux.connection import Client, Link
 from sxhost.mux.engine import Engine, Refusal
 from sxhost.mux.events import Wire
 from sxhost.mux.frames import Response, ready, told
 from sxhost.mux.info import Sessions, is_pi
+from sxhost.mux.runs import Runs
 from sxhost.mux.server import ServerCommands, recovery
 from sxhost.mux.verbs import verb
 from sxhost.service import SessionService
@@ -29,10 +31,12 @@ class Multiplexer:
         self.service = service
         self.limits = service.limits
         self.clients: dict[Client, None] = {}
-        self._agents: dict[str, str] = {}
-        self._wires: dict[Callable[[bytes], bytes], Wire] = {}
+        self._lives: dict[str, tuple[str, int]] = {}
+        """Of the sessions that were read: which agent the host runs, and since when (s)."""
+        self._runs = Runs(service.limits, self._agent)
+        self._wires: dict[tuple[Callable[[bytes], bytes], bool], Wire] = {}
         self._sessions = Sessions(service, clock)
-        self._server = ServerCommands(service, self._sessions, self._census)
+        self._server = ServerCommands(service, self._sessions, self._census, clock)
         self.engine = Engine(clock, service.limits, self, self.tell)
 
     # Clients.
@@ -41,12 +45,17 @@ class Multiplexer:
         """Return a client at the other end of a link; None if it is one too many."""
         if len(self.clients) >= self.limits.mux_connections:
             return None
-        wire = self._wires.setdefault(wrap, Wire(wrap, self._agent))
-        client = Client(self, link, wire, current.get())
+        wires = self._wire(wrap, thin=False), self._wire(wrap, thin=True)
+        client = Client(self, link, wires, current.get())
         self.clients[client] = None
         client.say(ready())
         client.say(told("startup_recovery_summary", recovery()))
         return client
+
+    def _wire(self, wrap: Callable[[bytes], bytes], *, thin: bool) -> Wire:
+        if (wrap, thin) not in self._wires:
+            self._wires[wrap, thin] = Wire(wrap, self._runs, thin=thin)
+        return self._wires[wrap, thin]
 
     def tell(self, said: bytes, session_id: str | None = None) -> None:
         """Tell all clients, after what was to be told of before."""
@@ -59,12 +68,33 @@ class Multiplexer:
         self.engine.stopping = True
         self.tell(told("server_shutdown", {"reason": "graceful_shutdown", "timeoutMs": 30000}))
 
-    async def learn(self, session_id: str) -> None:
-        """Learn whose session it is before anything of it is told."""
-        self._agents[session_id] = (await self.service.session(session_id)).agent
+    async def learn(self, session_id: str, cursor: str) -> None:
+        """Learn whose session it is, and what comes before a place, before more is told."""
+        detail = await self.service.session(session_id)
+        life = detail.agent if detail.kind == "hosted" else "", detail.start_time
+        if self._lives.setdefault(session_id, life) != life:
+            self._runs.forget(session_id)
+            self._lives[session_id] = life
+
+        async def read(seq: int, limit: int) -> list[Event]:
+            query = EventQuery(after=str(seq), limit=limit)
+            return await self.service.events(session_id, query)
+
+        seq = await self._next(session_id, cursor) or detail.event_count + 1
+        await self._runs.recall(session_id, seq, read)
+
+    async def _next(self, session_id: str, cursor: str) -> int | None:
+        """Return the number of the first event after a cursor, if there is one already."""
+        query = EventQuery(after=cursor, limit=1)
+        return next((one.seq for one in await self.service.events(session_id, query)), None)
+
+    def forget(self, session_id: str) -> None:
+        """Forget a session that is no more."""
+        self._lives.pop(session_id, None)
+        self._runs.forget(session_id)
 
     def _agent(self, session_id: str) -> str:
-        return self._agents.get(session_id, "")
+        return self._lives.get(session_id, ("", 0))[0]
 
     # Commands.
 
@@ -81,7 +111,7 @@ class Multiplexer:
         if command.type == "create_session":
             self.tell(told("session_created", response.data), response.data["sessionId"])
         elif command.type == "delete_session":
-            self._agents.pop(str(command.target), None)
+            self.forget(str(command.target))
             data = {"sessionId": command.target}
             self.tell(told("session_deleted", data), command.target)
 
@@ -130,7 +160,6 @@ class Multiplexer:
     def _census(self) -> dict[str, Any]:
         engine = self.engine
         return {
-            "sessionCount": len(self._agents),
             "connectionCount": len(self.clients),
             "pendingConnectionCount": 0,
             "totalCommandsExecuted": engine.counts["executed"],

@@ -28,8 +28,8 @@ from sxhost.hosted.session import HostedSession
 from sxhost.model import Detail, MessageDraft, Registration
 from sxhost.mux.asking import as_answer, is_meant
 from sxhost.mux.engine import Refusal
-from sxhost.mux.events import GONE
 from sxhost.mux.info import Sessions
+from sxhost.mux.nearest import GONE
 from sxhost.service import SessionService
 from sxhost.turn import Image, Input, Item, ModelDraft, SteerDraft, Text, TurnDraft
 
@@ -65,6 +65,9 @@ class Context(Struct):
         return hosted is not None and hosted.life.name() in ("running", "waiting")
 
 
+ENDED = "the agent was ended"
+"""Why work failed whose session is deleted."""
+
 Does = Callable[[Context, Any], Awaitable[Any]]
 
 
@@ -99,6 +102,8 @@ async def run_turn(context: Context, command: Prompt, *, native: bool = False) -
     context.begun()
     hosted = agency.fleet.get(context.id)
     turn = await hosted.over(submitted.turn.id) if hosted is not None else None
+    if agency.fleet.get(context.id) is not hosted:
+        raise Refusal(ENDED)
     failed = turn is not None and turn.status == "failed"
     if turn is not None and failed and not (native and turn.reason not in GONE):
         raise Refusal(turn.reason or "The turn failed.")

@@ -19,8 +19,15 @@ def as_request(approval: Mapping[str, Any]) -> dict[str, Any]:
     head = {"type": "extension_ui_request", "requestId": name, "id": name}
     native = approval.get("native")
     if approval.get("kind") == "dialog" and isinstance(native, dict) and "method" in native:
-        return {**head, **{key: native[key] for key in _PASSED if key in native}}
-    return {**head, **_shape(approval)}
+        said = {key: native[key] for key in _PASSED if key in native}
+        return {**head, **_patience(approval), **said}
+    return {**head, **_patience(approval), **_shape(approval)}
+
+
+def _patience(approval: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the milliseconds after which it is a no."""
+    opened, expires = approval.get("opened_ms"), approval.get("expires_ms")
+    return {"timeout": expires - opened} if opened and expires else {}
 
 
 def _shape(approval: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,11 +7,16 @@ from typing import Any
 
 from sxhost.commands.table import Bash, Command, SetSessionName
 from sxhost.driver.rpc import Refused
+from sxhost.hosted.session import HostedSession
 from sxhost.mux import agents
 from sxhost.mux.agents import Context, Does
 from sxhost.mux.engine import Refusal
 
-__all__ = ["CODEX"]
+__all__ = ["CODEX", "thread_names"]
+
+
+MOST_THREADS = 500
+"""Threads of which the names are asked: the newest."""
 
 
 async def ask(context: Context, method: str, /, **params: Any) -> Any:
@@ -52,6 +57,17 @@ async def set_session_name(context: Context, command: SetSessionName) -> Any:
     agent: Any = (await context.hosted()).agent
     await ask(context, "thread/name/set", threadId=agent.thread, name=command.name)
     return await agents.set_session_name(context, command)
+
+
+async def thread_names(hosted: HostedSession) -> dict[str, str]:
+    """Return what the threads are called that an app server knows, by their ids.
+
+    :raises HostError: it is not there any more, or does not say.
+    """
+    agent: Any = hosted.agent
+    found = await agent.command("thread/list", limit=MOST_THREADS)
+    threads = found.get("data", [])
+    return {one["id"]: one["name"] for one in threads if one.get("name")}
 
 
 CODEX: Mapping[str, Does] = {

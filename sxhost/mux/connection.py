@@ -53,8 +53,11 @@ class Mux(Protocol):
     def follow(self, command: Command, response: Response) -> None:
         """Tell everybody what has become of sessions."""
 
-    async def learn(self, session_id: str) -> None:
-        """Learn whose session it is before anything of it is told."""
+    async def learn(self, session_id: str, cursor: str) -> None:
+        """Learn whose session it is, and what comes before a place, before more is told."""
+
+    def forget(self, session_id: str) -> None:
+        """Forget a session that is no more."""
 
     def knows(self, session_id: str) -> bool:
         """Tell whether there is such a session."""
@@ -89,11 +92,11 @@ class Sink:
 class Client:
     """Whoever is at the other end of a link."""
 
-    def __init__(self, mux: Mux, link: Link, wire: Wire, caller: Caller) -> None:
+    def __init__(self, mux: Mux, link: Link, wires: tuple[Wire, Wire], caller: Caller) -> None:
         self.link = link
         self.readers: dict[str, Subscription] = {}
         self._mux = mux
-        self._wire = wire
+        self._wire, self._thin_wire = wires
         self._caller = caller
         self._pending = 0
         self._missed = 0
@@ -161,8 +164,8 @@ class Client:
         if isinstance(command, Unsubscribe):
             self.drop(command.session_id)
         elif isinstance(command, SwitchSession):
-            now = "now" if response.replayed else response.data["cursor"]
-            await self._switch(command, now)
+            now = response.data["cursor"]
+            await self._switch(command, self._mux.service.cursor if response.replayed else now)
 
     async def _switch(self, command: SwitchSession, now: str) -> None:
         """Subscribe, from a cursor or from now on; where one is already, it goes on."""
@@ -171,14 +174,12 @@ class Client:
         if known is not None and after is UNSET:
             return
         self.drop(session_id)
+        begin = now if after is UNSET else after
+        wire = self._wire if command.snapshots else self._thin_wire
+        chosen, sink = Selection(frozenset({session_id})), Sink(self, session_id)
         try:
-            await self._mux.learn(session_id)
-            await self._mux.service.subscribe(
-                Selection(frozenset({session_id})),
-                now if after is UNSET else after,
-                self._wire,
-                Sink(self, session_id),
-            )
+            await self._mux.learn(session_id, begin)
+            await self._mux.service.subscribe(chosen, begin, wire, sink)
         except HostError as error:
             log.info("a subscription did not begin: {error}", error=error)
 
@@ -201,6 +202,7 @@ class Client:
     def lost(self, session_id: str) -> None:
         """A subscription has ended by itself: its session is forgotten, or the host stops."""
         if self.readers.pop(session_id, None) and not self._mux.knows(session_id):
+            self._mux.forget(session_id)
             self.say(told("session_deleted", {"sessionId": session_id}))
 
     def drop(self, session_id: str) -> None:

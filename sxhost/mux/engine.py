@@ -20,7 +20,7 @@ from sxhost.errors import HostError
 from sxhost.limits import Limits
 from sxhost.logs import logger
 from sxhost.mux.frames import Response, again, lifecycle, refusal
-from sxhost.mux.lanes import Lanes, Ride
+from sxhost.mux.lanes import Lanes, Ride, Way
 from sxhost.mux.rates import Rates
 from sxhost.mux.replay import Known, Replays, fingerprint
 
@@ -167,7 +167,7 @@ class Engine:
 
     async def _timed(self, order: Order) -> Response:
         """Return the answer, or that it took too long: what comes later is not told."""
-        order.ride = self.lanes.enter(order.lane, overtakes=_overtakes(order.command))
+        order.ride = self.lanes.enter(order.lane, _way(order.command))
         work = Deferred.fromCoroutine(self._ride(order, order.ride)).addBoth(_left, order)
         patience = self._patience(order.command)
         if patience is None or work.called:
@@ -295,9 +295,12 @@ def _left(result: Any, order: Order) -> Any:
     return result
 
 
-def _overtakes(command: Command) -> bool:
-    """Tell whether a command need not wait for work to be over; what depends on some must."""
+def _way(command: Command) -> Way:
+    """Return whom a command need not wait for; what depends on others waits for all."""
+    trait = TRAITS[command.type]
     if command.depends_on:
-        return False
+        return "last"
+    if trait.rules:
+        return "first"
     added = isinstance(command, Prompt) and command.streaming_behavior is not UNSET
-    return added or TRAITS[command.type].overtakes
+    return "beside" if added or trait.overtakes else "last"

@@ -14,10 +14,10 @@ from twisted.internet.interfaces import IReactorTime
 from sxhost.errors import HostError
 from sxhost.hosted.session import HostedSession
 from sxhost.model import Detail, Event, EventQuery, SessionQuery
-from sxhost.mux.events import words
+from sxhost.mux.nearest import words
 from sxhost.service import SessionService
 
-__all__ = ["Sessions", "is_pi"]
+__all__ = ["ASK_S", "Sessions", "is_pi"]
 
 ASK_S = 2.0
 """Seconds that an agent has to describe itself; others wait for the same list."""

@@ -3,30 +3,35 @@
 One command of a lane is at its head.  What controls or reads does not wait behind work that
 has begun (a turn that runs), nor control behind a read; behind all else it does, so that a
 client may send ``create_session``, ``switch_session``, ``prompt``, ``abort`` in one go.
+What makes or ends the session waits only for its like, and everything else for it.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from typing import Literal
 
 from twisted.internet.defer import Deferred
 
-__all__ = ["Lanes", "Ride"]
+__all__ = ["Lanes", "Ride", "Way"]
+
+Way = Literal["last", "beside", "first"]
+"""Behind all that is there; past work that has begun; past everything."""
 
 
 class Ride:
     """One command's way through its lane."""
 
-    def __init__(self, lane: Lane, *, overtakes: bool) -> None:
-        self.overtakes = overtakes
-        self.lets_by = overtakes
+    def __init__(self, lane: Lane, way: Way) -> None:
+        self.way = way
+        self.lets_by = way == "beside"
         """Whether others may overtake it now."""
         self.go: Deferred[None] | None = None
         self._lane = lane
 
     def begun(self) -> None:
         """What it does goes on by itself: it can be controlled from now on."""
-        self.lets_by = True
+        self.lets_by = self.way != "first"
         self._lane.move()
 
     def leave(self) -> None:
@@ -35,31 +40,45 @@ class Ride:
 
 
 class Lane:
-    """What waits for its turn in one session."""
+    """What waits for its turn in one session; `_ruler` is past the head, and holds all up."""
 
     def __init__(self, name: str, lanes: dict[str, Lane]) -> None:
         self._name = name
         self._lanes = lanes
         self._head: Ride | None = None
+        self._ruler: Ride | None = None
         self._waiting: deque[Ride] = deque()
         self._riding = 0
 
-    def enter(self, *, overtakes: bool) -> Ride:
+    def enter(self, way: Way) -> Ride:
         """Queue; the ride's `go`, if it has one, fires when it may go."""
-        ride = Ride(self, overtakes=overtakes)
+        ride = Ride(self, way)
         self._riding += 1
-        if self._head is None:
-            self._head = ride
-        elif not (overtakes and self._head.lets_by):
+        if not self._takes(ride):
             ride.go = Deferred()
             self._waiting.append(ride)
         return ride
+
+    def _takes(self, ride: Ride) -> bool:
+        """Let a ride go, if it may."""
+        head = self._head
+        if self._ruler is not None:
+            return False
+        if head is None:
+            self._head = ride
+        elif ride.way == "first" and head.way != "first":
+            self._ruler = ride
+        else:
+            return ride.way == "beside" and head.lets_by
+        return True
 
     def leave(self, ride: Ride) -> None:
         """Let the next one go."""
         self._riding -= 1
         if ride is self._head:
             self._head = None
+        elif ride is self._ruler:
+            self._ruler = None
         elif ride in self._waiting:
             self._waiting.remove(ride)
         self.move()
@@ -67,21 +86,14 @@ class Lane:
             self._lanes.pop(self._name, None)
 
     def move(self) -> None:
-        """Let go who may."""
-        if self._head is None and self._waiting:
-            self._head = self._waiting.popleft()
-            _go(self._head)
-        while self._head is not None and self._head.lets_by:
-            ride = next((ride for ride in self._waiting if ride.overtakes), None)
+        """Let go who may: in order, and again, since whoever goes may be gone at once."""
+        while True:
+            ride = next((one for one in self._waiting if self._takes(one)), None)
             if ride is None:
                 return
             self._waiting.remove(ride)
-            _go(ride)
-
-
-def _go(ride: Ride) -> None:
-    if ride.go is not None and not ride.go.called:
-        ride.go.callback(None)
+            if ride.go is not None and not ride.go.called:
+                ride.go.callback(None)
 
 
 class Lanes:
@@ -90,12 +102,12 @@ class Lanes:
     def __init__(self) -> None:
         self._lanes: dict[str, Lane] = {}
 
-    def enter(self, name: str, *, overtakes: bool) -> Ride:
+    def enter(self, name: str, way: Way) -> Ride:
         """Queue in a lane."""
         lane = self._lanes.get(name)
         if lane is None:
             lane = self._lanes[name] = Lane(name, self._lanes)
-        return lane.enter(overtakes=overtakes)
+        return lane.enter(way)
 
     def __len__(self) -> int:
         return len(self._lanes)

@@ -8,6 +8,9 @@ from typing import Any
 
 import msgspec
 from msgspec import UNSET
+from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as TookTooLong
+from twisted.internet.interfaces import IReactorTime
 
 from sxhost.commands.table import (
     CreateSession,
@@ -17,16 +20,20 @@ from sxhost.commands.table import (
     SwitchSession,
     Unsubscribe,
 )
-from sxhost.errors import BadField, SessionExists
+from sxhost.errors import BadField, HostError, SessionExists
 from sxhost.grammar import check_session_id
+from sxhost.logs import logger
 from sxhost.model import SessionQuery
+from sxhost.mux.codex import thread_names
 from sxhost.mux.engine import Refusal
-from sxhost.mux.info import Sessions
+from sxhost.mux.info import ASK_S, Sessions
 from sxhost.mux.stored import session_files
 from sxhost.service import SessionService
 from sxhost.turn import Launch
 
 __all__ = ["ServerCommands", "recovery"]
+
+log = logger(__name__)
 
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 LONGEST = 128
@@ -41,10 +48,12 @@ class ServerCommands:
         service: SessionService,
         sessions: Sessions,
         census: Callable[[], dict[str, Any]],
+        clock: IReactorTime,
     ) -> None:
         self._service = service
         self._sessions = sessions
         self._census = census
+        self._clock = clock
 
     def find(self, name: str) -> Callable[[Any], Awaitable[Any]] | None:
         """Return what does a command, if it is one of ours."""
@@ -113,7 +122,8 @@ class ServerCommands:
 
     async def get_metrics(self, _command: Any) -> dict[str, Any]:
         """Count."""
-        return self._census()
+        found = await self._service.sessions(SessionQuery())
+        return {"sessionCount": len(found), **self._census()}
 
     async def health_check(self, _command: Any) -> dict[str, Any]:
         """Say how the server is: what stops it is seen elsewhere."""
@@ -143,8 +153,23 @@ class ServerCommands:
         }
 
     async def list_stored_sessions(self, _command: Any) -> dict[str, Any]:
-        """List what agents have written down."""
-        return {"sessions": session_files("").all()}
+        """List what agents have written down; codex knows what its threads are called."""
+        listed = session_files("").all()
+        names = await self._thread_names() if listed else {}
+        for one in listed:
+            if one["sessionId"] in names:
+                one["sessionName"] = names[one["sessionId"]]
+        return {"sessions": listed}
+
+    async def _thread_names(self) -> dict[str, str]:
+        """Ask a codex that is there; none is started for it."""
+        for hosted in self._service.agency.fleet.ready("codex")[:1]:
+            asked = Deferred.fromCoroutine(thread_names(hosted))
+            try:
+                return await asked.addTimeout(ASK_S, self._clock)
+            except (HostError, TookTooLong) as error:
+                log.info("codex does not say what its threads are called: {e}", e=error)
+        return {}
 
 
 _OVER = frozenset({"ended", "lost"})

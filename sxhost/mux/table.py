@@ -47,7 +47,7 @@ def _cells(name: str, kind: type[Command]) -> tuple[str, ...]:
         f"`{name}`",
         ", ".join(_fields(kind)),
         trait.scope,
-        "yes" if trait.overtakes else "",
+        "all" if trait.rules else "yes" if trait.overtakes else "",
         "+1" if trait.mutates and issubclass(kind, SessionCommand) else "",
         {"short": "`mux_read`", "long": "`mux_work`", None: ""}[trait.patience],
     )

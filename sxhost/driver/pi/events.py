@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from msgspec import UNSET, Raw, json
+from msgspec import UNSET, Raw, Struct, json
+from msgspec.structs import replace
 
 from sxhost.driver.pi.lines import Heard
 from sxhost.driver.pi.wire import (
@@ -39,12 +40,17 @@ HEAD = 256
 """Characters by which a window of output is found again in what was there before."""
 
 
+class _Whole(Struct, frozen=True):
+    message: dict[str, Raw]
+
+
 class Events:
     """Translates one agent's events, in order; `tell` takes their names and data."""
 
     def __init__(self, tell: Callable[[str, Any], object]) -> None:
         self._tell = tell
         self._message = 0
+        self._used: Any = UNSET
         self._tools: dict[str, str] = {}
         self._printed: dict[str, str] = {}
         self._usage = Usage()
@@ -91,22 +97,30 @@ class Events:
     # Messages.
 
     def _begins(self, heard: Heard) -> None:
+        """Tell that a message begins; what is whole already is told with its end."""
         message = heard.said.message
         if message.role == "assistant":
             self._message = message.timestamp or self._message + 1
-        self.native({"type": heard.kind, "message": {"role": message.role}})
+            self._used = UNSET
+            self.native(heard.native)
+        else:
+            self.native({"type": heard.kind, "message": {"role": message.role}})
 
     def _grows(self, heard: Heard) -> None:
         step: Delta = heard.said.assistant_message_event
         name = _DELTAS.get(step.type)
         if name and step.delta:
             item = f"{self._message}-{step.content_index}"
-            native = Raw(json.encode(heard.said))
+            native = self._news(heard.said)
             self._tell(name, {"item": item, "text": step.delta, "native": native})
-        elif step.type.startswith("toolcall_"):
-            self.native(heard.native)
-        elif step.delta is UNSET:
-            self.native(Raw(json.encode(heard.said)))
+        elif step.type.startswith("toolcall_") or step.delta is UNSET:
+            self.native(self._news(heard.said))
+
+    def _news(self, said: Update) -> Raw:
+        """Return what an update says that was not said before: usage mostly stays as it was."""
+        before, self._used = self._used, said.usage
+        same = said.usage is not UNSET and said.usage == before
+        return Raw(json.encode(replace(said, usage=UNSET) if same else said))
 
     def _whole(self, heard: Heard) -> None:
         message = heard.said.message
@@ -114,8 +128,7 @@ class Events:
             self._said(heard)
             self._count(message.usage)
         elif message.role == "toolResult":
-            told = {"role": message.role, "toolCallId": message.tool_call_id}
-            self.native({"type": heard.kind, "message": told})
+            self.native(_without_result(heard))
         else:
             self.native(heard.native)
 
@@ -249,6 +262,14 @@ _TOLD: Mapping[type, Callable[[Events, Heard], None]] = {
     Woe: Events._failed,
     Request: Events._shown,
 }
+
+
+def _without_result(heard: Heard) -> Any:
+    """Return a tool's message without what the tool's end has told."""
+    message = dict(json.decode(heard.native, type=_Whole).message)
+    for name in ("content", "details"):
+        message.pop(name, None)
+    return {"type": heard.kind, "message": message}
 
 
 def _title(said: ToolStart) -> str:

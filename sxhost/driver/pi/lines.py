@@ -1,7 +1,8 @@
 """A line of pi's: its kind, and what is understood of it.
 
 Old pi (0.73) puts snapshots of the whole message into each ``message_update``; they are not
-read, so that a long answer does not cost its length again with every word of it.
+read, so that a long answer does not cost its length again with every word of it.  Only they
+name a tool whose call begins: there one is looked into.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from msgspec import DecodeError, Raw, Struct, json
+from msgspec.structs import replace
 
-from sxhost.driver.pi.wire import KINDS
+from sxhost.driver.pi.wire import KINDS, Snapshot, Update
 
 __all__ = ["Heard", "NotPi", "parse"]
 
@@ -41,8 +43,10 @@ _decoders: dict[str, Callable[[bytes], Any]] = {
     kind: json.Decoder(struct).decode for kind, struct in KINDS.items()
 }
 _head = json.Decoder(_Head).decode
+_snapshot = json.Decoder(Snapshot).decode
 _BEGIN = re.compile(rb'\{"type":"([a-z_]+)"')
 _UPDATE = b'{"type":"message_update"'
+_CALL = b'"toolcall_start"'
 _LONE = re.compile(rb"\\ud[89ab][0-9a-f]{2}(?!\\ud[c-f])|(?<!\\ud[89ab]..)\\ud[c-f][0-9a-f]{2}")
 
 
@@ -65,11 +69,24 @@ def _short(line: bytes) -> Heard | None:
     at = line.find(b',"partial":') if line.startswith(_UPDATE) else -1
     if at < 0:
         return None
-    line = _mended(line[:at] + b"}}")
+    cut = _mended(line[:at] + b"}}")
     try:
-        return _known("message_update", line)
+        heard = _known("message_update", cut)
+        return _named(heard, line) if _CALL in cut else heard
     except DecodeError:  # it was another ``partial``, deeper in
         return None
+
+
+def _named(heard: Heard, line: bytes) -> Heard:
+    """Add whose call begins to what old pi says of it."""
+    said: Update = heard.said
+    step = said.assistant_message_event
+    blocks = _snapshot(_mended(line)).assistant_message_event.partial.content
+    if step.type != "toolcall_start" or not 0 <= step.content_index < len(blocks):
+        return heard
+    called = blocks[step.content_index]
+    named = replace(step, id=called.id, tool_name=called.name)
+    return heard._replace(said=replace(said, assistant_message_event=named))
 
 
 def _mended(line: bytes) -> bytes:

@@ -24,6 +24,7 @@ __all__ = [
     "Request",
     "Response",
     "Settled",
+    "Snapshot",
     "State",
     "Stats",
     "ToolEnd",
@@ -100,17 +101,49 @@ class MessageEnd(Struct, frozen=True):
 
 
 class Delta(Struct, frozen=True, rename="camel"):
-    """What was added to the assistant's message, at which of its blocks."""
+    """What was added to the assistant's message, at which of its blocks.
+
+    Of a tool's call the beginning has its name (of old pi: in `Snapshot`), the end the whole.
+    """
 
     type: str
     content_index: int = 0
     delta: str | UnsetType = UNSET
+    id: str | UnsetType = UNSET
+    tool_name: str | UnsetType = UNSET
+    tool_call: Raw | UnsetType = UNSET
 
 
 class Update(Struct, frozen=True, rename="camel", tag_field="type", tag="message_update"):
-    """The assistant's message grows."""
+    """The assistant's message grows; newer pi says what was used so far."""
 
     assistant_message_event: Delta
+    usage: Raw | UnsetType = UNSET
+
+
+class Called(Struct, frozen=True):
+    """A tool's call in a message that grows; other blocks have neither."""
+
+    id: str | UnsetType = UNSET
+    name: str | UnsetType = UNSET
+
+
+class Partial(Struct, frozen=True):
+    """A message that grows, as old pi repeats it."""
+
+    content: list[Called] = []
+
+
+class Repeated(Struct, frozen=True):
+    """Where old pi repeats it."""
+
+    partial: Partial = Partial()
+
+
+class Snapshot(Struct, frozen=True, rename="camel"):
+    """What old pi repeats with each piece; it is read only where a tool's call begins."""
+
+    assistant_message_event: Repeated = Repeated()
 
 
 class ToolStart(Struct, frozen=True, rename="camel"):

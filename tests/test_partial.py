@@ -1,0 +1,57 @@
+"""JSON that has not come to its end."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sxhost.codec.partial import completed
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 99) | st.text(max_size=6),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner),
+    max_leaves=8,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", {}),
+        ("{", {}),
+        ('{"comm', {}),
+        ('{"command"', {}),
+        ('{"command":', {}),
+        ('{"command": "ls', {"command": "ls"}),
+        ('{"command": "a\\', {"command": "a"}),
+        ('{"command": "a\\\\', {"command": "a\\"}),
+        ('{"command": "a\\u00e', {"command": "a"}),
+        ('{"command": "ls", ', {"command": "ls"}),
+        ('{"command": "ls", "time": ', {"command": "ls"}),
+        ('{"a": {"b": [1, {"c": tr', {"a": {"b": [1, {}]}}),
+        ('{"a": [1, "x', {"a": [1, "x"]}),
+        ("[1, 2", {}),
+        ("}]", {}),
+        ('{"a": 1}', {"a": 1}),
+    ],
+)
+def test_what_is_known(text: str, expected: Any) -> None:
+    assert completed(text) == expected
+
+
+@given(st.dictionaries(st.text(max_size=4), VALUES), st.integers(0, 400), st.booleans())
+def test_any_beginning_is_an_object(value: Any, end: int, ascii_only: bool) -> None:
+    text = json.dumps(value, ensure_ascii=ascii_only)
+    found = completed(text[:end])
+    assert isinstance(found, dict)
+    assert set(found) <= set(value)
+    assert completed(text) == value
+
+
+@given(st.text(max_size=40))
+def test_rubbish_is_no_trouble(text: str) -> None:
+    assert isinstance(completed(text), dict)
