@@ -166,7 +166,8 @@ def test_the_set_up_is_two_commands() -> None:
 
 
 def test_one_line_passes_the_tests() -> None:
-    assert lines(blocks("README.md", "sh", "\n## Test\n")[0]) == [".venv/bin/python -m pytest -n 2"]
+    (line,) = lines(blocks("README.md", "sh", "\n## Test\n")[0])
+    assert line == ".venv/bin/python -m pytest -n 2"
 
 
 def test_one_line_runs_the_host(start_host: StartHost) -> None:

@@ -6,9 +6,9 @@ passes over it, and refused where codexd refuses it.
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeAlias, cast, get_args
+from typing import Annotated, Any, Final, TypeAlias, cast, get_args
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from sxhost.codec.json import decode
 from sxhost.errors import BadJSON, BadRequest
@@ -17,6 +17,7 @@ from sxhost.web.codexd.wire import Purpose
 __all__ = ["Refusal", "SessionInput", "TurnInput", "parse_session", "parse_turn", "trimmed"]
 
 Object: TypeAlias = "dict[str, Any]"
+Words = Annotated[str, Meta(pattern=r"\S")]
 
 SPACE: Final = (
     "\t\n\v\f\r \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
@@ -44,7 +45,7 @@ class SessionInput(Struct, frozen=True, kw_only=True, rename="camel"):
     cwd: str | None = None
     developer_instructions: str | None = None
     ephemeral: bool | None = None
-    metadata: dict[str, str] = {}
+    metadata: dict[Words, Words] = {}
     model: str | None = None
     model_provider: str | None = None
     personality: str | None = None
@@ -65,13 +66,13 @@ class TurnInput(Struct, frozen=True, kw_only=True, rename="camel"):
     cwd: str | None = None
     effort: str | None = None
     expected_turn_id: str | None = None
-    input: str | list[Any]
+    input: Annotated[str, Meta(min_length=1)] | Annotated[list[Any], Meta(min_length=1)]
     model: str | None = None
     output_schema: Any = None
     personality: str | None = None
     sandbox_policy: Any = None
     service_tier: str | None = None
-    session_id: str
+    session_id: Words
     summary: Any = None
 
 
