@@ -11,7 +11,15 @@ from msgspec import Struct
 
 from sxhost.limits import Limits
 
-__all__ = ["DEFAULT_HOST", "DEFAULT_PORT", "USAGE_ERROR", "Settings", "host_url", "state_dir"]
+__all__ = [
+    "DEFAULT_HOST",
+    "DEFAULT_PORT",
+    "USAGE_ERROR",
+    "Settings",
+    "address_file",
+    "host_url",
+    "state_dir",
+]
 
 Durability = Literal["power", "process"]
 EmitContent = Literal["full", "redacted", "none"]
@@ -85,6 +93,20 @@ def state_dir(environ: Mapping[str, str]) -> Path:
     return Path(environ.get("HOME") or "/", ".local", "state", "sxhost")
 
 
+def address_file(place: Path) -> Path:
+    """Return where a host with this state directory says, while it runs, where it listens."""
+    return place / "url"
+
+
 def host_url(environ: Mapping[str, str]) -> str:
-    """Return where a client looks for the host when nobody tells it."""
-    return environ.get("SXHOST_URL") or f"http://{DEFAULT_HOST}:{DEFAULT_PORT}"
+    """Return where a client looks for the host: as told, as the host says, or as usual."""
+    usual = f"http://{DEFAULT_HOST}:{DEFAULT_PORT}"
+    return environ.get("SXHOST_URL") or _announced(state_dir(environ)) or usual
+
+
+def _announced(place: Path) -> str:
+    try:
+        url = address_file(place).read_text("utf-8").strip()
+    except (OSError, ValueError):
+        return ""
+    return url if url.startswith(("http:", "https:", "unix:")) else ""

@@ -26,6 +26,7 @@ ANSWER = 2.0
 BODY_MOST = 900_000
 """Bytes of a hook that are sent as they are: the host takes a mebibyte."""
 
+ADDRESS_MOST = 4096
 INPUT_MOST = 64 * 1024 * 1024
 TEXT_MOST = 48_000
 OK, UNAUTHORIZED = 200, 401
@@ -138,7 +139,7 @@ def shortened(value: object) -> object:
 
 def post(path: str, body: bytes, patience: float, environ: Mapping[str, str]) -> bytes:
     """Send the hook; return the answer, after so many seconds at the latest."""
-    url = environ.get("SXHOST_URL") or DEFAULT_URL
+    url = environ.get("SXHOST_URL") or announced(environ) or DEFAULT_URL
     host = Host(url, environ.get("SXHOST_CA", ""))
     token = given_token(environ)
     status, answer = host.ask(path, body, patience, token)
@@ -151,6 +152,20 @@ def post(path: str, body: bytes, patience: float, environ: Mapping[str, str]) ->
             f"the host answered {status}: {answer[:200].decode('utf-8', 'replace')}"
         )
     return answer
+
+
+def announced(environ: Mapping[str, str]) -> str:
+    """Return where our own host says that it listens, as `sxhost.config.host_url` finds it."""
+    home = f"{environ.get('HOME', '')}/.local/state"
+    place = environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    place = place or f"{environ.get('XDG_STATE_HOME') or home}/sxhost"
+    try:
+        file = os.open(f"{place}/url", os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return ""
+    with open(file, encoding="utf-8") as said:  # noqa: PTH123 - pathlib takes its time
+        url = said.read(ADDRESS_MOST).strip()
+    return url if url.startswith(("http:", "https:", "unix:")) else ""
 
 
 def given_token(environ: Mapping[str, str]) -> str:

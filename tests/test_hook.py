@@ -70,6 +70,35 @@ def test_the_host_is_looked_for_where_all_commands_do() -> None:
     assert host_url({}) == hook.DEFAULT_URL
 
 
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9000\n", "unix:/s", "nonsense", "", "\xff"])
+@pytest.mark.parametrize(
+    ("variable", "below"),
+    [("HOME", ".local/state/sxhost"), ("XDG_STATE_HOME", "sxhost"), ("STATE_DIRECTORY", "")],
+)
+def test_the_host_says_in_its_state_directory_where_it_is(
+    tmp_path: Path, variable: str, below: str, url: str
+) -> None:
+    environ = {"HOME": "/nowhere", variable: str(tmp_path)}
+    (tmp_path / below).mkdir(parents=True, exist_ok=True)
+    (tmp_path / below / "url").write_text(url, "utf-8")
+    assert host_url(environ) == (hook.announced(environ) or hook.DEFAULT_URL)
+    assert (host_url(environ) == url.strip()) is url.startswith(("http", "unix"))
+    assert host_url({**environ, "SXHOST_URL": "x"}) == "x"
+
+
+def test_a_host_on_any_port_is_found_while_it_runs(
+    start_host: StartHost, tmp_path: Path
+) -> None:
+    host = start_host("--port", "0")
+    assert host.port
+    found: dict[str, Any] = {"STATE_DIRECTORY": str(tmp_path / "state")}
+    assert (run(tmp_path, "", "claude", **found).stderr, len(events(host))) == (b"", 1)
+    address = tmp_path / "state" / "url"
+    assert address.read_text() == f"{host.url}\n"
+    host.stop()
+    assert not address.exists()
+
+
 def test_a_hook_is_told_to_the_host(running_host: Host, tmp_path: Path) -> None:
     done = run(tmp_path, running_host.url, "claude")
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")

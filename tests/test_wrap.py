@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pty
-import shlex
 import signal
 import subprocess
 import sys
@@ -292,25 +291,6 @@ def test_a_program_that_fills_the_screen_hears_each_key(
     screen.until(b"cooked words\r\n")
     assert screen.end() == 0
     assert b"^C" not in screen.shown
-
-
-def test_it_can_be_suspended_and_goes_on(running_host: Host, tmp_path: Path) -> None:
-    """A shell with job control runs it, as a person's does."""
-    job = shlex.join([*COMMAND, "--", "sh", "-c", "echo ready; read x; echo got $x"])
-    env = {**environ(tmp_path, running_host.url), "PS1": "your turn> "}
-    screen = Screen(["bash", "--norc", "--noediting"], env)
-    screen.until(b"your turn> ")
-    screen.press(f"{job}\n".encode())
-    screen.until(b"\nready")
-    screen.press(b"\x1a")
-    screen.until(b"Stopped")
-    screen.until(b"your turn> ")
-    screen.press(b"fg\n")
-    screen.until(b"got $x")
-    screen.press(b"words\n")
-    screen.until(b"got words\r\n")
-    screen.press(b"exit\n")
-    assert screen.end() == 0
 
 
 def test_the_interrupt_key_reaches_it_once(running_host: Host, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from twisted.application.service import MultiService
@@ -14,6 +14,7 @@ from twisted.logger import ILogObserver
 from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 
+from sxhost.config import address_file
 from sxhost.daemon.listening import CannotListen, sentence, url_of
 from sxhost.daemon.notify import Notifier
 from sxhost.daemon.process import AlreadyRunning, PidFile, warn_of_others, warn_of_root
@@ -29,6 +30,9 @@ from sxhost.web.site import HostSite
 __all__ = ["CannotStart", "HostService"]
 
 log = logger(__name__)
+
+LOCAL = ("http://127.", "http://localhost:", "http://[::1]:", "unix:")
+"""What addresses begin with that are reached from here alone, and need no certificate."""
 
 
 class CannotStart(SystemExit, Exception):
@@ -79,6 +83,7 @@ class HostService(MultiService):
         self._notifier = notifier
         self._endpoints = endpoints
         self._keyring = keyring
+        self._address = address_file(keyring.place)
         self._routes = routes
         self._shown = shown
         self._reloads = reloads
@@ -109,6 +114,7 @@ class HostService(MultiService):
             self._shown.warn()
         for port in self.ports:
             log.info("Listening on {url}", url=url_of(port))
+        self._announce()
         served = dict.fromkeys(f"{route.method} {route.path}" for route in self._routes)
         log.info("Serving {routes}", routes=", ".join(served))
         super().startService()
@@ -121,6 +127,13 @@ class HostService(MultiService):
         except (AlreadyRunning, BadKeyring, StoreUnusable, CannotListen) as error:
             self._forget_pid()
             raise _told(CannotStart(f"sxhost: {error}")) from error
+
+    def _announce(self) -> None:
+        """Write down where this user's commands and agents find us, as long as we run."""
+        urls = [url_of(port) for port in self.ports]
+        usual = [url for url in urls if url.startswith(LOCAL)]
+        with suppress(OSError):  # then they look where hosts usually are
+            self._address.write_text("".join(f"{url}\n" for url in usual[:1]), "utf-8")
 
     def _forget_pid(self) -> None:
         if self._pidfile is not None:
@@ -150,6 +163,8 @@ class HostService(MultiService):
 
     async def _stop(self) -> None:
         self._notifier.stopping()
+        with suppress(OSError):
+            self._address.unlink()
         await DeferredList([_closed(port) for port in self.ports])
         self.multiplexer.stop()
         self.sessions.hub.close()
