@@ -47,6 +47,8 @@ def run(talk: Talk, message: str) -> list[Object]:
 def test_echo(talk: Talk, host: Host) -> None:
     talk.ask("create_session", "s", agent="echo")
     talk.ask("switch_session", "s")
+    _, (listed,) = ask(host, "GET", "/sessions")
+    assert (listed["id"], listed["kind"], listed["agent"]) == ("s", "hosted", "echo")
     told = events(run(talk, "THINK: hm\nRUN: ls -la\nSAY: done"))
     kinds = [one["type"] for one in told]
     assert kinds[:2] == ["agent_start", "turn_start"]
