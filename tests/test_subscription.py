@@ -598,7 +598,8 @@ class Crowd(RuleBasedStateMachine):
         self.place = TemporaryDirectory()
         self.late = LateReads()
         path = Path(self.place.name) / "s.db"
-        self.bench = on_disk(path, Limits(events=4), self.late, *[["x"] * 150] * 5)
+        limits = Limits(events=4, retain=10**6)
+        self.bench = on_disk(path, limits, self.late, *[["x"] * 150] * 5)
         self.readers: list[tuple[int, Sink, Subscription]] = []
 
     @rule(position=st.integers(0, 750))
