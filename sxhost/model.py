@@ -229,6 +229,7 @@ class Session(Struct, frozen=True, kw_only=True):
     last_seen_ms: int
     last_event: str = ""
     event_count: int = 0
+    message_count: int = 0
     pending_approvals: int = 0
     state: State
 
@@ -264,6 +265,8 @@ class Detail(Summary, frozen=True, kw_only=True):
     heartbeat_s: float | None
     metadata: dict[str, Any]
     usage: Any
+    message_count: int = 0
+    """Messages of the conversation: from its user, its agent, its tools."""
     native_id: str = ""
     turn: Turn | None = None
     approval_policy: str | None = None

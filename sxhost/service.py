@@ -198,6 +198,7 @@ class SessionService(Service):
             heartbeat_s=session.heartbeat_s,
             metadata=session.metadata,
             usage=session.usage,
+            message_count=session.message_count,
             native_id=session.native_id,
             turn=session.turn,
             approval_policy=session.launch.approval_policy if session.launch else None,

@@ -16,10 +16,13 @@ from sxhost.limits import Limits
 from sxhost.model import Event, Session, State, StateName
 from sxhost.turn import Turn, TurnStatus
 
-__all__ = ["ACTIVE", "after", "derive", "unheard"]
+__all__ = ["ACTIVE", "SPOKEN", "after", "derive", "unheard"]
 
 ACTIVE: Final = frozenset({"working", "waiting", "stalled"})
 """The states that the source system's clients are told as ``active``."""
+
+SPOKEN: Final = frozenset({"user-message", "message", "tool-done"})
+"""Events that are messages of the conversation."""
 
 _MEANS: Final[dict[str, StateName]] = {
     "thinking": "working",
@@ -74,6 +77,7 @@ def after(session: Session, events: Sequence[Event], at: int) -> Session:
         turn=turn,
         last_event=events[-1].event,
         event_count=events[-1].seq,
+        message_count=session.message_count + sum(e.event in SPOKEN for e in events),
         last_seen_ms=at,
     )
 

@@ -195,17 +195,18 @@ class Machine(RuleBasedStateMachine):
     def all_were_told_the_same(self, name: str) -> None:
         """Whoever came when and where was told what a reader of the whole log is told."""
         runs = Runs(self.lab.limits, lambda _: "fake")
-        told: dict[str, list[Any]] = {}
+        told: dict[tuple[str, int], list[Any]] = {}
         for event in result_of(self.lab.service.events(name, EventQuery(after="0"))):
             frames = [json.loads(one) for one in runs.tell(event)]
-            place = f"{self.lab.store.epoch}:{event.id - 1}"
+            place = f"{self.lab.store.epoch}:{event.id - 1}", event.seq
             told.setdefault(place, []).extend(frames[:-1])
-            told[f"{self.lab.store.epoch}:{event.id}"] = frames[-1:]
+            told[f"{self.lab.store.epoch}:{event.id}", event.seq] = frames[-1:]
         for peer in self.peers:
             heard = [one for one in peer.heard if one["type"] == "event"]
             for one in heard:
-                if one["sessionId"] == name and one["cursor"] in told:
-                    assert one["event"] in told[one["cursor"]]
+                place = one["cursor"], one["seq"]
+                if one["sessionId"] == name and place in told:
+                    assert one["event"] in told[place]
 
 
 TestMachine = Machine.TestCase

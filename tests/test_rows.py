@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import given as drawn
+from hypothesis import strategies as st
 from msgspec import Raw
 
 from sxhost.codec.json import encode_lines
@@ -59,6 +62,59 @@ def test_reading_stops_when_it_is_enough(connection: sqlite3.Connection) -> None
     assert seqs(connection, Enough(10**9, 1), after=15) == [16, 17, 18, 19, 20]
     assert not rows.read(connection, "a", 0, 0, Enough(20, 10**9))[1], "there is more"
     assert rows.read(connection, "a", 0, 0, ALL)[1], "this is all"
+
+
+def interleaved(connection: sqlite3.Connection, batches: list[tuple[str, int]]) -> list[Event]:
+    """Append batches of sessions; a session's numbers are its own here."""
+    log: list[Event] = []
+    for session, count in batches:
+        first, before = len(log) + 1, sum(e.session == session for e in log)
+        events = [
+            Event("x", Raw(b"1"), 0, before + 1 + n, first + n, 0, session)
+            for n in range(count)
+        ]
+        row = (first, session, before + 1, count, 0, encode_lines(events))
+        rows.write(connection, Page({"log": [row]}))
+        log += events
+    return log
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@drawn(
+    st.lists(st.tuples(st.sampled_from("ab"), st.integers(1, 4)), max_size=12),
+    st.sampled_from(["a", "b", None]),
+    st.integers(0, 50),
+    st.integers(0, 50),
+)
+def test_reading_begins_anywhere(
+    connection: sqlite3.Connection,
+    batches: list[tuple[str, int]],
+    session: str | None,
+    seq: int,
+    position: int,
+) -> None:
+    connection.execute("DELETE FROM log")
+    log = interleaved(connection, batches)
+    after = seq if session else 0
+    found, _ = rows.read(connection, session, after, position, ALL)
+    wanted = [e for e in log if session in (None, e.session) and e.seq > after]
+    assert found == [e for e in wanted if e.id > position]
+
+
+@pytest.mark.parametrize(
+    ("query", "given"),
+    [
+        (rows._READ[True], ("a", 1)),
+        (rows._READ[False], (1,)),
+        (rows._LAST_NUMBER, ("a",)),
+        (rows._ROW_WITH, ("a", 1)),
+    ],
+)
+def test_nothing_is_sorted_or_looked_through(
+    connection: sqlite3.Connection, query: str, given: tuple[object, ...]
+) -> None:
+    plan = connection.execute(f"EXPLAIN QUERY PLAN {query}", given)
+    assert not [step for *_, step in plan if "TEMP B-TREE" in step or step.startswith("SCAN")]
 
 
 def test_a_row_that_was_changed_is_not_read(connection: sqlite3.Connection) -> None:

@@ -71,6 +71,12 @@ def test_pending_approvals_are_counted() -> None:
     assert told("approval-requested", "complete").pending_approvals == 0
 
 
+def test_messages_are_counted() -> None:
+    session = told("user-message", "message-delta", "message", "tool-start", "tool-done")
+    assert session.message_count == 3
+    assert told("message", session=session).message_count == 4
+
+
 def test_usage_is_the_latest() -> None:
     session = told("usage", data={"tokens": 7})
     assert session.usage == {"tokens": 7}

@@ -16,13 +16,12 @@ from sxhost.hosted.session import HostedSession
 from sxhost.model import Detail, Event, EventQuery, SessionQuery
 from sxhost.mux.nearest import words
 from sxhost.service import SessionService
+from sxhost.state import SPOKEN
 
 __all__ = ["ASK_S", "Sessions", "is_pi"]
 
 ASK_S = 2.0
 """Seconds that an agent has to describe itself; others wait for the same list."""
-
-SPOKEN = "user-message,message,tool-done"
 
 
 class Sessions:
@@ -43,20 +42,20 @@ class Sessions:
         if hosted is not None and is_pi(hosted) and hosted.life.name() in _AWAKE:
             asked = Deferred.fromCoroutine(state(hosted)).addTimeout(ASK_S, self._clock)
             try:
-                return {**self._plain(detail, 0), **await asked}
+                return {**self._plain(detail), **await asked}
             except (HostError, TookTooLong):
                 pass  # what the log says is left
-        info = self._plain(detail, len(await self.messages(session_id)))
+        info = self._plain(detail)
         effort = hosted.launch.effort if hosted is not None else None
         return {**info, "thinkingLevel": effort} if effort else info
 
-    def _plain(self, detail: Detail, messages: int) -> dict[str, Any]:
+    def _plain(self, detail: Detail) -> dict[str, Any]:
         began = datetime.fromtimestamp(detail.start_time, UTC)
         info: dict[str, Any] = {
             "sessionId": detail.id,
             "thinkingLevel": "off",
             "isStreaming": detail.turn is not None and detail.turn.status == "running",
-            "messageCount": messages,
+            "messageCount": detail.message_count,
             "createdAt": began.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "agent": detail.agent,
             "kind": detail.kind,
@@ -71,7 +70,7 @@ class Sessions:
 
     async def messages(self, session_id: str) -> list[dict[str, Any]]:
         """Return what was said, as far as the log still has it."""
-        query = EventQuery(after="0", types=SPOKEN)
+        query = EventQuery(after="0", types=",".join(SPOKEN))
         return [_message(event) for event in await self._service.events(session_id, query)]
 
 

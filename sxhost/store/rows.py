@@ -202,6 +202,19 @@ def _keep_numbers(connection: sqlite3.Connection) -> None:
 # Reading.
 
 
+_COLUMNS = "SELECT id, session, seq, count, at, body, crc FROM log"
+_READ = {
+    True: f"{_COLUMNS} WHERE session = ?1 AND seq >= coalesce((SELECT seq FROM log"
+    " WHERE session = ?1 AND seq <= ?2 ORDER BY seq DESC LIMIT 1), 0) ORDER BY seq",
+    False: f"{_COLUMNS} WHERE id >= coalesce((SELECT id FROM log"
+    " WHERE id <= ?1 ORDER BY id DESC LIMIT 1), 0) ORDER BY id",
+}
+"""Reads rows of one session, or of all, from the one on that has an event: by an index."""
+
+_LAST_NUMBER = "SELECT max(seq) FROM log WHERE session = ?"
+_ROW_WITH = "SELECT id, seq FROM log WHERE session = ? AND seq <= ? ORDER BY seq DESC LIMIT 1"
+
+
 def read(
     connection: sqlite3.Connection,
     session_id: str | None,
@@ -213,23 +226,35 @@ def read(
 
     The second value tells whether this was all.  What is read is checked once more.
     """
-    mine = "session = :session AND " if session_id is not None else ""
-    query = (
-        f"SELECT id, session, seq, count, at, body, crc FROM log WHERE {mine}"
-        "seq + count > :seq + 1 AND id + count > :position + 1 AND id >= coalesce("
-        f"(SELECT id FROM log WHERE {mine}id <= :position + 1 ORDER BY id DESC LIMIT 1), 0)"
-        " ORDER BY id"
-    )
-    given = {"session": session_id, "seq": seq, "position": position}
+    given: tuple[Any, ...] = (position + 1,)
+    if session_id is not None:
+        given = (session_id, max(seq + 1, _number(connection, session_id, position + 1)))
     events: list[Event] = []
     size = 0
-    with closing(connection.execute(query, given)) as rows:
+    with closing(connection.execute(_READ[session_id is not None], given)) as rows:
         for row in rows:
             events += (e for e in _checked(row) if e.seq > seq and e.id > position)
             size += len(row[BODY])
             if len(events) >= enough.events or size >= enough.size:
                 return events, False
     return events, True
+
+
+def _number(connection: sqlite3.Connection, session_id: str, place: int) -> int:
+    """Return the number of a session's event that has an id, or of one shortly before.
+
+    Numbers rise with ids: it is found by halving, since no index has both.
+    """
+    low = 0
+    (high,) = connection.execute(_LAST_NUMBER, (session_id,)).fetchone() if place > 1 else (0,)
+    while low < (high or 0):
+        middle = (low + high + 1) // 2
+        row = connection.execute(_ROW_WITH, (session_id, middle)).fetchone()
+        if row is None or row[0] <= place:
+            low = middle
+        else:
+            high = row[1] - 1
+    return low
 
 
 def _checked(row: Row) -> list[Event]:
