@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shlex
 import signal
 import subprocess
 import sys
@@ -211,7 +212,8 @@ class Screen:
 
     def __init__(self, words: list[str], env: dict[str, str], rows: int = 24) -> None:
         self.shown = b""
-        self._read = 0
+        self.read = 0
+        """How much of it was waited for."""
         self._child, self.terminal = pty.fork()
         if not self._child:
             termios.tcsetwinsize(0, (rows, 99))
@@ -219,9 +221,9 @@ class Screen:
 
     def until(self, wanted: bytes) -> None:
         """Wait until it shows this, after what was waited for before."""
-        while wanted not in self.shown[self._read :]:
+        while wanted not in self.shown[self.read :]:
             self.shown += os.read(self.terminal, 1000)
-        self._read = self.shown.index(wanted, self._read) + len(wanted)
+        self.read = self.shown.index(wanted, self.read) + len(wanted)
 
     def press(self, keys: bytes) -> None:
         os.write(self.terminal, keys)
@@ -291,6 +293,38 @@ def test_a_program_that_fills_the_screen_hears_each_key(
     screen.until(b"cooked words\r\n")
     assert screen.end() == 0
     assert b"^C" not in screen.shown
+
+
+@DETAILS
+def test_it_can_be_suspended_and_goes_on(
+    running_host: Host, tmp_path: Path, detail: str
+) -> None:
+    """A shell with job control runs it, as a person's does."""
+    words = ["--detail", detail, "--", "sh", "-c", "echo ready $$.; read x; echo got $x"]
+    env = {**environ(tmp_path, running_host.url), "PS1": "your turn> "}
+    screen = Screen(["bash", "--norc", "--noediting"], env)
+    screen.until(b"your turn> ")
+    screen.press(f"{shlex.join([*COMMAND, *words])}\n".encode())
+    screen.until(b"\nready ")
+    begun = screen.read
+    screen.until(b".")
+    program = int(screen.shown[begun : screen.read - 1])
+    screen.press(b"\x1a")
+    screen.until(b"Stopped")
+    screen.until(b"your turn> ")
+    # The shell waits for us alone: until it stops as well, it reads what is typed now.
+    until(lambda: state_of(program) == "T")
+    screen.press(b"fg\n")
+    screen.until(b"got $x")
+    screen.press(b"words\n")
+    screen.until(b"got words\r\n")
+    screen.press(b"exit\n")
+    assert screen.end() == 0
+
+
+def state_of(process: int) -> str:
+    """Return the letter that says what a process does."""
+    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def test_the_interrupt_key_reaches_it_once(running_host: Host, tmp_path: Path) -> None:
