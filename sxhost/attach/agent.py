@@ -112,7 +112,6 @@ class AgentSession:
         about["git_branch"] = git_branch(project_root(place))
         self._about = _registration(**about, **known)
         self._host: HostClient | None = None
-        self._on_message: OnMessage | None = None
         self._bell = Bell()
         self._work: list[Deferred[None]] = []
         self._closing = False
@@ -126,7 +125,6 @@ class AgentSession:
 
     def start(self, on_message: OnMessage | None = None) -> None:
         """Look for the host; report to it, and take messages from it if they are wanted."""
-        self._on_message = on_message
         self._begin(self._report())
         if on_message is not None:
             self._begin(self._listen(on_message))
