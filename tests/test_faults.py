@@ -321,6 +321,23 @@ def test_a_jump_of_the_wall_clock_moves_only_labels(
         assert [number for _, number, _ in agent.events] == [1, 3, 4]
 
 
+def test_a_jump_of_days_deletes_nothing(start_host: StartHost, tmp_path: Path) -> None:
+    """Also not where a host begins with it, which sweeps at once."""
+    clock = WallClock(tmp_path / "time")
+    host = start_host("--port=0", "--max-events=2", environ=clock.environ)
+    with Line(host) as line:
+        agent = Agent(line)
+        for number in range(20):
+            agent.fire(number)
+    kill(host)
+    clock.ahead(10 * DAY)
+    with Line(start_host("--port=0", "--max-events=2", environ=clock.environ)) as agent.line:
+        agent.fire("written in the wrong time")
+        clock.ahead(0)
+        agent.fire("and in the right one")
+        assert agent.line.events("a") == agent.events
+
+
 def seen_ms(line: Line) -> int:
     """Return when session a was heard, by the wall clock."""
     seen: int = line.get("/sessions/a")["last_seen_ms"]

@@ -146,10 +146,19 @@ def test_retention_goes_in_steps(connection: sqlite3.Connection) -> None:
 
 
 def test_what_is_old_goes_up_to_the_first_that_stays(connection: sqlite3.Connection) -> None:
-    for number, at in enumerate((1, 2, 9, 3), start=1):
+    for number, at in enumerate((1, 2, 9, 3, 80), start=1):
         append(connection, number, 1, at=at)
-    assert rows.prune_older(connection, 5) == {"a": Floor(3, 2)}
-    assert seqs(connection) == [3, 4]
+    assert rows.prune_older(connection, 55, 50, 1) == {"a": Floor(2, 1)}
+    assert rows.prune_older(connection, 55, 50, 5) == {"a": Floor(3, 2)}
+    assert rows.prune_older(connection, 55, 50, 5) == {}
+    assert seqs(connection) == [3, 4, 5]
+
+
+def test_age_is_counted_up_to_the_newest(connection: sqlite3.Connection) -> None:
+    for number, at in enumerate((1, 40, 55), start=1):
+        append(connection, number, 1, at=at)
+    assert rows.prune_older(connection, 10_000, 50, 3) == {"a": Floor(2, 1)}
+    assert rows.prune_older(connection, 10_000, 50, 3) == {}
 
 
 def test_numbers_outlive_what_bore_them(connection: sqlite3.Connection) -> None:

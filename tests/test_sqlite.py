@@ -18,6 +18,7 @@ from sxhost.errors import AlreadyAnswered, StorageFull, StoreUnavailable, Unknow
 from sxhost.limits import Limits
 from sxhost.model import Hosting, MessageDraft, Registration
 from sxhost.store import Draft, StoreUnusable
+from sxhost.store.age import LOOKS
 from sxhost.store.journal import Journal
 from sxhost.store.sqlite import SQLiteStore, Threads
 from sxhost.turn import Launch, Process
@@ -259,13 +260,48 @@ class TestReopening:
         assert again.pruned("a") == store.pruned("a") > 0
 
     def test_what_is_too_old_goes(self, reopen: Open) -> None:
+        fill(reopen(retain_days=1))
+        day = 86_400_000
         store = reopen(retain_days=1)
-        fill(store)
-        result_of(store.sweep(7_000 + 86_400_000))
-        assert len(result_of(store.read(None))) == 4
-        result_of(store.sweep(7_000 + 86_400_001))
-        assert result_of(reopen().read(None)) == []
-        assert append(reopen(), "a", draft()) == [(4, 5)]
+        result_of(store.append("b", [draft()], 7_000 + day))
+        for _ in range(2 * LOOKS):
+            result_of(store.sweep(7_000 + 2 * day))
+        assert store.pruned(None) == 0, "nothing is a day older than the newest"
+        result_of(store.append("b", [draft()], 7_001 + day))
+        for _ in range(LOOKS - 1):
+            result_of(store.sweep(7_000 + day))
+        assert store.pruned(None) == 0
+        for _ in range(LOOKS):
+            result_of(store.sweep(7_001 + day))
+        assert [e.id for e in result_of(reopen().read(None))] == [5, 6]
+        result_of(reopen().delete("b"))
+        assert append(reopen(), "a", draft()) == [(4, 7)]
+
+    def test_a_clock_that_is_wrong_after_a_start_deletes_nothing(self, reopen: Open) -> None:
+        fill(reopen())
+        store = reopen()
+        for at in (10**15, *[7_000] * LOOKS, 10**15):
+            result_of(store.append("a", [draft()], at))
+            result_of(store.sweep(at))
+        assert len(result_of(reopen().read(None))) == 4 + LOOKS + 2
+
+    def test_what_came_in_this_life_grows_old_with_it(self, path: Path) -> None:
+        """A machine without a clock of its own begins in 1970."""
+        clock = Clock()
+        store = SQLiteStore(Limits(retain_days=1), clock.seconds, Journal(path), HERE)
+        store.open()
+        result_of(store.append("a", [draft()], 0))
+        day = 86_400_000
+        for minute in range(2 * LOOKS):
+            result_of(store.append("a", [draft()], 20_000 * day + minute * 60_000))
+            result_of(store.sweep(20_000 * day + minute * 60_000))
+            clock.advance(60)
+        assert store.pruned("a") == 0
+        clock.advance(86_400)
+        for minute in range(LOOKS):
+            result_of(store.sweep(20_001 * day + minute * 60_000))
+        assert store.pruned("a") == 1
+        result_of(store.close())
 
     def test_a_session_made_anew_in_one_change_begins_anew(self, reopen: Open) -> None:
         store = reopen()

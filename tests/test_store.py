@@ -543,3 +543,22 @@ class TestLeaseOfOne:
             result_of(store.lease("a", number, 60))
         with pytest.raises(UnknownMessage):
             result_of(store.lease("a", 99, 60))
+
+
+# Retention.
+
+MINUTE, DAY = 60_000, 86_400_000
+
+
+@pytest.mark.parametrize("wrong", [10 * DAY, 10_000 * DAY, -10 * DAY])
+@pytest.mark.parametrize("minute_of_it", [0, 80])
+def test_a_clock_that_is_wrong_for_a_minute_deletes_nothing(
+    store: Store, clock: Clock, wrong: int, minute_of_it: int
+) -> None:
+    """Neither by its sweep nor by what is written then, at the start or later."""
+    for minute in range(150):
+        at = 20_000 * DAY + minute * MINUTE + (wrong if minute == minute_of_it else 0)
+        result_of(store.append("a", [draft()], at))
+        result_of(store.sweep(at))
+        clock.advance(60)
+    assert (store.pruned("a"), len(result_of(store.read("a")))) == (0, 150)

@@ -121,10 +121,10 @@ class Journal:
         with self._transaction() as connection:
             return rows.prune(connection, session_id, below)
 
-    def prune_older(self, at: int) -> dict[str, Floor]:
-        """Drop a step's worth of events older than `at`; return the floors that moved."""
+    def prune_older(self, now: int, age: int, last: int) -> dict[str, Floor]:
+        """Drop a step's worth of old events (`rows.prune_older`); return what moved."""
         with self._transaction() as connection:
-            return rows.prune_older(connection, at)
+            return rows.prune_older(connection, now, age, last)
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

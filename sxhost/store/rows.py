@@ -144,14 +144,19 @@ def prune(connection: sqlite3.Connection, session_id: str, below: int) -> dict[s
     return _drop(connection, _step(connection, which, (session_id, below)))
 
 
-def prune_older(connection: sqlite3.Connection, at: int) -> dict[str, Floor]:
-    """Drop a step's worth of events older than `at`; return the floors that moved.
+def prune_older(
+    connection: sqlite3.Connection, now: int, age: int, last: int
+) -> dict[str, Floor]:
+    """Drop a step's worth of events up to the id `last` that are older than `age`.
 
-    None goes before one that stays: where the wall clock was wrong for a while, a log
-    keeps something for longer, and never has a hole.
+    Age is counted up to `now`, and up to the newest event if that came before; all three in
+    milliseconds.  Returns the floors that moved.  None goes before one that stays: where the
+    wall clock was wrong for a while, a log keeps something for longer, and never has a hole.
     """
-    oldest = _step(connection, "ORDER BY id", ())
-    return _drop(connection, list(takewhile(lambda row: row.at < at, oldest)))
+    newest = connection.execute("SELECT at FROM log ORDER BY id DESC LIMIT 1").fetchone()
+    before = min(now, newest[0] if newest else 0) - age
+    oldest = _step(connection, "WHERE id <= ? ORDER BY id", (last,))
+    return _drop(connection, list(takewhile(lambda row: row.at < before, oldest)))
 
 
 class _Old(Struct):

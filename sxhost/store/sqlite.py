@@ -7,7 +7,7 @@ many small writes cost one trip to the disk.  Until then nobody sees them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.python.failure import Failure
@@ -17,6 +17,7 @@ from sxhost.limits import Limits
 from sxhost.logs import logger
 from sxhost.model import Event
 from sxhost.store import Draft
+from sxhost.store.age import SteadyClock
 from sxhost.store.journal import Journal
 from sxhost.store.ledger import RECENT, Change
 from sxhost.store.memory import MemoryStore
@@ -56,6 +57,13 @@ class Threads:
         self.stop = stop
 
 
+class Life(NamedTuple):
+    """Where a store was opened: on the monotonic clock, and after which event."""
+
+    seconds: float
+    event: int
+
+
 class SQLiteStore(MemoryStore):
     """Sessions, logs and inboxes in one SQLite file; the hot end of each in memory too."""
 
@@ -72,6 +80,8 @@ class SQLiteStore(MemoryStore):
         self._queue: list[tuple[Callable[[Change], Any], Deferred[Any]]] = []
         self._writing = False
         self._at = 0
+        self._wall = SteadyClock(seconds)
+        self._born = Life(seconds(), 0)
         self._dropping = DeferredLock()
         """Held while retention drops something and until memory knows of it."""
 
@@ -94,6 +104,7 @@ class SQLiteStore(MemoryStore):
             )
         self._threads.start()
         self.epoch = kept.epoch
+        self._born = Life(self.ledger.seconds(), kept.last_event)
         self.ledger.start_at(kept.last_event, kept.last_message, kept.last_approval)
         self.ledger.restore_audit(kept.deeds)
         for session in kept.sessions:
@@ -195,9 +206,14 @@ class SQLiteStore(MemoryStore):
 
     async def sweep(self, at: int) -> None:
         """Drop what is too old, step by step, between other writes."""
-        while await self._step(
-            self._journal.prune_older, at - self._limits.retain_days * DAY_MS
-        ):
+        now = self._wall.look(at)
+        if now is None:
+            return
+        age = self._limits.retain_days * DAY_MS
+        lived = (self.ledger.seconds() - self._born.seconds) * 1000
+        # What came in this life is no older than that, whenever the wall clock said it came.
+        last = self.ledger.last_event if lived > age else self._born.event
+        while await self._step(self._journal.prune_older, now, age, last):
             pass
 
     # Reading.
