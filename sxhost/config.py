@@ -9,6 +9,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from sxhost import files
 from sxhost.limits import Limits
 
 __all__ = [
@@ -106,7 +107,7 @@ def host_url(environ: Mapping[str, str]) -> str:
 
 def _announced(place: Path) -> str:
     try:
-        url = address_file(place).read_text("utf-8").strip()
+        url = files.read(address_file(place)).decode().strip()
     except (OSError, ValueError):
         return ""
     return url if url.startswith(("http:", "https:", "unix:")) else ""

@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from sxhost import files
 from sxhost.config import state_dir
 
 __all__ = ["BadToken", "given_token", "own_token", "stays_here", "token_in"]
@@ -50,9 +51,10 @@ def own_token(url: str, environ: Mapping[str, str]) -> str | None:
 
     if not _is_ours(url):
         return None
+    path = token_file(state_dir(environ))
     try:
-        return token_in(token_file(state_dir(environ)))
-    except BadToken:
+        return _checked(files.read(path).decode("ascii").strip(), str(path))
+    except (OSError, ValueError):
         return None
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import sys
 
+from sxhost.files import read
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -160,11 +162,9 @@ def announced(environ: Mapping[str, str]) -> str:
     place = environ.get("STATE_DIRECTORY", "").partition(":")[0]
     place = place or f"{environ.get('XDG_STATE_HOME') or home}/sxhost"
     try:
-        file = os.open(f"{place}/url", os.O_RDONLY | os.O_NONBLOCK)
-    except OSError:
+        url = read(f"{place}/url", ADDRESS_MOST).decode().strip()
+    except (OSError, ValueError):
         return ""
-    with open(file, encoding="utf-8") as said:  # noqa: PTH123 - pathlib takes its time
-        url = said.read(ADDRESS_MOST).strip()
     return url if url.startswith(("http:", "https:", "unix:")) else ""
 
 

@@ -7,7 +7,6 @@ that the command line finds it; ``tokens.json`` has the hashes of all others.
 from __future__ import annotations
 
 import hmac
-import os
 import secrets
 from collections.abc import Callable, Sequence
 from hashlib import sha256
@@ -17,6 +16,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from sxhost import files
 from sxhost.access import Token, TokenDraft
 from sxhost.caller import Caller
 from sxhost.errors import UnknownToken
@@ -148,10 +148,4 @@ def _digest(secret: str) -> str:
 
 def _replace(path: Path, content: bytes) -> None:
     """Write a file for its owner alone, whole or not at all."""
-    beside = path.with_name(f"{path.name}.new")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
-    with open(os.open(beside, flags, 0o600), "wb") as file:  # noqa: PTH123 - with a mode
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    files.replace(path, content)

@@ -185,6 +185,7 @@ def wanting() -> Iterator[tuple[str, list[str | None]]]:
 def home(tmp_path: Path) -> Path:
     """Return the home of a user whose host has a token."""
     token_file(tmp_path).write_text("sxhost_admin_secret")
+    token_file(tmp_path).chmod(0o600)
     return tmp_path
 
 

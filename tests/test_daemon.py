@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import shutil
 import signal
 import socket
 import stat
@@ -18,9 +19,11 @@ from urllib.error import HTTPError
 import pytest
 from twisted.logger import capturedLogs, formatEvent
 
+from sxhost.daemon.preflight import make_state_dir
 from sxhost.daemon.process import AlreadyRunning, PidFile, warn_of_root
 
-from .daemons import CLASSIC, DAEMON, FREE_PORT, NODAEMON, TWISTD, run
+from .daemons import CLASSIC, DAEMON, FREE_PORT, NODAEMON, SXHOST, TWISTD, Daemon, run
+from .faults import contents
 from .test_tap import ask
 
 if TYPE_CHECKING:
@@ -259,6 +262,75 @@ def test_a_directory_that_others_may_look_into_is_said(
     host = start_host("--port", "0")
     assert host.port
     assert f"Others may look into {tmp_path}/state; end that with: chmod 700" in host.output()
+
+
+# The state directory.
+
+FREE = ("--port", "0")
+
+
+@pytest.fixture(scope="module")
+def left(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a state directory as a host leaves it that was killed, with all that it writes."""
+    home = tmp_path_factory.mktemp("left")
+    command = (SXHOST, "--daemon", *FREE, "--state-dir", "d")
+    done = run(home, *command)
+    assert done.returncode == 0, done.stderr
+    daemon = Daemon(home / "d" / "sxhost.pid")
+    url = (home / "d" / "url").read_text().strip()
+    ask(f"{url}/tokens", b'{"scopes":["read"]}')
+    ask(f"{url}/sessions/a/events", b'{"event":"x"}')
+    daemon.close()
+    return home / "d"
+
+
+WRITTEN = (
+    *("sxhost.db", "sxhost.db-shm", "sxhost.db-wal", "sxhost.db.lock"),
+    *("sxhost.log", "sxhost.pid", "token", "tokens.json", "url"),
+)
+"""All that a host writes in its state directory; a test compares."""
+
+
+def test_the_list_is_whole(left: Path) -> None:
+    assert {file.name for file in left.iterdir()} == set(WRITTEN)
+
+
+@pytest.mark.parametrize("name", [*WRITTEN, "url.new", "tokens.json.new"])
+def test_no_file_of_it_leads_elsewhere(left: Path, tmp_path: Path, name: str) -> None:
+    """Refused before anything is written, and before it goes into the background."""
+    shutil.copytree(left, tmp_path / "d")
+    victim, planted = tmp_path / "victim", tmp_path / "d" / name
+    victim.write_text("precious")
+    planted.unlink(missing_ok=True)
+    planted.symlink_to(victim)
+    before = contents(tmp_path / "d")
+    done = run(tmp_path, SXHOST, "--daemon", *FREE, "--state-dir", "d")
+    sentence = f"{planted} is a symbolic link: it is not followed."
+    assert done.returncode == 2
+    assert done.stderr == f"sxhost: the state directory is not safe: {sentence}\n"
+    assert victim.read_text() == "precious"
+    assert contents(tmp_path / "d") == before
+
+
+@pytest.mark.parametrize("command", [NODAEMON, DAEMON, CLASSIC, (SXHOST,), (SXHOST, "stdio")])
+def test_a_directory_that_others_write_to_is_refused(
+    command: Sequence[str], tmp_path: Path
+) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d").chmod(0o777)
+    words = ("--", *FREE_PORT) if "stdio" in command else FREE_PORT
+    done = run(tmp_path, *command, *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("sxhost: the state directory is not safe: others may write")
+    assert done.stderr.count("\n") == 1
+    assert list((tmp_path / "d").iterdir()) == []
+
+
+def test_its_parents_are_private_too(tmp_path: Path) -> None:
+    before = os.umask(0)
+    make_state_dir(tmp_path / "a" / "b")
+    os.umask(before)
+    assert (mode(tmp_path / "a"), mode(tmp_path / "a" / "b")) == (0o700, 0o700)
 
 
 # SIGHUP.

@@ -42,6 +42,7 @@ ROOMS = {
     ),
     "logs": Room("0", ("logs.py",), rooms_of(""), rooms_of("twisted.logger")),
     "project": Room("0", ("project.py",), rooms_of(""), rooms_of("")),
+    "files": Room("0", ("files.py",), rooms_of(""), rooms_of("")),
     "peers": Room("0", ("peers.py",), rooms_of(""), rooms_of("twisted")),
     "tls": Room(
         "1",
@@ -51,8 +52,8 @@ ROOMS = {
     ),
     "codec": Room("1", ("codec/*.py",), rooms_of("values"), rooms_of("msgspec")),
     "commands": Room("1", ("commands/*.py",), rooms_of("values"), rooms_of("msgspec")),
-    "store": Room("2", ("store/*.py",), rooms_of(LOW), rooms_of("msgspec twisted")),
-    "keyring": Room("2", ("keyring.py",), rooms_of(LOW), rooms_of("msgspec")),
+    "store": Room("2", ("store/*.py",), rooms_of(f"{LOW} files"), rooms_of("msgspec twisted")),
+    "keyring": Room("2", ("keyring.py",), rooms_of(f"{LOW} files"), rooms_of("msgspec")),
     "policy": Room("2", ("policy/*.py",), rooms_of("values codec"), rooms_of("msgspec")),
     "driver": Room(
         "2",
@@ -100,7 +101,10 @@ ROOMS = {
         rooms_of("msgspec treq twisted zope"),
     ),
     "credentials": Room(
-        "beside", ("credentials.py",), rooms_of("values keyring peers config"), rooms_of("")
+        "beside",
+        ("credentials.py",),
+        rooms_of("values files keyring peers config"),
+        rooms_of(""),
     ),
     "attach": Room(
         "agent",
@@ -111,14 +115,14 @@ ROOMS = {
     "hook": Room(
         "agent",
         ("hook.py", "hook_settings.py"),
-        rooms_of(f"{LOW} credentials config"),
+        rooms_of(f"{LOW} files credentials config"),
         rooms_of("msgspec"),
     ),
-    "config": Room("top", ("config.py",), rooms_of("values"), rooms_of("msgspec")),
+    "config": Room("top", ("config.py",), rooms_of("values files"), rooms_of("msgspec")),
     "daemon": Room(
         "daemon",
         ("daemon/*.py",),
-        rooms_of(f"{LOW} tls store keyring host web mux config"),
+        rooms_of(f"{LOW} files tls store keyring host web mux config"),
         rooms_of("OpenSSL twisted zope"),
     ),
     "top": Room(

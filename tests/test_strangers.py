@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,11 @@ from typing import Any
 
 import pytest
 
-from .hosts import Host, StartHost
+from sxhost.config import host_url
+from sxhost.credentials import own_token
+from sxhost.hook import announced
+
+from .hosts import FOREGROUND, Host, StartHost
 
 NOBODY = 65534
 
@@ -71,3 +76,31 @@ def test_another_user_cannot_read_the_token(running_host: Host, tmp_path: Path) 
     assert (done.returncode, done.stdout) == (1, b"")
     assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700
     assert token.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_another_user_has_prepared_is_no_state_directory(
+    start_host: StartHost, open_place: Path
+) -> None:
+    open_place.chmod(0o1777)
+    make = "cd $0; mkdir -m 777 d; echo http://127.0.0.1:1 > d/url"
+    subprocess.run(["sh", "-c", make, str(open_place)], user=NOBODY, check=True)
+    place = open_place / "d"
+    (open_place / "link").symlink_to(place)
+    os.chown(open_place / "link", NOBODY, NOBODY, follow_symlinks=False)
+    for name in ("d", "d/below", "link"):
+        command = (*FOREGROUND, "--state-dir", str(open_place / name))
+        host = start_host("--port", "0", command=command)
+        assert host.wait() == 2
+        assert "the state directory is not safe" in host.output()
+    assert [file.name for file in place.iterdir()] == ["url"]
+
+
+def test_no_command_believes_what_another_user_has_prepared(open_place: Path) -> None:
+    open_place.chmod(0o1777)
+    make = "cd $0; mkdir sxhost; cd sxhost; echo http://127.0.0.1:1 > url; echo x > token"
+    subprocess.run(["sh", "-c", make, str(open_place)], user=NOBODY, check=True)
+    environ = {"XDG_STATE_HOME": str(open_place)}
+    assert host_url(environ) == "http://127.0.0.1:7432"
+    assert announced(environ) == ""
+    with socket.create_server(("127.0.0.1", 0)) as ours:
+        assert own_token(f"http://127.0.0.1:{ours.getsockname()[1]}", environ) is None

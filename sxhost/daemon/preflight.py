@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 
+from sxhost import files
 from sxhost.config import USAGE_ERROR, Settings
 from sxhost.daemon.listening import refuse_taken
 from sxhost.daemon.process import AlreadyRunning, PidFile
@@ -28,12 +29,23 @@ def prepare(settings: Settings) -> None:
 
 
 def make_state_dir(place: Path, uid: int | None = None) -> None:
-    """Make the state directory, for user `uid` if given, or end the process with a sentence."""
+    """Make the state directory, for user `uid` if given, or end the process with a sentence.
+
+    One that is there already must be that user's, with all that is in it, and nobody else's
+    to change: what it says is believed, and what is written there goes nowhere else.
+    """
+    user = os.geteuid() if uid is None else uid
     try:
-        is_new = not place.exists()
-        place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if is_new and uid is not None:
+        way = Path(files.check_way(place, user))
+        missing = [one for one in (way, *way.parents) if not one.exists()]
+        for one in reversed(missing):
+            one.mkdir(mode=0o700, exist_ok=True)
+        if missing and uid is not None:
             os.chown(place, uid, -1)
+        files.check_directory(place, user)
+    except files.UnsafeFile as error:
+        sys.stderr.write(f"sxhost: the state directory is not safe: {error}.\n")
+        sys.exit(USAGE_ERROR)
     except OSError as error:
         sys.exit(f"sxhost: cannot use the state directory: {error}.")
 

@@ -14,6 +14,7 @@ from twisted.logger import ILogObserver
 from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 
+from sxhost import files
 from sxhost.config import address_file
 from sxhost.daemon.listening import CannotListen, sentence, url_of
 from sxhost.daemon.notify import Notifier
@@ -133,7 +134,8 @@ class HostService(MultiService):
         urls = [url_of(port) for port in self.ports]
         usual = [url for url in urls if url.startswith(LOCAL)]
         with suppress(OSError):  # then they look where hosts usually are
-            self._address.write_text("".join(f"{url}\n" for url in usual[:1]), "utf-8")
+            said = "".join(f"{url}\n" for url in usual[:1])
+            files.replace(self._address, said.encode(), synced=False)
 
     def _forget_pid(self) -> None:
         if self._pidfile is not None:

@@ -7,16 +7,16 @@ left as it is.
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from importlib.resources import files
+from importlib import resources
 from pathlib import Path
 
 import msgspec
 
+from sxhost import files
 from sxhost.store import StoreUnusable, epoch, rows
 
 __all__ = ["create", "held", "inspect", "migrate", "no_room", "scripts", "sentences"]
@@ -30,14 +30,15 @@ def held(path: Path) -> int:
 
     :raises StoreUnusable: another host holds it.
     """
+    place = path.with_name(f"{path.name}.lock")
     with sentences(path):
-        lock = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock = files.lock(place)
         except BlockingIOError:
-            pid = os.pread(lock, 32, 0).decode("ascii", "replace").strip()
-            os.close(lock)
+            pid = files.read(place, 32).decode("ascii", "replace").strip()
             raise StoreUnusable(f"{path} is in use by the host with pid {pid}.") from None
+        except files.UnsafeFile as error:
+            raise StoreUnusable(f"{error}.") from error
         os.pwrite(lock, f"{os.getpid():<20}\n".encode(), 0)  # in place: a disk may be full
         return lock
 
@@ -115,7 +116,7 @@ def verify(connection: sqlite3.Connection) -> None:
 
 def scripts() -> list[str]:
     """Return the schema's scripts; the n-th leads from version n - 1 to n."""
-    found = files("sxhost.store").joinpath("schema").iterdir()
+    found = resources.files("sxhost.store").joinpath("schema").iterdir()
     texts = {entry.name: entry.read_text() for entry in found if entry.name.endswith(".sql")}
     return [texts[name] for name in sorted(texts)]
 

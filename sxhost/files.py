@@ -1,0 +1,223 @@
+"""Files that are one user's alone: checked, read, written whole, locked; no link is followed.
+
+Commands in haste read through this module too, so next to nothing is imported.
+"""
+
+# ruff: noqa: PTH105, PTH108, PTH109, PTH114, PTH115, PTH118, PTH119, PTH120
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from os import PathLike
+
+    Place = str | PathLike[str]
+
+__all__ = ["UnsafeFile", "check_directory", "check_way", "lock", "read", "replace"]
+
+ROOT = 0
+OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+OTHERS_READ = stat.S_IRWXG | stat.S_IRWXO
+MOST_LINKS = 40
+"""Links on one way, as Linux counts them."""
+
+SECRETS = ("token", "tokens.json")
+"""Names of files that nobody else may read."""
+
+
+class UnsafeFile(PermissionError):
+    """Somebody else has, or could have, a hand in a file; the message is a sentence."""
+
+
+def check_way(place: Place, uid: int) -> str:
+    """Check that only root and `uid` decide where a path leads; return where that is.
+
+    What of it is not there yet is not looked at.
+
+    :raises UnsafeFile: a directory or a link on the way is somebody else's, or a directory
+        can be written to by others and lets them rename what is in it.
+    """
+    here, links = "/", 0
+    ahead = _parts(os.path.join(os.getcwd(), place))
+    _check_step(here, os.lstat(here), uid)
+    while ahead:
+        name = ahead.pop()
+        there = os.path.dirname(here) if name == ".." else os.path.join(here, name)
+        try:
+            found = os.lstat(there)
+        except FileNotFoundError:
+            return os.path.join(there, *reversed(ahead))
+        if stat.S_ISLNK(found.st_mode):
+            links += 1
+            if links > MOST_LINKS:
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), there)
+            _check_link(there, found, uid, is_last=not ahead)
+            target = os.readlink(there)
+            here = "/" if target.startswith("/") else here
+            ahead += _parts(target)
+            continue
+        _check_step(there, found, uid)
+        here = there
+    return here
+
+
+def check_directory(place: Place, uid: int) -> None:
+    """Check that a directory and all that is in it are `uid`'s, and nobody else's to change.
+
+    :raises UnsafeFile: something is not so.
+    """
+    here = check_way(place, uid)
+    _check_rights(here, os.lstat(here), uid)
+    with os.scandir(here) as entries:
+        for entry in entries:
+            _check_rights(entry.path, entry.stat(follow_symlinks=False), uid)
+
+
+def read(path: Place, most: int = 1 << 20) -> bytes:
+    """Read a file that is this user's or root's, up to `most` bytes.
+
+    :raises UnsafeFile: it is a link, no file, or somebody else's, or others may change it.
+    """
+    file = _open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    try:
+        _check_file(path, os.fstat(file))
+        return os.read(file, most)
+    finally:
+        os.close(file)
+
+
+def replace(path: Place, content: bytes, *, synced: bool = True) -> None:
+    """Write a file for this user alone: made anew, whole or not at all.
+
+    `synced`: it outlives a power cut from when this returns.
+    """
+    path = os.fspath(path)
+    draft = f"{path}.new"
+    if os.path.lexists(draft):
+        os.unlink(draft)
+    file = _open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    try:
+        written = 0
+        while written < len(content):
+            written += os.write(file, content[written:])
+        if synced:
+            os.fsync(file)
+    finally:
+        os.close(file)
+    os.replace(draft, path)
+    if synced:
+        _sync_directory(os.path.dirname(path) or ".")
+
+
+def lock(path: Place) -> int:
+    """Return a descriptor of a file, made if it is not there, that is held by this process.
+
+    It is written in place, for a lock is of the file and not of its name.
+
+    :raises BlockingIOError: another process holds it; `errno` and `filename` are set.
+    :raises UnsafeFile: as for `read`, or the file has another name too.
+    """
+    import fcntl
+
+    file = _open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK)
+    try:
+        _check_file(path, os.fstat(file), names=1)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BaseException:
+        os.close(file)
+        raise
+    return file
+
+
+def _parts(path: str) -> list[str]:
+    """Return the names on a way, the first at the end."""
+    return [part for part in reversed(path.split("/")) if part not in ("", ".")]
+
+
+def _open(path: Place, flags: int) -> int:
+    if os.path.islink(path):
+        raise UnsafeFile(f"{os.fspath(path)} is a symbolic link: it is not followed")
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+
+
+def _sync_directory(place: str) -> None:
+    directory = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def _check_file(path: Place, found: os.stat_result, names: int = 0) -> None:
+    """Check a file that is open, and that it has no more than so many names, if any."""
+    if not stat.S_ISREG(found.st_mode):
+        raise UnsafeFile(f"{os.fspath(path)} is no file")
+    if names and found.st_nlink > names:
+        raise UnsafeFile(f"{os.fspath(path)} is another file, too: remove this name of it")
+    _check_rights(os.fspath(path), found, os.geteuid())
+
+
+def _check_rights(path: str, found: os.stat_result, uid: int) -> None:
+    """Check what is in a directory of ours, and the directory itself."""
+    if stat.S_ISLNK(found.st_mode):
+        raise UnsafeFile(f"{path} is a symbolic link: it is not followed")
+    _check_owner(path, found, uid)
+    # Of a socket, the rights say who may connect.
+    if found.st_mode & OTHERS_WRITE and not stat.S_ISSOCK(found.st_mode):
+        raise UnsafeFile(f"others may write to {path}; end that with: chmod go-w {path}")
+    if found.st_mode & OTHERS_READ and os.path.basename(path) in SECRETS:
+        raise UnsafeFile(
+            f"others may read {path}; remove it if they may have, else: chmod 600 {path}"
+        )
+
+
+def _check_step(path: str, found: os.stat_result, uid: int) -> None:
+    """Check a directory on the way; where only owners may rename (as in /tmp) all may write."""
+    _check_owner(path, found, uid)
+    mode = found.st_mode
+    writers = mode & OTHERS_WRITE and not mode & stat.S_ISVTX
+    if writers and (mode & stat.S_IWOTH or not _is_own_group(found.st_gid, uid)):
+        raise UnsafeFile(f"others may write to {path}; end that with: chmod go-w {path}")
+
+
+def _check_link(path: str, found: os.stat_result, uid: int, *, is_last: bool) -> None:
+    """Check a link on the way: root's may be anywhere (systemd makes such), ours not last."""
+    if is_last and uid in (ROOT, found.st_uid):
+        raise UnsafeFile(f"{path} is a symbolic link: name the directory itself")
+    _check_owner(path, found, uid)
+
+
+def _check_owner(path: str, found: os.stat_result, uid: int) -> None:
+    if found.st_uid not in (uid, ROOT) and found.st_uid != _hidden_root():
+        owner = "root" if uid == ROOT else f"user {uid} or root"
+        raise UnsafeFile(f"{path} belongs to user {found.st_uid}, not to {owner}")
+
+
+def _hidden_root() -> int | None:
+    """Return whom a user namespace without root (a sandbox) shows in root's place."""
+    try:
+        with open("/proc/self/uid_map", encoding="ascii") as file:  # noqa: PTH123
+            if any(line.split()[1] == "0" for line in file):
+                return None
+        with open("/proc/sys/kernel/overflowuid", encoding="ascii") as file:  # noqa: PTH123
+            return int(file.read())
+    except OSError:  # no Linux, or no /proc
+        return None
+
+
+def _is_own_group(gid: int, uid: int) -> bool:
+    """Tell whether a group is root's, or has a user's name and nobody else in it."""
+    import grp
+    import pwd
+
+    if gid == ROOT:
+        return True
+    try:
+        group, user = grp.getgrgid(gid), pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return group.gr_name == user.pw_name and set(group.gr_mem) <= {user.pw_name}
