@@ -1,6 +1,6 @@
 """Sending a piece of a session to a collector: one POST, its answer thrown away.
 
-    payload -> encode -> post (checked URL, redirects of the same host) -> discard
+    payload -> encode -> post (checked URL, redirects of the same origin) -> discard
 
 `Emitter` does it beside other work and never troubles its caller; `deliver` does it for the
 command `sxhost-emit`, whose other half is `sxhost.telemetry`.
@@ -16,7 +16,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any, TypedDict
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit, urlunsplit
 from uuid import uuid4
 
 from treq.client import HTTPClient
@@ -27,6 +27,7 @@ from twisted.web import http
 from twisted.web.client import Agent, BrowserLikePolicyForHTTPS, ResponseDone
 from twisted.web.http_headers import Headers
 
+from sxhost.grammar import TELEMETRY_HEADER
 from sxhost.project import git_branch, machine
 
 if TYPE_CHECKING:
@@ -46,7 +47,14 @@ REPEATED = (
     http.PERMANENT_REDIRECT,
 )
 """Redirects that are answered with the same POST; 303 says that it has been done."""
-HEADERS = Headers({"Content-Type": ["application/json"], "User-Agent": ["sxhost-emit"]})
+HEADERS = Headers(
+    {
+        "Content-Type": ["application/json"],
+        "User-Agent": ["sxhost-emit"],
+        TELEMETRY_HEADER: ["1"],
+    }
+)
+"""The last tells a host that is not meant as a collector to do nothing."""
 
 _log = Logger()
 
@@ -236,12 +244,26 @@ def is_loopback(host: str) -> bool:
 
 
 def redirected(url: str, response: IResponse) -> str:
-    """Where `response` sends us from `url`; SendError if that is another host."""
+    """Where `response` sends us from `url`; SendError if that is another origin."""
     location: str = response.headers.getRawHeaders("location", [""])[0]
     target = urljoin(url, location)
-    if not location or urlsplit(target).hostname != urlsplit(url).hostname:
-        raise SendError(f"a redirect to another host is refused: {target}")
+    if not location or _origin(checked(target)) != _origin(url):
+        raise SendError(f"a redirect to another origin is refused: {masked(target)}")
     return target
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    """Scheme, host and port."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or {"https": 443, "http": 80}[parts.scheme]
+
+
+def masked(url: str) -> str:
+    """`url` as it may be shown: without what in it may be secret."""
+    parts = urlsplit(url)
+    _, at, host = parts.netloc.rpartition("@")
+    shown = f"***@{host}" if at else host
+    return urlunsplit((parts.scheme, shown, parts.path, "***" if parts.query else "", ""))
 
 
 def discard(response: IResponse) -> Deferred[None]:

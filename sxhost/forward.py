@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 from sxhost.codec.frames import Encoding
 from sxhost.codec.json import encode
 from sxhost.config import EmitContent, Settings
-from sxhost.emit import IN_FLIGHT, Emitter, open_emitter
+from sxhost.emit import IN_FLIGHT, Emitter, SendError, checked, masked, open_emitter
 from sxhost.errors import HostError
 from sxhost.filing import PREFIX
 from sxhost.logs import logger
@@ -161,16 +161,24 @@ def _text(said: Any) -> str:
 def make_forwarder(
     settings: Settings, sessions: SessionService, store: Store, reactor: Any
 ) -> Forwarder | None:
-    """Return what forwards, if telemetry is on where this host is started."""
-    root = project_root(os.getcwd())  # noqa: PTH109
-    url = endpoint(read_settings(os.environ, root))
+    """Return what forwards, if the user's settings turn telemetry on.
+
+    A project's do not count: the sessions of all others would go where it says.
+    """
+    url = endpoint(read_settings(os.environ))
     if not url:
         return None
-    log.info("Telemetry ({content}) is on", content=settings.emit_content)
+    try:
+        place = masked(checked(url))
+    except (SendError, ValueError) as error:
+        log.warn("Telemetry stays off: {error}", error=str(error))
+        return None
+    sessions.telemetry = place
+    log.info("Telemetry ({content}) goes to {url}", content=settings.emit_content, url=place)
 
     def cwd_of(session_id: str) -> str:
         session = store.known(session_id)
         return session.cwd if session is not None else ""
 
-    emitter = open_emitter(reactor, url, root)
+    emitter = open_emitter(reactor, url, "/")
     return Forwarder(sessions, emitter, settings.emit_content, cwd_of)

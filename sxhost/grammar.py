@@ -17,6 +17,7 @@ __all__ = [
     "GRAMMARS",
     "LABEL",
     "SESSION_ID",
+    "TELEMETRY_HEADER",
     "Argument",
     "EventName",
     "Key",
@@ -28,6 +29,9 @@ __all__ = [
     "SessionId",
     "check_session_id",
 ]
+
+TELEMETRY_HEADER = "Sxhost-Telemetry"
+"""Marks a request of `sxhost emit`, which goes wherever somebody's settings have said."""
 
 SESSION_ID = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}\Z"
 EVENT_NAME = r"^[a-z][a-z0-9_./:-]{0,63}\Z"

@@ -352,6 +352,8 @@ class Status(Struct, frozen=True, kw_only=True):
     waiting: int
     """Pulls that wait for a message now."""
     pending_approvals: int
+    telemetry: str = ""
+    """Where the host's own telemetry goes, without what may be secret in it, if it is on."""
     limits: Limits
 
 

@@ -85,7 +85,8 @@ class SessionService(Service):
     """Every session of this host, and the verbs on them (`sxhost.host.Host`).
 
     `clock` is monotonic and decides; `wall_ms` is the time of day and only a label.
-    `port` is told by whoever listens, `on_stop` is called when a client asks for the end.
+    `port` is told by whoever listens, `telemetry` by whoever sends it (where it goes);
+    `on_stop` is called when a client asks for the end.
     """
 
     def __init__(
@@ -97,6 +98,7 @@ class SessionService(Service):
         agents: Agents = NO_AGENTS,
     ) -> None:
         self.port = 0
+        self.telemetry = ""
         self.on_stop: Callable[[], object] = lambda: None
         self.limits = limits
         self.hub = Hub(clock, store)
@@ -170,6 +172,7 @@ class SessionService(Service):
             subscribers=self.hub.subscribers,
             waiting=self.hub.waiting,
             pending_approvals=sum(view.pending_approvals for view in views),
+            telemetry=self.telemetry,
             limits=self.limits,
         )
 

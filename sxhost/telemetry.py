@@ -16,6 +16,7 @@ import sys
 import time
 
 from sxhost.project import project_root
+from sxhost.trust import SETTINGS_FILE, content_of, is_trusted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,14 +36,13 @@ usage: sxhost-emit --type {"|".join(TYPES)}
                    [--session-id ID] [--delete-file] [--verbose]
 
 Reports one piece of a session to EMIT_SESSION_API_URL, if EMIT_SESSION_TRACKING is 1.
-Both are read from ~/.scorpiox-env.txt, the project's scorpiox-env.txt and the environment;
-the later wins. The command returns at once and fails silently.
+Both are read from ~/.scorpiox-env.txt, the project's scorpiox-env.txt (once you have trusted
+it: sxhost trust) and the environment; the later wins. The command returns at once and fails
+silently.
 
   --delete-file  delete the file of --file once it was sent
   --verbose      wait for the collector and say on stderr what happened
 """
-SETTINGS_FILE = "scorpiox-env.txt"
-SETTINGS_SIZE = 1 << 20
 HIGHEST_FD = 1 << 16
 
 _emitters: dict[IReactorTime, Emitter] = {}
@@ -97,7 +97,8 @@ def prepare(options: Mapping[str, str], environ: Mapping[str, str]) -> Callable[
     root = project_root(os.getcwd())
     url = endpoint(read_settings(environ, root))
     if not url:
-        raise EmitError("off: it wants EMIT_SESSION_TRACKING=1 and EMIT_SESSION_API_URL")
+        wanted = "it wants EMIT_SESSION_TRACKING=1 and EMIT_SESSION_API_URL"
+        raise EmitError(f"off: {wanted}{_untrusted(os.environ, root)}")
     content = read_content(options)
     now = time.time()
     return lambda: send(options, url, root, content, now)
@@ -183,25 +184,33 @@ def read_content(options: Mapping[str, str]) -> bytes:
         return file.read()
 
 
-def read_settings(environ: Mapping[str, str], root: str) -> dict[str, str]:
-    """All settings by name: the home directory's file, the project's, the environment."""
-    ours = _settings_in(f"{environ.get('HOME', '')}/.{SETTINGS_FILE}")
-    return {**ours, **_settings_in(f"{root}/{SETTINGS_FILE}"), **environ}
+def read_settings(environ: Mapping[str, str], root: str = "") -> dict[str, str]:
+    """All settings by name: the home directory's file, the environment.
+
+    With a project's directory `root` also its file between them, if the user has trusted it:
+    whoever wrote a repository is not the one who works in it.
+    """
+    ours = _parsed(content_of(f"{environ.get('HOME', '')}/.{SETTINGS_FILE}"))
+    theirs = _parsed(_projects(environ, root)[0]) if root else {}
+    return {**ours, **theirs, **environ}
 
 
-def _settings_in(path: str) -> dict[str, str]:
-    """Read a file of settings; one that cannot be read, or is a pipe, has none."""
-    try:
-        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
-    except OSError:
-        return {}
-    try:
-        text = os.read(file, SETTINGS_SIZE).decode("utf-8-sig", "replace")
-    except OSError:
-        return {}
-    finally:
-        os.close(file)
-    return parse_settings(text.replace("\r", "\n"))
+def _projects(environ: Mapping[str, str], root: str) -> tuple[bytes, str]:
+    """The project's settings if they are trusted, else nothing and the path of what is not."""
+    path = f"{root.rstrip('/')}/{SETTINGS_FILE}"
+    content = content_of(path)
+    if not content or is_trusted(environ, path, content):
+        return content, ""
+    return b"", path
+
+
+def _untrusted(environ: Mapping[str, str], root: str) -> str:
+    path = _projects(environ, root)[1]
+    return f"; {path} is not trusted (sxhost trust)" if path else ""
+
+
+def _parsed(content: bytes) -> dict[str, str]:
+    return parse_settings(content.decode("utf-8-sig", "replace").replace("\r", "\n"))
 
 
 def parse_settings(text: str) -> dict[str, str]:

@@ -330,6 +330,7 @@ SAMPLES = (
     errors.ForbiddenOrigin("http://evil.test"),
     errors.ForbiddenHost("evil.test"),
     errors.ForbiddenScope("send", "a"),
+    errors.ForbiddenTelemetry(),
     errors.RateLimited("Too much was asked", 3),
     errors.Unauthorized("Nobody is known to ask."),
     errors.UnknownToken("0123abcd"),

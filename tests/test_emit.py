@@ -34,11 +34,13 @@ class Collector(Resource):
         super().__init__()
         self.answers = list(answers)
         self.asked: list[str] = []
+        self.marks: list[str | None] = []
         self.said: list[emit.Payload] = []
         self.held: list[Request] = []
 
     def render_POST(self, request: Request) -> bytes | int:
         self.asked.append(request.uri.decode())
+        self.marks.append(request.getHeader("sxhost-telemetry"))
         self.said.append(json.load(cast("IO[bytes]", request.content)))
         answer = self.answers.pop(0) if self.answers else (204, "")
         if answer is None:
@@ -190,6 +192,7 @@ def test_a_redirect_on_the_same_host_is_posted_again(code: int) -> None:
     desk.emit("hello")
     assert desk.collector.asked == ["/v1", "/v2"]
     assert [said["content"] for said in desk.collector.said] == ["hello", "hello"]
+    assert desk.collector.marks == ["1", "1"]
     assert desk.counts == (1, 0, 0)
 
 
@@ -201,15 +204,48 @@ def test_a_redirect_on_the_same_host_is_posted_again(code: int) -> None:
         "https://collector.example@elsewhere.example/",
         "https://someone@collector.example/",
         "http://collector.example/v1",
+        "https://collector.example:8443/v1",
+        "https://collector.example:port/v1",
         "ftp://collector.example/v1",
         "",
     ],
 )
-def test_a_redirect_to_another_host_or_in_the_clear_is_refused(location: str) -> None:
+def test_a_redirect_to_another_origin_or_in_the_clear_is_refused(location: str) -> None:
     desk = Desk((307, location))
     desk.emit()
     assert len(desk.collector.asked) == 1
     assert (desk.counts, desk.results) == ((0, 1, 0), [None])
+
+
+@pytest.mark.parametrize(
+    "location", ["https://collector.example:443/v2", "//COLLECTOR.example/v2"]
+)
+def test_an_origin_is_the_same_however_it_is_written(location: str) -> None:
+    desk = Desk((307, location))
+    desk.emit()
+    assert desk.counts == (1, 0, 0)
+
+
+@pytest.mark.parametrize(
+    "location", ["http://127.0.0.1:7432/stop", "https://127.0.0.1:7433/v1"]
+)
+def test_a_redirect_to_another_port_is_refused(location: str) -> None:
+    desk = Desk((307, location), url="http://127.0.0.1:7433/v1")
+    desk.emit()
+    assert (len(desk.collector.asked), desk.counts) == (1, (0, 1, 0))
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://c.example:8/v1", "https://c.example:8/v1"),
+        ("https://c.example/v1?key=secret#x", "https://c.example/v1?***"),
+        ("https://name:secret@c.example/", "https://***@c.example/"),
+        ("https://secret@c.example/", "https://***@c.example/"),
+    ],
+)
+def test_an_address_is_shown_without_what_is_secret(url: str, shown: str) -> None:
+    assert emit.masked(url) == shown
 
 
 def test_redirects_without_end_are_a_failure() -> None:

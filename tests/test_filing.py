@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
 from sxhost.emit import payload
+from sxhost.web.routes import JSON, Route
 
 from .lab import Lab
 
@@ -53,6 +55,23 @@ def test_what_sxhost_emit_sends_is_taken(lab: Lab) -> None:
     assert lab.request("POST", "/telemetry", said).status == 204
     (event,) = events(lab, f"telemetry:{said['session_id']}")
     assert event["ts"] == 1
+
+
+ROUTES = Lab().routes
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+def test_no_other_route_takes_telemetry(lab: Lab, route: Route) -> None:
+    """Whatever somebody's settings say where it goes."""
+    path = re.sub(r"<\w+>", "a", route.path)
+    for body in (None, payload("", "user", "x", "/nowhere", 1.0)):
+        marked = {"Sxhost_Telemetry": "1"}
+        if route.consumes != JSON:
+            marked["Content_Type"] = route.consumes
+        answer = lab.request(route.method, path, body, **marked)
+        taken = (route.method, route.path) == ("POST", "/telemetry")
+        assert (answer.status != 403) == taken, answer.body
+    assert lab.request("GET", "/audit").json() == []
 
 
 @pytest.mark.parametrize(

@@ -96,8 +96,8 @@ ROOMS = {
     ),
     "telemetry": Room(
         "beside",
-        ("telemetry.py", "emit.py"),
-        rooms_of(f"{LOW} project"),
+        ("telemetry.py", "emit.py", "trust.py"),
+        rooms_of(f"{LOW} files project"),
         rooms_of("msgspec treq twisted zope"),
     ),
     "credentials": Room(

@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred, succeed
 from sxhost.emit import IN_FLIGHT, Emitter
 from sxhost.forward import Forwarder, content_of
 from sxhost.options import Options
+from sxhost.trust import trust
 
 from .authority import Authority
 from .hosts import FOREGROUND, PATIENCE, Host, StartHost, until
@@ -163,6 +164,40 @@ def test_one_host_reports_to_another_over_tls(
         assert filed(collector, ours) == []
     ask(host, "/sessions/a/events", {"event": "message", "data": {"text": "still there"}})
     assert b"still there" in ask(host, "/sessions/a/events")
+
+
+@pytest.mark.parametrize("where", ["home", "environment"])
+def test_it_says_where_they_go(start_host: StartHost, tmp_path: Path, where: str) -> None:
+    url = "https://127.0.0.1:1/v1?key=secret"
+    text = f"EMIT_SESSION_TRACKING=1\nEMIT_SESSION_API_URL={url}\n"
+    environ = {}
+    if where == "home":
+        (tmp_path / ".scorpiox-env.txt").write_text(text)
+    else:
+        environ = dict(line.split("=", 1) for line in text.splitlines())
+    host = start_host("--port", "0", environ=environ)
+    assert json.loads(ask(host, "/status"))["telemetry"] == "https://127.0.0.1:1/v1?***"
+    assert "Telemetry (full) goes to https://127.0.0.1:1/v1?***\n" in host.output()
+    assert "secret" not in host.output()
+
+
+def test_a_host_that_begins_in_a_project_does_not_do_as_that_says(
+    start_host: StartHost, tmp_path: Path
+) -> None:
+    text = b"EMIT_SESSION_TRACKING=1\nEMIT_SESSION_API_URL=https://127.0.0.1:1/\n"
+    (tmp_path / "scorpiox-env.txt").write_bytes(text)  # hosts of tests begin there
+    trust({"HOME": str(tmp_path)}, f"{tmp_path}/scorpiox-env.txt", text)
+    host = start_host("--port", "0")
+    assert json.loads(ask(host, "/status"))["telemetry"] == ""
+
+
+def test_an_address_that_is_none_is_said(start_host: StartHost) -> None:
+    url = "http://name:secret@collector.example/"
+    environ = {"EMIT_SESSION_TRACKING": "1", "EMIT_SESSION_API_URL": url}
+    host = start_host("--port", "0", environ=environ)
+    assert json.loads(ask(host, "/status"))["telemetry"] == ""
+    assert "Telemetry stays off: the address is not https://host/path" in host.output()
+    assert "secret" not in host.output()
 
 
 def filed(collector: Host, ours: Authority) -> list[str]:

@@ -27,6 +27,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 
 from sxhost import telemetry
+from sxhost.trust import trust
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -215,32 +216,38 @@ def test_the_later_setting_wins(tmp_path: Path) -> None:
     root.mkdir()
     (home / ".scorpiox-env.txt").write_text("A=home\nB=home\nC=home", "utf-8")
     (root / "scorpiox-env.txt").write_text("B=root\nC=root", "utf-8")
+    trust({"HOME": str(home)}, f"{root}/scorpiox-env.txt", b"B=root\nC=root")
     settings = telemetry.read_settings({"HOME": str(home), "C": "environment"}, str(root))
     assert [settings[key] for key in "ABC"] == ["home", "root", "environment"]
 
 
+def settings_in(home: Path) -> dict[str, str]:
+    return telemetry.read_settings({"HOME": str(home)}) | {"HOME": ""}
+
+
 def test_a_settings_file_may_be_missing_or_no_file(tmp_path: Path) -> None:
-    (tmp_path / "scorpiox-env.txt").mkdir()
-    assert telemetry.read_settings({"A": "1"}, str(tmp_path)) == {"A": "1"}
+    assert settings_in(tmp_path) == {"HOME": ""}
+    (tmp_path / ".scorpiox-env.txt").mkdir()
+    assert settings_in(tmp_path) == {"HOME": ""}
 
 
 def test_a_settings_file_of_another_system_is_read(tmp_path: Path) -> None:
     text = '\ufeffA="x = y"\r\nB=first\rB=last\r\n'
-    (tmp_path / "scorpiox-env.txt").write_text(text, "utf-8", newline="")
-    assert telemetry.read_settings({}, str(tmp_path)) == {"A": "x = y", "B": "last"}
+    (tmp_path / ".scorpiox-env.txt").write_text(text, "utf-8", newline="")
+    assert settings_in(tmp_path) == {"A": "x = y", "B": "last", "HOME": ""}
 
 
 def test_a_settings_file_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "scorpiox-env.txt")
-    assert telemetry.read_settings({}, str(tmp_path)) == {}
-    with os.fdopen(os.open(tmp_path / "scorpiox-env.txt", os.O_RDWR)):
-        assert telemetry.read_settings({}, str(tmp_path)) == {}
+    os.mkfifo(tmp_path / ".scorpiox-env.txt")
+    assert settings_in(tmp_path) == {"HOME": ""}
+    with os.fdopen(os.open(tmp_path / ".scorpiox-env.txt", os.O_RDWR)):
+        assert settings_in(tmp_path) == {"HOME": ""}
 
 
 def test_a_settings_file_that_cannot_be_read_has_nothing(tmp_path: Path) -> None:
     # root may read all but what leads nowhere
-    (tmp_path / "scorpiox-env.txt").symlink_to("scorpiox-env.txt")
-    assert telemetry.read_settings({}, str(tmp_path)) == {}
+    (tmp_path / ".scorpiox-env.txt").symlink_to(".scorpiox-env.txt")
+    assert settings_in(tmp_path) == {"HOME": ""}
 
 
 @pytest.mark.parametrize(
@@ -321,7 +328,10 @@ async def test_settings_come_from_the_files_of_home_and_project(plain: Bench) ->
     url = plain.environ.pop("EMIT_SESSION_API_URL")
     plain.environ.clear()
     (plain.home / ".scorpiox-env.txt").write_text("EMIT_SESSION_TRACKING=1\r\n", "utf-8")
-    (plain.project / "scorpiox-env.txt").write_text(f"EMIT_SESSION_API_URL={url}", "utf-8")
+    said = f"EMIT_SESSION_API_URL={url}"
+    (plain.project / "scorpiox-env.txt").write_text(said, "utf-8")
+    place = f"{plain.project}/scorpiox-env.txt"
+    trust({"HOME": str(plain.home)}, place, said.encode())
     await plain.run_to_the_end(*HELLO)
     assert (await plain.collector.said.get())["content"] == "hello"
 

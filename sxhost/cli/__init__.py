@@ -9,6 +9,7 @@ policy    what the rules of a file would decide
 admin     token, open, audit
 attach    any program as an attached session
 hook      agents' hooks, and their settings
+trust     which projects may say where telemetry goes
 stdio     the multiplexer over two pipes
 terminal  a command's two ends: the host, and what it prints to
 ========= =====================================================================

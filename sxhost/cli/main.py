@@ -29,6 +29,7 @@ from sxhost.cli.terminal import (
     session_lines,
     status_line,
 )
+from sxhost.cli.trust import trust
 
 __all__ = ["main"]
 
@@ -341,6 +342,7 @@ sxhost.add_command(policy)
 sxhost.add_command(hook)
 sxhost.add_command(attach)
 sxhost.add_command(audit)
+sxhost.add_command(trust)
 
 
 @sxhost.command()

@@ -8,6 +8,7 @@ __all__ = [
     "ForbiddenHost",
     "ForbiddenOrigin",
     "ForbiddenScope",
+    "ForbiddenTelemetry",
     "RateLimited",
     "TooManyConnections",
     "Unauthorized",
@@ -59,6 +60,16 @@ class ForbiddenOrigin(HostError):
         super().__init__(
             f"Pages of {origin!r} may not connect here; --allow-origin would let them."
         )
+
+
+class ForbiddenTelemetry(HostError):
+    """Telemetry was sent to what is not there for it: it may do nothing else."""
+
+    status = 403
+    code = "forbidden_telemetry"
+
+    def __init__(self) -> None:
+        super().__init__("Telemetry goes to /telemetry; EMIT_SESSION_API_URL leads elsewhere.")
 
 
 class UnknownToken(HostError):

@@ -14,4 +14,6 @@ __all__ = ["routes"]
 def routes(service: SessionService) -> Sequence[Route]:
     """Return the route that payloads are posted to."""
     filing = Filing(service)
-    return (Route("POST", "/telemetry", filing.file, "File telemetry.", 204, scope="send"),)
+    words = "File telemetry."
+    file = Route("POST", "/telemetry", filing.file, words, 204, scope="send", telemetry=True)
+    return (file,)

@@ -32,6 +32,7 @@ from sxhost.errors import (
     BadField,
     BadRequest,
     BodyTooLarge,
+    ForbiddenTelemetry,
     HostError,
     InternalError,
     MethodNotAllowed,
@@ -39,7 +40,7 @@ from sxhost.errors import (
     UnknownRoute,
     UnsupportedType,
 )
-from sxhost.grammar import Scope, check_session_id
+from sxhost.grammar import TELEMETRY_HEADER, Scope, check_session_id
 from sxhost.limits import Limits
 from sxhost.logs import logger
 from sxhost.web.manner import NATIVE, Manner, manner_of
@@ -104,6 +105,8 @@ class Route:
     """What a caller's token must allow; open is for everyone."""
     asks: bool = field(default=False, kw_only=True)
     """Whether an open route wants to know who comes nevertheless, and tells some more."""
+    telemetry: bool = field(default=False, kw_only=True)
+    """Whether it is a collector's: all others refuse what is marked as telemetry."""
     reads: Any = field(default=None, kw_only=True)
     """What a handler that takes its body as it comes makes of it: a type, or one of a tuple."""
 
@@ -250,6 +253,8 @@ class _Endpoint:
         setattr(request, "manner", route.manner)  # noqa: B010 - for refusals
         setattr(request, "route", route.path)  # noqa: B010 - for the access log and metrics
         setattr(request, "query_names", route.query_names)  # noqa: B010 - for the access log
+        if request.getHeader(TELEMETRY_HEADER) is not None and not route.telemetry:
+            raise ForbiddenTelemetry
         caller: Caller = getattr(request, "caller")  # noqa: B009 - `HostRequest` has it
         if route.needs != "open":
             caller.check(route.needs, path.get("session_id"))

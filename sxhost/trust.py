@@ -1,0 +1,78 @@
+"""Settings files of projects that the user has looked at: a repository is not its user.
+
+What was trusted is kept as a copy below the user's configuration, under the whole path of
+the file.  A file counts only as long as it is, byte for byte, what was trusted in that place.
+`sxhost-emit` waits for this module, so next to nothing is imported.
+"""
+
+# ruff: noqa: PTH103, PTH108, PTH118
+
+from __future__ import annotations
+
+import os
+
+from sxhost import files
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["SETTINGS_FILE", "content_of", "is_trusted", "revoke", "trust", "trusted_files"]
+
+SETTINGS_FILE = "scorpiox-env.txt"
+SETTINGS_SIZE = 1 << 20
+
+
+def content_of(path: str) -> bytes:
+    """Read a file of settings; one that cannot be read, or is a pipe, has none."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    except OSError:
+        return b""
+    try:
+        return os.read(file, SETTINGS_SIZE)
+    except OSError:
+        return b""
+    finally:
+        os.close(file)
+
+
+def is_trusted(environ: Mapping[str, str], path: str, content: bytes) -> bool:
+    """Tell whether the user has trusted the file at an absolute path with this content."""
+    try:
+        return files.read(_base(environ) + path, SETTINGS_SIZE) == content
+    except OSError:
+        return False
+
+
+def trust(environ: Mapping[str, str], path: str, content: bytes) -> None:
+    """Trust the file at an absolute path as long as it has this content.
+
+    :raises OSError: that cannot be kept.
+    """
+    copy = _base(environ) + path
+    os.makedirs(copy.rpartition("/")[0], mode=0o700, exist_ok=True)
+    files.replace(copy, content)
+
+
+def revoke(environ: Mapping[str, str], path: str) -> bool:
+    """Trust the file at an absolute path no more; tell whether it was."""
+    try:
+        os.unlink(_base(environ) + path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+def trusted_files(environ: Mapping[str, str]) -> Iterator[str]:
+    """Return the paths of all files that were trusted, in order."""
+    base = _base(environ)
+    for place, below, names in os.walk(base):
+        below.sort()
+        if SETTINGS_FILE in names:
+            yield os.path.join(place, SETTINGS_FILE).removeprefix(base)
+
+
+def _base(environ: Mapping[str, str]) -> str:
+    config = environ.get("XDG_CONFIG_HOME") or f"{environ.get('HOME', '')}/.config"
+    return f"{config}/sxhost/trusted"
