@@ -111,7 +111,8 @@ def test_systemd_finds_no_fault(unit: str, units: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("unit", "threshold"), [("sxhost.service", 15), ("sxhost-agents.service", 30)]
+    ("unit", "threshold"),
+    [("sxhost.service", 15), ("sxhost-agents.service", 30), ("user/sxhost.service", 30)],
 )
 def test_exposure_stays_below(unit: str, threshold: int) -> None:
     call(

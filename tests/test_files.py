@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -208,6 +209,14 @@ def in_a_home_of_roots_group(place: Path) -> None:
 def test_one_that_is_ours_is_not(place: Path, make: Callable[[Path], None]) -> None:
     make(place)
     files.check_directory(place, US)
+
+
+def test_root_may_be_hidden(place: Path) -> None:
+    """In a namespace of users without root, which the user unit makes, root is nobody."""
+    code = f"{Path(files.__file__).read_text()}\ncheck_directory({str(place)!r}, os.getuid())"
+    program = ("unshare", "--user", "--map-current-user", "/usr/bin/env", "python3", "-c", code)
+    done = subprocess.run(program, user=US, cwd="/", capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_what_is_not_there_yet_is_where_the_way_leads(home: Path) -> None:
