@@ -352,6 +352,8 @@ class Status(Struct, frozen=True, kw_only=True):
     waiting: int
     """Pulls that wait for a message now."""
     pending_approvals: int
+    missing: str = ""
+    """What the store lacked at the start of what was acknowledged: a sentence, or nothing."""
     telemetry: str = ""
     """Where the host's own telemetry goes, without what may be secret in it, if it is on."""
     limits: Limits

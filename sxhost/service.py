@@ -172,6 +172,7 @@ class SessionService(Service):
             subscribers=self.hub.subscribers,
             waiting=self.hub.waiting,
             pending_approvals=sum(view.pending_approvals for view in views),
+            missing=self._store.missing,
             telemetry=self.telemetry,
             limits=self.limits,
         )

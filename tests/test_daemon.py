@@ -285,7 +285,7 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 WRITTEN = (
-    *("sxhost.db", "sxhost.db-shm", "sxhost.db-wal", "sxhost.db.lock"),
+    *("sxhost.db", "sxhost.db-shm", "sxhost.db-wal", "sxhost.db.lock", "sxhost.db.mark"),
     *("sxhost.log", "sxhost.pid", "token", "tokens.json", "url"),
 )
 """All that a host writes in its state directory; a test compares."""

@@ -79,4 +79,4 @@ def test_an_orderly_end_leaves_one_file(journal: Journal) -> None:
     journal.write(Page({"meta": [GOOD]}))
     journal.close()
     left = {entry.name for entry in journal.path.parent.iterdir()}
-    assert left == {"sxhost.db", "sxhost.db.lock"}
+    assert left == {"sxhost.db", "sxhost.db.lock", "sxhost.db.mark"}

@@ -55,6 +55,10 @@ class Store(Protocol):
     def durability(self) -> str:
         """What an acknowledged write survives: none, the end of a process, of power."""
 
+    @property
+    def missing(self) -> str:
+        """What was missing at the start of what was acknowledged: a sentence, or nothing."""
+
     def open(self) -> None:
         """Begin, where a terminal can still be told what is wrong; this may block.
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sxhost.store import rows
 
-__all__ = ["begin", "end", "new", "this_boot"]
+__all__ = ["begin", "end", "is_open", "new", "this_boot"]
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 
@@ -35,7 +35,8 @@ def begin(connection: sqlite3.Connection, boot: str, *, whole: bool, synced: boo
     """Begin a new epoch if commits may be missing; tell whether it did.  Call it synced.
 
     They are if the log is not known to be `whole`, or if a host whose commits were not
-    `synced` did not come to its end under this `boot`.
+    `synced` did not come to its end under this `boot`.  That the file is open is written into
+    it, not only into its log: so a copy without the log can be told.
     """
     query = "SELECT max(value) FROM meta WHERE name = 'boot'"
     (last,) = connection.execute(query).fetchone()
@@ -47,11 +48,20 @@ def begin(connection: sqlite3.Connection, boot: str, *, whole: bool, synced: boo
         connection.execute("DELETE FROM meta WHERE name = 'boot'")
     else:
         rows.insert(connection, "meta", [("boot", boot)])
+    rows.insert(connection, "meta", [("open", "1")])
     connection.execute("COMMIT")
+    with suppress(sqlite3.Error):  # a disk may be full
+        connection.execute("PRAGMA wal_checkpoint").fetchall()
     return lost
+
+
+def is_open(connection: sqlite3.Connection) -> bool:
+    """Tell whether whoever had the file last has not closed it."""
+    query = "SELECT count(*) FROM meta WHERE name = 'open'"
+    return bool(connection.execute(query).fetchone()[0])
 
 
 def end(connection: sqlite3.Connection) -> None:
     """Take note that all was closed in order, if it can be."""
     with suppress(sqlite3.Error):
-        connection.execute("DELETE FROM meta WHERE name = 'boot'")
+        connection.execute("DELETE FROM meta WHERE name IN ('boot', 'open')")

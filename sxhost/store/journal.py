@@ -16,6 +16,7 @@ from sxhost.errors import StorageFull, StoreUnavailable
 from sxhost.model import Event
 from sxhost.store import StoreUnusable, epoch, rows, wal
 from sxhost.store.file import create, held, inspect, migrate, no_room, scripts, sentences
+from sxhost.store.highwater import HighWaterMark, lacks
 from sxhost.store.rows import Enough, Floor, Page, Restored
 
 __all__ = ["Durability", "Journal"]
@@ -38,6 +39,9 @@ class Journal:
         self.durability = durability
         self.renewed: bool | None = None
         """Whether a new epoch began when it was opened; None while it is not open."""
+        self.missing = ""
+        """What the file lacks of what was acknowledged: a sentence, if anything tells."""
+        self._mark = HighWaterMark(path)
         self._boot = boot or epoch.this_boot()
         self._lock = -1
         self._writer: sqlite3.Connection | None = None
@@ -62,9 +66,12 @@ class Journal:
         if not self.path.exists():
             create(self.path)
         whole = self._whole()
+        has_log = self.path.with_name(f"{self.path.name}-wal").exists()
         inspect(self.path)
         self._writer, self._reader = self._connect(), self._connect()
         migrate(self._writer, self.path, scripts())
+        self.missing = self._missing(self._writer, has_log=has_log)
+        whole = whole and not self.missing
         synced = self.durability == "power"
         self.renewed = epoch.begin(self._writer, self._boot, whole=whole, synced=synced)
         self._writer.execute(f"PRAGMA synchronous = {SYNCHRONOUS[self.durability]}")
@@ -78,6 +85,20 @@ class Journal:
             if self.durability == "power":
                 raise
             return False
+
+    def _missing(self, connection: sqlite3.Connection, *, has_log: bool) -> str:
+        """Say what the file lacks, and take it for what there is from now on."""
+        found = rows.numbers(connection)
+        lacking = lacks(found, self._mark.open())
+        self._mark.begin(found)
+        if lacking:
+            return f"{self.path} is older than what was acknowledged, up to {lacking}."
+        if epoch.is_open(connection) and not has_log:
+            return (
+                f"{self.path} was copied while a host ran, and without {self.path.name}-wal:"
+                " it is older than what was acknowledged."
+            )
+        return ""
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -101,6 +122,7 @@ class Journal:
                 epoch.end(self._writer)
             self._writer.close()
         self._writer = self.renewed = None
+        self._mark.close()
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
@@ -115,6 +137,7 @@ class Journal:
         """
         with self._transaction() as connection:
             rows.write(connection, page)
+        self._mark.acknowledge(page)
 
     def prune(self, session_id: str, below: int) -> dict[str, Floor]:
         """Drop a step's worth of a session's events below a number; return its new floor."""

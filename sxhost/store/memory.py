@@ -39,6 +39,11 @@ class MemoryStore:
         """What an acknowledged write survives: nothing."""
         return "none"
 
+    @property
+    def missing(self) -> str:
+        """What is missing of what was acknowledged: nothing was to outlive the process."""
+        return ""
+
     def open(self) -> None:
         """Begin with nothing."""
 

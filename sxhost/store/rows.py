@@ -20,7 +20,7 @@ from sxhost.access import Deed
 from sxhost.approval import Approval
 from sxhost.model import Event, Message, Session
 
-__all__ = ["Enough", "Floor", "Page", "Restored"]
+__all__ = ["Enough", "Floor", "Numbers", "Page", "Restored"]
 
 Row = tuple[Any, ...]
 
@@ -47,6 +47,7 @@ PRUNED = "pruned:"
 LAST_EVENT = "SELECT (SELECT id + count - 1 FROM log ORDER BY id DESC LIMIT 1)"
 LAST_MESSAGE = "SELECT max(id) FROM message"
 LAST_APPROVAL = "SELECT max(id) FROM approval"
+LAST = (LAST_EVENT, LAST_MESSAGE, LAST_APPROVAL, "SELECT max(id) FROM audit")
 
 _events = msgspec.json.Decoder(Event)
 _session = msgspec.json.Decoder(Session)
@@ -69,6 +70,22 @@ class Page(Struct):
         return bool(
             self.rows or self.sessions_gone or self.messages_gone or self.approvals_gone
         )
+
+
+class Numbers(NamedTuple):
+    """The last number that was given out of each kind; but for events named as its table."""
+
+    event: int = 0
+    message: int = 0
+    approval: int = 0
+    audit: int = 0
+
+    def after(self, page: Page) -> Numbers:
+        """Return them as they are once a page is written."""
+        events = [row[0] + row[3] - 1 for row in page.rows.get("log", [])]
+        others = [[row[0] for row in page.rows.get(table, [])] for table in self._fields[1:]]
+        pairs = zip(self, [events, *others], strict=True)
+        return Numbers(*(max([last, *more]) for last, more in pairs))
 
 
 class Floor(NamedTuple):
@@ -284,17 +301,23 @@ def lookup(
     return found
 
 
+def numbers(connection: sqlite3.Connection) -> Numbers:
+    """Return the last numbers that a file knows of."""
+    meta = dict(connection.execute("SELECT name, value FROM meta"))
+    last = [connection.execute(query).fetchone()[0] or 0 for query in LAST]
+    kept = [int(meta.get(f"last_{name}", 0)) for name in Numbers._fields]
+    return Numbers(*map(max, last, kept))
+
+
 def restore(connection: sqlite3.Connection) -> Restored:
     """Read back what a file holds, but for the events themselves."""
     meta = dict(connection.execute("SELECT name, value FROM meta"))
-    (last_event,) = connection.execute(LAST_EVENT).fetchone()
-    (last_message,) = connection.execute(LAST_MESSAGE).fetchone()
+    last = numbers(connection)
     messages: dict[str, list[tuple[Message, str | None]]] = {}
     for session_id, body, key in connection.execute(
         "SELECT session, body, key FROM message ORDER BY id"
     ):
         messages.setdefault(session_id, []).append((_message.decode(body), key))
-    (last_approval,) = connection.execute(LAST_APPROVAL).fetchone()
     approvals: dict[str, list[Approval]] = {}
     for session_id, body in connection.execute(
         "SELECT session, body FROM approval ORDER BY id"
@@ -304,10 +327,10 @@ def restore(connection: sqlite3.Connection) -> Restored:
     deeds = connection.execute("SELECT body FROM audit ORDER BY id")
     return Restored(
         epoch=meta["epoch"],
-        last_event=max(last_event or 0, int(meta["last_event"])),
-        last_message=max(last_message or 0, int(meta["last_message"])),
+        last_event=last.event,
+        last_message=last.message,
         sessions=[_session.decode(body) for (body,) in sessions],
-        last_approval=max(last_approval or 0, int(meta.get("last_approval", 0))),
+        last_approval=last.approval,
         messages=messages,
         approvals=approvals,
         floors={

@@ -91,6 +91,11 @@ class SQLiteStore(MemoryStore):
         return self._journal.durability
 
     @property
+    def missing(self) -> str:
+        """What the file lacked when it was opened of what was acknowledged: a sentence."""
+        return self._journal.missing
+
+    @property
     def buffered(self) -> int:
         """The id after which a reader of all sessions begins; a restart does not move it."""
         return max(self.ledger.pruned, self.ledger.last_event - RECENT)
@@ -98,6 +103,8 @@ class SQLiteStore(MemoryStore):
     def open(self) -> None:
         """Put back what the file holds."""
         kept = self._journal.open()
+        if self._journal.missing:
+            log.warn("{missing}", missing=self._journal.missing)
         if self._journal.renewed:
             log.warn(
                 "the end of the log may be lost: a new epoch begins, {epoch}", epoch=kept.epoch
