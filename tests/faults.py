@@ -288,7 +288,8 @@ def tampered(host: Host, calls: str, what: str, *places: Path) -> Iterator[None]
 def small_disk(place: Path, size: int) -> Iterator[None]:
     """Mount a disk of `size` bytes; only root can."""
     place.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", place], check=True)
+    how = f"size={size},mode=700"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", how, "tmpfs", place], check=True)
     try:
         yield
     finally:

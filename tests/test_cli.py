@@ -325,7 +325,7 @@ def test_help_lists_the_commands(shell: Shell) -> None:
     assert listed == {
         *("completion", "emit", "events", "fire", "policy", "pull", "register"),
         *("rm", "send", "sessions", "show", "status", "stop", "tail", "token", "open", "audit"),
-        *("attach", "hook", "stdio"),
+        *("attach", "hook", "stdio", "trust"),
         *("new", "turn", "steer", "interrupt", "approvals", "approve", "deny", "run"),
     }
 

@@ -87,7 +87,7 @@ def test_an_epoch_goes_on_as_long_as_the_machine_does(path: Path) -> None:
 def test_a_log_that_was_not_synced_may_end_early(path: Path) -> None:
     first, _ = opened(path, "process", "boot", write_then_kill)
     log = path.with_name(f"{path.name}-wal")
-    log.write_bytes(log.read_bytes()[:-100])
+    log.write_bytes(log.read_bytes()[:1000])  # behind what counts there may be older frames
     second, renewed = opened(path, "process", "boot", Journal.close)
     assert second != first
     assert renewed

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sxhost.store import rows
 
-__all__ = ["begin", "end", "is_open", "new", "this_boot"]
+__all__ = ["begin", "end", "is_open", "new", "note_open", "this_boot"]
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 
@@ -35,8 +35,7 @@ def begin(connection: sqlite3.Connection, boot: str, *, whole: bool, synced: boo
     """Begin a new epoch if commits may be missing; tell whether it did.  Call it synced.
 
     They are if the log is not known to be `whole`, or if a host whose commits were not
-    `synced` did not come to its end under this `boot`.  That the file is open is written into
-    it, not only into its log: so a copy without the log can be told.
+    `synced` did not come to its end under this `boot`.
     """
     query = "SELECT max(value) FROM meta WHERE name = 'boot'"
     (last,) = connection.execute(query).fetchone()
@@ -48,11 +47,16 @@ def begin(connection: sqlite3.Connection, boot: str, *, whole: bool, synced: boo
         connection.execute("DELETE FROM meta WHERE name = 'boot'")
     else:
         rows.insert(connection, "meta", [("boot", boot)])
-    rows.insert(connection, "meta", [("open", "1")])
     connection.execute("COMMIT")
-    with suppress(sqlite3.Error):  # a disk may be full
-        connection.execute("PRAGMA wal_checkpoint").fetchall()
     return lost
+
+
+def note_open(connection: sqlite3.Connection) -> None:
+    """Take note in the file itself that it is open, if there is room: a copy has that too."""
+    with suppress(sqlite3.Error):
+        if not is_open(connection):
+            rows.insert(connection, "meta", [("open", "1")])
+        connection.execute("PRAGMA wal_checkpoint").fetchall()
 
 
 def is_open(connection: sqlite3.Connection) -> bool:

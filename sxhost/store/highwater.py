@@ -7,6 +7,7 @@ power cut it may say too little, and never too much.
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -32,9 +33,14 @@ class HighWaterMark:
     def open(self) -> Numbers:
         """Return the numbers that were acknowledged last, as far as anything tells.
 
-        :raises OSError: the file cannot be used.
+        :raises OSError: the file cannot be used, and not only for want of room.
         """
-        self._file = files.lock(self._path)
+        try:
+            self._file = files.lock(self._path)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            return Numbers()
         with suppress(ValueError, TypeError):  # an empty one, or none of ours, tells nothing
             return Numbers(*map(int, os.pread(self._file, WIDTH, 0).split()))
         return Numbers()
@@ -47,8 +53,7 @@ class HighWaterMark:
     def acknowledge(self, page: Page) -> None:
         """Take note that a page was committed."""
         self._numbers = self._numbers.after(page)
-        with suppress(OSError):  # it was committed all the same
-            self._write()
+        self._write()
 
     def close(self) -> None:
         """Let go of the file."""
@@ -58,7 +63,8 @@ class HighWaterMark:
 
     def _write(self) -> None:
         line = " ".join(map(str, self._numbers))
-        os.pwrite(self._file, f"{line:<{WIDTH - 1}}\n".encode(), 0)
+        with suppress(OSError):  # what was committed was committed all the same
+            os.pwrite(self._file, f"{line:<{WIDTH - 1}}\n".encode(), 0)
 
 
 def lacks(found: Numbers, acknowledged: Numbers) -> str:

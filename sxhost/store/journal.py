@@ -74,6 +74,7 @@ class Journal:
         whole = whole and not self.missing
         synced = self.durability == "power"
         self.renewed = epoch.begin(self._writer, self._boot, whole=whole, synced=synced)
+        epoch.note_open(self._writer)
         self._writer.execute(f"PRAGMA synchronous = {SYNCHRONOUS[self.durability]}")
         return rows.restore(self._writer)
 
