@@ -98,7 +98,7 @@ def prepare(options: Mapping[str, str], environ: Mapping[str, str]) -> Callable[
     url = endpoint(read_settings(environ, root))
     if not url:
         wanted = "it wants EMIT_SESSION_TRACKING=1 and EMIT_SESSION_API_URL"
-        raise EmitError(f"off: {wanted}{_untrusted(os.environ, root)}")
+        raise EmitError(f"off: {wanted}{_untrusted(environ, root)}")
     content = read_content(options)
     now = time.time()
     return lambda: send(options, url, root, content, now)

@@ -39,9 +39,9 @@ def make_state_dir(place: Path, uid: int | None = None) -> None:
         way = Path(files.check_way(place, user))
         missing = [one for one in (way, *way.parents) if not one.exists()]
         for one in reversed(missing):
-            one.mkdir(mode=0o700, exist_ok=True)
-        if missing and uid is not None:
-            os.chown(place, uid, -1)
+            one.mkdir(mode=0o700, exist_ok=uid is None)
+            if uid is not None:
+                os.chown(one, uid, -1, follow_symlinks=False)
         files.check_directory(place, user)
     except files.UnsafeFile as error:
         sys.stderr.write(f"sxhost: the state directory is not safe: {error}.\n")
