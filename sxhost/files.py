@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from contextlib import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,7 +94,8 @@ def read(path: Place, most: int = 1 << 20) -> bytes:
 def replace(path: Place, content: bytes, *, synced: bool = True) -> None:
     """Write a file for this user alone: made anew, whole or not at all.
 
-    `synced`: it outlives a power cut from when this returns.
+    `synced`: it outlives a power cut from when this returns.  After an error the old file
+    stands, and nothing of the new one is left.
     """
     path = os.fspath(path)
     draft = f"{path}.new"
@@ -101,16 +103,22 @@ def replace(path: Place, content: bytes, *, synced: bool = True) -> None:
         os.unlink(draft)
     file = _open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     try:
-        written = 0
-        while written < len(content):
-            written += os.write(file, content[written:])
-        if synced:
-            os.fsync(file)
-    finally:
-        os.close(file)
-    os.replace(draft, path)
+        try:
+            written = 0
+            while written < len(content):
+                written += os.write(file, content[written:])
+            if synced:
+                os.fsync(file)
+        finally:
+            os.close(file)
+        os.replace(draft, path)
+    except OSError:
+        with suppress(OSError):
+            os.unlink(draft)  # on a full disk what there is of it takes room
+        raise
     if synced:
-        _sync_directory(os.path.dirname(path) or ".")
+        with suppress(OSError):  # the new file is in its place already, and counts
+            _sync_directory(os.path.dirname(path) or ".")
 
 
 def lock(path: Place) -> int:

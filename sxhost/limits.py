@@ -118,6 +118,15 @@ class Limits(Struct, frozen=True, kw_only=True):
     tries: Count = 10
     """Wrong tokens a minute and peer: guessing 256 bits needs more, a typing error less."""
 
+    browsers: Count = 64
+    """Browsers that are logged in at once: those of one person, and some that are forgotten."""
+
+    browser_idle: Seconds = 43_200.0
+    """Seconds without a request after which a browser is logged out: a night."""
+
+    browser_life: Seconds = 604_800.0
+    """Seconds after which it is logged out in any case: a week."""
+
     linger: Seconds = 2.0
     """Seconds that a refused upload is read and thrown away, so that its sender sees why."""
 

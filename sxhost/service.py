@@ -319,6 +319,8 @@ class SessionService(Service):
 
         With `wait`, an empty inbox is answered once a message is there, the time is up or
         the host stops.
+
+        :raises Unauthorized: whoever waits may no longer; no message is taken.
         """
         if query.peek:
             return await self._store.peek(session_id)
@@ -327,8 +329,10 @@ class SessionService(Service):
                 "The host delivers this session's messages itself; ?peek=1 shows them."
             )
         until = self._clock.seconds() + min(query.wait, self.limits.wait)
-        with self.hub.watch(_inbox(session_id)) as watch:
+        caller = current.get()
+        with self.hub.watch(_inbox(session_id)) as watch, caller.on_end(watch.poke):
             while True:
+                caller.check_ended()
                 messages = await self._take(session_id, query)
                 left = until - self._clock.seconds()
                 if messages or left <= 0 or self.hub.closed:

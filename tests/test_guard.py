@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sxhost.access import TokenDraft
-from sxhost.web.guard import Policy
+from sxhost.errors import RateLimited
+from sxhost.web.guard import MOST_PEERS, Policy, Tries
 from sxhost.web.routes import Route
 
 from .lab import UID, Lab
@@ -216,25 +219,153 @@ def test_a_stale_cookie_does_not_lock_the_own_user_out(gate: Gate) -> None:
 def test_ten_wrong_tokens_a_minute(gate: Gate) -> None:
     for _ in range(10):
         assert gate.refused("/status", bearer("wrong"), uid=7) == "unauthorized"
-    client = gate.ask("/status", bearer(gate.own), uid=7)
+    client = gate.ask("/status", bearer("wrong"), uid=7)
     assert (client.status, client.body["error"]) == (429, "rate_limited")
     assert b"\r\nRetry-After: 61\r\n" in client.got
-    assert gate.refused("/status", bearer(gate.own), uid=8) == ""
+    assert gate.refused("/status", bearer("wrong"), uid=8) == "unauthorized"
     gate.lab.clock.advance(61)
-    assert gate.refused("/status", bearer(gate.own), uid=7) == ""
+    assert gate.refused("/status", bearer("wrong"), uid=7) == "unauthorized"
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For: 1.2.3.4", "X-Nothing: x"])
+def test_wrong_tokens_lock_nobody_out_who_has_a_right_one(gate: Gate, header: str) -> None:
+    """Behind a proxy all are one peer."""
+    page = log_in(gate)
+    for _ in range(100):
+        gate.ask("/status", bearer("wrong"), header, uid=7)
+    assert gate.refused("/status", bearer("wrong"), header, uid=7) == "rate_limited"
+    for given in ([bearer(gate.own)], page):
+        assert gate.refused("/status", header, *given, uid=7) == ""
+    assert gate.refused("/status", header, uid=7) == "unauthorized"
+
+
+def test_of_too_many_peers_the_oldest_is_forgotten(gate: Gate) -> None:
+    tries = Tries(gate.lab.clock, 1)
+    for number in range(MOST_PEERS + 1):
+        tries.failed(str(number))
+    tries.failed("0")
+    with pytest.raises(RateLimited):
+        tries.failed(str(MOST_PEERS))
+
+
+# Browsers.
+
+
+def log_in(gate: Gate, **how: Any) -> list[str]:
+    """Return the headers with which a page asks whose browser was let in."""
+    cookie, page = entered(gate, **how)
+    return [f"Cookie: {cookie}", f"Sxhost-Page: {page}"]
+
+
+def entered(gate: Gate, *headers: str, uid: int | None = None) -> tuple[str, str]:
+    """Let a browser in; return its cookie, and what its page is to keep."""
+    link = gate.lab.request("POST", "/logins").json()["path"]
+    client = gate.ask(link, "Sec-Fetch-Site: none", *headers, uid=uid)
+    assert client.status == 303
+    head = client.got.decode()
+    found = re.search(r"\r\nSet-Cookie: (\S+); .*HttpOnly; SameSite=strict\r\n", head)
+    page = re.search(r"\r\nLocation: /#page=(\S{43})\r\n", head)
+    assert found, head
+    assert page, head
+    return found[1], page[1]
 
 
 def test_a_login_lets_a_browser_in_once(gate: Gate) -> None:
     link = gate.ask("/logins", method="POST").body["path"]
-    client = gate.ask(link, "Sec-Fetch-Site: none", uid=None)
-    assert client.status == 303
-    head = client.got.decode()
-    cookie = next(line for line in head.splitlines() if line.startswith("Set-Cookie: "))
-    assert "HttpOnly" in cookie
-    assert "SameSite=strict" in cookie
-    pair = cookie.removeprefix("Set-Cookie: ").partition(";")[0]
-    assert gate.refused("/status", f"Cookie: {pair}", uid=None) == ""
+    assert gate.ask(link, uid=None).status == 303
     assert gate.refused(link, uid=None) == "unauthorized"
+
+
+@pytest.mark.parametrize("method", ["HEAD", "POST"])
+def test_only_following_a_link_uses_it_up(gate: Gate, method: str) -> None:
+    link = gate.ask("/logins", method="POST").body["path"]
+    assert gate.ask(link, method=method, uid=None).status == 405
+    assert gate.ask(link, uid=None).status == 303
+
+
+def test_a_cookie_counts_with_what_its_page_has(gate: Gate) -> None:
+    cookie, page = entered(gate)
+    other, others = entered(gate)
+    ask = partial(gate.refused, "/status", uid=None)
+    assert ask(f"Cookie: {cookie}", f"Sxhost-Page: {page}") == ""
+    assert ask(f"Cookie: {other}", f"Sxhost-Page: {others}") == ""
+    for given in (
+        [f"Cookie: {cookie}"],
+        [f"Sxhost-Page: {page}"],
+        [f"Cookie: {cookie}", f"Sxhost-Page: {others}"],
+        [f"Cookie: {cookie}", "Sxhost-Page: "],
+        [f"Cookie: {cookie[:-1]}", f"Sxhost-Page: {page}"],
+    ):
+        assert ask(*given) == "unauthorized", given
+
+
+@pytest.mark.parametrize("uid", [None, 0, UID, UID + 1])
+def test_a_cookie_is_no_token(gate: Gate, uid: int | None) -> None:
+    cookie, page = entered(gate)
+    value = cookie.partition("=")[2]
+    for secret in (value, value.partition(".")[2], page):
+        assert gate.refused("/status", bearer(secret), uid=uid) == "unauthorized"
+        header = f"Authorization: {secret}"
+        assert gate.refused("/status", header, f"Cookie: {cookie}", uid=uid) == "unauthorized"
+
+
+def test_a_cookie_counts_with_the_kernels_word(tmp_path: Path) -> None:
+    gate = Gate(tmp_path, Policy(tokens="all"))
+    cookie = f"Cookie: {entered(gate, uid=UID)[0]}"
+    assert gate.refused("/status", cookie, uid=UID) == ""
+    for uid in (None, 0, UID + 1):
+        assert gate.refused("/status", cookie, uid=uid) == "unauthorized"
+    through = "X-Forwarded-For: 1.2.3.4"
+    assert gate.refused("/status", cookie, through, uid=UID) == "unauthorized"
+
+
+def test_a_page_opens_a_websocket(gate: Gate) -> None:
+    cookie, page = entered(gate)
+    upgrade = ["Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13"]
+    upgrade += ["Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", f"Cookie: {cookie}"]
+    shown = f"Sec-WebSocket-Protocol: sxhost, sxhost-page.{page}"
+    client = gate.ask("/v1/stream", *upgrade, shown, uid=None)
+    assert client.status == 101
+    assert b"\r\nSec-WebSocket-Protocol: sxhost\r\n" in client.got
+    for wrong in ("sxhost", f"sxhost, {page}", f"x.sxhost-page.{page}"):
+        shown = f"Sec-WebSocket-Protocol: {wrong}"
+        assert gate.ask("/v1/stream", *upgrade, shown, uid=None).status == 401
+
+
+def test_whoever_needs_nothing_gets_no_cookie(gate: Gate) -> None:
+    link = gate.ask("/logins", method="POST").body["path"]
+    client = gate.ask(link, "Sec-Fetch-Site: none")
+    assert (client.status, b"Set-Cookie" in client.got) == (303, False)
+    assert b"\r\nLocation: /\r\n" in client.got
+    assert [token["id"] for token in gate.ask("/tokens").body] == ["admin"]
+    assert gate.refused(link) == "unauthorized"
+
+
+def test_a_browser_stays_as_long_as_it_asks_but_no_week(gate: Gate) -> None:
+    limits, page = gate.lab.limits, log_in(gate)
+    asked = 0.0
+    while asked + limits.browser_idle / 2 < limits.browser_life:
+        asked += limits.browser_idle / 2
+        gate.lab.clock.advance(limits.browser_idle / 2)
+        assert gate.refused("/status", *page, uid=None) == "", asked
+    gate.lab.clock.advance(limits.browser_life - asked)
+    assert gate.refused("/status", *page, uid=None) == "unauthorized"
+    page = log_in(gate)
+    gate.lab.clock.advance(limits.browser_idle)
+    assert gate.refused("/status", *page, uid=None) == "unauthorized"
+
+
+def test_a_browser_is_listed_and_can_be_logged_out(gate: Gate) -> None:
+    page = log_in(gate)
+    stream = gate.ask("/events?follow=1", *page, uid=None)
+    (listed,) = gate.ask("/tokens").body[1:]
+    assert (listed["name"], listed["scopes"]) == ("browser", ["admin"])
+    expires = gate.lab.wall_ms() + gate.lab.limits.browser_idle * 1000
+    assert listed["expires_ms"] == expires
+    assert gate.ask(f"/tokens/{listed['id']}", method="DELETE").status == 200
+    assert b'"token_revoked"' in stream.got
+    assert gate.refused("/status", *page, uid=None) == "unauthorized"
+    assert len(gate.ask("/tokens").body) == 1
 
 
 def test_a_login_that_another_user_has_seen_is_not_for_them(gate: Gate) -> None:
@@ -314,8 +445,8 @@ def test_an_open_route_that_asks_tells_strangers_little(gate: Gate, path: str) -
 def test_wrong_tokens_are_counted_where_they_do_not_matter(gate: Gate) -> None:
     for _ in range(11):
         assert gate.ask("/healthz", bearer("wrong"), uid=7).status == 200
-    assert gate.refused("/status", bearer(gate.own), uid=7) == "rate_limited"
-    assert "service" not in gate.ask("/healthz", bearer(gate.own), uid=7).body
+    assert gate.refused("/status", bearer("wrong"), uid=7) == "rate_limited"
+    assert "service" in gate.ask("/healthz", bearer(gate.own), uid=7).body
 
 
 def test_an_unknown_place_tells_a_stranger_nothing(gate: Gate) -> None:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
+from twisted.internet.task import Clock
 
 from sxhost.access import TokenDraft
 from sxhost.caller import Caller
-from sxhost.errors import UnknownToken
+from sxhost.errors import StorageFull, StoreUnavailable, UnknownToken
 from sxhost.keyring import ADMIN, BadKeyring, Keyring, token_file
+
+from .faults import small_disk
 
 Open = Callable[[], Keyring]
 
@@ -31,9 +36,14 @@ def wall() -> Wall:
 
 
 @pytest.fixture
-def reopen(tmp_path: Path, wall: Wall) -> Open:
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def reopen(tmp_path: Path, wall: Wall, clock: Clock) -> Open:
     def reopen() -> Keyring:
-        keyring = Keyring(tmp_path, wall)
+        keyring = Keyring(tmp_path, wall, clock.callLater)
         keyring.open()
         return keyring
 
@@ -43,6 +53,12 @@ def reopen(tmp_path: Path, wall: Wall) -> Open:
 READS = TokenDraft(scopes=["read"])
 
 
+def rights(keyring: Keyring, secret: str) -> Caller | None:
+    """Return what a token gives, but for how long."""
+    found = keyring.caller(secret)
+    return None if found is None else replace(found, grant=None)
+
+
 def own(place: Path) -> str:
     return token_file(place).read_text(encoding="ascii").strip()
 
@@ -50,7 +66,7 @@ def own(place: Path) -> str:
 def test_the_hosts_own_token_is_made_once(reopen: Open, tmp_path: Path) -> None:
     reopen()
     first = own(tmp_path)
-    assert reopen().caller(first) == Caller(frozenset({"admin"}), token=ADMIN)
+    assert rights(reopen(), first) == Caller(frozenset({"admin"}), token=ADMIN)
     assert own(tmp_path) == first
     assert len(first) == len("sxhost_admin_") + 43  # 256 bits
     assert token_file(tmp_path).stat().st_mode & 0o777 == 0o600
@@ -61,7 +77,8 @@ def test_rotation_makes_the_old_one_worthless(reopen: Open, tmp_path: Path) -> N
     old = own(tmp_path)
     keyring.rotate()
     assert keyring.caller(old) is None
-    assert keyring.caller(own(tmp_path)) == reopen().caller(own(tmp_path)) != None  # noqa: E711
+    for ring in (keyring, reopen()):
+        assert rights(ring, own(tmp_path)) == Caller(frozenset({"admin"}), token=ADMIN)
 
 
 def test_a_token_outlives_the_host_and_its_secret_is_not_kept(
@@ -69,7 +86,7 @@ def test_a_token_outlives_the_host_and_its_secret_is_not_kept(
 ) -> None:
     draft = TokenDraft(scopes=["read", "send"], session="a", name="ci")
     token, secret = reopen().create(draft)
-    found = reopen().caller(secret)
+    found = rights(reopen(), secret)
     assert found == Caller(frozenset({"read", "send"}), "a", token.id)
     kept = tmp_path / "tokens.json"
     assert kept.stat().st_mode & 0o777 == 0o600
@@ -112,6 +129,16 @@ def test_a_revoked_token_is_worthless(reopen: Open) -> None:
             keyring.revoke(unknown)
 
 
+def test_cookies_of_earlier_versions_are_no_tokens_any_more(reopen: Open) -> None:
+    keyring = reopen()
+    month = 30 * 86_400.0
+    _, cookie = keyring.create(TokenDraft(scopes=["admin"], name="browser", expires_s=month))
+    _, other = keyring.create(TokenDraft(scopes=["admin"], name="browser"))
+    _, named = keyring.create(TokenDraft(scopes=["admin"], name="ci", expires_s=month))
+    found = [reopen().caller(secret) is not None for secret in (cookie, other, named)]
+    assert found == [False, True, True]
+
+
 @pytest.mark.parametrize("content", [b"", b"[{}]", b"\xff", b'{"a": 1}'])
 def test_a_file_that_is_not_ours_is_refused(
     reopen: Open, tmp_path: Path, content: bytes
@@ -142,3 +169,118 @@ def test_the_file_is_plain_json(reopen: Open, tmp_path: Path) -> None:
     (kept,) = json.loads((tmp_path / "tokens.json").read_bytes())
     assert kept["token"]["scopes"] == ["read"]
     assert len(kept["digest"]) == 64
+
+
+# First on disk.
+
+
+def every_change(keyring: Keyring) -> list[Callable[[], object]]:
+    """Return all that changes a keyring with one token besides its own."""
+    token = keyring.tokens()[-1]
+    return [
+        lambda: keyring.create(READS),
+        lambda: keyring.revoke(token.id),
+        keyring.rotate,
+    ]
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """Mount a disk of a few pages."""
+    place = tmp_path / "disk"
+    with small_disk(place, 65_536):
+        yield place
+
+
+@contextmanager
+def full(disk: Path) -> Iterator[None]:
+    """Let there be no room on a disk."""
+    ballast = disk / "ballast"
+    with ballast.open("wb", buffering=0) as file, suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
+    try:
+        yield
+    finally:
+        ballast.unlink()
+
+
+@pytest.mark.parametrize("number", range(3), ids=["create", "revoke", "rotate"])
+def test_a_full_disk_changes_nothing(disk: Path, wall: Wall, number: int) -> None:
+    clock, place = Clock(), disk / "state"
+    place.mkdir()
+    keyring = Keyring(place, wall, clock.callLater)
+    keyring.open()
+    _, secret = keyring.create(READS)
+    before, first = keyring.tokens(), own(place)
+    callers = [keyring.caller(secret), keyring.caller(first)]
+    with full(disk), pytest.raises(StorageFull):
+        every_change(keyring)[number]()
+    again = Keyring(place, wall, clock.callLater)
+    again.open()
+    for ring in (keyring, again):
+        assert ring.tokens() == before
+        assert rights(ring, secret) is not None
+        assert rights(ring, first) is not None
+    assert [caller and caller.ended for caller in callers] == [None, None]
+    assert sorted(path.name for path in place.iterdir()) == ["token", "tokens.json"]
+    every_change(keyring)[number]()  # there is room again
+
+
+def test_a_disk_that_cannot_be_written_changes_nothing(reopen: Open, tmp_path: Path) -> None:
+    keyring = reopen()
+    _, secret = keyring.create(READS)
+    for name in ("token.new", "tokens.json.new"):
+        (tmp_path / name).mkdir()  # nothing can be written there
+    for change in every_change(keyring):
+        with pytest.raises(StoreUnavailable):
+            change()
+    assert rights(keyring, secret) is not None
+    assert rights(keyring, own(tmp_path)) is not None
+
+
+def test_a_host_that_cannot_write_its_token_does_not_begin(tmp_path: Path, wall: Wall) -> None:
+    (tmp_path / "token.new").mkdir()
+    with pytest.raises(BadKeyring, match="cannot write"):
+        Keyring(tmp_path, wall, Clock().callLater).open()
+
+
+# Who was let in is told.
+
+
+def test_what_a_token_gave_ends_with_it(reopen: Open, tmp_path: Path, wall: Wall) -> None:
+    keyring = reopen()
+    token, secret = keyring.create(READS)
+    let_in = [keyring.caller(secret), keyring.caller(own(tmp_path)), keyring.caller(secret)]
+    keyring.revoke(token.id)
+    assert [caller and caller.ended for caller in let_in] == [
+        "token_revoked", None, "token_revoked",
+    ]  # fmt: skip
+    keyring.rotate()
+    assert let_in[1]
+    assert let_in[1].ended == "token_rotated"
+
+
+def test_a_token_that_has_expired_is_not_called_revoked(reopen: Open, wall: Wall) -> None:
+    keyring = reopen()
+    _, secret = keyring.create(TokenDraft(scopes=["read"], expires_s=10))
+    caller = keyring.caller(secret)
+    wall.ms += 10_000
+    keyring.create(READS)
+    assert caller
+    assert caller.ended == "token_expired"
+
+
+def test_a_clock_that_was_wrong_for_a_while_takes_no_token_away(
+    reopen: Open, wall: Wall
+) -> None:
+    keyring = reopen()
+    _, secret = keyring.create(TokenDraft(scopes=["read"], expires_s=10))
+    first = keyring.caller(secret)
+    wall.ms += 10_000
+    assert first
+    assert first.ended
+    wall.ms -= 10_000
+    again = keyring.caller(secret)
+    assert again
+    assert not again.ended

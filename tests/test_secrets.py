@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -85,12 +86,28 @@ class Asking:
         unused = self.admin("/logins", {})["path"]
         self.secrets |= {code.rpartition("/")[2], unused.rpartition("/")[2]}
         self.ask(code)
+        self.use(self.answers.pop())
         self.ask(code)
         self.ask(unused, Host="evil.example")
         self.ask(unused, Sec_Fetch_Site="cross-site")
         self.ask(unused, {}, "POST")
         self.ask(unused.replace("login", "%6cogin"), Host="evil.example")
         self.ask(f"/login/{PLANTED}")
+
+    def use(self, welcome: str) -> None:
+        """Show what a login has given, in all ways and in wrong ones."""
+        cookie = re.findall(r"Set-Cookie: sxhost-\d+=([^;]+);", welcome)[0]
+        page = re.findall(r"Location: /#page=(\S+)", welcome)[0]
+        self.secrets |= {cookie.rpartition(".")[2], page}
+        ours = f"sxhost-{self.host.port}={cookie}"
+        self.ask("/status", Cookie=ours, Sxhost_Page=page)
+        self.ask("/tokens", Cookie=ours, Sxhost_Page="wrong")
+        self.ask(
+            "/v1/stream", Cookie=ours, Sec_WebSocket_Protocol=f"sxhost, sxhost-page.{page}"
+        )
+        for secret in (cookie, page):
+            self.ask("/status", Authorization=f"Bearer {secret}")
+            self.ask(f"/status?page={secret}", Cookie=secret)
 
     def found(self, *texts: str) -> list[tuple[str, str]]:
         """Return where a secret stands: it, and the line."""
@@ -162,4 +179,4 @@ def test_a_link_lets_a_browser_in(asking: Asking) -> None:
     """The first test would pass as well if no link worked."""
     path = asking.admin("/logins", {})["path"]
     assert urlsplit(path).path == path
-    assert "Location: /\n" in asking.ask(path)
+    assert "Location: /#page=" in asking.ask(path)

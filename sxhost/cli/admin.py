@@ -86,7 +86,7 @@ def create(
 @token.command("list")
 @linked
 def list_tokens(link: Link) -> None:
-    """List tokens."""
+    """List tokens, and the browsers that are logged in."""
     found = link.ask(lambda host: host.tokens())
     link.show(found, "\n".join(map(token_line, found)))
 

@@ -2,7 +2,8 @@
 
 It looks at a request's head, before its body is read and before it is routed.  A browser is
 stopped by the names in Host and Origin, another user of this machine by the kernel's word
-on whose socket it is, everyone else by the token that they do not have.
+on whose socket it is, everyone else by the token that they do not have.  A cookie is none: it
+counts together with that word, or with what its page has.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from collections.abc import Callable
 from typing import Final, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.server import Request
 
 from sxhost.caller import HOST, Caller
 from sxhost.errors import BadRequest, ForbiddenHost, ForbiddenOrigin, RateLimited, Unauthorized
 
-__all__ = ["Guard", "Policy", "Tries", "cookie_name"]
+__all__ = ["PROTOCOL", "Guard", "Policy", "Tries", "cookie_name"]
 
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 FORWARDED: Final = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
@@ -33,10 +35,22 @@ MINUTE: Final = 60.0
 MOST_PEERS: Final = 4096
 """Peers whose failed tries are remembered; the oldest is forgotten first."""
 
+PAGE: Final = "sxhost-page"
+"""The header in which a page shows what it has; pages cannot set any for a WebSocket."""
+
+PROTOCOL: Final = "sxhost"
+"""The WebSocket's protocol that a page asks for beside ``sxhost-page.SECRET``."""
+
+PAGE_PROTOCOL: Final = re.compile(rf"(?:^|,)[ \t]*{PAGE}\.([\w-]+)")
+
 PREFLIGHT_S: Final = b"600"
 """Seconds for which a browser may remember what it may send."""
 
 Check = Callable[[str], Caller | None]
+"""Returns whom a token lets in."""
+
+CheckBrowser = Callable[[str, str | None], Caller | None]
+"""Returns whom a cookie lets in with what its page has; None: the kernel vouches for it."""
 
 
 class Policy(Struct, frozen=True, kw_only=True):
@@ -53,8 +67,8 @@ class Policy(Struct, frozen=True, kw_only=True):
 class Guard:
     """Lets requests in, or says why not.
 
-    `check` knows the tokens, `opens` the paths that are open to all, `asks` those of them
-    that want to know who comes; `uid` is the host's.
+    `check` knows the tokens, `check_browser` the cookies, `opens` the paths that are open to
+    all, `asks` those of them that want to know who comes; `uid` is the host's.
     """
 
     def __init__(
@@ -65,12 +79,14 @@ class Guard:
         uid: int,
         tries: Tries,
         *,
+        check_browser: CheckBrowser = lambda _cookie, _page: None,
         asks: Callable[[str], object] = lambda _path: None,
     ) -> None:
         self._policy = policy
         self._opens = opens
         self._asks = asks
         self._check = check
+        self._check_browser = check_browser
         self._uid = uid
         self._tries = tries
 
@@ -92,7 +108,7 @@ class Guard:
             if is_open:
                 return stranger
             raise
-        return Caller(found.scopes, found.session, found.token, uid, peer)
+        return replace(found, uid=uid, peer=peer)
 
     def preflight(self, request: Request) -> bool:
         """Answer a browser that asks what a page may send, if the page may send anything."""
@@ -147,47 +163,57 @@ class Guard:
 
     def _identify(self, request: Request, uid: int | None, peer: str) -> Caller:
         """Find out who asks; a token that is shown counts, whoever shows it."""
-        own = self._policy.tokens == "others" and uid == self._uid and not _forwarded(request)
-        token = _shown(request) or (None if own else _cookie(request))
-        if self._policy.tokens == "none" or (own and token is None):
+        own = uid is not None and uid == self._uid and not _forwarded(request)
+        token = _token(request)
+        free = own and token is None and self._policy.tokens == "others"
+        if free or self._policy.tokens == "none":
             return HOST
         if token is None:
-            raise Unauthorized("Nobody is known to ask.")
-        self._tries.check(peer)
+            return self._identify_browser(request, own=own)
         found = self._check(token)
         if found is None:
             self._tries.failed(peer)
             raise Unauthorized("This token is not known, or has expired.")
         return found
 
+    def _identify_browser(self, request: Request, *, own: bool) -> Caller:
+        """Find out which browser asks; a stale cookie is no guess, and not counted as one."""
+        cookie = request.getCookie(cookie_name(request))
+        if cookie is None:
+            raise Unauthorized("Nobody is known to ask.")
+        page = None if own else _page(request)
+        found = self._check_browser(cookie.decode("latin-1"), page)
+        if found is None:
+            raise Unauthorized("This login has ended, or is not this page's.")
+        return found
+
 
 class Tries:
-    """Wrong tokens of the last minute, by who tried them."""
+    """Wrong tokens of the last minute, by who tried them.
+
+    Behind a proxy all are one peer, so whoever has a right token is never refused for it.
+    """
 
     def __init__(self, clock: IReactorTime, most: int) -> None:
         self._clock = clock
         self._most = most
         self._failed: dict[str, deque[float]] = {}
 
-    def check(self, peer: str) -> None:
-        """Check that this peer may try.
+    def failed(self, peer: str) -> None:
+        """Take note of a wrong token.
 
-        :raises RateLimited: it has tried too often.
+        :raises RateLimited: there have been too many.
         """
-        now, times = self._clock.seconds(), self._failed.get(peer)
+        now, times = self._clock.seconds(), self._failed.pop(peer, deque[float]())
         while times and times[0] <= now - MINUTE:
             times.popleft()
-        if times and len(times) >= self._most:
-            wait = int(times[0] + MINUTE - now) + 1
-            raise RateLimited(f"{self._most} wrong tokens came from here", wait)
-
-    def failed(self, peer: str) -> None:
-        """Take note of a wrong token."""
-        times = self._failed.pop(peer, deque(maxlen=self._most))
-        times.append(self._clock.seconds())
         self._failed[peer] = times  # now the youngest
         while len(self._failed) > MOST_PEERS:
             del self._failed[next(iter(self._failed))]
+        if len(times) >= self._most:
+            wait = int(times[0] + MINUTE - now) + 1
+            raise RateLimited(f"{self._most} wrong tokens came from here", wait)
+        times.append(now)
 
 
 def cookie_name(request: Request) -> bytes:
@@ -195,17 +221,17 @@ def cookie_name(request: Request) -> bytes:
     return b"sxhost-%d" % getattr(request.getHost(), "port", 0)
 
 
-def _shown(request: Request) -> str | None:
+def _token(request: Request) -> str | None:
     """Return the token in a request's header."""
     given = _only(request, "authorization")
     scheme, _, token = (given or "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else given
 
 
-def _cookie(request: Request) -> str | None:
-    """Return the token that a login left with a browser."""
-    cookie = request.getCookie(cookie_name(request))
-    return None if cookie is None else cookie.decode("latin-1")
+def _page(request: Request) -> str:
+    """Return what a page shows besides its cookie: in a header, or as a protocol."""
+    offered = PAGE_PROTOCOL.search(request.getHeader("sec-websocket-protocol") or "")
+    return _only(request, PAGE) or (offered[1] if offered else "")
 
 
 def _forwarded(request: Request) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, cast
 
 from msgspec import Meta, Struct
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from twisted.web.server import Request
 
@@ -76,13 +76,7 @@ class Hearing:
 
     async def serve(self, request: Request) -> None:
         """Hear the hook, answer it, and take note of whether the answer was read."""
-        gone: Deferred[Any] = request.notifyFinish()
-        hearing = Deferred.fromCoroutine(self._hooked.hear(self._hook, self._query))
-        gone.addErrback(lambda _: hearing.cancel())
-        try:
-            heard = await hearing
-        except CancelledError:
-            return
+        heard = await self._hooked.hear(self._hook, self._query)
         if heard.messages:
             self._follow(request, heard)
         body = encode(heard.answer)

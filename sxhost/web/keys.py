@@ -10,9 +10,11 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.web.server import Request
 
 from sxhost.access import Login, Token, TokenDraft, TokenMade
-from sxhost.caller import current
-from sxhost.errors import Unauthorized
+from sxhost.browsers import Browsers, Credentials
+from sxhost.caller import Caller, current
+from sxhost.errors import HostError, Unauthorized
 from sxhost.keyring import Keyring
+from sxhost.limits import Limits
 from sxhost.model import Done
 from sxhost.web.guard import cookie_name
 from sxhost.web.routes import Route
@@ -22,48 +24,63 @@ __all__ = ["Keys"]
 LINK_S = 60.0
 """Seconds for which a login's link is good: as long as a browser takes to open it."""
 
-LOGIN_S = 30 * 86400.0
-"""Seconds for which a browser stays logged in."""
-
-
 Note = Callable[[str, str | None, str], Awaitable[None]]
 """Records for the audit what was done, to which session, and more words."""
 
 
 @dataclass(frozen=True)
 class Welcome:
-    """An answer that leaves a token with a browser and leads it to the dashboard."""
+    """An answer that leads a browser to the dashboard, with what it is let in by."""
 
-    secret: str
+    credentials: Credentials | None
+    """None for whoever needs nothing."""
+    lasts_s: float
 
     async def serve(self, request: Request) -> None:
-        """Set the cookie; no script can read it, and no page of another site sends it."""
+        """Set the cookie; no script can read it, and no page of another site sends it.
+
+        What the page is to keep stands in the fragment: browsers send that to nobody.
+        """
+        request.setResponseCode(303)
+        if self.credentials is None:
+            request.setHeader("Location", "/")
+            return
+        request.setHeader("Location", f"/#page={self.credentials.page}")
         request.addCookie(
             cookie_name(request),
-            self.secret,
+            self.credentials.cookie,
             path=b"/",
-            max_age=b"%d" % LOGIN_S,
+            max_age=b"%d" % self.lasts_s,
             httpOnly=True,
             secure=request.isSecure(),
             sameSite="strict",
         )
-        request.setResponseCode(303)
-        request.setHeader("Location", "/")
 
 
 class Keys:
     """The handlers; `clock` is monotonic, `own` the host's user."""
 
-    def __init__(self, keyring: Keyring, clock: IReactorTime, note: Note, own: int) -> None:
+    def __init__(
+        self,
+        keyring: Keyring,
+        browsers: Browsers,
+        clock: IReactorTime,
+        limits: Limits,
+        *,
+        note: Note,
+        own: int,
+    ) -> None:
         self._keyring = keyring
+        self._browsers = browsers
         self._clock = clock
+        self._limits = limits
         self._note = note
         self._own = own
         self._links: dict[str, float] = {}
 
     async def tokens(self) -> Sequence[Token]:
-        """List tokens, without their secrets."""
-        return self._keyring.tokens()
+        """List tokens, without their secrets, and the browsers that are logged in."""
+        return [*self._keyring.tokens(), *self._browsers.tokens()]
 
     async def create_token(self, draft: TokenDraft) -> TokenMade:
         """Make a token; its secret is shown this once."""
@@ -72,8 +89,11 @@ class Keys:
         return TokenMade(token=token, secret=secret)
 
     async def revoke_token(self, token_id: str) -> Done:
-        """Let nobody in with a token any more."""
-        self._keyring.revoke(token_id)
+        """Let nobody in with a token any more, or log a browser out."""
+        if token_id in self._browsers:
+            self._browsers.log_out(token_id)
+        else:
+            self._keyring.revoke(token_id)
         await self._note("revoke token", None, token_id)
         return Done()
 
@@ -96,14 +116,23 @@ class Keys:
 
         Whoever opens a link shows it to every user here, in the browser's command line.
         """
-        if current.get().uid not in (None, self._own):
+        caller = current.get()
+        if caller.uid not in (None, self._own):
             raise Unauthorized("This link is for the user that the host runs as.")
-        if self._links.pop(code, 0.0) <= self._clock.seconds():
+        until = self._links.pop(code, 0.0)
+        if until <= self._clock.seconds():
             raise Unauthorized("This link was used, or is too old; `sxhost open` makes one.")
-        draft = TokenDraft(scopes=["admin"], name="browser", expires_s=LOGIN_S)
-        token, secret = self._keyring.create(draft)
-        await self._note("log in", None, token.id)
-        return Welcome(secret)
+        credentials = None
+        try:
+            if not _is_trusted(caller):
+                credentials = self._browsers.log_in()
+            await self._note("log in", None, credentials.id if credentials else "")
+        except HostError:
+            self._links[code] = until  # it was not used
+            if credentials is not None:
+                self._browsers.log_out(credentials.id)
+            raise
+        return Welcome(credentials, self._limits.browser_life)
 
     def routes(self) -> Sequence[Route]:
         """Return the routes of tokens and logins: for administrators, but for the link."""
@@ -122,6 +151,13 @@ class Keys:
                 "Let a browser in.",
                 303,
                 produces="text/plain",
+                safe=False,
                 scope="open",
+                asks=True,
             ),
         )
+
+
+def _is_trusted(caller: Caller) -> bool:
+    """Tell whether somebody is let in without anything that they show."""
+    return caller.token is None and "admin" in caller.scopes

@@ -11,15 +11,15 @@ from __future__ import annotations
 import inspect
 import re
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from http import HTTPStatus
-from typing import Any, Literal, NewType, Protocol, cast, get_args
+from typing import Any, Literal, NewType, Protocol, TypeVar, cast, get_args
 
 from klein import Klein
 from klein.resource import KleinResource
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
 from twisted.web.server import Request
@@ -75,6 +75,7 @@ SWITCHING = 101
 AnyText = NewType("AnyText", str)
 """The type of a path's parameter that is taken as it is: its handler knows what it may be."""
 
+T = TypeVar("T")
 Handler = Callable[..., Awaitable[Any]]
 
 
@@ -82,7 +83,11 @@ class Answering(Protocol):
     """An answer that writes itself, over time."""
 
     async def serve(self, request: Request) -> None:
-        """Write to `request` until there is no more; whoever calls ends the request."""
+        """Write to `request` until there is no more; whoever calls ends the request.
+
+        It is cancelled when its client leaves, and when whoever asks may no longer: then
+        `caller.ended` says why, and last words can still be written.
+        """
 
 
 @dataclass(frozen=True)
@@ -259,10 +264,13 @@ class _Endpoint:
         if route.needs != "open":
             caller.check(route.needs, path.get("session_id"))
         current.set(caller)
-        value = await route.handler(**route.arguments(request, path, self._limits))
+        work = route.handler(**route.arguments(request, path, self._limits))
+        # What only looks may be cut short; what acts is done, and answered.
+        looks = route.method == "GET" and route.safe
+        value = await (_while_permitted(caller, work) if looks else work)
         if hasattr(value, "serve"):
             _set_headers(request, route.produces)
-            await value.serve(request)
+            await _while_permitted(caller, value.serve(request))
             return b""
         request.setResponseCode(route.status)
         if value is None:
@@ -322,6 +330,22 @@ def _trim(segments: list[bytes]) -> None:
         segments.pop()
 
 
+async def _while_permitted(caller: Caller, work: Awaitable[T]) -> T:
+    """Wait for what may last, for as long as whoever asks for it may ask.
+
+    :raises Unauthorized: they may no longer, and it had nothing to say to that.
+    """
+    if caller.grant is None:
+        return await work
+    doing = ensureDeferred(cast("Coroutine[Any, Any, T]", work))
+    with caller.on_end(doing.cancel):
+        try:
+            return await doing
+        except CancelledError:
+            caller.check_ended()
+            raise
+
+
 def base_url(request: Request) -> str:
     """Return the host's address as whoever asks has written it."""
     scheme = "https" if request.isSecure() else "http"
@@ -343,6 +367,8 @@ def answer_error(request: Request, error: HostError) -> bytes:
 
 def _render_error(request: Request, failure: Failure) -> bytes:
     error = failure.value
+    if isinstance(error, Unauthorized) and request.startedWriting:
+        return b""  # what was being told breaks off
     if isinstance(error, HostError):
         return answer_error(request, error)
     if isinstance(error, NoSuchMethod):

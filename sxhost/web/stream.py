@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.web.server import Request
 
+from sxhost.caller import current
 from sxhost.codec import frames
 from sxhost.model import Event, EventQuery, LogQuery
 from sxhost.reading import selection
@@ -38,6 +39,19 @@ class Response:
         if not self.done.called:
             self.done.callback(None)
 
+    async def follow(self, reader: Subscription) -> None:
+        """Wait until it is over: nothing more comes, its client has gone, or may not ask."""
+        try:
+            await self.done
+        except CancelledError:
+            ended = current.get().ended
+            if ended is None:
+                raise
+            reader.end(ended, reconnect=False)
+        finally:
+            reader.close()
+        self._request.unregisterProducer()
+
 
 class Stream:
     """An answer that follows a log for as long as its client listens."""
@@ -62,11 +76,7 @@ class Stream:
         reader = await self._service.subscribe(
             self._wanted, query.after, self._encoding, response, states=query.state
         )
-        try:
-            await response.done
-            request.unregisterProducer()
-        finally:
-            reader.close()
+        await response.follow(reader)
 
 
 class Streams:

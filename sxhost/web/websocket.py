@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from copy import copy
 from functools import partial
 from types import SimpleNamespace
@@ -17,7 +18,7 @@ from typing import Any, cast
 
 from autobahn.twisted.resource import WebSocketResource
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IAddress, IPushProducer
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
@@ -28,6 +29,7 @@ from sxhost.caller import current
 from sxhost.errors import BadRequest, UpgradeRequired
 from sxhost.logs import logger
 from sxhost.web.door import Meter
+from sxhost.web.guard import PROTOCOL
 from sxhost.web.site import HostRequest
 
 __all__ = ["Connection", "Upgrade"]
@@ -114,6 +116,14 @@ class Connection(WebSocketServerProtocol):
         self.registerProducer(self, streaming=True)
         self._serve()
 
+    def onConnect(self, request: Any) -> str | None:
+        """Choose the one protocol that there is, if the client asks for any."""
+        return PROTOCOL if PROTOCOL in request.protocols else None
+
+    def dismiss(self, why: str) -> None:
+        """Close: whoever asked may no longer, and what they have said is not done."""
+        self._put_out(why)
+
     def leave(self) -> None:
         """Close: the host is stopping."""
         self.sendCloseFrame(GOING_AWAY, b"the host is stopping")
@@ -128,6 +138,13 @@ class Connection(WebSocketServerProtocol):
         if self.failedByMe:
             why = (self.localCloseReason or b"").decode()
             log.info("a WebSocket was closed: {code} {why}", code=self.localCloseCode, why=why)
+
+    def _may_go_on(self) -> bool:
+        """Tell whether what was said is done: what a client may changes while it is here."""
+        ended = self._request.caller.ended
+        if ended is not None:
+            self.dismiss(ended)
+        return self._open
 
     @property
     def _open(self) -> bool:
@@ -225,7 +242,7 @@ class Connection(WebSocketServerProtocol):
     async def _answer_all(self) -> None:
         current.set(self._request.caller)
         try:
-            while self._due and not self.paused and self._open:
+            while self._due and not self.paused and self._may_go_on():
                 await self._due.popleft()()
         finally:
             self._busy = False
@@ -237,7 +254,7 @@ class Factory(WebSocketServerFactory):
 
     def __init__(self, connection: Connection, request: HostRequest) -> None:
         site = request.site
-        super().__init__(server="", reactor=site.clock)
+        super().__init__(server="", reactor=site.clock, protocols=[PROTOCOL])
         self._connection = connection
         self._batched_timer = SimpleNamespace(call_later=site.clock.callLater)
         self.setProtocolOptions(
@@ -272,7 +289,15 @@ class Upgrade:
         connection = self._connect(taken)
         cast("Any", taken.channel.transport).unregisterProducer()  # it was the channel
         WebSocketResource(Factory(connection, taken)).render(taken)
-        await Deferred()  # cancelled when the connection is lost
+        try:
+            await Deferred()  # cancelled when the connection is lost
+        except CancelledError:
+            ended = taken.caller.ended
+            if ended is None:
+                raise
+            connection.dismiss(ended)
+            with suppress(CancelledError):
+                await Deferred()
 
 
 def check_handshake(request: Request) -> None:

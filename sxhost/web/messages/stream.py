@@ -160,11 +160,7 @@ class Conversing:
         sink = _Sink(request, self._frames)
         wanted = Selection(frozenset({self._session}))
         reader = await self._service.subscribe(wanted, self._after, self._frames, sink)
-        try:
-            await sink.done
-            request.unregisterProducer()
-        finally:
-            reader.close()
+        await sink.follow(reader)
 
 
 class Nothing:
