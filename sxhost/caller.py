@@ -23,13 +23,13 @@ class Caller(Struct, frozen=True):
     uid: int | None = None
     peer: str = ""
 
-    def check(self, scope: Scope, session_id: str | None) -> None:
-        """Check that this may be done.
+    def check(self, scope: Scope, session_id: str | None, *, field: str | None = None) -> None:
+        """Check that this may be done, or a `field` of it be said.
 
         :raises ForbiddenScope: it may not.
         """
         if scope not in self.scopes and "admin" not in self.scopes:
-            raise ForbiddenScope(scope)
+            raise ForbiddenScope(scope, field=field)
         if self.session is not None and session_id != self.session:
             raise ForbiddenScope(scope, self.session)
 
