@@ -12,7 +12,10 @@ import pytest
 import sxhost.driver
 from sxhost.access import AuditQuery
 from sxhost.caller import HOST, Caller, current
+from sxhost.commands.table import COMMANDS
+from sxhost.commands.traits import TRAITS
 from sxhost.errors import ForbiddenScope, Reserved
+from sxhost.hosting import Rules
 from sxhost.model import EventDraft, EventQuery, MessageDraft, Registration
 from sxhost.rights import (
     APPROVAL_EVENTS,
@@ -29,6 +32,7 @@ from sxhost.web.messages.face import CodexMessage
 
 from .crew import Crew, FakeDriver, question
 from .lab import Lab, result_of, started
+from .mux import Peer
 from .test_fleet import names, settle, state, told
 
 API = Path(__file__).parents[1] / "docs" / "api.md"
@@ -197,9 +201,7 @@ class TestInForce:
         stored = host.store.known("a")
         assert stored is not None
         assert stored.launch == launch
-        record = host.request("GET", "/v1/codexd/sessions/a").json
         shown = msgspec.json.decode(host.request("GET", "/v1/codexd/sessions/a").body)
-        assert record is not None
         session = shown["data"]["session"]
         assert (session["approvalPolicy"], session["sandbox"]) == (
             *("never", "danger-full-access"),
@@ -389,6 +391,133 @@ def test_telemetry_speaks_for_none_either() -> None:
     result_of(work)
     answer = post(lab, SENDER, "/telemetry", {"session_id": "x", "type": "error"})
     assert answer.json()["error"] == "reserved"
+
+
+# Rules.
+
+DEPLOYS = """
+[[rule]]
+name = "tests may be deployed"
+label = "stage:test"
+command = "make deploy"
+decision = "allow"
+
+[[rule]]
+name = "so may what another agent has in its place"
+agent = "new"
+cwd = "/new"
+command = "make deploy"
+decision = "allow"
+"""
+
+
+@pytest.fixture
+def policed(tmp_path: Path, host: Lab) -> Lab:
+    """The same host, with rules."""
+    file = tmp_path / "policy.toml"
+    file.write_text(DEPLOYS)
+    host.service.agency.desk._decide = Rules(file)
+    return host
+
+
+def asks_to_deploy(lab: Lab) -> str:
+    detail = {"command": "make deploy"}
+    lab.crew.last.reports.asked(question(detail=detail))
+    settle(lab)
+    (one,) = msgspec.json.decode(lab.request("GET", "/approvals?all=1").body)
+    return str(one["state"])
+
+
+@pytest.mark.parametrize("field", REGISTRATION)
+def test_no_registration_makes_a_rule_say_yes(policed: Lab, field: str) -> None:
+    for caller in (SENDER, NARROW):
+        post(policed, caller, "/sessions/a/register", {field: NEW[field]})
+    assert asks_to_deploy(policed) == "pending"
+
+
+def test_nor_does_what_an_older_host_has_let_anybody_write(policed: Lab) -> None:
+    """Rules read what a session was launched with, not what it shows."""
+    shown = Registration(**{name: NEW[name] for name in REGISTRATION})
+    result_of(policed.store.register("a", shown, 0))
+    assert asks_to_deploy(policed) == "pending"
+
+
+def test_an_administrator_may_give_other_labels_and_rules_see_them(policed: Lab) -> None:
+    post(policed, ADMIN, "/sessions/a/register", {"labels": {"stage": "test"}})
+    assert asks_to_deploy(policed) == "answered"
+
+
+# Commands.
+
+GIVEN: dict[str, Any] = {
+    "sessionId": "a",
+    "sessionPath": "/x.jsonl",
+    "requestId": "1",
+    "response": {"method": "cancelled"},
+    "message": "x",
+    "provider": "p",
+    "modelId": "m",
+    "level": "low",
+    "enabled": True,
+    "command": "id > f",
+    "name": "n",
+    "entryId": "e",
+    "targetId": "t",
+}
+WIDENS = {
+    *("bash", "create_session", "delete_session", "export_html", "fork", "load_session"),
+    *("new_session", "switch_session_file"),
+}
+"""Commands that run programs, end or replace conversations, or write files."""
+
+
+def wanted(name: str) -> dict[str, Any]:
+    fields = msgspec.structs.fields(COMMANDS[name])
+    return {f.encode_name: GIVEN[f.encode_name] for f in fields if f.required}
+
+
+def refused(lab: Lab, caller: Caller, name: str, **more: Any) -> bool:
+    peer = Peer(lab, caller)
+    peer.say(name, **{**wanted(name), **more})
+    said = " ".join(str(one.get("error")) for one in peer.answers)
+    return "The token does not allow this" in said
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_takes_its_scope(host: Lab, name: str) -> None:
+    assert (TRAITS[name].scope == "admin") == (name in WIDENS)
+    for scope in ("read", "send", "approve"):
+        caller = Caller(frozenset({scope}), token="t")
+        assert refused(host, caller, name) == (scope != TRAITS[name].scope)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_token_for_one_session_commands_nothing_else(host: Lab, name: str) -> None:
+    for scopes in ({"admin"}, {"read", "send", "approve"}):
+        elsewhere = Caller(frozenset(scopes), session="z", token="t")  # type: ignore[arg-type]
+        assert refused(host, elsewhere, name)
+
+
+@pytest.mark.parametrize("name", ["create_session", "load_session"])
+def test_nor_does_it_start_a_program_under_its_sessions_name(host: Lab, name: str) -> None:
+    narrow = Caller(frozenset({"admin"}), session="z", token="t")
+    assert refused(host, narrow, name, sessionId="z")
+
+
+def test_an_answer_is_not_told_again_to_who_may_not_ask(host: Lab) -> None:
+    asked = {"type": "list_sessions", "id": "1"}
+    said = msgspec.json.encode(asked)
+    Peer(host).raw(said)
+    narrow = Peer(host, NARROW)
+    narrow.raw(said)
+    (answer,) = narrow.answers
+    assert (answer["success"], answer.get("data")) == (False, None)
+
+
+def test_a_users_own_command_is_in_the_audit(host: Lab) -> None:
+    Peer(host).say("bash", "a", command="make deploy " + "x" * 500)
+    what, detail = audited(host)[-1]
+    assert (what, detail) == ("bash", ("make deploy " + "x" * 500)[:200])
 
 
 class TestEviction:
