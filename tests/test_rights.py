@@ -121,6 +121,28 @@ def test_each_field_of_a_turn_has_its_scope() -> None:
     assert set(CODEXD_TURN) == fields == set(CODEXD_OTHER)
 
 
+def rows(first: str) -> list[list[list[str]]]:
+    """Return the rows of a table of the document, each cell as the words in it."""
+    table = API.read_text().partition(f"| {first} |")[2].partition("\n\n")[0]
+    return [
+        [re.findall(r"\w+", cell) for cell in line.strip("|").split("|")]
+        for line in table.splitlines()[2:]
+    ]
+
+
+def test_the_document_has_the_tables_of_the_code() -> None:
+    told = rows("field of a [turn](#turn)")
+    assert {name: scope for names, _, (scope,) in told for name in names} == TURN
+    codexds = {name: scope for _, names, (scope,) in told for name in names}
+    assert codexds == {**CODEXD_TURN, "prompt": "send"}
+    whose = rows("field | one's own | another's")
+    assert {
+        name: tuple(None if scope == "nobody" else scope for (scope,) in scopes)
+        for names, *scopes in whose
+        for name in names
+    } == REGISTRATION
+
+
 def test_whatever_else_is_said_to_an_agent_has_no_field_that_widens() -> None:
     """A new field has to be decided on."""
     speaks = {
