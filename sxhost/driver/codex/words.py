@@ -38,9 +38,10 @@ def _given(**fields: Any) -> dict[str, Any]:
 
 
 def start_of(launch: Launch) -> dict[str, Any]:
-    """Return the parameters of ``thread/start``; a sandbox of a turn is named there alone."""
+    """Return the parameters of ``thread/start``; of a turn's sandbox it takes but the name."""
     own = launch.native.get("sandboxPolicy")
-    sandbox = launch.sandbox or (own.get("type") if isinstance(own, dict) else None) or ""
+    named = MODES.get(str(own.get("type"))) if isinstance(own, dict) else None
+    sandbox = launch.sandbox or named or ""
     fields = _given(
         cwd=launch.cwd,
         model=launch.model,
