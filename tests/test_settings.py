@@ -30,9 +30,10 @@ def test_all_of_a_turn_but_its_input_may_hold() -> None:
 
 @pytest.mark.parametrize("name", ["model", "effort", "cwd", "approval_policy", "sandbox"])
 def test_what_a_turn_says_goes_on_holding(name: str) -> None:
-    draft = TurnDraft(input="x", **{name: "new"})
-    assert applied(LAUNCH, draft) == replace(LAUNCH, **{name: "new"})
-    assert check_turn(HOST, "a", draft, LAUNCH) == {name: "new"}
+    new: dict[str, Any] = {name: "new"}
+    draft = TurnDraft(input="x", **new)
+    assert applied(LAUNCH, draft) == replace(LAUNCH, **new)
+    assert check_turn(HOST, "a", draft, LAUNCH) == new
     assert check_turn(HOST, "a", draft, applied(LAUNCH, draft)) == {}
 
 
