@@ -27,6 +27,7 @@ from sxhost.rights import (
 )
 from sxhost.state import _MEANS
 from sxhost.turn import Launch, ModelDraft, SteerDraft, TurnDraft
+from sxhost.web.codexd.drafts import SPOKEN
 from sxhost.web.codexd.input import TurnInput
 from sxhost.web.messages.face import CodexMessage
 
@@ -119,6 +120,7 @@ def test_each_field_of_a_turn_has_its_scope() -> None:
     assert set(TURN) == set(TurnDraft.__struct_fields__) == set(OTHER)
     fields = {field.encode_name for field in msgspec.structs.fields(TurnInput)}
     assert set(CODEXD_TURN) == fields == set(CODEXD_OTHER)
+    assert {CODEXD_TURN[name] for name in SPOKEN} == {"send"}
 
 
 def rows(first: str) -> list[list[list[str]]]:
