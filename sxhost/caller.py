@@ -142,8 +142,8 @@ class Caller(Struct, frozen=True):
         """Call `callback` when they may ask no longer, if that comes in between."""
         return nullcontext() if self.grant is None else self.grant.on_end(callback)
 
-    def check(self, scope: Scope, session_id: str | None) -> None:
-        """Check that this may be done, now.
+    def check(self, scope: Scope, session_id: str | None, *, field: str | None = None) -> None:
+        """Check that this may be done now, or a `field` of it be said.
 
         :raises Unauthorized: they may ask no longer.
         :raises ForbiddenScope: it may not.
@@ -152,7 +152,7 @@ class Caller(Struct, frozen=True):
         if self.grant is not None:
             self.grant.touch()
         if scope not in self.scopes and "admin" not in self.scopes:
-            raise ForbiddenScope(scope)
+            raise ForbiddenScope(scope, field=field)
         if self.session is not None and session_id != self.session:
             raise ForbiddenScope(scope, self.session)
 

@@ -60,6 +60,8 @@ class Rules:
         about = About(
             agent=session.agent, session=session.id, labels=session.labels, cwd=session.cwd
         )
+        if session.launch is not None:  # what a hosted session shows of itself may be anything
+            about = About.launched(session.id, session.launch)
         return self._policy.decide(question, about)
 
     def reload(self) -> None:

@@ -32,6 +32,7 @@ from sxhost.turn import Launch, Process, Turn
 
 __all__ = [
     "Accepted",
+    "Claim",
     "Cursor",
     "Detail",
     "Done",
@@ -81,6 +82,12 @@ class Registration(Struct, frozen=True, kw_only=True):
     metadata: dict[str, Any] | None = None
     heartbeat_s: Annotated[float, Meta(ge=0, le=86400)] | None = None
     """The agent's promise: it will be heard from at least this often, in seconds; 0 ends it."""
+
+
+class Claim(Registration, frozen=True, kw_only=True):
+    """A registration by somebody who owns the session from then on."""
+
+    owner: str
 
 
 class EventDraft(Struct, frozen=True, kw_only=True):
@@ -216,6 +223,8 @@ class Session(Struct, frozen=True, kw_only=True):
     labels: dict[str, str] = {}
     metadata: dict[str, Any] = {}
     heartbeat_s: float | None = None
+    owner: str | None = None
+    """Who has registered an attached session: a token's id, or ``own``."""
     usage: Any = None
     native_id: str = ""
     """The agent's own name for the conversation."""

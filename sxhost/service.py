@@ -33,12 +33,14 @@ from sxhost.hosted.fleet import Fleet
 from sxhost.hosted.ground import Ground
 from sxhost.hosted.parts import NO_AGENTS, Agents
 from sxhost.hosted.roster import Roster
+from sxhost.hosted.settings import in_force
 from sxhost.hosted.verbs import Agency
 from sxhost.hub import HEARTBEAT_S, Hub
 from sxhost.limits import Limits
 from sxhost.logs import logger
 from sxhost.model import (
     Accepted,
+    Claim,
     Detail,
     Done,
     Event,
@@ -61,6 +63,7 @@ from sxhost.model import (
 )
 from sxhost.presence import Presence, StateTeller
 from sxhost.reading import Logs
+from sxhost.rights import check_event, check_registration, owner
 from sxhost.state import ACTIVE
 from sxhost.store import Census, Draft, Store
 from sxhost.subscription import Selection, Sink, Subscription
@@ -70,6 +73,9 @@ __all__ = ["SessionService"]
 
 log = logger(__name__)
 T = TypeVar("T", bound=Struct)
+
+RELABELS = frozenset({"labels", "title"})
+"""What of a registration a hosted session goes on with."""
 
 SWEEP_EVERY = 60.0
 """Seconds between two looks for events that are too old."""
@@ -195,7 +201,7 @@ class SessionService(Service):
     async def session(self, session_id: str) -> Detail:
         """Tell all about one session."""
         session = await self._store.session(session_id)
-        recent = session.event_count - RECENT_EVENTS
+        recent, now = session.event_count - RECENT_EVENTS, in_force(session.launch)
         return Detail(
             **asdict(await self._summary(session)),
             pid=session.pid,
@@ -205,8 +211,8 @@ class SessionService(Service):
             message_count=session.message_count,
             native_id=session.native_id,
             turn=session.turn,
-            approval_policy=session.launch.approval_policy if session.launch else None,
-            sandbox=session.launch.sandbox if session.launch else None,
+            approval_policy=now.approval_policy,
+            sandbox=now.sandbox,
             command=session.launch.command if session.launch else None,
             events=await self._store.read(session_id, seq=max(0, recent)),
         )
@@ -225,9 +231,14 @@ class SessionService(Service):
         return self._wall_ms()
 
     async def register(self, session_id: str, registration: Registration) -> Registered:
-        """Create a session, or update the fields that are given."""
+        """Create a session, or update the fields that are given.
+
+        :raises ForbiddenScope: whoever asks may not change one of them.
+        :raises Reserved: nobody may; the host alone says it.
+        """
         self._check_metadata(registration)
-        register = partial(self._store.register, session_id, registration, self._wall_ms())
+        claimed = await self._claimed(session_id, registration)
+        register = partial(self._store.register, session_id, claimed, self._wall_ms())
         try:
             session, created = await register()
         except SessionLimit:
@@ -237,6 +248,20 @@ class SessionService(Service):
         if created:
             log.info("session {session} registered", session=session_id)
         return Registered(id=session_id, created=created, session=await self._summary(session))
+
+    async def _claimed(self, session_id: str, registration: Registration) -> Registration:
+        """Check a registration; return it with whose session it makes it, if nobody's yet."""
+        caller, known = current.get(), self._store.known(session_id)
+        if known is not None:
+            changed = check_registration(caller, known, registration)
+            if known.kind == "hosted":
+                given = {name: getattr(registration, name) for name in changed & RELABELS}
+                if given:
+                    await self._fleet.relabel(known, **given)
+                return registration
+            if known.owner is not None:
+                return registration
+        return Claim(**asdict(registration), owner=owner(caller))
 
     async def forget(self, session_id: str) -> Done:
         """End a session and forget it with its log and its inbox."""
@@ -255,7 +280,11 @@ class SessionService(Service):
     # Events.
 
     async def fire(self, session_id: str, draft: EventDraft) -> Fired:
-        """Append an event; an unknown session is registered by it."""
+        """Append an event; an unknown session is registered by it.
+
+        :raises Reserved: the host alone tells it.
+        """
+        check_event(session_id, self._store.known(session_id), [draft.event])
         event = (await self._append(session_id, [draft]))[0]
         return Fired(event_count=event.seq, seq=event.seq, id=event.id)
 
@@ -263,9 +292,12 @@ class SessionService(Service):
         """Append events in order, all of them or none.
 
         :raises BadField: there is none.
+        :raises Reserved: the host alone tells one of them.
         """
         if not drafts:
             raise BadField("event", "The batch is empty; send one event a line.")
+        names = (draft.event for draft in drafts)
+        check_event(session_id, self._store.known(session_id), names)
         events = await self._append(session_id, drafts)
         return Accepted(event_count=max(e.seq for e in events), accepted=len(events))
 
@@ -429,7 +461,8 @@ class SessionService(Service):
     async def _make_room(self) -> None:
         """Forget the session that was over first, if one is: its place is needed."""
         views = [self._now(session) for session in await self._store.sessions()]
-        over = [view for view in views if view.state.name in ("ended", "lost")]
+        ended = [view for view in views if view.state.name in ("ended", "lost")]
+        over = [view for view in ended if not self._fleet.lives(view.id)]
         if over:
             oldest = min(over, key=lambda view: view.state.since_ms)
             await self._fleet.end(oldest.id)

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from sxhost.limits import Limits
 from sxhost.model import Event, Session, State, StateName
+from sxhost.rights import HOST_EVENTS
 from sxhost.turn import Turn, TurnStatus
 
 __all__ = ["ACTIVE", "SPOKEN", "after", "derive", "unheard"]
@@ -58,7 +59,7 @@ def after(session: Session, events: Sequence[Event], at: int) -> Session:
     for event in events:
         turn = _turn(session, turn, event)
         means = _MEANS.get(event.event)
-        if means is None and name == "stalled":
+        if means is None and name == "stalled" and _is_its_own(session, event):
             means = "working"
         if means is None or (means == "working" and _is_late(event, turn)):
             continue
@@ -128,6 +129,11 @@ def _pending(name: str, pending: int) -> int:
     if name == "approval-resolved":
         return max(0, pending - 1)
     return 0
+
+
+def _is_its_own(session: Session, event: Event) -> bool:
+    """Tell whether an event is of the session's agent: others may leave notes in a log."""
+    return session.launch is None or event.event in HOST_EVENTS
 
 
 def _reason(event: Event) -> str:

@@ -18,6 +18,7 @@ class FakeAgent:
 
     def __init__(self, launch: Launch, reports: Reports, driver: FakeDriver) -> None:
         self.launch = launch
+        self.thread = ""
         self.reports = reports
         self.can = driver.can
         self.did: list[tuple[Any, ...]] = []
@@ -50,6 +51,11 @@ class FakeAgent:
 
     async def set_model(self, draft: ModelDraft) -> None:
         self._do("set_model", draft.model)
+
+    async def command(self, method: str, /, **_params: Any) -> dict[str, Any]:
+        """Do what only this kind of agent can; see the agents of codex and pi."""
+        self._do("command", method)
+        return {}
 
     async def answer(self, question: Question, answer: Answer) -> None:
         self._do("answer", question.key, answer.decision)

@@ -256,11 +256,12 @@ def test_an_event_that_the_host_refuses_does_not_hold_up_the_others(net: Net) ->
     ours.start()
     ours.fire("thinking", 1)
     ours.fire("thinking", "x" * 300_000)
+    ours.fire("approval-requested", {"id": 1, "title": "ls -la"})
     ours.fire("thinking", 2)
     net.mood = "well"
     run(net, 6)
     assert events(net) == [("thinking", 1), ("thinking", 2)]
-    assert ours.outbox.refused == 1
+    assert ours.outbox.refused == 2
     end(net, ours)
 
 

@@ -341,6 +341,7 @@ SAMPLES = (
     errors.HeaderTooLarge(16384, "bytes"),
     errors.NotImplementedHere("gzip"),
     errors.Overloaded(1 << 26),
+    errors.Reserved("a", event="ended"),
     errors.RequestTimeout("The header did not come within 10 s."),
     errors.TooManyConnections(4096),
     errors.URITooLong(8192),

@@ -102,6 +102,15 @@ def test_the_effort_of_the_launch_goes_with_the_first_turn() -> None:
     assert [params.get("effort") for params in said] == ["high", None]
 
 
+def test_a_sandbox_of_codexs_own_goes_with_the_first_turn_of_a_process() -> None:
+    policy = {"type": "workspaceWrite", "networkAccess": True}
+    running = Running(native={"sandboxPolicy": policy})
+    result_of(running.it.submit(HELLO))
+    result_of(running.it.submit(HELLO))
+    said = running.server.said("turn/start")
+    assert [params.get("sandboxPolicy") for params in said] == [policy, None]
+
+
 def test_a_refused_turn_keeps_what_was_to_be_told() -> None:
     running = Running(effort="high")
     running.server.answers["turn/start"] = [REFUSED, {"turn": {"id": "u1"}}]

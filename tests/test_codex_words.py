@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from sxhost.driver.codex.words import input_of, resume_of, settings_of, start_of, turn_of
+from sxhost.errors import BadField
 from sxhost.turn import File, Image, Item, Launch, LocalImage, ModelDraft, Text, TurnDraft
 
 
@@ -99,3 +100,9 @@ def test_items(item: Item, words: dict[str, Any]) -> None:
 def test_settings() -> None:
     draft = ModelDraft(model="m", effort="high")
     assert settings_of("t", draft) == {"threadId": "t", "model": "m", "effort": "high"}
+
+
+@pytest.mark.parametrize("name", ["cwd", "model", "effort"])
+def test_what_the_host_looks_at_is_not_said_past_it(name: str) -> None:
+    with pytest.raises(BadField, match=f"field `{name}`"):
+        turn_of("t", TurnDraft(input="x", native={name: "/etc"}))

@@ -8,7 +8,7 @@ import pytest
 
 from sxhost.errors import BadField
 from sxhost.turn import File, Image, LocalImage, Text
-from sxhost.web.codexd.drafts import draft_of, launch_of, steer_of
+from sxhost.web.codexd.drafts import draft_of, launch_of, spoken_of, steer_of
 from sxhost.web.codexd.input import Refusal, SessionInput, TurnInput
 
 
@@ -72,7 +72,7 @@ def test_what_is_too_long_is_refused() -> None:
 def test_a_turn_of_words() -> None:
     draft = draft_of(turn("hello", effort="low", model="m", approval_policy="never"))
     assert (draft.input, draft.effort, draft.model) == ("hello", "low", "m")
-    assert (draft.approval_policy, draft.native) == ("never", {"approvalPolicy": "never"})
+    assert (draft.approval_policy, draft.native) == ("never", {})
 
 
 def test_a_turn_of_items_goes_to_codex_as_it_is() -> None:
@@ -82,18 +82,30 @@ def test_a_turn_of_items_goes_to_codex_as_it_is() -> None:
         {"type": "image", "url": "https://x"},
         7,
     ]
-    draft = draft_of(turn(items, sandbox_policy={"type": "readOnly"}, summary="auto"))
-    assert draft.input == "look\n[/s]\n[image]\n[item]"
+    given = turn(items, summary="auto")
+    assert draft_of(given).input == "look\n[/s]\n[image]\n[item]"
+    assert spoken_of(given) == {"input": items, "summary": "auto"}
+
+
+def test_what_widens_is_no_mere_word() -> None:
+    policies = {"approval_policy": {"granular": {}}, "collaboration_mode": {"mode": "plan"}}
+    given = turn("x", sandbox_policy={"type": "readOnly", "networkAccess": True}, **policies)
+    draft = draft_of(given)
     assert draft.native == {
-        "input": items,
-        "sandboxPolicy": {"type": "readOnly"},
-        "summary": "auto",
+        "approvalPolicy": {"granular": {}},
+        "collaborationMode": {"mode": "plan"},
+        "sandboxPolicy": {"type": "readOnly", "networkAccess": True},
     }
-    assert draft.sandbox is None
+    assert (draft.approval_policy, draft.sandbox, spoken_of(given)) == (None, None, {})
 
 
 def test_a_sandbox_may_be_a_name() -> None:
-    assert draft_of(turn("x", sandbox_policy="read-only")).sandbox == "read-only"
+    for policy in ("read-only", {"type": "readOnly"}):
+        draft = draft_of(turn("x", sandbox_policy=policy))
+        assert (draft.sandbox, draft.native) == ("read-only", {})
+    assert draft_of(turn("x", sandbox_policy={"type": 7})).native["sandboxPolicy"] == {
+        "type": 7
+    }
 
 
 def test_a_steer() -> None:

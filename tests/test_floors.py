@@ -35,7 +35,15 @@ ROOMS = {
         "0",
         (
             *("__init__.py", "access.py", "approval.py", "caller.py", "errors/*.py"),
-            *("grammar.py", "host.py", "limits.py", "model.py", "state.py", "turn.py"),
+            *(
+                "grammar.py",
+                "host.py",
+                "limits.py",
+                "model.py",
+                "rights.py",
+                "state.py",
+                "turn.py",
+            ),
         ),
         rooms_of(""),
         rooms_of("msgspec"),

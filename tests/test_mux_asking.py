@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec import Raw
 
 from sxhost.approval import Answer, Approval, Inquiry
+from sxhost.codec.json import encode
 from sxhost.commands.fields import Said
 from sxhost.mux.asking import as_answer, as_request, is_meant
 
@@ -49,10 +51,20 @@ def test_words() -> None:
     assert answer.answers == {"value": "Bob"}
 
 
+def requested(**fields: Any) -> dict[str, Any]:
+    told = as_request(Raw(encode(approval(**fields))))
+    assert told is not None
+    return told
+
+
 def test_questions_are_an_interview() -> None:
-    inquiries = [{"id": "a", "text": "Which?"}]
-    told = as_request({"id": 7, "key": "k", "title": "t", "inquiries": inquiries})
+    inquiries = [Inquiry(id="a", text="Which?")]
+    told = requested(inquiries=inquiries)
     assert (told["method"], told["questions"]) == ("interview", inquiries)
+
+
+def test_what_is_no_approval_asks_nothing() -> None:
+    assert as_request(Raw(b'{"id":7,"title":"ls -la"}')) is None
 
 
 def test_it_is_named_by_its_key_or_number() -> None:
@@ -62,10 +74,14 @@ def test_it_is_named_by_its_key_or_number() -> None:
 
 
 def test_how_long_it_waits_is_told() -> None:
-    times = {"opened_ms": 1000, "expires_ms": 61_000}
-    dialog = {"kind": "dialog", "native": {"method": "confirm", "title": "Sure?"}, "key": "k"}
-    assert as_request({**times, **dialog})["timeout"] == 60_000
+    times: Any = {"opened_ms": 1000, "expires_ms": 61_000}
+    dialog: Any = {
+        "kind": "dialog",
+        "native": {"method": "confirm", "title": "Sure?"},
+        "key": "k",
+    }
+    assert requested(**times, **dialog)["timeout"] == 60_000
     own = {**dialog, "native": {"method": "confirm", "timeout": 5000}}
-    assert as_request({**times, **own})["timeout"] == 5000
-    assert as_request({**times, "kind": "command"})["timeout"] == 60_000
-    assert "timeout" not in as_request({**dialog, "expires_ms": None})
+    assert requested(**times, **own)["timeout"] == 5000
+    assert requested(**times)["timeout"] == 60_000
+    assert "timeout" not in requested(**dialog)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
+from sxhost.approval import Approval
 from sxhost.codec.json import encode
 from sxhost.limits import Limits
 from sxhost.model import Event
@@ -111,7 +112,10 @@ def test_rubbish_is_no_trouble(data: Any, agent: str) -> None:
 
 def test_a_dialog_of_pi() -> None:
     native = {"type": "extension_ui_request", "id": "u", "method": "confirm", "title": "Sure?"}
-    approval = {"id": 3, "key": "u", "kind": "dialog", "native": native}
+    approval = Approval(
+        id=3, session="s", key="u", kind="dialog", native=native, title="Sure?", detail={},
+        choices=["approve"], opened_ms=0, expires_ms=None,
+    )  # fmt: skip
     (told,) = said("approval-requested", approval, "pi")
     assert (told["requestId"], told["method"], told["title"]) == ("u", "confirm", "Sure?")
 

@@ -8,14 +8,20 @@ import pty
 import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
+from msgspec.structs import asdict, replace
 
-from sxhost.approval import Approval, Inquiry, Option
-from sxhost.cli.run import Asking
+from sxhost.approval import Approval, Inquiry, Option, Resolution
+from sxhost.cli.run import Asking, Ride
+from sxhost.cli.terminal import Link
+from sxhost.turn import Launch
 
 from .hosts import PATIENCE
+from .lab import result_of
 from .test_cli import SXHOST, Shell, ask, shell
+from .test_readers import Asked, Stream, event
 
 __all__ = ["shell"]
 
@@ -87,6 +93,30 @@ def test_each_inquiry_is_asked_in_turn() -> None:
     answer = ask_.hear("it is warm")
     assert answer is not None
     assert answer.answers == {"colour": "red", "why": "it is warm"}
+
+
+# What is asked is what the host says, whatever an event does.
+
+
+def test_what_is_shown_is_what_the_host_knows(capsys: pytest.CaptureFixture[str]) -> None:
+    first = replace(asking(ALL).approval, title="rm -rf /")
+    second = replace(first, id=2, title="make test")
+    decided = Resolution(decision="deny", by="policy tests", at_ms=0)
+    closed = replace(first, id=3, title="git push", state="answered", resolution=decided)
+    ride = Ride(Link("http://x", json=False), Launch(agent="echo"), "")
+    forged = event("approval-requested", {**asdict(first), "title": "ls -la"})
+    of_nothing = event("approval-requested", {"id": 9, "title": "ls -la"})
+    stream: Any = Stream(forged, of_nothing, event("complete", "a text"))
+    host: Any = Asked(first, second, closed)
+    assert result_of(ride._follow(host, stream)) == "failed"
+    assert capsys.readouterr().out.splitlines() == [
+        "? command: git push",
+        "deny (policy tests)",
+        "? command: rm -rf /",
+        "  sxhost approve a 1",
+        "? command: make test",
+        "  sxhost approve a 2",
+    ]
 
 
 # The command.

@@ -8,16 +8,19 @@ import pty
 import signal
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from msgspec import Raw
 
-from sxhost.cli.watch import Lines
+from sxhost.approval import Approval
+from sxhost.cli.watch import Lines, approval_of
 from sxhost.model import Event, Gap, StateChange
 
 from .hosts import PATIENCE, StartHost, running_host, start_host
+from .lab import result_of
 from .test_cli import ESCAPE, ESCAPED, SXHOST, Shell, ask, is_refused, nowhere, shell
+from .test_readers import Asked, event
 
 __all__ = ["nowhere", "running_host", "shell", "start_host"]
 
@@ -35,12 +38,27 @@ def lines(*, json: bool = False, names: bool = True, colours: bool = False) -> L
     return Lines(json=json, names=names, colours=colours)
 
 
+def test_an_approval_is_what_the_host_knows() -> None:
+    known = Approval(
+        id=1, session="a", kind="command", title="rm -rf /", detail={}, choices=["deny"],
+        opened_ms=0, expires_ms=None, native=None, key="k",
+    )  # fmt: skip
+    seen: list[Any] = []
+    for data in ({"id": 1, "title": "ls -la"}, {"id": 9, "title": "ls -la"}, "ls -la"):
+        told = event("approval-requested", data)
+        seen.append(result_of(approval_of(cast("Any", Asked(known)), told)))
+    shown, *others = seen
+    assert ("rm -rf /" in lines().line(shown), others) == (True, [None, None])
+    assert "ls -la" not in lines().line(shown)
+    assert result_of(approval_of(cast("Any", Asked()), GAP)) is GAP
+
+
 def test_columns_stand_below_each_other() -> None:
     printer = lines()
-    event, state, gap = printer.line(EVENT), printer.line(STATE), printer.line(GAP)
-    assert event.index("tool-start") == state.index("= waiting") == gap.index("gap")
-    assert event.index("Bash: ls") == state.index("approval-") == gap.index("events are")
-    assert event.startswith("abc-123 ")
+    tool, state, gap = printer.line(EVENT), printer.line(STATE), printer.line(GAP)
+    assert tool.index("tool-start") == state.index("= waiting") == gap.index("gap")
+    assert tool.index("Bash: ls") == state.index("approval-") == gap.index("events are")
+    assert tool.startswith("abc-123 ")
     assert gap.startswith(" ")
 
 

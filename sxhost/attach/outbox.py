@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from sxhost.attach.spool import Spool
 from sxhost.client.host import HostClient
-from sxhost.errors import HostError
+from sxhost.errors import HostError, Reserved
 from sxhost.logs import logger
 from sxhost.model import EventDraft
 
@@ -69,7 +69,7 @@ class Outbox:
         try:
             await host.fire_batch(session_id, batch)
         except HostError as error:
-            if error.status not in ITS_FAULT:
+            if error.status not in ITS_FAULT and not isinstance(error, Reserved):
                 raise
             self._refused(batch, error)
         else:

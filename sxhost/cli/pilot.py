@@ -123,10 +123,15 @@ def approvals(link: Link, *, everything: bool, follow: bool) -> None:
     if not follow:
         link.show(found, "\n".join(map(approval_line, found)))
         return
-    from sxhost.cli.watch import watch
+    from sxhost.cli.watch import approval_of, watch
 
     types = ("approval-requested", "approval-resolved")
-    watch(link, lambda host, told: host.subscribe(types=types, **told), names=True)
+    watch(
+        link,
+        lambda host, told: host.subscribe(types=types, **told),
+        names=True,
+        look=approval_of,
+    )
 
 
 @click.command()

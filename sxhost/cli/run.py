@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
+from msgspec import Struct
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from sxhost.approval import Answer, Approval
+from sxhost.approval import Answer, Approval, ApprovalQuery
 from sxhost.cli.terminal import Link, plain
 from sxhost.codec.json import encode
-from sxhost.errors import AlreadyAnswered, HostError
+from sxhost.errors import AlreadyAnswered, HostError, HostUnreachable
 from sxhost.model import Event
+from sxhost.rights import APPROVAL_EVENTS
 from sxhost.turn import TurnDraft
 
 if TYPE_CHECKING:
@@ -30,11 +32,34 @@ if TYPE_CHECKING:
 __all__ = ["Ride"]
 
 KEYS = {"y": "approve", "a": "approve_session", "n": "deny", "c": "cancel"}
+ENDS = frozenset({"complete", "error", "ended"})
 WORDS = {"approve": "yes", "approve_session": "always", "deny": "no", "cancel": "cancel"}
 
 
+class Shown(Struct, frozen=True):
+    """What of an event's data is shown; data of any other shape are shown as nothing."""
+
+    text: str = ""
+    title: str | None = None
+    tool: str = ""
+    output: Any = None
+    status: str = ""
+    reason: str = ""
+
+    @classmethod
+    def of(cls, event: Event) -> Shown:
+        """Return what an event shows."""
+        try:
+            return msgspec.json.decode(event.data, type=cls)
+        except msgspec.DecodeError:
+            return cls()
+
+
 class Ride:
-    """One turn, shown as it goes."""
+    """One turn, shown as it goes.
+
+    Events only say that there may be more: what is asked, and decided, the host is asked for.
+    """
 
     def __init__(self, link: Link, launch: Launch, words: str) -> None:
         self._link = link
@@ -43,6 +68,10 @@ class Ride:
         self._session = ""
         self._fresh = True
         self._keyboard: Keyboard | None = None
+        self._asking: Asking | None = None
+        self._asked: set[int] = set()
+        self._closed: set[int] = set()
+        """Approvals that were shown, and those that were shown as decided."""
 
     async def go(self, host: HostClient, *, forget: bool) -> str:
         """Run the turn; return how it ended."""
@@ -78,30 +107,31 @@ class Ride:
                 click.echo(encode(value).decode())
             else:
                 self._show(value)
-            if value.event in ("complete", "error", "ended"):
-                data = value.value()
-                self._line(f"({data.get('reason') or data.get('status')})", dim=True)
-                return str(data.get("status", "failed"))
-            if value.event == "approval-requested" and not self._link.json:
-                self._ask(host, msgspec.json.decode(value.data, type=Approval))
+            if value.event in ENDS:
+                shown = Shown.of(value)
+                self._line(f"({plain(shown.reason or shown.status)})", dim=True)
+                return shown.status or "failed"
+            if value.event in APPROVAL_EVENTS and not self._link.json:
+                with suppress(HostUnreachable):  # the stream comes back, and asks again
+                    query = ApprovalQuery(all=True)
+                    known = await host.agency.session_approvals(self._session, query)
+                    self._show_approvals(host, known)
         return "failed"
 
     # Showing.
 
     def _show(self, event: Event) -> None:
-        data = event.value()
+        shown = Shown.of(event)
         match event.event:
             case "message-delta":
-                self._text(plain(data["text"], keep="\n\t"))
+                self._text(plain(shown.text, keep="\n\t"))
             case "tool-start":
-                self._line(f"$ {plain(str(data.get('title') or data.get('tool')))}", bold=True)
+                self._line(f"$ {plain(shown.title or shown.tool)}", bold=True)
             case "tool-done":
-                self._line(plain(str(data.get("output") or ""), keep="\n\t").rstrip(), dim=True)
+                output = plain(str(shown.output or ""), keep="\n\t")
+                self._line(output.rstrip(), dim=True)
             case "warning":
-                self._line(plain(str(data.get("text"))), fg="yellow")
-            case "approval-resolved":
-                decided = data["resolution"]
-                self._line(f"{decided['decision']} ({decided['by']})", fg="yellow")
+                self._line(plain(shown.text), fg="yellow")
 
     def _text(self, text: str) -> None:
         click.echo(text, nl=False)
@@ -116,18 +146,40 @@ class Ride:
 
     # Asking.
 
+    def _show_approvals(self, host: HostClient, known: Sequence[Approval]) -> None:
+        """Tell what was decided, then ask what waits, one after the other."""
+        for approval in known:
+            if approval.resolution is not None and approval.id not in self._closed:
+                self._closed.add(approval.id)
+                self._name(approval)
+                decided = f"{approval.resolution.decision} ({approval.resolution.by})"
+                self._line(plain(decided), fg="yellow")
+        waiting = {one.id: one for one in known if one.state == "pending"}
+        if self._asking is not None and self._asking.approval.id not in waiting:
+            self._asking = None
+        for approval in waiting.values():
+            if self._asking is None and approval.id not in self._asked:
+                self._ask(host, approval)
+
+    def _name(self, approval: Approval) -> None:
+        if approval.id not in self._asked:
+            self._asked.add(approval.id)
+            self._line(f"? {approval.kind}: {plain(approval.title)}", fg="yellow", bold=True)
+
     def _ask(self, host: HostClient, approval: Approval) -> None:
-        self._line(f"? {approval.kind}: {plain(approval.title)}", fg="yellow", bold=True)
+        self._name(approval)
         if not sys.stdin.isatty():
             self._line(f"  sxhost approve {approval.session} {approval.id}", fg="yellow")
             return
         if self._keyboard is None:
             self._keyboard = Keyboard(self._link.reactor)
-        asking = Asking(approval)
+        self._asking = asking = Asking(approval)
         click.echo(asking.prompt, nl=False)
         self._keyboard.heard = lambda words: self._heard(host, asking, words)
 
     def _heard(self, host: HostClient, asking: Asking, words: str) -> None:
+        if asking is not self._asking:
+            return  # somebody was faster
         answer = asking.hear(words.strip())
         if answer is None:
             click.echo(asking.prompt, nl=False)

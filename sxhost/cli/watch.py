@@ -5,28 +5,36 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
+from msgspec import Raw, Struct
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from sxhost.approval import ApprovalQuery
 from sxhost.cli.terminal import Link, event_line, plain, row
 from sxhost.codec.json import encode
+from sxhost.errors import HostError
 from sxhost.model import Event, Gap, StateChange
 
 if TYPE_CHECKING:
     from sxhost.client.follow import Following, Value
     from sxhost.client.host import HostClient
 
-__all__ = ["Lines", "watch"]
+__all__ = ["Lines", "approval_of", "watch"]
 
 Subscribe = Callable[["HostClient", dict[str, Any]], "Following"]
 """Begins a stream; the second argument is how it tells of its link."""
+
+Look = Callable[["HostClient", "Value"], Awaitable["Value | None"]]
+"""Looks at what a stream brings: returns what is to be shown in its place, if anything is."""
 
 NAME = 8
 """Columns of a session's name at the least; a longer one moves the others from there on."""
@@ -76,10 +84,16 @@ def _told(value: Value) -> tuple[str, str, str]:
 
 
 def watch(
-    link: Link, subscribe: Subscribe, most: int | None = None, *, names: bool = False
+    link: Link,
+    subscribe: Subscribe,
+    most: int | None = None,
+    *,
+    names: bool = False,
+    look: Look | None = None,
 ) -> None:
     """Print what a stream brings, `most` values at the most; end with it, or quietly before.
 
+    What `look` makes of a value is printed, if it makes something of it.
     A reader of the output that has seen enough is a good end; an interrupt is the same as
     for every command.
     """
@@ -92,7 +106,10 @@ def watch(
             with _ending_with_pipe(link, stream):
                 count = 0
                 async for value in stream:
-                    click.echo(lines.line(value))
+                    seen = value if look is None else await look(host, value)
+                    if seen is None:
+                        continue
+                    click.echo(lines.line(seen))
                     count += 1
                     if count == most:
                         break
@@ -101,6 +118,23 @@ def watch(
     ended = link.ask(follow)
     if ended:
         click.echo(f"The end: {plain(ended)}.", err=True)
+
+
+class _Named(Struct, frozen=True):
+    id: int = 0
+
+
+async def approval_of(host: HostClient, value: Value) -> Value | None:
+    """Return an event about an approval with what the host knows of it, not what it says."""
+    if not isinstance(value, Event):
+        return value
+    try:
+        number = msgspec.json.decode(value.data, type=_Named).id
+        known = await host.agency.session_approvals(value.session, ApprovalQuery(all=True))
+    except (msgspec.DecodeError, HostError):  # no approval, or forgotten with its session
+        return None
+    found = next((one for one in known if one.id == number), None)
+    return None if found is None else replace(value, data=Raw(encode(found)))
 
 
 def _teller(link: Link) -> Callable[[bool, str], None]:

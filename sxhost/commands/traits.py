@@ -17,7 +17,8 @@ class Trait(NamedTuple):
     `overtakes`: it does not wait behind work that has begun.  `rules`: it waits for nothing
     that a session does, and all else in the session for it.  `mutates`: the session has
     another version after it.  `patience`: ``short`` or ``long``, or nothing, for commands
-    that must not be cut.
+    that must not be cut.  `starts`: it starts a program, which is for no token that is for
+    one session alone.
     """
 
     scope: Scope
@@ -25,6 +26,7 @@ class Trait(NamedTuple):
     rules: bool = False
     mutates: bool = False
     patience: Literal["short", "long"] | None = None
+    starts: bool = False
 
 
 READ: Final = Trait("read", overtakes=True, patience="short")
@@ -36,8 +38,8 @@ RUNS: Final = Trait("admin", mutates=True, patience="long")
 RULES: Final = Trait("admin", rules=True, mutates=True)
 
 _OTHERS: Final[Mapping[str, Trait]] = {
-    "create_session": RULES,
-    "load_session": RULES,
+    "create_session": RULES._replace(starts=True),
+    "load_session": RULES._replace(starts=True),
     "delete_session": RULES,
     "extension_ui_response": Trait("approve", overtakes=True, patience="short"),
     "prompt": WORKS,

@@ -10,6 +10,7 @@ __all__ = [
     "ForbiddenScope",
     "ForbiddenTelemetry",
     "RateLimited",
+    "Reserved",
     "TooManyConnections",
     "Unauthorized",
     "UnknownToken",
@@ -45,9 +46,26 @@ class ForbiddenScope(HostError):
     status = 403
     code = "forbidden_scope"
 
-    def __init__(self, scope: str, session: str | None = None) -> None:
+    def __init__(
+        self, scope: str, session: str | None = None, field: str | None = None
+    ) -> None:
         only = f" It is for session {session!r} alone." if session else ""
-        super().__init__(f"The token does not allow this: it takes scope {scope!r}.{only}")
+        what, more = ("it", {}) if field is None else (f"the field `{field}`", {"field": field})
+        text = f"The token does not allow this: {what} takes scope {scope!r}.{only}"
+        super().__init__(text, **more)
+
+
+class Reserved(HostError):
+    """The host alone says this, of a session whose agent it runs or of an approval."""
+
+    status = 403
+    code = "reserved"
+
+    def __init__(self, session: str, **what: str) -> None:
+        ((kind, name),) = what.items()
+        super().__init__(
+            f"The host alone says the {kind} `{name}` of the session {session!r}.", **what
+        )
 
 
 class ForbiddenOrigin(HostError):

@@ -78,6 +78,11 @@ class Care:
         self._again = self._clock.callLater(delay, self._now)
         return delay
 
+    @property
+    def restarts(self) -> bool:
+        """Whether it will be started again by itself."""
+        return self._again is not None
+
     def _now(self) -> None:
         self._again = None
         self._restart()

@@ -60,9 +60,25 @@ class Fleet:
         there = (one for one in self._sessions.values() if one.launch.agent == agent)
         return [one for one in there if one.life.name() in ("idle", "running", "waiting")]
 
-    def runs(self, native_id: str) -> bool:
-        """Tell whether the host itself runs the agent with this conversation."""
-        return any(hosted.launch.resume == native_id for hosted in self._sessions.values())
+    def runs(self, name: str) -> bool:
+        """Tell whether the host itself runs the agent of this session, or conversation."""
+        known = self._store.known(name)
+        is_ours = known is not None and known.kind == "hosted"
+        return is_ours or any(one.launch.resume == name for one in self._sessions.values())
+
+    def lives(self, session_id: str) -> bool:
+        """Tell whether a session's agent is there or about to be, whatever its log says."""
+        hosted = self._sessions.get(session_id)
+        return hosted is not None and hosted.lives
+
+    def placed(self, draft: TurnDraft) -> TurnDraft:
+        """Return a turn with the directory that it means.
+
+        :raises BadField: agents may not work there.
+        """
+        if draft.cwd is None:
+            return draft
+        return replace(draft, cwd=self._agents.roots.place(draft.cwd))
 
     # Verbs.
 
@@ -88,14 +104,11 @@ class Fleet:
             raise
 
     async def submit(self, session_id: str, draft: TurnDraft) -> Turn:
-        """Begin a turn; an agent that is not there is started again.
+        """Begin a turn, `placed`; an agent that is not there is started again.
 
         :raises TurnInProgress: one runs.
         """
-        hosted = await self.awake(session_id)
-        if draft.cwd is not None:
-            draft = replace(draft, cwd=self._agents.roots.place(draft.cwd))
-        return await hosted.submit(draft)
+        return await (await self.awake(session_id)).submit(draft)
 
     async def steer(self, session_id: str, draft: SteerDraft) -> None:
         """Add to the running turn; an attached agent gets it as an urgent message."""
@@ -116,6 +129,17 @@ class Fleet:
     async def set_model(self, session_id: str, draft: ModelDraft) -> None:
         """Use another model from now on."""
         await (await self.awake(session_id)).set_model(draft)
+
+    async def relabel(self, session: Session, **given: Any) -> None:
+        """Have a session go on under another `title`, or `labels`, which rules look at."""
+        hosted = self._sessions.get(session.id)
+        launch = hosted.launch if hosted is not None else session.launch
+        if launch is None:
+            raise NotHosted(session.id)
+        launch = replace(launch, **given)
+        if hosted is not None:
+            hosted.launch = launch
+        await self._ground.note(session.id, Hosting(**given, launch=launch))
 
     async def end(self, session_id: str) -> None:
         """End a session's agent, if it has one, for good."""

@@ -18,6 +18,7 @@ from sxhost.errors import AgentFailed, HostError, Unsupported
 from sxhost.hosted.care import Care
 from sxhost.hosted.ground import Ground
 from sxhost.hosted.outlet import Outlet
+from sxhost.hosted.settings import HOLDS, applied
 from sxhost.logs import logger
 from sxhost.model import Hosting
 from sxhost.turn import (
@@ -85,6 +86,11 @@ class HostedSession:
         """While it is being started: who waits for that."""
 
     # Its life.
+
+    @property
+    def lives(self) -> bool:
+        """Whether the agent is there, or will be without anybody asking for it."""
+        return self.life.name() != "gone" or self._starting is not None or self._care.restarts
 
     async def start(self) -> None:
         """Start the agent; whoever else wants it meanwhile waits for the same start.
@@ -167,7 +173,7 @@ class HostedSession:
         self._early = early
         self._care.watch()
         try:
-            native_id = await self.agent.submit(draft)
+            native_id = await self._submitted(draft)
         except BaseException:
             self._take_back(before)
             raise
@@ -181,6 +187,24 @@ class HostedSession:
                 report()
         await self._outlet.flushed()
         return self.turn or turn
+
+    async def _submitted(self, draft: TurnDraft) -> str | None:
+        """Tell the agent; what holds from then on is noted before it can be so."""
+        before = {name: getattr(self.launch, name) for name in HOLDS}
+        try:
+            await self._keep(applied(self.launch, draft))
+            return await self.agent.submit(draft)
+        except HostError:
+            with suppress(HostError):
+                await self._keep(replace(self.launch, **before))
+            raise
+
+    async def _keep(self, launch: Launch) -> None:
+        """Note how the agent is started again, if that has changed."""
+        if launch != self.launch:
+            self.launch = launch
+            noted = Hosting(model=launch.model, cwd=launch.cwd, launch=launch)
+            await self._ground.note(self.id, noted)
 
     def _take_back(self, before: Turn | None) -> None:
         """Forget a turn that did not begin."""

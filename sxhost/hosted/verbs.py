@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from msgspec.structs import replace
 
 from sxhost.approval import Answer, Approval, ApprovalQuery
+from sxhost.caller import current
+from sxhost.errors import NotHosted
 from sxhost.hosted.desk import Desk
 from sxhost.hosted.fleet import Fleet
+from sxhost.hosted.settings import check_turn, described, told_of_launch
 from sxhost.model import Done, Hosted, Session, Summary
 from sxhost.store import Store
 from sxhost.turn import Launch, ModelDraft, SteerDraft, Submitted, TurnDraft
@@ -38,14 +44,32 @@ class Agency:
     async def start(self, launch: Launch) -> Hosted:
         """Start an agent, in a new session."""
         session_id, turn = await self.fleet.start(launch)
-        await self._record("start", session_id, launch.agent)
+        await self._record("start", session_id, told_of_launch(launch))
         session = await self._store.session(session_id)
         return Hosted(session=await self._summarise(session), turn=turn)
 
     async def submit(self, session_id: str, draft: TurnDraft) -> Submitted:
         """Begin a turn."""
-        turn = await self.fleet.submit(session_id, draft)
-        await self._record("turn", session_id, f"turn {turn.id}")
+        return await self.submit_native(session_id, draft, {})
+
+    async def submit_native(
+        self, session_id: str, draft: TurnDraft, spoken: Mapping[str, Any]
+    ) -> Submitted:
+        """Begin a turn; `spoken` goes along in the agent's own words and only speaks.
+
+        For that a face vouches, and that the draft's input tells the log of it.
+
+        :raises ForbiddenScope: the draft changes what takes another scope.
+        """
+        session = await self._store.session(session_id)
+        if session.launch is None:
+            raise NotHosted(session_id)
+        draft = self.fleet.placed(draft)
+        changed = check_turn(current.get(), session_id, draft, session.launch)
+        said = replace(draft, native={**draft.native, **spoken})
+        turn = await self.fleet.submit(session_id, said)
+        detail = f"turn {turn.id}: {described(changed)}" if changed else f"turn {turn.id}"
+        await self._record("turn", session_id, detail)
         return Submitted(turn=turn)
 
     async def steer(self, session_id: str, draft: SteerDraft) -> Done:
@@ -63,11 +87,15 @@ class Agency:
     async def compact(self, session_id: str) -> Done:
         """Shorten the conversation."""
         await self.fleet.compact(session_id)
+        await self._record("compact", session_id, "")
         return Done()
 
     async def set_model(self, session_id: str, draft: ModelDraft) -> Done:
         """Use another model from now on."""
         await self.fleet.set_model(session_id, draft)
+        given = {"model": draft.model, "provider": draft.provider, "effort": draft.effort}
+        detail = described({name: value for name, value in given.items() if value})
+        await self._record("model", session_id, detail)
         return Done()
 
     async def approvals(self, query: ApprovalQuery) -> list[Approval]:

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from sxhost.caller import current
 from sxhost.commands.table import Command, DeleteSession
+from sxhost.commands.traits import TRAITS
 from sxhost.driver.pi.agent import PiAgent
 from sxhost.errors import HostError, UnknownSession
 from sxhost.model import Event, EventQuery
@@ -22,6 +23,9 @@ from sxhost.mux.verbs import verb
 from sxhost.service import SessionService
 
 __all__ = ["Multiplexer"]
+
+AUDITED = 200
+"""Characters of a user's command that the audit keeps."""
 
 
 class Multiplexer:
@@ -140,7 +144,11 @@ class Multiplexer:
     async def _do_in(self, command: Any, begun: Callable[[], None]) -> Any:
         detail = await self.service.session(command.session_id)
         context = Context(self.service, self._sessions, detail, begun)
-        return await verb(context, command)(context, command)
+        does = verb(context, command)
+        if TRAITS[command.type].scope == "admin":
+            text = getattr(command, "command", "")[:AUDITED]
+            await self.service.note(command.type, command.session_id, text)
+        return await does(context, command)
 
     async def give_up(self, command: Command) -> bool:
         """Stop what takes too long; return False if nothing can stop it."""

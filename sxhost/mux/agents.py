@@ -33,7 +33,7 @@ from sxhost.mux.nearest import GONE
 from sxhost.service import SessionService
 from sxhost.turn import Image, Input, Item, ModelDraft, SteerDraft, Text, TurnDraft
 
-__all__ = ["EVERYBODY", "HOSTED", "Context", "Does", "input_of", "run_turn"]
+__all__ = ["EVERYBODY", "HOSTED", "Context", "Does", "input_of", "numbers_of", "run_turn"]
 
 
 class Context(Struct):
@@ -160,7 +160,7 @@ async def get_session_stats(context: Context, _command: Command) -> Any:
     """Count messages and tokens."""
     said = await context.sessions.messages(context.id)
     roles = [one["role"] for one in said]
-    used = context.detail.usage if isinstance(context.detail.usage, dict) else {}
+    used = numbers_of(context.detail.usage)
     cached = used.get("cached_tokens") or 0
     return {
         "sessionId": context.detail.native_id or context.id,
@@ -180,9 +180,15 @@ async def get_session_stats(context: Context, _command: Command) -> Any:
     }
 
 
+def numbers_of(usage: Any) -> dict[str, float]:
+    """Return what was used, as far as it is told in numbers: an attached agent may say any."""
+    said = usage if isinstance(usage, dict) else {}
+    return {name: value for name, value in said.items() if type(value) in (int, float)}
+
+
 async def get_context_usage(context: Context, _command: Command) -> Any:
     """Say how full the context is, if the agent has said how large it is."""
-    used = context.detail.usage if isinstance(context.detail.usage, dict) else {}
+    used = numbers_of(context.detail.usage)
     window, tokens = used.get("context_window"), used.get("total_tokens")
     if not window:
         return None

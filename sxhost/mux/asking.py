@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
+
+import msgspec
 
 from sxhost.approval import Answer, Approval
 from sxhost.commands.fields import Said
@@ -13,33 +14,36 @@ __all__ = ["as_answer", "as_request", "is_meant"]
 _PASSED = ("method", "title", "message", "options", "placeholder", "prefill", "timeout")
 
 
-def as_request(approval: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an approval, as the log has it, as an ``extension_ui_request``."""
-    name = str(approval.get("key") or approval.get("id"))
+def as_request(data: msgspec.Raw) -> dict[str, Any] | None:
+    """Return an approval, as the log has it, as an ``extension_ui_request``; None: it is none.
+
+    :param data: the event's; a log of an older host may have what anybody said.
+    """
+    try:
+        approval = msgspec.json.decode(data, type=Approval)
+    except msgspec.DecodeError:
+        return None
+    name = approval.key or str(approval.id)
     head = {"type": "extension_ui_request", "requestId": name, "id": name}
-    native = approval.get("native")
-    if approval.get("kind") == "dialog" and isinstance(native, dict) and "method" in native:
+    native = approval.native
+    if approval.kind == "dialog" and isinstance(native, dict) and "method" in native:
         said = {key: native[key] for key in _PASSED if key in native}
         return {**head, **_patience(approval), **said}
     return {**head, **_patience(approval), **_shape(approval)}
 
 
-def _patience(approval: Mapping[str, Any]) -> dict[str, Any]:
+def _patience(approval: Approval) -> dict[str, Any]:
     """Return the milliseconds after which it is a no."""
-    opened, expires = approval.get("opened_ms"), approval.get("expires_ms")
+    opened, expires = approval.opened_ms, approval.expires_ms
     return {"timeout": expires - opened} if opened and expires else {}
 
 
-def _shape(approval: Mapping[str, Any]) -> dict[str, Any]:
+def _shape(approval: Approval) -> dict[str, Any]:
     """Return what an agent asks that has no extensions: a choice, or some questions."""
-    said = {
-        "title": approval.get("title", ""),
-        "kind": approval.get("kind"),
-        "detail": approval.get("detail"),
-    }
-    if approval.get("inquiries"):
-        return {"method": "interview", **said, "questions": approval["inquiries"]}
-    return {"method": "select", **said, "options": approval.get("choices", [])}
+    said = {"title": approval.title, "kind": approval.kind, "detail": approval.detail}
+    if approval.inquiries:
+        return {"method": "interview", **said, "questions": approval.inquiries}
+    return {"method": "select", **said, "options": approval.choices}
 
 
 def is_meant(approval: Approval, request_id: str) -> bool:

@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from sxhost.caller import current
 from sxhost.commands.table import RESERVED, Command, Prompt, SessionCommand
 from sxhost.commands.traits import TRAITS
-from sxhost.errors import HostError
+from sxhost.errors import ForbiddenScope, HostError
 from sxhost.limits import Limits
 from sxhost.logs import logger
 from sxhost.mux.frames import Response, again, lifecycle, refusal
@@ -110,6 +110,11 @@ class Engine:
         """Have a command done, and answered; `said` are its words."""
         if self.stopping:
             answer(refusal(command, "Server is shutting down"))
+            return
+        try:
+            _check_scope(command)  # before a replay: its answer may be another client's
+        except ForbiddenScope as error:
+            answer(refusal(command, str(error)))
             return
         named = command.id is not UNSET or command.idempotency_key is not UNSET
         order = Order(command, f"{RESERVED}{self._began}:{next(self._numbers)}", answer)
@@ -249,7 +254,7 @@ class Engine:
             now = self.versions.get(target, 0)
             if now != wanted:
                 raise Refusal(f"Session version mismatch: expected {wanted}, got {now}")
-        current.get().check(TRAITS[command.type].scope, target)
+        _check_scope(command)
 
     async def _depend(self, order: Order, numbers: list[str]) -> None:
         if order.number in numbers:
@@ -288,6 +293,15 @@ class Engine:
         now = self.versions.get(target, 0) + TRAITS[command.type].mutates
         self.versions[target] = now
         return now
+
+
+def _check_scope(command: Command) -> None:
+    """Check that whoever asks may; what starts a program is for no session that there is.
+
+    :raises ForbiddenScope: they may not.
+    """
+    trait = TRAITS[command.type]
+    current.get().check(trait.scope, None if trait.starts else command.target)
 
 
 def _left(result: Any, order: Order) -> Any:

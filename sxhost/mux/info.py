@@ -18,7 +18,7 @@ from sxhost.mux.nearest import words
 from sxhost.service import SessionService
 from sxhost.state import SPOKEN
 
-__all__ = ["ASK_S", "Sessions", "is_pi"]
+__all__ = ["ASK_S", "Sessions", "is_pi", "message_told"]
 
 ASK_S = 2.0
 """Seconds that an agent has to describe itself; others wait for the same list."""
@@ -71,7 +71,7 @@ class Sessions:
     async def messages(self, session_id: str) -> list[dict[str, Any]]:
         """Return what was said, as far as the log still has it."""
         query = EventQuery(after="0", types=",".join(SPOKEN))
-        return [_message(event) for event in await self._service.events(session_id, query)]
+        return [message_told(event) for event in await self._service.events(session_id, query)]
 
 
 _AWAKE = frozenset({"idle", "running", "waiting"})
@@ -97,7 +97,8 @@ async def state(hosted: HostedSession) -> dict[str, Any]:
     return {name: told[name] for name in names if name in told and told[name] != b"null"}
 
 
-def _message(event: Event) -> dict[str, Any]:
+def message_told(event: Event) -> dict[str, Any]:
+    """Return what an event says as a message."""
     data = event.value()
     given = data if isinstance(data, dict) else {"text": str(data)}
     if event.event == "tool-done":

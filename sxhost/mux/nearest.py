@@ -250,8 +250,9 @@ def _ends(run: Run, event: Event, _data: Data, _thin: bool) -> Told:
     yield b'{"type":"agent_end","messages":%s}' % run.messages(event.seq)
 
 
-def _asks(_run: Run, event: Event, _data: Data, _thin: bool) -> Told:
-    yield encode(as_request(event.value()))
+def _asks(run: Run, event: Event, data: Data, thin: bool) -> Told:
+    request = as_request(event.data)
+    yield from (encode(request),) if request else _ours(run, event, data, thin)
 
 
 def _compacted(_run: Run, _event: Event, _data: Data, _thin: bool) -> Told:

@@ -55,8 +55,9 @@ class Native(Struct, frozen=True, rename="camel"):
 
 
 _native = msgspec.json.Decoder(Native).decode
-_step = msgspec.json.Decoder(Step).decode
+_steps = msgspec.json.Decoder(Step).decode
 _EMPTY = Native()
+_NO_STEP = Step()
 _KINDS = {"text": "text", "thinking": "thinking"}
 
 
@@ -79,6 +80,13 @@ def _heard(data: Data) -> Native:
         return _native(data.native)
     except msgspec.DecodeError:
         return _EMPTY
+
+
+def _step(raw: bytes) -> Step:
+    try:
+        return _steps(raw)
+    except msgspec.DecodeError:
+        return _NO_STEP
 
 
 # What is learned of an event.
@@ -140,8 +148,8 @@ def _end(run: Run, seq: int, said: Native) -> None:
 
 def _returned(run: Run, message: Mapping[str, Raw]) -> dict[str, Raw]:
     """Return a tool's message with what the tool has returned."""
-    number = msgspec.json.decode(message.get("toolCallId", Raw(b'""')))
-    tool = run.tools.get(number)
+    number = bytes(message.get("toolCallId", NONE))
+    tool = run.tools.get(msgspec.json.decode(number)) if number.startswith(b'"') else None
     result = tool.result if tool is not None else {}
     told: dict[str, Raw] = {
         name: result[name] for name in ("content", "details") if name in result
@@ -202,8 +210,11 @@ def _started(_run: Run, _seq: int, said: Native, native: bytes, _thin: bool) -> 
         yield encode({"type": said.type, "message": {**said.message, "content": []}})
 
 
-def _updated(run: Run, seq: int, said: Native, _native: bytes, thin: bool) -> Told:
+def _updated(run: Run, seq: int, said: Native, native: bytes, thin: bool) -> Told:
     step, growing = bytes(said.assistant_message_event), run.growing(seq)
+    if not _step(step).type:
+        yield native  # pi adds nothing without saying what
+        return
     parts = [b'{"type":"message_update","assistantMessageEvent":', step[:-1]]
     message = growing.at(seq) if growing is not None and not thin else None
     if growing is not None:

@@ -28,7 +28,7 @@ class Data(Struct, frozen=True):
     """What of an event's data is translated."""
 
     native: Raw = Raw(b"null")
-    item: Any = ""
+    item: str | int | float | bool | None = ""  # a key; lists and objects could be none
     text: str = ""
     tool: str = ""
     input: Raw = Raw(b"null")

@@ -71,6 +71,7 @@ class CodexAgent:
         self._thread = self._provider = ""
         self._next: ModelDraft | None = None
         self._effort = self._launch.effort
+        self._sandbox = self._launch.native.get("sandboxPolicy")
         self._story = Story(self._reports)
         self._asks = Asks(self._reports, self._story.changes_of)
 
@@ -134,8 +135,10 @@ class CodexAgent:
             model=draft.model or (after and after.model),
             effort=draft.effort or (after and after.effort) or self._effort,
         )
+        if self._sandbox and not draft.sandbox:  # a thread begins with no more than its name
+            draft = replace(draft, native={"sandboxPolicy": self._sandbox, **draft.native})
         begun: _Begun = await server.call("turn/start", turn_of(self._thread, draft), _Begun)
-        self._next = self._effort = None  # codex keeps what a turn was told
+        self._next = self._effort = self._sandbox = None  # codex keeps what a turn was told
         self._story.begun(begun.turn.id)
         return begun.turn.id
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from sxhost import __version__
+from sxhost.errors import BadField
 from sxhost.turn import File, Image, Item, Launch, LocalImage, ModelDraft, Text, TurnDraft
 from sxhost.turn import items as items_of
 
@@ -37,8 +38,10 @@ def _given(**fields: Any) -> dict[str, Any]:
 
 
 def start_of(launch: Launch) -> dict[str, Any]:
-    """Return the parameters of ``thread/start``."""
-    sandbox = launch.sandbox or ""
+    """Return the parameters of ``thread/start``; of a turn's sandbox it takes but the name."""
+    own = launch.native.get("sandboxPolicy")
+    named = MODES.get(str(own.get("type"))) if isinstance(own, dict) else None
+    sandbox = launch.sandbox or named or ""
     fields = _given(
         cwd=launch.cwd,
         model=launch.model,
@@ -46,7 +49,8 @@ def start_of(launch: Launch) -> dict[str, Any]:
         approvalPolicy=launch.approval_policy,
         sandbox=MODES.get(sandbox, sandbox),
     )
-    return {**launch.native, **fields}
+    native = {name: value for name, value in launch.native.items() if name != "sandboxPolicy"}
+    return {**native, **fields}
 
 
 def resume_of(launch: Launch) -> dict[str, Any]:
@@ -55,7 +59,10 @@ def resume_of(launch: Launch) -> dict[str, Any]:
 
 
 def turn_of(thread: str, draft: TurnDraft) -> dict[str, Any]:
-    """Return the parameters of ``turn/start``."""
+    """Return the parameters of ``turn/start``.
+
+    :raises BadField: `native` says what the host has to look at.
+    """
     sandbox = draft.sandbox and {"type": SANDBOXES.get(draft.sandbox, draft.sandbox)}
     fields = _given(
         model=draft.model,
@@ -64,6 +71,9 @@ def turn_of(thread: str, draft: TurnDraft) -> dict[str, Any]:
         approvalPolicy=draft.approval_policy,
         sandboxPolicy=sandbox,
     )
+    for name in ("cwd", "effort", "model"):
+        if name in draft.native and name not in fields:
+            raise BadField("native", f"Say it in the field `{name}`: it is looked at there.")
     said = {"input": input_of(items_of(draft.input)), **draft.native}
     return {**said, **fields, "threadId": thread}
 

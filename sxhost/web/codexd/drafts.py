@@ -8,10 +8,11 @@ from typing import Any, Final
 from msgspec import to_builtins
 
 from sxhost.codec.json import decode, encode
+from sxhost.driver.codex.words import MODES
 from sxhost.turn import File, Image, Input, Item, Launch, LocalImage, Text, TurnDraft
 from sxhost.web.codexd.input import Refusal, SessionInput, TurnInput
 
-__all__ = ["AGENT", "OURS", "draft_of", "launch_of", "steer_of"]
+__all__ = ["AGENT", "OURS", "draft_of", "launch_of", "spoken_of", "steer_of"]
 
 AGENT: Final = "codex"
 OURS: Final = "codexd"
@@ -53,32 +54,44 @@ NATIVE: Final = KEPT - {"purpose"}
 
 
 def draft_of(given: TurnInput) -> TurnDraft:
-    """Return a turn; items go to codex as they are, and into the log as words.
+    """Return a turn; its items go into the log as words.
 
     :raises BadField: a text is too long.
     """
-    native = {k: v for k, v in to_builtins(given).items() if k in TOLD and v is not None}
-    if not isinstance(given.input, str):
-        native["input"] = given.input
+    policy, sandbox = _word(given.approval_policy), _mode(given.sandbox_policy)
+    native = {
+        "collaborationMode": given.collaboration_mode,
+        "approvalPolicy": None if policy else given.approval_policy,
+        "sandboxPolicy": None if sandbox else given.sandbox_policy,
+    }
     fields = {
         "input": given.input if isinstance(given.input, str) else words_of(given.input),
         "model": given.model,
         "effort": given.effort,
         "cwd": given.cwd,
-        "approval_policy": _word(given.approval_policy),
-        "sandbox": _word(given.sandbox_policy),
-        "native": native,
+        "approval_policy": policy,
+        "sandbox": sandbox,
+        "native": {k: v for k, v in native.items() if v is not None},
     }
     return decode(encode(fields), TurnDraft)
 
 
-TOLD: Final = frozenset(
-    {
-        *("approvalPolicy", "collaborationMode", "outputSchema", "personality"),
-        *("sandboxPolicy", "serviceTier", "summary"),
-    }
-)
-"""Fields of a turn that codex is told as they are."""
+def spoken_of(given: TurnInput) -> dict[str, Any]:
+    """Return what codex is told of a turn as it is: it only speaks, and says how to answer."""
+    spoken = {k: v for k, v in to_builtins(given).items() if k in SPOKEN and v is not None}
+    return spoken if isinstance(given.input, str) else {**spoken, "input": given.input}
+
+
+SPOKEN: Final = frozenset({"outputSchema", "personality", "serviceTier", "summary"})
+"""Fields of a turn that widen nothing (`sxhost.rights.CODEXD_TURN`)."""
+
+
+def _mode(policy: Any) -> str | None:
+    """Return the sandbox that an object names, if it says no more of it."""
+    if isinstance(policy, dict) and policy.keys() == {"type"}:
+        kind = policy["type"]
+        return MODES.get(kind, kind) if isinstance(kind, str) else None
+    return _word(policy)
 
 
 def steer_of(given: TurnInput) -> Input:
@@ -117,4 +130,4 @@ def _words(item: Any) -> str:
 
 
 def _word(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
+    return value if isinstance(value, str) and value else None

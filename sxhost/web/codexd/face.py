@@ -17,7 +17,7 @@ from sxhost.model import Session
 from sxhost.service import SessionService
 from sxhost.turn import SteerDraft
 from sxhost.web.codexd.about import EVENTS, SESSIONS, STATUS, TURN, described, event_url
-from sxhost.web.codexd.drafts import AGENT, draft_of, launch_of, steer_of
+from sxhost.web.codexd.drafts import AGENT, draft_of, launch_of, spoken_of, steer_of
 from sxhost.web.codexd.events import DELTAS, event_record
 from sxhost.web.codexd.input import Refusal, SessionInput, TurnInput, parse_session, parse_turn
 from sxhost.web.codexd.live import Audience, State
@@ -202,7 +202,8 @@ class Codexd:
         )
 
     async def _submit(self, given: TurnInput) -> str | None:
-        submitted = await self._agency.submit(given.session_id, draft_of(given))
+        draft, spoken = draft_of(given), spoken_of(given)
+        submitted = await self._agency.submit_native(given.session_id, draft, spoken)
         return turn_name(submitted.turn)
 
     async def _steer(self, given: TurnInput) -> str | None:

@@ -66,14 +66,17 @@ SHOWN: Final = {
 
 
 def _kept(session: Session) -> Object:
-    """Return what the face has kept; of a session made elsewhere, what its launch says."""
-    kept = session.metadata.get(OURS)
+    """Return what the face has kept, and what is in force: turns may have changed it."""
+    kept = _object(session.metadata.get(OURS))
     launch = session.launch
-    if isinstance(kept, dict) or launch is None:
-        return kept if isinstance(kept, dict) else {}
-    said = {"approvalPolicy": launch.approval_policy, "sandbox": launch.sandbox}
+    if launch is None:
+        return kept
     native = {k: v for k, v in launch.native.items() if k in SHOWN.values()}
-    return {**native, **{k: v for k, v in said.items() if v is not None}}
+    said = {
+        "approvalPolicy": launch.approval_policy or launch.native.get("approvalPolicy"),
+        "sandbox": launch.sandbox or launch.native.get("sandboxPolicy"),
+    }
+    return {**native, **kept, **{k: v for k, v in said.items() if v is not None}}
 
 
 def _metadata(metadata: Mapping[str, Any]) -> dict[str, str]:

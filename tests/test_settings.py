@@ -1,0 +1,68 @@
+"""What holds for a hosted agent, and what of it a turn changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from sxhost.caller import HOST
+from sxhost.driver.codex.words import start_of
+from sxhost.hosted.settings import (
+    HOLDS,
+    applied,
+    check_turn,
+    described,
+    in_force,
+    told_of_launch,
+)
+from sxhost.rights import TURN
+from sxhost.turn import Launch, TurnDraft
+
+LAUNCH = Launch(agent="codex", cwd="/w", approval_policy="untrusted", sandbox="read-only")
+POLICY: dict[str, Any] = {"type": "workspaceWrite", "networkAccess": True}
+
+
+def test_all_of_a_turn_but_its_input_may_hold() -> None:
+    assert {*HOLDS, "input"} == set(TURN)
+
+
+@pytest.mark.parametrize("name", ["model", "effort", "cwd", "approval_policy", "sandbox"])
+def test_what_a_turn_says_goes_on_holding(name: str) -> None:
+    new: dict[str, Any] = {name: "new"}
+    draft = TurnDraft(input="x", **new)
+    assert applied(LAUNCH, draft) == replace(LAUNCH, **new)
+    assert check_turn(HOST, "a", draft, LAUNCH) == new
+    assert check_turn(HOST, "a", draft, applied(LAUNCH, draft)) == {}
+
+
+def test_what_only_one_turn_is_told_does_not() -> None:
+    native = {"outputSchema": {}, "sandboxPolicy": POLICY}
+    draft = TurnDraft(input="x", native=native)
+    assert applied(replace(LAUNCH, agent="pi"), draft) == replace(LAUNCH, agent="pi")
+    assert applied(LAUNCH, draft).native == {"sandboxPolicy": POLICY}
+
+
+def test_an_object_of_codexs_own_takes_the_place_of_the_word_and_back() -> None:
+    wide = applied(LAUNCH, TurnDraft(input="x", native={"sandboxPolicy": POLICY}))
+    assert in_force(wide) == ("untrusted", '{"type":"workspaceWrite","networkAccess":true}')
+    assert start_of(wide)["sandbox"] == "workspace-write"
+    assert "sandboxPolicy" not in start_of(wide)
+    narrow = applied(wide, TurnDraft(input="x", sandbox="read-only"))
+    assert (narrow, in_force(narrow)) == (LAUNCH, ("untrusted", "read-only"))
+
+
+def test_a_sandbox_that_a_thread_cannot_begin_with_is_left_to_its_turns() -> None:
+    for kind in ("externalSandbox", 7):
+        native = {"sandboxPolicy": {"type": kind}}
+        assert "sandbox" not in start_of(applied(LAUNCH, TurnDraft(input="x", native=native)))
+
+
+def test_nothing_is_known_of_an_agent_that_the_host_does_not_start() -> None:
+    assert in_force(None) == (None, None)
+
+
+def test_a_long_value_is_cut_in_the_audit() -> None:
+    assert described({"native": {"a": "x" * 500}}) == 'native={"a":"' + "x" * 194
+    assert told_of_launch(Launch(agent="pi", command=["pi", "x"])) == 'pi: command=["pi","x"]'
