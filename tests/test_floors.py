@@ -49,7 +49,7 @@ ROOMS = {
         rooms_of("logs"),
         rooms_of("OpenSSL cryptography service_identity twisted zope"),
     ),
-    "codec": Room("1", ("codec/*.py",), rooms_of("values"), rooms_of("msgspec")),
+    "codec": Room("1", ("codec/*.py",), rooms_of("values"), rooms_of("msgspec re2")),
     "commands": Room("1", ("commands/*.py",), rooms_of("values"), rooms_of("msgspec")),
     "store": Room("2", ("store/*.py",), rooms_of(LOW), rooms_of("msgspec twisted")),
     "keyring": Room("2", ("keyring.py",), rooms_of(LOW), rooms_of("msgspec")),
