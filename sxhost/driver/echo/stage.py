@@ -132,7 +132,7 @@ def _think(stage: Stage, step: Step) -> Scene:
 
 def _words(stage: Stage, kind: str, text: str) -> Scene:
     item = stage.words(kind)
-    for word in re.findall(r"\s*\S+\s*", text):
+    for word in re.findall(r"\s++(?:\S++\s*+)?|\S++\s*+", text):
         stage.more(item, word)
         yield stage.pause
     stage.close(item)
