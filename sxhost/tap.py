@@ -37,6 +37,7 @@ from sxhost.hosting import make_agents, make_rules
 from sxhost.keyring import Keyring
 from sxhost.logs import logger, set_level
 from sxhost.mux import Multiplexer
+from sxhost.mux.stored import Apart
 from sxhost.options import Options
 from sxhost.service import SessionService
 from sxhost.store import Store
@@ -121,7 +122,7 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
     metrics = Metrics(sessions)
     keyring = Keyring(settings.state_dir, wall_ms)
     keys = Keys(keyring, reactor, sessions.note, settings.user)
-    multiplexer = Multiplexer(sessions, reactor)
+    multiplexer = Multiplexer(sessions, reactor, apart(reactor))
     routes = faces(sessions, metrics, keys, multiplexer, bypass=settings.bypass)
     if settings.bypass:
         log.warn(BYPASSED)
@@ -191,11 +192,23 @@ def make_store(settings: Settings, reactor: Any) -> Store:
     return SQLiteStore(settings.limits, reactor.seconds, journal, threads(reactor))
 
 
+def daemon(name: str) -> ThreadPool:
+    """Return a thread that a hung disk may keep: it holds up no stop."""
+    pool = ThreadPool(0, 1, name)
+    pool.threadFactory = cast("Any", partial(Thread, daemon=True))
+    return pool
+
+
+def apart(reactor: Any) -> Apart:
+    """Return what reads agents' session files: a thread, which is there once there is work."""
+    pool = daemon("files")
+    pool.start()
+    return partial(deferToThreadPool, reactor, pool)
+
+
 def threads(reactor: Any) -> Threads:
-    """Return the two threads of a store: daemons, so that a hung disk holds up no stop."""
-    pools = [ThreadPool(0, 1, name) for name in ("journal", "reader")]
-    for pool in pools:
-        pool.threadFactory = cast("Any", partial(Thread, daemon=True))
+    """Return the two threads of a store."""
+    pools = [daemon(name) for name in ("journal", "reader")]
     write, read = (partial(deferToThreadPool, reactor, pool) for pool in pools)
 
     def start() -> None:

@@ -11,11 +11,12 @@ from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from sxhost.approval import Question
+from sxhost.approval import Answer, Question
 from sxhost.driver import Agent, Driver, Exit, Started
 from sxhost.driver.machine import Named, new_life
-from sxhost.errors import AgentFailed, HostError, Unsupported
+from sxhost.errors import AgentFailed, HostError, QuestionLimit, Unsupported
 from sxhost.hosted.care import Care
+from sxhost.hosted.desk import no_of
 from sxhost.hosted.ground import Ground
 from sxhost.hosted.outlet import Outlet
 from sxhost.logs import logger
@@ -38,6 +39,9 @@ log = logger(__name__)
 
 CUT_SHORT = "transport_closed_before_turn_completed"
 """Why a turn failed whose process went away in the middle of it."""
+
+TITLE = 200
+"""Characters of the title of a question that is refused."""
 
 NOT_ASKED = "the agent does not wait for it any more"
 
@@ -285,6 +289,10 @@ class HostedSession:
         if self._early is not None:
             self._early.append(partial(self.asked, question))
             return
+        most = self._ground.limits.open_questions
+        if len(self._open) >= most and question.key not in self._open:
+            self._refuse(question, QuestionLimit("of one session", most))
+            return
         self._care.rest()
         self._open.add(question.key)
         self.life.asked()
@@ -293,9 +301,23 @@ class HostedSession:
     async def _ask(self, question: Question) -> None:
         await self._outlet.flushed()
         if question.key in self._open:
-            await self._ground.desk.ask(self.id, question, self._tell)
+            try:
+                await self._ground.desk.ask(self.id, question, self._tell)
+            except QuestionLimit as error:
+                self._closed(question.key)
+                self._refuse(question, error)
+                return
         if question.key not in self._open:  # meanwhile the agent has thought better of it
             await self._ground.desk.settle(self.id, question.key, NOT_ASKED)
+
+    def _refuse(self, question: Question, error: QuestionLimit) -> None:
+        """Say no at once, also in the log; the agent, which asks just now, hears it next."""
+        self._outlet.put("warning", {"text": f"{question.title[:TITLE]}: {error.message}"})
+        answer = Answer(decision=no_of(question), reason=error.message)
+        self._ground.clock.callLater(0, self._answer, question, answer)
+
+    def _answer(self, question: Question, answer: Answer) -> None:
+        self._later(self.agent.answer(question, answer))
 
     async def _tell(self, question: Any, answer: Any) -> None:
         self._closed(question.key)
@@ -399,9 +421,8 @@ class HostedSession:
 
     def _withdraw(self, why: str) -> None:
         keys, self._open = self._open, set()
-        for key in keys:
-            self._later(self._ground.desk.settle(self.id, key, why))
         if keys:
+            self._later(self._ground.desk.withdraw(self.id, why, "agent"))
             self.life.answered()
 
     def _later(self, work: Any) -> None:
