@@ -12,6 +12,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from threading import Event, Thread
 from typing import Self
@@ -49,12 +50,16 @@ class Watch:
         return f"stood still for {self.still * 1000:.0f} ms, memory {grown:+.0f} MB"
 
     def _run(self) -> None:
-        with Client(self._host.port) as client:
-            while not self._done.wait(SAMPLE_S):
-                start = time.perf_counter()
-                client.exchange(HEALTH)
-                self.still = max(self.still, time.perf_counter() - start)
-                self._most = max(self._most, self._host.memory())
+        start = time.perf_counter()
+        while not self._done.is_set():
+            with suppress(ConnectionError), Client(self._host.port) as client:
+                while not self._done.wait(SAMPLE_S):
+                    start = time.perf_counter()
+                    client.exchange(HEALTH)
+                    self.still = max(self.still, time.perf_counter() - start)
+                    self._most = max(self._most, self._host.memory())
+                return
+            self.still = max(self.still, time.perf_counter() - start)
 
 
 def told(host: Host, session: str, event: str) -> None:
@@ -123,7 +128,7 @@ def main() -> None:
     for name in [args.scenario] if args.scenario else SCENARIOS:
         with tempfile.TemporaryDirectory() as home:
             os.environ["HOME"] = home  # where agents keep their sessions
-            with running_host("--log-level=error") as host:
+            with running_host() as host:
                 for line in SCENARIOS[name](host, args.size):
                     print(line, flush=True)
 

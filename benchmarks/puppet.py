@@ -94,7 +94,9 @@ def pieces(turn: Turn, count: str, size: str) -> None:
 
 
 def questions(turn: Turn, count: str) -> None:
-    """Ask and ask."""
+    """Ask and ask, whatever it is told meanwhile."""
+    assert isinstance(turn, CodexTurn)
+    turn.agent.turns.clear()
     for number in range(int(count)):
         about = {"turnId": turn.id, "itemId": f"call-{number}", "command": "true", "cwd": "/"}
         asked = turn.notice("item/commandExecution/requestApproval", **about)

@@ -23,7 +23,7 @@ from sxhost.errors import (
 from sxhost.hosted.desk import Desk
 from sxhost.hosted.ground import Ground
 from sxhost.hosted.outlet import FINISH_S
-from sxhost.hosted.session import CUT_SHORT, HostedSession
+from sxhost.hosted.session import CUT_SHORT, EARLY, HostedSession
 from sxhost.limits import Limits
 from sxhost.model import EventDraft, Hosting
 from sxhost.turn import Launch, ModelDraft, Process, Turn, TurnDraft
@@ -252,6 +252,20 @@ class TestTurns:
         assert names[1:4] == ["turn-started", "user-message", "message"]
         assert names[-1] == "complete"
         assert rig.state == "idle"
+
+    def test_not_all_that_is_told_before_a_turn_waits_for_it(self, rig: Rig) -> None:
+        submit = rig.agent.submit
+
+        async def flooding(draft: TurnDraft) -> str | None:
+            for number in range(10 * EARLY):
+                rig.agent.reports.event("native", {"native": number})
+            rig.clock.advance(1)
+            assert len([1 for name, _ in rig.log if name == "native"]) == 10 * EARLY
+            return await submit(draft)
+
+        rig.agent.submit = flooding  # type: ignore[method-assign]
+        rig.submit()
+        assert rig.names()[1:3] == ["turn-started", "native"]
 
     def test_turns_count_on_from_an_earlier_life(self) -> None:
         rig = Rig(turn=Turn(id=7, status="failed"))

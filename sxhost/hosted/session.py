@@ -18,7 +18,7 @@ from sxhost.errors import AgentFailed, HostError, QuestionLimit, Unsupported
 from sxhost.hosted.care import Care
 from sxhost.hosted.desk import no_of
 from sxhost.hosted.ground import Ground
-from sxhost.hosted.outlet import Outlet
+from sxhost.hosted.outlet import Outlet, fitting
 from sxhost.logs import logger
 from sxhost.model import Hosting
 from sxhost.turn import (
@@ -39,6 +39,9 @@ log = logger(__name__)
 
 CUT_SHORT = "transport_closed_before_turn_completed"
 """Why a turn failed whose process went away in the middle of it."""
+
+EARLY = 256
+"""Reports that wait for a turn to be told first: an agent that begins in haste makes a few."""
 
 TITLE = 200
 """Characters of the title of a question that is refused."""
@@ -167,8 +170,7 @@ class HostedSession:
         """Begin a turn; return it once the log has it."""
         self.life.begin()
         before, turn = self.turn, self._next_turn()
-        early: list[Callable[[], None]] = []
-        self._early = early
+        self._early = []
         self._care.watch()
         try:
             native_id = await self.agent.submit(draft)
@@ -180,9 +182,7 @@ class HostedSession:
             self._tell_turn()
             self.said(draft.input, by, turn.id)
         finally:
-            self._early = None
-            for report in early:
-                report()
+            self._report_early()
         await self._outlet.flushed()
         return self.turn or turn
 
@@ -274,11 +274,23 @@ class HostedSession:
     def event(self, name: str, data: Any) -> None:
         """Pass an event on to the log."""
         if self._early is not None:
-            self._early.append(partial(self.event, name, data))
+            fit = fitting(data, self._ground.limits.event_size)
+            self._put_off(self._early, partial(self.event, name, fit))
             return
         self._care.hear()
         self._tell_turn()
         self._outlet.put(name, data)
+
+    def _put_off(self, early: list[Callable[[], None]], report: Callable[[], None]) -> None:
+        """Wait with a report until the log has its turn; too many do not wait for that."""
+        early.append(report)
+        if len(early) > EARLY:
+            self._report_early()
+
+    def _report_early(self) -> None:
+        early, self._early = self._early or [], None
+        for report in early:
+            report()
 
     def spawned(self, process: Process) -> None:
         """Note which process runs."""
@@ -287,7 +299,7 @@ class HostedSession:
     def asked(self, question: Question) -> None:
         """Take a question to the desk, after what was told before it."""
         if self._early is not None:
-            self._early.append(partial(self.asked, question))
+            self._put_off(self._early, partial(self.asked, question))
             return
         most = self._ground.limits.open_questions
         if len(self._open) >= most and question.key not in self._open:
@@ -350,7 +362,7 @@ class HostedSession:
     def turn_ended(self, status: TurnStatus, reason: str = "", native: Any = None) -> None:
         """The turn is over: the agent is free for more."""
         if self._early is not None:
-            self._early.append(partial(self.turn_ended, status, reason, native))
+            self._put_off(self._early, partial(self.turn_ended, status, reason, native))
             return
         if self.turn is None or self.turn.status != "running":
             return
