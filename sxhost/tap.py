@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 import os
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -44,6 +43,7 @@ from sxhost.store import Store
 from sxhost.store.journal import Journal
 from sxhost.store.memory import MemoryStore
 from sxhost.store.sqlite import SQLiteStore, Threads
+from sxhost.visible import refuse
 from sxhost.web import about, collector, hooks, hosted, live, mux, native, stream
 from sxhost.web.codexd import face as codexd
 from sxhost.web.guard import Guard, Policy, Tries
@@ -96,7 +96,7 @@ def _observer(twistd: usage.Options, kind: LogFormat, reactor: Any) -> ILogObser
     try:
         return observer(twistd, kind, reactor)
     except OSError as error:
-        sys.exit(f"sxhost: cannot write the log: {error}.")
+        refuse(1, f"sxhost: cannot write the log: {error}.")
 
 
 def _under_twistd(settings: Settings, twistd: usage.Options | None) -> Settings:

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-import click
 import msgspec
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
@@ -17,8 +16,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from sxhost.approval import Answer, Approval
-from sxhost.cli.terminal import Link, plain
-from sxhost.codec.json import encode
+from sxhost.cli.output import Flow, put, put_json
+from sxhost.cli.terminal import Link
 from sxhost.errors import AlreadyAnswered, HostError
 from sxhost.model import Event
 from sxhost.turn import TurnDraft
@@ -49,7 +48,7 @@ class Ride:
         made = await host.agency.start(self._launch)
         self._session = made.session.id
         if not self._link.json:
-            click.echo(f"{self._session}: {made.session.agent} {made.session.model}", err=True)
+            put(f"{self._session}: {made.session.agent} {made.session.model}", err=True)
         stop = self._link.reactor.addSystemEventTrigger(
             "before", "shutdown", lambda: Deferred.fromCoroutine(self._interrupt(host))
         )
@@ -75,7 +74,7 @@ class Ride:
             if not isinstance(value, Event):
                 continue
             if self._link.json:
-                click.echo(encode(value).decode())
+                put_json(value)
             else:
                 self._show(value)
             if value.event in ("complete", "error", "ended"):
@@ -92,45 +91,45 @@ class Ride:
         data = event.value()
         match event.event:
             case "message-delta":
-                self._text(plain(data["text"], keep="\n\t"))
+                self._text(data["text"])
             case "tool-start":
-                self._line(f"$ {plain(str(data.get('title') or data.get('tool')))}", bold=True)
+                self._line(f"$ {data.get('title') or data.get('tool')}", bold=True)
             case "tool-done":
-                self._line(plain(str(data.get("output") or ""), keep="\n\t").rstrip(), dim=True)
+                self._line(Flow(str(data.get("output") or "").rstrip()), dim=True)
             case "warning":
-                self._line(plain(str(data.get("text"))), fg="yellow")
+                self._line(str(data.get("text")), fg="yellow")
             case "approval-resolved":
                 decided = data["resolution"]
                 self._line(f"{decided['decision']} ({decided['by']})", fg="yellow")
 
     def _text(self, text: str) -> None:
-        click.echo(text, nl=False)
+        put(Flow(text), nl=False)
         self._fresh = text.endswith("\n")
 
     def _line(self, text: str, **style: Any) -> None:
         if not self._fresh:
-            click.echo("")
+            put("")
         self._fresh = True
         if text and not self._link.json:
-            click.echo(click.style(text, **style), err=bool(style.get("dim")))
+            put(text, err=bool(style.get("dim")), **style)
 
     # Asking.
 
     def _ask(self, host: HostClient, approval: Approval) -> None:
-        self._line(f"? {approval.kind}: {plain(approval.title)}", fg="yellow", bold=True)
+        self._line(f"? {approval.kind}: {approval.title}", fg="yellow", bold=True)
         if not sys.stdin.isatty():
             self._line(f"  sxhost approve {approval.session} {approval.id}", fg="yellow")
             return
         if self._keyboard is None:
             self._keyboard = Keyboard(self._link.reactor)
         asking = Asking(approval)
-        click.echo(asking.prompt, nl=False)
+        put(asking.prompt, nl=False)
         self._keyboard.heard = lambda words: self._heard(host, asking, words)
 
     def _heard(self, host: HostClient, asking: Asking, words: str) -> None:
         answer = asking.hear(words.strip())
         if answer is None:
-            click.echo(asking.prompt, nl=False)
+            put(asking.prompt, nl=False)
             return
         work = host.agency.answer(asking.approval.session, asking.approval.id, answer)
         Deferred.fromCoroutine(work).addErrback(self._late)
@@ -138,7 +137,7 @@ class Ride:
     def _late(self, failure: Failure) -> None:
         failure.trap(HostError)
         if not failure.check(AlreadyAnswered):
-            self._line(plain(str(failure.value)), fg="red")
+            self._line(str(failure.value), fg="red")
 
 
 class Asking:
@@ -153,8 +152,8 @@ class Asking:
         """What to show next."""
         if self.approval.inquiries:
             inquiry = self.approval.inquiries[len(self._answers)]
-            offers = " / ".join(plain(option.label) for option in inquiry.options)
-            return f"  {plain(inquiry.text)} {offers}".rstrip() + " > "
+            offers = " / ".join(option.label for option in inquiry.options)
+            return f"  {inquiry.text} {offers}".rstrip() + " > "
         choices = self.approval.choices
         keys = [f"[{k}]{WORDS[c][1:]}" for k, c in KEYS.items() if c in choices]
         return f"  {' '.join([*keys, *(c for c in choices if c not in WORDS)])} > "

@@ -9,14 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import click
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from sxhost.cli.terminal import Link, event_line, plain, row
-from sxhost.codec.json import encode
+from sxhost.cli.output import put, put_json
+from sxhost.cli.terminal import Link, event_line, row
 from sxhost.model import Event, Gap, StateChange
 
 if TYPE_CHECKING:
@@ -50,16 +49,22 @@ class Lines:
         self._colours = colours
         self._width = NAME if names else 0
 
-    def line(self, value: Value) -> str:
-        """Return the line of a value, without a newline."""
-        if self._json:
-            return encode(value).decode()
+    def line(self, value: Value) -> tuple[str, str | None]:
+        """Return the line of a value, and its colour."""
         name, session, text = _told(value)
         if self._width:
             self._width = max(self._width, len(session))
             text = f"{session:<{self._width}}  {text}"
         colour = COLOURS.get(name) if self._colours else None
-        return click.style(text, fg=colour) if colour else text
+        return text, colour
+
+    def show(self, value: Value) -> None:
+        """Print a value."""
+        if self._json:
+            put_json(value)
+            return
+        text, colour = self.line(value)
+        put(text, fg=colour)
 
 
 def _told(value: Value) -> tuple[str, str, str]:
@@ -72,7 +77,7 @@ def _told(value: Value) -> tuple[str, str, str]:
             return name, value.session, row("", value.since_ms // 1000, name, value.reason)
         case Gap():
             text = f"events are missing ({value.reason})"
-            return "gap", "", f"{'-':>6}  --:--:--  {'gap':<12}  {plain(text)}"
+            return "gap", "", f"{'-':>6}  --:--:--  {'gap':<12}  {text}"
 
 
 def watch(
@@ -92,7 +97,7 @@ def watch(
             with _ending_with_pipe(link, stream):
                 count = 0
                 async for value in stream:
-                    click.echo(lines.line(value))
+                    lines.show(value)
                     count += 1
                     if count == most:
                         break
@@ -100,7 +105,7 @@ def watch(
 
     ended = link.ask(follow)
     if ended:
-        click.echo(f"The end: {plain(ended)}.", err=True)
+        put(f"The end: {ended}.", err=True)
 
 
 def _teller(link: Link) -> Callable[[bool, str], None]:
@@ -108,8 +113,8 @@ def _teller(link: Link) -> Callable[[bool, str], None]:
 
     def tell(up: bool, why: str) -> None:
         if not link.interrupted:
-            news = "Reconnected." if up else f"Lost the host ({plain(why)}); trying again."
-            click.echo(news, err=True)
+            news = "Reconnected." if up else f"Lost the host ({why}); trying again."
+            put(news, err=True)
 
     return tell
 

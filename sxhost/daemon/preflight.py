@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 from sxhost.config import USAGE_ERROR, Settings
@@ -12,6 +11,7 @@ from sxhost.daemon.process import AlreadyRunning, PidFile
 from sxhost.store import StoreUnusable
 from sxhost.store.file import held
 from sxhost.tls import BadPEM, Shown
+from sxhost.visible import refuse
 
 __all__ = ["make_shown", "make_state_dir", "prepare"]
 
@@ -35,7 +35,7 @@ def make_state_dir(place: Path, uid: int | None = None) -> None:
         if is_new and uid is not None:
             os.chown(place, uid, -1)
     except OSError as error:
-        sys.exit(f"sxhost: cannot use the state directory: {error}.")
+        refuse(1, f"sxhost: cannot use the state directory: {error}.")
 
 
 def _refuse_running(pidfile: PidFile) -> None:
@@ -43,7 +43,7 @@ def _refuse_running(pidfile: PidFile) -> None:
     try:
         pidfile.check()
     except AlreadyRunning as error:
-        sys.exit(f"sxhost: {error}")
+        refuse(1, f"sxhost: {error}")
 
 
 def _refuse_held(path: Path) -> None:
@@ -51,7 +51,7 @@ def _refuse_held(path: Path) -> None:
     try:
         os.close(held(path))
     except (StoreUnusable, OSError) as error:
-        sys.exit(f"sxhost: {error}")
+        refuse(1, f"sxhost: {error}")
 
 
 def make_shown(settings: Settings) -> Shown | None:
@@ -61,5 +61,4 @@ def make_shown(settings: Settings) -> Shown | None:
     try:
         return Shown(*settings.tls)
     except BadPEM as error:
-        sys.stderr.write(f"sxhost: --tls-cert and --tls-key do not work: {error}.\n")
-        sys.exit(USAGE_ERROR)
+        refuse(USAGE_ERROR, f"sxhost: --tls-cert and --tls-key do not work: {error}.")
