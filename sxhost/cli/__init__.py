@@ -10,6 +10,7 @@ admin     token, open, audit
 attach    any program as an attached session
 hook      agents' hooks, and their settings
 stdio     the multiplexer over two pipes
-terminal  a command's two ends: the host, and what it prints to
+terminal  a command's two ends: the host, and what it tells of that in lines
+output    all that is printed: escaped in one place
 ========= =====================================================================
 """
