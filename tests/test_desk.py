@@ -206,6 +206,17 @@ def test_asked_again_it_is_the_same_and_the_time_begins_anew(rig: Rig) -> None:
     assert rig.events() == ["approval-requested", "approval-resolved"]
 
 
+def test_asked_again_in_vain_it_is_still_open(rig: Rig) -> None:
+    first = rig.ask(expires_s=50.0)
+    rig.store.refuse = StoreUnavailable("The disk is full.")
+    with pytest.raises(StoreUnavailable):
+        rig.ask(expires_s=50.0)
+    rig.store.refuse = None
+    rig.answer(first)
+    assert [key for key, _ in rig.told] == ["q1"]
+    assert rig.clock.getDelayedCalls() == []
+
+
 def test_the_agent_settles_its_own_question_and_no_other(rig: Rig) -> None:
     one, other = rig.ask("one"), rig.ask("other")
     result_of(rig.desk.settle("a", "one", "resolved elsewhere"))

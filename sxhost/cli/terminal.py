@@ -125,7 +125,9 @@ class Link:
         except HostUnreachable as error:
             if not self.interrupted:
                 fail(NO_HOST, f"No host answers ({error}). Start one with: sxhost --daemon")
-        except Exception:  # noqa: BLE001 - a defect of ours, with words of others in it
+        except Exception:  # a defect of ours, with words of others in it
+            if self.interrupted:
+                raise
             put(Flow(traceback.format_exc()), err=True)
             sys.exit(HOST_SAID_NO)
 

@@ -107,12 +107,15 @@ class Desk:
 
         :raises QuestionLimit: too many wait already, or too much.
         """
-        entry = self._admitted(session_id, question, tell)
+        before = self._asked.get(session_id, {}).get(question.key)
+        entry = self._admitted(session_id, question, tell, before)
         try:
             verdict = self._decide(await self._store.session(session_id), question)
             approval = await self._opened(entry, verdict)
         except BaseException:
             self._drop(entry)
+            if before is not None and before is self._open.get(before.id):
+                self._keep(before)
             raise
         if verdict.decision is not None:
             answer = Answer(decision=verdict.decision, reason=verdict.reason)
@@ -120,23 +123,28 @@ class Desk:
             return await self._decided(session_id, approval.id, end)
         return approval
 
-    def _admitted(self, session_id: str, question: Question, tell: Tell) -> Open:
-        """Make room for a question, from its beginning: many may be on their way at once."""
+    def _admitted(
+        self, session_id: str, question: Question, tell: Tell, before: Open | None
+    ) -> Open:
+        """Make room for a question, from its beginning: many may be on their way at once.
+
+        `before` is the same question, if it is open already: it makes room for this one.
+        """
         limits = self._limits
-        asked = self._asked.get(session_id, {})
-        before = asked.get(question.key)
-        if before is None and len(asked) >= limits.open_questions:
+        if before is None and len(self._asked.get(session_id, ())) >= limits.open_questions:
             raise QuestionLimit("of one session", limits.open_questions)
         kept = fitting(question, limits.question_size)
         entry = Open(session_id, kept, len(encode(kept)), tell)
-        size = self._size + entry.size - (before.size if before else 0)
-        if size > limits.questions_size:
+        others = self._size - (before.size if before else 0)
+        if others + entry.size > limits.questions_size:
             raise QuestionLimit("bytes in all", limits.questions_size)
-        if before is not None:
-            self._drop(before)
-        self._asked.setdefault(session_id, {})[question.key] = entry
-        self._size = size
+        self._size = others
+        self._keep(entry)
         return entry
+
+    def _keep(self, entry: Open) -> None:
+        self._asked.setdefault(entry.session, {})[entry.question.key] = entry
+        self._size += entry.size
 
     async def _opened(self, entry: Open, verdict: Verdict) -> Approval:
         """Have the store open an approval, and its time begin."""
@@ -147,6 +155,7 @@ class Desk:
         approval = await self._store.ask(session_id, question, at, at + int(seconds * 1000))
         self._hub.appended(session_id)
         entry.id, entry.on_expiry = approval.id, no_of(question, verdict.on_expiry)
+        self._forget(approval.id)
         self._open[approval.id] = entry
         entry.timer = self._clock.callLater(seconds, self._expire, approval.id)
         return approval
