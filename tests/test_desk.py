@@ -284,6 +284,8 @@ class TestBounds:
         assert approval.detail["cwd"] == "/"
         assert approval.detail["command"].endswith("… (2488 characters more)")
         assert len(encode(approval)) < 4096
+        with pytest.raises(QuestionLimit):
+            rig.ask("q3", choices=["x" * 5000])
 
     def test_all_of_a_session_close_in_one_commit(self) -> None:
         rig = Rig()

@@ -135,6 +135,8 @@ class Desk:
             raise QuestionLimit("of one session", limits.open_questions)
         kept = fitting(question, limits.question_size)
         entry = Open(session_id, kept, len(encode(kept)), tell)
+        if entry.size > limits.question_size:  # choices and inquiries cannot be cut
+            raise QuestionLimit("bytes of one", limits.question_size)
         others = self._size - (before.size if before else 0)
         if others + entry.size > limits.questions_size:
             raise QuestionLimit("bytes in all", limits.questions_size)
