@@ -2,6 +2,8 @@
 
 ======================= ===============================================================
 ``say COUNT RATE``      that many deltas, as many a second; rate 0: as fast as it can
+``pieces COUNT SIZE``   that many deltas of so many characters, as fast as it can
+``questions COUNT``     it asks so often, and does not wait (in the words of Codex alone)
 ``ask``                 it asks for a decision, and says when it heard of it
 ``flood``               deltas without end; interrupted, it says when it heard of that
 ======================= ===============================================================
@@ -82,6 +84,25 @@ def pace(rate: float) -> Iterator[int]:
         done = due
 
 
+def pieces(turn: Turn, count: str, size: str) -> None:
+    """Say so many deltas of a size, and end; the whole would be too long for a line."""
+    line = line_of(turn, "x" * int(size))
+    for _ in range(int(count)):
+        turn.agent.write(line)
+    turn.said = "done"
+    turn.end("completed")
+
+
+def questions(turn: Turn, count: str) -> None:
+    """Ask and ask, whatever it is told meanwhile."""
+    assert isinstance(turn, CodexTurn)
+    turn.agent.turns.clear()
+    for number in range(int(count)):
+        about = {"turnId": turn.id, "itemId": f"call-{number}", "command": "true", "cwd": "/"}
+        asked = turn.notice("item/commandExecution/requestApproval", **about)
+        turn.agent.send({"id": number, **asked})
+
+
 def ask(turn: Turn) -> None:
     """Ask whether it may run a command."""
     if isinstance(turn, CodexTurn):
@@ -99,13 +120,19 @@ def flood(turn: Turn) -> None:
     turn.agent.talk(line_of(turn))
 
 
-def line_of(turn: Turn) -> bytes:
+def line_of(turn: Turn, text: str = WORD) -> bytes:
     """Return the line of a delta."""
     more = CODEX_MORE if isinstance(turn, CodexTurn) else PI_MORE
-    return encoded({**turn.delta(WORD), **more}) + b"\n"
+    return encoded({**turn.delta(text), **more}) + b"\n"
 
 
-ACTS: dict[str, Any] = {"say": say, "ask": ask, "flood": flood}
+ACTS: dict[str, Any] = {
+    "say": say,
+    "pieces": pieces,
+    "questions": questions,
+    "ask": ask,
+    "flood": flood,
+}
 
 
 # How it hears.

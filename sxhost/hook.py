@@ -64,7 +64,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         answer = run(words, os.environ)
     except Exception as error:  # noqa: BLE001 - an agent's hook fails in silence
         if verbose:
-            sys.stderr.write(f"sxhost hook: {str(error) or type(error).__name__}\n")
+            from sxhost.visible import complain
+
+            complain(f"sxhost hook: {str(error) or type(error).__name__}")
         return 0
     if answer not in (b"", b"{}"):
         sys.stdout.buffer.write(answer)

@@ -45,7 +45,7 @@ CODEX_HOOKS: Final = (
     *("SessionStart", "UserPromptSubmit", "PreToolUse", "PostToolUse", "PermissionRequest"),
     *("Stop", "SubagentStart", "SubagentStop", "PreCompact"),
 )
-OURS: Final = re.compile(r"/hooks/(claude|codex)(\?|\Z)|sxhost\S* hook (claude|codex)\b")
+OURS: Final = re.compile(r"/hooks/(claude|codex)(\?|\Z)|sxhost\S{0,255} hook (claude|codex)\b")
 NOTIFY: Final = re.compile(r'^notify *= *\[.*"hook", "codex"(?:, ".*")?\]\r?\n', re.MULTILINE)
 ONLY_COMMANDS: Final = ("SessionStart", "SessionEnd")
 """The first knows no HTTP; the other complains aloud where nobody answers."""

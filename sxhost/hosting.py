@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import sys
 from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
@@ -24,6 +23,7 @@ from sxhost.logs import logger
 from sxhost.model import Session
 from sxhost.policy.rules import About, Policy, PolicyError, Verdict
 from sxhost.turn import Process
+from sxhost.visible import refuse
 
 __all__ = ["Rules", "host_id", "make_agents", "make_rules"]
 
@@ -80,7 +80,7 @@ def make_rules(file: Path | None) -> Rules | None:
     try:
         return None if file is None else Rules(file)
     except PolicyError as error:
-        sys.exit(f"sxhost: {error}")
+        refuse(1, f"sxhost: {error}")
 
 
 def host_id(settings: Settings) -> str:

@@ -94,6 +94,18 @@ class Limits(Struct, frozen=True, kw_only=True):
     closed_approvals: Count = 64
     """Closed approvals of a session that are remembered, with who decided what."""
 
+    closed_approvals_size: Bytes = 256 * KIB
+    """Bytes of JSON of these; of larger ones fewer are remembered."""
+
+    open_questions: Count = 128
+    """Questions of one session that wait at once: nobody reads more; the next one is denied."""
+
+    question_size: Bytes = 64 * KIB
+    """Bytes of JSON of one question: beyond, the agent's own words go, then texts are cut."""
+
+    questions_size: Bytes = 64 * MIB
+    """Bytes of JSON of all questions that wait, of all sessions; the next is denied."""
+
     answer_within: Seconds = 86_400.0
     """Seconds that an agent waits for a decision, where no policy says otherwise; then: no."""
 

@@ -26,6 +26,7 @@ from sxhost.config import (
 from sxhost.daemon.listening import stays_here
 from sxhost.limits import Limits
 from sxhost.logs import LEVELS
+from sxhost.visible import refuse
 
 __all__ = ["BYPASS", "Options"]
 
@@ -120,8 +121,7 @@ class Options(usage.Options):
         try:
             super().parseOptions(options)
         except usage.UsageError as error:
-            sys.stderr.write(f"sxhost: {error}\n")
-            sys.exit(USAGE_ERROR)
+            refuse(USAGE_ERROR, f"sxhost: {error}")
 
     def postOptions(self) -> None:
         """Turn the strings into `Settings`, under the key ``settings``."""

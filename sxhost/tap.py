@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 import os
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -38,12 +37,14 @@ from sxhost.hosting import make_agents, make_rules
 from sxhost.keyring import Keyring
 from sxhost.logs import logger, set_level
 from sxhost.mux import Multiplexer
+from sxhost.mux.stored import Apart
 from sxhost.options import Options
 from sxhost.service import SessionService
 from sxhost.store import Store
 from sxhost.store.journal import Journal
 from sxhost.store.memory import MemoryStore
 from sxhost.store.sqlite import SQLiteStore, Threads
+from sxhost.visible import refuse
 from sxhost.web import about, collector, hooks, hosted, live, mux, native, stream
 from sxhost.web.codexd import face as codexd
 from sxhost.web.guard import Guard, Policy, Tries
@@ -96,7 +97,7 @@ def _observer(twistd: usage.Options, kind: LogFormat, reactor: Any) -> ILogObser
     try:
         return observer(twistd, kind, reactor)
     except OSError as error:
-        sys.exit(f"sxhost: cannot write the log: {error}.")
+        refuse(1, f"sxhost: cannot write the log: {error}.")
 
 
 def _under_twistd(settings: Settings, twistd: usage.Options | None) -> Settings:
@@ -123,7 +124,7 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
     keyring = Keyring(settings.state_dir, wall_ms, reactor.callLater)
     browsers = Browsers(reactor, wall_ms, limits)
     keys = Keys(keyring, browsers, reactor, limits, note=sessions.note, own=settings.user)
-    multiplexer = Multiplexer(sessions, reactor)
+    multiplexer = Multiplexer(sessions, reactor, apart(reactor))
     routes = faces(sessions, metrics, keys, multiplexer, bypass=settings.bypass)
     if settings.bypass:
         log.warn(BYPASSED)
@@ -204,11 +205,23 @@ def make_store(settings: Settings, reactor: Any) -> Store:
     return SQLiteStore(settings.limits, reactor.seconds, journal, threads(reactor))
 
 
+def daemon(name: str) -> ThreadPool:
+    """Return a thread that a hung disk may keep: it holds up no stop."""
+    pool = ThreadPool(0, 1, name)
+    pool.threadFactory = cast("Any", partial(Thread, daemon=True))
+    return pool
+
+
+def apart(reactor: Any) -> Apart:
+    """Return what reads agents' session files: a thread, which is there once there is work."""
+    pool = daemon("files")
+    pool.start()
+    return partial(deferToThreadPool, reactor, pool)
+
+
 def threads(reactor: Any) -> Threads:
-    """Return the two threads of a store: daemons, so that a hung disk holds up no stop."""
-    pools = [ThreadPool(0, 1, name) for name in ("journal", "reader")]
-    for pool in pools:
-        pool.threadFactory = cast("Any", partial(Thread, daemon=True))
+    """Return the two threads of a store."""
+    pools = [daemon(name) for name in ("journal", "reader")]
     write, read = (partial(deferToThreadPool, reactor, pool) for pool in pools)
 
     def start() -> None:

@@ -64,7 +64,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         options = parse_options(sys.argv[1:] if argv is None else argv)
     except UsageError as error:
-        sys.stderr.write(f"sxhost-emit: {error}\n{USAGE}")
+        from sxhost.visible import complain
+
+        complain(f"sxhost-emit: {error}")
+        sys.stderr.write(USAGE)
         return 2
     if "--help" in options:
         sys.stdout.write(USAGE)
@@ -86,7 +89,9 @@ def run(options: Mapping[str, str], environ: Mapping[str, str]) -> None:
     except (EmitError, OSError, ValueError) as error:
         outcome = str(error)
     if verbose:
-        sys.stderr.write(f"sxhost-emit: {outcome}\n")
+        from sxhost.visible import complain
+
+        complain(f"sxhost-emit: {outcome}")
 
 
 def prepare(options: Mapping[str, str], environ: Mapping[str, str]) -> Callable[[], None]:

@@ -16,7 +16,7 @@ from typing import NoReturn
 from .polite_agents import Codex, Pi, Turn, encoded
 
 LONG = 20_000_000
-FLOOD = 100_000
+FLOOD, WIDE = 100_000, 1000
 NOISE = 10_000_000
 ORPHANS = 3
 ORPHANS_LIVE_S = 600
@@ -141,6 +141,15 @@ def flood(turn: Turn) -> None:
     turn.close()
 
 
+def wide(turn: Turn) -> None:
+    """Say much in large pieces, and at the end something else."""
+    turn.open()
+    line = encoded(turn.delta("x" * WIDE)) + b"\n"
+    for _ in range(FLOOD // 10):
+        turn.agent.write(line)
+    turn.close()
+
+
 def orphans(turn: Turn) -> None:
     """Leave processes behind, in sessions of their own: they hold its output, hear no TERM."""
     turn.open()
@@ -217,7 +226,7 @@ TURNS: dict[str, Callable[[Turn], None]] = {
     manner.__name__: manner
     for manner in (
         *(polite, mute, endless, rubbish, pieces, half, unended, long, separators, twice),
-        *(stranger, asks, flood, orphans, noise, dies, fails, shuts, deaf, stubborn),
+        *(stranger, asks, flood, wide, orphans, noise, dies, fails, shuts, deaf, stubborn),
     )
 }
 

@@ -45,6 +45,21 @@ def test_what_was_kept_is_restored() -> None:
     assert [approval.key for approval in second.pending] == ["a", "c", "d"]
 
 
+def test_of_large_ones_fewer_are_remembered() -> None:
+    it = Book("s", Limits(closed_approvals=10, closed_approvals_size=3000))
+    for number in range(1, 6):
+        question = Question(
+            key=str(number), kind="tool", title="x" * 1000, choices=["deny"], native="y" * 9000
+        )
+        it.ask(number, question, number, None)
+        assert it.settle(number, "answered", END).native is None
+    assert [approval.id for approval in it.all] == [4, 5]
+    assert it.forgotten == [1, 2, 3]
+    last = ask(it, 6, "z" * 5000)
+    it.settle(last.id, "answered", END)
+    assert [approval.id for approval in it.all] == [6]
+
+
 ACTS = st.tuples(st.sampled_from(["ask", "settle"]), st.integers(0, 3))
 
 

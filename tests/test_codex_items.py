@@ -13,6 +13,7 @@ from msgspec import Raw
 from sxhost.driver import Exit
 from sxhost.driver.codex.items import CUT_KEPT, OUTPUT_KEPT, Story
 from sxhost.driver.codex.notices import Told
+from sxhost.driver.pieces import KEPT
 from tests.children import FakeReports
 
 
@@ -52,6 +53,15 @@ def test_a_message_that_begins_without_a_start_can_be_cut() -> None:
     teller.delta("far")
     teller.story.cut()
     assert teller.told("message") == [{"item": "i", "text": "so far", "cut": True}]
+
+
+def test_of_what_is_cut_no_more_is_kept_than_an_event_has_room_for() -> None:
+    teller = Teller()
+    for _ in range(KEPT // 1000 + 10):
+        teller.delta("x" * 1000)
+    teller.story.cut()
+    (message,) = teller.told("message")
+    assert message["text"] == "x" * KEPT
 
 
 def test_what_was_never_said_is_not_cut() -> None:

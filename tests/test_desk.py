@@ -5,16 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from sxhost.access import AuditQuery
 from sxhost.approval import Answer, Approval, Inquiry, Question
 from sxhost.caller import Caller, current
+from sxhost.codec.json import encode
 from sxhost.errors import (
     AgentFailed,
     AlreadyAnswered,
     BadField,
     HostError,
+    QuestionLimit,
     StoreUnavailable,
     UnknownApproval,
 )
@@ -26,25 +29,35 @@ from sxhost.policy.rules import ASK, Verdict
 from sxhost.store.memory import MemoryStore
 
 from .crew import question
-from .lab import result_of
+from .lab import result_of, started
 
 
 class Refusing(MemoryStore):
     """A store that refuses to settle, if told."""
 
     refuse: HostError | None = None
+    slow: Deferred[None] | None = None
+    settled = 0
+
+    async def ask(self, *given: Any, **named: Any) -> Approval:
+        if self.slow is not None:
+            await self.slow
+        if self.refuse is not None:
+            raise self.refuse
+        return await super().ask(*given, **named)
 
     async def settle(self, *given: Any, **named: Any) -> Approval:
         if self.refuse is not None:
             raise self.refuse
+        self.settled += 1
         return await super().settle(*given, **named)
 
 
 class Rig:
-    def __init__(self, verdict: Verdict = ASK) -> None:
+    def __init__(self, verdict: Verdict = ASK, **limits: Any) -> None:
         self.clock = Clock()
-        limits = Limits(answer_within=100)
-        self.store = Refusing(limits, self.clock.seconds)
+        self.limits = Limits(answer_within=100, **limits)
+        self.store = Refusing(self.limits, self.clock.seconds)
         result_of(self.store.register("a", Registration(), 0))
         self.told: list[tuple[str, Answer]] = []
         self.deaf = False
@@ -53,7 +66,7 @@ class Rig:
             Hub(self.clock, self.store),
             self.clock,
             lambda: int(self.clock.seconds() * 1000),
-            limits=limits,
+            limits=self.limits,
             decide=lambda _session, _question: verdict,
         )
 
@@ -193,6 +206,17 @@ def test_asked_again_it_is_the_same_and_the_time_begins_anew(rig: Rig) -> None:
     assert rig.events() == ["approval-requested", "approval-resolved"]
 
 
+def test_asked_again_in_vain_it_is_still_open(rig: Rig) -> None:
+    first = rig.ask(expires_s=50.0)
+    rig.store.refuse = StoreUnavailable("The disk is full.")
+    with pytest.raises(StoreUnavailable):
+        rig.ask(expires_s=50.0)
+    rig.store.refuse = None
+    rig.answer(first)
+    assert [key for key, _ in rig.told] == ["q1"]
+    assert rig.clock.getDelayedCalls() == []
+
+
 def test_the_agent_settles_its_own_question_and_no_other(rig: Rig) -> None:
     one, other = rig.ask("one"), rig.ask("other")
     result_of(rig.desk.settle("a", "one", "resolved elsewhere"))
@@ -211,6 +235,66 @@ def test_all_of_a_session_can_be_withdrawn(rig: Rig) -> None:
     assert [rig.state(a) for a in asked] == [("withdrawn", "cancel", "host")] * 2
     assert rig.state(done)[0] == "answered"
     assert rig.clock.getDelayedCalls() == []
+
+
+class TestBounds:
+    def test_so_many_may_be_open(self) -> None:
+        rig = Rig(open_questions=2)
+        first, _ = rig.ask("one"), rig.ask("two")
+        with pytest.raises(QuestionLimit):
+            rig.ask("three")
+        assert rig.ask("two", title="again").id
+        result_of(rig.store.register("b", Registration(), 0))
+        assert result_of(rig.desk.ask("b", question("one"), rig.tell)).id
+        rig.answer(first)
+        assert rig.ask("three").id
+
+    def test_those_on_their_way_count(self) -> None:
+        rig = Rig(open_questions=2)
+        rig.store.slow = Deferred()
+        asked = [started(rig.desk.ask("a", question(key), rig.tell)) for key in ("one", "two")]
+        with pytest.raises(QuestionLimit):
+            rig.ask("three")
+        rig.store.refuse = StoreUnavailable("The disk is full.")
+        rig.store.slow.callback(None)
+        for one in asked:
+            with pytest.raises(StoreUnavailable):
+                result_of(one)
+        rig.store.refuse = None
+        assert rig.ask("three").id
+
+    def test_so_many_bytes_may_be_open_of_all(self) -> None:
+        rig = Rig(questions_size=1500)
+        first = rig.ask("one", title="x" * 500)
+        rig.ask("two", title="x" * 500)
+        with pytest.raises(QuestionLimit):
+            rig.ask("three", title="x" * 500)
+        rig.answer(first)
+        for _ in range(5):
+            rig.ask("three", title="x" * 500)
+        result_of(rig.desk.withdraw("a", "it is over"))
+        rig.ask("four", title="x" * 1000)
+
+    def test_a_large_one_is_cut(self) -> None:
+        rig = Rig(question_size=4096)
+        detail = {"command": "ls " * 1000, "cwd": "/"}
+        approval = rig.ask(native="x" * 4000, detail={"cwd": "/"})
+        assert (approval.native, approval.detail) == (None, {"cwd": "/"})
+        approval = rig.ask("q2", native="x", detail=detail, title="t" * 1000)
+        assert approval.detail["cwd"] == "/"
+        assert approval.detail["command"].endswith("… (2488 characters more)")
+        assert len(encode(approval)) < 4096
+        with pytest.raises(QuestionLimit):
+            rig.ask("q3", choices=["x" * 5000])
+
+    def test_all_of_a_session_close_in_one_commit(self) -> None:
+        rig = Rig()
+        for number in range(rig.limits.open_questions):
+            rig.ask(f"q{number}")
+        result_of(rig.desk.withdraw("a", "it is over"))
+        assert rig.store.settled == 0
+        assert rig.clock.getDelayedCalls() == []
+        assert rig.events().count("approval-resolved") == rig.limits.open_questions
 
 
 def test_an_agent_that_cannot_be_told_does_not_undo_it(rig: Rig) -> None:

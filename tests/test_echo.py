@@ -138,6 +138,13 @@ def test_words_come_one_by_one_and_then_whole(rig: Rig) -> None:
     assert rig.end == ("turn_ended", "completed", "")
 
 
+def test_spaces_without_end_are_read_once(rig: Rig) -> None:
+    """It took the square of their number, which nobody would wait for here."""
+    text = "a\n" + " " * 400_000 + "\nb"
+    rig.submit(text)
+    assert "".join(rig.reports.texts("message-delta")) == text
+
+
 def test_verbs_return_before_anything_is_said(rig: Rig) -> None:
     rig.submit("hello", run=False)
     assert rig.told == [("turn_began", "turn-1")]

@@ -12,11 +12,18 @@ from twisted.internet.task import Clock
 
 from sxhost.approval import Answer, Question
 from sxhost.driver import Exit
-from sxhost.errors import AgentFailed, HostError, NoTurn, StoreUnavailable, Unsupported
+from sxhost.errors import (
+    AgentFailed,
+    HostError,
+    NoTurn,
+    QuestionLimit,
+    StoreUnavailable,
+    Unsupported,
+)
 from sxhost.hosted.desk import Desk
 from sxhost.hosted.ground import Ground
 from sxhost.hosted.outlet import FINISH_S
-from sxhost.hosted.session import CUT_SHORT, HostedSession
+from sxhost.hosted.session import CUT_SHORT, EARLY, HostedSession
 from sxhost.limits import Limits
 from sxhost.model import EventDraft, Hosting
 from sxhost.turn import Launch, ModelDraft, Process, Turn, TurnDraft
@@ -31,16 +38,25 @@ class FakeDesk:
     def __init__(self) -> None:
         self.open: dict[str, Any] = {}
         self.settled: list[tuple[str, str]] = []
+        self.withdrawn: list[str] = []
+        self.full: QuestionLimit | None = None
         self.slow: Deferred[None] | None = None
 
     async def ask(self, _session_id: str, asked: Question, tell: Any) -> None:
         if self.slow is not None:
             await self.slow
+        if self.full is not None:
+            raise self.full
         self.open[asked.key] = tell
 
     async def settle(self, _session_id: str, key: str, why: str) -> None:
         if self.open.pop(key, None) is not None:
             self.settled.append((key, why))
+
+    async def withdraw(self, _session_id: str, why: str, _by: str) -> None:
+        self.withdrawn.append(why)
+        self.settled += [(key, why) for key in self.open]
+        self.open.clear()
 
 
 class Rig:
@@ -237,6 +253,20 @@ class TestTurns:
         assert names[-1] == "complete"
         assert rig.state == "idle"
 
+    def test_not_all_that_is_told_before_a_turn_waits_for_it(self, rig: Rig) -> None:
+        submit = rig.agent.submit
+
+        async def flooding(draft: TurnDraft) -> str | None:
+            for number in range(10 * EARLY):
+                rig.agent.reports.event("native", {"native": number})
+            rig.clock.advance(1)
+            assert len([1 for name, _ in rig.log if name == "native"]) == 10 * EARLY
+            return await submit(draft)
+
+        rig.agent.submit = flooding  # type: ignore[method-assign]
+        rig.submit()
+        assert rig.names()[1:3] == ["turn-started", "native"]
+
     def test_turns_count_on_from_an_earlier_life(self) -> None:
         rig = Rig(turn=Turn(id=7, status="failed"))
         rig.do(rig.session.start())
@@ -329,6 +359,31 @@ class TestQuestions:
         rig.settle()
         assert rig.desk.open == {}
         assert rig.state == "running"
+
+    def test_more_questions_than_may_be_open_are_a_no(self, rig: Rig) -> None:
+        rig.submit()
+        most = Limits().open_questions
+        for number in range(1200):
+            rig.agent.reports.asked(question(f"q{number}"))
+        rig.clock.advance(0)
+        assert list(rig.desk.open) == [f"q{number}" for number in range(most)]
+        told = [did for did in rig.agent.did if did[0] == "answer"]
+        assert told == [("answer", f"q{number}", "deny") for number in range(most, 1200)]
+        rig.clock.advance(1)
+        (warning, *more) = [data for name, data in rig.log if name == "warning"]
+        assert warning["text"].startswith("Run rm: As many questions are open as may be: 128")
+        assert len(more) == 1200 - most - 1
+        rig.agent.reports.gone(Exit(signal="SIGKILL"))
+        assert rig.desk.withdrawn == ["the turn is over"]
+        assert rig.desk.open == {}
+
+    def test_a_desk_that_has_no_room_is_a_no(self, rig: Rig) -> None:
+        rig.desk.full = QuestionLimit("bytes in all", 7)
+        rig.submit()
+        rig.asked()
+        rig.clock.advance(0)
+        assert rig.agent.did[-1] == ("answer", "q1", "deny")
+        assert rig.session.life.name() == "running"
 
     def test_so_it_is_when_the_agent_goes_meanwhile(self, rig: Rig) -> None:
         rig.submit()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from twisted.internet.defer import Deferred
 
 from sxhost.driver import Reports
 from sxhost.errors import AgentFailed
+from sxhost.mux import Multiplexer
 from sxhost.mux.engine import Refusal
 from sxhost.mux.info import ASK_S
 from sxhost.mux.stored import SessionFiles
@@ -101,6 +103,41 @@ def test_the_newest_come_first(files: SessionFiles, tmp_path: Path) -> None:
     assert [one["name"] for one in beside] == ["1.jsonl", "2.jsonl", "3.jsonl"]
     assert beside[0]["modifiedAt"] == "1970-01-01T00:00:01.000Z"
     assert files.beside(None) == files.beside("/nowhere/x.jsonl") == []
+
+
+def test_what_is_no_file_or_goes_away_is_left_out(files: SessionFiles, tmp_path: Path) -> None:
+    root = tmp_path / ".pi" / "agent" / "sessions"
+    write(root / "a.jsonl", HEADER)
+    os.mkfifo(root / "b.jsonl")
+    (root / "c.jsonl").symlink_to(root / "nothing.jsonl")
+    assert [one["sessionFile"] for one in files.all()] == [str(root / "a.jsonl")]
+
+
+def test_only_so_many_are_looked_at_the_last_days_first(
+    files: SessionFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sxhost.mux.stored.MOST_SEEN", 2)
+    for day in ("01", "03", "02"):
+        path = tmp_path / ".codex" / "sessions" / "2026" / day / "rollout-1.jsonl"
+        write(path, {"type": "session_meta", "payload": {"id": day, "cwd": "/"}})
+    assert {one["sessionId"] for one in files.all()} == {"03", "02"}
+
+
+def test_the_loop_does_not_wait_for_disks() -> None:
+    lab, disk = Lab(), Deferred[None]()
+
+    async def apart(work: Callable[[], Any], /) -> Any:
+        await disk
+        return work()
+
+    lab.mux = Multiplexer(lab.service, lab.clock, apart)
+    peer = Peer(lab)
+    peer.say("list_stored_sessions")
+    assert peer.ask("health_check")["success"]
+    peer.say("load_session", sessionPath="/nowhere.jsonl")
+    assert len(peer.answers) == 1
+    disk.callback(None)
+    assert len(peer.answers) == 3
 
 
 # The tree.

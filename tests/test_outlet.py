@@ -14,7 +14,18 @@ from twisted.internet.task import Clock
 
 from sxhost.codec.json import encode
 from sxhost.errors import HostError, SessionLimit, StoreUnavailable, UnknownSession
-from sxhost.hosted.outlet import AGAIN_S, BATCH, GATHER_S, HIGH, LOW, Outlet, fitting
+from sxhost.hosted.outlet import (
+    AGAIN_S,
+    BATCH,
+    BATCH_BYTES,
+    GATHER_S,
+    HIGH,
+    HIGH_BYTES,
+    LOW,
+    LOW_BYTES,
+    Outlet,
+    fitting,
+)
 from sxhost.model import EventDraft
 
 from .lab import is_done, result_of, started
@@ -105,6 +116,35 @@ def test_too_much_holds_the_agent_back_until_it_is_better(rig: Rig) -> None:
         commit.callback(None)
         rig.clock.advance(0)
     assert rig.held == [True, False]
+
+
+def test_large_events_are_counted_in_bytes(rig: Rig) -> None:
+    rig.slow = Deferred()
+    size, most = 50_002, HIGH_BYTES // 50_002
+    for _ in range(most):
+        rig.outlet.put(PIECE, "x" * (size - 2))
+    assert rig.held == []
+    rig.outlet.put(PIECE, "x" * (size - 2))
+    assert rig.held == [True]
+    rig.clock.advance(0)
+    while rig.held == [True]:
+        commit, rig.slow = rig.slow, Deferred()
+        commit.callback(None)
+        rig.clock.advance(0)
+    assert set(rig.batches) == {BATCH_BYTES // size}
+    assert (most + 1 - sum(rig.batches)) * size < LOW_BYTES
+    commit, rig.slow = rig.slow, None
+    commit.callback(None)
+    rig.clock.advance(0)
+    assert len(rig.log) == most + 1
+
+
+def test_one_that_is_larger_than_a_commit_has_one_of_its_own() -> None:
+    rig = Rig(most=3 * BATCH_BYTES)
+    for _ in range(2):
+        rig.outlet.put("n", "x" * 2 * BATCH_BYTES)
+    rig.clock.advance(0)
+    assert rig.batches == [1, 1]
 
 
 def test_what_a_store_refuses_is_written_later_once(rig: Rig) -> None:

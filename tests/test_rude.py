@@ -309,6 +309,14 @@ def test_a_flood_is_held_back(party: Party, dialect: str) -> None:
 
 
 @both
+def test_so_is_one_of_large_pieces(party: Party, dialect: str) -> None:
+    """A tenth of what took 333 MB; `benchmarks.bounds` has the whole."""
+    with party.bounded(32 * MIB), party.rude(dialect, "wide") as driven:
+        events = driven.until("complete", "error", types="message,complete,error")
+        assert last(events)["status"] == "completed"
+
+
+@both
 def test_it_complains_without_end(party: Party, dialect: str) -> None:
     with party.bounded(32 * MIB), party.rude(dialect, "noise") as driven:
         assert last(driven.until("complete", "error"))["status"] == "completed"

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sxhost.codec.shell import LONGEST, is_plain, script_of, spots
+from sxhost.codec.pattern import Pattern
+from sxhost.codec.shell import BEFORE, BEHIND, LONGEST, is_plain, readings, script_of
 
 
 @pytest.mark.parametrize(
@@ -182,9 +183,5 @@ def test_a_part_of_a_word_is_not_found(script: str) -> None:
 
 
 def found(script: str, word: str) -> bool:
-    return any(
-        place in one.starts and place + len(word) in one.ends
-        for one in spots(script)
-        for place in range(len(one.text))
-        if one.text.startswith(word, place)
-    )
+    part = Pattern(word, BEFORE, BEHIND)
+    return any(part.matches(text) for text in readings(script))

@@ -10,10 +10,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 from urllib.request import Request, urlopen
 
 import pytest
+import pytest_twisted
 from twisted.internet.testing import MemoryReactorClock, StringTransportWithDisconnection
 from twisted.logger import capturedLogs, formatEvent
 
@@ -25,7 +27,7 @@ from sxhost.limits import Limits
 from sxhost.logs import LEVELS
 from sxhost.model import Registration
 from sxhost.options import BYPASS
-from sxhost.tap import Options, assemble
+from sxhost.tap import Options, apart, assemble
 
 from .daemons import CLASSIC, DAEMON, FREE_PORT, NODAEMON, PATIENCE, SXHOST, run
 from .faults import until
@@ -613,3 +615,10 @@ def test_which_is_a_number(
     with pytest.raises(SystemExit):
         Options().parseOptions([])
     assert f"PI_SERVER_PORT must be 1-65535, not '{port}'." in capsys.readouterr().err
+
+
+@pytest_twisted.ensureDeferred
+async def test_session_files_are_read_in_a_thread() -> None:
+    from twisted.internet import reactor
+
+    assert await apart(reactor)(get_ident) != get_ident()

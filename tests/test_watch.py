@@ -38,6 +38,10 @@ def lines(*, json: bool = False, names: bool = True, colours: bool = False) -> L
     return Lines(json=json, names=names, colours=colours)
 
 
+def text(printer: Lines, value: Event | StateChange | Gap) -> str:
+    return printer.line(value)[0]
+
+
 def test_an_approval_is_what_the_host_knows() -> None:
     known = Approval(
         id=1, session="a", kind="command", title="rm -rf /", detail={}, choices=["deny"],
@@ -48,14 +52,14 @@ def test_an_approval_is_what_the_host_knows() -> None:
         told = event("approval-requested", data)
         seen.append(result_of(approval_of(cast("Any", Asked(known)), told)))
     shown, *others = seen
-    assert ("rm -rf /" in lines().line(shown), others) == (True, [None, None])
-    assert "ls -la" not in lines().line(shown)
+    assert ("rm -rf /" in text(lines(), shown), others) == (True, [None, None])
+    assert "ls -la" not in text(lines(), shown)
     assert result_of(approval_of(cast("Any", Asked()), GAP)) is GAP
 
 
 def test_columns_stand_below_each_other() -> None:
     printer = lines()
-    tool, state, gap = printer.line(EVENT), printer.line(STATE), printer.line(GAP)
+    tool, state, gap = text(printer, EVENT), text(printer, STATE), text(printer, GAP)
     assert tool.index("tool-start") == state.index("= waiting") == gap.index("gap")
     assert tool.index("Bash: ls") == state.index("approval-") == gap.index("events are")
     assert tool.startswith("abc-123 ")
@@ -64,30 +68,34 @@ def test_columns_stand_below_each_other() -> None:
 
 def test_a_longer_name_moves_the_columns_from_there_on() -> None:
     printer = lines()
-    before = printer.line(EVENT)
-    longer = printer.line(Event("x", Raw(b"1"), 0, 1, 1, 0, "a-session-with-a-long-name"))
+    before = text(printer, EVENT)
+    long = Event("x", Raw(b"1"), 0, 1, 1, 0, "a-session-with-a-long-name")
+    longer = text(printer, long)
     assert longer.index("  1  ") > before.index("  7  ")
-    assert printer.line(EVENT).index("7") == longer.index("1")
+    assert text(printer, EVENT).index("7") == longer.index("1")
 
 
 def test_one_session_needs_no_name() -> None:
-    assert lines(names=False).line(EVENT).split()[0] == "7"
+    assert text(lines(names=False), EVENT).split()[0] == "7"
 
 
-def test_machines_get_what_the_host_sends() -> None:
+def test_machines_get_what_the_host_sends(capsys: pytest.CaptureFixture[str]) -> None:
     printer = lines(json=True, colours=True)
-    assert json.loads(printer.line(EVENT))["session"] == "abc-123"
-    assert json.loads(printer.line(STATE))["frame"] == "state"
-    assert json.loads(printer.line(GAP)) == {
+    for value in (EVENT, STATE, GAP):
+        printer.show(value)
+    event, state, gap = map(json.loads, capsys.readouterr().out.splitlines())
+    assert event["session"] == "abc-123"
+    assert state["frame"] == "state"
+    assert gap == {
         "frame": "gap", "from": "e:1", "to": "e:9", "reason": "retention",
     }  # fmt: skip
 
 
 def test_colours_are_for_what_wants_attention() -> None:
     printer = lines(colours=True)
-    assert printer.line(GAP).startswith("\x1b[31m")
-    assert printer.line(STATE).startswith("\x1b[33m")
-    assert "\x1b" not in printer.line(EVENT)
+    colours = [printer.line(value)[1] for value in (GAP, STATE, EVENT)]
+    assert colours == ["red", "yellow", None]
+    assert lines().line(GAP)[1] is None
 
 
 # The commands.

@@ -11,6 +11,7 @@ attach    any program as an attached session
 hook      agents' hooks, and their settings
 trust     which projects may say where telemetry goes
 stdio     the multiplexer over two pipes
-terminal  a command's two ends: the host, and what it prints to
+terminal  a command's two ends: the host, and what it tells of that in lines
+output    all that is printed: escaped in one place
 ========= =====================================================================
 """

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sxhost.cli.terminal import Link, fail, linked, plain
+from sxhost.cli.output import fail, put
+from sxhost.cli.terminal import Link, linked
 
 if TYPE_CHECKING:
     from sxhost.access import Deed, Token
@@ -50,7 +51,7 @@ def show(state_dir: str | None) -> None:
 
     place = Path(state_dir) if state_dir else config.state_dir(os.environ)
     try:
-        click.echo(token_in(token_file(place)))
+        put(token_in(token_file(place)))
     except BadToken as error:
         fail(1, f"{error} A host makes one when it starts; --state-dir says where.")
 
@@ -88,7 +89,7 @@ def create(
 def list_tokens(link: Link) -> None:
     """List tokens, and the browsers that are logged in."""
     found = link.ask(lambda host: host.tokens())
-    link.show(found, "\n".join(map(token_line, found)))
+    link.show(found, *map(token_line, found))
 
 
 @token.command()
@@ -105,7 +106,7 @@ def token_line(one: Token) -> str:
     if one.expires_ms is not None:
         until = time.strftime("until %Y-%m-%d %H:%M", time.localtime(one.expires_ms / 1000))
     line = f"{one.id:<8}  {','.join(one.scopes):<12}  {one.session or '-'}  {until}  {one.name}"
-    return plain(line.rstrip())
+    return line.rstrip()
 
 
 @click.command()
@@ -118,14 +119,14 @@ def audit(link: Link, after: int | None, limit: int) -> None:
 
     query = AuditQuery(after=after, limit=limit)
     found = link.ask(lambda host: host.audit(query))
-    link.show(found, "\n".join(map(deed_line, found)))
+    link.show(found, *map(deed_line, found))
 
 
 def deed_line(deed: Deed) -> str:
     """Write an entry of the audit in a line: number, when, what, to which session, by whom."""
     at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(deed.at_ms / 1000))
     words = " ".join(filter(None, (deed.what, deed.session, deed.detail)))
-    return plain(f"{deed.id:>6}  {at}  {words}  by {doer(deed)}")
+    return f"{deed.id:>6}  {at}  {words}  by {doer(deed)}"
 
 
 def doer(deed: Deed) -> str:
@@ -157,7 +158,7 @@ def _browse(address: str) -> None:
     try:
         webbrowser.open(address)
     except webbrowser.Error as error:
-        click.echo(f"No browser opens ({error}).", err=True)
+        put(f"No browser opens ({error}).", err=True)
 
 
 def _has_display() -> bool:

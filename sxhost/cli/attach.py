@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import click
 
-from sxhost.cli.terminal import fail
+from sxhost.cli.output import fail, put
 
 __all__ = ["attach"]
 
@@ -84,7 +84,7 @@ async def _wrapped(
     status = await wrap(reactor, session, command, detail=detail, stdin=stdin)
     if verbose and session.outbox:
         why = session.trouble or "the host has not answered in time"
-        click.echo(f"sxhost attach: {why}", err=True)
+        put(f"sxhost attach: {why}", err=True)
     return status
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from sxhost.cli.terminal import fail
+from sxhost.cli.output import Flow, fail, put, put_json
 from sxhost.config import host_url
 
 __all__ = ["hook"]
@@ -56,7 +56,7 @@ def install(
 
     _change(agent, project, change, dry_run=dry_run)
     if agent == "codex" and not dry_run:
-        click.echo("Codex asks at its next start whether it may run them: /hooks shows them.")
+        put("Codex asks at its next start whether it may run them: /hooks shows them.")
 
 
 def _options(url: str | None, token_file: str | None, ca: str | None) -> Sequence[str]:
@@ -80,12 +80,12 @@ def uninstall(agent: str, *, project: bool, dry_run: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print for machines.")
 def status(*, as_json: bool) -> None:
     """Tell which settings have the hooks."""
-    import json
-
     for found in _found():
         told = found["error"] or ", ".join(found["hooks"]) or "no hooks"
-        line = f"{found['agent']:<7} {found['file']}: {told}"
-        click.echo(json.dumps(found) if as_json else line)
+        if as_json:
+            put_json(found)
+        else:
+            put(f"{found['agent']:<7} {found['file']}: {told}")
 
 
 def _found() -> Iterator[dict[str, Any]]:
@@ -141,11 +141,11 @@ def _change(agent: str, project: bool, change: Any, *, dry_run: bool) -> None:
                 _show(files[what], texts[what], text)
             else:
                 write(files[what], text)
-                click.echo(f"{files[what]} changed")
+                put(f"{files[what]} changed")
     except BadSettings as error:
         fail(1, str(error))
     if not changed:
-        click.echo("There is nothing to change.")
+        put("There is nothing to change.")
 
 
 def _changed(
@@ -160,7 +160,7 @@ def _changed(
         except BadSettings as error:
             if what == "hooks":
                 raise BadSettings(f"{path} stays as it is. {error}") from None
-            click.echo(f"{path} stays as it is. {error}", err=True)
+            put(f"{path} stays as it is. {error}", err=True)
             continue
         if text != texts[what]:
             changed[what] = text
@@ -169,7 +169,7 @@ def _changed(
 
 def _show(path: Path, before: str, after: str) -> None:
     lines = (before.splitlines(keepends=True), after.splitlines(keepends=True))
-    click.echo("".join(unified_diff(*lines, str(path), str(path))), nl=False)
+    put(Flow("".join(unified_diff(*lines, str(path), str(path)))), nl=False)
 
 
 def _project() -> Path:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import click
@@ -17,19 +18,19 @@ from sxhost.cli import pilot
 from sxhost.cli.admin import audit, open_dashboard, token
 from sxhost.cli.attach import attach
 from sxhost.cli.hook import hook
+from sxhost.cli.output import Flow, fail, put_code, put_table
 from sxhost.cli.policy import policy
 from sxhost.cli.terminal import (
     Link,
-    detail_table,
-    detail_text,
+    detail_lines,
+    detail_rows,
     event_line,
-    fail,
     linked,
-    message_line,
     session_lines,
     status_line,
 )
 from sxhost.cli.trust import trust
+from sxhost.visible import visible
 
 __all__ = ["main"]
 
@@ -38,8 +39,33 @@ LONG_PULL = 60.0
 """Seconds of one pull while waiting: less than what proxies cut."""
 
 
+class Commands(click.Group):
+    """The commands; what click itself says of wrong words passes on none that are hidden."""
+
+    def make_context(self, *given: Any, **named: Any) -> click.Context:
+        """Read the words up to the command."""
+        with _shown():
+            return super().make_context(*given, **named)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Read the command's own, and run it."""
+        with _shown():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _shown() -> Iterator[None]:
+    try:
+        yield
+    except click.ClickException as error:
+        vars(error).update(message=visible(error.message))
+        raise
+
+
 @click.group(
-    invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
+    cls=Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(__version__, prog_name="sxhost", message="%(prog)s %(version)s")
 @click.option("--port", "-p", help="TCP port to listen on.  [7432]")
@@ -156,7 +182,7 @@ def sessions(link: Link, state: str, label: str) -> None:
 
     query = SessionQuery(state=state, label=label)
     found = link.ask(lambda host: host.sessions(query))
-    link.show(found, session_lines(found))
+    link.show(found, *session_lines(found))
 
 
 @sxhost.command()
@@ -166,11 +192,9 @@ def show(link: Link, session_id: str) -> None:
     """Tell all about a session."""
     found = link.ask(lambda host: host.session(session_id))
     if sys.stdout.isatty() and not link.json:
-        from rich.console import Console
-
-        Console().print(detail_table(found))
+        put_table(detail_rows(found))
     else:
-        link.show(found, detail_text(found))
+        link.show(found, *detail_lines(found))
 
 
 @sxhost.command()
@@ -243,7 +267,7 @@ def events(
 
     query = EventQuery(after=after, limit=limit or ALL, types=types)
     found = link.ask(lambda host: host.events(session_id, query))
-    link.show(found, "\n".join(map(event_line, found)))
+    link.show(found, *map(event_line, found))
 
 
 @sxhost.command()
@@ -318,7 +342,7 @@ def pull(link: Link, session_id: str, wait: bool) -> None:
         return list(messages)
 
     found = link.ask(take)
-    link.show(found, "\n".join(map(message_line, found)))
+    link.show(found, *(Flow(message.content) for message in found))
 
 
 @sxhost.command()
@@ -353,7 +377,7 @@ def completion(shell: str) -> None:
 
     kind = get_completion_class(shell)
     assert kind is not None  # noqa: S101 - the choices above are those that click has
-    click.echo(kind(sxhost, {}, "sxhost", "_SXHOST_COMPLETE").source())
+    put_code(kind(sxhost, {}, "sxhost", "_SXHOST_COMPLETE").source())
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sxhost.cli.terminal import Link, fail, linked, plain
+from sxhost.cli.output import fail
+from sxhost.cli.terminal import Link, linked
 
 if TYPE_CHECKING:
     from sxhost.approval import Answer, Approval
@@ -121,7 +122,7 @@ def approvals(link: Link, *, everything: bool, follow: bool) -> None:
     query = ApprovalQuery(all=everything)
     found = link.ask(lambda host: host.agency.approvals(query)) if not follow else []
     if not follow:
-        link.show(found, "\n".join(map(approval_line, found)))
+        link.show(found, *map(approval_line, found))
         return
     from sxhost.cli.watch import approval_of, watch
 
@@ -201,7 +202,7 @@ def approval_line(approval: Approval) -> str:
     """Write what an agent asks in a line."""
     state = approval.resolution.decision if approval.resolution else approval.state
     name = f"{approval.session}  {approval.id}"
-    return f"{name}  {state:<8}  {approval.kind:<11}  {plain(approval.title)}"
+    return f"{name}  {state:<8}  {approval.kind:<11}  {approval.title}"
 
 
 def _words(text: str | None) -> str | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sxhost.cli.terminal import fail, plain
+from sxhost.cli.output import fail, put, put_json
 
 if TYPE_CHECKING:
     from sxhost.approval import Question
@@ -48,7 +48,10 @@ def test(
     labels = dict(label.partition(":")[::2] for label in asked.pop("labels"))
     about = About(agent=agent, session=session, labels=labels, cwd=cwd)
     verdict = _loaded(file).decide(_question(**asked), about)
-    click.echo(_json(verdict) if as_json else plain(_line(verdict)))
+    if as_json:
+        put_json(verdict)
+    else:
+        put(_line(verdict))
 
 
 def _loaded(file: Path) -> Policy:
@@ -57,7 +60,7 @@ def _loaded(file: Path) -> Policy:
     try:
         return Policy.load(file)
     except PolicyError as error:
-        fail(USAGE, plain(str(error)))
+        fail(USAGE, str(error))
 
 
 def _question(
@@ -75,9 +78,3 @@ def _question(
 def _line(verdict: Verdict) -> str:
     reason = f": {verdict.reason}" if verdict.reason else ""
     return f"{verdict.decision or 'ask'} ({verdict.rule}){reason}"
-
-
-def _json(verdict: Verdict) -> bytes:
-    import msgspec
-
-    return msgspec.json.encode(verdict)

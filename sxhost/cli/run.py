@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-import click
 import msgspec
 from msgspec import Struct
 from twisted.internet.defer import Deferred
@@ -18,8 +17,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from sxhost.approval import Answer, Approval, ApprovalQuery
-from sxhost.cli.terminal import Link, plain
-from sxhost.codec.json import encode
+from sxhost.cli.output import Flow, put, put_json
+from sxhost.cli.terminal import Link
 from sxhost.errors import AlreadyAnswered, HostError, HostUnreachable
 from sxhost.model import Event
 from sxhost.rights import APPROVAL_EVENTS
@@ -78,7 +77,7 @@ class Ride:
         made = await host.agency.start(self._launch)
         self._session = made.session.id
         if not self._link.json:
-            click.echo(f"{self._session}: {made.session.agent} {made.session.model}", err=True)
+            put(f"{self._session}: {made.session.agent} {made.session.model}", err=True)
         stop = self._link.reactor.addSystemEventTrigger(
             "before", "shutdown", lambda: Deferred.fromCoroutine(self._interrupt(host))
         )
@@ -104,12 +103,12 @@ class Ride:
             if not isinstance(value, Event):
                 continue
             if self._link.json:
-                click.echo(encode(value).decode())
+                put_json(value)
             else:
                 self._show(value)
             if value.event in ENDS:
                 shown = Shown.of(value)
-                self._line(f"({plain(shown.reason or shown.status)})", dim=True)
+                self._line(f"({shown.reason or shown.status})", dim=True)
                 return shown.status or "failed"
             if value.event in APPROVAL_EVENTS and not self._link.json:
                 with suppress(HostUnreachable):  # the stream comes back, and asks again
@@ -124,25 +123,24 @@ class Ride:
         shown = Shown.of(event)
         match event.event:
             case "message-delta":
-                self._text(plain(shown.text, keep="\n\t"))
+                self._text(shown.text)
             case "tool-start":
-                self._line(f"$ {plain(shown.title or shown.tool)}", bold=True)
+                self._line(f"$ {shown.title or shown.tool}", bold=True)
             case "tool-done":
-                output = plain(str(shown.output or ""), keep="\n\t")
-                self._line(output.rstrip(), dim=True)
+                self._line(Flow(str(shown.output or "").rstrip()), dim=True)
             case "warning":
-                self._line(plain(shown.text), fg="yellow")
+                self._line(shown.text, fg="yellow")
 
     def _text(self, text: str) -> None:
-        click.echo(text, nl=False)
+        put(Flow(text), nl=False)
         self._fresh = text.endswith("\n")
 
     def _line(self, text: str, **style: Any) -> None:
         if not self._fresh:
-            click.echo("")
+            put("")
         self._fresh = True
         if text and not self._link.json:
-            click.echo(click.style(text, **style), err=bool(style.get("dim")))
+            put(text, err=bool(style.get("dim")), **style)
 
     # Asking.
 
@@ -153,7 +151,7 @@ class Ride:
                 self._closed.add(approval.id)
                 self._name(approval)
                 decided = f"{approval.resolution.decision} ({approval.resolution.by})"
-                self._line(plain(decided), fg="yellow")
+                self._line(decided, fg="yellow")
         waiting = {one.id: one for one in known if one.state == "pending"}
         if self._asking is not None and self._asking.approval.id not in waiting:
             self._asking = None
@@ -164,7 +162,7 @@ class Ride:
     def _name(self, approval: Approval) -> None:
         if approval.id not in self._asked:
             self._asked.add(approval.id)
-            self._line(f"? {approval.kind}: {plain(approval.title)}", fg="yellow", bold=True)
+            self._line(f"? {approval.kind}: {approval.title}", fg="yellow", bold=True)
 
     def _ask(self, host: HostClient, approval: Approval) -> None:
         self._name(approval)
@@ -174,7 +172,7 @@ class Ride:
         if self._keyboard is None:
             self._keyboard = Keyboard(self._link.reactor)
         self._asking = asking = Asking(approval)
-        click.echo(asking.prompt, nl=False)
+        put(asking.prompt, nl=False)
         self._keyboard.heard = lambda words: self._heard(host, asking, words)
 
     def _heard(self, host: HostClient, asking: Asking, words: str) -> None:
@@ -182,7 +180,7 @@ class Ride:
             return  # somebody was faster
         answer = asking.hear(words.strip())
         if answer is None:
-            click.echo(asking.prompt, nl=False)
+            put(asking.prompt, nl=False)
             return
         work = host.agency.answer(asking.approval.session, asking.approval.id, answer)
         Deferred.fromCoroutine(work).addErrback(self._late)
@@ -190,7 +188,7 @@ class Ride:
     def _late(self, failure: Failure) -> None:
         failure.trap(HostError)
         if not failure.check(AlreadyAnswered):
-            self._line(plain(str(failure.value)), fg="red")
+            self._line(str(failure.value), fg="red")
 
 
 class Asking:
@@ -205,8 +203,8 @@ class Asking:
         """What to show next."""
         if self.approval.inquiries:
             inquiry = self.approval.inquiries[len(self._answers)]
-            offers = " / ".join(plain(option.label) for option in inquiry.options)
-            return f"  {plain(inquiry.text)} {offers}".rstrip() + " > "
+            offers = " / ".join(option.label for option in inquiry.options)
+            return f"  {inquiry.text} {offers}".rstrip() + " > "
         choices = self.approval.choices
         keys = [f"[{k}]{WORDS[c][1:]}" for k, c in KEYS.items() if c in choices]
         return f"  {' '.join([*keys, *(c for c in choices if c not in WORDS)])} > "

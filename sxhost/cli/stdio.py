@@ -19,8 +19,10 @@ from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint, wra
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.stdio import StandardIO
 from twisted.internet.task import react
-from twisted.logger import FileLogObserver, formatEventAsClassicLogText, globalLogBeginner
+from twisted.logger import FileLogObserver, globalLogBeginner
 
+from sxhost.cli.output import fail
+from sxhost.daemon.logfile import as_text
 from sxhost.daemon.preflight import make_state_dir
 from sxhost.limits import Limits
 from sxhost.logs import logger, set_level
@@ -65,11 +67,8 @@ async def _serve(reactor: Any, settings: Any) -> None:
 
 
 def _log_to_stderr(level: str) -> None:
-    def text(event: Any) -> str | None:
-        return formatEventAsClassicLogText(event)
-
     set_level(level)
-    observer = FileLogObserver(sys.stderr, text)
+    observer = FileLogObserver(sys.stderr, as_text)
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
 
 
@@ -178,7 +177,7 @@ async def _connect(reactor: Any, url: str, token: str | None, ca: str | None) ->
         remote: Any = await _endpoint(reactor, url, ca).connect(factory)
         await remote.opened
     except Exception as error:  # noqa: BLE001 - whatever it is, it is said
-        raise SystemExit(f"No host answers at {url}: {error}.") from None
+        fail(1, f"No host answers at {url}: {error}.")
     pipe = remote.pipe = Forward(remote, Limits().mux_message)
     StandardIO(pipe, reactor=reactor)
     await pipe.over

@@ -1,4 +1,4 @@
-"""A command's two ends: the host that it asks, and the terminal that it prints to.
+"""A command's two ends: the host that it asks, and what it tells of that in lines.
 
 Quick commands must be quick: what only some of them need is imported where it is needed.
 """
@@ -7,39 +7,34 @@ from __future__ import annotations
 
 import gc
 import os
-import re
 import sys
 import time
+import traceback
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial, wraps
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from sxhost.cli.output import Flow, fail, put, put_json
 from sxhost.config import host_url
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from sxhost.client.host import HostClient
     from sxhost.model import (
         Detail,
         Event,
-        Message,
         Status,
         Summary,
     )
 
 __all__ = [
     "Link",
-    "detail_table",
-    "detail_text",
+    "detail_lines",
+    "detail_rows",
     "event_line",
-    "fail",
     "linked",
-    "message_line",
-    "plain",
     "row",
     "session_lines",
     "status_line",
@@ -82,7 +77,7 @@ class Link:
 
         token = given_token(self._token_file, os.environ)
         if token and self.url.startswith("http:") and not stays_here(self.url):
-            click.echo("The token crosses the network in clear; use https:.", err=True)
+            put("The token crosses the network in clear; use https:.", err=True)
         find = partial(own_token, self.url, os.environ)
         return connect(reactor, self.url, token or find, self._ca)
 
@@ -124,23 +119,26 @@ class Link:
         try:
             yield
         except HostError as error:
-            fail(HOST_SAID_NO, plain(error.message))
+            fail(HOST_SAID_NO, error.message)
         except ValueError as error:
             fail(USAGE, f"This cannot be asked: {str(error).rstrip('.')}.")
         except HostUnreachable as error:
             if not self.interrupted:
                 fail(NO_HOST, f"No host answers ({error}). Start one with: sxhost --daemon")
+        except Exception:  # a defect of ours, with words of others in it
+            if self.interrupted:
+                raise
+            put(Flow(traceback.format_exc()), err=True)
+            sys.exit(HOST_SAID_NO)
 
-    def show(self, value: Any, text: str) -> None:
-        """Print a value as `text`, or for machines as JSON: an object, or a line for each."""
-        from sxhost.codec.json import encode, encode_lines
-
+    def show(self, value: Any, *lines: str) -> None:
+        """Print a value as lines, or for machines as JSON: an object, or a line for each."""
         if not self.json:
-            click.echo(text, nl=bool(text))
+            put(*lines)
         elif isinstance(value, list):
-            click.echo(encode_lines(value).decode(), nl=False)
+            put_json(*value)
         else:
-            click.echo(encode(value).decode())
+            put_json(value)
 
 
 def linked(command: Callable[..., None]) -> Callable[..., None]:
@@ -166,45 +164,37 @@ def status_line(status: Status) -> str:
     )
 
 
-def session_lines(sessions: list[Summary]) -> str:
+def session_lines(sessions: list[Summary]) -> list[str]:
     """Align sessions in columns, as the source system prints them."""
     ids = max((len(s.id) for s in sessions), default=0)
     events = max((len(s.last_event) for s in sessions), default=0)
-    return "\n".join(
+    return [
         f"{s.id:<{ids}}  {s.state:<7}  {s.last_event:<{max(events, 11)}}"
-        f"  {plain(_model(s))}  events:{s.event_count}"
+        f"  {_model(s)}  events:{s.event_count}"
         for s in sessions
-    )
+    ]
 
 
-def detail_text(detail: Detail) -> str:
+def detail_lines(detail: Detail) -> list[str]:
     """Tell all about a session: a field a line, then its last events."""
     rows = [f"{name:<18}{value}" for name, value in _fields(detail)]
-    return "\n".join([*rows, *(f"  {event_line(event)}" for event in detail.events)])
+    return [*rows, *(f"  {event_line(event)}" for event in detail.events)]
 
 
-def detail_table(detail: Detail) -> Table:
-    """Lay the same out for a person at a terminal."""
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold")
-    for name, value in _fields(detail):
-        table.add_row(name, Text(value, style=STYLES.get(value, "")))
-    for event in detail.events:
-        table.add_row("", Text(event_line(event), style="dim", overflow="fold"))
-    return table
+def detail_rows(detail: Detail) -> list[tuple[str, str, str]]:
+    """Lay the same out for a person at a terminal: names, values, and their styles."""
+    rows = [(name, value, STYLES.get(value, "")) for name, value in _fields(detail)]
+    return [*rows, *(("", event_line(event), "dim") for event in detail.events)]
 
 
 STYLES = {"working": "green", "waiting": "yellow", "stalled": "red", "lost": "red"}
 
 
 def _fields(detail: Detail) -> list[tuple[str, str]]:
-    """Return the fields that say something, as they may be shown."""
+    """Return the fields that say something."""
     names = [name for name in detail.__struct_fields__ if name != "events"]
     values = [(name, getattr(detail, name)) for name in names]
-    return [(name, plain(str(value))) for name, value in values if value]
+    return [(name, str(value)) for name, value in values if value]
 
 
 def event_line(event: Event) -> str:
@@ -217,30 +207,11 @@ def event_line(event: Event) -> str:
 def row(number: int | str, ts: int, name: str, text: str) -> str:
     """Write what happened at a time (Unix seconds) in the columns of an event."""
     clock = time.strftime("%H:%M:%S", time.localtime(ts))
-    return f"{number:>6}  {clock}  {name:<12}  {plain(text)}".rstrip()
-
-
-def message_line(message: Message) -> str:
-    """Write a message's words as they are, but for what would drive the terminal."""
-    return plain(message.content, keep="\n\t")
-
-
-def plain(text: str, keep: str = "") -> str:
-    """Escape control characters: what agents say is not to be trusted with a terminal."""
-    return _CONTROLS.sub(lambda c: c[0] if c[0] in keep else repr(c[0])[1:-1], text)
-
-
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+    return f"{number:>6}  {clock}  {name:<12}  {text}".rstrip()
 
 
 def _model(session: Summary) -> str:
     return "/".join(filter(None, (session.provider, session.model))) or "-"
-
-
-def fail(status: int, message: str) -> NoReturn:
-    """End the process with a sentence on stderr."""
-    click.echo(message, err=True)
-    sys.exit(status)
 
 
 def _leave_out_tls(url: str) -> None:

@@ -6,7 +6,7 @@ import os
 
 import click
 
-from sxhost.cli.terminal import fail, plain
+from sxhost.cli.output import Flow, fail, put
 
 __all__ = ["trust"]
 
@@ -24,23 +24,23 @@ def trust(directory: str, *, listing: bool, revoke: bool) -> None:
 
     if listing:
         for path in trusted.trusted_files(os.environ):
-            click.echo(f"{plain(path)}{'' if _counts(path) else '  (has changed)'}")
+            put(f"{path}{'' if _counts(path) else '  (has changed)'}")
         return
     path = _settings_file(directory)
     if revoke:
         if not trusted.revoke(os.environ, path):
-            fail(1, f"{plain(path)} was not trusted.")
-        click.echo(f"{plain(path)} counts no more.")
+            fail(1, f"{path} was not trusted.")
+        put(f"{path} counts no more.")
         return
     content = trusted.content_of(path)
     if not content:
-        fail(1, f"There is nothing to trust in {plain(path)}.")
-    click.echo(plain(content.decode("utf-8", "replace"), keep="\n\t").rstrip("\n"))
+        fail(1, f"There is nothing to trust in {path}.")
+    put(Flow(content.decode("utf-8", "replace").rstrip("\n")))
     try:
         trusted.trust(os.environ, path, content)
     except OSError as error:
         fail(1, f"This cannot be remembered: {error}.")
-    click.echo(f"{plain(path)} counts from now on, until it changes.", err=True)
+    put(f"{path} counts from now on, until it changes.", err=True)
 
 
 def _settings_file(directory: str) -> str:

@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import click
 import msgspec
 from msgspec import Raw, Struct
 from msgspec.structs import replace
@@ -19,7 +18,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from sxhost.approval import ApprovalQuery
-from sxhost.cli.terminal import Link, event_line, plain, row
+from sxhost.cli.output import put, put_json
+from sxhost.cli.terminal import Link, event_line, row
 from sxhost.codec.json import encode
 from sxhost.errors import HostError
 from sxhost.model import Event, Gap, StateChange
@@ -58,16 +58,22 @@ class Lines:
         self._colours = colours
         self._width = NAME if names else 0
 
-    def line(self, value: Value) -> str:
-        """Return the line of a value, without a newline."""
-        if self._json:
-            return encode(value).decode()
+    def line(self, value: Value) -> tuple[str, str | None]:
+        """Return the line of a value, and its colour."""
         name, session, text = _told(value)
         if self._width:
             self._width = max(self._width, len(session))
             text = f"{session:<{self._width}}  {text}"
         colour = COLOURS.get(name) if self._colours else None
-        return click.style(text, fg=colour) if colour else text
+        return text, colour
+
+    def show(self, value: Value) -> None:
+        """Print a value."""
+        if self._json:
+            put_json(value)
+            return
+        text, colour = self.line(value)
+        put(text, fg=colour)
 
 
 def _told(value: Value) -> tuple[str, str, str]:
@@ -80,7 +86,7 @@ def _told(value: Value) -> tuple[str, str, str]:
             return name, value.session, row("", value.since_ms // 1000, name, value.reason)
         case Gap():
             text = f"events are missing ({value.reason})"
-            return "gap", "", f"{'-':>6}  --:--:--  {'gap':<12}  {plain(text)}"
+            return "gap", "", f"{'-':>6}  --:--:--  {'gap':<12}  {text}"
 
 
 def watch(
@@ -109,7 +115,7 @@ def watch(
                     seen = value if look is None else await look(host, value)
                     if seen is None:
                         continue
-                    click.echo(lines.line(seen))
+                    lines.show(seen)
                     count += 1
                     if count == most:
                         break
@@ -117,7 +123,7 @@ def watch(
 
     ended = link.ask(follow)
     if ended:
-        click.echo(f"The end: {plain(ended)}.", err=True)
+        put(f"The end: {ended}.", err=True)
 
 
 class _Named(Struct, frozen=True):
@@ -142,8 +148,8 @@ def _teller(link: Link) -> Callable[[bool, str], None]:
 
     def tell(up: bool, why: str) -> None:
         if not link.interrupted:
-            news = "Reconnected." if up else f"Lost the host ({plain(why)}); trying again."
-            click.echo(news, err=True)
+            news = "Reconnected." if up else f"Lost the host ({why}); trying again."
+            put(news, err=True)
 
     return tell
 

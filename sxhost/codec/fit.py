@@ -15,22 +15,23 @@ EVENT_MOST: Final = 200_000
 """Bytes of JSON up to which nothing is cut."""
 
 
-def fitted(data: dict[str, Any]) -> dict[str, Any]:
-    """Return data that an event has room for: long texts are cut, and say so."""
-    if len(encode(data)) <= EVENT_MOST:
+def fitted(data: dict[str, Any], most: int = EVENT_MOST) -> dict[str, Any]:
+    """Return data of at most so many bytes of JSON: long texts are cut, and say so."""
+    if len(encode(data)) <= most:
         return data
-    short = {name: _shortened(value) for name, value in data.items()}
+    text = min(TEXT_MOST, most // 4)
+    short = {name: _shortened(value, text) for name, value in data.items()}
     whole = encode(short)
-    if len(whole) <= EVENT_MOST:
+    if len(whole) <= most:
         return short
-    return {"text": whole[:TEXT_MOST].decode("utf-8", "replace"), "cut": len(whole)}
+    return {"text": whole[:text].decode("utf-8", "replace"), "cut": len(whole)}
 
 
-def _shortened(value: Any) -> Any:
-    if isinstance(value, str) and len(value) > TEXT_MOST:
-        return f"{value[:TEXT_MOST]}… ({len(value) - TEXT_MOST} characters more)"
+def _shortened(value: Any, most: int) -> Any:
+    if isinstance(value, str) and len(value) > most:
+        return f"{value[:most]}… ({len(value) - most} characters more)"
     if isinstance(value, dict):
-        return {name: _shortened(each) for name, each in value.items()}
+        return {name: _shortened(each, most) for name, each in value.items()}
     if isinstance(value, list):
-        return [_shortened(each) for each in value]
+        return [_shortened(each, most) for each in value]
     return value

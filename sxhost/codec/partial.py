@@ -14,7 +14,7 @@ TRIES = 4
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*("|\\?\Z)|[\[\]{}]', re.DOTALL)
 _ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?\Z")
-_TAIL = re.compile(r'(?:"(?:[^"\\]|\\.)*"\s*:?|[,:]|[^\s\[\]{},:"]+)\s*\Z', re.DOTALL)
+_WORD = re.compile(r'"(?:[^"\\]|\\.)*+"\s*+:?|[,:]|[^\s\[\]{},:"]++|[\[\]{}]', re.DOTALL)
 _CLOSES = {"{": "}", "[": "]"}
 
 
@@ -25,7 +25,7 @@ def completed(text: str) -> dict[str, Any]:
         try:
             found = msgspec.json.decode(body + closing)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
-            body = _TAIL.sub("", body)
+            body = _shortened(body)
         else:
             return found if isinstance(found, dict) else {}
     return {}
@@ -43,6 +43,18 @@ def _open(text: str) -> tuple[str, str]:
         elif token[1] is not None and token[1] != '"':
             text = _closed(text)
     return text, "".join(reversed(closing))
+
+
+def _shortened(text: str) -> str:
+    """Return a text without its last word, unless it is a bracket.
+
+    It is read from its beginning: to look for what stands at the end from every place on
+    would take as long as the square of a text that somebody has made for that.
+    """
+    last = None
+    for word in _WORD.finditer(text):
+        last = word
+    return text if last is None or last[0] in "[]{}" else text[: last.start()]
 
 
 def _closed(text: str) -> str:

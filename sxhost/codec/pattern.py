@@ -1,43 +1,49 @@
 r"""Regular expressions whose time grows only with the text's length, whatever the text.
 
 Python's own backtrack: ``(a+)+b`` takes years for 40 letters, and who writes the texts that
-are matched here (an agent's commands) may be an enemy.  So all ways to match are followed side
-by side, which leaves out what looks around or back.  What there is means what it means in `re`
-without flags: literals, ``.``, ``[a-z]``, ``[^…]``, ``\d \w \s`` and their opposites, ``( )``,
-``(?: )``, ``|``, ``*``, ``+``, ``?``, ``{2}``, ``{2,}``, ``{2,5}``; ``^`` at the beginning and
-``$`` at the end change nothing.
-
-Method: https://swtch.com/~rsc/regexp/regexp2.html (Pike's machine, without captures).
+are matched here (an agent's commands) may be an enemy.  RE2 does not; what it has none of
+(looking around or back) and reads otherwise (lazy repeats) is refused.  What there is means
+what it means in `re` without flags: literals, ``.``, ``[a-z]``, ``[^…]``, ``\d \w \s`` and
+their opposites, ``( )``, ``(?: )``, ``|``, ``*``, ``+``, ``?``, ``{2}``, ``{2,}``, ``{2,5}``;
+``^`` at the beginning and ``$`` at the end change nothing.
 """
 
 from __future__ import annotations
 
 import re
+import sys
 import warnings
-from collections.abc import Callable, Iterable
-from collections.abc import Set as AbstractSet
-from typing import Final, NamedTuple
+from array import array
+from collections.abc import Collection
+from functools import cache
+from itertools import pairwise
+from typing import Any, Final
+
+import re2
 
 __all__ = ["BadPattern", "Pattern", "glob", "path_glob"]
 
-MOST_STATES: Final = 1000
-"""States of a machine: a text of 4096 characters takes at worst a second."""
+MOST_ATOMS: Final = 1000
+"""Characters that a pattern matches one after the other: 4096 of a text take at most 30 ms."""
 
-MOST_NESTED: Final = 50
+MEMORY: Final = (1 << 20, 8 << 20)
+"""Bytes that one pattern may take, its cache of states too; more only if it needs them."""
+
 ENDLESS: Final = -1
 SIGNS: Final = {"*": (0, ENDLESS), "+": (1, ENDLESS), "?": (0, 1)}
+CLOSED: Final = "a group is not closed"
+TOO_LARGE: Final = "it is too large"
 
 TOKEN = re.compile(
     r"(?P<anchor>\A\^|\$\Z)"
-    r"|(?P<atom>\.|\\[dDwWsSnrt]|\\[^0-9A-Za-z]|\[\^?\]?(?:[^\]\\]|\\.)*\]"
+    r"|(?P<atom>\.|\\[dDwWsSnrt]|\\[^0-9A-Za-z]|\[\^?\]?(?:[^\]\\]|\\[^N])*+\]"
     r"|[^\\.\[\](){}|*+?^$])"
     r"|(?P<repeat>[*+?]|\{[0-9]{1,4}(?:,(?:[0-9]{1,4})?)?\})(?![*+?{])"
     r"|(?P<group>\((?!\?)|\(\?:)"
-    r"|(?P<other>[|)])",
+    r"|(?P<bar>\|)"
+    r"|(?P<close>\))",
     re.DOTALL,
 )
-
-Test = Callable[[str], object]
 
 
 class BadPattern(ValueError):
@@ -45,49 +51,52 @@ class BadPattern(ValueError):
 
 
 class Pattern:
-    """A compiled pattern.
+    """A compiled pattern of whole texts.
+
+    With `before` and `behind`, which are characters, it is one of parts of texts: those that
+    begin behind one of `before`, and end where one of `behind` follows, or the text itself
+    begins and ends.
 
     :raises BadPattern: in words that fit behind "is wrong: ".
     """
 
-    def __init__(self, text: str) -> None:
-        machine = _Machine()
-        self._first = _Parser(text).whole()(machine, 0)
-        self._states = machine.states
+    def __init__(
+        self, text: str, before: Collection[str] = "", behind: Collection[str] = ""
+    ) -> None:
+        source = _Reader(text).whole()
+        head, tail = _edge(r"\A", before), _edge(r"\z", behind)
+        self._search = _compiled(f"{head}(?:{source}){tail}").search
+
+    @classmethod
+    def _of(cls, source: str) -> Pattern:
+        """Return the pattern of whole texts that is written in RE2's own words."""
+        pattern = cls.__new__(cls)
+        pattern._search = _compiled(rf"\A(?:{source})\z").search
+        return pattern
 
     def matches(self, text: str) -> bool:
-        """Tell whether it matches the whole text."""
-        return self.within(text, {0}, {len(text)})
+        """Tell whether it matches the text, or with edges any part of it."""
+        return self._search(_bytes(text)) is not None
 
-    def within(self, text: str, starts: AbstractSet[int], ends: AbstractSet[int]) -> bool:
-        """Tell whether it matches from one of some places to one of some others."""
-        now: set[int] = set()
-        for place in range(len(text) + 1):
-            if place in starts:
-                self._reach(now, (self._first,))
-            if 0 in now and place in ends:
-                return True
-            if place < len(text):
-                now = self._step(now, text[place])
-        return False
 
-    def _step(self, now: AbstractSet[int], character: str) -> set[int]:
-        after: set[int] = set()
-        for number in now:
-            state = self._states[number]
-            if state.test is not None and state.test(character):
-                self._reach(after, state.then)
-        return after
+def _edge(end: str, characters: Collection[str]) -> str:
+    return f"(?:{'|'.join([end, *map(re2.escape, sorted(characters))])})"
 
-    def _reach(self, reached: set[int], numbers: Iterable[int]) -> None:
-        """Add states, and those that follow them without a character."""
-        waiting = list(numbers)
-        while waiting:
-            number = waiting.pop()
-            if number not in reached:
-                reached.add(number)
-                state = self._states[number]
-                waiting.extend(state.then if state.test is None else ())
+
+def _bytes(text: str) -> bytes:
+    """Return what RE2 reads: it is all the same to it whether surrogates come in pairs."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _compiled(source: str) -> Any:
+    for memory in MEMORY:
+        options = re2.Options()
+        options.never_capture, options.log_errors, options.max_mem = True, False, memory
+        try:
+            return re2.compile(_bytes(source), options)
+        except re2.error:
+            continue
+    raise BadPattern(TOO_LARGE)
 
 
 # Globs.
@@ -95,8 +104,7 @@ class Pattern:
 
 def glob(text: str) -> Pattern:
     """Return the pattern of a glob over names: ``*`` is anything, ``?`` one character."""
-    wild = {"*": r"[\s\S]*", "?": r"[\s\S]"}
-    return Pattern("".join(wild.get(char) or _literal(char) for char in text))
+    return Pattern._of(_wild(text, "(?s:.)"))
 
 
 def path_glob(text: str) -> Pattern:
@@ -107,149 +115,90 @@ def path_glob(text: str) -> Pattern:
     parts = text.split("/")
     if any("**" in part and part != "**" for part in parts):
         raise BadPattern("`**` stands between slashes")
-    return Pattern("".join(_names(number, part) for number, part in enumerate(parts)))
+    return Pattern._of("".join(_names(number, part) for number, part in enumerate(parts)))
 
 
 def _names(number: int, part: str) -> str:
     slash = "/" if number else ""
-    if part == "**":
-        return rf"(?:{slash}[\s\S]*)?"
-    wild = {"*": "[^/]*", "?": "[^/]"}
-    return slash + "".join(wild.get(char) or _literal(char) for char in part)
+    return f"(?:{slash}(?s:.)*)?" if part == "**" else slash + _wild(part, "[^/]")
+
+
+def _wild(text: str, one: str) -> str:
+    """Write a glob for RE2, where `one` is any character."""
+    wild = {"*": f"{one}*", "?": one}
+    return "".join(wild.get(char) or _literal(char) for char in text)
 
 
 def _literal(char: str) -> str:
-    return char if char.isalnum() or char in "/_" else f"\\{char}"
-
-
-# The machine.
-
-
-class _State(NamedTuple):
-    """Leads to all of `then`; if it has a test, only by a character that passes."""
-
-    test: Test | None
-    then: tuple[int, ...]
-
-
-class _Machine:
-    """States; number 0 is the end, and each is added before those that lead to it."""
-
-    def __init__(self) -> None:
-        self.states: list[_State] = [_State(None, ())]
-
-    def add(self, test: Test | None, *then: int) -> int:
-        """Add a state; return its number."""
-        if len(self.states) >= MOST_STATES:
-            raise BadPattern("it is too large")
-        self.states.append(_State(test, then))
-        return len(self.states) - 1
-
-    def loop(self, part: _Part, then: int) -> int:
-        """Add what may come any number of times."""
-        here = self.add(None)
-        self.states[here] = _State(None, (part(self, here), then))
-        return here
-
-
-_Part = Callable[[_Machine, int], int]
-"""Adds a piece of a pattern in front of a state; returns where it begins."""
-
-
-def _one(test: Test) -> _Part:
-    return lambda machine, then: machine.add(test, then)
-
-
-def _either(parts: list[_Part]) -> _Part:
-    return lambda machine, then: machine.add(None, *(part(machine, then) for part in parts))
-
-
-def _sequence(parts: list[_Part]) -> _Part:
-    def add(machine: _Machine, then: int) -> int:
-        for part in reversed(parts):
-            then = part(machine, then)
-        return then
-
-    return add
-
-
-def _repeated(part: _Part, least: int, most: int) -> _Part:
-    def add(machine: _Machine, then: int) -> int:
-        end = machine.add(None, then)
-        here = machine.loop(part, end) if most == ENDLESS else end
-        for _ in range(most - least):
-            here = machine.add(None, part(machine, here), end)
-        for _ in range(least):
-            here = part(machine, here)
-        return here
-
-    return add
+    return f"\\x{{{ord(char):x}}}"
 
 
 # Reading.
 
 
-class _Parser:
-    """Reads a pattern from left to right."""
+class _Reader:
+    """Reads a pattern from left to right, and writes it again as RE2 has to read it."""
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._at = 0
-        self._depth = 0
+        self._written: list[str] = []
+        self._sizes = [0]
+        """Atoms of each open group so far; the first is the whole."""
+        self._last: int | None = None
+        """Atoms of what a repeat would repeat, if there is such."""
 
-    def whole(self) -> _Part:
+    def whole(self) -> str:
         """Read all of it."""
-        part = self._choice()
-        if self._at < len(self._text):
-            raise self._wrong()
-        return part
+        at = 0
+        while at < len(self._text):
+            found = TOKEN.match(self._text, at)
+            if found is None:
+                raise self._wrong(at)
+            self._take(found)
+            at = found.end()
+        if len(self._sizes) > 1:
+            raise BadPattern(CLOSED)
+        return "".join(self._written)
 
-    def _choice(self) -> _Part:
-        branches = [self._branch()]
-        while self._text.startswith("|", self._at):
-            self._at += 1
-            branches.append(self._branch())
-        return _either(branches)
+    def _take(self, found: re.Match[str]) -> None:
+        token, last = found[0], self._last
+        self._last = None
+        match found.lastgroup:
+            case "atom":
+                self._written.append(_atom(token))
+                self._add(1)
+            case "group":
+                self._written.append("(?:")
+                self._sizes.append(0)
+            case "bar":
+                self._written.append("|")
+            case "close" if len(self._sizes) == 1:
+                raise self._wrong(found.start())
+            case "close":
+                self._written.append(")")
+                self._add(self._sizes.pop())
+            case "repeat":
+                self._repeat(token, last)
 
-    def _branch(self) -> _Part:
-        parts: list[_Part] = []
-        while (found := TOKEN.match(self._text, self._at)) and found.lastgroup != "other":
-            self._at = found.end()
-            token = found[0]
-            if found.lastgroup == "atom":
-                parts.append(_one(_test(token)))
-            elif found.lastgroup == "group":
-                parts.append(self._group())
-            elif found.lastgroup == "repeat":
-                parts.append(self._repeat(token, parts))
-        return _sequence(parts)
-
-    def _group(self) -> _Part:
-        self._depth += 1
-        if self._depth > MOST_NESTED:
-            raise BadPattern("its groups are nested too deeply")
-        part = self._choice()
-        if not self._text.startswith(")", self._at):
-            raise BadPattern("a group is not closed") if self._ended else self._wrong()
-        self._at += 1
-        self._depth -= 1
-        return part
-
-    def _repeat(self, token: str, parts: list[_Part]) -> _Part:
-        if not parts:
+    def _repeat(self, token: str, size: int | None) -> None:
+        if size is None:
             raise BadPattern(f"there is nothing that `{token}` could repeat")
         least, most = _times(token)
         if most != ENDLESS and least > most:
             raise BadPattern(f"`{token}` has its numbers in the wrong order")
-        return _repeated(parts.pop(), least, most)
+        self._written.append(token)
+        self._add((max(least, most, 1) - 1) * max(size, 1))
+        self._last = None
 
-    @property
-    def _ended(self) -> bool:
-        return self._at >= len(self._text)
+    def _add(self, atoms: int) -> None:
+        self._last = atoms
+        self._sizes[-1] += atoms
+        if self._sizes[-1] > MOST_ATOMS:
+            raise BadPattern(TOO_LARGE)
 
-    def _wrong(self) -> BadPattern:
-        rest = self._text[self._at : self._at + 10]
-        return BadPattern(f"`{rest}` at its character {self._at + 1} is not understood here")
+    def _wrong(self, at: int) -> BadPattern:
+        rest = self._text[at : at + 10]
+        return BadPattern(f"`{rest}` at its character {at + 1} is not understood here")
 
 
 def _times(written: str) -> tuple[int, int]:
@@ -259,12 +208,48 @@ def _times(written: str) -> tuple[int, int]:
     return int(least), int(most) if most else ENDLESS if comma else int(least)
 
 
-def _test(atom: str) -> Test:
-    if len(atom) == 1 and atom != ".":
-        return atom.__eq__
+def _atom(written: str) -> str:
+    """Write what matches one character, whatever RE2's own classes of characters are."""
+    if written == ".":
+        return r"[^\n]"
+    if len(written) == 1:
+        return _literal(written)
+    return _set(written)
+
+
+@cache
+def _set(token: str) -> str:
+    """Write a set as the characters that Python takes for it."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            return re.compile(atom).fullmatch
+            member = re.compile(token).fullmatch
     except (re.error, Warning) as error:
-        raise BadPattern(f"`{atom}` is none: {error}") from None
+        raise BadPattern(f"`{token}` is none: {error}") from None
+    places = [*_places(token), sys.maxunicode + 1]
+    inside = [(start, end) for start, end in pairwise(places) if member(chr(start))]
+    # An empty set matches nothing, and RE2 does not have it.
+    written = "".join(rf"\x{{{start:x}}}-\x{{{end - 1:x}}}" for start, end in inside)
+    return f"[{written}]" if written else r"[^\x{0}-\x{10ffff}]"
+
+
+def _places(token: str) -> list[int]:
+    """Return the characters from which on others may be in the set than before."""
+    named = {ord(char) for char in token} | {
+        int(code, 16) for code in re.findall(r"\\(?:u|U)([0-9A-Fa-f]{4,8})", token)
+    }
+    places = {*range(0x101), *named, *(place + 1 for place in named)}
+    if re.search(r"\\[dDwWsS]", token):
+        places |= _edges()
+    return sorted(place for place in places if place <= sys.maxunicode)
+
+
+@cache
+def _edges() -> frozenset[int]:
+    r"""Return where ``\d``, ``\w`` and ``\s`` begin and end among all characters."""
+    every = array("I", range(sys.maxunicode + 1)).tobytes()
+    text = every.decode(f"utf-32-{sys.byteorder[0]}e", "surrogatepass")
+    found = (
+        found.span() for kind in ("d", "w", "s") for found in re.finditer(rf"\{kind}+", text)
+    )
+    return frozenset(place for span in found for place in span)

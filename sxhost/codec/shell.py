@@ -2,7 +2,7 @@
 
 To allow one, it must be known for certain what it does: `is_plain` says yes only to one program
 with its words, written in characters that have no second meaning.  To deny one, it is enough
-to find something in it (`spots`), however it is written; a shell knows endless ways to write
+to find something in it (`readings`), however it is written; a shell knows endless ways to write
 anything, so that what is not found may be there all the same.
 """
 
@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import re
 import shlex
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-__all__ = ["LONGEST", "Spots", "is_plain", "script_of", "spots"]
+__all__ = ["BEFORE", "BEHIND", "LONGEST", "is_plain", "readings", "script_of"]
 
 LONGEST: Final = 4096
 """Characters of a command line that is looked into."""
@@ -64,23 +64,11 @@ def is_plain(script: str) -> bool:
     )
 
 
-class Spots(NamedTuple):
-    """A text with the places where words may begin and end."""
+def readings(script: str) -> list[str]:
+    """Return what to look into for something forbidden: as written, and without quoting.
 
-    text: str
-    starts: frozenset[int]
-    ends: frozenset[int]
-
-
-def spots(script: str) -> list[Spots]:
-    """Return what to look into for something forbidden: as written, and without quoting."""
+    Words begin and end there at `BEFORE` and `BEHIND`.
+    """
     joined = re.sub(r"\\\r?\n", "", script)
     bare = re.sub(r"\s+", " ", re.sub(r"[\"'\\]", "", joined))
-    return [_spots(text) for text in dict.fromkeys((script, bare))]
-
-
-def _spots(text: str) -> Spots:
-    size = len(text)
-    starts = frozenset(n for n in range(size) if not n or text[n - 1] in BEFORE)
-    ends = frozenset(n for n in range(1, size + 1) if n == size or text[n] in BEHIND)
-    return Spots(text, starts, ends)
+    return [*dict.fromkeys((script, bare))]

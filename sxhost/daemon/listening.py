@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import socket
-import sys
 from typing import Any
 
 from OpenSSL.crypto import Error as BadCertificate
@@ -13,6 +12,7 @@ from twisted.internet.interfaces import IListeningPort
 
 from sxhost.config import USAGE_ERROR
 from sxhost.tls import OverTLS, Shown, is_secure
+from sxhost.visible import refuse
 
 __all__ = ["CannotListen", "make_endpoint", "refuse_taken", "sentence", "stays_here", "url_of"]
 
@@ -51,7 +51,7 @@ def _try_out(port: int, interface: str) -> None:
             probe.bind((interface, port))
             probe.listen()
         except OSError as error:
-            sys.exit(f"sxhost: {sentence(f'{interface}:{port}', error)}")
+            refuse(1, f"sxhost: {sentence(f'{interface}:{port}', error)}")
 
 
 def make_endpoint(reactor: Any, text: str, shown: Shown | None) -> Any:
@@ -60,8 +60,7 @@ def make_endpoint(reactor: Any, text: str, shown: Shown | None) -> Any:
         endpoint = serverFromString(reactor, text)
         return endpoint if shown is None or _CLEAR.match(text) else OverTLS(endpoint, shown)
     except (ValueError, TypeError, LookupError, OSError, BadCertificate) as error:
-        sys.stderr.write(f"sxhost: --listen {text!r} does not work: {error}.\n")
-        sys.exit(USAGE_ERROR)
+        refuse(USAGE_ERROR, f"sxhost: --listen {text!r} does not work: {error}.")
 
 
 def sentence(place: str, error: object) -> str:

@@ -18,16 +18,12 @@ from twisted.logger import FileLogObserver, LogEvent, formatEvent, formatTime
 from twisted.python.logfile import LogFile
 
 from sxhost.config import LogFormat
+from sxhost.visible import visible
 
 __all__ = ["ACCESS", "FORMATS", "as_combined", "as_json", "as_text", "escaped", "observer"]
 
 ACCESS: Final = "access"
 """Marks the event of an answered request."""
-
-CONTROLS: Final = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
-)
-"""What begins a line, drives a terminal, turns a text around, or cannot be written."""
 
 SECRET: Final = re.compile(r"(sxhost_[0-9a-z]{1,32}_)[\w-]{16,}", re.ASCII)
 """A token of ours; its beginning says which."""
@@ -87,7 +83,7 @@ FORMATS: Final[Mapping[LogFormat, Callable[[LogEvent], str | None]]] = {
 
 def escaped(text: str) -> str:
     """Return a text that is one line, drives no terminal and shows no token of ours."""
-    return CONTROLS.sub(lambda c: c[0].encode("unicode_escape").decode(), _cut(text))
+    return visible(_cut(text))
 
 
 def observer(

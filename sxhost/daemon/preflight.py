@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 from sxhost import files
@@ -13,6 +12,7 @@ from sxhost.daemon.process import AlreadyRunning, PidFile
 from sxhost.store import StoreUnusable
 from sxhost.store.file import held
 from sxhost.tls import BadPEM, Shown
+from sxhost.visible import refuse
 
 __all__ = ["make_shown", "make_state_dir", "prepare"]
 
@@ -44,10 +44,9 @@ def make_state_dir(place: Path, uid: int | None = None) -> None:
                 os.chown(one, uid, -1, follow_symlinks=False)
         files.check_directory(place, user)
     except files.UnsafeFile as error:
-        sys.stderr.write(f"sxhost: the state directory is not safe: {error}.\n")
-        sys.exit(USAGE_ERROR)
+        refuse(USAGE_ERROR, f"sxhost: the state directory is not safe: {error}.")
     except OSError as error:
-        sys.exit(f"sxhost: cannot use the state directory: {error}.")
+        refuse(1, f"sxhost: cannot use the state directory: {error}.")
 
 
 def _refuse_running(pidfile: PidFile) -> None:
@@ -55,7 +54,7 @@ def _refuse_running(pidfile: PidFile) -> None:
     try:
         pidfile.check()
     except AlreadyRunning as error:
-        sys.exit(f"sxhost: {error}")
+        refuse(1, f"sxhost: {error}")
 
 
 def _refuse_held(path: Path) -> None:
@@ -63,7 +62,7 @@ def _refuse_held(path: Path) -> None:
     try:
         os.close(held(path))
     except (StoreUnusable, OSError) as error:
-        sys.exit(f"sxhost: {error}")
+        refuse(1, f"sxhost: {error}")
 
 
 def make_shown(settings: Settings) -> Shown | None:
@@ -73,5 +72,4 @@ def make_shown(settings: Settings) -> Shown | None:
     try:
         return Shown(*settings.tls)
     except BadPEM as error:
-        sys.stderr.write(f"sxhost: --tls-cert and --tls-key do not work: {error}.\n")
-        sys.exit(USAGE_ERROR)
+        refuse(USAGE_ERROR, f"sxhost: --tls-cert and --tls-key do not work: {error}.")

@@ -9,6 +9,7 @@ __all__ = [
     "AlreadyAnswered",
     "NoTurn",
     "NotHosted",
+    "QuestionLimit",
     "TurnInProgress",
     "UnknownApproval",
     "Unsupported",
@@ -54,6 +55,16 @@ class Unsupported(HostError):
 
     status = 409
     code = "unsupported"
+
+
+class QuestionLimit(HostError):
+    """As many questions wait for a decision as may; `limit` is the bound that is reached."""
+
+    status = 429
+    code = "question_limit"
+
+    def __init__(self, what: str, limit: int) -> None:
+        super().__init__(f"As many questions are open as may be: {limit} {what}.", limit=limit)
 
 
 class AlreadyAnswered(HostError):

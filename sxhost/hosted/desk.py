@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from msgspec import Struct
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
@@ -15,10 +16,13 @@ from twisted.python.failure import Failure
 from sxhost.access import Deed
 from sxhost.approval import Answer, Approval, ApprovalState, Question, Resolution
 from sxhost.caller import Caller, current
+from sxhost.codec.fit import fitted
+from sxhost.codec.json import encode
 from sxhost.errors import (
     AlreadyAnswered,
     BadField,
     HostError,
+    QuestionLimit,
     StorageFull,
     StoreUnavailable,
     UnknownSession,
@@ -30,7 +34,7 @@ from sxhost.model import Session
 from sxhost.policy.rules import ASK, Verdict
 from sxhost.store import Store
 
-__all__ = ["Decide", "Desk", "ask_a_person"]
+__all__ = ["Decide", "Desk", "ask_a_person", "no_of"]
 
 log = logger(__name__)
 
@@ -51,12 +55,17 @@ def ask_a_person(_session: Session, _question: Question) -> Verdict:
 
 
 class Open(Struct):
-    """A question that waits, whom to tell, and when it is too late."""
+    """A question that waits, whom to tell, and when it is too late.
 
-    approval: Approval
+    Until the store has numbered it, it has no `id`.
+    """
+
+    session: str
     question: Question
+    size: int
     tell: Tell
-    on_expiry: str
+    on_expiry: str = "deny"
+    id: int = 0
     timer: IDelayedCall | None = None
 
 
@@ -89,23 +98,68 @@ class Desk:
         self._limits = limits
         self._decide = decide
         self._open: dict[int, Open] = {}
+        self._asked: dict[str, dict[str, Open]] = {}
+        """The same by session and key, and those that the store has not numbered yet."""
+        self._size = 0
 
     async def ask(self, session_id: str, question: Question, tell: Tell) -> Approval:
-        """Open an approval; `tell` is called once it is decided."""
-        verdict = self._decide(await self._store.session(session_id), question)
+        """Open an approval; `tell` is called once it is decided.
+
+        :raises QuestionLimit: too many wait already, or too much.
+        """
+        before = self._asked.get(session_id, {}).get(question.key)
+        entry = self._admitted(session_id, question, tell, before)
+        try:
+            verdict = self._decide(await self._store.session(session_id), question)
+            approval = await self._opened(entry, verdict)
+        except BaseException:
+            self._drop(entry)
+            if before is not None and before is self._open.get(before.id):
+                self._keep(before)
+            raise
+        if verdict.decision is not None:
+            answer = Answer(decision=verdict.decision, reason=verdict.reason)
+            end = End(answer, f"policy {verdict.rule}")
+            return await self._decided(session_id, approval.id, end)
+        return approval
+
+    def _admitted(
+        self, session_id: str, question: Question, tell: Tell, before: Open | None
+    ) -> Open:
+        """Make room for a question, from its beginning: many may be on their way at once.
+
+        `before` is the same question, if it is open already: it makes room for this one.
+        """
+        limits = self._limits
+        if before is None and len(self._asked.get(session_id, ())) >= limits.open_questions:
+            raise QuestionLimit("of one session", limits.open_questions)
+        kept = fitting(question, limits.question_size)
+        entry = Open(session_id, kept, len(encode(kept)), tell)
+        if entry.size > limits.question_size:  # choices and inquiries cannot be cut
+            raise QuestionLimit("bytes of one", limits.question_size)
+        others = self._size - (before.size if before else 0)
+        if others + entry.size > limits.questions_size:
+            raise QuestionLimit("bytes in all", limits.questions_size)
+        self._size = others
+        self._keep(entry)
+        return entry
+
+    def _keep(self, entry: Open) -> None:
+        self._asked.setdefault(entry.session, {})[entry.question.key] = entry
+        self._size += entry.size
+
+    async def _opened(self, entry: Open, verdict: Verdict) -> Approval:
+        """Have the store open an approval, and its time begin."""
+        question, session_id = entry.question, entry.session
         patience = verdict.expire_s or self._patience(question)
         seconds = min(question.expires_s or patience, patience)
         at = self._wall_ms()
         approval = await self._store.ask(session_id, question, at, at + int(seconds * 1000))
         self._hub.appended(session_id)
-        entry = Open(approval, question, tell, _fitting(verdict.on_expiry, question))
+        entry.id, entry.on_expiry = approval.id, no_of(question, verdict.on_expiry)
         self._forget(approval.id)
         self._open[approval.id] = entry
         entry.timer = self._clock.callLater(seconds, self._expire, approval.id)
-        if verdict.decision is not None:
-            answer = Answer(decision=verdict.decision, reason=verdict.reason)
-            end = End(answer, f"policy {verdict.rule}")
-            return await self._decided(session_id, approval.id, end)
         return approval
 
     def _patience(self, question: Question) -> float:
@@ -122,7 +176,7 @@ class Desk:
         :raises BadField: the decision is none of its choices.
         """
         entry = self._open.get(approval_id)
-        if entry is not None and entry.approval.session == session_id:
+        if entry is not None and entry.session == session_id:
             check(answer, entry.question)
         caller = current.get()
         end = End(answer, _who(caller), caller=caller)
@@ -130,33 +184,36 @@ class Desk:
 
     async def settle(self, session_id: str, key: str, why: str) -> None:
         """Close a question that its agent no longer asks."""
-        for entry in tuple(self._open.values()):
-            if (entry.approval.session, entry.question.key) == (session_id, key):
-                await self._withdraw(entry.approval, why, "agent")
+        entry = self._asked.get(session_id, {}).get(key)
+        if entry is None or not entry.id:
+            return
+        answer = Answer(decision="cancel", reason=why)
+        try:
+            await self._close(session_id, entry.id, End(answer, "agent", "withdrawn"))
+        except (AlreadyAnswered, UnknownSession):
+            self._drop(entry)
 
-    async def withdraw(self, session_id: str, why: str) -> None:
-        """Close all that a session's agent has asked: it is not there any more."""
-        for approval in await self._store.approvals(session_id):
-            if approval.state == "pending":
-                await self._withdraw(approval, why, "host")
+    async def withdraw(self, session_id: str, why: str, by: str = "host") -> None:
+        """Close all that a session's agent has asked: it does not wait any more."""
+        resolution = Resolution(decision="cancel", by=by, at_ms=self._wall_ms(), reason=why)
+        try:
+            closed = await self._store.settle_all(session_id, "withdrawn", resolution)
+        except UnknownSession:
+            closed = []
+        for approval in closed:
+            self._forget(approval.id)
+        if closed:
+            self._hub.appended(session_id)
 
     def close(self) -> None:
         """Stop the clocks; what is open stays so."""
         for approval_id in tuple(self._open):
             self._forget(approval_id)
 
-    async def _withdraw(self, approval: Approval, why: str, by: str) -> None:
-        try:
-            answer = Answer(decision="cancel", reason=why)
-            end = End(answer, by, "withdrawn")
-            await self._close(approval.session, approval.id, end)
-        except (AlreadyAnswered, UnknownSession):
-            self._forget(approval.id)
-
     def _expire(self, approval_id: int) -> None:
         entry = self._open[approval_id]
         answer = Answer(decision=entry.on_expiry, reason="nobody answered in time")
-        session_id = entry.approval.session
+        session_id = entry.session
         late = self._decided(session_id, approval_id, End(answer, "host", "expired"))
         Deferred.fromCoroutine(late).addErrback(self._not_expired, approval_id)
 
@@ -199,9 +256,22 @@ class Desk:
         return closed
 
     def _forget(self, approval_id: int) -> None:
-        entry = self._open.pop(approval_id, None)
-        if entry is not None and entry.timer is not None and entry.timer.active():
+        entry = self._open.get(approval_id)
+        if entry is not None:
+            self._drop(entry)
+
+    def _drop(self, entry: Open) -> None:
+        """Wait no longer for an answer to a question."""
+        if entry.timer is not None and entry.timer.active():
             entry.timer.cancel()
+        if self._open.get(entry.id) is entry:
+            del self._open[entry.id]
+        asked = self._asked.get(entry.session, {})
+        if asked.get(entry.question.key) is entry:
+            self._size -= entry.size
+            del asked[entry.question.key]
+            if not asked:
+                del self._asked[entry.session]
 
 
 def check(answer: Answer, question: Question) -> None:
@@ -217,10 +287,24 @@ def check(answer: Answer, question: Question) -> None:
         raise BadField("answers", f"Nobody asked for an answer to {min(strangers)!r}.")
 
 
-def _fitting(decision: str, question: Question) -> str:
+def no_of(question: Question, decision: str = "deny") -> str:
     """Return the decision, or a no that the agent understands; none is guessed."""
     wanted = (decision, "deny", "cancel")
     return next((word for word in wanted if word in question.choices), "cancel")
+
+
+def fitting(question: Question, most: int) -> Question:
+    """Return a question of at most so many bytes of JSON, where it can be made so.
+
+    First the agent's own words go, then long texts of the detail are cut.
+    """
+    if len(encode(question)) <= most:
+        return question
+    short = replace(question, native=None)
+    if len(encode(short)) <= most:
+        return short
+    room = most // 2
+    return replace(short, title=short.title[: most // 16], detail=fitted(short.detail, room))
 
 
 def _who(caller: Caller) -> str:

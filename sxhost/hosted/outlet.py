@@ -7,7 +7,9 @@ refuses, it is asked again.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import islice
 from typing import Any, Final
 
 from msgspec import Raw, Struct
@@ -22,7 +24,7 @@ from sxhost.errors import HostError, SessionLimit, UnknownSession
 from sxhost.logs import logger
 from sxhost.model import EventDraft
 
-__all__ = ["Outlet"]
+__all__ = ["Outlet", "fitting"]
 
 log = logger(__name__)
 
@@ -31,8 +33,11 @@ Append = Callable[[str, Sequence[EventDraft]], Awaitable[object]]
 HIGH, LOW = 4096, 1024
 """Events that wait for the store when agents are held back, and when they may go on."""
 
-BATCH = 1000
-"""Events of one commit: a flood of one session lets others have their turn."""
+HIGH_BYTES, LOW_BYTES = 4 * 1024 * 1024, 1024 * 1024
+"""The same in bytes of their data: pieces may be large."""
+
+BATCH, BATCH_BYTES = 1000, 1024 * 1024
+"""Events of one commit, and bytes: a flood of one session lets others have their turn."""
 
 GATHER_S = 0.05
 """Seconds between two commits of nothing but pieces: what an eye takes for flowing.
@@ -77,7 +82,8 @@ class Outlet:
         self._clock = clock
         self._most = most
         self._hold = hold
-        self._drafts: list[EventDraft] = []
+        self._drafts: deque[EventDraft] = deque()
+        self._bytes = 0
         self._next: IDelayedCall | None = None
         self._wrote_at = float("-inf")
         self._urgent = False
@@ -92,15 +98,20 @@ class Outlet:
         if self._closed:
             return
         self._put += 1
-        self._drafts.append(EventDraft(event=name, data=fitting(data, self._most)))
-        if len(self._drafts) > HIGH and not self._held:
+        fit = fitting(data, self._most)
+        self._drafts.append(EventDraft(event=name, data=fit))
+        self._bytes += size_of(fit)
+        if not self._held and (len(self._drafts) > HIGH or self._bytes > HIGH_BYTES):
             self._held = True
             self._hold(True)
         if not self._writing:
             self._writing = True
             Deferred.fromCoroutine(self._write()).addErrback(_report)
-        if name not in PIECES or len(self._drafts) == BATCH:
+        if name not in PIECES or self._is_much():
             self._hasten()
+
+    def _is_much(self) -> bool:
+        return len(self._drafts) >= BATCH or self._bytes >= BATCH_BYTES
 
     async def flushed(self) -> None:
         """Return once all that was put so far is in the log, or the session is forgotten.
@@ -127,6 +138,7 @@ class Outlet:
         """Take nothing more, and throw away what is not written."""
         self._closed = True
         self._drafts.clear()
+        self._bytes = 0
         self._release()
 
     async def _write(self) -> None:
@@ -154,8 +166,9 @@ class Outlet:
         self._urgent = True
 
     async def _write_some(self) -> None:
-        batch = self._drafts[:BATCH]
-        self._urgent, self._wrote_at = len(self._drafts) > BATCH, self._clock.seconds()
+        batch = self._batch()
+        self._urgent = len(self._drafts) > len(batch)
+        self._wrote_at = self._clock.seconds()
         try:
             await self._append(self._session_id, batch)
         except (UnknownSession, SessionLimit):
@@ -165,10 +178,27 @@ class Outlet:
             log.warn("events wait for the store: {error}", error=error)
             await deferLater(self._clock, AGAIN_S)
             return
-        del self._drafts[: len(batch)]
+        if not self._closed:
+            self._take_off(batch)
         self._written += len(batch)
         self._tell(self._written)
-        if self._held and len(self._drafts) < LOW:
+
+    def _batch(self) -> list[EventDraft]:
+        """Return what goes in one commit: at least one event."""
+        batch: list[EventDraft] = []
+        size = 0
+        for draft in islice(self._drafts, BATCH):
+            size += size_of(draft.data)
+            if batch and size > BATCH_BYTES:
+                break
+            batch.append(draft)
+        return batch
+
+    def _take_off(self, batch: Sequence[EventDraft]) -> None:
+        for draft in batch:
+            self._drafts.popleft()
+            self._bytes -= size_of(draft.data)
+        if self._held and len(self._drafts) < LOW and self._bytes < LOW_BYTES:
             self._release()
 
     def _tell(self, written: int) -> None:
@@ -200,6 +230,11 @@ def fitting(data: Any, most: int) -> Raw:
             return Raw(encode(rest))
     room = (most - FRAME) // 2  # quotes and backslashes are written as two bytes each
     return Raw(encode(Cut(whole[: max(0, min(TEXT, room))].decode(errors="ignore"))))
+
+
+def size_of(data: Any) -> int:
+    """Return how many bytes of JSON fitting data are."""
+    return len(memoryview(data))
 
 
 def _short(value: Any) -> Any:

@@ -11,13 +11,14 @@ from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from sxhost.approval import Question
+from sxhost.approval import Answer, Question
 from sxhost.driver import Agent, Driver, Exit, Started
 from sxhost.driver.machine import Named, new_life
-from sxhost.errors import AgentFailed, HostError, Unsupported
+from sxhost.errors import AgentFailed, HostError, QuestionLimit, Unsupported
 from sxhost.hosted.care import Care
+from sxhost.hosted.desk import no_of
 from sxhost.hosted.ground import Ground
-from sxhost.hosted.outlet import Outlet
+from sxhost.hosted.outlet import Outlet, fitting
 from sxhost.hosted.settings import HOLDS, applied
 from sxhost.logs import logger
 from sxhost.model import Hosting
@@ -39,6 +40,12 @@ log = logger(__name__)
 
 CUT_SHORT = "transport_closed_before_turn_completed"
 """Why a turn failed whose process went away in the middle of it."""
+
+EARLY = 256
+"""Reports that wait for a turn to be told first: an agent that begins in haste makes a few."""
+
+TITLE = 200
+"""Characters of the title of a question that is refused."""
 
 NOT_ASKED = "the agent does not wait for it any more"
 
@@ -169,8 +176,7 @@ class HostedSession:
         """Begin a turn; return it once the log has it."""
         self.life.begin()
         before, turn = self.turn, self._next_turn()
-        early: list[Callable[[], None]] = []
-        self._early = early
+        self._early = []
         self._care.watch()
         try:
             native_id = await self._submitted(draft)
@@ -182,9 +188,7 @@ class HostedSession:
             self._tell_turn()
             self.said(draft.input, by, turn.id)
         finally:
-            self._early = None
-            for report in early:
-                report()
+            self._report_early()
         await self._outlet.flushed()
         return self.turn or turn
 
@@ -294,11 +298,23 @@ class HostedSession:
     def event(self, name: str, data: Any) -> None:
         """Pass an event on to the log."""
         if self._early is not None:
-            self._early.append(partial(self.event, name, data))
+            fit = fitting(data, self._ground.limits.event_size)
+            self._put_off(self._early, partial(self.event, name, fit))
             return
         self._care.hear()
         self._tell_turn()
         self._outlet.put(name, data)
+
+    def _put_off(self, early: list[Callable[[], None]], report: Callable[[], None]) -> None:
+        """Wait with a report until the log has its turn; too many do not wait for that."""
+        early.append(report)
+        if len(early) > EARLY:
+            self._report_early()
+
+    def _report_early(self) -> None:
+        early, self._early = self._early or [], None
+        for report in early:
+            report()
 
     def spawned(self, process: Process) -> None:
         """Note which process runs."""
@@ -307,7 +323,11 @@ class HostedSession:
     def asked(self, question: Question) -> None:
         """Take a question to the desk, after what was told before it."""
         if self._early is not None:
-            self._early.append(partial(self.asked, question))
+            self._put_off(self._early, partial(self.asked, question))
+            return
+        most = self._ground.limits.open_questions
+        if len(self._open) >= most and question.key not in self._open:
+            self._refuse(question, QuestionLimit("of one session", most))
             return
         self._care.rest()
         self._open.add(question.key)
@@ -317,9 +337,23 @@ class HostedSession:
     async def _ask(self, question: Question) -> None:
         await self._outlet.flushed()
         if question.key in self._open:
-            await self._ground.desk.ask(self.id, question, self._tell)
+            try:
+                await self._ground.desk.ask(self.id, question, self._tell)
+            except QuestionLimit as error:
+                self._closed(question.key)
+                self._refuse(question, error)
+                return
         if question.key not in self._open:  # meanwhile the agent has thought better of it
             await self._ground.desk.settle(self.id, question.key, NOT_ASKED)
+
+    def _refuse(self, question: Question, error: QuestionLimit) -> None:
+        """Say no at once, also in the log; the agent, which asks just now, hears it next."""
+        self._outlet.put("warning", {"text": f"{question.title[:TITLE]}: {error.message}"})
+        answer = Answer(decision=no_of(question), reason=error.message)
+        self._ground.clock.callLater(0, self._answer, question, answer)
+
+    def _answer(self, question: Question, answer: Answer) -> None:
+        self._later(self.agent.answer(question, answer))
 
     async def _tell(self, question: Any, answer: Any) -> None:
         self._closed(question.key)
@@ -352,7 +386,7 @@ class HostedSession:
     def turn_ended(self, status: TurnStatus, reason: str = "", native: Any = None) -> None:
         """The turn is over: the agent is free for more."""
         if self._early is not None:
-            self._early.append(partial(self.turn_ended, status, reason, native))
+            self._put_off(self._early, partial(self.turn_ended, status, reason, native))
             return
         if self.turn is None or self.turn.status != "running":
             return
@@ -423,9 +457,8 @@ class HostedSession:
 
     def _withdraw(self, why: str) -> None:
         keys, self._open = self._open, set()
-        for key in keys:
-            self._later(self._ground.desk.settle(self.id, key, why))
         if keys:
+            self._later(self._ground.desk.withdraw(self.id, why, "agent"))
             self.life.answered()
 
     def _later(self, work: Any) -> None:

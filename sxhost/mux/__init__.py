@@ -19,6 +19,7 @@ from sxhost.mux.frames import Response, ready, told
 from sxhost.mux.info import Sessions, is_pi
 from sxhost.mux.runs import Runs
 from sxhost.mux.server import ServerCommands, recovery
+from sxhost.mux.stored import Apart, at_once
 from sxhost.mux.verbs import verb
 from sxhost.service import SessionService
 
@@ -31,7 +32,7 @@ AUDITED = 200
 class Multiplexer:
     """All clients that speak in commands, and what they have in common."""
 
-    def __init__(self, service: SessionService, clock: Any) -> None:
+    def __init__(self, service: SessionService, clock: Any, apart: Apart = at_once) -> None:
         self.service = service
         self.limits = service.limits
         self.clients: dict[Client, None] = {}
@@ -39,7 +40,7 @@ class Multiplexer:
         """Of the sessions that were read: which agent the host runs, and since when (s)."""
         self._runs = Runs(service.limits, self._agent)
         self._wires: dict[tuple[Callable[[bytes], bytes], bool], Wire] = {}
-        self._sessions = Sessions(service, clock)
+        self._sessions = Sessions(service, clock, apart)
         self._server = ServerCommands(service, self._sessions, self._census, clock)
         self.engine = Engine(clock, service.limits, self, self.tell)
 

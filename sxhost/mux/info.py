@@ -15,6 +15,7 @@ from sxhost.errors import HostError
 from sxhost.hosted.session import HostedSession
 from sxhost.model import Detail, Event, EventQuery, SessionQuery
 from sxhost.mux.nearest import words
+from sxhost.mux.stored import Apart
 from sxhost.service import SessionService
 from sxhost.state import SPOKEN
 
@@ -25,9 +26,13 @@ ASK_S = 2.0
 
 
 class Sessions:
-    """The sessions of a host, as the multiplexer's clients see them."""
+    """The sessions of a host, as the multiplexer's clients see them.
 
-    def __init__(self, service: SessionService, clock: IReactorTime) -> None:
+    What is read from session files is read `apart`.
+    """
+
+    def __init__(self, service: SessionService, clock: IReactorTime, apart: Apart) -> None:
+        self.apart = apart
         self._service = service
         self._clock = clock
 

@@ -216,7 +216,8 @@ async def new_session(context: Context, command: NewSession) -> Any:
 
 async def switch_session_file(context: Context, command: SwitchSessionFile) -> Any:
     """Go on with another file."""
-    header = session_files(context.detail.cwd).check(command.session_path)
+    files = session_files(context.detail.cwd)
+    header = await context.sessions.apart(lambda: files.check(command.session_path))
     if header.agent != "pi":
         raise Refusal("sessionPath must point to an existing session file")
     found = await ask(context, "switch_session", sessionPath=command.session_path)
@@ -269,7 +270,8 @@ async def get_tree(context: Context, _command: Command) -> Any:
         found = await ask(context, "get_tree")
     except Refusal:
         state = await ask(context, "get_state")
-        return nodes_of(session_files(context.detail.cwd).entries(state.get("sessionFile")))
+        files, path = session_files(context.detail.cwd), state.get("sessionFile")
+        return await context.sessions.apart(lambda: nodes_of(files.entries(path)))
     return nodes_of(found["tree"], found.get("leafId"))
 
 
@@ -281,7 +283,8 @@ async def get_context_usage(context: Context, _command: Command) -> Any:
 async def list_session_files(context: Context, _command: Command) -> Any:
     """List the session files beside this one."""
     state = await ask(context, "get_state")
-    return {"files": session_files(context.detail.cwd).beside(state.get("sessionFile"))}
+    files, path = session_files(context.detail.cwd), state.get("sessionFile")
+    return {"files": await context.sessions.apart(lambda: files.beside(path))}
 
 
 def _same(name: str, *fields: str) -> Does:

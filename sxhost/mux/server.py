@@ -75,7 +75,8 @@ class ServerCommands:
 
     async def load_session(self, command: LoadSession) -> dict[str, Any]:
         """Start an agent that goes on with what was."""
-        header = session_files("").check(command.session_path)
+        path = command.session_path
+        header = await self._sessions.apart(lambda: session_files("").check(path))
         place = {"cwd": header.cwd} if header.has_place else {}
         given = {**place, **command.launch, "resume": header.resume, "agent": header.agent}
         return await self._start(command, given)
@@ -154,7 +155,7 @@ class ServerCommands:
 
     async def list_stored_sessions(self, _command: Any) -> dict[str, Any]:
         """List what agents have written down; codex knows what its threads are called."""
-        listed = session_files("").all()
+        listed = await self._sessions.apart(lambda: session_files("").all())
         names = await self._thread_names() if listed else {}
         for one in listed:
             if one["sessionId"] in names:

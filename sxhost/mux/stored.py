@@ -7,10 +7,14 @@ sessions, links followed, and begin as such a file does.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
+from heapq import nlargest
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from stat import S_ISREG
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -18,13 +22,34 @@ from msgspec import Struct
 from sxhost.mux.engine import Refusal
 from sxhost.mux.tree import tree_of
 
-__all__ = ["Header", "SessionFiles", "session_files"]
+__all__ = ["Apart", "Header", "SessionFiles", "at_once", "session_files"]
+
+T = TypeVar("T")
+
+
+class Apart(Protocol):
+    """Where work with files is done, which takes as long as disks take: not in the loop."""
+
+    def __call__(self, work: Callable[[], T], /) -> Awaitable[T]:
+        """Do it, and return its result."""
+
+
+async def at_once(work: Callable[[], T], /) -> T:
+    """Do it here and now: in tests, where there are no threads."""
+    return work()
+
 
 HEADER = 65_536
 """Bytes of a first line; codex writes its instructions into it."""
 
 MOST_FILES = 500
 """Files that are listed: the newest."""
+
+MOST_SEEN = 100_000
+"""Files that are looked at for that, which takes some seconds."""
+
+MOST_BYTES = 64 * 1024 * 1024
+"""Bytes of a file of which the tree is told."""
 
 NO_FILE = "sessionPath must point to an existing session file"
 
@@ -70,7 +95,7 @@ def session_files(cwd: str) -> SessionFiles:
 
 
 class SessionFiles:
-    """The places where agents keep sessions."""
+    """The places where agents keep sessions; each verb waits for disks (see `Apart`)."""
 
     def __init__(self, environ: Mapping[str, str], cwd: str) -> None:
         home = Path(environ.get("HOME") or Path.home())
@@ -107,10 +132,18 @@ class SessionFiles:
 
     def all(self) -> list[dict[str, Any]]:
         """List the sessions, the newest first."""
-        files = {path: path.stat().st_mtime for root in self.roots for path in _files(root)}
-        newest = sorted(files, key=lambda path: files[path], reverse=True)[:MOST_FILES]
-        headers = ((path, read_header(path)) for path in newest)
-        return [_shown(header, files[path]) for path, header in headers if header is not None]
+        newest = nlargest(MOST_FILES, islice(self._dated(), MOST_SEEN))
+        headers = ((at, read_header(Path(path))) for at, path in newest)
+        return [_shown(header, at) for at, header in headers if header is not None]
+
+    def _dated(self) -> Iterator[tuple[float, str]]:
+        """Yield when each file was changed, and its path."""
+        for root in self.roots:
+            for path in _files(root):
+                with suppress(OSError):  # it may be gone by now
+                    found = path.stat()
+                    if S_ISREG(found.st_mode):
+                        yield found.st_mtime, str(path)
 
     def beside(self, path: str | None) -> list[dict[str, Any]]:
         """List the session files in the directory of one."""
@@ -131,7 +164,7 @@ class SessionFiles:
 
 def _entries(path: Path) -> Iterator[dict[str, Any]]:
     with path.open("rb") as file:
-        for line in file:
+        for line in file.read(MOST_BYTES).split(b"\n"):
             try:
                 entry = msgspec.json.decode(line)
             except msgspec.DecodeError:
@@ -141,10 +174,12 @@ def _entries(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _files(root: Path) -> Iterator[Path]:
-    try:
-        yield from (path for path in root.rglob("*.jsonl") if path.is_file())
-    except OSError:
-        return
+    """Yield the session files below a place; agents name directories by dates."""
+    for place, directories, names in os.walk(root):
+        directories.sort(reverse=True)
+        for name in names:
+            if name.endswith(".jsonl"):
+                yield Path(place, name)
 
 
 def read_header(path: Path) -> Header | None:

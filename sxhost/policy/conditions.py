@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, Protocol, get_args
 
 from sxhost.approval import ApprovalKind, Question
 from sxhost.codec.pattern import BadPattern, Pattern, glob
-from sxhost.codec.shell import LONGEST, Spots, is_plain, script_of, spots
+from sxhost.codec.shell import BEFORE, BEHIND, LONGEST, is_plain, readings, script_of
 from sxhost.policy.places import MOST_PATHS, Area, Seen, look, paths_of
 
 __all__ = ["CONDITIONS", "Condition", "Facts", "facts_of"]
@@ -29,7 +29,7 @@ class Facts(NamedTuple):
     """Its agent, kind, tool and session."""
     labels: Mapping[str, str]
     script: str | None
-    looked: Sequence[Spots]
+    looked: Sequence[str]
     """The command as it may be looked into; nothing if it is too long."""
     cwd: Seen | None
     paths: Sequence[Seen | None]
@@ -69,11 +69,11 @@ def facts_of(
     )
 
 
-def _looked(command: Any, script: str | None) -> list[Spots]:
+def _looked(command: Any, script: str | None) -> list[str]:
     if script is None:
         return []
     whole = " ".join(command) if isinstance(command, list) else str(command)
-    return spots(whole) if len(whole) <= LONGEST else []
+    return readings(whole) if len(whole) <= LONGEST else []
 
 
 class Condition(Protocol):
@@ -130,6 +130,7 @@ class _Command:
 
     def __init__(self, values: Sequence[str], shell: bool) -> None:
         self._patterns = [Pattern(value) for value in values]
+        self._parts = [Pattern(value, BEFORE, BEHIND) for value in values]
         self._shell = shell
 
     def surely(self, facts: Facts) -> bool:
@@ -144,7 +145,7 @@ class _Command:
             return None if facts.kind == "command" else False
         if not facts.looked:
             return None
-        return any(pattern.within(*one) for pattern in self._patterns for one in facts.looked)
+        return any(part.matches(text) for part in self._parts for text in facts.looked)
 
 
 class _Paths:

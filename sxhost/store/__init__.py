@@ -184,6 +184,11 @@ class Store(Protocol):
         :raises AlreadyAnswered: it is closed.
         """
 
+    async def settle_all(
+        self, session_id: str, state: ApprovalState, resolution: Resolution
+    ) -> list[Approval]:
+        """Close all approvals of a session that wait, in one commit, with the events."""
+
     async def approvals(self, session_id: str | None) -> list[Approval]:
         """Return the approvals that are remembered, in order; no session means of all."""
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import attrgetter
 
 from msgspec.structs import replace
 
 from sxhost.approval import Approval, ApprovalState, Question, Resolution
+from sxhost.codec.json import encode
 from sxhost.errors import AlreadyAnswered, UnknownApproval
 from sxhost.limits import Limits
 
@@ -19,39 +21,50 @@ class Book:
     def __init__(self, session_id: str, limits: Limits) -> None:
         self._session_id = session_id
         self._limits = limits
-        self._approvals: dict[int, Approval] = {}
+        self._open: dict[int, Approval] = {}
+        self._closed: dict[int, Approval] = {}
+        self._sizes: dict[int, int] = {}
+        """Bytes of JSON of each that is closed."""
+        self._ids: dict[str, int] = {}
+        """The approvals by their keys."""
         self.forgotten: list[int] = []
         """Ids of closed approvals that are remembered no longer, though a journal has them."""
 
     def restore(self, approvals: Iterable[Approval]) -> None:
         """Put back, in the order of their ids, what a journal has kept."""
-        self._approvals.update((approval.id, approval) for approval in approvals)
+        for approval in approvals:
+            self._ids[approval.key] = approval.id
+            if approval.state == "pending":
+                self._open[approval.id] = approval
+            else:
+                self._put_away(replace(approval, native=None))
 
     def copy(self) -> Book:
         """Return a book that can change without this one changing (approvals are values)."""
         twin = Book(self._session_id, self._limits)
-        twin._approvals = dict(self._approvals)
+        twin._open, twin._closed = dict(self._open), dict(self._closed)
+        twin._sizes, twin._ids = dict(self._sizes), dict(self._ids)
         return twin
 
     @property
     def pending(self) -> list[Approval]:
         """Those that wait, in the order of their ids."""
-        return [approval for approval in self.all if approval.state == "pending"]
+        return sorted(self._open.values(), key=attrgetter("id"))
 
     @property
     def all(self) -> list[Approval]:
         """All that are remembered, in the order of their ids."""
-        return sorted(self._approvals.values(), key=lambda approval: approval.id)
+        return sorted([*self._open.values(), *self._closed.values()], key=attrgetter("id"))
 
     def ask(
         self, number: int, question: Question, at: int, expires_ms: int | None
     ) -> tuple[Approval, bool]:
         """Open an approval, or again the one that has this key; tell if it is new."""
-        known = next((a for a in self._approvals.values() if a.key == question.key), None)
-        if known is not None and known.state == "pending":
-            return known, False
+        known = self._ids.get(question.key)
+        if known is not None and known in self._open:
+            return self._open[known], False
         approval = Approval(
-            id=known.id if known else number,
+            id=number if known is None else known,
             session=self._session_id,
             kind=question.kind,
             title=question.title,
@@ -63,7 +76,10 @@ class Book:
             inquiries=question.inquiries,
             key=question.key,
         )
-        self._approvals[approval.id] = approval
+        self._closed.pop(approval.id, None)
+        self._sizes.pop(approval.id, None)
+        self._open[approval.id] = approval
+        self._ids[approval.key] = approval.id
         return approval, True
 
     def settle(
@@ -74,21 +90,35 @@ class Book:
         :raises UnknownApproval: it is not remembered.
         :raises AlreadyAnswered: it is closed.
         """
-        known = self._approvals.get(approval_id)
-        if known is None:
-            raise UnknownApproval(self._session_id, approval_id)
-        if known.resolution is not None and known.state != "pending":
-            how = known.resolution
-            raise AlreadyAnswered(
-                approval_id, by=how.by, decision=how.decision, at_ms=how.at_ms
-            )
-        closed = replace(known, state=state, resolution=resolution)
-        self._approvals[approval_id] = closed
-        self._forget_oldest()
+        if approval_id not in self._open:
+            raise self._refusal(approval_id)
+        known = self._open.pop(approval_id)
+        # What its agent said in its own words is worth nothing any more, and may be long.
+        closed = replace(known, state=state, resolution=resolution, native=None)
+        self._put_away(closed)
+        while not self._fits():
+            self._forget(min(self._closed))
         return closed
 
-    def _forget_oldest(self) -> None:
-        closed = [approval.id for approval in self.all if approval.state != "pending"]
-        for number in closed[: -self._limits.closed_approvals]:
-            del self._approvals[number]
-            self.forgotten.append(number)
+    def _refusal(self, approval_id: int) -> UnknownApproval | AlreadyAnswered:
+        known = self._closed.get(approval_id)
+        if known is None or known.resolution is None:
+            return UnknownApproval(self._session_id, approval_id)
+        how = known.resolution
+        return AlreadyAnswered(approval_id, by=how.by, decision=how.decision, at_ms=how.at_ms)
+
+    def _put_away(self, closed: Approval) -> None:
+        self._closed[closed.id] = closed
+        self._sizes[closed.id] = len(encode(closed))
+
+    def _fits(self) -> bool:
+        limits = self._limits
+        size = sum(self._sizes.values())
+        return len(self._closed) <= limits.closed_approvals and (
+            size <= limits.closed_approvals_size or len(self._closed) == 1
+        )
+
+    def _forget(self, approval_id: int) -> None:
+        del self._ids[self._closed.pop(approval_id).key]
+        del self._sizes[approval_id]
+        self.forgotten.append(approval_id)

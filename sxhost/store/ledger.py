@@ -296,10 +296,17 @@ class Change:
             self.record(by)
         return approval
 
+    def settle_all(
+        self, session_id: str, state: ApprovalState, resolution: Resolution
+    ) -> list[Approval]:
+        """Close all approvals of a session that wait."""
+        pending = self._draft(session_id).book.pending
+        return [self.settle(session_id, one.id, state, resolution) for one in pending]
+
     def _tell(self, row: RowDraft, approval: Approval, name: str, at: int) -> None:
         row.approvals[approval.id] = approval
         data = encode(approval)
-        if approval.resolution or len(data) > self._ledger.limits.event_size:
+        if len(data) > self._ledger.limits.event_size:
             data = encode(replace(approval, native=None))
         self.append(approval.session, [Draft(name, Raw(data), at)], at, {})
 

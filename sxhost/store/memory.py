@@ -113,6 +113,14 @@ class MemoryStore:
             lambda change: change.settle(session_id, approval_id, state, resolution, by)
         )
 
+    async def settle_all(
+        self, session_id: str, state: ApprovalState, resolution: Resolution
+    ) -> list[Approval]:
+        """Close all approvals of a session that wait, with the events that tell of it."""
+        return await self._write(
+            lambda change: change.settle_all(session_id, state, resolution)
+        )
+
     async def record(self, deed: Deed) -> Deed:
         """Keep an entry of the audit; return it with its number."""
         return await self._write(lambda change: change.record(deed))

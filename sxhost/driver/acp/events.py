@@ -32,6 +32,7 @@ from sxhost.driver.acp.updates import (
     UserSays,
 )
 from sxhost.driver.acp.wire import Prompted, ToolCall
+from sxhost.driver.pieces import Pieces
 
 __all__ = ["Story"]
 
@@ -72,7 +73,7 @@ class Story:
         self._voice = ""
         self._id: str | None = None
         self._item = ""
-        self._parts: list[str] = []
+        self._text = Pieces()
         self._used: set[str] = set()
         self._usage: dict[str, Any] = {}
         self._commands = b""
@@ -152,7 +153,7 @@ class Story:
             self._close()
             self._open(voice, said.message_id)
         if text:
-            self._parts.append(text)
+            self._text.add(text)
             self._tell(f"{voice}-delta", {"item": self._item, "text": text})
 
     def _open(self, voice: str, name: str | None) -> None:
@@ -163,10 +164,10 @@ class Story:
         self._voice, self._id = voice, name
 
     def _close(self) -> None:
-        voice, parts = self._voice, self._parts
-        self._voice, self._id, self._parts = "", None, []
-        if parts:
-            self._tell(voice, {"item": self._item, "text": "".join(parts)})
+        voice, text = self._voice, str(self._text)
+        self._voice, self._id, self._text = "", None, Pieces()
+        if text:
+            self._tell(voice, {"item": self._item, "text": text})
 
     def _echoed(self, _said: UserSays, params: Raw) -> None:
         self._close()

@@ -17,6 +17,7 @@ from msgspec import Raw
 
 from sxhost.driver import Reports
 from sxhost.driver.claude.lines import Assistant, Block, Event, Limit, Piece, System, User
+from sxhost.driver.pieces import Pieces
 
 __all__ = ["Teller"]
 
@@ -37,7 +38,7 @@ class _Speech:
         self.message = ""
         self.index = -1
         self.open = ""
-        self.pieces: list[str] = []
+        self.pieces = Pieces()
 
     @property
     def item(self) -> str:
@@ -99,7 +100,7 @@ class Teller:
         if name is None:
             return
         speech, text = self._speech(parent), delta.text or delta.thinking
-        speech.pieces.append(text)
+        speech.pieces.add(text)
         data = {"item": speech.item, "text": text}
         if parent is not None:
             data["parent"] = parent
@@ -113,11 +114,11 @@ class Teller:
 
     def _cut(self, parent: str | None, speech: _Speech) -> None:
         """End a block that will not be told whole: the model is asked again, or nothing."""
-        text = "".join(speech.pieces)
+        text = str(speech.pieces)
         if text and speech.open in _WHOLE:
             self._event(_WHOLE[speech.open], parent, item=speech.item, text=text, cut=True)
         speech.open = ""
-        speech.pieces.clear()
+        speech.pieces = Pieces()
 
     # What is said, whole.
 
@@ -152,7 +153,7 @@ class Teller:
         if not speech.open:
             speech.index += 1
         speech.open = ""
-        speech.pieces.clear()
+        speech.pieces = Pieces()
 
     def _message(self, block: Block, item: str, parent: str | None, cut: bool) -> None:
         more = {"cut": True} if cut else {}

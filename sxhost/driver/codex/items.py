@@ -21,6 +21,7 @@ from sxhost.driver.codex.notices import (
     WarningTold,
 )
 from sxhost.driver.codex.tools import SPEECH, TOOLS, Item, text_of, tool_of
+from sxhost.driver.pieces import KEPT, Pieces
 from sxhost.turn import TurnStatus
 
 __all__ = ["Story"]
@@ -53,18 +54,12 @@ WHOLE: Final = {"message-delta": "message", "thinking-delta": "thinking"}
 class _Opened:
     """An item that is not completed: the event it ends in and what came of it so far."""
 
-    __slots__ = ("event", "item", "parts", "room")
+    __slots__ = ("event", "item", "text")
 
     def __init__(self, event: str, item: Item | None = None) -> None:
         self.event = event
         self.item = item
-        self.parts: list[str] = []
-        self.room: float = OUTPUT_KEPT if event == "tool-done" else float("inf")
-
-    def add(self, text: str) -> None:
-        if self.room > 0:
-            self.parts.append(text)
-            self.room -= len(text)
+        self.text = Pieces(OUTPUT_KEPT if event == "tool-done" else KEPT)
 
 
 class Story:
@@ -108,7 +103,7 @@ class Story:
         if opened is None and event in WHOLE:
             opened = self._open[told.item] = _Opened(WHOLE[event])
         if opened is not None:
-            opened.add(told.text)
+            opened.text.add(told.text)
         self._tell(event, told, item=told.item, text=told.text)
 
     def _part_added(self, told: Told) -> None:
@@ -171,7 +166,7 @@ class Story:
             del self._cut[name]
 
     def _report_cut(self, name: str, opened: _Opened) -> None:
-        text = "".join(opened.parts)
+        text = str(opened.text)
         if opened.item is not None:
             ends = {"status": "cut", "output": text, "exit_code": None}
             self._reports.event("tool-done", {**tool_of(opened.item), **ends})

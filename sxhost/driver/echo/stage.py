@@ -16,6 +16,7 @@ from msgspec import Struct
 from sxhost.approval import Answer, Inquiry, Option, Question
 from sxhost.driver import Exit, Reports
 from sxhost.driver.echo.script import Step
+from sxhost.driver.pieces import Pieces
 from sxhost.turn import TurnStatus
 
 __all__ = ["SCENES", "Conversation", "Left", "Over", "Scene", "Stage", "Wait"]
@@ -67,7 +68,7 @@ class Stage:
         self.cwd = cwd
         self.pause = pause
         self.report = reports.event
-        self._open: dict[str, tuple[str, list[str]]] = {}
+        self._open: dict[str, tuple[str, Pieces]] = {}
 
     def name(self, kind: str) -> str:
         """Return a name that nothing in the conversation has had."""
@@ -77,13 +78,13 @@ class Stage:
     def words(self, kind: str) -> str:
         """Open a message or a thought; return its name."""
         item = self.name(kind)
-        self._open[item] = kind, []
+        self._open[item] = kind, Pieces()
         return item
 
     def tool(self, tool: str, title: str, **given: Any) -> str:
         """Open the use of a tool; return its name."""
         item = self.name("tool")
-        self._open[item] = "tool", []
+        self._open[item] = "tool", Pieces()
         told = {"item": item, "tool": tool, "title": title, "input": given}
         self.report("tool-start", told)
         return item
@@ -91,15 +92,15 @@ class Stage:
     def more(self, item: str, text: str) -> None:
         """Report a piece of what is open."""
         kind, pieces = self._open[item]
-        pieces.append(text)
+        pieces.add(text)
         self.report("tool-output" if kind == "tool" else f"{kind}-delta", _text(item, text))
 
     def close(self, item: str, status: str = "completed") -> None:
         """Report the end of what is open: whole, or cut."""
         kind, pieces = self._open.pop(item)
-        told = _text(item, "".join(pieces))
+        told = _text(item, str(pieces))
         if kind == "tool":
-            self.report("tool-done", _ended(item, status, "".join(pieces)))
+            self.report("tool-done", _ended(item, status, str(pieces)))
         else:
             self.report(kind, {**told, "cut": True} if status == "cut" else told)
 
@@ -132,7 +133,7 @@ def _think(stage: Stage, step: Step) -> Scene:
 
 def _words(stage: Stage, kind: str, text: str) -> Scene:
     item = stage.words(kind)
-    for word in re.findall(r"\s*\S+\s*", text):
+    for word in re.findall(r"\s++(?:\S++\s*+)?|\S++\s*+", text):
         stage.more(item, word)
         yield stage.pause
     stage.close(item)

@@ -1,0 +1,73 @@
+"""Words of others: all of them is seen, and nothing is obeyed."""
+
+from __future__ import annotations
+
+import json
+import sys
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sxhost.visible import complain, refuse, visible, visible_json
+
+HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
+IGNORABLE = [0x34F, 0x115F, 0x1160, 0x17B4, 0x180B, 0x3164, 0xFE00, 0xFFA0, 0xE0100, 0xE01EF]
+"""Some that Unicode calls default ignorable, and that are of other categories."""
+
+
+def test_whatever_is_hidden_is_written_out() -> None:
+    every = map(chr, range(sys.maxunicode + 1))
+    hidden = [char for char in every if unicodedata.category(char) in HIDDEN]
+    assert [char for char in hidden if char in visible(char)] == []
+    assert [code for code in IGNORABLE if chr(code) in visible(chr(code))] == []
+
+
+def test_whatever_is_seen_stays() -> None:
+    every = map(chr, range(sys.maxunicode + 1))
+    changed = [char for char in every if visible(char) != char]
+    seen = [
+        c for c in changed if unicodedata.category(c)[0] in "NPSZ" and c not in "\u2028\u2029"
+    ]
+    assert seen == []
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b]0;title\x07", r"\x1b]0;title\x07"),
+        ("\x9b31m\u202e", r"\x9b31m\u202e"),
+        ("a\nb\t", r"a\nb\t"),
+        ("\U000e0041", r"\U000e0041"),
+        ("\udc80", r"\udc80"),
+        ("a\u200bb", r"a\u200bb"),
+        ("⚠\ufe0f heed", "⚠\ufe0f heed"),
+        ("\ufe0f⚠\ufe0f\ufe0f", r"\ufe0f" + "⚠\ufe0f" + r"\ufe0f"),
+        ("naïve 漢字", "naïve 漢字"),
+    ],
+)
+def test_the_notation_is_pythons(text: str, shown: str) -> None:
+    assert visible(text) == shown
+
+
+@given(st.text())
+def test_line_breaks_stay_only_if_they_are_meant(text: str) -> None:
+    assert not set(visible(text)) & set("\n\t\r")
+    assert visible(text, "\n\t").count("\n") == text.count("\n")
+
+
+@given(st.text(), st.text(alphabet=st.characters(categories=["Cc", "Cf", "Zl", "Zp"])))
+def test_json_means_the_same(plain: str, hidden: str) -> None:
+    value = {plain + hidden: [hidden + plain]}
+    written = visible_json(json.dumps(value, ensure_ascii=False))
+    assert json.loads(written) == value
+    assert visible(written) == written
+
+
+def test_sentences_at_the_start_and_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
+    complain("one\x1b")
+    with pytest.raises(SystemExit) as caught:
+        refuse(2, "two\n")
+    assert caught.value.code == 2
+    assert capsys.readouterr().err == "one\\x1b\ntwo\\n\n"
