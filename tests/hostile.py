@@ -157,6 +157,7 @@ def settings(place: Any) -> None:
         f"[[rule]]\nname = {json.dumps(HOSTILE[:200])}\nreason = {json.dumps(HOSTILE)}\n"
         "command = 'ls'\ndecision = 'deny'\n"
     )
+    (place / "scorpiox-env.txt").write_text(f"EMIT_SESSION_API_URL={HOSTILE}\n")
     (place / "wrong.toml").write_text(f"{json.dumps(HOSTILE)} = 1\n")
     (place / "sxhost").mkdir()
     (place / "sxhost" / "token").write_text(HOSTILE)

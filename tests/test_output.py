@@ -54,10 +54,11 @@ APART: dict[str, list[list[str]]] = {
     ],
     "stdio": [["--connect", "http://127.0.0.1:1"]],
     "token show": [[]],
+    "trust": [["--revoke"], [], ["--json"], ["--list"], ["--list", "--json"], ["--revoke"]],
 }
 """Commands that ask no host, or not in the way of the others."""
 
-FLOWING = {"pull", "run", "hook install"}
+FLOWING = {"pull", "run", "hook install", "trust"}
 """Commands that print texts of others in lines of their own."""
 
 SGR = re.compile(r"\x1b\[(?:0|1|2|3[123]|1;3[123])?m")

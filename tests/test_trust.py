@@ -114,11 +114,12 @@ def test_the_command(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert said() == (1, "", f"There is nothing to trust in {path}.\n")
     says(project, "https://c/\x1b[2J")
     shown = "EMIT_SESSION_TRACKING=1\nEMIT_SESSION_API_URL=https://c/\\x1b[2J\n"
-    assert said() == (0, shown, f"{path} counts from now on, until it changes.\n")
+    assert said() == (0, f"{shown}{path} counts from now on, until it changes.\n", "")
     assert said("--list") == (0, f"{path}\n", "")
     says(project, "https://d/")
     assert said("--list") == (0, f"{path}  (has changed)\n", "")
     assert said(str(project))[0] == 0
+    assert said("--list", "--json") == (0, f'{{"path":"{path}","counts":true}}\n', "")
     assert said("--revoke", str(project)) == (0, f"{path} counts no more.\n", "")
     assert said("--revoke") == (1, "", f"{path} was not trusted.\n")
     assert said("--list") == (0, "", "")

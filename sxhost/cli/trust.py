@@ -6,7 +6,7 @@ import os
 
 import click
 
-from sxhost.cli.output import Flow, fail, put
+from sxhost.cli.output import Flow, fail, put, put_json
 
 __all__ = ["trust"]
 
@@ -15,7 +15,8 @@ __all__ = ["trust"]
 @click.argument("directory", default=".")
 @click.option("--list", "listing", is_flag=True, help="Print what is trusted.")
 @click.option("--revoke", is_flag=True, help="Trust the project no more.")
-def trust(directory: str, *, listing: bool, revoke: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print for machines.")
+def trust(directory: str, *, listing: bool, revoke: bool, as_json: bool) -> None:
     """Let the scorpiox-env.txt of a project count, as it is now, for `sxhost emit`.
 
     It is printed: look at it.  Once it changes, it counts no more.
@@ -23,24 +24,33 @@ def trust(directory: str, *, listing: bool, revoke: bool) -> None:
     from sxhost import trust as trusted
 
     if listing:
-        for path in trusted.trusted_files(os.environ):
-            put(f"{path}{'' if _counts(path) else '  (has changed)'}")
+        for one in trusted.trusted_files(os.environ):
+            _show(one, _counts(one), "" if _counts(one) else "  (has changed)", as_json=as_json)
         return
     path = _settings_file(directory)
     if revoke:
         if not trusted.revoke(os.environ, path):
             fail(1, f"{path} was not trusted.")
-        put(f"{path} counts no more.")
+        _show(path, False, " counts no more.", as_json=as_json)
         return
     content = trusted.content_of(path)
     if not content:
         fail(1, f"There is nothing to trust in {path}.")
-    put(Flow(content.decode("utf-8", "replace").rstrip("\n")))
+    if not as_json:
+        put(Flow(content.decode("utf-8", "replace").rstrip("\n")))
     try:
         trusted.trust(os.environ, path, content)
     except OSError as error:
         fail(1, f"This cannot be remembered: {error}.")
-    put(f"{path} counts from now on, until it changes.", err=True)
+    _show(path, True, " counts from now on, until it changes.", as_json=as_json)
+
+
+def _show(path: str, counts: bool, words: str, *, as_json: bool) -> None:
+    """Print of a file whether it counts now: in words behind its path, or for machines."""
+    if as_json:
+        put_json({"path": path, "counts": counts})
+    else:
+        put(f"{path}{words}")
 
 
 def _settings_file(directory: str) -> str:
