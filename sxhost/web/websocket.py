@@ -28,6 +28,7 @@ from sxhost.caller import current
 from sxhost.errors import BadRequest, UpgradeRequired
 from sxhost.logs import logger
 from sxhost.web.door import Meter
+from sxhost.web.framing import options
 from sxhost.web.site import HostRequest
 
 __all__ = ["Connection", "Upgrade"]
@@ -283,19 +284,18 @@ def check_handshake(request: Request) -> None:
     if (
         request.method != b"GET"
         or request.clientproto != b"HTTP/1.1"
-        or "websocket" not in _words(request, "upgrade")
+        or "websocket" not in _options(request, "upgrade")
         or request.getHeader("sec-websocket-version") != "13"
     ):
         request.setHeader("Upgrade", "websocket")
-        request.setHeader("Connection", "Upgrade")
+        request.responseHeaders.addRawHeader("Connection", "Upgrade")
         request.setHeader("Sec-WebSocket-Version", "13")
         raise UpgradeRequired
-    if "upgrade" not in _words(request, "connection"):
+    if "upgrade" not in _options(request, "connection"):
         raise BadRequest("The header Connection does not say 'Upgrade'.")
     if not KEY.match(request.getHeader("sec-websocket-key") or ""):
         raise BadRequest("The header Sec-WebSocket-Key does not have 16 bytes in base64.")
 
 
-def _words(request: Request, header: str) -> list[str]:
-    """Return the words of a header that is a list of them."""
-    return [word.strip().lower() for word in (request.getHeader(header) or "").split(",")]
+def _options(request: Request, header: str) -> frozenset[str]:
+    return options(request.requestHeaders.getRawHeaders(header.encode(), []))
