@@ -71,6 +71,8 @@ class Connection(WebSocketServerProtocol):
     log = _quiet()
     transport: Any
     closeHandshakeTimeoutCall: Any
+    autoPingTimeoutCall: Any
+    current_frame: Any
     localCloseReason: Any
 
     def __init__(self, request: HostRequest) -> None:
@@ -195,8 +197,7 @@ class Connection(WebSocketServerProtocol):
     @property
     def _amid(self) -> bool:
         """Whether something has begun to come, and its end is missing."""
-        begun = self.inside_message or self.current_frame is not None or self.data
-        return self._open and bool(begun)
+        return self._open and bool(self.inside_message or self.current_frame or self.data)
 
     def _await_nothing(self) -> None:
         if self._late is not None:
