@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from msgspec.structs import replace
+
 from sxhost.approval import Answer, Approval, ApprovalQuery
+from sxhost.errors import HostError
 from sxhost.hosted.desk import Desk
-from sxhost.hosted.fleet import Fleet
+from sxhost.hosted.fleet import Fleet, fresh_id
 from sxhost.model import Done, Hosted, Session, Summary
 from sxhost.store import Store
 from sxhost.turn import Launch, ModelDraft, SteerDraft, Submitted, TurnDraft
@@ -36,9 +39,14 @@ class Agency:
         self._record = record
 
     async def start(self, launch: Launch) -> Hosted:
-        """Start an agent, in a new session."""
-        session_id, turn = await self.fleet.start(launch)
-        await self._record("start", session_id, launch.agent)
+        """Start an agent, in a new session; it is recorded before it runs."""
+        name = launch.id or fresh_id(launch.agent)
+        await self._record("start", name, launch.agent)
+        try:
+            session_id, turn = await self.fleet.start(replace(launch, id=name))
+        except HostError as error:
+            await self._record("not started", name, error.code)
+            raise
         session = await self._store.session(session_id)
         return Hosted(session=await self._summarise(session), turn=turn)
 
@@ -63,11 +71,13 @@ class Agency:
     async def compact(self, session_id: str) -> Done:
         """Shorten the conversation."""
         await self.fleet.compact(session_id)
+        await self._record("compact", session_id, "")
         return Done()
 
     async def set_model(self, session_id: str, draft: ModelDraft) -> Done:
         """Use another model from now on."""
         await self.fleet.set_model(session_id, draft)
+        await self._record("set model", session_id, draft.model)
         return Done()
 
     async def approvals(self, query: ApprovalQuery) -> list[Approval]:
