@@ -45,7 +45,10 @@ ACTS: Final[dict[str, bool]] = {
     "rotate token": False,
     "stop": False,
 }
-"""What is done beside the store, and whether it is refused if it cannot be recorded."""
+"""What is done beside the store, and whether it is refused if it cannot be recorded.
+
+What is not in the table is refused.
+"""
 
 
 class Audit:
@@ -70,11 +73,13 @@ class Audit:
         :raises HostError: it cannot be, and so must not be done.
         """
         deed = self.deed(what, session_id, detail)
-        if ACTS[what]:
+        if ACTS.get(what, True):
             await self._store.record(deed)
             return
         self._waiting.append(deed)
-        if not await self._write() and deed in self._waiting:
+        written: Deferred[bool] = Deferred()  # if its client leaves, the writing goes on
+        Deferred.fromCoroutine(self._write()).addCallbacks(written.callback, written.errback)
+        if not await written and deed in self._waiting:
             tell("not in the audit yet", deed)
 
     async def close(self) -> None:

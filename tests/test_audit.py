@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import pytest
-from twisted.internet.defer import CancelledError
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
@@ -183,6 +183,24 @@ def test_an_agent_that_was_ended_though_its_session_stays_is_recorded(lab: Lab) 
 def test_one_that_does_not_start_is_recorded_as_such(lab: Lab) -> None:
     assert settled(lab, "POST", "/sessions", {"agent": "nobody", "id": "b"}).status == 400
     assert store_of(lab).acts == ["start", "start", "not started"]
+
+
+def test_a_client_that_leaves_takes_no_entry_with_it() -> None:
+    clock = Clock()
+    disk: Deferred[None] = Deferred()
+
+    class Slow(Ailing):
+        async def _write(self, operation: Callable[[Change], T]) -> T:
+            await disk
+            return await super()._write(operation)
+
+    store = Slow(Limits(), clock.seconds)
+    audit = Audit(store, clock, lambda: 0, Limits())
+    noting = started(audit.note("interrupt"))
+    noting.addErrback(lambda failure: failure.trap(CancelledError))
+    noting.cancel()
+    disk.callback(None)
+    assert store.acts == ["interrupt"]
 
 
 def test_what_waits_is_kept_in_order_at_the_stop_or_said_to_be_lost() -> None:
