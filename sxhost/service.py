@@ -17,13 +17,13 @@ from twisted.internet.task import LoopingCall
 
 from sxhost import __version__
 from sxhost.access import AuditQuery, Deed
+from sxhost.audit import Audit
 from sxhost.caller import current
 from sxhost.codec.frames import Encoding
 from sxhost.codec.json import encode
 from sxhost.errors import (
     BadField,
     EventTooLarge,
-    HostError,
     MessageTooLarge,
     SessionLimit,
     Unsupported,
@@ -119,6 +119,9 @@ class SessionService(Service):
         desk = Desk(store, self.hub, clock, wall_ms, limits=limits, decide=agents.decide)
         ground = Ground(clock, wall_ms, limits, desk, self._append, self._note, agents.hold)
         fleet = self._fleet = Fleet(store, ground, agents, self.send)
+        self._audit = Audit(store, clock, wall_ms, limits)
+        self.note = self._audit.note
+        """Records for the audit what the caller does, now or as soon as the store can."""
         self.agency = Agency(store, fleet, desk, self._summary, self.note)
         """The verbs on hosted agents, and on what agents ask."""
 
@@ -147,12 +150,16 @@ class SessionService(Service):
         self.hub.close()
         await self._fleet.close()
         self.agency.desk.close()
-        closing = Deferred.fromCoroutine(self._store.close())
+        closing = Deferred.fromCoroutine(self._close_store())
         closing.addTimeout(CLOSE_WITHIN, self._clock)
         try:
             await closing
         except defer.TimeoutError:
             log.warn("the store did not close in time; it recovers at the next start")
+
+    async def _close_store(self) -> None:
+        await self._audit.close()
+        await self._store.close()
 
     def roster(self, agent: str) -> Roster:
         """Return the hosted sessions of a kind of agent."""
@@ -265,9 +272,15 @@ class SessionService(Service):
 
     async def forget(self, session_id: str) -> Done:
         """End a session and forget it with its log and its inbox."""
-        await self._fleet.end(session_id)
-        self.hub.settle()  # its readers are told how it ended before it is no more
-        await self._forget(session_id, self._deed("delete", session_id))
+        known = self._store.known(session_id)
+        try:
+            await self._fleet.end(session_id)
+            self.hub.settle()  # its readers are told how it ended before it is no more
+            await self._forget(session_id, self._audit.deed("delete", session_id))
+        except BaseException:  # the session stays, but its agent does not
+            if known is not None and known.kind == "hosted":
+                await self.note("end", session_id)
+            raise
         return Done()
 
     async def _forget(self, session_id: str, by: Deed | None = None) -> None:
@@ -340,7 +353,7 @@ class SessionService(Service):
         size = len(draft.content.encode())
         if size > self.limits.message_size:
             raise MessageTooLarge(size, self.limits.message_size)
-        by = self._deed("send", session_id)
+        by = self._audit.deed("send", session_id)
         message, waiting = await self._store.put(session_id, draft, by.at_ms, by)
         self.hub.poke(_inbox(session_id))
         self._fleet.mail(session_id)
@@ -384,7 +397,7 @@ class SessionService(Service):
 
     async def withdraw(self, session_id: str, message_id: int) -> Done:
         """Take back a message that nobody has taken yet."""
-        by = self._deed("withdraw", session_id)
+        by = self._audit.deed("withdraw", session_id)
         await self._store.withdraw(session_id, message_id, by)
         return Done()
 
@@ -401,19 +414,10 @@ class SessionService(Service):
         noted.addTimeout(CLOSE_WITHIN, self._clock)
         try:
             await noted
-        except (HostError, defer.TimeoutError) as error:
-            log.warn("the stop is not in the audit: {error}", error=error)
+        except defer.TimeoutError:
+            log.warn("the stop is not in the audit yet: the disk hangs")
         self.on_stop()
         return Done()
-
-    async def note(self, what: str, session_id: str | None = None, detail: str = "") -> None:
-        """Record for the audit what the caller has done."""
-        await self._store.record(self._deed(what, session_id, detail))
-
-    def _deed(self, what: str, session_id: str | None, detail: str = "") -> Deed:
-        by = current.get()
-        at = self._wall_ms()
-        return Deed(0, what, session_id, detail, by.token, by.uid, by.peer, at)
 
     # How it is done.
 

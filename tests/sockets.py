@@ -11,9 +11,8 @@ from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientPr
 from autobahn.websocket.compress import PerMessageDeflateOffer
 from twisted.internet.defer import Deferred, DeferredQueue
 from twisted.internet.interfaces import IStreamClientEndpoint
-from twisted.internet.testing import StringTransport
 
-from .test_site import Connection, Wire
+from .test_site import Connection, Transport, Wire
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 MIB = 1 << 20
@@ -87,7 +86,7 @@ class Socket:
     def __init__(self, wire: Wire, query: str = "", path: str = STREAM, **named: str) -> None:
         self.wire = wire
         self.http: Connection = wire.connect(request(query, path=path, **named))
-        self.transport: StringTransport = self.http.transport
+        self.transport: Transport = self.http.transport
 
     @property
     def protocol(self) -> Any:

@@ -339,7 +339,7 @@ SAMPLES = (
     errors.BadFraming("The request has no Host header."),
     errors.ExpectationFailed("bogus"),
     errors.HeaderTooLarge(16384, "bytes"),
-    errors.NotImplementedHere("gzip"),
+    errors.NotImplementedHere("No method here is called 'get'."),
     errors.Overloaded(1 << 26),
     errors.Reserved("a", event="ended"),
     errors.RequestTimeout("The header did not come within 10 s."),

@@ -47,7 +47,7 @@ def deliver(wire: Wire) -> None:
 
 
 def lose(socket: Socket) -> None:
-    socket.transport.go(socket.protocol)  # type: ignore[attr-defined]
+    socket.transport.go(socket.protocol)
 
 
 def types(socket: Socket) -> list[str]:

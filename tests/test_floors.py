@@ -78,7 +78,14 @@ ROOMS = {
     "host": Room(
         "3",
         (
-            *("hub.py", "presence.py", "reading.py", "service.py", "subscription.py"),
+            *(
+                "audit.py",
+                "hub.py",
+                "presence.py",
+                "reading.py",
+                "service.py",
+                "subscription.py",
+            ),
             *("filing.py", "hooked.py", "hosted/*.py", "views.py"),
         ),
         rooms_of(f"{LOW} store driver policy project"),

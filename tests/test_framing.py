@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import example, given, settings
@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 from twisted.logger import capturedLogs
 
 from sxhost.limits import Limits
-from sxhost.web.framing import Head
+from sxhost.web.framing import END_TO_END, Head
+from sxhost.web.guard import FORWARDED
 
 from .raw import (
     ACCEPTED,
     CL,
+    CLOSING,
     NEXT,
     REFUSED,
     SEEDS,
@@ -26,6 +28,7 @@ from .raw import (
     post,
     replies,
 )  # fmt: skip
+from .sockets import request
 from .test_site import Connection, Wire
 
 
@@ -98,6 +101,61 @@ def test_so_it_is_byte_by_byte(wire: Wire, said: bytes) -> None:
     client.leave()
 
 
+@pytest.mark.parametrize("said", CLOSING.values(), ids=CLOSING)
+@pytest.mark.parametrize("whole", [True, False])
+def test_who_wants_it_closed_is_answered_and_nothing_behind_is_done(
+    wire: Wire, said: bytes, whole: bool
+) -> None:
+    behind = get(line=b"DELETE /sessions/a HTTP/1.1")
+    wire.lab.request("POST", "/sessions/a/events", {"event": "x"})
+    client = wire.connect(said + behind if whole else b"")
+    for byte in b"" if whole else said + behind:
+        client.say(bytes([byte]))
+    (reply,) = spoken(client)
+    assert (reply.status, reply.headers["connection"]) == (200, "close")
+    assert not client.open
+    assert wire.lab.request("GET", "/sessions/a").status == 200
+
+
+@pytest.mark.parametrize("method", ["DELETE", "HEAD", "GET", "POST"])
+@pytest.mark.parametrize("change", [str.lower, str.title, str.swapcase])
+def test_no_route_takes_a_method_in_other_letters(
+    wire: Wire, method: str, change: Callable[[str], str]
+) -> None:
+    """A proxy's rule against DELETE does not meet ``delete``; nor may a route of ours."""
+    for route in wire.lab.routes:
+        path = route.path.replace("<", "").replace(">", "").encode()
+        client = wire.connect(get(line=b"%s %s HTTP/1.1" % (change(method).encode(), path)))
+        assert (client.status, client.body["error"]) == (501, "not_implemented")
+        client.leave()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        get(),
+        get(line=b"GET /nowhere HTTP/1.1"),
+        get(line=b"OPTIONS /health HTTP/1.1"),
+        get(line=b"TRACE / HTTP/1.1"),
+        get(line=b"GET / HTTP/0.9"),
+        get(b"Host: x"),
+        get(b"Origin: http://evil.test"),
+        post(b"Content-Length: 1", body=b"{"),
+        post(b"Content-Length: 9999999"),
+        request(),
+    ],
+)
+def test_no_answer_names_what_answers(fresh: Wire, said: bytes) -> None:
+    client = fresh.connect(said)
+    assert client.got.startswith(b"HTTP/1.")
+    assert b"server" not in client.got.lower().partition(b"\r\n\r\n")[0]
+    assert b"twisted" not in client.got.lower()
+
+
+def test_fields_of_proxies_are_for_all_who_read_them() -> None:
+    assert END_TO_END.issuperset(FORWARDED)
+
+
 def test_http_1_0_needs_no_host_and_has_one_request(wire: Wire) -> None:
     client = wire.connect(get(line=b"GET /health HTTP/1.0", host=b"") + NEXT)
     assert [reply.status for reply in spoken(client)] == [200]
@@ -137,7 +195,7 @@ def test_refusals_are_logged_and_counted(fresh: Wire) -> None:
 def test_methods_that_strangers_make_up_are_counted_as_one(fresh: Wire) -> None:
     for name in (b"BREW", b"WHEN"):
         fresh.connect(get(line=name + b" /health HTTP/1.1"))
-    assert b'{method="other",route="",status="405"} 2.0' in (
+    assert b'{method="other",route="",status="501"} 2.0' in (
         fresh.lab.request("GET", "/metrics").body
     )
 

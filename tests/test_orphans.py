@@ -18,7 +18,7 @@ from sxhost.driver.tree import Processes
 from sxhost.turn import Process
 
 from .programs import HURRY, fixture_in_reactor, in_reactor, python, reactor
-from .test_process import BROOD, STUBBORN, alive
+from .test_process import BROOD, DETACHES, STUBBORN, alive
 
 HOST = """
 import json, os, sys
@@ -87,6 +87,18 @@ async def test_the_next_host_ends_what_a_killed_one_has_left(host_id: str) -> No
     assert what(fates) == dict.fromkeys(pids, ("killed", ""))
     assert all(fate.command.startswith(sys.executable) for fate in fates)
     assert alive(pids) == []
+
+
+@in_reactor
+async def test_also_what_has_dropped_its_parents_session_and_environment(host_id: str) -> None:
+    with host(host_id, "/bin/sh", "-c", DETACHES + "read x") as running:
+        agent = Process(*json.loads(said(running)))
+        said(running)
+        running.send_signal(signal.SIGKILL)
+        running.wait()
+    fates = await end_orphans(reactor, HURRY, host_id, [agent])
+    assert [fate.what for fate in fates if fate.command == "sleep 600"] == ["killed"]
+    assert find(host_id) == []
 
 
 @in_reactor

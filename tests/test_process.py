@@ -13,6 +13,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import capturedLogs
 
 from sxhost.driver import Command, Exit
+from sxhost.driver.orphans import find
 from sxhost.driver.process import ProcessChild
 from sxhost.driver.tree import Processes, Seen
 from sxhost.errors import AgentFailed, BadField
@@ -49,6 +50,11 @@ if os.fork() == 0:  # a daemon: forked twice, its parents gone
 os.wait()
 """
 """Starts three that ignore SIGTERM, in sessions of their own, one of them a daemon."""
+
+DETACHES = """
+echo $(env -i setsid /bin/sh -c '(trap "" TERM; echo $$; exec >&- 2>&- <&-; exec sleep 600) &')
+"""
+"""Starts one without parents, session, environment, pipes: forked twice by those who end."""
 
 WAITS = "\nsys.stdin.read()\n"
 """Goes on until its input ends."""
@@ -457,6 +463,33 @@ subprocess.Popen(sys.argv[1:], start_new_session=True, env={})
     os.kill(child.process.pid, signal.SIGKILL)
     await ear.exit()
     assert alive([pid]) == []
+
+
+@pytest.mark.parametrize("then", ["read x", "exit 3", "kill -9 $$"])
+@in_reactor
+async def test_one_that_has_dropped_all_is_found_without_a_look(
+    stage: Stage, then: str
+) -> None:
+    child, ear = stage.shell(DETACHES + then, limits=HURRY)
+    await ear.heard(1)
+    await child.end()
+    await ear.exit()
+    assert find(stage.host_id) == []
+
+
+@in_reactor
+async def test_it_is_found_as_its_own_agents_and_no_others(stage: Stage) -> None:
+    spawn, ears = stage.spawn(HURRY), [Ear(), Ear()]
+    command = Command(argv=["/bin/sh", "-c", DETACHES + "read x"], cwd=str(stage.home))
+    first, second = (spawn(command, ear) for ear in ears)
+    for ear in ears:
+        await ear.heard(1)
+    await first.end()
+    left = find(stage.host_id)
+    assert second.process in left
+    assert len(left) == 2
+    await spawn.close()
+    assert find(stage.host_id) == []
 
 
 class Eyes(Processes):

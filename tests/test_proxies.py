@@ -17,18 +17,22 @@ from typing import TYPE_CHECKING
 import pytest
 
 from .proxies import SHORT, haproxy, nginx
-from .raw import ACCEPTED, REFUSED, Reply, get, replies
+from .raw import ACCEPTED, CLOSING, REFUSED, Reply, get, replies
 
 if TYPE_CHECKING:
     from .hosts import StartHost
 
 PATIENCE = 60.0
 
-CASES = {**{name: said for name, (said, _, _) in REFUSED.items()}, **ACCEPTED}
+CASES = {
+    **{name: said for name, (said, _, _) in REFUSED.items()},
+    **ACCEPTED,
+    **{f"closing: {name}": said for name, said in CLOSING.items()},
+}
 
 
-CHANGED = {"blanks around a value", "99 more fields"}
-"""What a proxy may refuse, or make too many fields of by adding its own."""
+CHANGED = {"blanks around a value", "99 more fields", "a connection that is not closed"}
+"""What a proxy may refuse, make too many fields of by adding its own, or close behind."""
 
 
 def lax_haproxy(folder: Path, upstream: int) -> AbstractContextManager[str]:

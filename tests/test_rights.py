@@ -260,7 +260,7 @@ class TestInForce:
             post(host, SENDER, "/sessions/a/model", {"model": "m", "effort": "low"}).status
             == 200
         )
-        assert audited(host)[-1] == ("model", "model=m, effort=low")
+        assert audited(host)[-1] == ("set model", "model=m, effort=low")
 
 
 # Registrations.

@@ -13,10 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sxhost.driver.mark import Mark
 from sxhost.driver.tree import Family, Group, Processes, Seen, family, parse_stat
 from sxhost.turn import Process
 
-MARK = b"SXHOST_AGENT=h.1\0"
+MARK = Mark("h", "1")
+WORD = b"SXHOST_AGENT=h.1\0"
 
 
 def stat(
@@ -25,6 +27,16 @@ def stat(
     """Return what ``/proc/PID/stat`` says of a process with an awkward name."""
     before = f"{pid} (a) S 1 (b) {state} {parent} {session} {session} 0 -1 {flags} "
     return (before + "0 " * 12 + f"{started} 0 0\n").encode()
+
+
+def limits(locks: int | None) -> bytes:
+    """Return what ``/proc/PID/limits`` says, in part."""
+    text = "unlimited" if locks is None else str(locks)
+    return (
+        "Limit                     Soft Limit           Hard Limit           Units     \n"
+        "Max address space         17179869184          unlimited            bytes     \n"
+        f"Max file locks            {text:<21}unlimited            locks     \n"
+    ).encode()
 
 
 class FakeProc:
@@ -45,12 +57,14 @@ class FakeProc:
         state: str = "S",
         environ: bytes = b"A=b\0",
         command: bytes = b"program\0",
+        locks: int | None = None,
     ) -> None:
         home = self.place / str(pid)
         home.mkdir(exist_ok=True)
         (home / "stat").write_bytes(stat(pid, parent, session, started, state=state))
         (home / "environ").write_bytes(environ)
         (home / "cmdline").write_bytes(command)
+        (home / "limits").write_bytes(limits(locks))
 
     def remove(self, pid: int) -> None:
         for file in (self.place / str(pid)).iterdir():
@@ -150,17 +164,28 @@ def test_a_number_that_was_used_again_belongs_to_nobody(proc: FakeProc) -> None:
 
 def test_the_mark_finds_who_cannot_be_found_otherwise(proc: FakeProc) -> None:
     found = Family(proc.processes, MARK, Process(60, 60))
-    proc.add(70, 1, started=70, environ=b"A=b\0" + MARK)
+    proc.add(70, 1, started=70, environ=b"A=b\0" + WORD)
     proc.add(71, 70, started=71, environ=b"")
     proc.add(72, 1, started=72, environ=b"SXHOST_AGENT=h.12\0")
-    proc.add(73, 1, started=50, environ=MARK)  # elder than the agent: cannot be
+    proc.add(73, 1, started=50, environ=WORD)  # elder than the agent: cannot be
     assert pids(found.look()) == [70, 71]
 
 
 def test_the_mark_of_a_host_finds_all_of_its_agents(proc: FakeProc) -> None:
     for pid, value in ((70, b"h.12"), (71, b"h.7"), (72, b"other.7")):
         proc.add(pid, 1, environ=b"SXHOST_AGENT=" + value + b"\0")
-    assert sorted(pids(Family(proc.processes, b"SXHOST_AGENT=h.").look())) == [70, 71]
+    assert sorted(pids(Family(proc.processes, Mark("h")).look())) == [70, 71]
+
+
+def test_the_mark_in_the_limits_finds_who_has_nothing_else(proc: FakeProc) -> None:
+    found = Family(proc.processes, MARK, Process(60, 60))
+    proc.add(70, 1, locks=MARK.number)
+    proc.add(71, 70)
+    for pid, mark in ((72, Mark("h", "12")), (73, Mark("other", "1"))):
+        proc.add(pid, 1, locks=mark.number)
+    proc.add(74, 1, locks=17_179_869_184)
+    assert (pids(found.look()), found.unsure) == ([70, 71], False)
+    assert sorted(pids(Family(proc.processes, Mark("h")).look())) == [70, 71, 72]
 
 
 def test_the_dead_are_not_met_but_their_sessions_are(proc: FakeProc) -> None:
@@ -170,10 +195,10 @@ def test_the_dead_are_not_met_but_their_sessions_are(proc: FakeProc) -> None:
 
 
 def test_a_host_never_ends_itself(proc: FakeProc) -> None:
-    proc.add(40, 1, started=1, environ=MARK)  # an agent's shell that started this host
-    proc.add(os.getpid(), 40, started=5, environ=MARK)
+    proc.add(40, 1, started=1, environ=WORD)  # an agent's shell that started this host
+    proc.add(os.getpid(), 40, started=5, environ=WORD)
     proc.add(80, os.getpid(), started=80)
-    proc.add(81, 40, started=81, environ=MARK)
+    proc.add(81, 40, started=81, environ=WORD)
     assert pids(Family(proc.processes, MARK).look()) == [81]
 
 
@@ -181,7 +206,7 @@ def test_whoever_is_met_while_it_changes_its_program_is_met_again(proc: FakeProc
     found = Family(proc.processes, MARK, Process(60, 60))
     proc.add(70, 1, environ=b"", command=b"")
     assert (found.look(), found.unsure) == ([], True)
-    proc.add(70, 1, environ=MARK)
+    proc.add(70, 1, environ=WORD)
     assert (pids(found.look()), found.unsure) == ([70], False)
 
 
@@ -199,9 +224,9 @@ def test_an_environment_is_read_once(proc: FakeProc) -> None:
     found = Family(proc.processes, MARK, Process(60, 60))
     proc.add(70, 1, started=70)
     assert found.look() == []
-    proc.add(70, 1, started=70, environ=MARK)
+    proc.add(70, 1, started=70, environ=WORD)
     assert found.look() == []
-    proc.add(70, 1, started=71, environ=MARK)
+    proc.add(70, 1, started=71, environ=WORD)
     assert pids(found.look()) == [70]
 
 

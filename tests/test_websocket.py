@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -10,8 +11,10 @@ from sxhost.web.websocket import CLOSE_WITHIN_S, PING_EVERY_S, PONG_WITHIN_S
 
 from .lab import is_done, started
 from .sockets import (
+    CLOSE,
     MIB,
     PONG,
+    TEXT,
     Socket,
     closing,
     fire,
@@ -20,6 +23,8 @@ from .sockets import (
     request,
 )  # fmt: skip
 from .test_site import Wire, logged
+
+KIB = 1024
 
 
 @pytest.fixture
@@ -137,6 +142,78 @@ def test_a_client_that_answers_no_ping_is_gone(wire: Wire, socket: Socket) -> No
     assert not socket.http.open
     wire.lab.clock.advance(0)
     assert wire.lab.service.hub.subscribers == 0
+
+
+def trickle(wire: Wire, socket: Socket, data: bytes, *, size: int, every: float) -> None:
+    """Say something slowly."""
+    for at in range(0, len(data), size):
+        if socket.http.open:
+            socket.say(data[at : at + size])
+            wire.lab.clock.pump([0.5] * int(every * 2))
+
+
+HELLO = json.dumps({"subscribe": {"after": "now"}}).encode()
+
+
+@pytest.mark.parametrize(("size", "every"), [(2 * KIB, 1), (20 * KIB, 9)])
+def test_a_message_that_takes_long_is_waited_for_while_it_comes(
+    wire: Wire, socket: Socket, size: int, every: float
+) -> None:
+    """A slow link may need minutes for a message, and cannot answer pings within it."""
+    said = masked(TEXT, HELLO.ljust(500 * KIB))
+    trickle(wire, socket, said, size=size, every=every)
+    assert (socket.kinds[0], socket.closed, socket.http.open) == ("hello", None, True)
+
+
+def test_one_that_hardly_comes_is_not(wire: Wire, socket: Socket) -> None:
+    trickle(wire, socket, masked(TEXT, HELLO.ljust(500 * KIB)), size=500, every=1)
+    assert (socket.closed, socket.messages) == (1008, [])
+    wire.lab.clock.advance(CLOSE_WITHIN_S)
+    wire.lab.clock.advance(0)
+    assert wire.site.connections == set()
+    assert ours(wire) == []
+
+
+def test_who_falls_silent_in_a_message_is_gone_as_always(wire: Wire, socket: Socket) -> None:
+    socket.say(masked(TEXT, HELLO.ljust(500 * KIB))[: 400 * KIB])
+    silent_for = 0.0
+    while socket.http.open:
+        wire.lab.clock.advance(0.5)
+        silent_for += 0.5
+    assert PING_EVERY_S < silent_for <= PING_EVERY_S + PONG_WITHIN_S
+
+
+def test_each_message_has_time_of_its_own(wire: Wire, socket: Socket) -> None:
+    said = masked(TEXT, b"{}") * 40
+    socket.say(said[:3])
+    trickle(wire, socket, said[3:], size=len(said) // 40, every=5)
+    assert (socket.http.open, len(socket.messages)) == (True, 40)
+
+
+def test_words_are_life_also_without_pongs(wire: Wire, socket: Socket) -> None:
+    trickle(wire, socket, masked(TEXT, b"{}") * 40, size=len(masked(TEXT, b"{}")), every=5)
+    assert (socket.http.open, len(socket.messages)) == (True, 40)
+    wire.lab.clock.pump([0.5] * 2 * (PING_EVERY_S + PONG_WITHIN_S))
+    assert not socket.http.open
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        (masked(CLOSE, b"\x03"), 1002),
+        *((closing(n), 1002) for n in (0, 999, 1004, 1005, 1006, 1016, 2999, 5000)),
+        (closing(1000, b"\xce"), 1007),
+        (closing(1000, b"\xce") + closing(1000), 1007),
+        (masked(TEXT, b"\xff") + closing(1007), 1007),
+    ],
+)
+def test_who_closes_wrongly_is_told_so_and_not_reset(
+    wire: Wire, socket: Socket, said: bytes, code: int
+) -> None:
+    socket.say(said)
+    assert (socket.closed, socket.http.open, socket.transport.aborted) == (code, False, False)
+    wire.lab.clock.advance(0)
+    assert ours(wire) == []
 
 
 def test_a_stop_ends_subscriptions_and_then_the_connection(wire: Wire, socket: Socket) -> None:

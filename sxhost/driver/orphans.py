@@ -1,6 +1,6 @@
 """What an earlier life of this host has left running, for instance after ``kill -9``.
 
-All that agents start carries their host's mark in its environment, so they are found without
+All that agents start carries their host's mark (`sxhost.driver.mark`), so it is found without
 any record; a record of the agents' processes (`Process`) tells what became of each.  Nobody is
 ended who does not carry the mark: after a restart of the machine a number and a start may be
 somebody else's.  Where there is no /proc nothing can be found, and it is said so.
@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from twisted.internet.interfaces import IReactorTime
 
-from sxhost.driver.process import mark_of
+from sxhost.driver.mark import Mark
 from sxhost.driver.sweep import Fate, sweep
 from sxhost.driver.tree import Family, Processes
 from sxhost.limits import Limits
@@ -23,7 +23,7 @@ __all__ = ["end_orphans", "find"]
 
 def find(host_id: str, processes: Processes | None = None) -> list[Process]:
     """Return what runs and descends from agents of a host, in whatever life of it."""
-    family = Family(processes or Processes(), mark_of(host_id))
+    family = Family(processes or Processes(), Mark(host_id))
     return [one.process for one in family.look()]
 
 
@@ -40,7 +40,7 @@ async def end_orphans(
     """
     processes = processes or Processes()
     before = [_missing(processes, process) for process in recorded]
-    family = Family(processes, mark_of(host_id))
+    family = Family(processes, Mark(host_id))
     fates = await sweep(family, clock, limits.agent_term, limits.agent_kill)
     met = {fate.process for fate in fates}
     return [*fates, *(fate for fate in before if fate.process not in met)]

@@ -21,6 +21,7 @@ from twisted.internet.task import LoopingCall
 from sxhost.codec.lines import Lines, LineTooLong
 from sxhost.driver import Command, Exit, Talk
 from sxhost.driver.environ import environment
+from sxhost.driver.mark import VARIABLE, Mark, carried
 from sxhost.driver.moment import Moment
 from sxhost.driver.pipes import Inlet, Outlet, watch
 from sxhost.driver.program import run
@@ -30,18 +31,10 @@ from sxhost.limits import Limits
 from sxhost.logs import logger
 from sxhost.turn import Process
 
-__all__ = ["MARK", "ProcessChild", "ProcessSpawn", "mark_of"]
+__all__ = ["ProcessChild", "ProcessSpawn"]
 
 log = logger(__name__)
 telling = log.failureHandler("an agent's driver failed over what it was told")
-
-MARK = "SXHOST_AGENT"
-"""Stands in the environment of each child: the host's id, a dot, the child's."""
-
-
-def mark_of(host_id: str, child_id: str | None = None) -> bytes:
-    """Return what stands in the environments of a child's family, or of all of a host's."""
-    return f"{MARK}={host_id}.{'' if child_id is None else child_id + chr(0)}".encode()
 
 
 class ProcessSpawn:
@@ -75,17 +68,18 @@ class ProcessSpawn:
         :raises AgentFailed: it cannot be run; the message says where it was looked for.
         :raises BadField: its directory is not there.
         """
-        child_id = token_hex(8)
-        add = {"PWD": command.cwd, **command.env, MARK: f"{self._host_id}.{child_id}"}
-        popen = run(command, environment(self._environ, add, self._keep))
+        mark = Mark(self._host_id, token_hex(8))
+        add = {"PWD": command.cwd, **command.env, VARIABLE: mark.value}
+        with carried(mark):
+            popen = run(command, environment(self._environ, add, self._keep))
         seen = self._processes.see(popen.pid)
         process = seen.process if seen else Process(popen.pid)
-        kin = self._kin(process, mark_of(self._host_id, child_id))
+        kin = self._kin(process, mark)
         child = ProcessChild(self._reactor, self._limits, popen, talk, process=process, kin=kin)
         self._keep_in_sight(child)
         return child
 
-    def _kin(self, process: Process, mark: bytes) -> Family | Group:
+    def _kin(self, process: Process, mark: Mark) -> Family | Group:
         if self._processes.known:
             return Family(self._processes, mark, process)
         return Group(process)

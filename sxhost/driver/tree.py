@@ -3,10 +3,8 @@
 Every agent runs its commands in sessions of their own, and some of these detach themselves by a
 double fork: neither the process group nor the parents' numbers find them all.  What an agent
 has started is therefore found in three ways: by the parents, as long as these live (`Family`
-remembers whom it has once seen); by the sessions that known ones lead; and by a mark in the
-environment, which everything inherits that does not throw its environment away.  Some agents
-do that for their commands (codex, with ``shell_environment_policy.inherit = "core"``): of
-those, whoever detaches itself between two looks is not found.
+remembers whom it has once seen); by the sessions that known ones lead; and by a mark, which
+everything inherits that does not take pains to be rid of it (`sxhost.driver.mark`).
 
 A number is not a name: numbers are used again.  A process is its number and its start, and a
 signal goes out only after its start was read again, over a descriptor that holds the process
@@ -25,6 +23,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import NamedTuple, Protocol
 
+from sxhost.driver.mark import Mark
 from sxhost.turn import Process
 
 __all__ = ["Family", "Group", "Kin", "Processes", "Seen", "family", "parse_stat"]
@@ -126,6 +125,16 @@ class Processes:
         """Return the environment that it began with; b"" if that is not ours to read."""
         return self._read(pid, "environ")
 
+    def carries(self, pid: int, mark: Mark) -> bool | None:
+        """Tell whether a process has a mark; None if it shows nothing yet, as in ``exec``."""
+        if mark.in_limits(self._read(pid, "limits")):
+            return True
+        environ = self.environ(pid)
+        if mark.in_environ(environ):
+            return True
+        shows = environ or self._read(pid, "cmdline", COMMAND_SIZE)
+        return False if shows else None
+
     def command(self, process: Process) -> str:
         """Return what it runs, for a person to read; "" if that cannot be told."""
         words = self._read(process.pid, "cmdline", COMMAND_SIZE).split(b"\0")
@@ -203,11 +212,11 @@ def family(
 class Family:
     """All that carry a mark or are below those who do, or below `root`, now or once.
 
-    `mark` is looked for in environments as it is.  This process and those above it never
-    belong to a family: a host may have been started by an agent of its own.
+    This process and those above it never belong to a family: a host may have been started by
+    an agent of its own.
     """
 
-    def __init__(self, processes: Processes, mark: bytes, root: Process | None = None) -> None:
+    def __init__(self, processes: Processes, mark: Mark, root: Process | None = None) -> None:
         self._processes = processes
         self._mark = mark
         self._since = root.started if root else 0
@@ -247,15 +256,13 @@ class Family:
             return True
         if one.started < self._since or process in self._strangers or not one.lives:
             return False
-        environ = self._processes.environ(one.pid)
-        if self._mark in environ:
-            return True
-        if environ or self._processes.command(process) or self._doubts[process] >= DOUBTS:
-            self._strangers.add(process)
-        else:
+        carries = self._processes.carries(one.pid, self._mark)
+        if carries is None and self._doubts[process] < DOUBTS:
             self._doubts[process] += 1
             self.unsure = True
-        return False
+        elif not carries:
+            self._strangers.add(process)
+        return bool(carries)
 
 
 def _line(table: Mapping[int, Seen]) -> set[int]:

@@ -146,13 +146,10 @@ class HeaderTooLarge(HostError):
 
 
 class NotImplementedHere(HostError):
-    """The body is coded in a way that nobody here undoes."""
+    """The request's method, or the coding of its body, is one that is not known here."""
 
     status = 501
     code = "not_implemented"
-
-    def __init__(self, coding: str) -> None:
-        super().__init__(f"The only transfer coding read here is 'chunked', not {coding!r}.")
 
 
 class VersionNotSupported(HostError):

@@ -19,7 +19,7 @@ from sxhost.model import EventDraft, Hosting, Message, MessageDraft, Session
 from sxhost.store import Store
 from sxhost.turn import Launch, ModelDraft, Process, SteerDraft, Turn, TurnDraft, text_of
 
-__all__ = ["HOST_ENDED", "Fleet"]
+__all__ = ["HOST_ENDED", "Fleet", "fresh_id"]
 
 log = logger(__name__)
 
@@ -30,6 +30,11 @@ LEASE_S = 600.0
 """Seconds that a message may take from the inbox to the agent's ear."""
 
 Send = Callable[[str, MessageDraft], Awaitable[object]]
+
+
+def fresh_id(agent: str) -> str:
+    """Return a name for a new session of an agent."""
+    return f"{agent}-{secrets.token_hex(4)}"
 
 
 class Fleet:
@@ -88,7 +93,7 @@ class Fleet:
         :raises SessionExists: there is one of this name.
         :raises AgentFailed: it cannot be started; then nothing remains of it.
         """
-        session_id = launch.id or f"{launch.agent}-{secrets.token_hex(4)}"
+        session_id = launch.id or fresh_id(launch.agent)
         if session_id in self._sessions or self._store.known(session_id) is not None:
             raise SessionExists(session_id)
         placed = replace(launch, id=session_id, cwd=self._agents.roots.place(launch.cwd))

@@ -9,9 +9,9 @@ from msgspec.structs import replace
 
 from sxhost.approval import Answer, Approval, ApprovalQuery
 from sxhost.caller import current
-from sxhost.errors import NotHosted
+from sxhost.errors import HostError, NotHosted
 from sxhost.hosted.desk import Desk
-from sxhost.hosted.fleet import Fleet
+from sxhost.hosted.fleet import Fleet, fresh_id
 from sxhost.hosted.settings import check_turn, described, told_of_launch
 from sxhost.model import Done, Hosted, Session, Summary
 from sxhost.store import Store
@@ -42,9 +42,14 @@ class Agency:
         self._record = record
 
     async def start(self, launch: Launch) -> Hosted:
-        """Start an agent, in a new session."""
-        session_id, turn = await self.fleet.start(launch)
-        await self._record("start", session_id, told_of_launch(launch))
+        """Start an agent, in a new session; it is recorded before it runs."""
+        name = launch.id or fresh_id(launch.agent)
+        await self._record("start", name, told_of_launch(launch))
+        try:
+            session_id, turn = await self.fleet.start(replace(launch, id=name))
+        except HostError as error:
+            await self._record("not started", name, error.code)
+            raise
         session = await self._store.session(session_id)
         return Hosted(session=await self._summarise(session), turn=turn)
 
@@ -95,7 +100,7 @@ class Agency:
         await self.fleet.set_model(session_id, draft)
         given = {"model": draft.model, "provider": draft.provider, "effort": draft.effort}
         detail = described({name: value for name, value in given.items() if value})
-        await self._record("model", session_id, detail)
+        await self._record("set model", session_id, detail)
         return Done()
 
     async def approvals(self, query: ApprovalQuery) -> list[Approval]:

@@ -20,7 +20,7 @@ from sxhost.limits import Limits
 from sxhost.logs import logger
 from sxhost.peers import uid_of
 from sxhost.web.door import Door, tune
-from sxhost.web.framing import Chunks, Head, bare_newline, too_long
+from sxhost.web.framing import EMPTY_LINES, Chunks, Head, bare_newline, options, too_long
 
 __all__ = ["HostChannel", "Incoming", "Listening", "Successor"]
 
@@ -98,6 +98,7 @@ class HostChannel(http.HTTPChannel):
     def __init__(self) -> None:
         super().__init__()
         self.head: Head | None = None
+        self._empty = 0
         self._peer: str | None = None
         self._awaited = NOTHING
         self._timer: IDelayedCall | None = None
@@ -209,18 +210,24 @@ class HostChannel(http.HTTPChannel):
         except HostError as error:
             self.refuse(error)
         else:
-            super().lineReceived(line)
+            if self.head is not None:
+                super().lineReceived(line)
         return self.deaf
 
     def _checked(self, line: bytes) -> bytes:
         """Check a line of a head; the target in the first one comes back in its usual form.
 
+        Empty lines before it are passed over (RFC 9112, 2.2).
+
         :raises HostError: it is refused.
         """
         if self.head is None:
             if line:
-                self.head = Head(line, self.factory.limits)
+                self.head, self._empty = Head(line, self.factory.limits), 0
                 return self.head.line
+            self._empty += 1
+            if self._empty > EMPTY_LINES:
+                raise BadFraming(f"More than {EMPTY_LINES} empty lines come first.")
         elif line:
             self.head.add(line)
         else:
@@ -245,6 +252,22 @@ class HostChannel(http.HTTPChannel):
         if self.length is None:
             handle = self.requests[-1].handleContentChunk
             self._transferDecoder = Chunks(handle, self._finishRequestBody)
+
+    def checkPersistence(self, request: Any, version: bytes) -> bool:
+        """Tell whether the connection outlives the answer, and tell the client if not.
+
+        Twisted reads ``close, x`` as one word, and no second line.
+        """
+        named = options(request.requestHeaders.getRawHeaders(b"connection", []))
+        stays = version == b"HTTP/1.1" and "close" not in named
+        if not stays:
+            request.responseHeaders.setRawHeaders(b"connection", [b"close"])
+        return stays
+
+    def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Any) -> None:
+        """Begin an answer, without naming the program that answers, nor its version."""
+        headers.removeHeader(b"server")
+        super().writeHeaders(version, code, reason, headers)
 
     def allContentReceived(self) -> None:
         """Answer; nothing is waited for meanwhile."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from sxhost.errors import (
@@ -22,7 +22,23 @@ from sxhost.errors import (
 )
 from sxhost.limits import Limits
 
-__all__ = ["Chunks", "Head", "bare_newline"]
+__all__ = ["EMPTY_LINES", "METHODS", "Chunks", "Head", "bare_newline", "options"]
+
+METHODS: Final = frozenset(
+    {b"DELETE", b"GET", b"HEAD", b"OPTIONS", b"PATCH", b"POST", b"PUT", b"QUERY", b"TRACE"}
+)
+"""Methods that are known here, on whatever route; case counts (RFC 9110, 9.1)."""
+
+END_TO_END: Final = frozenset({
+    "authorization", "content-length", "content-type", "cookie", "expect", "forwarded", "host",
+    "last-event-id", "origin", "sec-fetch-mode", "sec-fetch-site", "transfer-encoding", "via",
+    "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip",
+})  # fmt: skip
+"""Fields that decide here where a request ends, who asks or what is meant.  A proxy drops what
+``Connection`` names: of a request that names one of these it would make another request."""
+
+EMPTY_LINES: Final = 8
+"""Empty lines that are skipped before a request; one of an old client's is usual."""
 
 TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 REQUEST_LINE: Final = re.compile(
@@ -116,6 +132,8 @@ class Head:
             raise URITooLong(self._limits.uri_size)
         if self.version not in (b"1.0", b"1.1"):
             raise VersionNotSupported(f"HTTP/{self.version.decode()}")
+        if self.method not in METHODS:
+            raise NotImplementedHere(f"No method here is called {_shown(self.method)!r}.")
         self._check_target()
 
     def _check_target(self) -> None:
@@ -151,11 +169,18 @@ class Head:
         if self.version == b"1.0":
             raise BadFraming("HTTP/1.0 has no Transfer-Encoding.")
         if value.lower() != b"chunked":
-            raise NotImplementedHere(_shown(value))
+            raise NotImplementedHere(
+                f"The only transfer coding read here is 'chunked', not {_shown(value)!r}."
+            )
 
     def _check_expect(self, value: bytes) -> None:
         if value.lower() != b"100-continue":
             raise ExpectationFailed(_shown(value))
+
+    def _check_connection(self, value: bytes) -> None:
+        named = END_TO_END.intersection(options([value]))
+        if named:
+            raise BadFraming(f"Connection names {min(named)!r}, which is for all who read it.")
 
     def _keep(self, value: bytes) -> None:
         """Nothing can be said of this field alone."""
@@ -170,6 +195,7 @@ CHECKS: Final[dict[bytes, Callable[[Head, bytes], None]]] = {
     b"content-length": Head._check_length,
     b"transfer-encoding": Head._check_coding,
     b"expect": Head._check_expect,
+    b"connection": Head._check_connection,
     b"host": Head._keep,
 }
 
@@ -272,6 +298,15 @@ def bare_newline(data: bytes | bytearray) -> bool:
     `data` has no whole line end in it.
     """
     return b"\n" in data or b"\r" in data[:-1]
+
+
+def options(values: Iterable[bytes]) -> frozenset[str]:
+    """Return the words of a field that is a list of them, such as ``Connection``.
+
+    `values` are those of all its lines: they are one list (RFC 9110, 5.3).
+    """
+    words = b",".join(values).decode("latin-1").lower().split(",")
+    return frozenset(word.strip(" \t") for word in words)
 
 
 def too_long(limits: Limits, *, first: bool) -> HostError:

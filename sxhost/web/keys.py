@@ -84,9 +84,18 @@ class Keys:
 
     async def create_token(self, draft: TokenDraft) -> TokenMade:
         """Make a token; its secret is shown this once."""
-        token, secret = self._keyring.create(draft)
-        await self._note("create token", draft.session, token.id)
+        token, secret = await self._made("create token", draft)
         return TokenMade(token=token, secret=secret)
+
+    async def _made(self, what: str, draft: TokenDraft) -> tuple[Token, str]:
+        """Make a token, unless that cannot be recorded."""
+        token, secret = self._keyring.create(draft)
+        try:
+            await self._note(what, draft.session, token.id)
+        except BaseException:
+            self._keyring.revoke(token.id)
+            raise
+        return token, secret
 
     async def revoke_token(self, token_id: str) -> Done:
         """Let nobody in with a token any more, or log a browser out."""

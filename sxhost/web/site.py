@@ -25,7 +25,7 @@ from sxhost.logs import enabled, logger
 from sxhost.web.access import FORMAT, entry
 from sxhost.web.channel import HostChannel
 from sxhost.web.door import Door, Rates
-from sxhost.web.framing import Head
+from sxhost.web.framing import METHODS, Head
 from sxhost.web.guard import FORWARDED, Guard
 from sxhost.web.manner import NATIVE, Manner, manner_of
 from sxhost.web.routes import NDJSON, NO_MANNERS, answer_error
@@ -33,9 +33,6 @@ from sxhost.web.routes import NDJSON, NO_MANNERS, answer_error
 __all__ = ["HostRequest", "HostSite"]
 
 log = logger(__name__)
-
-METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
-"""Methods that are counted by their names; a stranger can make up any number of others."""
 
 Counted = Callable[[str, str, int, float], None]
 """Told of each answered request: method, route, status, seconds."""
@@ -225,7 +222,7 @@ class HostSite(Site):
         assert isinstance(request, HostRequest)  # noqa: S101 - `requestFactory` says so
         seconds = self.clock.seconds() - request.began
         method = request.method.decode("ascii", "backslashreplace")
-        known = method if method in METHODS else "other"
+        known = method if request.method in METHODS else "other"  # there is no end of others
         self._counted(known, request.route, request.code, seconds)
         level = "debug" if request.route == "/health" else "info"
         if enabled(level):

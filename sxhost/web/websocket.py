@@ -19,7 +19,7 @@ from typing import Any, cast
 from autobahn.twisted.resource import WebSocketResource
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IAddress, IPushProducer
+from twisted.internet.interfaces import IAddress, IDelayedCall, IPushProducer
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web.server import Request
@@ -29,6 +29,7 @@ from sxhost.caller import current
 from sxhost.errors import BadRequest, UpgradeRequired
 from sxhost.logs import logger
 from sxhost.web.door import Meter
+from sxhost.web.framing import options
 from sxhost.web.guard import PROTOCOL
 from sxhost.web.site import HostRequest
 
@@ -40,13 +41,13 @@ PING_EVERY_S = 25
 """Seconds between two pings; most proxies cut a link that is silent for a minute."""
 
 PONG_WITHIN_S = 10
-"""Seconds after which a client that has not answered a ping is gone."""
+"""Seconds after which a client that neither answers a ping nor says anything is gone."""
 
 OPEN_WITHIN_S = 10
 """Seconds that an opening handshake may take."""
 
 CLOSE_WITHIN_S = 2
-"""Seconds that a client has to answer a close; a stop waits no longer for it."""
+"""Seconds that a client has to answer a close, or to read ours; a stop waits no longer."""
 
 GOING_AWAY, UNSUPPORTED_DATA, POLICY_VIOLATION, INTERNAL_ERROR = 1001, 1003, 1008, 1011
 """Close codes of RFC 6455, 7.4.1, that we send ourselves; Autobahn sends 1002, 1007, 1009."""
@@ -72,6 +73,8 @@ class Connection(WebSocketServerProtocol):
     log = _quiet()
     transport: Any
     closeHandshakeTimeoutCall: Any
+    autoPingTimeoutCall: Any
+    current_frame: Any
     localCloseReason: Any
 
     def __init__(self, request: HostRequest) -> None:
@@ -88,6 +91,10 @@ class Connection(WebSocketServerProtocol):
         self._controls = Meter(request.site.clock, request.site.limits.pings)
         self._said = Meter(request.site.clock, request.site.limits.commands)
         self._owed: bytes | None = None
+        self._heard = self._begun = 0.0
+        self._arrived = 0
+        self._late: IDelayedCall | None = None
+        self._cut: IDelayedCall | None = None
 
     # What a face says and does.
 
@@ -131,8 +138,9 @@ class Connection(WebSocketServerProtocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """End what the face has begun, and then the request from which all this came."""
         super().connectionLost(reason)
-        if self.closeHandshakeTimeoutCall is not None:
-            self.closeHandshakeTimeoutCall.cancel()
+        for call in (self.closeHandshakeTimeoutCall, self._late, self._cut):
+            if call is not None and call.active():
+                call.cancel()
         self.gone()
         self._channel.connectionLost(reason)
         if self.failedByMe:
@@ -145,6 +153,19 @@ class Connection(WebSocketServerProtocol):
         if ended is not None:
             self.dismiss(ended)
         return self._open
+
+    def _closeConnection(self, abort: bool = False) -> None:
+        """Close so that the client still reads why, unless it was given up.
+
+        Autobahn resets whoever has answered a close, also one that our close has crossed.
+        """
+        if abort and not self.wasClean:
+            self.transport.abortConnection()
+        else:
+            self.transport.loseConnection()
+            self._cut = self.site.clock.callLater(
+                CLOSE_WITHIN_S, self.transport.abortConnection
+            )
 
     @property
     def _open(self) -> bool:
@@ -177,7 +198,55 @@ class Connection(WebSocketServerProtocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Take bytes; Autobahn's own would write them up for a log that nobody keeps."""
+        self._heard = self.site.clock.seconds()
+        self._arrived += len(data)
         self._dataReceived(data)
+        if not self._amid:
+            self._await_nothing()
+        elif self._late is None:
+            self._await_message()
+
+    def onMessageEnd(self) -> None:
+        """Take a message that is whole; the next one has time of its own."""
+        self._await_nothing()
+        super().onMessageEnd()
+
+    @property
+    def _amid(self) -> bool:
+        """Whether something has begun to come, and its end is missing."""
+        return self._open and bool(self.inside_message or self.current_frame or self.data)
+
+    def _await_nothing(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+    def _await_message(self) -> None:
+        """Give what has begun to come as long as a request's body has."""
+        self._begun, self._arrived = self.site.clock.seconds(), 0
+        self._late = self.site.clock.callLater(self.site.limits.body_within, self._slow)
+
+    def _slow(self) -> None:
+        """Close if a message is late, unless it comes fast enough, or we do not read on."""
+        limits = self.site.limits
+        spare = self._begun + self._arrived / limits.body_rate - self.site.clock.seconds()
+        if self._due:
+            self._await_message()
+        elif spare > 0:
+            self._late = self.site.clock.callLater(spare, self._slow)
+        else:
+            self._late = None
+            self._put_out(f"a message of less than {limits.body_rate} bytes a second")
+
+    def onAutoPingTimeout(self) -> None:
+        """Give the client up, unless something of it has come since, or could not come."""
+        quiet = self.site.clock.seconds() - self._heard
+        unheard = bool(self._due) and not self.paused
+        if not unheard and quiet >= PONG_WITHIN_S:
+            super().onAutoPingTimeout()
+            return
+        left = PONG_WITHIN_S if unheard else PONG_WITHIN_S - quiet
+        self.autoPingTimeoutCall = self.site.clock.callLater(left, self.onAutoPingTimeout)
 
     def onPing(self, payload: bytes) -> None:
         """Answer a ping; to a client that is behind only the newest, once it has caught up."""
@@ -308,19 +377,18 @@ def check_handshake(request: Request) -> None:
     if (
         request.method != b"GET"
         or request.clientproto != b"HTTP/1.1"
-        or "websocket" not in _words(request, "upgrade")
+        or "websocket" not in _options(request, "upgrade")
         or request.getHeader("sec-websocket-version") != "13"
     ):
         request.setHeader("Upgrade", "websocket")
-        request.setHeader("Connection", "Upgrade")
+        request.responseHeaders.addRawHeader("Connection", "Upgrade")
         request.setHeader("Sec-WebSocket-Version", "13")
         raise UpgradeRequired
-    if "upgrade" not in _words(request, "connection"):
+    if "upgrade" not in _options(request, "connection"):
         raise BadRequest("The header Connection does not say 'Upgrade'.")
     if not KEY.match(request.getHeader("sec-websocket-key") or ""):
         raise BadRequest("The header Sec-WebSocket-Key does not have 16 bytes in base64.")
 
 
-def _words(request: Request, header: str) -> list[str]:
-    """Return the words of a header that is a list of them."""
-    return [word.strip().lower() for word in (request.getHeader(header) or "").split(",")]
+def _options(request: Request, header: str) -> frozenset[str]:
+    return options(request.requestHeaders.getRawHeaders(header.encode(), []))

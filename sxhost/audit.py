@@ -1,0 +1,120 @@
+"""The audit: who did what, kept with the act.
+
+What the store itself does has its entry in the same commit (`Store`, ``by``).  Of all else
+the table says what happens where the store cannot keep an entry: what widens anybody's power
+is not done; what a person needs in an emergency is, and its entry waits, in order, until the
+store works, in the log meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from msgspec.structs import asdict
+from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from sxhost.access import Deed
+from sxhost.caller import current
+from sxhost.errors import HostError
+from sxhost.limits import Limits
+from sxhost.logs import logger
+from sxhost.store import Store
+
+__all__ = ["ACTS", "Audit"]
+
+log = logger(__name__)
+
+RETRY_S = 5.0
+"""Seconds between two tries to write down what waits."""
+
+ACTS: Final[dict[str, bool]] = {
+    "start": True,
+    "create token": True,
+    "log in": True,
+    "bash": True,
+    "new_session": True,
+    "switch_session_file": True,
+    "fork": True,
+    "export_html": True,
+    "not started": False,
+    "turn": False,
+    "steer": False,
+    "interrupt": False,
+    "compact": False,
+    "set model": False,
+    "end": False,
+    "revoke token": False,
+    "rotate token": False,
+    "stop": False,
+}
+"""What is done beside the store, and whether it is refused if it cannot be recorded.
+
+What is not in the table is refused.
+"""
+
+
+class Audit:
+    """Writes entries down, now or as soon as the store can."""
+
+    def __init__(
+        self, store: Store, clock: IReactorTime, wall_ms: Callable[[], int], limits: Limits
+    ) -> None:
+        self._store, self._clock, self._wall_ms = store, clock, wall_ms
+        self._waiting: deque[Deed] = deque(maxlen=limits.deeds)
+        self._writing = DeferredLock()
+        self._retry: IDelayedCall | None = None
+
+    def deed(self, what: str, session_id: str | None = None, detail: str = "") -> Deed:
+        """Return an entry of what the caller does, not numbered yet."""
+        by = current.get()
+        return Deed(0, what, session_id, detail, by.token, by.uid, by.peer, self._wall_ms())
+
+    async def note(self, what: str, session_id: str | None = None, detail: str = "") -> None:
+        """Record what the caller does.
+
+        :raises HostError: it cannot be, and so must not be done.
+        """
+        deed = self.deed(what, session_id, detail)
+        if ACTS.get(what, True):
+            await self._store.record(deed)
+            return
+        self._waiting.append(deed)
+        written: Deferred[bool] = Deferred()  # if its client leaves, the writing goes on
+        Deferred.fromCoroutine(self._write()).addCallbacks(written.callback, written.errback)
+        if not await written and deed in self._waiting:
+            tell("not in the audit yet", deed)
+
+    async def close(self) -> None:
+        """Try once more; say what is lost."""
+        if self._retry is not None and self._retry.active():
+            self._retry.cancel()
+        if self._waiting and not await self._write(again=False):
+            for deed in self._waiting:
+                tell("never in the audit", deed)
+
+    async def _write(self, *, again: bool = True) -> bool:
+        """Write down what waits, in order; return whether nothing is left."""
+        async with self._writing:
+            try:
+                while self._waiting:
+                    await self._store.record(self._waiting[0])
+                    self._waiting.popleft()
+            except HostError:
+                if again and not (self._retry is not None and self._retry.active()):
+                    self._retry = self._clock.callLater(RETRY_S, self._write_later)
+                return False
+        return True
+
+    def _write_later(self) -> None:
+        writing = Deferred.fromCoroutine(self._write())
+        writing.addErrback(lambda failure: log.failure("the audit cannot be written", failure))
+
+
+def tell(why: str, deed: Deed) -> None:
+    """Say in the log what the audit does not have."""
+    log.error(
+        "{why}: {what} {session} {detail}, by {token} {uid} {peer}", why=why, **asdict(deed)
+    )
