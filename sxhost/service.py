@@ -61,6 +61,7 @@ from sxhost.model import (
 )
 from sxhost.presence import Presence, StateTeller
 from sxhost.reading import Logs
+from sxhost.slices import Slices
 from sxhost.state import ACTIVE
 from sxhost.store import Census, Draft, Store
 from sxhost.subscription import Selection, Sink, Subscription
@@ -99,7 +100,8 @@ class SessionService(Service):
         self.port = 0
         self.on_stop: Callable[[], object] = lambda: None
         self.limits = limits
-        self.hub = Hub(clock, store)
+        self.slices = Slices(clock)
+        self.hub = Hub(clock, store, limits, self.slices)
         self._store = store
         self._clock = clock
         self._wall_ms = wall_ms
@@ -136,7 +138,7 @@ class SessionService(Service):
         if self._sweeper.running:
             self._sweeper.stop()
         self._teller.stop()
-        self.hub.close()
+        await self.hub.close()
         await self._fleet.close()
         self.agency.desk.close()
         closing = Deferred.fromCoroutine(self._store.close())
@@ -237,7 +239,7 @@ class SessionService(Service):
     async def forget(self, session_id: str) -> Done:
         """End a session and forget it with its log and its inbox."""
         await self._fleet.end(session_id)
-        self.hub.settle()  # its readers are told how it ended before it is no more
+        await self.hub.settled()  # its readers are told how it ended before it is no more
         await self._forget(session_id, self._deed("delete", session_id))
         return Done()
 
@@ -284,7 +286,8 @@ class SessionService(Service):
     ) -> Subscription:
         """Let `sink` follow what is wanted from a cursor on; nothing falls between."""
         session = await self.session(wanted.only) if wanted.only else None
-        reader = self.hub.subscribe(wanted, encoding, sink, states=states)
+        token = current.get().token
+        reader = self.hub.subscribe(wanted, encoding, sink, states=states, token=token)
         hello: dict[str, object] = {"heartbeat_s": HEARTBEAT_S, "epoch": self._store.epoch}
         if session is not None:
             hello["session"] = session

@@ -25,8 +25,8 @@ from sxhost.errors import (
 from sxhost.limits import Limits
 from sxhost.model import Hosting, MessageDraft, Registration
 from sxhost.store import Draft, Store
+from sxhost.store.hot import RECENT
 from sxhost.store.journal import Journal
-from sxhost.store.ledger import RECENT
 from sxhost.store.memory import MemoryStore
 from sxhost.store.sqlite import SQLiteStore, Threads
 from sxhost.turn import Launch, Process

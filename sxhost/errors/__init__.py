@@ -41,6 +41,7 @@ from sxhost.errors.host import (
     Stopping,
     StorageFull,
     StoreUnavailable,
+    SubscriptionLimit,
 )
 from sxhost.errors.requests import (
     BadField,
@@ -102,6 +103,7 @@ __all__ = [
     "Stopping",
     "StorageFull",
     "StoreUnavailable",
+    "SubscriptionLimit",
     "TooManyConnections",
     "TurnInProgress",
     "URITooLong",

@@ -92,6 +92,10 @@ class Store(Protocol):
         """The id of the last event that may be read."""
 
     @property
+    def hot_size(self) -> int:
+        """How many bytes of memory events take; `hot_bytes` at the most."""
+
+    @property
     def buffered(self) -> int:
         """The id after which a reader of all sessions begins that names no place."""
 

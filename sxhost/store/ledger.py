@@ -24,13 +24,11 @@ from sxhost.model import Event, Hosting, Message, MessageDraft, Registration, Se
 from sxhost.state import after
 from sxhost.store import Draft
 from sxhost.store.book import Book
+from sxhost.store.hot import Hot
 from sxhost.store.inbox import Inbox
 from sxhost.store.ring import Ring
 
-__all__ = ["RECENT", "Change", "Ledger", "Row", "RowDraft"]
-
-RECENT = 4096
-"""Events of all sessions together that are kept in one line, for those who read them all."""
+__all__ = ["Change", "Ledger", "Row", "RowDraft"]
 
 
 class Row:
@@ -112,8 +110,7 @@ class Ledger:
         self.last_approval = 0
         self.last_deed = 0
         self.deeds: deque[Deed] = deque(maxlen=limits.deeds)
-        self._recent: deque[Event] = deque(maxlen=RECENT)
-        self.recent_from = 0
+        self.hot = Hot(limits)
 
     def row(self, session_id: str) -> Row:
         """Return a session's row.
@@ -134,7 +131,7 @@ class Ledger:
         """Put a session back that a journal has kept; its ring begins empty."""
         inbox = Inbox(session.id, self.limits, self.seconds)
         inbox.restore(messages)
-        ring = Ring(self.limits.events, self.last_event)
+        ring = self.hot.open(session.id, self.last_event)
         book = Book(session.id, self.limits)
         book.restore(approvals)
         row = self.rows[session.id] = Row(session, ring, inbox, book)
@@ -143,7 +140,7 @@ class Ledger:
     def start_at(self, last_event: int, last_message: int, last_approval: int) -> None:
         """Go on numbering after these."""
         self.last_approval = last_approval
-        self.last_event = self.recent_from = last_event
+        self.last_event = self.hot.start = last_event
         self.last_message = last_message
 
     def restore_audit(self, deeds: Sequence[Deed]) -> None:
@@ -151,28 +148,10 @@ class Ledger:
         self.deeds.extend(deeds)
         self.last_deed = deeds[-1].id if deeds else 0
 
-    def recent(self, position: int) -> list[Event] | None:
-        """Return all sessions' events after `position`, or None if memory has not all."""
-        if position < self.recent_from:
-            return None
-        newer: list[Event] = []
-        for event in reversed(self._recent):
-            if event.id <= position:
-                break
-            newer.append(event)
-        newer.reverse()
-        return newer
-
-    def merged(self, position: int) -> Iterable[Event]:
-        """Return what the rings of all sessions hold after `position`, in order."""
-        rings = [row.ring.since(position) for row in self.rows.values()]
-        return merge(*rings, key=attrgetter("id"))
-
     def forget(self, session_id: str) -> None:
         """Drop a session and its events."""
         self.rows.pop(session_id, None)
-        kept = [event for event in self._recent if event.session != session_id]
-        self._recent = deque(kept, maxlen=RECENT)
+        self.hot.forget(session_id)
 
     def prune(self, row: Row, position: int) -> None:
         """Take note that retention has dropped a session's events up to an id."""
@@ -181,12 +160,13 @@ class Ledger:
 
     def note(self, events: Sequence[Event]) -> None:
         """Keep events, in the order of their ids, for those who read all sessions."""
-        excess = len(self._recent) + len(events) - RECENT
-        if excess > 0:
-            before = len(self._recent)
-            last = self._recent[excess - 1] if excess <= before else events[excess - before - 1]
-            self.recent_from = last.id
-        self._recent.extend(events)
+        for session_id in self.hot.note(events):
+            self.shortened(self.rows[session_id])
+
+    def shortened(self, row: Row) -> None:
+        """Take note that events have left a session's ring."""
+        if self.forgetful:
+            self.prune(row, row.ring.start)
 
 
 class Change:
@@ -327,7 +307,7 @@ class Change:
             if draft.deleted or draft.replaces:
                 ledger.forget(session_id)
             if draft.fresh and not draft.deleted:
-                ring = Ring(ledger.limits.events)
+                ring = ledger.hot.open(session_id)
                 row = Row(draft.session, ring, draft.inbox, draft.book)
                 ledger.rows[session_id] = row
             if not draft.deleted:
@@ -345,10 +325,8 @@ class Change:
         if draft.owns_book:
             row.book = draft.book
             row.book.forgotten.clear()
-        if draft.events:
-            left = row.ring.extend(draft.events, draft.keys)
-            if left and self._ledger.forgetful:
-                self._ledger.prune(row, row.ring.start)
+        if self._ledger.hot.extend(row.session.id, draft.events, draft.keys):
+            self._ledger.shortened(row)
 
     def _draft(self, session_id: str) -> RowDraft:
         draft = self.rows.get(session_id)

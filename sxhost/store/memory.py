@@ -152,7 +152,8 @@ class MemoryStore:
         """Return retained events in order, after `seq` and after the id `position`."""
         events: Iterable[Event]
         if session_id is None:
-            events = self.ledger.merged(position)
+            hot = self.ledger.hot
+            events = hot.recent(position) or hot.merged(position)
         else:
             events = self.ledger.row(session_id).ring.after(seq)
         found = (e for e in events if e.id > position and (not names or e.event in names))
@@ -164,9 +165,14 @@ class MemoryStore:
         return self.ledger.last_event
 
     @property
+    def hot_size(self) -> int:
+        """How many bytes of memory events take; `hot_bytes` at the most."""
+        return self.ledger.hot.size
+
+    @property
     def buffered(self) -> int:
         """The id after which memory has the events of all sessions."""
-        return self.ledger.recent_from
+        return self.ledger.hot.start
 
     def all_known(self) -> Iterable[Session]:
         """Return all sessions at once, in no order."""
@@ -180,9 +186,9 @@ class MemoryStore:
     def hot(self, session_id: str | None, position: int) -> list[Event] | None:
         """Return the events after `position` at once, or None if memory has not all."""
         if session_id is None:
-            return self.ledger.recent(position)
+            return self.ledger.hot.recent(position)
         ring = self.ledger.row(session_id).ring
-        return None if position < ring.start else ring.since(position)
+        return None if position < ring.start else list(ring.since(position))
 
     def pruned(self, session_id: str | None) -> int:
         """Return the id up to which retention has dropped events."""

@@ -17,8 +17,9 @@ from sxhost.limits import Limits
 from sxhost.logs import logger
 from sxhost.model import Event
 from sxhost.store import Draft
+from sxhost.store.hot import RECENT
 from sxhost.store.journal import Journal
-from sxhost.store.ledger import RECENT, Change
+from sxhost.store.ledger import Change
 from sxhost.store.memory import MemoryStore
 from sxhost.store.pages import page_of
 from sxhost.store.rows import Enough, Floor
@@ -210,7 +211,7 @@ class SQLiteStore(MemoryStore):
         hot = super().hot(session_id, position)
         if hot is not None or session_id is None or position < self.pruned(session_id):
             return hot
-        recent = self.ledger.recent(position)
+        recent = self.ledger.hot.recent(position)
         return recent and [event for event in recent if event.session == session_id]
 
     async def _older(self, session_id: str, drafts: Sequence[Draft]) -> Mapping[str, Event]:
