@@ -122,10 +122,18 @@ def subscriptions(host: Host, scale: float) -> str:
 def closing(host: Host, scale: float) -> str:
     """Ten thousand streams that end at once, since their session is forgotten."""
     count = round(10_000 * scale)
-    with ExitStack() as stack, Client(host.port) as writer:
-        sockets = _subscribed(stack, host, count, lambda _: {"sessions": ["a"]})
-        writer.exchange(request("DELETE", "/sessions/a"))
-        for one in sockets:
+    _exchange(host, request("POST", "/sessions/a/events", b'{"event":"begin"}'))
+    follow = request("GET", "/sessions/a/events?follow=1&after=now")
+    with ExitStack() as stack:
+        streams = []
+        for _ in range(count):
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", host.port)))
+            client.sendall(follow)
+            streams.append(client)
+        for one in streams:
+            _read_until(one, b"hello")
+        _exchange(host, request("DELETE", "/sessions/a"))
+        for one in streams:
             _read_until(one, b'"end"')
     return f"{count} streams"
 
@@ -215,6 +223,7 @@ def _subscribed(
     for first in range(0, count, PANES):
         client = stack.enter_context(socket.create_connection(("127.0.0.1", host.port)))
         client.sendall(HANDSHAKE)
+        _read_until(client, b"\r\n\r\n")
         for n in range(first, min(first + PANES, count)):
             subscribe = {"id": str(n), "after": "now", **wanted(n)}
             client.sendall(_masked(json.dumps({"subscribe": subscribe}).encode()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -106,7 +106,7 @@ class SessionService(Service):
         self._clock = clock
         self._wall_ms = wall_ms
         self._presence = Presence(clock, wall_ms, limits)
-        self._logs = Logs(store, limits)
+        self._logs = Logs(store, limits, self.slices)
         self._sweeper = LoopingCall(self._sweep)
         self._sweeper.clock = clock
         self._teller = StateTeller(self.hub, store, clock, self._now)
@@ -269,11 +269,21 @@ class SessionService(Service):
 
     async def events(self, session_id: str, query: EventQuery) -> list[Event]:
         """Read events in order: the buffered ones, or all that are retained after a cursor."""
-        return await self._logs.events(session_id, query)
+        return [event async for page in self._logs.events(session_id, query) for event in page]
 
     async def log(self, query: LogQuery) -> list[Event]:
         """Read the events of many sessions, in the order of their ids: a page at the most."""
-        return await self._logs.log(query)
+        return [event async for page in self._logs.log(query) for event in page]
+
+    def event_pages(
+        self, session_id: str, query: EventQuery
+    ) -> AsyncGenerator[list[Event], None]:
+        """Read the same as `events` page by page, each when it is asked for."""
+        return self._logs.events(session_id, query)
+
+    def log_pages(self, query: LogQuery) -> AsyncGenerator[list[Event], None]:
+        """Read the same as `log` page by page."""
+        return self._logs.log(query)
 
     async def subscribe(
         self,

@@ -7,6 +7,7 @@ not.  One contract suite (``tests/test_store.py``) says what all of them must do
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Protocol
 
 from msgspec import Raw, Struct
@@ -15,7 +16,7 @@ from sxhost.access import AuditQuery, Deed
 from sxhost.approval import Approval, ApprovalState, Question, Resolution
 from sxhost.model import Event, Hosting, Message, MessageDraft, Registration, Session
 
-__all__ = ["Census", "Draft", "Store", "StoreUnusable"]
+__all__ = ["Census", "Draft", "Store", "StoreUnusable", "enough"]
 
 
 class StoreUnusable(Exception):
@@ -29,6 +30,18 @@ class Draft(Struct, frozen=True):
     data: Raw
     ts_ms: int
     key: str | None = None
+
+
+def enough(events: Iterable[Event], limit: int | None, size: int | None) -> list[Event]:
+    """Take events until there are `limit`, or `size` bytes of data."""
+    taken: list[Event] = []
+    for event in islice(events, limit):
+        taken.append(event)
+        if size is not None:
+            size -= len(event.data)
+            if size <= 0:
+                break
+    return taken
 
 
 class Census(Struct, frozen=True):
@@ -127,7 +140,7 @@ class Store(Protocol):
         """Return retained events in order, after `seq` and after the id `position`.
 
         No session means all of them together, in the order of their ids.  With `size`, it
-        may stop once the events have so many bytes of data, so that no reader costs more.
+        stops once the events have so many bytes of data, so that no reader costs more.
         """
 
     async def put(

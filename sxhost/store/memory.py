@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import islice
 from typing import TypeVar
 
 from sxhost.access import AuditQuery, Deed
 from sxhost.approval import Approval, ApprovalState, Question, Resolution
 from sxhost.limits import Limits
 from sxhost.model import Event, Hosting, Message, MessageDraft, Registration, Session
-from sxhost.store import Census, Draft
+from sxhost.store import Census, Draft, enough
 from sxhost.store.inbox import Inbox
 from sxhost.store.ledger import Change, Ledger
 
@@ -146,7 +145,7 @@ class MemoryStore:
         seq: int = 0,
         position: int = 0,
         limit: int | None = None,
-        size: int | None = None,  # noqa: ARG002 - memory has them all at hand
+        size: int | None = None,
         names: frozenset[str] = frozenset(),
     ) -> list[Event]:
         """Return retained events in order, after `seq` and after the id `position`."""
@@ -157,7 +156,7 @@ class MemoryStore:
         else:
             events = self.ledger.row(session_id).ring.after(seq)
         found = (e for e in events if e.id > position and (not names or e.event in names))
-        return list(islice(found, limit))
+        return enough(found, limit, size)
 
     @property
     def position(self) -> int:

@@ -16,7 +16,7 @@ from sxhost.errors import HostError
 from sxhost.limits import Limits
 from sxhost.logs import logger
 from sxhost.model import Event
-from sxhost.store import Draft
+from sxhost.store import Draft, enough
 from sxhost.store.hot import RECENT
 from sxhost.store.journal import Journal
 from sxhost.store.ledger import Change
@@ -250,7 +250,7 @@ class SQLiteStore(MemoryStore):
             if whole or not events or (size is not None and _size(found) >= size):
                 break
             position = events[-1].id
-        return found[:most]
+        return enough(found, most, size)
 
     async def _some(
         self, session_id: str | None, seq: int, position: int
