@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -64,6 +64,7 @@ from sxhost.reading import Logs
 from sxhost.slices import Slices
 from sxhost.state import ACTIVE
 from sxhost.store import Census, Draft, Store
+from sxhost.store.ring import OVERHEAD
 from sxhost.subscription import Selection, Sink, Subscription
 from sxhost.views import chooser, summary
 
@@ -77,6 +78,9 @@ SWEEP_EVERY = 60.0
 
 CLOSE_WITHIN = 0.9
 """Seconds that the store gets to close; a disk that hangs does not hold up a stop."""
+
+CHECKED_AT_ONCE = 1024 * 1024
+"""Bytes of events that are encoded in one step: a millisecond, or two."""
 
 RECENT_EVENTS = 10
 """How many events a session's detail shows ``[S0]``."""
@@ -392,7 +396,7 @@ class SessionService(Service):
 
     async def _append(self, session_id: str, drafts: Sequence[EventDraft]) -> list[Event]:
         at = self._wall_ms()
-        checked = [self._check(draft, at) for draft in drafts]
+        checked = await self.slices.gather(self._checked(drafts, at))
         append = partial(self._store.append, session_id, checked, at)
         try:
             events = await append()
@@ -415,6 +419,17 @@ class SessionService(Service):
         most = self.limits.metadata_size
         if len(encode(registration.metadata)) > most:
             raise BadField("metadata", f"The metadata is larger than {most} bytes of JSON.")
+
+    def _checked(self, drafts: Sequence[EventDraft], at: int) -> Iterator[list[Draft]]:
+        """Check drafts, some at a time."""
+        part, size = list[Draft](), 0
+        for draft in drafts:
+            part.append(self._check(draft, at))
+            size += OVERHEAD + len(part[-1].data)
+            if size >= CHECKED_AT_ONCE:
+                yield part
+                part, size = [], 0
+        yield part
 
     def _check(self, draft: EventDraft, at: int) -> Draft:
         data = encode(draft.data)

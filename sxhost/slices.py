@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from typing import TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Cooperator, TaskFinished
 
 __all__ = ["BUDGET_S", "Slices"]
+
+T = TypeVar("T")
 
 BUDGET_S = 0.01
 """Seconds of a reactor turn that all long works together may take."""
@@ -43,6 +46,12 @@ class Slices:
                 task.stop()
             raise
 
+    async def gather(self, parts: Iterable[Sequence[T]]) -> list[T]:
+        """Put parts together that are work to make, each in a step of its own."""
+        found: list[T] = []
+        await self.run(_gathered(parts, found))
+        return found
+
     async def turn(self) -> None:
         """Let others have their turn."""
         turned = Deferred[None]()
@@ -56,3 +65,10 @@ class Slices:
     def _turn(self) -> Callable[[], bool]:
         until = self._clock.seconds() + self._budget
         return lambda: self._clock.seconds() >= until
+
+
+def _gathered(parts: Iterable[Sequence[T]], found: list[T]) -> Iterator[None]:
+    for number, part in enumerate(parts):
+        if number:
+            yield
+        found += part

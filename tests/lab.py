@@ -132,7 +132,7 @@ class Lab:
             self.mux,
             bypass=self.bypass,
         )
-        self.door = Door(tree(self.routes, self.limits, MANNERS))
+        self.door = Door(tree(self.routes, self.limits, MANNERS, self.service.slices))
         self.treq: Any = StubTreq(self.door)
 
     def wall_ms(self) -> int:
@@ -143,7 +143,7 @@ class Lab:
         tries = Tries(self.clock, self.limits.tries)
         opened, asked = opens(self.routes), asks(self.routes)
         guard = Guard(policy, self.keyring.caller, opened, UID, tries, asks=asked)
-        root = tree(self.routes, self.limits, MANNERS)
+        root = tree(self.routes, self.limits, MANNERS, self.service.slices)
         own: dict[str, Any] = {"own": UID, "manners": MANNERS}
         return HostSite(
             root, guard, clock or self.clock, self.limits, self.metrics.count, **own

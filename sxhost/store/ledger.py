@@ -72,6 +72,15 @@ class RowDraft:
         return self._row is None or self.session is not self._row.session
 
     @property
+    def writes(self) -> bool:
+        """Whether there is something for a journal: a lease, for one, is not."""
+        forgotten = (self.owns_inbox and self._inbox.forgotten) or (
+            self.owns_book and self._book.forgotten
+        )
+        told = self.events or self.keys or self.messages or self.approvals or forgotten
+        return bool(self.deleted or self.replaces or self.touched or told)
+
+    @property
     def inbox(self) -> Inbox:
         """The inbox as the change sees it; a copy, once asked for."""
         if not self.owns_inbox:
@@ -297,6 +306,11 @@ class Change:
     def deeds_gone(self) -> int:
         """The last entry of the audit that its limit leaves no room for."""
         return self._ledger.last_deed + len(self.deeds) - self._ledger.limits.deeds
+
+    @property
+    def writes(self) -> bool:
+        """Whether there is something for a journal to write."""
+        return bool(self.deeds) or any(draft.writes for draft in self.rows.values())
 
     def commit(self) -> None:
         """Make it so."""

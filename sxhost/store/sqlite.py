@@ -35,6 +35,9 @@ Run = Callable[..., "Deferred[Any]"]
 TRIP = Enough(512, 128 * 1024)
 """What one trip to the disk brings: events, or bytes."""
 
+GROUP = 2048
+"""Events of one commit, unless one batch alone has more: some milliseconds of work."""
+
 DAY_MS = 86_400_000
 
 SLACK = 1.05
@@ -70,7 +73,7 @@ class SQLiteStore(MemoryStore):
         self._limits = limits
         self._journal = journal
         self._threads = threads
-        self._queue: list[tuple[Callable[[Change], Any], Deferred[Any]]] = []
+        self._queue: list[tuple[int, Callable[[Change], Any], Deferred[Any]]] = []
         self._writing = False
         self._at = 0
         self._dropping = DeferredLock()
@@ -126,11 +129,11 @@ class SQLiteStore(MemoryStore):
                 return None
             return change.append(session_id, drafts, at, older)
 
-        return await self._write(append)
+        return await self._write(append, len(drafts))
 
-    async def _write(self, operation: Callable[[Change], T]) -> T:
+    async def _write(self, operation: Callable[[Change], T], size: int = 1) -> T:
         done: Deferred[T] = Deferred()
-        self._queue.append((operation, done))
+        self._queue.append((size, operation, done))
         if not self._writing:
             self._writing = True
             Deferred.fromCoroutine(self._write_all()).addErrback(_report)
@@ -139,8 +142,9 @@ class SQLiteStore(MemoryStore):
     async def _write_all(self) -> None:
         try:
             while self._queue:
-                queue, self._queue = self._queue, []
-                await self._write_together(queue)
+                count = _together([size for size, *_ in self._queue])
+                queue, self._queue = self._queue[:count], self._queue[count:]
+                await self._write_together([(work, done) for _, work, done in queue])
         finally:
             self._writing = False
 
@@ -164,11 +168,16 @@ class SQLiteStore(MemoryStore):
     ) -> tuple[Change, list[Any]]:
         change = Change(self.ledger)
         outcomes = [_attempt(operation, change) for operation in operations]
-        page = page_of(change, self._at)
-        if page:
-            await self._threads.write(self._journal.write, page)
+        if change.writes:
+            await self._threads.write(self._write_down, change, self._at)
         change.commit()
         return change, outcomes
+
+    def _write_down(self, change: Change, at: int) -> None:
+        """Encode a change and commit it, in the thread that writes: nobody changes it now."""
+        page = page_of(change, at)
+        if page:
+            self._journal.write(page)
 
     async def _prune(self, change: Change) -> None:
         """Shorten the logs that the change has made too long, a step each."""
@@ -285,6 +294,16 @@ class SQLiteStore(MemoryStore):
 
 def _nothing() -> None:
     """Take a turn, and do nothing with it."""
+
+
+def _together(sizes: Sequence[int]) -> int:
+    """Return how many of the operations that wait go into one commit: at least one."""
+    left = GROUP
+    for count, size in enumerate(sizes):
+        left -= size
+        if count and left < 0:
+            return count
+    return len(sizes)
 
 
 def _attempt(operation: Callable[[Change], T], change: Change) -> T | Failure:
