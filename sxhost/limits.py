@@ -46,6 +46,12 @@ class Limits(Struct, frozen=True, kw_only=True):
     sessions: Count = 1024
     """Sessions held at once; the source system's constant, 64, is a busy afternoon."""
 
+    archived: Count = 10_000
+    """Sessions that have made room and are on the disk alone, until retention takes them."""
+
+    busy_within: Seconds = 300.0
+    """Seconds in which a session was heard that makes no room for another."""
+
     events: Count = 256
     """Events buffered for each session: what a late reader still gets."""
 

@@ -44,6 +44,7 @@ __all__ = [
     "Hosted",
     "Hosting",
     "LogQuery",
+    "Memory",
     "Message",
     "MessageDraft",
     "PullQuery",
@@ -334,6 +335,13 @@ class Sent(Struct, frozen=True, kw_only=True):
     queued: int
 
 
+class Memory(Struct, frozen=True, kw_only=True):
+    """What is kept in memory, in bytes."""
+
+    events: int = 0
+    """The newest events; `hot_bytes` at the most."""
+
+
 class Status(Struct, frozen=True, kw_only=True):
     """The host in a few numbers; `uptime` is in seconds."""
 
@@ -352,6 +360,7 @@ class Status(Struct, frozen=True, kw_only=True):
     waiting: int
     """Pulls that wait for a message now."""
     pending_approvals: int
+    memory: Memory = Memory()
     limits: Limits
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -28,6 +28,7 @@ from sxhost.errors import (
     SessionLimit,
     Unsupported,
 )
+from sxhost.eviction import Eviction
 from sxhost.hosted.desk import Desk
 from sxhost.hosted.fleet import Fleet
 from sxhost.hosted.ground import Ground
@@ -47,6 +48,7 @@ from sxhost.model import (
     Fired,
     Hosting,
     LogQuery,
+    Memory,
     Message,
     MessageDraft,
     PullQuery,
@@ -72,6 +74,7 @@ __all__ = ["SessionService"]
 
 log = logger(__name__)
 T = TypeVar("T", bound=Struct)
+R = TypeVar("R")
 
 SWEEP_EVERY = 60.0
 """Seconds between two looks for events that are too old."""
@@ -113,6 +116,7 @@ class SessionService(Service):
         self._logs = Logs(store, limits, self.slices)
         self._sweeper = LoopingCall(self._sweep)
         self._sweeper.clock = clock
+        self._eviction = Eviction(store, self._presence, self._now, limits)
         self._teller = StateTeller(self.hub, store, clock, self._now)
         desk = Desk(store, self.hub, clock, wall_ms, limits=limits, decide=agents.decide)
         ground = Ground(clock, wall_ms, limits, desk, self._append, self._note, agents.hold)
@@ -176,6 +180,7 @@ class SessionService(Service):
             subscribers=self.hub.subscribers,
             waiting=self.hub.waiting,
             pending_approvals=sum(view.pending_approvals for view in views),
+            memory=Memory(events=self._store.hot_size),
             limits=self.limits,
         )
 
@@ -183,6 +188,11 @@ class SessionService(Service):
         """Return what the store holds, and the state of every session."""
         sessions = await self._store.sessions()
         return await self._store.census(), [self._now(session).state for session in sessions]
+
+    @property
+    def hot_size(self) -> int:
+        """How many bytes of memory events take."""
+        return self._store.hot_size
 
     async def sessions(self, query: SessionQuery) -> list[Summary]:
         """List sessions in the order of their ids."""
@@ -215,7 +225,7 @@ class SessionService(Service):
 
     def knows(self, session_id: str) -> bool:
         """Tell whether there is such a session."""
-        return self._store.known(session_id) is not None
+        return self._store.holds(session_id)
 
     @property
     def cursor(self) -> str:
@@ -230,11 +240,7 @@ class SessionService(Service):
         """Create a session, or update the fields that are given."""
         self._check_metadata(registration)
         register = partial(self._store.register, session_id, registration, self._wall_ms())
-        try:
-            session, created = await register()
-        except SessionLimit:
-            await self._make_room()
-            session, created = await register()
+        session, created = await self._roomy(register)
         self._presence.hear(session_id)
         if created:
             log.info("session {session} registered", session=session_id)
@@ -322,7 +328,8 @@ class SessionService(Service):
         if size > self.limits.message_size:
             raise MessageTooLarge(size, self.limits.message_size)
         by = self._deed("send", session_id)
-        message, waiting = await self._store.put(session_id, draft, by.at_ms, by)
+        put = partial(self._store.put, session_id, draft, by.at_ms, by)
+        message, waiting = await self._roomy(put)
         self.hub.poke(_inbox(session_id))
         self._fleet.mail(session_id)
         return Sent(id=message.id, queued=waiting)
@@ -397,23 +404,13 @@ class SessionService(Service):
     async def _append(self, session_id: str, drafts: Sequence[EventDraft]) -> list[Event]:
         at = self._wall_ms()
         checked = await self.slices.gather(self._checked(drafts, at))
-        append = partial(self._store.append, session_id, checked, at)
-        try:
-            events = await append()
-        except SessionLimit:
-            await self._make_room()
-            events = await append()
+        events = await self._roomy(partial(self._store.append, session_id, checked, at))
         self._presence.hear(session_id)
         self.hub.appended(session_id)
         return events
 
     async def _note(self, session_id: str, hosting: Hosting) -> None:
-        note = partial(self._store.register, session_id, hosting, self._wall_ms())
-        try:
-            await note()
-        except SessionLimit:
-            await self._make_room()
-            await note()
+        await self._roomy(partial(self._store.register, session_id, hosting, self._wall_ms()))
 
     def _check_metadata(self, registration: Registration) -> None:
         most = self.limits.metadata_size
@@ -440,20 +437,30 @@ class SessionService(Service):
 
     async def _take(self, session_id: str, query: PullQuery) -> list[Message]:
         lease = min(query.lease, self.limits.lease)
-        messages = await self._store.take(session_id, lease)
+        messages = await self._roomy(partial(self._store.take, session_id, lease))
         if messages and lease:
             self.hub.poke_later(lease, _inbox(session_id))
         self._presence.hear(session_id)
         return messages
 
+    async def _roomy(self, work: Callable[[], Awaitable[R]]) -> R:
+        """Do what may need a session's place, once more if one can make room."""
+        try:
+            return await work()
+        except SessionLimit:
+            await self._make_room()
+            return await work()
+
     async def _make_room(self) -> None:
-        """Forget the session that was over first, if one is: its place is needed."""
-        views = [self._now(session) for session in await self._store.sessions()]
-        over = [view for view in views if view.state.name in ("ended", "lost")]
-        if over:
-            oldest = min(over, key=lambda view: view.state.since_ms)
-            await self._fleet.end(oldest.id)
-            await self._forget(oldest.id)
+        """Archive the session that is missed least, if one can go: its place is needed."""
+        session_id = await self._eviction.choose()
+        if session_id is not None:
+            await self._fleet.end(session_id)
+            await self._store.archive(session_id)
+            self._presence.forget(session_id)
+            self.hub.poke(_inbox(session_id))
+            self.hub.appended(session_id)
+            log.info("session {session} has made room", session=session_id)
 
     def _done(self, session_id: str) -> Done:
         self._presence.hear(session_id)

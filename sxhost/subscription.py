@@ -177,7 +177,7 @@ class Feed:
         :raises UnknownSession: the one session that it is for is forgotten.
         """
         only, end = self.selection.only, self._store.position
-        if only is not None and self._store.known(only) is None:
+        if only is not None and not self._store.holds(only):
             raise UnknownSession(only)
         if position == end:
             return b"", end

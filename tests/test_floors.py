@@ -63,7 +63,7 @@ ROOMS = {
     "host": Room(
         "3",
         (
-            *("hub.py", "index.py", "presence.py", "reading.py", "service.py"),
+            *("eviction.py", "hub.py", "index.py", "presence.py", "reading.py", "service.py"),
             *("slices.py", "subscription.py"),
             *("filing.py", "hooked.py", "hosted/*.py", "views.py"),
         ),

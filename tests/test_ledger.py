@@ -9,8 +9,9 @@ from sxhost.errors import QueueFull, SessionLimit, UnknownSession
 from sxhost.limits import Limits
 from sxhost.model import MessageDraft, Registration
 from sxhost.store import Draft
+from sxhost.store.change import Change
 from sxhost.store.hot import RECENT
-from sxhost.store.ledger import Change, Ledger
+from sxhost.store.ledger import Ledger
 
 DRAFT = Draft("thinking", Raw(b"null"), 5_000)
 

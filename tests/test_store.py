@@ -139,6 +139,51 @@ class TestSessions:
                 result_of(work)
 
 
+class TestArchive:
+    """What makes room: gone from the memory store, read by its id in a durable one."""
+
+    def test_it_is_in_no_list_and_its_place_is_free(self, make_store: MakeStore) -> None:
+        store = make_store(sessions=1)
+        append(store, "a", draft("x"), draft("y"))
+        result_of(store.archive("a"))
+        assert result_of(store.sessions()) == []
+        assert store.known("a") is None
+        assert append(store, "b", draft()) == [(1, "thinking")]
+        assert store.holds("a") is (store.name != "memory")
+
+    def test_whoever_writes_to_it_has_it_back(self, make_store: MakeStore) -> None:
+        store = make_store()
+        append(store, "a", draft("x", key="k"), draft("y"))
+        put(store, "hello")
+        result_of(store.archive("a"))
+        known = store.holds("a")
+        assert append(store, "a", draft("x", key="k"), draft("z")) == (
+            [(1, "x"), (3, "z")] if known else [(1, "x"), (2, "z")]
+        )
+        assert [s.id for s in result_of(store.sessions())] == ["a"]
+        assert states(store) == ([("hello", "queued")] if known else [])
+
+    def test_it_comes_back_only_into_a_free_place(self, make_store: MakeStore) -> None:
+        store = make_store(sessions=1)
+        append(store, "a", draft())
+        result_of(store.archive("a"))
+        append(store, "b", draft())
+        with pytest.raises(SessionLimit):
+            append(store, "a", draft())
+
+    def test_it_can_be_deleted_also_while_there_is_no_room(self, make_store: MakeStore) -> None:
+        store = make_store(sessions=1)
+        append(store, "a", draft())
+        result_of(store.archive("a"))
+        append(store, "b", draft())
+        if store.holds("a"):
+            result_of(store.delete("a"))
+        with pytest.raises(UnknownSession):
+            result_of(store.session("a"))
+        result_of(store.delete("b"))
+        assert append(store, "a", draft()) == [(1, "thinking")]
+
+
 class TestLog:
     def test_events_are_numbered_in_their_session_and_over_all(self, store: Store) -> None:
         first = result_of(store.append("a", [draft(), draft()], 0))

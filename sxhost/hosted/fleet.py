@@ -73,7 +73,7 @@ class Fleet:
         :raises AgentFailed: it cannot be started; then nothing remains of it.
         """
         session_id = launch.id or f"{launch.agent}-{secrets.token_hex(4)}"
-        if session_id in self._sessions or self._store.known(session_id) is not None:
+        if session_id in self._sessions or self._store.holds(session_id):
             raise SessionExists(session_id)
         placed = replace(launch, id=session_id, cwd=self._agents.roots.place(launch.cwd))
         hosted = self._sessions[session_id] = self._made(session_id, placed, None)

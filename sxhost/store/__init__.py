@@ -91,6 +91,13 @@ class Store(Protocol):
     async def delete(self, session_id: str, by: Deed | None = None) -> None:
         """Forget a session with its log and inbox."""
 
+    async def archive(self, session_id: str) -> None:
+        """Let a session make room, out of every list.
+
+        A durable store still reads it by its id, and has it back once something is written
+        to it; the memory store forgets it.
+        """
+
     async def append(self, session_id: str, drafts: Sequence[Draft], at: int) -> list[Event]:
         """Number and keep events, all or none; an unknown session is created.
 
@@ -117,6 +124,9 @@ class Store(Protocol):
 
     def known(self, session_id: str) -> Session | None:
         """Return a session at once, or None."""
+
+    def holds(self, session_id: str) -> bool:
+        """Tell whether there is such a session; archived ones are not `known`."""
 
     def hot(self, session_id: str | None, position: int) -> list[Event] | None:
         """Return the events after the id `position` at once, if memory has them all.

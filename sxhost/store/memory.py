@@ -11,8 +11,9 @@ from sxhost.approval import Approval, ApprovalState, Question, Resolution
 from sxhost.limits import Limits
 from sxhost.model import Event, Hosting, Message, MessageDraft, Registration, Session
 from sxhost.store import Census, Draft, enough
+from sxhost.store.change import Change
 from sxhost.store.inbox import Inbox
-from sxhost.store.ledger import Change, Ledger
+from sxhost.store.ledger import Ledger
 
 __all__ = ["MemoryStore"]
 
@@ -52,6 +53,10 @@ class MemoryStore:
     async def delete(self, session_id: str, by: Deed | None = None) -> None:
         """Forget a session with its log and inbox."""
         await self._write(lambda change: change.delete(session_id, by))
+
+    async def archive(self, session_id: str) -> None:
+        """Let a session make room; this store forgets it."""
+        await self._write(lambda change: change.archive(session_id))
 
     async def append(self, session_id: str, drafts: Sequence[Draft], at: int) -> list[Event]:
         """Number and keep events, all or none; an unknown session is created."""
@@ -181,6 +186,10 @@ class MemoryStore:
         """Return a session at once, or None."""
         row = self.ledger.rows.get(session_id)
         return None if row is None else row.session
+
+    def holds(self, session_id: str) -> bool:
+        """Tell whether there is such a session, in memory or archived."""
+        return session_id in self.ledger.rows or session_id in self.ledger.archived
 
     def hot(self, session_id: str | None, position: int) -> list[Event] | None:
         """Return the events after `position` at once, or None if memory has not all."""
