@@ -26,7 +26,8 @@ class Slices:
 
     def __init__(self, clock: IReactorTime, budget: float = BUDGET_S) -> None:
         self._clock = clock
-        self._budget = budget
+        self.budget = budget
+        """Seconds; 0 makes every step a turn of its own."""
         self._cooperator = Cooperator(self._turn, lambda work: clock.callLater(0, work))
 
     async def run(self, steps: Iterator[object]) -> None:
@@ -63,7 +64,7 @@ class Slices:
                 call.cancel()
 
     def _turn(self) -> Callable[[], bool]:
-        until = self._clock.seconds() + self._budget
+        until = self._clock.seconds() + self.budget
         return lambda: self._clock.seconds() >= until
 
 

@@ -129,8 +129,6 @@ class PagedAnswer:
             log.warn("an answer was cut: {error}", error=error)
             cast("Any", request.transport).abortConnection()
             await Deferred()  # cancelled when the connection is lost
-        finally:
-            await self._rest.aclose()
 
 
 async def _write(request: Request, page: Sequence[Event], room: Room) -> None:
