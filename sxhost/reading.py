@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections import deque
+from collections.abc import AsyncGenerator, Sequence
 
 from sxhost.codec.frames import NDJSON
 from sxhost.limits import Limits
@@ -11,7 +12,7 @@ from sxhost.slices import Slices
 from sxhost.store import Store
 from sxhost.subscription import Feed, Place, Selection
 
-__all__ = ["PAGE", "PAGE_SIZE", "Logs", "Pages", "selection"]
+__all__ = ["PAGE", "PAGE_SIZE", "Logs", "Pages", "newest", "selection"]
 
 Pages = AsyncGenerator[list[Event], None]
 
@@ -92,6 +93,19 @@ class Logs:
         events = await self._store.read(session_id, seq=min(seq, session.event_count), limit=1)
         missed = f"{seq}" if after and events and events[0].seq > seq + 1 else ""
         return Place(events[0].id - 1 if events else now, missed, "retention")
+
+
+async def newest(pages: Pages, size: int) -> Sequence[Event]:
+    """Go through pages; return the last events, as many as have `size` bytes of data."""
+    kept: deque[Event] = deque()
+    left = size
+    async for page in pages:
+        for event in page:
+            kept.append(event)
+            left -= len(event.data)
+            while left < 0:
+                left += len(kept.popleft().data)
+    return kept
 
 
 async def _at_most(limit: int, pages: Pages) -> Pages:
