@@ -7,7 +7,9 @@ when retention has passed it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -16,9 +18,13 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall
 
 from sxhost.codec.frames import Encoding
-from sxhost.errors import Stopping
+from sxhost.errors import Stopping, SubscriptionLimit
+from sxhost.index import FeedIndex
+from sxhost.limits import Limits
+from sxhost.logs import logger
+from sxhost.slices import Slices
 from sxhost.store import Store
-from sxhost.subscription import Feed, Selection, Sink, Subscription
+from sxhost.subscription import ChunkCache, Feed, Selection, Sink, Subscription
 
 __all__ = ["HEARTBEAT_S", "Hub", "Watch"]
 
@@ -27,6 +33,11 @@ HEARTBEAT_S = 15
 
 TICK = 0.005
 """Seconds between two deliveries under load; what falls between leaves in one write."""
+
+SLICE = 32
+"""Readers that are served before others have their turn: a millisecond, or two."""
+
+log = logger(__name__)
 
 
 class Watch:
@@ -73,22 +84,36 @@ class Watch:
 
 
 class Hub:
-    """Who waits for what, by topic, and who reads which log."""
+    """Who waits for what, by topic, and who reads which log.
+
+    A write pokes only the readers that it concerns; many readers are served in slices.
+    """
 
     def __init__(
         self,
         clock: IReactorTime,
         store: Store,
+        limits: Limits,
+        slices: Slices | None = None,
     ) -> None:
         self.closed = False
         self._store = store
         self._clock = clock
+        self._limits = limits
+        self._slices = slices or Slices(clock)
         self._watchers: dict[str, set[Watch]] = {}
         self._timers: set[IDelayedCall] = set()
         self._feeds: dict[tuple[Selection, int], Feed] = {}
+        self._index = FeedIndex(store)
+        self._cache = ChunkCache()
+        self._held: Counter[str] = Counter()
         self._touched: set[str] = set()
+        self._place = 0
+        """The id up to which all readers were poked that an event concerned."""
         self._delivery: IDelayedCall | None = None
         self._delivered = clock.seconds() - TICK
+        self._delivering = False
+        self._unsettled: list[Deferred[None]] = []
         self._heart = LoopingCall(self._beat)
         self._heart.clock = clock
         self._beats = 0
@@ -139,37 +164,60 @@ class Hub:
     @property
     def subscribers(self) -> int:
         """How many read live now."""
-        return sum(len(feed.readers) for feed in self._feeds.values())
+        return self._held.total()
 
-    def readers(self) -> Iterable[Subscription]:
+    def readers(self) -> list[Subscription]:
         """Return who reads live now."""
         return [reader for feed in self._feeds.values() for reader in feed.readers]
 
     def subscribe(
-        self, selection: Selection, encoding: Encoding, sink: Sink, *, states: bool = False
+        self,
+        selection: Selection,
+        encoding: Encoding,
+        sink: Sink,
+        *,
+        states: bool = False,
+        token: str | None = None,
     ) -> Subscription:
         """Register a reader; it begins with `Subscription.start`, and misses nothing since.
 
         :raises Stopping: nobody could end it any more.
+        :raises SubscriptionLimit: there are as many as may be, in all or with this `token`.
         """
         if self.closed:
             raise Stopping
-        feed = self._feeds.get((selection, id(encoding)))
-        if feed is None:
-            feed = Feed(self._store, selection, encoding)
-            self._feeds[selection, id(encoding)] = feed
-        reader = Subscription(feed, sink, self.leave, states=states)
+        self._check_room(token)
+        feed = self._feeds.get((selection, id(encoding))) or self._feed(selection, encoding)
+        reader = Subscription(feed, sink, self.leave, states=states, token=token)
         feed.readers.add(reader)
+        self._held[token or ""] += 1
         if not self._heart.running:
             self._heart.start(1, now=False)
         return reader
+
+    def _check_room(self, token: str | None) -> None:
+        """Check that one more may read; the host's own user has all that there is."""
+        if self.subscribers >= self._limits.subscriptions:
+            raise SubscriptionLimit("The host has", self._limits.subscriptions)
+        if token is not None and self._held[token] >= self._limits.token_subscriptions:
+            raise SubscriptionLimit("This token has", self._limits.token_subscriptions)
+
+    def _feed(self, selection: Selection, encoding: Encoding) -> Feed:
+        if not self._feeds:
+            self._place = self._store.position
+        feed = Feed(self._store, selection, encoding, self._cache)
+        self._feeds[selection, id(encoding)] = feed
+        self._index.add(feed)
+        return feed
 
     def leave(self, reader: Subscription) -> None:
         """Undo `subscribe`."""
         feed = reader.feed
         feed.readers.discard(reader)
+        self._held -= Counter([reader.token or ""])
         if not feed.readers:
-            self._feeds.pop((feed.selection, id(feed.encoding)), None)
+            self._index.discard(feed)
+            del self._feeds[feed.selection, id(feed.encoding)]
         if not self._feeds and self._heart.running:
             self._heart.stop()
 
@@ -178,32 +226,70 @@ class Hub:
         if not self._feeds:
             return
         self._touched.add(session_id)
-        if self._delivery is None:
+        if self._delivery is None and not self._delivering:
             due = self._delivered + TICK - self._clock.seconds()
             self._delivery = self._clock.callLater(max(0, due), self._deliver)
 
-    def settle(self) -> None:
-        """Deliver what is due at once: what is said next must not come before it."""
-        if self._delivery is not None:
-            self._delivery.cancel()
-            self._deliver()
+    def settled(self) -> Deferred[None]:
+        """Deliver what is due; fires when it is, so that what is said next comes after it."""
+        return Deferred.fromCoroutine(self._settle())
+
+    async def _settle(self) -> None:
+        for _ in range(2):  # what is being delivered, then what has come since
+            if self._delivery is not None:
+                self._delivery.cancel()
+                self._deliver()
+            if self._delivering:
+                done = Deferred[None]()
+                self._unsettled.append(done)
+                await done
 
     def _deliver(self) -> None:
         self._delivery, self._delivered = None, self._clock.seconds()
-        touched, self._touched = self._touched, set()
-        for feed in tuple(self._feeds.values()):
-            if not feed.selection.sessions or feed.selection.sessions & touched:
-                for reader in tuple(feed.readers):
-                    reader.poke()
+        self._delivering = True
+        self._run(reader.poke for reader in self._due()).addBoth(self._is_delivered)
 
-    def _beat(self) -> None:
+    def _due(self) -> list[Subscription]:
+        """Return who may have something to read that came since the last delivery."""
+        before, self._place = self._place, self._store.position
+        events = self._store.hot(None, before)
+        feeds: Iterable[Feed] = self._feeds.values()
+        if events is not None:
+            feeds = self._index.concerned(events).union(
+                *map(self._index.of_session, self._touched)
+            )
+        self._touched.clear()
+        due = [reader for feed in feeds for reader in feed.readers]
+        for reader in due:
+            reader.due(before)
+        return due
+
+    def _is_delivered(self, _: object) -> None:
+        self._delivering = False
+        unsettled, self._unsettled = self._unsettled, []
+        if self._touched:
+            self.appended(next(iter(self._touched)))
+        for done in unsettled:
+            done.callback(None)
+
+    def _beat(self) -> Deferred[None]:
         """Serve the bucket of readers whose turn it is."""
         self._beats += 1
-        for reader in self.readers():
-            if (id(reader) >> 4) % HEARTBEAT_S == self._beats % HEARTBEAT_S:
-                reader.beat()
+        turn = self._beats % HEARTBEAT_S
+        bucket = [one for one in self.readers() if (id(one) >> 4) % HEARTBEAT_S == turn]
+        return self._run(partial(reader.beat, self._place) for reader in bucket)
 
-    def close(self) -> None:
+    def _run(self, calls: Iterable[Callable[[], object]]) -> Deferred[None]:
+        """Make calls of readers, some at a time; one that fails is its own affair."""
+        return Deferred.fromCoroutine(self._slices.run(_steps(calls)))
+
+    def end(
+        self, readers: Iterable[Subscription], reason: str, *, reconnect: bool
+    ) -> Deferred[None]:
+        """Tell readers that this is the end, some at a time; fires when all are told."""
+        return self._run(partial(one.end, reason, reconnect=reconnect) for one in readers)
+
+    def close(self) -> Deferred[None]:
         """Wake or end everyone for the last time: the host is stopping."""
         self.closed = True
         for timer in self._timers:
@@ -211,8 +297,18 @@ class Hub:
         self._timers.clear()
         for topic in tuple(self._watchers):
             self.poke(topic)
-        for reader in self.readers():
-            reader.end("the host is stopping", reconnect=True)
         if self._delivery is not None:
             self._delivery.cancel()
             self._delivery = None
+        return self.end(self.readers(), "the host is stopping", reconnect=True)
+
+
+def _steps(calls: Iterable[Callable[[], object]]) -> Iterator[None]:
+    """Make calls, `SLICE` between two yields."""
+    for number, call in enumerate(calls, 1):
+        try:
+            call()
+        except Exception:  # noqa: BLE001 - the others are to be served
+            log.failure("a reader could not be served")
+        if number % SLICE == 0:
+            yield

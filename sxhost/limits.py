@@ -46,8 +46,20 @@ class Limits(Struct, frozen=True, kw_only=True):
     sessions: Count = 1024
     """Sessions held at once; the source system's constant, 64, is a busy afternoon."""
 
+    archived: Count = 10_000
+    """Sessions that have made room and are on the disk alone, until retention takes them."""
+
+    busy_within: Seconds = 300.0
+    """Seconds in which a session was heard that makes no room for another."""
+
     events: Count = 256
     """Events buffered for each session: what a late reader still gets."""
+
+    ring_bytes: Bytes = 4 * MIB
+    """Bytes of memory for them in one session: 16 of the largest; the rest is on the disk."""
+
+    hot_bytes: Bytes = 128 * MIB
+    """Bytes of memory for the events of all sessions: 200,000 of the usual size."""
 
     retain: Count = 10_000
     """Events kept on disk for each session: several days of work."""
@@ -179,6 +191,12 @@ class Limits(Struct, frozen=True, kw_only=True):
 
     descriptors: Percent = 90
     """Per cent of the descriptors (RLIMIT_NOFILE) in use at which accepting pauses."""
+
+    subscriptions: Count = 16_384
+    """Live readers in all: some 15 KB each, 250 MB together."""
+
+    token_subscriptions: Count = 1024
+    """Live readers of one token; the host's own user, without one, has all there is."""
 
     send_buffer: Bytes = 256 * KIB
     """Bytes that the kernel keeps for one reader; by itself it would keep up to 4 MiB."""

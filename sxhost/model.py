@@ -45,6 +45,7 @@ __all__ = [
     "Hosted",
     "Hosting",
     "LogQuery",
+    "Memory",
     "Message",
     "MessageDraft",
     "PullQuery",
@@ -343,6 +344,13 @@ class Sent(Struct, frozen=True, kw_only=True):
     queued: int
 
 
+class Memory(Struct, frozen=True, kw_only=True):
+    """What is kept in memory, in bytes."""
+
+    events: int = 0
+    """The newest events; `hot_bytes` at the most."""
+
+
 class Status(Struct, frozen=True, kw_only=True):
     """The host in a few numbers; `uptime` is in seconds."""
 
@@ -365,6 +373,7 @@ class Status(Struct, frozen=True, kw_only=True):
     """What the store lacked at the start of what was acknowledged: a sentence, or nothing."""
     telemetry: str = ""
     """Where the host's own telemetry goes, without what may be secret in it, if it is on."""
+    memory: Memory = Memory()
     limits: Limits
 
 

@@ -43,6 +43,11 @@ class Presence:
         """The session is no more."""
         self._heard.pop(session_id, None)
 
+    def silence(self, session_id: str) -> float:
+        """Return for how many seconds nothing was heard of a session."""
+        heard, _ = self._heard.get(session_id, (self.started, 0))
+        return self._clock.seconds() - heard
+
     def now(self, session: Session) -> Session:
         """Return the session with what is known of its silence; a hosted one's log tells it."""
         if session.kind == "hosted":

@@ -2,55 +2,80 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import AsyncGenerator, Sequence
+
 from sxhost.codec.frames import NDJSON
 from sxhost.limits import Limits
 from sxhost.model import Cursor, Event, EventQuery, LogQuery
+from sxhost.slices import Slices
 from sxhost.store import Store
 from sxhost.subscription import Feed, Place, Selection
 
-__all__ = ["Logs", "selection"]
+__all__ = ["PAGE", "PAGE_SIZE", "Logs", "Pages", "newest", "selection"]
 
-PAGE = 10_000
+Pages = AsyncGenerator[list[Event], None]
+
+MOST = 10_000
 """Events of all sessions that one answer brings at the most."""
+
+PAGE = 1024
+"""Events that are read at once."""
+
+PAGE_SIZE = 128 * 1024
+"""Bytes of them; one event may go beyond."""
+
+TURN_EVERY = 8
+"""Pages after which others have their turn, where memory answers without a pause."""
 
 
 class Logs:
     """The logs of all sessions, for reading."""
 
-    def __init__(self, store: Store, limits: Limits) -> None:
+    def __init__(self, store: Store, limits: Limits, slices: Slices) -> None:
         self._store = store
         self._limits = limits
+        self._slices = slices
 
-    async def events(self, session_id: str, query: EventQuery) -> list[Event]:
+    async def events(self, session_id: str, query: EventQuery) -> Pages:
         """Read events in order: the buffered ones, or all that are retained after a cursor.
 
-        A cursor of another epoch begins with the oldest.
+        They come in pages.  A cursor of another epoch begins with the oldest.
         """
         session = await self._store.session(session_id)
         buffered = max(0, session.event_count - self._limits.events)
         cursor = Cursor.parse(query.after or str(buffered))
         ours = cursor.epoch == self._store.epoch
-        return await self._store.read(
-            session_id,
-            seq=0 if cursor.epoch else cursor.position,
-            position=cursor.position if ours else 0,
-            limit=query.limit,
-            names=query.names(),
-        )
+        start = cursor.position if ours else 0
+        seq = 0 if cursor.epoch else cursor.position
+        pages = self._pages(session_id, start, seq=seq, names=query.names())
+        async for page in _at_most(query.limit, pages):
+            yield page
 
-    async def log(self, query: LogQuery) -> list[Event]:
-        """Read the events of many sessions, in the order of their ids: a page at the most."""
+    async def log(self, query: LogQuery) -> Pages:
+        """Read the events of many sessions, in the order of their ids, in pages."""
         feed = Feed(self._store, selection(query), NDJSON)
         place = await self.place(None, query.after)
-        found: list[Event] = []
-        position, most = place.position, min(query.limit, PAGE)
-        while len(found) < most:
-            events = await self._store.read(None, position=position, limit=PAGE)
-            found += filter(feed.wants, events)
-            if len(events) < PAGE:
-                break
-            position = events[-1].id
-        return found[:most]
+        pages = self._pages(None, place.position, names=frozenset())
+        wanted = (list(filter(feed.wants, page)) async for page in pages)
+        async for page in _at_most(min(query.limit, MOST), wanted):
+            yield page
+
+    async def _pages(
+        self, session_id: str | None, position: int, *, seq: int = 0, names: frozenset[str]
+    ) -> Pages:
+        """Read up to what is the end now, each page when it is asked for."""
+        end, number = self._store.position, 0
+        while position < end:
+            events = await self._store.read(
+                session_id, seq=seq, position=position, limit=PAGE, size=PAGE_SIZE, names=names
+            )
+            if not events:
+                return
+            yield [event for event in events if event.id <= end]
+            position, number = events[-1].id, number + 1
+            if number % TURN_EVERY == 0:
+                await self._slices.turn()
 
     async def place(self, session_id: str | None, after: str) -> Place:
         """Find the place that a cursor means; without one, where the buffer begins."""
@@ -68,6 +93,30 @@ class Logs:
         events = await self._store.read(session_id, seq=min(seq, session.event_count), limit=1)
         missed = f"{seq}" if after and events and events[0].seq > seq + 1 else ""
         return Place(events[0].id - 1 if events else now, missed, "retention")
+
+
+async def newest(pages: Pages, size: int) -> Sequence[Event]:
+    """Go through pages; return the last events, as many as have `size` bytes of data."""
+    kept: deque[Event] = deque()
+    left = size
+    async for page in pages:
+        for event in page:
+            kept.append(event)
+            left -= len(event.data)
+            while left < 0:
+                left += len(kept.popleft().data)
+    return kept
+
+
+async def _at_most(limit: int, pages: Pages) -> Pages:
+    """Go through pages that are not empty, until there are so many events."""
+    left = limit
+    async for page in pages:
+        if page:
+            yield page[:left]
+        left -= len(page)
+        if left <= 0:
+            return
 
 
 def selection(query: EventQuery, session_id: str | None = None) -> Selection:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -28,6 +28,7 @@ from sxhost.errors import (
     SessionLimit,
     Unsupported,
 )
+from sxhost.eviction import Eviction
 from sxhost.hosted.desk import Desk
 from sxhost.hosted.fleet import Fleet
 from sxhost.hosted.ground import Ground
@@ -49,6 +50,7 @@ from sxhost.model import (
     Fired,
     Hosting,
     LogQuery,
+    Memory,
     Message,
     MessageDraft,
     PullQuery,
@@ -64,8 +66,10 @@ from sxhost.model import (
 from sxhost.presence import Presence, StateTeller
 from sxhost.reading import Logs
 from sxhost.rights import check_event, check_registration, owner
+from sxhost.slices import Slices
 from sxhost.state import ACTIVE
 from sxhost.store import Census, Draft, Store
+from sxhost.store.ring import OVERHEAD
 from sxhost.subscription import Selection, Sink, Subscription
 from sxhost.views import chooser, summary
 
@@ -73,6 +77,7 @@ __all__ = ["SessionService"]
 
 log = logger(__name__)
 T = TypeVar("T", bound=Struct)
+R = TypeVar("R")
 
 RELABELS = frozenset({"labels", "title"})
 """What of a registration a hosted session goes on with."""
@@ -82,6 +87,9 @@ SWEEP_EVERY = 60.0
 
 CLOSE_WITHIN = 0.9
 """Seconds that the store gets to close; a disk that hangs does not hold up a stop."""
+
+CHECKED_AT_ONCE = 1024 * 1024
+"""Bytes of events that are encoded in one step: a millisecond, or two."""
 
 RECENT_EVENTS = 10
 """How many events a session's detail shows ``[S0]``."""
@@ -107,18 +115,20 @@ class SessionService(Service):
         self.telemetry = ""
         self.on_stop: Callable[[], object] = lambda: None
         self.limits = limits
-        self.hub = Hub(clock, store)
+        self.slices = Slices(clock)
+        self.hub = Hub(clock, store, limits, self.slices)
         self._store = store
         self._clock = clock
         self._wall_ms = wall_ms
         self._presence = Presence(clock, wall_ms, limits)
-        self._logs = Logs(store, limits)
+        self._logs = Logs(store, limits, self.slices)
         self._sweeper = LoopingCall(self._sweep)
         self._sweeper.clock = clock
         self._teller = StateTeller(self.hub, store, clock, self._now)
         desk = Desk(store, self.hub, clock, wall_ms, limits=limits, decide=agents.decide)
         ground = Ground(clock, wall_ms, limits, desk, self._append, self._note, agents.hold)
         fleet = self._fleet = Fleet(store, ground, agents, self.send)
+        self._eviction = Eviction(store, self._presence, self._now, fleet.lives, limits)
         self._audit = Audit(store, clock, wall_ms, limits)
         self.note = self._audit.note
         """Records for the audit what the caller does, now or as soon as the store can."""
@@ -147,7 +157,7 @@ class SessionService(Service):
         if self._sweeper.running:
             self._sweeper.stop()
         self._teller.stop()
-        self.hub.close()
+        await self.hub.close()
         await self._fleet.close()
         self.agency.desk.close()
         closing = Deferred.fromCoroutine(self._close_store())
@@ -187,6 +197,7 @@ class SessionService(Service):
             pending_approvals=sum(view.pending_approvals for view in views),
             missing=self._store.missing,
             telemetry=self.telemetry,
+            memory=Memory(events=self._store.hot_size),
             limits=self.limits,
         )
 
@@ -194,6 +205,11 @@ class SessionService(Service):
         """Return what the store holds, and the state of every session."""
         sessions = await self._store.sessions()
         return await self._store.census(), [self._now(session).state for session in sessions]
+
+    @property
+    def hot_size(self) -> int:
+        """How many bytes of memory events take."""
+        return self._store.hot_size
 
     async def sessions(self, query: SessionQuery) -> list[Summary]:
         """List sessions in the order of their ids."""
@@ -226,7 +242,7 @@ class SessionService(Service):
 
     def knows(self, session_id: str) -> bool:
         """Tell whether there is such a session."""
-        return self._store.known(session_id) is not None
+        return self._store.holds(session_id)
 
     @property
     def cursor(self) -> str:
@@ -246,11 +262,7 @@ class SessionService(Service):
         self._check_metadata(registration)
         claimed = await self._claimed(session_id, registration)
         register = partial(self._store.register, session_id, claimed, self._wall_ms())
-        try:
-            session, created = await register()
-        except SessionLimit:
-            await self._make_room()
-            session, created = await register()
+        session, created = await self._roomy(register)
         self._presence.hear(session_id)
         if created:
             log.info("session {session} registered", session=session_id)
@@ -258,7 +270,7 @@ class SessionService(Service):
 
     async def _claimed(self, session_id: str, registration: Registration) -> Registration:
         """Check a registration; return it with whose session it makes it, if nobody's yet."""
-        caller, known = current.get(), self._store.known(session_id)
+        caller, known = current.get(), await self._held(session_id)
         if known is not None:
             changed = check_registration(caller, known, registration)
             if known.kind == "hosted":
@@ -270,12 +282,18 @@ class SessionService(Service):
                 return registration
         return Claim(**asdict(registration), owner=owner(caller))
 
+    async def _held(self, session_id: str) -> Session | None:
+        """Return a session, also an archived one, or None if there is none."""
+        if not self._store.holds(session_id):
+            return None
+        return self._store.known(session_id) or await self._store.session(session_id)
+
     async def forget(self, session_id: str) -> Done:
         """End a session and forget it with its log and its inbox."""
         known = self._store.known(session_id)
         try:
             await self._fleet.end(session_id)
-            self.hub.settle()  # its readers are told how it ended before it is no more
+            await self.hub.settled()  # its readers are told how it ended before it is no more
             await self._forget(session_id, self._audit.deed("delete", session_id))
         except BaseException:  # the session stays, but its agent does not
             if known is not None and known.kind == "hosted":
@@ -297,7 +315,7 @@ class SessionService(Service):
 
         :raises Reserved: the host alone tells it.
         """
-        check_event(session_id, self._store.known(session_id), [draft.event])
+        check_event(session_id, await self._held(session_id), [draft.event])
         event = (await self._append(session_id, [draft]))[0]
         return Fired(event_count=event.seq, seq=event.seq, id=event.id)
 
@@ -310,17 +328,27 @@ class SessionService(Service):
         if not drafts:
             raise BadField("event", "The batch is empty; send one event a line.")
         names = (draft.event for draft in drafts)
-        check_event(session_id, self._store.known(session_id), names)
+        check_event(session_id, await self._held(session_id), names)
         events = await self._append(session_id, drafts)
         return Accepted(event_count=max(e.seq for e in events), accepted=len(events))
 
     async def events(self, session_id: str, query: EventQuery) -> list[Event]:
         """Read events in order: the buffered ones, or all that are retained after a cursor."""
-        return await self._logs.events(session_id, query)
+        return [event async for page in self._logs.events(session_id, query) for event in page]
 
     async def log(self, query: LogQuery) -> list[Event]:
         """Read the events of many sessions, in the order of their ids: a page at the most."""
-        return await self._logs.log(query)
+        return [event async for page in self._logs.log(query) for event in page]
+
+    def event_pages(
+        self, session_id: str, query: EventQuery
+    ) -> AsyncGenerator[list[Event], None]:
+        """Read the same as `events` page by page, each when it is asked for."""
+        return self._logs.events(session_id, query)
+
+    def log_pages(self, query: LogQuery) -> AsyncGenerator[list[Event], None]:
+        """Read the same as `log` page by page."""
+        return self._logs.log(query)
 
     async def subscribe(
         self,
@@ -333,7 +361,8 @@ class SessionService(Service):
     ) -> Subscription:
         """Let `sink` follow what is wanted from a cursor on; nothing falls between."""
         session = await self.session(wanted.only) if wanted.only else None
-        reader = self.hub.subscribe(wanted, encoding, sink, states=states)
+        token = current.get().token
+        reader = self.hub.subscribe(wanted, encoding, sink, states=states, token=token)
         hello: dict[str, object] = {"heartbeat_s": HEARTBEAT_S, "epoch": self._store.epoch}
         if session is not None:
             hello["session"] = session
@@ -354,7 +383,8 @@ class SessionService(Service):
         if size > self.limits.message_size:
             raise MessageTooLarge(size, self.limits.message_size)
         by = self._audit.deed("send", session_id)
-        message, waiting = await self._store.put(session_id, draft, by.at_ms, by)
+        put = partial(self._store.put, session_id, draft, by.at_ms, by)
+        message, waiting = await self._roomy(put)
         self.hub.poke(_inbox(session_id))
         self._fleet.mail(session_id)
         return Sent(id=message.id, queued=waiting)
@@ -423,29 +453,30 @@ class SessionService(Service):
 
     async def _append(self, session_id: str, drafts: Sequence[EventDraft]) -> list[Event]:
         at = self._wall_ms()
-        checked = [self._check(draft, at) for draft in drafts]
-        append = partial(self._store.append, session_id, checked, at)
-        try:
-            events = await append()
-        except SessionLimit:
-            await self._make_room()
-            events = await append()
+        checked = await self.slices.gather(self._checked(drafts, at))
+        events = await self._roomy(partial(self._store.append, session_id, checked, at))
         self._presence.hear(session_id)
         self.hub.appended(session_id)
         return events
 
     async def _note(self, session_id: str, hosting: Hosting) -> None:
-        note = partial(self._store.register, session_id, hosting, self._wall_ms())
-        try:
-            await note()
-        except SessionLimit:
-            await self._make_room()
-            await note()
+        await self._roomy(partial(self._store.register, session_id, hosting, self._wall_ms()))
 
     def _check_metadata(self, registration: Registration) -> None:
         most = self.limits.metadata_size
         if len(encode(registration.metadata)) > most:
             raise BadField("metadata", f"The metadata is larger than {most} bytes of JSON.")
+
+    def _checked(self, drafts: Sequence[EventDraft], at: int) -> Iterator[list[Draft]]:
+        """Check drafts, some at a time."""
+        part, size = list[Draft](), 0
+        for draft in drafts:
+            part.append(self._check(draft, at))
+            size += OVERHEAD + len(part[-1].data)
+            if size >= CHECKED_AT_ONCE:
+                yield part
+                part, size = [], 0
+        yield part
 
     def _check(self, draft: EventDraft, at: int) -> Draft:
         data = encode(draft.data)
@@ -456,21 +487,30 @@ class SessionService(Service):
 
     async def _take(self, session_id: str, query: PullQuery) -> list[Message]:
         lease = min(query.lease, self.limits.lease)
-        messages = await self._store.take(session_id, lease)
+        messages = await self._roomy(partial(self._store.take, session_id, lease))
         if messages and lease:
             self.hub.poke_later(lease, _inbox(session_id))
         self._presence.hear(session_id)
         return messages
 
+    async def _roomy(self, work: Callable[[], Awaitable[R]]) -> R:
+        """Do what may need a session's place, once more if one can make room."""
+        try:
+            return await work()
+        except SessionLimit:
+            await self._make_room()
+            return await work()
+
     async def _make_room(self) -> None:
-        """Forget the session that was over first, if one is: its place is needed."""
-        views = [self._now(session) for session in await self._store.sessions()]
-        ended = [view for view in views if view.state.name in ("ended", "lost")]
-        over = [view for view in ended if not self._fleet.lives(view.id)]
-        if over:
-            oldest = min(over, key=lambda view: view.state.since_ms)
-            await self._fleet.end(oldest.id)
-            await self._forget(oldest.id)
+        """Archive the session that is missed least, if one can go: its place is needed."""
+        session_id = await self._eviction.choose()
+        if session_id is not None:
+            await self._fleet.end(session_id)
+            await self._store.archive(session_id)
+            self._presence.forget(session_id)
+            self.hub.poke(_inbox(session_id))
+            self.hub.appended(session_id)
+            log.info("session {session} has made room", session=session_id)
 
     def _done(self, session_id: str) -> Done:
         self._presence.hear(session_id)

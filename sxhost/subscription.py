@@ -29,8 +29,18 @@ log = logger(__name__)
 CHUNK = 128 * 1024
 """Bytes written to a reader before it is asked whether it keeps up."""
 
+CACHED = 8 * 1024 * 1024
+"""Bytes of chunks that are kept for readers who come to the same places."""
+
+CHUNK_OVERHEAD = 256
+"""Bytes that a chunk takes beside its own."""
+
 PAGE = 256
 """Events that a reader of the past takes from the store at once."""
+
+
+Chunk = tuple[bytes, int]
+"""Bytes, and the place that they lead to."""
 
 
 class Selection(Struct, frozen=True):
@@ -79,6 +89,27 @@ class Sink(Protocol):
         """Send what is kept, and close."""
 
 
+class ChunkCache:
+    """Bytes that were made for readers lately; the oldest go when there are too many."""
+
+    def __init__(self, most: int = CACHED) -> None:
+        self.size = 0
+        self._most = most
+        self._chunks: dict[tuple[Feed, int, int], Chunk] = {}
+
+    def get(self, feed: Feed, position: int, end: int) -> Chunk | None:
+        """Return the bytes of a feed from one place on, while the log had that end."""
+        return self._chunks.get((feed, position, end))
+
+    def put(self, feed: Feed, position: int, end: int, chunk: Chunk) -> None:
+        """Keep bytes for whoever comes to the same place."""
+        self._chunks[feed, position, end] = chunk
+        self.size += CHUNK_OVERHEAD + len(chunk[0])
+        while self.size > self._most:
+            oldest = next(iter(self._chunks))
+            self.size -= CHUNK_OVERHEAD + len(self._chunks.pop(oldest)[0])
+
+
 class Page:
     """Events after `start` that are no longer hot; it leads to `end`.
 
@@ -124,13 +155,18 @@ class Page:
 class Feed:
     """What readers with the same selection and encoding share: bytes that are made once."""
 
-    def __init__(self, store: Store, selection: Selection, encoding: Encoding) -> None:
+    def __init__(
+        self,
+        store: Store,
+        selection: Selection,
+        encoding: Encoding,
+        cache: ChunkCache | None = None,
+    ) -> None:
         self.selection = selection
         self.encoding = encoding
         self.readers: set[Subscription] = set()
         self._store = store
-        self._made: dict[int, tuple[bytes, int]] = {}
-        self._made_at = -1
+        self._cache = cache or ChunkCache()
         self._pages: WeakSet[Page] = WeakSet()
 
     def chunk(self, position: int) -> tuple[bytes, int] | None:
@@ -141,16 +177,17 @@ class Feed:
         :raises UnknownSession: the one session that it is for is forgotten.
         """
         only, end = self.selection.only, self._store.position
-        if only is not None and self._store.known(only) is None:
+        if only is not None and not self._store.holds(only):
             raise UnknownSession(only)
-        if end != self._made_at:
-            self._made, self._made_at = {}, end
-        found = self._made.get(position)
+        if position == end:
+            return b"", end
+        found = self._cache.get(self, position, end)
         if found is None:
             events = self._store.hot(only, position)
             if events is None:
                 return self._paged(position)
-            found = self._made[position] = self.encoded(events, end)
+            found = self.encoded(events, end)
+            self._cache.put(self, position, end, found)
         return found
 
     def _paged(self, position: int) -> tuple[bytes, int] | None:
@@ -231,15 +268,20 @@ class Subscription:
         leave: Callable[[Subscription], None],
         *,
         states: bool = False,
+        token: str | None = None,
     ) -> None:
         self.feed = feed
         self.states = states
+        self.token = token
+        """The id of the token that it reads with; None for the host's own user."""
         self.ended = False
         self.position = 0
         self._leave = leave
         self._sink = sink
         self._paused = False
         self._reading = True
+        self._idle = False
+        """Whether it has read all there is: until it is due, nothing has come for it."""
         self._page: Page | None = None
 
     def start(self, place: Place, hello: dict[str, object]) -> None:
@@ -256,6 +298,12 @@ class Subscription:
     def control(self, name: str, fields: dict[str, object]) -> None:
         """Send a control frame."""
         self._sink.write(self.feed.encoding.control(name, {**fields, **self._sink.tag}))
+
+    def due(self, place: int) -> None:
+        """There may be something for it after `place`, but nothing before that it has not."""
+        if self._idle:
+            self.position = max(self.position, place)
+            self._idle = False
 
     def poke(self) -> None:
         """Deliver what there is, unless the reader is behind or being served already."""
@@ -279,7 +327,7 @@ class Subscription:
             if data:
                 self._sink.write(data)
             elif self.position == before:
-                self._page = None
+                self._page, self._idle = None, True
                 return
 
     async def _read_on(self) -> None:
@@ -304,8 +352,10 @@ class Subscription:
             log.failure("a subscription failed", failure)
         self.end(failure.getErrorMessage(), reconnect=True)
 
-    def beat(self) -> None:
-        """Show that the link is alive, if there is room to."""
+    def beat(self, place: int) -> None:
+        """Show that the link is alive, if there is room to; who is idle has come to `place`."""
+        if self._idle:
+            self.position = max(self.position, place)
         if not self._paused and not self.ended:
             self.control("heartbeat", {"cursor": self.feed.cursor(self.position)})
 
@@ -323,8 +373,9 @@ class Subscription:
             self._leave(self)
 
     def pauseProducing(self) -> None:
-        """The reader is behind: read no more for it."""
+        """The reader is behind: read no more for it, and keep nothing for it."""
         self._paused = True
+        self._page = None
 
     def resumeProducing(self) -> None:
         """The reader has caught up."""

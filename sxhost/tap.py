@@ -130,7 +130,7 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
         log.warn(BYPASSED)
     guard = make_guard(settings, keyring, browsers, routes, reactor)
     site = HostSite(
-        tree(routes, limits, MANNERS),
+        tree(routes, limits, MANNERS, sessions.slices),
         guard,
         reactor,
         limits,

@@ -15,7 +15,7 @@ from sxhost.audit import ACTS, RETRY_S, Audit
 from sxhost.commands.traits import TRAITS
 from sxhost.errors import StoreUnavailable
 from sxhost.limits import Limits
-from sxhost.store.ledger import Change
+from sxhost.store.change import Change
 from sxhost.store.memory import MemoryStore
 
 from .crew import Crew, FakeDriver, question

@@ -37,6 +37,7 @@ from sxhost.errors import (
     QueueFull,
     SessionLimit,
     Stopping,
+    SubscriptionLimit,
     UnknownMessage,
     UnknownRoute,
     UnknownSession,
@@ -359,6 +360,7 @@ SAMPLES = (
     errors.UnsupportedType("text/html", ["application/json"]),
     QueueFull("a", 32),
     SessionLimit(64),
+    SubscriptionLimit("The host has", 4),
     InternalError("0123abcd"),
     Stopping(),
 )

@@ -63,7 +63,7 @@ class Rig:
         self.deaf = False
         self.desk = Desk(
             self.store,
-            Hub(self.clock, self.store),
+            Hub(self.clock, self.store, self.limits),
             self.clock,
             lambda: int(self.clock.seconds() * 1000),
             limits=self.limits,

@@ -78,14 +78,8 @@ ROOMS = {
     "host": Room(
         "3",
         (
-            *(
-                "audit.py",
-                "hub.py",
-                "presence.py",
-                "reading.py",
-                "service.py",
-                "subscription.py",
-            ),
+            *("audit.py", "eviction.py", "hub.py", "index.py", "presence.py", "reading.py"),
+            *("service.py", "slices.py", "subscription.py"),
             *("filing.py", "hooked.py", "hosted/*.py", "views.py"),
         ),
         rooms_of(f"{LOW} store driver policy project"),

@@ -19,7 +19,7 @@ from sxhost.client.link import HELD, LINE, understood
 from sxhost.errors import BadField, HostError, HostUnreachable, QueueFull, UnknownSession
 from sxhost.model import Event, EventDraft, Gap, Registration, StateChange
 
-from .lab import URL, Lab, result_of, started
+from .lab import URL, Lab, finished, result_of, started
 from .net import ENDLESS, Net
 
 X = EventDraft(event="x")
@@ -77,7 +77,7 @@ def net() -> Iterator[Net]:
 def fire(net: Net, count: int = 1, session: str = "a", data: Any = None) -> None:
     """Fire events and let them be delivered."""
     draft = EventDraft(event="x", data=data)
-    result_of(net.service.fire_batch(session, [draft] * count))
+    finished(net.service.fire_batch(session, [draft] * count), net.clock)
     net.settle()
 
 
@@ -707,7 +707,7 @@ def test_a_line_that_never_ends_breaks_the_link(net: Net) -> None:
 
 
 def test_a_slow_reader_makes_the_host_wait() -> None:
-    net = Net(Lab(events=100_000))
+    net = Net(Lab(events=100_000, ring_bytes=10**8))
     fire(net, 4000, data="x" * 1000)
     stream = net.client.subscribe("a", after="0")
     result_of_entering(net, stream)

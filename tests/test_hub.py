@@ -19,7 +19,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def hub(clock: Clock) -> Hub:
-    return Hub(clock, MemoryStore(Limits(), clock.seconds))
+    return Hub(clock, MemoryStore(Limits(), clock.seconds), Limits())
 
 
 def test_a_poke_wakes_who_waits(hub: Hub, clock: Clock) -> None:

@@ -9,7 +9,9 @@ from sxhost.errors import QueueFull, SessionLimit, UnknownSession
 from sxhost.limits import Limits
 from sxhost.model import MessageDraft, Registration
 from sxhost.store import Draft
-from sxhost.store.ledger import RECENT, Change, Ledger
+from sxhost.store.change import Change
+from sxhost.store.hot import RECENT
+from sxhost.store.ledger import Ledger
 
 DRAFT = Draft("thinking", Raw(b"null"), 5_000)
 
@@ -62,20 +64,20 @@ def test_a_session_that_is_made_anew_has_nothing_of_the_old(ledger: Ledger) -> N
     change.delete("a")
     assert [(e.seq, e.id) for e in change.append("a", [DRAFT], 0, {})] == [(1, 4)]
     change.commit()
-    assert [e.id for e in ledger.merged(0)] == [4]
-    assert [e.id for e in ledger.recent(0) or ()] == [4]
+    assert [e.id for e in ledger.hot.merged(0)] == [4]
+    assert [e.id for e in ledger.hot.recent(0) or ()] == [4]
 
 
 def test_the_recent_of_all_are_in_one_line(ledger: Ledger) -> None:
     for session_id in "abab":
         append(ledger, session_id)
-    assert [e.session for e in ledger.recent(1) or ()] == ["b", "a", "b"]
+    assert [e.session for e in ledger.hot.recent(1) or ()] == ["b", "a", "b"]
     append(ledger, "a", RECENT)
-    assert ledger.recent_from == 4
-    assert ledger.recent(3) is None
-    assert len(ledger.recent(4) or ()) == RECENT
+    assert ledger.hot.start == 4
+    assert ledger.hot.recent(3) is None
+    assert len(ledger.hot.recent(4) or ()) == RECENT
     append(ledger, "a", RECENT + 5)
-    assert ledger.recent_from == ledger.last_event - RECENT
+    assert ledger.hot.start == ledger.last_event - RECENT
 
 
 @pytest.mark.parametrize("forgetful", [True, False])
@@ -90,4 +92,4 @@ def test_what_many_append_in_turns_is_read_in_order(ledger: Ledger) -> None:
     for session_id in "abab":
         change.append(session_id, [DRAFT], 0, {})
     change.commit()
-    assert [event.id for event in ledger.recent(0) or ()] == [1, 2, 3, 4]
+    assert [event.id for event in ledger.hot.recent(0) or ()] == [1, 2, 3, 4]

@@ -8,7 +8,8 @@ from msgspec import Raw
 from sxhost.limits import Limits
 from sxhost.model import MessageDraft, Registration
 from sxhost.store import Draft
-from sxhost.store.ledger import Change, Ledger
+from sxhost.store.change import Change
+from sxhost.store.ledger import Ledger
 from sxhost.store.pages import ROW_SIZE, page_of
 from sxhost.store.rows import Page
 

@@ -11,7 +11,7 @@ from sxhost.model import EventDraft, Registration
 from sxhost.turn import Launch
 
 from .crew import Crew, FakeDriver
-from .lab import Lab, result_of, started
+from .lab import Lab, finished, result_of, started
 from .test_fleet import settle
 
 
@@ -28,7 +28,7 @@ def begin(host: Lab, session_id: str, agent: str = "codex", **fields: Any) -> No
 
 def fire(host: Lab, session_id: str, *names: str) -> None:
     drafts = [EventDraft(event=name) for name in names]
-    result_of(host.service.fire_batch(session_id, drafts))
+    finished(host.service.fire_batch(session_id, drafts), host.clock)
 
 
 def latest(roster: Roster, most: int = 50, **how: Any) -> list[tuple[str, str]]:

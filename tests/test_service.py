@@ -93,6 +93,55 @@ class TestSessions:
         assert listed(lab) == ["b"]
 
 
+class TestRoom:
+    """A host is never full for ever."""
+
+    def test_the_attached_one_that_was_heard_the_longest_ago_makes_room(
+        self, make_lab: MakeLab
+    ) -> None:
+        lab = make_lab(sessions=3)
+        for name in ("b", "a", "c"):
+            fire(lab, name, "idle")
+            lab.clock.advance(10)
+        fire(lab, "b", "idle")
+        lab.clock.advance(lab.limits.busy_within)
+        fire(lab, "new", "idle")
+        assert listed(lab) == ["b", "c", "new"]
+
+    def test_none_does_that_was_heard_lately_or_is_on_the_line(self, make_lab: MakeLab) -> None:
+        lab = make_lab(sessions=2)
+        fire(lab, "a", "idle")
+        fire(lab, "b", "idle")
+        lab.clock.advance(lab.limits.busy_within - 1)
+        with pytest.raises(SessionLimit):
+            fire(lab, "new", "idle")
+        waiting = started(lab.service.pull("a", PullQuery(wait=300)))
+        fire(lab, "b", "idle")
+        lab.clock.advance(2)
+        with pytest.raises(SessionLimit):
+            fire(lab, "new", "idle")
+        assert not is_done(waiting)
+
+    def test_one_for_which_something_waits_goes_last(self, make_lab: MakeLab) -> None:
+        lab = make_lab(sessions=2)
+        fire(lab, "a", "ended")
+        result_of(lab.service.send("a", MessageDraft(content="hello")))
+        fire(lab, "b", "idle")
+        lab.clock.advance(lab.limits.busy_within + 1)
+        fire(lab, "c", "idle")
+        assert listed(lab) == ["a", "c"]
+        fire(lab, "d", "idle")
+        assert listed(lab) == ["c", "d"]
+
+    def test_what_is_over_goes_before_what_is_silent(self, make_lab: MakeLab) -> None:
+        lab = make_lab(sessions=2)
+        fire(lab, "silent", "idle")
+        lab.clock.advance(lab.limits.busy_within + 1)
+        fire(lab, "over", "ended")
+        fire(lab, "new", "idle")
+        assert listed(lab) == ["new", "silent"]
+
+
 class TestSilence:
     def test_a_silent_worker_stalls_and_is_lost_and_found(self, lab: Lab) -> None:
         fire(lab, "a", "thinking")

@@ -19,7 +19,9 @@ from sxhost.limits import Limits
 from sxhost.model import Hosting, MessageDraft, Registration
 from sxhost.store import Draft, StoreUnusable
 from sxhost.store.age import LOOKS
+from sxhost.store.hot import RECENT
 from sxhost.store.journal import Journal
+from sxhost.store.ring import weight
 from sxhost.store.sqlite import SQLiteStore, Threads
 from sxhost.turn import Launch, Process
 
@@ -516,3 +518,68 @@ def test_damage_anywhere_is_refused_or_harmless(tmp_path: Path) -> None:
             result_of(store.close())
             path.unlink()
     assert refused > 50
+
+
+class TestArchive:
+    """A session that made room is on the disk as it was, and read from there."""
+
+    @pytest.fixture
+    def store(self, reopen: Open) -> SQLiteStore:
+        store = reopen()
+        fill(store)
+        result_of(store.archive("a"))
+        return store
+
+    def test_it_is_read_by_its_id(self, store: SQLiteStore) -> None:
+        assert result_of(store.session("a")).event_count == 3
+        assert [event.seq for event in result_of(store.read("a"))] == [1, 2, 3]
+        assert [event.id for event in result_of(store.read("a", position=2))] == [4]
+        assert result_of(store.waiting("a")) == 2
+        assert len(result_of(store.peek("a"))) == 3
+        assert result_of(store.approvals("a")) == []
+        assert (store.hot("a", 0), store.hot("a", 4), store.pruned("a")) == (None, [], 0)
+
+    def test_it_stays_so_over_a_restart(self, store: SQLiteStore, reopen: Open) -> None:
+        again = reopen()
+        assert [session.id for session in result_of(again.sessions())] == ["b"]
+        self.test_it_is_read_by_its_id(again)
+        assert append(again, "a", draft()) == [(4, 5)]
+        assert {s.id for s in result_of(reopen().sessions())} == {"a", "b"}
+
+    def test_who_reads_all_misses_nothing_of_it(self, store: SQLiteStore) -> None:
+        assert [event.id for event in result_of(store.read(None))] == [1, 2, 3, 4]
+        assert [event.id for event in store.hot(None, 0) or ()] == [1, 2, 3, 4]
+
+    def test_what_memory_had_of_it_is_free(self, store: SQLiteStore) -> None:
+        append(store, "c", *[draft()] * RECENT)
+        append(store, "c", *[draft()] * RECENT)
+        assert store.hot_size == sum(map(weight, store.hot(None, RECENT + 4) or ())) + weight(
+            result_of(store.read("b"))[0]
+        )
+
+    def test_two_writers_at_once_bring_it_back_once(self, store: SQLiteStore) -> None:
+        both = [started(store.append("a", [draft()], 7_000)) for _ in range(2)]
+        assert [event.seq for one in both for event in result_of(one)] == [4, 5]
+
+    def test_only_so_many_are_kept(self, reopen: Open) -> None:
+        store = reopen(archived=2)
+        for session_id in ("a", "b", "c"):
+            append(store, session_id, draft())
+            result_of(store.archive(session_id))
+        assert [store.holds(session_id) for session_id in ("a", "b", "c")] == [
+            False,
+            True,
+            True,
+        ]
+        assert reopen().holds("c")
+        assert not reopen().holds("a")
+
+    def test_it_goes_once_retention_has_taken_all_its_events(self, reopen: Open) -> None:
+        store = reopen(retain_days=1)
+        fill(store)
+        result_of(store.archive("b"))
+        result_of(store.sweep(7_000))
+        assert store.holds("b")
+        append(store, "a", draft())
+        result_of(store.sweep(7_000 + 3 * 86_400_000))
+        assert not store.holds("b")

@@ -25,8 +25,8 @@ from sxhost.errors import (
 from sxhost.limits import Limits
 from sxhost.model import Hosting, MessageDraft, Registration
 from sxhost.store import Draft, Store
+from sxhost.store.hot import RECENT
 from sxhost.store.journal import Journal
-from sxhost.store.ledger import RECENT
 from sxhost.store.memory import MemoryStore
 from sxhost.store.sqlite import SQLiteStore, Threads
 from sxhost.turn import Launch, Process
@@ -137,6 +137,51 @@ class TestSessions:
         for work in works:
             with pytest.raises(UnknownSession):
                 result_of(work)
+
+
+class TestArchive:
+    """What makes room: gone from the memory store, read by its id in a durable one."""
+
+    def test_it_is_in_no_list_and_its_place_is_free(self, make_store: MakeStore) -> None:
+        store = make_store(sessions=1)
+        append(store, "a", draft("x"), draft("y"))
+        result_of(store.archive("a"))
+        assert result_of(store.sessions()) == []
+        assert store.known("a") is None
+        assert append(store, "b", draft()) == [(1, "thinking")]
+        assert store.holds("a") is (store.name != "memory")
+
+    def test_whoever_writes_to_it_has_it_back(self, make_store: MakeStore) -> None:
+        store = make_store()
+        append(store, "a", draft("x", key="k"), draft("y"))
+        put(store, "hello")
+        result_of(store.archive("a"))
+        known = store.holds("a")
+        assert append(store, "a", draft("x", key="k"), draft("z")) == (
+            [(1, "x"), (3, "z")] if known else [(1, "x"), (2, "z")]
+        )
+        assert [s.id for s in result_of(store.sessions())] == ["a"]
+        assert states(store) == ([("hello", "queued")] if known else [])
+
+    def test_it_comes_back_only_into_a_free_place(self, make_store: MakeStore) -> None:
+        store = make_store(sessions=1)
+        append(store, "a", draft())
+        result_of(store.archive("a"))
+        append(store, "b", draft())
+        with pytest.raises(SessionLimit):
+            append(store, "a", draft())
+
+    def test_it_can_be_deleted_also_while_there_is_no_room(self, make_store: MakeStore) -> None:
+        store = make_store(sessions=1)
+        append(store, "a", draft())
+        result_of(store.archive("a"))
+        append(store, "b", draft())
+        if store.holds("a"):
+            result_of(store.delete("a"))
+        with pytest.raises(UnknownSession):
+            result_of(store.session("a"))
+        result_of(store.delete("b"))
+        assert append(store, "a", draft()) == [(1, "thinking")]
 
 
 class TestLog:

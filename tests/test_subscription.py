@@ -28,7 +28,7 @@ from sxhost.store.memory import MemoryStore
 from sxhost.store.sqlite import SQLiteStore, Threads
 from sxhost.subscription import PAGE, Place, Selection, Subscription
 
-from .lab import result_of
+from .lab import finished, result_of
 from .test_store import HERE
 
 HEARTBEATS = 15
@@ -80,7 +80,7 @@ class Bench:
 
     def fire(self, session_id: str, *names: str) -> None:
         drafts = [EventDraft(event=name) for name in names or ("x",)]
-        result_of(self.service.fire_batch(session_id, drafts))
+        finished(self.service.fire_batch(session_id, drafts), self.clock)
 
     def tick(self) -> None:
         self.clock.advance(TICK)

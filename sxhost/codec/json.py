@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import cache
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import msgspec
 
-from sxhost.errors import BadField, BadJSON, BadRequest, HostError
+from sxhost.errors import BadField, BadJSON, BadRequest, BodyTooLarge, HostError
 from sxhost.grammar import GRAMMARS
 
-__all__ = ["convert", "decode", "decode_lines", "encode", "encode_lines"]
+__all__ = [
+    "LineBounds",
+    "convert",
+    "decode",
+    "decode_lines",
+    "decoded_lines",
+    "encode",
+    "encode_lines",
+]
 
 T = TypeVar("T")
 
@@ -24,6 +32,9 @@ _MISSING = re.compile(r"missing required field `(?P<name>[^`]+)`")
 
 SHALLOW = 16
 """So many brackets cannot nest too deep, and are what nearly every body has at the most."""
+
+SLICE = 64 * 1024
+"""Bytes of an NDJSON body that are decoded at once: a millisecond of work, or two."""
 
 _encoder = msgspec.json.Encoder()
 encode = _encoder.encode
@@ -65,22 +76,59 @@ def decode_lines(
     depth: int = 64,
     brackets: int = 200_000,
     most: int = 10_000,
+    line_size: int = 1024 * 1024,
 ) -> list[T]:
     """Decode an NDJSON body of at most so many lines, split on LF alone; blank ones count.
 
     :raises HostError: as for `decode`, with the number of the bad line in ``line``.
     """
-    if body.count(b"\n") > most:
-        raise BadRequest(f"The body has more than {most} lines; send it in parts.", limit=most)
-    _check_brackets(body, brackets)
-    lines = body.split(b"\n")
+    bounds = LineBounds(depth, brackets, most, line_size)
+    return [value for values in decoded_lines(body, kind, bounds) for value in values]
+
+
+class LineBounds(NamedTuple):
+    """What an NDJSON body may have: nesting, brackets, lines, and bytes of a line."""
+
+    depth: int
+    brackets: int
+    most: int
+    line_size: int
+
+
+def decoded_lines(body: bytes, kind: type[T], bounds: LineBounds) -> Iterator[list[T]]:
+    """Do the same slice by slice, so that much of it takes many turns."""
+    if body.count(b"\n") > bounds.most:
+        said = f"The body has more than {bounds.most} lines; send it in parts."
+        raise BadRequest(said, limit=bounds.most)
+    brackets, first, start = 0, 1, 0
+    while start < len(body):
+        end = _end_of_slice(body, start)
+        if end - start > bounds.line_size > SLICE:
+            error = BodyTooLarge(bounds.line_size)
+            raise _at_line(error, first + body.count(b"\n", start, start + SLICE))
+        piece = body[start:end]
+        brackets += sum(map(piece.count, (b"[", b"]", b"{", b"}")))
+        if len(body) > bounds.brackets:
+            _refuse_brackets(brackets, bounds.brackets)
+        yield _slice(piece, kind, first, bounds.depth)
+        first, start = first + piece.count(b"\n"), end
+
+
+def _end_of_slice(body: bytes, start: int) -> int:
+    """Return where a slice ends that has whole lines: soon, or with its only line."""
+    end = body.rfind(b"\n", start, start + SLICE) + 1 or body.find(b"\n", start + SLICE) + 1
+    return end if end and start + SLICE < len(body) else len(body)
+
+
+def _slice(piece: bytes, kind: type[T], first: int, depth: int) -> list[T]:
+    lines = piece.split(b"\n")
     if max(map(_brackets, lines)) <= SHALLOW:
         with suppress(UnicodeDecodeError, msgspec.DecodeError):
-            body.decode()
-            values: list[T] = _lines_of(cast("Any", kind)).decode_lines(body)
+            piece.decode()
+            values: list[T] = _lines_of(cast("Any", kind)).decode_lines(piece)
             return values
     # Something is wrong, or deep: line by line it can be told which.
-    numbered = ((number, line) for number, line in enumerate(lines, 1) if line.strip())
+    numbered = ((number, line) for number, line in enumerate(lines, first) if line.strip())
     return [_numbered(number, line, kind, depth) for number, line in numbered]
 
 
@@ -99,9 +147,13 @@ def _numbered(number: int, line: bytes, kind: type[T], depth: int) -> T:
     try:
         return decode(line, kind, depth=depth)
     except HostError as error:
-        error.details["line"] = number
-        error.message = f"Line {number}: {error.message}"
-        raise
+        raise _at_line(error, number) from None
+
+
+def _at_line(error: HostError, number: int) -> HostError:
+    error.details["line"] = number
+    error.message = f"Line {number}: {error.message}"
+    return error
 
 
 def _whole(body: bytes, text: str) -> Any:
@@ -147,7 +199,12 @@ def _check_brackets(body: bytes, most: int) -> None:
 
     :raises BadJSON: it may be: an empty array takes twenty times its bytes.
     """
-    if len(body) > most and sum(map(body.count, (b"[", b"]", b"{", b"}"))) > most:
+    if len(body) > most:
+        _refuse_brackets(sum(map(body.count, (b"[", b"]", b"{", b"}"))), most)
+
+
+def _refuse_brackets(count: int, most: int) -> None:
+    if count > most:
         said = f"The body has more than {most} brackets, in texts or not; send it in parts."
         raise BadJSON(said, limit=most)
 

@@ -169,7 +169,7 @@ class HostService(MultiService):
             self._address.unlink()
         await DeferredList([_closed(port) for port in self.ports])
         self.multiplexer.stop()
-        self.sessions.hub.close()
+        await self.sessions.hub.close()
         await self._site.drain()
         await self.sessions.close()
         await DeferredList([_deferred(super().stopService())])

@@ -44,6 +44,7 @@ from sxhost.errors.host import (
     Stopping,
     StorageFull,
     StoreUnavailable,
+    SubscriptionLimit,
 )
 from sxhost.errors.requests import (
     BadField,
@@ -108,6 +109,7 @@ __all__ = [
     "Stopping",
     "StorageFull",
     "StoreUnavailable",
+    "SubscriptionLimit",
     "TooManyConnections",
     "TurnInProgress",
     "URITooLong",

@@ -10,6 +10,7 @@ __all__ = [
     "Stopping",
     "StorageFull",
     "StoreUnavailable",
+    "SubscriptionLimit",
 ]
 
 
@@ -45,6 +46,17 @@ class Overloaded(HostError):
             limit=limit,
             retry_after=5,
         )
+
+
+class SubscriptionLimit(HostError):
+    """There are as many live readers as may be, of this caller or in all."""
+
+    status = 429
+    code = "subscription_limit"
+
+    def __init__(self, whose: str, limit: int) -> None:
+        said = f"{whose} {limit} subscriptions already, as many as may be; end one."
+        super().__init__(said, limit=limit, retry_after=5)
 
 
 class StoreUnavailable(HostError):

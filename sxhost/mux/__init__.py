@@ -64,9 +64,12 @@ class Multiplexer:
 
     def tell(self, said: bytes, session_id: str | None = None) -> None:
         """Tell all clients, after what was to be told of before."""
-        self.service.hub.settle()
-        for client in tuple(self.clients):
-            client.overhear(said, session_id)
+
+        def tell(_: object) -> None:
+            for client in tuple(self.clients):
+                client.overhear(said, session_id)
+
+        self.service.hub.settled().addCallback(tell)
 
     def stop(self) -> None:
         """Take no more commands."""

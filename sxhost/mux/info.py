@@ -16,6 +16,7 @@ from sxhost.hosted.session import HostedSession
 from sxhost.model import Detail, Event, EventQuery, SessionQuery
 from sxhost.mux.nearest import words
 from sxhost.mux.stored import Apart
+from sxhost.reading import newest
 from sxhost.service import SessionService
 from sxhost.state import SPOKEN
 
@@ -74,9 +75,11 @@ class Sessions:
         return info
 
     async def messages(self, session_id: str) -> list[dict[str, Any]]:
-        """Return what was said, as far as the log still has it."""
+        """Return what was said, as far as the log has it; of much, the newest."""
         query = EventQuery(after="0", types=",".join(SPOKEN))
-        return [message_told(event) for event in await self._service.events(session_id, query)]
+        pages = self._service.event_pages(session_id, query)
+        kept = await newest(pages, self._service.limits.mux_message)
+        return [message_told(event) for event in kept]
 
 
 _AWAKE = frozenset({"idle", "running", "waiting"})

@@ -7,6 +7,7 @@ not.  One contract suite (``tests/test_store.py``) says what all of them must do
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Protocol
 
 from msgspec import Raw, Struct
@@ -15,7 +16,7 @@ from sxhost.access import AuditQuery, Deed
 from sxhost.approval import Approval, ApprovalState, Question, Resolution
 from sxhost.model import Event, Hosting, Message, MessageDraft, Registration, Session
 
-__all__ = ["Census", "Draft", "Store", "StoreUnusable"]
+__all__ = ["Census", "Draft", "Store", "StoreUnusable", "enough"]
 
 
 class StoreUnusable(Exception):
@@ -29,6 +30,18 @@ class Draft(Struct, frozen=True):
     data: Raw
     ts_ms: int
     key: str | None = None
+
+
+def enough(events: Iterable[Event], limit: int | None, size: int | None) -> list[Event]:
+    """Take events until there are `limit`, or `size` bytes of data."""
+    taken: list[Event] = []
+    for event in islice(events, limit):
+        taken.append(event)
+        if size is not None:
+            size -= len(event.data)
+            if size <= 0:
+                break
+    return taken
 
 
 class Census(Struct, frozen=True):
@@ -82,6 +95,13 @@ class Store(Protocol):
     async def delete(self, session_id: str, by: Deed | None = None) -> None:
         """Forget a session with its log and inbox."""
 
+    async def archive(self, session_id: str) -> None:
+        """Let a session make room, out of every list.
+
+        A durable store still reads it by its id, and has it back once something is written
+        to it; the memory store forgets it.
+        """
+
     async def append(self, session_id: str, drafts: Sequence[Draft], at: int) -> list[Event]:
         """Number and keep events, all or none; an unknown session is created.
 
@@ -96,6 +116,10 @@ class Store(Protocol):
         """The id of the last event that may be read."""
 
     @property
+    def hot_size(self) -> int:
+        """How many bytes of memory events take; `hot_bytes` at the most."""
+
+    @property
     def buffered(self) -> int:
         """The id after which a reader of all sessions begins that names no place."""
 
@@ -104,6 +128,9 @@ class Store(Protocol):
 
     def known(self, session_id: str) -> Session | None:
         """Return a session at once, or None."""
+
+    def holds(self, session_id: str) -> bool:
+        """Tell whether there is such a session; archived ones are not `known`."""
 
     def hot(self, session_id: str | None, position: int) -> list[Event] | None:
         """Return the events after the id `position` at once, if memory has them all.
@@ -127,7 +154,7 @@ class Store(Protocol):
         """Return retained events in order, after `seq` and after the id `position`.
 
         No session means all of them together, in the order of their ids.  With `size`, it
-        may stop once the events have so many bytes of data, so that no reader costs more.
+        stops once the events have so many bytes of data, so that no reader costs more.
         """
 
     async def put(

@@ -15,6 +15,7 @@ from typing import Literal
 from sxhost.errors import StorageFull, StoreUnavailable
 from sxhost.model import Event
 from sxhost.store import StoreUnusable, epoch, rows, wal
+from sxhost.store.archive import Kept
 from sxhost.store.file import create, held, inspect, migrate, no_room, scripts, sentences
 from sxhost.store.highwater import HighWaterMark, lacks
 from sxhost.store.rows import Enough, Floor, Page, Restored
@@ -174,6 +175,16 @@ class Journal:
         """
         with _refusals():
             return rows.read(_in_use(self._reader), session_id, seq, position, enough)
+
+    def kept(self, session_id: str) -> Kept | None:
+        """Return what there is of a session, but for its events; errors as for `read`."""
+        with _refusals():
+            return rows.kept(_in_use(self._reader), session_id)
+
+    def emptied(self) -> list[str]:
+        """Return archived sessions of whose logs nothing is left; errors as for `read`."""
+        with _refusals():
+            return rows.emptied(_in_use(self._reader))
 
     def lookup(self, session_id: str, keys: Sequence[str]) -> dict[str, Event]:
         """Return the retained events that were appended under `keys`; errors as for `read`."""

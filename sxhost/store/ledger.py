@@ -1,36 +1,22 @@
-"""What a store holds in memory, and changes to it that are made on paper first.
-
-A `Change` copies what it touches.  Nobody sees it until `commit`: the memory store commits
-at once, a durable store when its journal has it; a change that fails is just dropped.
-Several operations can share one change, each seeing what those before it did.
-"""
+"""What a store holds in memory: sessions, their newest events, inboxes, approvals."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from heapq import merge
-from operator import attrgetter
-
-from msgspec import Raw
-from msgspec.structs import asdict, replace
+from collections.abc import Callable, Iterable, Sequence
 
 from sxhost.access import Deed
-from sxhost.approval import Approval, ApprovalState, Question, Resolution
-from sxhost.codec.json import encode
-from sxhost.errors import SessionLimit, UnknownSession
+from sxhost.approval import Approval
+from sxhost.errors import UnknownSession
 from sxhost.limits import Limits
-from sxhost.model import Event, Hosting, Message, MessageDraft, Registration, Session, State
-from sxhost.state import after
-from sxhost.store import Draft
+from sxhost.model import Event, Message, Session
+from sxhost.store.archive import Archived, Kept, Shelved
 from sxhost.store.book import Book
+from sxhost.store.hot import Hot
 from sxhost.store.inbox import Inbox
 from sxhost.store.ring import Ring
 
-__all__ = ["RECENT", "Change", "Ledger", "Row", "RowDraft"]
-
-RECENT = 4096
-"""Events of all sessions together that are kept in one line, for those who read them all."""
+__all__ = ["Ledger", "Row"]
 
 
 class Row:
@@ -49,48 +35,6 @@ class Row:
         self.book = book
         self.pruned = pruned
         self.floor = 1
-
-
-class RowDraft:
-    """What a change makes of one session."""
-
-    def __init__(self, session: Session, row: Row | None, inbox: Inbox, book: Book) -> None:
-        self.session = session
-        self.events: list[Event] = []
-        self.keys: dict[str, Event] = {}
-        self.messages: dict[int, Message] = {}
-        self.deleted = False
-        self.fresh = row is None
-        self.owns_inbox = self.owns_book = row is None
-        self.approvals: dict[int, Approval] = {}
-        self.replaces = False
-        self._row = row
-        self._inbox = inbox
-        self._book = book
-
-    @property
-    def touched(self) -> bool:
-        """Whether the session itself has changed."""
-        return self._row is None or self.session is not self._row.session
-
-    @property
-    def inbox(self) -> Inbox:
-        """The inbox as the change sees it; a copy, once asked for."""
-        if not self.owns_inbox:
-            self._inbox, self.owns_inbox = self._inbox.copy(), True
-        return self._inbox
-
-    @property
-    def book(self) -> Book:
-        """The approvals as the change sees them; a copy, once asked for."""
-        if not self.owns_book:
-            self._book, self.owns_book = self._book.copy(), True
-        return self._book
-
-    def known(self, key: str, older: Mapping[str, Event]) -> Event | None:
-        """Return the event that was appended under `key`, by this change or before."""
-        hot = self._row.ring.known(key) if self._row else None
-        return self.keys.get(key) or hot or older.get(key)
 
 
 class Ledger:
@@ -112,8 +56,8 @@ class Ledger:
         self.last_approval = 0
         self.last_deed = 0
         self.deeds: deque[Deed] = deque(maxlen=limits.deeds)
-        self._recent: deque[Event] = deque(maxlen=RECENT)
-        self.recent_from = 0
+        self.hot = Hot(limits)
+        self.archived: dict[str, Shelved] = {}
 
     def row(self, session_id: str) -> Row:
         """Return a session's row.
@@ -122,7 +66,7 @@ class Ledger:
         """
         row = self.rows.get(session_id)
         if row is None:
-            raise UnknownSession(session_id)
+            raise (Archived if session_id in self.archived else UnknownSession)(session_id)
         return row
 
     def restore(
@@ -134,16 +78,22 @@ class Ledger:
         """Put a session back that a journal has kept; its ring begins empty."""
         inbox = Inbox(session.id, self.limits, self.seconds)
         inbox.restore(messages)
-        ring = Ring(self.limits.events, self.last_event)
+        ring = self.hot.open(session.id, self.last_event)
         book = Book(session.id, self.limits)
         book.restore(approvals)
         row = self.rows[session.id] = Row(session, ring, inbox, book)
         return row
 
+    def revive(self, kept: Kept) -> None:
+        """Put an archived session back into memory."""
+        shelved = self.archived.pop(kept.session.id)
+        row = self.restore(kept.session, kept.messages, kept.approvals)
+        row.floor, row.pruned = shelved.floor, shelved.pruned
+
     def start_at(self, last_event: int, last_message: int, last_approval: int) -> None:
         """Go on numbering after these."""
         self.last_approval = last_approval
-        self.last_event = self.recent_from = last_event
+        self.last_event = self.hot.start = last_event
         self.last_message = last_message
 
     def restore_audit(self, deeds: Sequence[Deed]) -> None:
@@ -151,28 +101,16 @@ class Ledger:
         self.deeds.extend(deeds)
         self.last_deed = deeds[-1].id if deeds else 0
 
-    def recent(self, position: int) -> list[Event] | None:
-        """Return all sessions' events after `position`, or None if memory has not all."""
-        if position < self.recent_from:
-            return None
-        newer: list[Event] = []
-        for event in reversed(self._recent):
-            if event.id <= position:
-                break
-            newer.append(event)
-        newer.reverse()
-        return newer
-
-    def merged(self, position: int) -> Iterable[Event]:
-        """Return what the rings of all sessions hold after `position`, in order."""
-        rings = [row.ring.since(position) for row in self.rows.values()]
-        return merge(*rings, key=attrgetter("id"))
-
     def forget(self, session_id: str) -> None:
         """Drop a session and its events."""
         self.rows.pop(session_id, None)
-        kept = [event for event in self._recent if event.session != session_id]
-        self._recent = deque(kept, maxlen=RECENT)
+        self.hot.forget(session_id)
+
+    def shelve(self, session_id: str) -> None:
+        """Let a session go that a journal has."""
+        row = self.rows.pop(session_id)
+        self.hot.close(session_id)
+        self.archived[session_id] = Shelved(self.last_event, row.floor, row.pruned)
 
     def prune(self, row: Row, position: int) -> None:
         """Take note that retention has dropped a session's events up to an id."""
@@ -181,212 +119,10 @@ class Ledger:
 
     def note(self, events: Sequence[Event]) -> None:
         """Keep events, in the order of their ids, for those who read all sessions."""
-        excess = len(self._recent) + len(events) - RECENT
-        if excess > 0:
-            before = len(self._recent)
-            last = self._recent[excess - 1] if excess <= before else events[excess - before - 1]
-            self.recent_from = last.id
-        self._recent.extend(events)
+        for session_id in self.hot.note(events):
+            self.shortened(self.rows[session_id])
 
-
-class Change:
-    """A draft of the ledger's next state; see the module."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        self.rows: dict[str, RowDraft] = {}
-        self.last_event = ledger.last_event
-        self.last_message = ledger.last_message
-        self.last_approval = ledger.last_approval
-        self.deeds: list[Deed] = []
-        self._ledger = ledger
-
-    def register(
-        self, session_id: str, registration: Registration | Hosting, at: int
-    ) -> tuple[Session, bool]:
-        """Create or update a session; tell whether it is new."""
-        draft, created = self._draft_or_new(session_id, at)
-        given = {k: v for k, v in asdict(registration).items() if v is not None}
-        draft.session = replace(draft.session, last_seen_ms=at, **given)
-        return draft.session, created
-
-    def delete(self, session_id: str, by: Deed | None = None) -> None:
-        """Forget a session."""
-        self._draft(session_id).deleted = True
-        if by is not None:
-            self.record(by)
-
-    def append(
-        self, session_id: str, drafts: Sequence[Draft], at: int, older: Mapping[str, Event]
-    ) -> list[Event]:
-        """Number events; `older` holds those that earlier, no longer hot keys stand for."""
-        row, _ = self._draft_or_new(session_id, at)
-        seq, events, new = row.session.event_count, [], []
-        for draft in drafts:
-            key = draft.key
-            event = row.known(key, older) if key is not None else None
-            if event is None:
-                seq += 1
-                event = self._number(session_id, seq, draft)
-                new.append(event)
-                if key is not None:
-                    row.keys[key] = event
-            events.append(event)
-        if new:
-            row.events += new
-            row.session = after(row.session, new, at)
-        return events
-
-    def put(
-        self, session_id: str, draft: MessageDraft, at: int, by: Deed | None = None
-    ) -> tuple[Message, int]:
-        """Queue a message."""
-        row = self._draft(session_id)
-        message = row.inbox.known(draft.key)
-        if message is None:
-            message = row.inbox.put(self.last_message + 1, draft, at)
-            self.last_message += 1
-            row.messages[message.id] = message
-            self._record(by, message)
-        return message, len(row.inbox)
-
-    def take(self, session_id: str, lease: float) -> list[Message]:
-        """Take what is queued; a lease is not worth a journal's while, a delivery is."""
-        row = self._draft(session_id)
-        row.messages.update(row.inbox.expired())
-        taken = row.inbox.take(lease)
-        if not lease:
-            row.messages.update((message.id, message) for message in taken)
-        return taken
-
-    def close(
-        self, session_id: str, how: Callable[[Inbox], Message], by: Deed | None = None
-    ) -> Message:
-        """Confirm, give back or withdraw a message."""
-        row = self._draft(session_id)
-        message = how(row.inbox)
-        row.messages[message.id] = message
-        self._record(by, message)
-        return message
-
-    def ask(
-        self, session_id: str, question: Question, at: int, expires_ms: int | None
-    ) -> Approval:
-        """Open an approval, or find it open."""
-        row = self._draft(session_id)
-        number = self.last_approval + 1
-        approval, is_new = row.book.ask(number, question, at, expires_ms)
-        if is_new:
-            self.last_approval = max(self.last_approval, approval.id)
-            self._tell(row, approval, "approval-requested", at)
-        return approval
-
-    def settle(
-        self,
-        session_id: str,
-        approval_id: int,
-        state: ApprovalState,
-        resolution: Resolution,
-        by: Deed | None = None,
-    ) -> Approval:
-        """Close an approval."""
-        row = self._draft(session_id)
-        approval = row.book.settle(approval_id, state, resolution)
-        self._tell(row, approval, "approval-resolved", resolution.at_ms)
-        if by is not None:
-            self.record(by)
-        return approval
-
-    def settle_all(
-        self, session_id: str, state: ApprovalState, resolution: Resolution
-    ) -> list[Approval]:
-        """Close all approvals of a session that wait."""
-        pending = self._draft(session_id).book.pending
-        return [self.settle(session_id, one.id, state, resolution) for one in pending]
-
-    def _tell(self, row: RowDraft, approval: Approval, name: str, at: int) -> None:
-        row.approvals[approval.id] = approval
-        data = encode(approval)
-        if len(data) > self._ledger.limits.event_size:
-            data = encode(replace(approval, native=None))
-        self.append(approval.session, [Draft(name, Raw(data), at)], at, {})
-
-    def record(self, deed: Deed) -> Deed:
-        """Number an entry of the audit."""
-        numbered = replace(deed, id=self._ledger.last_deed + len(self.deeds) + 1)
-        self.deeds.append(numbered)
-        return numbered
-
-    def _record(self, by: Deed | None, message: Message) -> None:
-        if by is not None:
-            self.record(replace(by, detail=f"message {message.id}"))
-
-    @property
-    def deeds_gone(self) -> int:
-        """The last entry of the audit that its limit leaves no room for."""
-        return self._ledger.last_deed + len(self.deeds) - self._ledger.limits.deeds
-
-    def commit(self) -> None:
-        """Make it so."""
-        ledger = self._ledger
-        ledger.deeds.extend(self.deeds)
-        ledger.last_deed += len(self.deeds)
-        for session_id, draft in self.rows.items():
-            if draft.deleted or draft.replaces:
-                ledger.forget(session_id)
-            if draft.fresh and not draft.deleted:
-                ring = Ring(ledger.limits.events)
-                row = Row(draft.session, ring, draft.inbox, draft.book)
-                ledger.rows[session_id] = row
-            if not draft.deleted:
-                self._apply(draft, ledger.rows[session_id])
-        kept = (draft.events for draft in self.rows.values() if not draft.deleted)
-        ledger.note(list(merge(*kept, key=attrgetter("id"))))
-        ledger.last_event, ledger.last_message = self.last_event, self.last_message
-        ledger.last_approval = self.last_approval
-
-    def _apply(self, draft: RowDraft, row: Row) -> None:
-        row.session = draft.session
-        if draft.owns_inbox:
-            row.inbox = draft.inbox
-            row.inbox.forgotten.clear()
-        if draft.owns_book:
-            row.book = draft.book
-            row.book.forgotten.clear()
-        if draft.events:
-            left = row.ring.extend(draft.events, draft.keys)
-            if left and self._ledger.forgetful:
-                self._ledger.prune(row, row.ring.start)
-
-    def _draft(self, session_id: str) -> RowDraft:
-        draft = self.rows.get(session_id)
-        if draft is None:
-            row = self._ledger.row(session_id)
-            draft = self.rows[session_id] = RowDraft(row.session, row, row.inbox, row.book)
-        if draft.deleted:
-            raise UnknownSession(session_id)
-        return draft
-
-    def _draft_or_new(self, session_id: str, at: int) -> tuple[RowDraft, bool]:
-        try:
-            return self._draft(session_id), False
-        except UnknownSession:
-            pass
-        limits = self._ledger.limits
-        if self._count() >= limits.sessions:
-            raise SessionLimit(limits.sessions)
-        state = State("idle", "registered", at)
-        session = Session(id=session_id, start_ms=at, last_seen_ms=at, state=state)
-        inbox = Inbox(session_id, limits, self._ledger.seconds)
-        draft = RowDraft(session, None, inbox, Book(session_id, limits))
-        draft.replaces = session_id in self._ledger.rows
-        self.rows[session_id] = draft
-        return draft, True
-
-    def _count(self) -> int:
-        here = {session_id for session_id, draft in self.rows.items() if not draft.deleted}
-        return len(here) + sum(session_id not in self.rows for session_id in self._ledger.rows)
-
-    def _number(self, session_id: str, seq: int, draft: Draft) -> Event:
-        self.last_event = number = self.last_event + 1
-        at = draft.ts_ms
-        return Event(draft.event, draft.data, at // 1000, seq, number, at, session_id)
+    def shortened(self, row: Row) -> None:
+        """Take note that events have left a session's ring."""
+        if self.forgetful:
+            self.prune(row, row.ring.start)

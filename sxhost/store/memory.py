@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import islice
 from typing import TypeVar
 
 from sxhost.access import AuditQuery, Deed
 from sxhost.approval import Approval, ApprovalState, Question, Resolution
 from sxhost.limits import Limits
 from sxhost.model import Event, Hosting, Message, MessageDraft, Registration, Session
-from sxhost.store import Census, Draft
+from sxhost.store import Census, Draft, enough
+from sxhost.store.change import Change
 from sxhost.store.inbox import Inbox
-from sxhost.store.ledger import Change, Ledger
+from sxhost.store.ledger import Ledger
 
 __all__ = ["MemoryStore"]
 
@@ -58,6 +58,10 @@ class MemoryStore:
     async def delete(self, session_id: str, by: Deed | None = None) -> None:
         """Forget a session with its log and inbox."""
         await self._write(lambda change: change.delete(session_id, by))
+
+    async def archive(self, session_id: str) -> None:
+        """Let a session make room; this store forgets it."""
+        await self._write(lambda change: change.archive(session_id))
 
     async def append(self, session_id: str, drafts: Sequence[Draft], at: int) -> list[Event]:
         """Number and keep events, all or none; an unknown session is created."""
@@ -159,17 +163,18 @@ class MemoryStore:
         seq: int = 0,
         position: int = 0,
         limit: int | None = None,
-        size: int | None = None,  # noqa: ARG002 - memory has them all at hand
+        size: int | None = None,
         names: frozenset[str] = frozenset(),
     ) -> list[Event]:
         """Return retained events in order, after `seq` and after the id `position`."""
         events: Iterable[Event]
         if session_id is None:
-            events = self.ledger.merged(position)
+            hot = self.ledger.hot
+            events = hot.recent(position) or hot.merged(position)
         else:
             events = self.ledger.row(session_id).ring.after(seq)
         found = (e for e in events if e.id > position and (not names or e.event in names))
-        return list(islice(found, limit))
+        return enough(found, limit, size)
 
     @property
     def position(self) -> int:
@@ -177,9 +182,14 @@ class MemoryStore:
         return self.ledger.last_event
 
     @property
+    def hot_size(self) -> int:
+        """How many bytes of memory events take; `hot_bytes` at the most."""
+        return self.ledger.hot.size
+
+    @property
     def buffered(self) -> int:
         """The id after which memory has the events of all sessions."""
-        return self.ledger.recent_from
+        return self.ledger.hot.start
 
     def all_known(self) -> Iterable[Session]:
         """Return all sessions at once, in no order."""
@@ -190,12 +200,16 @@ class MemoryStore:
         row = self.ledger.rows.get(session_id)
         return None if row is None else row.session
 
+    def holds(self, session_id: str) -> bool:
+        """Tell whether there is such a session, in memory or archived."""
+        return session_id in self.ledger.rows or session_id in self.ledger.archived
+
     def hot(self, session_id: str | None, position: int) -> list[Event] | None:
         """Return the events after `position` at once, or None if memory has not all."""
         if session_id is None:
-            return self.ledger.recent(position)
+            return self.ledger.hot.recent(position)
         ring = self.ledger.row(session_id).ring
-        return None if position < ring.start else ring.since(position)
+        return None if position < ring.start else list(ring.since(position))
 
     def pruned(self, session_id: str | None) -> int:
         """Return the id up to which retention has dropped events."""

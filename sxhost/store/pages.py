@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from sxhost.codec.json import encode, encode_lines
 from sxhost.model import Event
-from sxhost.store.ledger import Change, RowDraft
-from sxhost.store.rows import Page
+from sxhost.store.change import Change, RowDraft
+from sxhost.store.rows import ARCHIVED, Page
 
 __all__ = ["page_of"]
 
@@ -23,6 +23,10 @@ def page_of(change: Change, at: int) -> Page:
             page.sessions_gone.append(session_id)
         if not draft.deleted:
             _add(page, session_id, draft, at)
+        if draft.archived:
+            page.rows.setdefault("meta", []).append((ARCHIVED + session_id, str(at)))
+    page.sessions_gone.extend(change.dropped)
+    page.revived.extend(change.revived)
     if change.deeds:
         page.rows["audit"] = [(deed.id, encode(deed)) for deed in change.deeds]
         page.deeds_gone = change.deeds_gone
@@ -33,7 +37,8 @@ def page_of(change: Change, at: int) -> Page:
             "last_message": change.last_message,
             "last_approval": change.last_approval,
         }
-        page.rows["meta"] = [(name, str(number)) for name, number in last.items()]
+        numbers = [(name, str(number)) for name, number in last.items()]
+        page.rows.setdefault("meta", []).extend(numbers)
     return page
 
 

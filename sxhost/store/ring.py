@@ -3,44 +3,64 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
 from sxhost.model import Event
 
-__all__ = ["Ring"]
+__all__ = ["OVERHEAD", "Ring", "weight"]
+
+OVERHEAD = 512
+"""Bytes that an event takes in memory beside its data: its struct, numbers, names and key."""
+
+
+def weight(event: Event) -> int:
+    """Return how many bytes of memory an event counts for."""
+    return len(event.data) + OVERHEAD
 
 
 class Ring:
-    """The newest `limit` events of a session, and the keys under which they came.
+    """The newest events of a session, at most `limit` and `most` bytes, with their keys.
 
     It has all whose id is greater than `start`.
     """
 
-    def __init__(self, limit: int, start: int = 0) -> None:
+    def __init__(self, limit: int, most: int, start: int = 0) -> None:
         self.start = start
+        self.size = 0
         self._limit = limit
+        self._most = most
         self._events: deque[Event] = deque()
         self._keys: dict[str, Event] = {}
         self._key_of: dict[int, str] = {}
+
+    def __len__(self) -> int:
+        return len(self._events)
 
     def known(self, key: str | None) -> Event | None:
         """Return the event in the ring that was appended under `key`."""
         return None if key is None else self._keys.get(key)
 
-    def extend(self, events: Sequence[Event], keys: Mapping[str, Event]) -> bool:
-        """Keep events; return whether older ones had to leave."""
+    def extend(self, events: Sequence[Event], keys: Mapping[str, Event]) -> list[Event]:
+        """Keep events; return those that had to leave."""
         self._events.extend(events)
+        self.size += sum(map(weight, events))
         for key, event in keys.items():
             self._keys[key] = event
             self._key_of[event.seq] = key
-        excess = len(self._events) - self._limit
-        for _ in range(excess):
-            gone = self._events.popleft()
-            self.start = gone.id
-            if self._key_of:
-                self._keys.pop(self._key_of.pop(gone.seq, ""), None)
-        return excess > 0
+        left: list[Event] = []
+        while len(self._events) > self._limit or self.size > self._most:
+            left.append(self.pop())
+        return left
+
+    def pop(self) -> Event:
+        """Let the oldest event go."""
+        gone = self._events.popleft()
+        self.start = gone.id
+        self.size -= weight(gone)
+        if self._key_of:
+            self._keys.pop(self._key_of.pop(gone.seq, ""), None)
+        return gone
 
     def after(self, seq: int) -> list[Event]:
         """Return the events in the ring whose number is greater than `seq`."""
@@ -48,15 +68,16 @@ class Ring:
             return []
         return list(islice(self._events, max(0, seq - self._events[0].seq + 1), None))
 
-    def since(self, position: int) -> list[Event]:
-        """Return the events in the ring whose id is greater than `position`."""
-        newer: list[Event] = []
-        for event in reversed(self._events):
-            if event.id <= position:
-                break
-            newer.append(event)
-        newer.reverse()
-        return newer
+    def since(self, position: int) -> Iterator[Event]:
+        """Go through the events in the ring whose id is greater than `position`."""
+        low, high = 0, len(self._events)
+        while low < high:
+            middle = (low + high) // 2
+            if self._events[middle].id > position:
+                high = middle
+            else:
+                low = middle + 1
+        return islice(self._events, low, None)
 
     @property
     def oldest(self) -> Event | None:

@@ -19,8 +19,9 @@ from msgspec import Struct
 from sxhost.access import Deed
 from sxhost.approval import Approval
 from sxhost.model import Event, Message, Session
+from sxhost.store.archive import Kept
 
-__all__ = ["Enough", "Floor", "Numbers", "Page", "Restored"]
+__all__ = ["ARCHIVED", "Enough", "Floor", "Numbers", "Page", "Restored"]
 
 Row = tuple[Any, ...]
 
@@ -44,6 +45,9 @@ PRUNE_ROWS = 256
 PRUNED = "pruned:"
 """Begins the name under which `meta` keeps a session's floor."""
 
+ARCHIVED = "archived:"
+"""Begins the name under which `meta` keeps since when a session is archived."""
+
 LAST_EVENT = "SELECT (SELECT id + count - 1 FROM log ORDER BY id DESC LIMIT 1)"
 LAST_MESSAGE = "SELECT max(id) FROM message"
 LAST_APPROVAL = "SELECT max(id) FROM approval"
@@ -63,13 +67,14 @@ class Page(Struct):
     sessions_gone: list[str] = []
     messages_gone: list[int] = []
     approvals_gone: list[int] = []
+    revived: list[str] = []
+    """Sessions that are archived no longer."""
     deeds_gone: int = 0
     """Entries of the audit up to this one go."""
 
     def __bool__(self) -> bool:
-        return bool(
-            self.rows or self.sessions_gone or self.messages_gone or self.approvals_gone
-        )
+        gone = self.sessions_gone or self.messages_gone or self.approvals_gone
+        return bool(self.rows or gone or self.revived)
 
 
 class Numbers(NamedTuple):
@@ -114,6 +119,8 @@ class Restored(Struct):
     approvals: dict[str, list[Approval]]
     floors: dict[str, Floor]
     deeds: list[Deed]
+    archived: list[str]
+    """Sessions that made room: nothing else is told of them but their floors."""
 
 
 # Writing.
@@ -123,6 +130,8 @@ def write(connection: sqlite3.Connection, page: Page) -> None:
     """Write a page."""
     for session_id in page.sessions_gone:
         _forget(connection, session_id)
+    for session_id in page.revived:
+        connection.execute("DELETE FROM meta WHERE name = ?", (ARCHIVED + session_id,))
     for table, rows in page.rows.items():
         insert(connection, table, rows)
     for table, gone in (("message", page.messages_gone), ("approval", page.approvals_gone)):
@@ -147,7 +156,8 @@ def insert(connection: sqlite3.Connection, table: str, rows: Sequence[Row]) -> N
 
 def _forget(connection: sqlite3.Connection, session_id: str) -> None:
     connection.execute("DELETE FROM session WHERE id = ?", (session_id,))
-    connection.execute("DELETE FROM meta WHERE name = ?", (PRUNED + session_id,))
+    for name in (PRUNED + session_id, ARCHIVED + session_id):
+        connection.execute("DELETE FROM meta WHERE name = ?", (name,))
     for table in ("log", "key", "message", "approval"):
         connection.execute(f"DELETE FROM {table} WHERE session = ?", (session_id,))
 
@@ -312,24 +322,29 @@ def numbers(connection: sqlite3.Connection) -> Numbers:
 def restore(connection: sqlite3.Connection) -> Restored:
     """Read back what a file holds, but for the events themselves."""
     meta = dict(connection.execute("SELECT name, value FROM meta"))
+    archived = [n.removeprefix(ARCHIVED) for n in meta if n.startswith(ARCHIVED)]
     last = numbers(connection)
     messages: dict[str, list[tuple[Message, str | None]]] = {}
     for session_id, body, key in connection.execute(
         "SELECT session, body, key FROM message ORDER BY id"
     ):
-        messages.setdefault(session_id, []).append((_message.decode(body), key))
+        if ARCHIVED + session_id not in meta:
+            messages.setdefault(session_id, []).append((_message.decode(body), key))
     approvals: dict[str, list[Approval]] = {}
     for session_id, body in connection.execute(
         "SELECT session, body FROM approval ORDER BY id"
     ):
-        approvals.setdefault(session_id, []).append(_approval.decode(body))
-    sessions = connection.execute("SELECT body FROM session ORDER BY id")
+        if ARCHIVED + session_id not in meta:
+            approvals.setdefault(session_id, []).append(_approval.decode(body))
+    sessions = connection.execute("SELECT id, body FROM session ORDER BY id")
     deeds = connection.execute("SELECT body FROM audit ORDER BY id")
     return Restored(
         epoch=meta["epoch"],
         last_event=last.event,
         last_message=last.message,
-        sessions=[_session.decode(body) for (body,) in sessions],
+        sessions=[
+            _session.decode(body) for name, body in sessions if ARCHIVED + name not in meta
+        ],
         last_approval=last.approval,
         messages=messages,
         approvals=approvals,
@@ -339,7 +354,35 @@ def restore(connection: sqlite3.Connection) -> Restored:
             if name.startswith(PRUNED)
         },
         deeds=[_deed.decode(body) for (body,) in deeds],
+        archived=archived,
     )
+
+
+def kept(connection: sqlite3.Connection, session_id: str) -> Kept | None:
+    """Read back what a file holds of one session, if it does, but for its events."""
+    of = "WHERE session = ? ORDER BY id"
+    row = connection.execute("SELECT body FROM session WHERE id = ?", (session_id,)).fetchone()
+    if row is None:
+        return None
+    messages = connection.execute(f"SELECT body, key FROM message {of}", (session_id,))
+    approvals = connection.execute(f"SELECT body FROM approval {of}", (session_id,))
+    return Kept(
+        _session.decode(row[0]),
+        [(_message.decode(body), key) for body, key in messages],
+        [_approval.decode(body) for (body,) in approvals],
+    )
+
+
+def emptied(connection: sqlite3.Connection) -> list[str]:
+    """Return archived sessions of whose logs retention has left nothing: some of them."""
+    query = (
+        "SELECT a.session FROM (SELECT substr(name, ?) AS session FROM meta"
+        " WHERE name >= ? AND name < ?) AS a JOIN meta ON meta.name = ? || a.session"
+        " WHERE NOT EXISTS (SELECT 1 FROM log WHERE log.session = a.session) LIMIT ?"
+    )
+    end = ARCHIVED[:-1] + chr(ord(ARCHIVED[-1]) + 1)
+    given = (len(ARCHIVED) + 1, ARCHIVED, end, PRUNED, PRUNE_ROWS)
+    return [session_id for (session_id,) in connection.execute(query, given)]
 
 
 # Checking.

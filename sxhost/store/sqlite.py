@@ -12,14 +12,17 @@ from typing import Any, NamedTuple, TypeVar
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.python.failure import Failure
 
-from sxhost.errors import HostError
+from sxhost.approval import Approval
+from sxhost.errors import HostError, UnknownSession
 from sxhost.limits import Limits
 from sxhost.logs import logger
-from sxhost.model import Event
-from sxhost.store import Draft
+from sxhost.model import Event, Message, Session
+from sxhost.store import Draft, enough
 from sxhost.store.age import SteadyClock
+from sxhost.store.archive import Archived, Kept, Shelved
+from sxhost.store.change import Change
+from sxhost.store.hot import RECENT
 from sxhost.store.journal import Journal
-from sxhost.store.ledger import RECENT, Change
 from sxhost.store.memory import MemoryStore
 from sxhost.store.pages import page_of
 from sxhost.store.rows import Enough, Floor
@@ -34,6 +37,9 @@ Run = Callable[..., "Deferred[Any]"]
 
 TRIP = Enough(512, 128 * 1024)
 """What one trip to the disk brings: events, or bytes."""
+
+GROUP = 2048
+"""Events of one commit, unless one batch alone has more: some milliseconds of work."""
 
 DAY_MS = 86_400_000
 
@@ -77,7 +83,7 @@ class SQLiteStore(MemoryStore):
         self._limits = limits
         self._journal = journal
         self._threads = threads
-        self._queue: list[tuple[Callable[[Change], Any], Deferred[Any]]] = []
+        self._queue: list[tuple[int, Callable[[Change], Any], Deferred[Any]]] = []
         self._writing = False
         self._at = 0
         self._wall = SteadyClock(seconds)
@@ -119,6 +125,9 @@ class SQLiteStore(MemoryStore):
             row = self.ledger.restore(session, messages, kept.approvals.get(session.id, []))
             row.floor, pruned = kept.floors.get(session.id, Floor(1, 0))
             self.ledger.prune(row, pruned)
+        for session_id in kept.archived:
+            floor = kept.floors.get(session_id, Floor(1, 0))
+            self.ledger.archived[session_id] = Shelved(kept.last_event, *floor)
 
     # Writing.
 
@@ -143,11 +152,25 @@ class SQLiteStore(MemoryStore):
                 return None
             return change.append(session_id, drafts, at, older)
 
-        return await self._write(append)
+        return await self._write(append, len(drafts))
 
-    async def _write(self, operation: Callable[[Change], T]) -> T:
+    async def _write(self, operation: Callable[[Change], T], size: int = 1) -> T:
+        while True:
+            try:
+                return await self._write_once(operation, size)
+            except Archived as gone:
+                await self._revive(gone.session_id)
+
+    async def _revive(self, session_id: str) -> None:
+        """Put an archived session back into memory, if nobody else has."""
+        shelved = self.ledger.archived.get(session_id)
+        if shelved is not None:
+            kept: Kept = await self._threads.read(self._journal.kept, session_id)
+            await self._write_once(lambda change: change.revive(kept, shelved), 1)
+
+    async def _write_once(self, operation: Callable[[Change], T], size: int) -> T:
         done: Deferred[T] = Deferred()
-        self._queue.append((operation, done))
+        self._queue.append((size, operation, done))
         if not self._writing:
             self._writing = True
             Deferred.fromCoroutine(self._write_all()).addErrback(_report)
@@ -156,8 +179,9 @@ class SQLiteStore(MemoryStore):
     async def _write_all(self) -> None:
         try:
             while self._queue:
-                queue, self._queue = self._queue, []
-                await self._write_together(queue)
+                count = _together([size for size, *_ in self._queue])
+                queue, self._queue = self._queue[:count], self._queue[count:]
+                await self._write_together([(work, done) for _, work, done in queue])
         finally:
             self._writing = False
 
@@ -181,11 +205,16 @@ class SQLiteStore(MemoryStore):
     ) -> tuple[Change, list[Any]]:
         change = Change(self.ledger)
         outcomes = [_attempt(operation, change) for operation in operations]
-        page = page_of(change, self._at)
-        if page:
-            await self._threads.write(self._journal.write, page)
+        if change.writes:
+            await self._threads.write(self._write_down, change, self._at)
         change.commit()
         return change, outcomes
+
+    def _write_down(self, change: Change, at: int) -> None:
+        """Encode a change and commit it, in the thread that writes: nobody changes it now."""
+        page = page_of(change, at)
+        if page:
+            self._journal.write(page)
 
     async def _prune(self, change: Change) -> None:
         """Shorten the logs that the change has made too long, a step each."""
@@ -206,9 +235,12 @@ class SQLiteStore(MemoryStore):
                 return False
             for session_id, floor in floors.items():
                 row = self.ledger.rows.get(session_id)
+                shelved = self.ledger.archived.get(session_id)
                 if row is not None:
                     row.floor = floor.seq
                     self.ledger.prune(row, floor.pruned)
+                elif shelved is not None:
+                    shelved.floor, shelved.pruned = floor
             return bool(floors)
 
     async def sweep(self, at: int) -> None:
@@ -223,17 +255,57 @@ class SQLiteStore(MemoryStore):
         while await self._step(self._journal.prune_older, now, age, last):
             pass
 
+        for session_id in await self._threads.read(self._journal.emptied):
+            await self.delete(session_id)
+
     # Reading.
+
+    async def session(self, session_id: str) -> Session:
+        """Return one session."""
+        kept = await self._archived(session_id)
+        return kept.session if kept else await super().session(session_id)
+
+    async def peek(self, session_id: str) -> list[Message]:
+        """Return all messages that are remembered, in order, with their states."""
+        kept = await self._archived(session_id)
+        return [one for one, _ in kept.messages] if kept else await super().peek(session_id)
+
+    async def waiting(self, session_id: str) -> int:
+        """Return how many messages are queued or on lease."""
+        kept = await self._archived(session_id)
+        if kept is None:
+            return await super().waiting(session_id)
+        return sum(message.state == "queued" for message, _ in kept.messages)
+
+    async def approvals(self, session_id: str | None) -> list[Approval]:
+        """Return the approvals that are remembered, in order."""
+        kept = await self._archived(session_id)
+        return kept.approvals if kept else await super().approvals(session_id)
+
+    async def _archived(self, session_id: str | None) -> Kept | None:
+        """Read what there is of a session if it is archived."""
+        if session_id not in self.ledger.archived:
+            return None
+        kept: Kept | None = await self._threads.read(self._journal.kept, session_id)
+        return kept
+
+    def pruned(self, session_id: str | None) -> int:
+        """Return the id up to which retention has dropped events."""
+        shelved = self.ledger.archived.get(session_id or "")
+        return shelved.pruned if shelved else super().pruned(session_id)
 
     def hot(self, session_id: str | None, position: int) -> list[Event] | None:
         """Return the events after `position` at once, or None if memory has not all.
 
         What a flood has driven out of a session's ring is still among all sessions' last.
         """
+        shelved = self.ledger.archived.get(session_id or "")
+        if shelved is not None:
+            return [] if position >= shelved.end else None
         hot = super().hot(session_id, position)
         if hot is not None or session_id is None or position < self.pruned(session_id):
             return hot
-        recent = self.ledger.recent(position)
+        recent = self.ledger.hot.recent(position)
         return recent and [event for event in recent if event.session == session_id]
 
     async def _older(self, session_id: str, drafts: Sequence[Draft]) -> Mapping[str, Event]:
@@ -261,8 +333,8 @@ class SQLiteStore(MemoryStore):
         names: frozenset[str] = frozenset(),
     ) -> list[Event]:
         """Return retained events in order, after `seq` and after the id `position`."""
-        if session_id is not None:
-            self.ledger.row(session_id)
+        if session_id is not None and not self.holds(session_id):
+            raise UnknownSession(session_id)
         most = self.ledger.last_event if limit is None else limit
         found: list[Event] = []
         end = self.ledger.last_event
@@ -272,14 +344,14 @@ class SQLiteStore(MemoryStore):
             if whole or not events or (size is not None and _size(found) >= size):
                 break
             position = events[-1].id
-        return found[:most]
+        return enough(found, most, size)
 
     async def _some(
         self, session_id: str | None, seq: int, position: int
     ) -> tuple[list[Event], bool]:
         """Return the next events, from memory if it has them all, and whether that is all."""
         hot = self.hot(session_id, position)
-        if hot is None and session_id is not None:
+        if hot is None and session_id in self.ledger.rows:
             hot = self._hot_after(session_id, seq)
         if hot is not None:
             return [event for event in hot if event.seq > seq and event.id > position], True
@@ -307,6 +379,16 @@ class SQLiteStore(MemoryStore):
 
 def _nothing() -> None:
     """Take a turn, and do nothing with it."""
+
+
+def _together(sizes: Sequence[int]) -> int:
+    """Return how many of the operations that wait go into one commit: at least one."""
+    left = GROUP
+    for count, size in enumerate(sizes):
+        left -= size
+        if count and left < 0:
+            return count
+    return len(sizes)
 
 
 def _attempt(operation: Callable[[Change], T], change: Change) -> T | Failure:

@@ -54,6 +54,9 @@ class Metrics:
         self._inbox = Gauge(
             "sxhost_inbox_messages", "Messages queued or on lease.", registry=registry
         )
+        self._hot = Gauge(
+            "sxhost_hot_bytes", "Bytes of memory that events take.", registry=registry
+        )
         self._subscribers = Gauge("sxhost_subscribers", "Live readers.", registry=registry)
 
     def count(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -69,6 +72,7 @@ class Metrics:
             self._sessions.labels(name).set(tally[name])
         self._events.set(census.events)
         self._inbox.set(census.messages)
+        self._hot.set(self._service.hot_size)
         self._subscribers.set(self._service.hub.subscribers)
         return generate_latest(self.registry)
 

@@ -27,7 +27,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import MethodNotAllowed as NoSuchMethod
 
 from sxhost.caller import Caller, current
-from sxhost.codec.json import convert, decode, decode_lines, encode_lines
+from sxhost.codec.json import LineBounds, convert, decode, decoded_lines, encode_lines
 from sxhost.errors import (
     BadField,
     BadRequest,
@@ -43,6 +43,7 @@ from sxhost.errors import (
 from sxhost.grammar import TELEMETRY_HEADER, Scope, check_session_id
 from sxhost.limits import Limits
 from sxhost.logs import logger
+from sxhost.slices import Slices
 from sxhost.web.manner import NATIVE, Manner, manner_of
 
 __all__ = [
@@ -169,10 +170,10 @@ class Route:
         """The names of the parameters in the path."""
         return re.findall(r"<(\w+)>", self.path)
 
-    def arguments(
-        self, request: Request, path: dict[str, str], limits: Limits
+    async def arguments(
+        self, request: Request, path: dict[str, str], limits: Limits, slices: Slices | None
     ) -> dict[str, Any]:
-        """Decode what the handler takes out of a request."""
+        """Decode what the handler takes out of a request; a large batch takes many turns."""
         given: dict[str, Any] = {
             name: text if self._kinds[name] is AnyText else _path(name, text)
             for name, text in path.items()
@@ -181,7 +182,10 @@ class Route:
             given["base_url"] = base_url(request)
         if self._body_name is not None:
             body = _body(request, self._limit(limits))
-            given[self._body_name] = self._decode(body, limits)
+            batch = self.consumes == NDJSON and self.body is not bytes
+            given[self._body_name] = (
+                await self._lines(body, limits, slices) if batch else self._decode(body, limits)
+            )
         if self.query is not None:
             given["query"] = convert(self._given(request), self.query)
         return given
@@ -199,9 +203,14 @@ class Route:
         if self.body is bytes:
             return body
         most = {"depth": limits.depth, "brackets": limits.brackets}
-        if self.consumes == NDJSON:
-            return decode_lines(body, self.body, **most, most=limits.batch)
         return decode(body or b"{}", self.body, **most)
+
+    async def _lines(self, body: bytes, limits: Limits, slices: Slices | None) -> list[Any]:
+        bounds = LineBounds(limits.depth, limits.brackets, limits.batch, limits.body)
+        parts = decoded_lines(body, self.body, bounds)
+        if slices is None:
+            return [value for part in parts for value in part]
+        return await slices.gather(parts)
 
     def encode(self, value: Any) -> bytes:
         """Encode the handler's answer."""
@@ -211,9 +220,12 @@ class Route:
 
 
 def tree(
-    routes: Sequence[Route], limits: Limits, manners: Mapping[str, Manner] = NO_MANNERS
+    routes: Sequence[Route],
+    limits: Limits,
+    manners: Mapping[str, Manner] = NO_MANNERS,
+    slices: Slices | None = None,
 ) -> KleinResource:
-    """Return the resource tree that serves `routes`.
+    """Return the resource tree that serves `routes`; what is long runs in `slices`.
 
     `manners` are those of whole parts of the tree, by the beginnings of their paths.
     """
@@ -224,7 +236,7 @@ def tree(
         places[route.method, route.path].append(route)
     for (method, path), choices in places.items():
         app.route(path, methods=[method], strict_slashes=False, endpoint=f"{method} {path}")(
-            _Endpoint(choices, limits)
+            _Endpoint(choices, limits, slices)
         )
     app.handle_errors(Exception)(cast("Any", _render_error))
     return _Root(app, manners)
@@ -246,7 +258,8 @@ class _Endpoint:
 
     __name__ = "endpoint"
 
-    def __init__(self, routes: list[Route], limits: Limits) -> None:
+    def __init__(self, routes: list[Route], limits: Limits, slices: Slices | None) -> None:
+        self._slices = slices
         self._routes = routes
         self._limits = limits
 
@@ -264,7 +277,8 @@ class _Endpoint:
         if route.needs != "open":
             caller.check(route.needs, path.get("session_id"))
         current.set(caller)
-        work = route.handler(**route.arguments(request, path, self._limits))
+        given = await route.arguments(request, path, self._limits, self._slices)
+        work = route.handler(**given)
         # What only looks may be cut short; what acts is done, and answered.
         looks = route.method == "GET" and route.safe
         value = await (_while_permitted(caller, work) if looks else work)

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IPushProducer
 from twisted.web.server import Request
+from zope.interface import implementer
 
 from sxhost.caller import current
 from sxhost.codec import frames
+from sxhost.codec.json import encode_lines
+from sxhost.errors import HostError
+from sxhost.logs import logger
 from sxhost.model import Event, EventQuery, LogQuery
-from sxhost.reading import selection
+from sxhost.reading import Pages, selection
 from sxhost.service import SessionService
 from sxhost.subscription import Selection, Subscription
 from sxhost.web.routes import NDJSON, SSE, Route
 
 __all__ = ["Stream", "routes"]
+
+log = logger(__name__)
 
 
 class Response:
@@ -79,26 +87,87 @@ class Stream:
         await response.follow(reader)
 
 
+@implementer(IPushProducer)
+class Room:
+    """Whether a response has room for more: its transport says so."""
+
+    def __init__(self) -> None:
+        self._full = False
+        self._waiter: Deferred[None] | None = None
+
+    async def wait(self) -> None:
+        """Return once there is room."""
+        if self._full:
+            self._waiter = Deferred()
+            await self._waiter
+
+    def pauseProducing(self) -> None:
+        """There is none for now."""
+        self._full = True
+
+    def resumeProducing(self) -> None:
+        """There is some again."""
+        self._full = False
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None:
+            waiter.callback(None)
+
+    def stopProducing(self) -> None:
+        """The client has gone: whoever waits is cancelled."""
+
+
+class PagedAnswer:
+    """An answer of many pages, each read once those before it have left."""
+
+    def __init__(self, first: Sequence[list[Event]], rest: Pages) -> None:
+        self._first = first
+        self._rest = rest
+
+    async def serve(self, request: Request) -> None:
+        """Write all pages; if one cannot be read, what was written must not look whole."""
+        if request.method == b"HEAD":
+            return
+        room = Room()
+        request.registerProducer(room, streaming=True)
+        try:
+            for page in self._first:
+                await _write(request, page, room)
+            async for page in self._rest:
+                await _write(request, page, room)
+            request.unregisterProducer()
+        except HostError as error:
+            log.warn("an answer was cut: {error}", error=error)
+            cast("Any", request.transport).abortConnection()
+            await Deferred()  # cancelled when the connection is lost
+
+
+async def _write(request: Request, page: Sequence[Event], room: Room) -> None:
+    request.write(encode_lines(page))
+    await room.wait()
+
+
 class Streams:
     """The handlers of the routes that read logs."""
 
     def __init__(self, service: SessionService) -> None:
         self._service = service
 
-    async def events(self, session_id: str, query: EventQuery) -> Sequence[Event] | Stream:
+    async def events(
+        self, session_id: str, query: EventQuery
+    ) -> Sequence[Event] | PagedAnswer | Stream:
         """Read a session's events, or follow them as NDJSON."""
         if not query.follow:
-            return await self._service.events(session_id, query)
+            return await _read(self._service.event_pages(session_id, query))
         return await self._stream(query, frames.NDJSON, session_id)
 
     async def live_events(self, session_id: str, query: EventQuery) -> Stream:
         """Follow a session's events as server-sent events."""
         return await self._stream(query, frames.SSE, session_id)
 
-    async def log(self, query: LogQuery) -> Sequence[Event] | Stream:
+    async def log(self, query: LogQuery) -> Sequence[Event] | PagedAnswer | Stream:
         """Read many sessions' events, or follow them as NDJSON."""
         if not query.follow:
-            return await self._service.log(query)
+            return await _read(self._service.log_pages(query))
         return await self._stream(query, frames.NDJSON)
 
     async def live_log(self, query: LogQuery) -> Stream:
@@ -111,6 +180,18 @@ class Streams:
         if session_id is not None:
             await self._service.session(session_id)  # an unknown one is refused while it can be
         return Stream(self._service, selection(query, session_id), query, encoding)
+
+
+async def _read(pages: Pages) -> Sequence[Event] | PagedAnswer:
+    """Read a page; if there are more, the answer is written page by page."""
+    first, second = await _next(pages), await _next(pages)
+    return PagedAnswer([first, second], pages) if second else first
+
+
+async def _next(pages: Pages) -> list[Event]:
+    async for page in pages:  # `anext` with a default cannot await a Deferred in CPython 3.11
+        return page
+    return []
 
 
 def routes(service: SessionService) -> Sequence[Route]:

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from sxhost.codec.frames import framed
 from sxhost.codec.json import decode, encode
-from sxhost.errors import HostError
+from sxhost.errors import HostError, SubscriptionLimit
 from sxhost.hosted.roster import Roster
 from sxhost.model import Event
 from sxhost.service import SessionService
@@ -123,6 +123,8 @@ class CodexdConnection(Connection):
         )
         try:
             await self._audience.follow(self, position)
+        except SubscriptionLimit as error:
+            self._put_out(error.message)
         except HostError:  # the host is stopping
             self.leave()
 

@@ -1,0 +1,71 @@
+"""Feeds by what they select, so that a write touches only those that it concerns."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Iterator
+
+from sxhost.model import Event
+from sxhost.store import Store
+from sxhost.subscription import Feed, Selection
+
+__all__ = ["FeedIndex"]
+
+EVERY = None
+"""The key of feeds that any event may concern."""
+
+
+class FeedIndex:
+    """A feed is found by its sessions, else by one of its labels, else by its names."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._feeds: defaultdict[Hashable, set[Feed]] = defaultdict(set)
+
+    def add(self, feed: Feed) -> None:
+        """Find a feed from now on."""
+        for key in _keys(feed.selection):
+            self._feeds[key].add(feed)
+
+    def discard(self, feed: Feed) -> None:
+        """Undo `add`."""
+        for key in _keys(feed.selection):
+            self._feeds[key].discard(feed)
+            if not self._feeds[key]:
+                del self._feeds[key]
+
+    def of_session(self, session_id: str) -> set[Feed]:
+        """Return the feeds that name a session."""
+        return self._feeds.get(("session", session_id), set())
+
+    def concerned(self, events: Iterable[Event]) -> set[Feed]:
+        """Return the feeds that events may concern: all that they do, and few others."""
+        fired: defaultdict[str, set[str]] = defaultdict(set)
+        for event in events:
+            fired[event.session].add(event.event)
+        found = set(self._feeds.get(EVERY, ())) if fired else set()
+        for session_id, names in fired.items():
+            for key in self._places(session_id):
+                found.update(f for f in self._feeds.get(key, ()) if _meets(f.selection, names))
+            for name in names:
+                found |= self._feeds.get(("name", name), set())
+        return found
+
+    def _places(self, session_id: str) -> Iterator[Hashable]:
+        yield "session", session_id
+        session = self._store.known(session_id)
+        for label in session.labels.items() if session else ():
+            yield "label", label
+
+
+def _keys(selection: Selection) -> list[Hashable]:
+    """Return under which keys a selection stands; all its labels have to be there anyway."""
+    if selection.sessions:
+        return [("session", session_id) for session_id in selection.sessions]
+    if selection.labels:
+        return [("label", min(selection.labels))]
+    return [("name", name) for name in selection.names] or [EVERY]
+
+
+def _meets(selection: Selection, names: set[str]) -> bool:
+    return not (selection.names and selection.names.isdisjoint(names))

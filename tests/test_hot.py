@@ -1,0 +1,99 @@
+"""What memory has of all logs stays within its bytes, and the bytes are counted right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Raw
+
+from sxhost.limits import Limits
+from sxhost.model import Event
+from sxhost.store.hot import RECENT, Hot
+from sxhost.store.ring import OVERHEAD, weight
+
+
+class Logs:
+    """Some sessions whose events go into memory, one after the other."""
+
+    def __init__(self, most_recent: int = RECENT, **limits: int) -> None:
+        self.hot = Hot(Limits(**limits), most_recent)
+        self._last = 0
+        self._seqs: dict[str, int] = {}
+
+    def append(self, session: str, *sizes: int) -> set[str]:
+        if session not in self._seqs:
+            self._seqs[session] = 0
+            self.hot.open(session, self._last)
+        events = [self._event(session, size) for size in sizes]
+        self.hot.extend(session, events, {})
+        return self.hot.note(events)
+
+    def _event(self, session: str, size: int) -> Event:
+        self._last += 1
+        self._seqs[session] += 1
+        data = Raw(b"1" * size)
+        return Event("x", data, 0, self._seqs[session], self._last, 0, session)
+
+    def forget(self, session: str) -> None:
+        del self._seqs[session]
+        self.hot.forget(session)
+
+    def held(self) -> list[Event]:
+        """Return each event that memory has, once."""
+        recent = self.hot.recent(self.hot.start) or ()
+        every = {event.id: event for event in (*self.hot.merged(0), *recent)}
+        return list(every.values())
+
+
+def test_an_event_counts_once() -> None:
+    logs = Logs()
+    logs.append("a", 100)
+    logs.append("b", 10, 10)
+    assert logs.hot.size == 120 + 3 * OVERHEAD
+
+
+def test_the_oldest_of_all_make_room() -> None:
+    logs = Logs(hot_bytes=10 * OVERHEAD)
+    for session in "aaabbb":
+        logs.append(session, 0)
+    assert logs.append("c", 6 * OVERHEAD) == {"a", "b"}
+    assert [event.session for event in logs.held()] == ["b", "b", "c"]
+    assert logs.hot.recent(0) is None, "a reader from there is told to read"
+    assert [event.id for event in logs.hot.recent(5) or ()] == [6, 7]
+
+
+def test_one_session_has_its_share_and_no_more() -> None:
+    logs = Logs(ring_bytes=3 * OVERHEAD)
+    for _ in range(9):
+        logs.append("flood", 0)
+    logs.append("quiet", 0)
+    assert [event.id for event in logs.hot.merged(0)] == [7, 8, 9, 10]
+
+
+def test_what_is_too_large_for_all_of_it_is_not_kept() -> None:
+    logs = Logs(hot_bytes=OVERHEAD)
+    logs.append("a", 5 * OVERHEAD)
+    assert (logs.hot.size, logs.held()) == (0, [])
+
+
+SESSIONS = st.sampled_from("abc")
+STEPS = st.tuples(SESSIONS, st.lists(st.integers(0, 2000), max_size=12) | st.none())
+
+
+@given(st.lists(STEPS, max_size=30))
+def test_bytes_are_counted_right_whatever_comes(
+    steps: Sequence[tuple[str, list[int] | None]],
+) -> None:
+    logs = Logs(7, events=5, ring_bytes=4000, hot_bytes=9000)
+    known: set[str] = set()
+    for session, sizes in steps:
+        if sizes is not None:
+            logs.append(session, *sizes)
+            known.add(session)
+        elif session in known:
+            logs.forget(session)
+            known.discard(session)
+        assert logs.hot.size == sum(map(weight, logs.held()))
+        assert logs.hot.size <= 9000
