@@ -9,8 +9,8 @@ store works, in the log meanwhile.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, TypeVar
 
 from msgspec.structs import asdict
 from twisted.internet.defer import Deferred, DeferredLock
@@ -23,9 +23,10 @@ from sxhost.limits import Limits
 from sxhost.logs import logger
 from sxhost.store import Store
 
-__all__ = ["ACTS", "Audit"]
+__all__ = ["ACTS", "Audit", "uncancelled"]
 
 log = logger(__name__)
+T = TypeVar("T")
 
 RETRY_S = 5.0
 """Seconds between two tries to write down what waits."""
@@ -82,9 +83,7 @@ class Audit:
             await self._store.record(deed)
             return
         self._waiting.append(deed)
-        written: Deferred[bool] = Deferred()  # if its client leaves, the writing goes on
-        Deferred.fromCoroutine(self._write()).addCallbacks(written.callback, written.errback)
-        if not await written and deed in self._waiting:
+        if not await uncancelled(self._write()) and deed in self._waiting:
             tell("not in the audit yet", deed)
 
     async def close(self) -> None:
@@ -111,6 +110,13 @@ class Audit:
     def _write_later(self) -> None:
         writing = Deferred.fromCoroutine(self._write())
         writing.addErrback(lambda failure: log.failure("the audit cannot be written", failure))
+
+
+async def uncancelled(work: Coroutine[Any, Any, T]) -> T:
+    """Wait for work that goes on to its end, also if whoever waits here is cancelled."""
+    over = Deferred[T]()
+    Deferred.fromCoroutine(work).chainDeferred(over)
+    return await over
 
 
 def tell(why: str, deed: Deed) -> None:

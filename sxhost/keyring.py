@@ -37,6 +37,9 @@ PREFIX: Final = "sxhost"
 
 SECRET_BYTES: Final = 32
 
+MOST_EXPIRED: Final = 256
+"""Tokens that are kept although they have expired; they let nobody in."""
+
 OLD_LOGIN_MS: Final = 30 * 86_400_000
 """How long a login's cookie was a token, in milliseconds."""
 
@@ -151,13 +154,20 @@ class Keyring:
         self._kept = {**self._kept, **given_out}
 
     def _write(self, kept: Mapping[str, Kept]) -> None:
-        """Have these tokens instead, but for those that have expired: first on disk."""
+        """Have these tokens instead: first on disk.
+
+        Of those that have expired the last `MOST_EXPIRED` are kept: the clock that says so
+        may be wrong for a while.
+        """
         now = self._wall_ms()
-        lasting = {name: one for name, one in kept.items() if one.token.lasts(now)}
-        given_out = [one for name, one in lasting.items() if name != ADMIN]
+        expired = [name for name, one in kept.items() if not one.token.lasts(now)]
+        expired.sort(key=lambda name: kept[name].token.expires_ms or 0)
+        dropped = frozenset(expired[:-MOST_EXPIRED])
+        left = {name: one for name, one in kept.items() if name not in dropped}
+        given_out = [one for name, one in left.items() if name != ADMIN]
         with _refusals():
             files.replace(self.place / "tokens.json", msgspec.json.encode(given_out))
-        self._adopt(lasting, "token_revoked")
+        self._adopt(left, "token_revoked")
 
     def _adopt(self, kept: Mapping[str, Kept], why: Ending) -> None:
         """Have these tokens from now on; whose token is another, or none, is told."""

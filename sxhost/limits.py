@@ -204,6 +204,9 @@ class Limits(Struct, frozen=True, kw_only=True):
     unsent: Bytes = 64 * MIB
     """Bytes of answers that wait for readers, in all; beyond, only probes are answered."""
 
+    unanswered: Bytes = 256 * MIB
+    """Bytes of bodies in all that arrive or are being answered: 25 of the largest batches."""
+
     requests: Count = 50
     """Requests a second and peer, or token; the own user's are not counted."""
 

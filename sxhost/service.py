@@ -399,10 +399,7 @@ class SessionService(Service):
         """
         if query.peek:
             return await self._store.peek(session_id)
-        if (await self._store.session(session_id)).kind == "hosted":
-            raise Unsupported(
-                "The host delivers this session's messages itself; ?peek=1 shows them."
-            )
+        await self._check_pulled(session_id)
         until = self._clock.seconds() + min(query.wait, self.limits.wait)
         caller = current.get()
         with self.hub.watch(_inbox(session_id)) as watch, caller.on_end(watch.poke):
@@ -414,13 +411,28 @@ class SessionService(Service):
                     return messages
                 await watch.wait(left)
 
+    async def _check_pulled(self, session_id: str) -> None:
+        """Check that a session's messages are for its agent to pull."""
+        if (await self._store.session(session_id)).kind == "hosted":
+            raise Unsupported(
+                "The host delivers this session's messages itself; ?peek=1 shows them."
+            )
+
     async def ack(self, session_id: str, message_id: int) -> Done:
-        """Confirm a message: it is delivered."""
+        """Confirm a message: it is delivered.
+
+        :raises Unsupported: the host delivers it itself.
+        """
+        await self._check_pulled(session_id)
         await self._store.ack(session_id, message_id)
         return self._done(session_id)
 
     async def nack(self, session_id: str, message_id: int) -> Done:
-        """Give a leased message back to its place in the queue."""
+        """Give a leased message back to its place in the queue.
+
+        :raises Unsupported: the host delivers it itself.
+        """
+        await self._check_pulled(session_id)
         await self._store.nack(session_id, message_id)
         self.hub.poke(_inbox(session_id))
         return self._done(session_id)

@@ -17,9 +17,11 @@ from sxhost.errors import StoreUnavailable
 from sxhost.limits import Limits
 from sxhost.store.change import Change
 from sxhost.store.memory import MemoryStore
+from sxhost.turn import Launch
 
 from .crew import Crew, FakeDriver, question
 from .lab import Lab, result_of, started
+from .test_fleet import settle
 from .test_web_hosted import settled
 
 T = TypeVar("T")
@@ -191,6 +193,32 @@ def test_an_agent_that_was_ended_though_its_session_stays_is_recorded(lab: Lab) 
 
 def test_one_that_does_not_start_is_recorded_as_such(lab: Lab) -> None:
     assert settled(lab, "POST", "/sessions", {"agent": "nobody", "id": "b"}).status == 400
+    assert store_of(lab).acts == ["start", "start", "not started"]
+
+
+def test_an_act_whose_client_leaves_before_it_is_done_is_recorded(lab: Lab) -> None:
+    agent, stopped = lab.crew.last, Deferred[None]()
+    settled(lab, "POST", "/sessions/a/turns", TURN)
+
+    async def slowly() -> None:
+        await stopped
+
+    agent.interrupt = slowly  # type: ignore[method-assign]
+    asking = started(lab.service.agency.interrupt("a"))
+    asking.addErrback(lambda failure: failure.trap(CancelledError))
+    asking.cancel()
+    assert store_of(lab).acts == ["start", "turn"]
+    stopped.callback(None)
+    assert store_of(lab).acts == ["start", "turn", "interrupt"]
+
+
+def test_a_start_whose_client_leaves_is_recorded_as_none(lab: Lab) -> None:
+    ready = lab.crew("fake").slow = Deferred[None]()
+    starting = started(lab.service.agency.start(Launch(agent="fake", id="b")))
+    starting.addErrback(lambda failure: failure.trap(CancelledError))
+    starting.cancel()
+    ready.callback(None)
+    settle(lab)
     assert store_of(lab).acts == ["start", "start", "not started"]
 
 

@@ -255,3 +255,9 @@ def test_a_client_that_goes_before_its_hello_leaves_nothing(wire: Wire) -> None:
     store.let.callback(None)
     settle(wire.lab)
     assert wire.lab.service.hub.subscribers == 0
+
+
+def test_one_too_many_is_put_out() -> None:
+    wire = made(subscriptions=1)
+    assert connected(wire).closed is None
+    assert Socket(wire, path=EVENTS).closed == 1008

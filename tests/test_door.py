@@ -20,7 +20,7 @@ from sxhost.web.door import MOST_BUCKETS, RETRY_S, Door, Rates, descriptors, pee
 
 from .lab import UID
 from .raw import NEXT, get, replies
-from .test_site import GET, Connection, Wire
+from .test_site import GET, Connection, Wire, post
 
 OTHER = UID + 1
 
@@ -341,3 +341,24 @@ def test_what_is_no_socket_is_left_alone() -> None:
     tune(StringTransport(), Limits())
     client: Connection = Wire().connect(GET)
     assert client.status == 200
+
+
+def test_bodies_that_are_not_answered_are_bounded_in_all() -> None:
+    wire = Wire(unanswered=60)
+    first, second = wire.connect(post(50) + b" " * 40), wire.connect(post(50) + b" " * 40)
+    assert first.got == b""
+    assert (second.status, second.body["error"]) == (503, "overloaded")
+    first.say(b" " * 10)
+    assert first.status == 400
+    assert wire.site.door.unanswered == 0
+
+
+@pytest.mark.parametrize("size", [40, 101])
+def test_a_body_that_never_comes_to_its_end_is_forgotten(size: int) -> None:
+    wire = Wire()
+    client = wire.connect(
+        b"POST /stop HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    client.say(b"%x\r\n%s\r\n" % (size, b" " * size))
+    client.leave()
+    assert wire.site.door.unanswered == 0

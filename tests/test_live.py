@@ -399,3 +399,17 @@ def told_when_paused(reader: Subscription) -> Deferred[None]:
 
     setattr(reader, "pauseProducing", paused)  # noqa: B010
     return told
+
+
+def test_one_too_many_is_told_so_and_the_connection_stays() -> None:
+    wire = Wire(body=MIB, subscriptions=1)
+    socket = Socket(wire)
+    socket.subscribe(id="one")
+    socket.subscribe(id="two")
+    *_, refusal = socket.messages
+    assert (refusal["error"], refusal["limit"], refusal["id"]) == (
+        "subscription_limit",
+        1,
+        "two",
+    )
+    assert socket.closed is None

@@ -14,6 +14,7 @@ from sxhost.access import AuditQuery
 from sxhost.caller import HOST, Caller, current
 from sxhost.commands.table import COMMANDS
 from sxhost.commands.traits import TRAITS
+from sxhost.driver import Exit
 from sxhost.errors import ForbiddenScope, Reserved
 from sxhost.hosting import Rules
 from sxhost.model import EventDraft, EventQuery, MessageDraft, Registration
@@ -542,6 +543,21 @@ def test_a_users_own_command_is_in_the_audit(host: Lab) -> None:
     Peer(host).say("bash", "a", command="make deploy " + "x" * 500)
     what, detail = audited(host)[-1]
     assert (what, detail) == ("bash", ("make deploy " + "x" * 500)[:200])
+
+
+@pytest.mark.parametrize("name", sorted(name for name in COMMANDS if name not in WIDENS))
+def test_who_may_only_look_wakes_no_agent(host: Lab, name: str) -> None:
+    host.crew.last.reports.gone(Exit(code=0, asked=True))
+    for kind, scopes in (("read", {"read"}), ("approve", {"read", "approve"})):
+        Peer(host, Caller(frozenset(scopes), token=kind)).say(name, **wanted(name))  # type: ignore[arg-type]
+        settle(host)
+    assert len(host.crew.drivers["codex"].agents) == 1
+
+
+@pytest.mark.parametrize("what", ["ack", "nack"])
+def test_nobody_delivers_in_the_hosts_place(host: Lab, what: str) -> None:
+    answer = post(host, SENDER, f"/sessions/a/messages/1/{what}", {})
+    assert (answer.status, answer.json()["error"]) == (409, "unsupported")
 
 
 class TestEviction:

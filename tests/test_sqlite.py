@@ -561,6 +561,24 @@ class TestArchive:
         both = [started(store.append("a", [draft()], 7_000)) for _ in range(2)]
         assert [event.seq for one in both for event in result_of(one)] == [4, 5]
 
+    def test_it_is_deleted_once(self, reopen: Open) -> None:
+        slow = Slow()
+        store = reopen(slow.threads)
+        threads, slow.threads.write = slow.threads, HERE.write
+        append(store, "a", draft())
+        result_of(store.archive("a"))
+        threads.write = slow.write
+        first = started(store.append("b", [draft()], 7_000))
+        both = [started(store.delete("a")) for _ in range(2)]  # they share a commit
+        slow.go()
+        slow.go()
+        threads.write = HERE.write
+        result_of(first)
+        result_of(both[0])
+        with pytest.raises(UnknownSession):
+            result_of(both[1])
+        assert not store.holds("a")
+
     def test_only_so_many_are_kept(self, reopen: Open) -> None:
         store = reopen(archived=2)
         for session_id in ("a", "b", "c"):

@@ -35,17 +35,13 @@ class Stopping(HostError):
 
 
 class Overloaded(HostError):
-    """Answers that nobody reads fill what there is for them."""
+    """Answers that nobody reads, or bodies that come, fill what there is for them."""
 
     status = 503
     code = "overloaded"
 
-    def __init__(self, limit: int) -> None:
-        super().__init__(
-            f"Answers of more than {limit} bytes wait for their readers.",
-            limit=limit,
-            retry_after=5,
-        )
+    def __init__(self, what: str, limit: int) -> None:
+        super().__init__(f"More than {limit} bytes of {what}.", limit=limit, retry_after=5)
 
 
 class SubscriptionLimit(HostError):

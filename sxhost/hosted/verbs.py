@@ -6,8 +6,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from msgspec.structs import replace
+from twisted.internet.defer import CancelledError
 
 from sxhost.approval import Answer, Approval, ApprovalQuery
+from sxhost.audit import uncancelled
 from sxhost.caller import current
 from sxhost.errors import HostError, NotHosted
 from sxhost.hosted.desk import Desk
@@ -15,7 +17,7 @@ from sxhost.hosted.fleet import Fleet, fresh_id
 from sxhost.hosted.settings import check_turn, described, told_of_launch
 from sxhost.model import Done, Hosted, Session, Summary
 from sxhost.store import Store
-from sxhost.turn import Launch, ModelDraft, SteerDraft, Submitted, TurnDraft
+from sxhost.turn import Launch, ModelDraft, SteerDraft, Submitted, Turn, TurnDraft
 from sxhost.views import wanted
 
 __all__ = ["Agency"]
@@ -47,8 +49,9 @@ class Agency:
         await self._record("start", name, told_of_launch(launch))
         try:
             session_id, turn = await self.fleet.start(replace(launch, id=name))
-        except HostError as error:
-            await self._record("not started", name, error.code)
+        except (HostError, CancelledError) as error:
+            why = error.code if isinstance(error, HostError) else "its client has left"
+            await self._record("not started", name, why)
             raise
         session = await self._store.session(session_id)
         return Hosted(session=await self._summarise(session), turn=turn)
@@ -72,36 +75,45 @@ class Agency:
         draft = self.fleet.placed(draft)
         changed = check_turn(current.get(), session_id, draft, session.launch)
         said = replace(draft, native={**draft.native, **spoken})
-        turn = await self.fleet.submit(session_id, said)
-        detail = f"turn {turn.id}: {described(changed)}" if changed else f"turn {turn.id}"
-        await self._record("turn", session_id, detail)
-        return Submitted(turn=turn)
+
+        async def begin() -> Turn:
+            turn = await self.fleet.submit(session_id, said)
+            detail = f"turn {turn.id}: {described(changed)}" if changed else f"turn {turn.id}"
+            await self._record("turn", session_id, detail)
+            return turn
+
+        return Submitted(turn=await uncancelled(begin()))
 
     async def steer(self, session_id: str, draft: SteerDraft) -> Done:
         """Add to the running turn."""
-        await self.fleet.steer(session_id, draft)
-        await self._record("steer", session_id, "")
-        return Done()
+        return await self._act("steer", session_id, self.fleet.steer(session_id, draft))
 
     async def interrupt(self, session_id: str) -> Done:
         """Stop the running turn."""
-        await self.fleet.interrupt(session_id)
-        await self._record("interrupt", session_id, "")
-        return Done()
+        return await self._act("interrupt", session_id, self.fleet.interrupt(session_id))
 
     async def compact(self, session_id: str) -> Done:
         """Shorten the conversation."""
-        await self.fleet.compact(session_id)
-        await self._record("compact", session_id, "")
-        return Done()
+        return await self._act("compact", session_id, self.fleet.compact(session_id))
 
     async def set_model(self, session_id: str, draft: ModelDraft) -> Done:
         """Use another model from now on."""
-        await self.fleet.set_model(session_id, draft)
         given = {"model": draft.model, "provider": draft.provider, "effort": draft.effort}
         detail = described({name: value for name, value in given.items() if value})
-        await self._record("set model", session_id, detail)
-        return Done()
+        setting = self.fleet.set_model(session_id, draft)
+        return await self._act("set model", session_id, setting, detail)
+
+    async def _act(
+        self, what: str, session_id: str, act: Awaitable[object], detail: str = ""
+    ) -> Done:
+        """Have something done and recorded, also if whoever asked for it leaves meanwhile."""
+
+        async def acted() -> Done:
+            await act
+            await self._record(what, session_id, detail)
+            return Done()
+
+        return await uncancelled(acted())
 
     async def approvals(self, query: ApprovalQuery) -> list[Approval]:
         """Return what all agents ask, in order."""

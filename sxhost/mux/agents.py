@@ -13,6 +13,7 @@ from typing import Any
 from msgspec import UNSET, Struct
 
 from sxhost.approval import ApprovalQuery
+from sxhost.caller import current
 from sxhost.commands.table import (
     Command,
     ExtensionUiResponse,
@@ -55,7 +56,13 @@ class Context(Struct):
         return self.detail.agent if self.detail.kind == "hosted" else "attached sessions"
 
     async def hosted(self) -> HostedSession:
-        """Return the session once its agent is there."""
+        """Return the session once its agent is there.
+
+        :raises ForbiddenScope: it sleeps, and whoever asks may only look: to wake it is to
+            start a program.
+        """
+        if not self.service.agency.fleet.lives(self.id):
+            current.get().check("send", self.id)
         return await self.service.agency.fleet.awake(self.id)
 
     @property

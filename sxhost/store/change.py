@@ -107,6 +107,8 @@ class Change:
 
     def delete(self, session_id: str, by: Deed | None = None) -> None:
         """Forget a session."""
+        if session_id in self.dropped:
+            raise UnknownSession(session_id)
         if session_id in self._ledger.archived and session_id not in self.rows:
             self.dropped.append(session_id)
         else:

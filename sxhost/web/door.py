@@ -62,6 +62,8 @@ class Door:
         """How many connections are counted now."""
         self.unsent = 0
         """Bytes of answers that wait for their readers, about."""
+        self.unanswered = 0
+        """Bytes of bodies that have come and are not answered."""
         self.paused = False
         self._limits = limits
         self._clock = clock
@@ -110,7 +112,20 @@ class Door:
         :raises Overloaded: too much is not.
         """
         if self.unsent > self._limits.unsent:
-            raise Overloaded(self._limits.unsent)
+            raise Overloaded("answers wait for their readers", self._limits.unsent)
+
+    def take(self, size: int) -> None:
+        """Count bytes of a body; they count until it is answered (`let_go`).
+
+        :raises Overloaded: there are too many of all.
+        """
+        self.unanswered += size
+        if self.unanswered > self._limits.unanswered:
+            raise Overloaded("requests are not answered yet", self._limits.unanswered)
+
+    def let_go(self, size: int) -> None:
+        """Undo `take`."""
+        self.unanswered -= size
 
     def _check(self, peer: str) -> None:
         limits = self._limits

@@ -63,7 +63,7 @@ class HostRequest(Request):
         self.site = cast("HostSite", channel.factory)
         self.began = self.site.clock.seconds()
         self._body = BytesIO()
-        self._room = 0
+        self._room = self._held = 0
         self._preflight = False
 
     def __repr__(self) -> str:
@@ -108,8 +108,13 @@ class HostRequest(Request):
         if self.refused:
             return
         self._body.write(data)
-        if self._body.tell() > self._room:
-            self._turn_away(BodyTooLarge(self._room))
+        self._held += len(data)
+        try:
+            self.site.door.take(len(data))
+            if self._body.tell() > self._room:
+                raise BodyTooLarge(self._room)
+        except HostError as error:
+            self._turn_away(error)
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         """Answer now that the whole request is there; a refused one is done already."""
@@ -143,8 +148,18 @@ class HostRequest(Request):
         self.clientproto = b"HTTP/1.1"
         self._write_refusal(error)
 
+    def finish(self) -> None:
+        """End the answer, and let go of the body."""
+        self._let_go()
+        super().finish()
+
+    def _let_go(self) -> None:
+        held, self._held = self._held, 0
+        self.site.door.let_go(held)
+
     def connectionLost(self, reason: Any) -> None:
         """Forget about a client that has gone."""
+        self._let_go()
         if self.refused:
             self.site.log(self)
         super().connectionLost(reason)
@@ -154,6 +169,7 @@ class HostRequest(Request):
         self.refused = True
         self.requestHeaders.removeHeader(b"expect")
         self.content = self._body = BytesIO()
+        self._let_go()
         self._write_refusal(error)
         self.channel.linger()
 
