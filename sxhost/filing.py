@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct
 
-from sxhost.codec.fit import fitted
+from sxhost.codec.shorten import fitted
 from sxhost.grammar import SESSION_ID
 from sxhost.host import Host
 from sxhost.model import EventDraft, Registration

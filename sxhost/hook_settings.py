@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from sxhost.codec.splice import NotJSON, append, remove, value_at
+from sxhost.codec.json_edit import NotJSON, append, remove, value_at
 
 __all__ = [
     "CLAUDE_HOOKS",

@@ -29,125 +29,163 @@ def rooms_of(names: str) -> frozenset[str]:
     return frozenset(names.split())
 
 
-LOW = "values logs codec"
 ROOMS = {
-    "values": Room(
-        "0",
+    "errors": Room("0", ("errors/*.py",), rooms_of(""), rooms_of("")),
+    "files": Room("0", ("files.py",), rooms_of(""), rooms_of("")),
+    "logs": Room("0", ("logs.py",), rooms_of(""), rooms_of("twisted.logger")),
+    "peers": Room("0", ("peers.py",), rooms_of(""), rooms_of("twisted")),
+    "project": Room("0", ("project.py",), rooms_of(""), rooms_of("")),
+    "slices": Room("0", ("slices.py",), rooms_of(""), rooms_of("twisted")),
+    "stdio": Room("0", ("stdio.py",), rooms_of(""), rooms_of("twisted zope")),
+    "visible": Room("0", ("visible.py",), rooms_of(""), rooms_of("")),
+    "model": Room(
+        "1",
         (
-            *("__init__.py", "access.py", "approval.py", "caller.py", "errors/*.py"),
-            *(
-                "grammar.py",
-                "host.py",
-                "limits.py",
-                "model.py",
-                "rights.py",
-                "state.py",
-                "turn.py",
-            ),
+            "__init__.py",
+            "access.py",
+            "approval.py",
+            "caller.py",
+            "grammar.py",
+            "host.py",
+            "limits.py",
+            "model.py",
+            "rights.py",
+            "state.py",
+            "turn.py",
+            "views.py",
         ),
-        rooms_of(""),
+        rooms_of("errors"),
         rooms_of("msgspec"),
     ),
-    "logs": Room("0", ("logs.py",), rooms_of(""), rooms_of("twisted.logger")),
-    "visible": Room("0", ("visible.py",), rooms_of(""), rooms_of("")),
-    "project": Room("0", ("project.py",), rooms_of(""), rooms_of("")),
-    "files": Room("0", ("files.py",), rooms_of(""), rooms_of("")),
-    "peers": Room("0", ("peers.py",), rooms_of(""), rooms_of("twisted")),
     "tls": Room(
         "1",
         ("tls.py",),
         rooms_of("logs"),
         rooms_of("OpenSSL cryptography service_identity twisted zope"),
     ),
-    "codec": Room("1", ("codec/*.py",), rooms_of("values"), rooms_of("msgspec re2")),
-    "commands": Room("1", ("commands/*.py",), rooms_of("values"), rooms_of("msgspec")),
-    "store": Room("2", ("store/*.py",), rooms_of(f"{LOW} files"), rooms_of("msgspec twisted")),
+    "trust": Room("1", ("trust.py",), rooms_of("files"), rooms_of("")),
+    "codec": Room("2", ("codec/*.py",), rooms_of("errors model"), rooms_of("msgspec re2")),
+    "commands": Room("2", ("commands/*.py",), rooms_of("model"), rooms_of("msgspec")),
+    "config": Room("2", ("config.py",), rooms_of("files model"), rooms_of("msgspec")),
+    "emit": Room(
+        "2",
+        ("emit.py", "telemetry.py"),
+        rooms_of("model project trust visible"),
+        rooms_of("treq twisted"),
+    ),
     "keyring": Room(
         "2",
         ("browsers.py", "keyring.py"),
-        rooms_of("values files"),
+        rooms_of("errors files model"),
         rooms_of("msgspec twisted"),
-    ),
-    "policy": Room("2", ("policy/*.py",), rooms_of("values codec"), rooms_of("msgspec")),
-    "driver": Room(
-        "2",
-        ("driver/*.py", "driver/*/*.py"),
-        rooms_of(LOW),
-        rooms_of("automat msgspec twisted zope"),
-    ),
-    "host": Room(
-        "3",
-        (
-            *("audit.py", "eviction.py", "hub.py", "index.py", "presence.py", "reading.py"),
-            *("service.py", "slices.py", "subscription.py"),
-            *("filing.py", "hooked.py", "hosted/*.py", "views.py"),
-        ),
-        rooms_of(f"{LOW} store driver policy project"),
-        rooms_of("msgspec twisted zope"),
-    ),
-    "web": Room(
-        "4",
-        ("web/*.py", "web/*/*.py"),
-        rooms_of(f"{LOW} store driver host keyring peers"),
-        rooms_of("autobahn klein msgspec prometheus_client twisted werkzeug zope"),
-    ),
-    "mux": Room(
-        "4",
-        ("mux/*.py",),
-        rooms_of(f"{LOW} store driver host commands"),
-        rooms_of("msgspec twisted"),
-    ),
-    "stdio": Room(
-        "4",
-        ("stdio.py",),
-        rooms_of(f"{LOW} store driver host"),
-        rooms_of("msgspec twisted zope"),
     ),
     "client": Room(
-        "beside",
+        "3",
         ("client/*.py",),
-        rooms_of(f"{LOW} tls"),
-        rooms_of("msgspec treq twisted zope"),
-    ),
-    "telemetry": Room(
-        "beside",
-        ("telemetry.py", "emit.py", "trust.py"),
-        rooms_of(f"{LOW} files project visible"),
+        rooms_of("codec errors model tls"),
         rooms_of("msgspec treq twisted zope"),
     ),
     "credentials": Room(
-        "beside",
-        ("credentials.py",),
-        rooms_of("values files keyring peers config"),
-        rooms_of(""),
+        "3", ("credentials.py",), rooms_of("config files keyring peers"), rooms_of("")
+    ),
+    "driver": Room(
+        "3",
+        ("driver/*.py", "driver/*/*.py"),
+        rooms_of("codec errors logs model"),
+        rooms_of("automat msgspec twisted"),
+    ),
+    "policy": Room("3", ("policy/*.py",), rooms_of("codec model"), rooms_of("msgspec")),
+    "store": Room(
+        "3",
+        ("store/*.py",),
+        rooms_of("codec errors files logs model"),
+        rooms_of("msgspec twisted"),
     ),
     "attach": Room(
-        "agent",
+        "4",
         ("attach/*.py",),
-        rooms_of(f"{LOW} project client credentials config"),
-        rooms_of("msgspec treq twisted zope"),
+        rooms_of("client codec config credentials errors logs model project"),
+        rooms_of("msgspec twisted"),
+    ),
+    "audit": Room(
+        "4", ("audit.py",), rooms_of("errors logs model store"), rooms_of("msgspec twisted")
     ),
     "hook": Room(
-        "agent",
+        "4",
         ("hook.py", "hook_settings.py"),
-        rooms_of(f"{LOW} files credentials config visible"),
+        rooms_of("codec credentials files visible"),
         rooms_of("msgspec"),
     ),
-    "config": Room("top", ("config.py",), rooms_of("values files"), rooms_of("msgspec")),
+    "host": Room(
+        "5",
+        (
+            "filing.py",
+            "hooked.py",
+            "hosted/*.py",
+            "hub.py",
+            "index.py",
+            "presence.py",
+            "reading.py",
+            "subscription.py",
+        ),
+        rooms_of("audit codec driver errors logs model policy project slices store"),
+        rooms_of("msgspec twisted zope"),
+    ),
+    "hosting": Room(
+        "6",
+        ("hosting.py",),
+        rooms_of("config driver host logs model policy visible"),
+        rooms_of(""),
+    ),
+    "service": Room(
+        "6",
+        ("eviction.py", "service.py"),
+        rooms_of("audit codec errors host logs model slices store"),
+        rooms_of("msgspec twisted"),
+    ),
+    "forward": Room(
+        "7",
+        ("forward.py",),
+        rooms_of("codec config emit errors host logs model project service store"),
+        rooms_of("msgspec twisted"),
+    ),
+    "mux": Room(
+        "7",
+        ("mux/*.py",),
+        rooms_of("codec commands driver errors host logs model service"),
+        rooms_of("msgspec twisted"),
+    ),
+    "web": Room(
+        "7",
+        ("web/*.py", "web/codexd/*.py", "web/messages/*.py"),
+        rooms_of("codec driver errors host keyring logs model peers service slices"),
+        rooms_of("autobahn klein msgspec prometheus_client twisted werkzeug zope"),
+    ),
     "daemon": Room(
-        "daemon",
+        "8",
         ("daemon/*.py",),
-        rooms_of(f"{LOW} files tls store keyring host web mux config visible"),
-        rooms_of("OpenSSL twisted zope"),
+        rooms_of("config files keyring logs mux service store tls visible web"),
+        rooms_of("OpenSSL twisted"),
+    ),
+    "options": Room(
+        "9", ("options.py",), rooms_of("config daemon logs model visible"), rooms_of("twisted")
     ),
     "top": Room(
-        "top",
-        ("__main__.py", "cli/*.py", "forward.py", "hosting.py", "options.py", "tap.py"),
+        "10",
+        ("tap.py",),
         rooms_of(
-            f"{LOW} peers tls store driver host keyring web stdio client telemetry attach hook"
-            " daemon config policy project credentials commands mux visible"
+            "config daemon forward hosting keyring logs mux options service store visible web"
         ),
-        rooms_of("OpenSSL autobahn click msgspec rich twisted zope"),
+        rooms_of("msgspec twisted"),
+    ),
+    "cli": Room(
+        "11",
+        ("__main__.py", "cli/*.py"),
+        rooms_of(
+            "attach client codec config credentials daemon emit errors hook keyring "
+            "logs model options policy project stdio tls top trust visible"
+        ),
+        rooms_of("autobahn click msgspec rich twisted zope"),
     ),
 }
 
@@ -263,10 +301,19 @@ def _within(name: str, packages: frozenset[str]) -> bool:
 
 
 def test_the_rooms_see_only_lower_floors() -> None:
-    order = ["0", "1", "2", "3", "4", "beside", "agent", "daemon", "top"]
     for name, room in ROOMS.items():
-        floors = [order.index(ROOMS[seen].floor) for seen in room.sees - {"config"}]
-        assert all(floor < order.index(room.floor) for floor in floors), name
+        floors = [int(ROOMS[seen].floor) for seen in room.sees]
+        assert all(floor < int(room.floor) for floor in floors), name
+
+
+@pytest.mark.parametrize("name", ROOMS)
+def test_a_room_may_see_only_what_it_uses(name: str) -> None:
+    inside = [module for module in modules() if room_of(module) == name]
+    assert inside, "a room without modules"
+    used = {room_of(seen) for module in inside for seen in seen_by(module)} - {name}
+    assert used == ROOMS[name].sees
+    met = {package for module in inside for package in foreign(module)}
+    assert all(any(_within(n, frozenset([p])) for n in met) for p in ROOMS[name].packages)
 
 
 def test_there_are_no_circles() -> None:

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 
-from sxhost.codec.fit import fitted
 from sxhost.codec.json import encode
+from sxhost.codec.shorten import fitted
 from sxhost.driver.hooks import Hook
 from sxhost.turn import Launch
 

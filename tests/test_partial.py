@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sxhost.codec.partial import completed
+from sxhost.codec.partial_json import completed
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 99) | st.text(max_size=6),

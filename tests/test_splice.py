@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sxhost.codec.splice import NotJSON, append, remove, value_at
+from sxhost.codec.json_edit import NotJSON, append, remove, value_at
 
 PATH = ("hooks", "Stop")
 OURS = {"hooks": [{"type": "http", "url": "http://x"}]}

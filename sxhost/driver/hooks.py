@@ -17,8 +17,8 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from sxhost.approval import Answer, Question
-from sxhost.codec.fit import fitted
 from sxhost.codec.json import encode
+from sxhost.codec.shorten import fitted
 from sxhost.driver.claude.asks import question, reply
 from sxhost.driver.claude.lines import Asked, Request
 from sxhost.grammar import EVENT_NAME

@@ -16,8 +16,8 @@ from twisted.python.failure import Failure
 from sxhost.access import Deed
 from sxhost.approval import Answer, Approval, ApprovalState, Question, Resolution
 from sxhost.caller import Caller, current
-from sxhost.codec.fit import fitted
 from sxhost.codec.json import encode
+from sxhost.codec.shorten import fitted
 from sxhost.errors import (
     AlreadyAnswered,
     BadField,

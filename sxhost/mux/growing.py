@@ -14,7 +14,7 @@ from typing import Any
 from msgspec.json import decode
 
 from sxhost.codec.json import encode
-from sxhost.codec.partial import completed
+from sxhost.codec.partial_json import completed
 
 __all__ = ["Growing", "Text", "message_of"]
 
