@@ -23,8 +23,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 from twisted.internet.threads import deferToThread
 
-from sxhost.caller import HOST
-from sxhost.limits import Limits
+from sxhost.model.caller import HOST
+from sxhost.model.limits import Limits
 from sxhost.web.guard import Guard, Policy, Tries
 from sxhost.web.routes import Route, opens, tree
 from sxhost.web.site import HostSite

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 
 from benchmarks.rig import NDJSON, Client, Host, request, running_host
-from sxhost.limits import Limits
+from sxhost.model.limits import Limits
 from tests.test_bombs import COSTLY
 
 TIMES = 5

@@ -17,7 +17,7 @@ from twisted.internet.task import react
 
 from benchmarks.rig import spread
 from sxhost.config import Settings
-from sxhost.model import EventDraft
+from sxhost.model.session import EventDraft
 from sxhost.service import SessionService
 from sxhost.tap import make_store
 

@@ -11,8 +11,8 @@ import random
 import time
 from collections.abc import Iterator
 
-from sxhost.approval import Question
 from sxhost.codec.shell import LONGEST
+from sxhost.model.approval import Question
 from sxhost.policy.rules import About, Policy, Rule
 
 RULES = {

@@ -16,11 +16,11 @@ from msgspec.structs import asdict
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from sxhost.access import Deed
-from sxhost.caller import current
 from sxhost.errors import HostError
-from sxhost.limits import Limits
 from sxhost.logs import logger
+from sxhost.model.auth import Deed
+from sxhost.model.caller import current
+from sxhost.model.limits import Limits
 from sxhost.store import Store
 
 __all__ = ["ACTS", "Audit", "uncancelled"]

@@ -15,10 +15,10 @@ from typing import Final, NamedTuple
 
 from twisted.internet.interfaces import IReactorTime
 
-from sxhost.access import Token
-from sxhost.caller import Caller, Grant
 from sxhost.keyring import SECRET_BYTES, digest_of
-from sxhost.limits import Limits
+from sxhost.model.auth import Token
+from sxhost.model.caller import Caller, Grant
+from sxhost.model.limits import Limits
 
 __all__ = ["Browsers", "Credentials"]
 

@@ -10,7 +10,7 @@ from typing import Literal
 from msgspec import Struct
 
 from sxhost import files
-from sxhost.limits import Limits
+from sxhost.model.limits import Limits
 
 __all__ = [
     "DEFAULT_HOST",

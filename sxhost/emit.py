@@ -27,7 +27,7 @@ from twisted.web import http
 from twisted.web.client import Agent, BrowserLikePolicyForHTTPS, ResponseDone
 from twisted.web.http_headers import Headers
 
-from sxhost.grammar import TELEMETRY_HEADER
+from sxhost.model.names import TELEMETRY_HEADER
 from sxhost.project import git_branch, machine
 
 if TYPE_CHECKING:

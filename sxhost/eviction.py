@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sxhost.limits import Limits
-from sxhost.model import Session
+from sxhost.model.limits import Limits
+from sxhost.model.session import Session
 from sxhost.presence import Presence
 from sxhost.store import Store
 

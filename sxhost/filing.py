@@ -11,9 +11,9 @@ from typing import Annotated, Any, Final, Literal
 from msgspec import Meta, Struct
 
 from sxhost.codec.shorten import fitted
-from sxhost.grammar import SESSION_ID
-from sxhost.host import Host
-from sxhost.model import EventDraft, Registration
+from sxhost.model.host import Host
+from sxhost.model.names import SESSION_ID
+from sxhost.model.session import EventDraft, Registration
 
 __all__ = ["PREFIX", "Filing", "Reported"]
 

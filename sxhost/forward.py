@@ -23,7 +23,7 @@ from sxhost.emit import IN_FLIGHT, Emitter, SendError, checked, masked, open_emi
 from sxhost.errors import HostError
 from sxhost.filing import PREFIX
 from sxhost.logs import logger
-from sxhost.model import Event
+from sxhost.model.session import Event
 from sxhost.project import project_root
 from sxhost.service import SessionService
 from sxhost.store import Store

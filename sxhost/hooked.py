@@ -13,15 +13,15 @@ from typing import Annotated, Any, Final
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
-from sxhost.approval import Answer, Question
 from sxhost.driver.hooks import Hook
 from sxhost.errors import BadField, UnknownSession
-from sxhost.grammar import check_session_id
-from sxhost.host import Host
 from sxhost.hosted.verbs import Agency
 from sxhost.hub import Hub, Watch
 from sxhost.logs import logger
-from sxhost.model import EventDraft, Message, PullQuery, Registration
+from sxhost.model.approval import Answer, Question
+from sxhost.model.host import Host
+from sxhost.model.names import check_session_id
+from sxhost.model.session import EventDraft, Message, PullQuery, Registration
 from sxhost.project import git_branch, project_root
 
 __all__ = ["Heard", "HookQuery", "Hooked"]

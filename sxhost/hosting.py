@@ -9,7 +9,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from sxhost.approval import Question
 from sxhost.config import Settings
 from sxhost.driver import Driver
 from sxhost.driver.orphans import end_orphans
@@ -18,11 +17,12 @@ from sxhost.driver.registry import Registry, installed
 from sxhost.hosted.desk import ask_a_person
 from sxhost.hosted.parts import Agents
 from sxhost.hosted.roots import Roots
-from sxhost.limits import Limits
 from sxhost.logs import logger
-from sxhost.model import Session
+from sxhost.model.approval import Question
+from sxhost.model.limits import Limits
+from sxhost.model.session import Session
+from sxhost.model.turn import Process
 from sxhost.policy.rules import About, Policy, PolicyError, Verdict
-from sxhost.turn import Process
 from sxhost.visible import refuse
 
 __all__ = ["Rules", "host_id", "make_agents", "make_rules"]

@@ -20,8 +20,8 @@ from twisted.internet.task import LoopingCall
 from sxhost.codec.frames import Encoding
 from sxhost.errors import Stopping, SubscriptionLimit
 from sxhost.index import FeedIndex
-from sxhost.limits import Limits
 from sxhost.logs import logger
+from sxhost.model.limits import Limits
 from sxhost.slices import Slices
 from sxhost.store import Store
 from sxhost.subscription import ChunkCache, Feed, Selection, Sink, Subscription

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator
 
-from sxhost.model import Event
+from sxhost.model.session import Event
 from sxhost.store import Store
 from sxhost.subscription import Feed, Selection
 

@@ -22,10 +22,10 @@ import msgspec
 from msgspec import Struct
 
 from sxhost import files
-from sxhost.access import Token, TokenDraft
-from sxhost.caller import Caller, CallLater, Ending, Grant
 from sxhost.errors import HostError, StorageFull, StoreUnavailable, UnknownToken
-from sxhost.grammar import Scope
+from sxhost.model.auth import Token, TokenDraft
+from sxhost.model.caller import Caller, CallLater, Ending, Grant
+from sxhost.model.names import Scope
 
 __all__ = ["ADMIN", "BadKeyring", "Keyring", "digest_of", "token_file"]
 

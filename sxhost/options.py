@@ -24,8 +24,8 @@ from sxhost.config import (
     state_dir,
 )
 from sxhost.daemon.listening import stays_here
-from sxhost.limits import Limits
 from sxhost.logs import LEVELS
+from sxhost.model.limits import Limits
 from sxhost.visible import refuse
 
 __all__ = ["BYPASS", "Options"]

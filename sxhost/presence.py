@@ -12,9 +12,9 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
 from sxhost.hub import Hub
-from sxhost.limits import Limits
-from sxhost.model import Session, State
-from sxhost.state import ACTIVE, derive, unheard
+from sxhost.model.limits import Limits
+from sxhost.model.session import Session, State
+from sxhost.model.session_state import ACTIVE, derive, unheard
 from sxhost.store import Store
 from sxhost.subscription import Subscription
 

@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 
 from sxhost.codec.frames import NDJSON
-from sxhost.limits import Limits
-from sxhost.model import Cursor, Event, EventQuery, LogQuery
+from sxhost.model.limits import Limits
+from sxhost.model.session import Cursor, Event, EventQuery, LogQuery
 from sxhost.slices import Slices
 from sxhost.store import Store
 from sxhost.subscription import Feed, Place, Selection

@@ -16,9 +16,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
 from sxhost import __version__
-from sxhost.access import AuditQuery, Deed
 from sxhost.audit import Audit
-from sxhost.caller import current
 from sxhost.codec.frames import Encoding
 from sxhost.codec.json import encode
 from sxhost.errors import (
@@ -37,9 +35,12 @@ from sxhost.hosted.roster import Roster
 from sxhost.hosted.settings import in_force
 from sxhost.hosted.verbs import Agency
 from sxhost.hub import HEARTBEAT_S, Hub
-from sxhost.limits import Limits
 from sxhost.logs import logger
-from sxhost.model import (
+from sxhost.model.auth import AuditQuery, Deed
+from sxhost.model.caller import current
+from sxhost.model.limits import Limits
+from sxhost.model.rights import check_event, check_registration, owner
+from sxhost.model.session import (
     Accepted,
     Claim,
     Detail,
@@ -63,15 +64,14 @@ from sxhost.model import (
     Status,
     Summary,
 )
+from sxhost.model.session_state import ACTIVE
+from sxhost.model.summaries import chooser, summary
 from sxhost.presence import Presence, StateTeller
 from sxhost.reading import Logs
-from sxhost.rights import check_event, check_registration, owner
 from sxhost.slices import Slices
-from sxhost.state import ACTIVE
 from sxhost.store import Census, Draft, Store
 from sxhost.store.ring import OVERHEAD
 from sxhost.subscription import Selection, Sink, Subscription
-from sxhost.views import chooser, summary
 
 __all__ = ["SessionService"]
 
@@ -96,7 +96,7 @@ RECENT_EVENTS = 10
 
 
 class SessionService(Service):
-    """Every session of this host, and the verbs on them (`sxhost.host.Host`).
+    """Every session of this host, and the verbs on them (`sxhost.model.host.Host`).
 
     `clock` is monotonic and decides; `wall_ms` is the time of day and only a label.
     `port` is told by whoever listens, `telemetry` by whoever sends it (where it goes);

@@ -19,7 +19,7 @@ from zope.interface import implementer
 from sxhost.codec.frames import Encoding, joined
 from sxhost.errors import HostError, UnknownSession
 from sxhost.logs import logger
-from sxhost.model import Event, Session
+from sxhost.model.session import Event, Session
 from sxhost.store import Store
 
 __all__ = ["Feed", "Place", "Selection", "Sink", "Subscription"]

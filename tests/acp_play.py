@@ -13,12 +13,12 @@ from typing import Any
 
 from twisted.internet.task import Clock
 
-from sxhost.approval import Answer
 from sxhost.driver import Started
 from sxhost.driver.acp import make
 from sxhost.driver.acp.agent import ACPAgent
 from sxhost.driver.acp.asks import DECISIONS
-from sxhost.turn import Launch, TurnDraft
+from sxhost.model.approval import Answer
+from sxhost.model.turn import Launch, TurnDraft
 
 from .children import FakeChild, FakeReports, FakeSpawn
 from .lab import result_of, started

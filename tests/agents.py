@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from sxhost.turn import Launch
+from sxhost.model.turn import Launch
 
 from .leftovers import end_leftovers, no_leftovers
 

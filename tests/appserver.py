@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 
 from sxhost.driver.codex import make
 from sxhost.driver.codex.agent import CodexAgent
-from sxhost.turn import Launch
+from sxhost.model.turn import Launch
 from tests.children import FakeChild, FakeReports, FakeSpawn
 
 COMMAND = ["codex", "app-server"]

@@ -7,10 +7,10 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from sxhost.approval import Answer, Question
 from sxhost.driver import Exit, Reports, Started
 from sxhost.errors import BadField
-from sxhost.turn import Abilities, Item, Launch, ModelDraft, Process, TurnDraft, text_of
+from sxhost.model.approval import Answer, Question
+from sxhost.model.turn import Abilities, Item, Launch, ModelDraft, Process, TurnDraft, text_of
 
 
 class FakeAgent:

@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import to_builtins
 
-from sxhost.turn import Launch
+from sxhost.model.turn import Launch
 
 from .hosts import PATIENCE, Host
 

@@ -13,8 +13,8 @@ from typing import Any, Literal
 from msgspec import inspect
 from msgspec.json import encode
 
-from sxhost.approval import Approval
-from sxhost.model import Event, Gap, StateChange
+from sxhost.model.approval import Approval
+from sxhost.model.session import Event, Gap, StateChange
 from sxhost.web.routes import Route
 
 from .lab import Lab

@@ -15,11 +15,11 @@ from twisted.python.failure import Failure
 from twisted.web.resource import IResource, Resource
 
 from sxhost.browsers import Browsers
-from sxhost.caller import HOST
 from sxhost.client.host import HostClient
 from sxhost.hosted.parts import Agents
 from sxhost.keyring import Keyring
-from sxhost.limits import Limits
+from sxhost.model.caller import HOST
+from sxhost.model.limits import Limits
 from sxhost.mux import Multiplexer
 from sxhost.service import SessionService
 from sxhost.store.memory import MemoryStore

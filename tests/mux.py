@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sxhost.caller import HOST, Caller, current
+from sxhost.model.caller import HOST, Caller, current
 
 from .lab import Lab
 

@@ -11,11 +11,11 @@ from msgspec import Raw
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from sxhost.approval import Answer
 from sxhost.driver.pi import make
 from sxhost.driver.pi.agent import PiAgent
 from sxhost.errors import HostError
-from sxhost.turn import Launch, ModelDraft, Text, TurnDraft
+from sxhost.model.approval import Answer
+from sxhost.model.turn import Launch, ModelDraft, Text, TurnDraft
 
 from .children import FakeChild, FakeReports, FakeSpawn
 from .lab import result_of, started

@@ -19,7 +19,7 @@ from sxhost.driver.moment import Moment
 from sxhost.driver.orphans import end_orphans, find
 from sxhost.driver.process import ProcessChild, ProcessSpawn
 from sxhost.driver.tree import Processes
-from sxhost.limits import Limits
+from sxhost.model.limits import Limits
 
 F = TypeVar("F", bound=Callable[..., object])
 in_reactor: Callable[[F], F] = pytest_twisted.ensureDeferred

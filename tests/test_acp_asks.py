@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from sxhost.approval import Answer
 from sxhost.driver.acp.asks import DECISIONS, Form, Leave
 from sxhost.driver.acp.tools import Tool
 from sxhost.driver.acp.wire import Elicitation, Offer, Permission, ToolCall
 from sxhost.errors import BadField
+from sxhost.model.approval import Answer
 
 NATIVE = Raw(b"{}")
 

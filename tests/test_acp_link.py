@@ -12,7 +12,7 @@ from sxhost.driver.acp.link import FAREWELL, PATIENCE, Link
 from sxhost.driver.acp.settings import Settings
 from sxhost.driver.rpc import Peer
 from sxhost.errors import AgentFailed
-from sxhost.turn import Launch
+from sxhost.model.turn import Launch
 
 from .children import FakeChild
 from .lab import result_of, started

@@ -10,7 +10,7 @@ from sxhost.codec.jsonrpc import Refusal
 from sxhost.driver.acp.prompt import REASON, blocks, complaint, hello
 from sxhost.driver.rpc import Refused
 from sxhost.errors import AgentFailed, BadField, Unsupported
-from sxhost.turn import File, Image, Item, LocalImage, Text
+from sxhost.model.turn import File, Image, Item, LocalImage, Text
 
 
 @pytest.mark.parametrize(

@@ -20,10 +20,10 @@ from urllib.request import Request, urlopen
 import click
 import pytest
 
-from sxhost.access import Deed, Token
 from sxhost.cli.admin import deed_line, seconds, token_line
 from sxhost.credentials import BadToken, given_token, own_token, stays_here
 from sxhost.keyring import token_file
+from sxhost.model.auth import Deed, Token
 from sxhost.peers import ears
 
 from .daemons import SXHOST, Ended, run

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sxhost.access import AuditQuery
-from sxhost.approval import Answer
-from sxhost.turn import Launch, SteerDraft, TurnDraft
+from sxhost.model.approval import Answer
+from sxhost.model.auth import AuditQuery
+from sxhost.model.turn import Launch, SteerDraft, TurnDraft
 
 from .crew import question
 from .lab import Lab, result_of

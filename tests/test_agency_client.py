@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from sxhost.approval import Answer, ApprovalQuery
 from sxhost.errors import AlreadyAnswered, BadField, NoTurn, SessionExists, UnknownSession
-from sxhost.turn import Image, Launch, ModelDraft, SteerDraft, Text, TurnDraft
+from sxhost.model.approval import Answer, ApprovalQuery
+from sxhost.model.turn import Image, Launch, ModelDraft, SteerDraft, Text, TurnDraft
 
 from .crew import FakeDriver, question
 from .lab import Lab, result_of, started

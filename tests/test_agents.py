@@ -6,9 +6,9 @@ import pytest
 
 from sxhost.errors import BadField
 from sxhost.hosted.parts import NO_AGENTS, Agents
-from sxhost.model import Session, State
+from sxhost.model.session import Session, State
+from sxhost.model.turn import Process
 from sxhost.policy.rules import ASK
-from sxhost.turn import Process
 
 from .crew import Crew, question
 from .lab import result_of

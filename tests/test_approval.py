@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from sxhost.approval import Answer, Approval, Inquiry, Option, Resolution
+from sxhost.model.approval import Answer, Approval, Inquiry, Option, Resolution
 
 
 def test_an_approval_is_read_as_it_was_written() -> None:

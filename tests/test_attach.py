@@ -23,7 +23,7 @@ from twisted.web.server import Request
 from sxhost.attach import agent as attach
 from sxhost.attach.agent import AgentSession
 from sxhost.client.host import HostClient
-from sxhost.model import Message
+from sxhost.model.session import Message
 
 from .conftest import FailureLog
 from .hosts import PATIENCE, Host, clean_environ

@@ -10,14 +10,14 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
-from sxhost.access import AuditQuery
 from sxhost.audit import ACTS, RETRY_S, Audit
 from sxhost.commands.traits import TRAITS
 from sxhost.errors import StoreUnavailable
-from sxhost.limits import Limits
+from sxhost.model.auth import AuditQuery
+from sxhost.model.limits import Limits
+from sxhost.model.turn import Launch
 from sxhost.store.change import Change
 from sxhost.store.memory import MemoryStore
-from sxhost.turn import Launch
 
 from .crew import Crew, FakeDriver, question
 from .lab import Lab, result_of, started

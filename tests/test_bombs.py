@@ -11,8 +11,8 @@ import pytest
 
 from sxhost.codec.json import decode, decode_lines
 from sxhost.errors import BadJSON, HostError
-from sxhost.limits import Limits
-from sxhost.model import EventDraft
+from sxhost.model.limits import Limits
+from sxhost.model.session import EventDraft
 
 from .lab import Lab
 from .sockets import MIB, TEXT, Socket, masked

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sxhost.approval import Approval, Question, Resolution
 from sxhost.errors import AlreadyAnswered, HostError, UnknownApproval
-from sxhost.limits import Limits
+from sxhost.model.approval import Approval, Question, Resolution
+from sxhost.model.limits import Limits
 from sxhost.store.book import Book
 
 END = Resolution(decision="deny", by="own", at_ms=9)

@@ -19,8 +19,8 @@ from sxhost.codec.frames import NDJSON
 from sxhost.codec.json import SLICE as SLICE_SIZE
 from sxhost.errors import StoreUnavailable, SubscriptionLimit
 from sxhost.hub import SLICE, TICK
-from sxhost.limits import Limits
-from sxhost.model import EventDraft, LogQuery
+from sxhost.model.limits import Limits
+from sxhost.model.session import EventDraft, LogQuery
 from sxhost.reading import PAGE_SIZE
 from sxhost.service import SessionService
 from sxhost.store.journal import Journal

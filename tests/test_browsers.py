@@ -6,8 +6,8 @@ import pytest
 from twisted.internet.task import Clock
 
 from sxhost.browsers import Browsers, Credentials
-from sxhost.caller import Caller
-from sxhost.limits import Limits
+from sxhost.model.caller import Caller
+from sxhost.model.limits import Limits
 
 LIMITS = Limits(browsers=3, browser_idle=100.0, browser_life=250.0)
 

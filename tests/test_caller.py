@@ -9,8 +9,8 @@ from math import inf
 import pytest
 from twisted.internet.task import Clock
 
-from sxhost.caller import AT_ONCE, HOST, Caller, Grant
 from sxhost.errors import ForbiddenScope, Unauthorized
+from sxhost.model.caller import AT_ONCE, HOST, Caller, Grant
 
 
 class Term:

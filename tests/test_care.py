@@ -6,7 +6,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from sxhost.hosted.care import STEADY_S, Care
-from sxhost.limits import Limits
+from sxhost.model.limits import Limits
 
 LIMITS = Limits(stall_after=10, restart_after=1, restarts=3)
 

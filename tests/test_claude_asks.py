@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from sxhost.approval import Answer, Question
 from sxhost.driver.claude.asks import Asks
 from sxhost.driver.claude.lines import Asked, parse
 from sxhost.errors import AgentFailed, BadField
+from sxhost.model.approval import Answer, Question
 from tests.children import FakeReports
 
 RULE = {"type": "addRules", "rules": [{"toolName": "Bash", "ruleContent": "ls *"}]}

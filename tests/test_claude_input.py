@@ -8,7 +8,7 @@ import pytest
 
 from sxhost.driver.claude.input import MODES, arguments, mode, user
 from sxhost.errors import BadField
-from sxhost.turn import File, Image, Item, Launch, LocalImage, Text
+from sxhost.model.turn import File, Image, Item, Launch, LocalImage, Text
 
 
 @pytest.mark.parametrize(

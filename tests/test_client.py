@@ -42,8 +42,8 @@ from sxhost.errors import (
     UnknownRoute,
     UnknownSession,
 )
-from sxhost.host import Host
-from sxhost.model import (
+from sxhost.model.host import Host
+from sxhost.model.session import (
     Done,
     EventDraft,
     EventQuery,

@@ -8,12 +8,12 @@ import msgspec
 import pytest
 from twisted.internet.task import Clock
 
-from sxhost.approval import Answer
 from sxhost.driver import Driver, Exit
 from sxhost.driver.codex import make
 from sxhost.driver.codex.agent import CodexAgent
 from sxhost.errors import AgentFailed
-from sxhost.turn import Launch, Text, TurnDraft
+from sxhost.model.approval import Answer
+from sxhost.model.turn import Launch, Text, TurnDraft
 from tests.children import FakeReports
 from tests.replay import KILLED, Replay
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from sxhost.approval import Answer
 from sxhost.driver.codex.agent import STOP_S
 from sxhost.driver.rpc import Refused
 from sxhost.errors import AgentFailed, Unsupported
-from sxhost.turn import ModelDraft, Text, TurnDraft
+from sxhost.model.approval import Answer
+from sxhost.model.turn import ModelDraft, Text, TurnDraft
 from tests.appserver import AppServer
 from tests.children import FakeReports
 from tests.lab import is_done, result_of, started

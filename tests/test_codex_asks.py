@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from sxhost.approval import Answer
 from sxhost.driver.codex.asks import Asks
 from sxhost.driver.codex.questions import ASKS
 from sxhost.errors import BadField
+from sxhost.model.approval import Answer
 from tests.children import FakeReports
 
 COMMAND = "item/commandExecution/requestApproval"

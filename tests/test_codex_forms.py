@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from sxhost.approval import Inquiry, Option
 from sxhost.driver.codex.forms import content_of, inquiries_of
 from sxhost.errors import BadField
+from sxhost.model.approval import Inquiry, Option
 
 
 def form(**fields: Any) -> Any:

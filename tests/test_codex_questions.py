@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from msgspec import convert
 
-from sxhost.approval import Answer, Inquiry, Option
 from sxhost.driver.codex.questions import ASKS, Ask, Request
+from sxhost.model.approval import Answer, Inquiry, Option
 
 ALL = ["approve", "approve_session", "deny", "cancel"]
 CHANGES = [{"path": "/w/a"}, {"path": "/w/b"}, "rubbish"]

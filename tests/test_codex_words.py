@@ -8,7 +8,7 @@ import pytest
 
 from sxhost.driver.codex.words import input_of, resume_of, settings_of, start_of, turn_of
 from sxhost.errors import BadField
-from sxhost.turn import File, Image, Item, Launch, LocalImage, ModelDraft, Text, TurnDraft
+from sxhost.model.turn import File, Image, Item, Launch, LocalImage, ModelDraft, Text, TurnDraft
 
 
 def test_a_start_says_what_was_said_only() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sxhost.errors import BadField
-from sxhost.turn import File, Image, LocalImage, Text
+from sxhost.model.turn import File, Image, LocalImage, Text
 from sxhost.web.codexd.drafts import draft_of, launch_of, spoken_of, steer_of
 from sxhost.web.codexd.input import Refusal, SessionInput, TurnInput
 

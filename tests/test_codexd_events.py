@@ -12,8 +12,8 @@ from msgspec import Raw
 
 from sxhost.hosted.fleet import HOST_ENDED
 from sxhost.hosted.session import CUT_SHORT
-from sxhost.model import Event
-from sxhost.turn import Turn
+from sxhost.model.session import Event
+from sxhost.model.turn import Turn
 from sxhost.web.codexd.events import event_record, gap_record
 from sxhost.web.codexd.wire import CodexdEvent
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from msgspec import to_builtins
 
-from sxhost.model import Session, State
-from sxhost.turn import Launch, Process, Turn
+from sxhost.model.session import Session, State
+from sxhost.model.turn import Launch, Process, Turn
 from sxhost.web.codexd.records import Moment, session_record, snapshot_of
 from sxhost.web.codexd.wire import CodexdEvent, iso
 

@@ -13,7 +13,7 @@ from twisted.internet import reactor
 from twisted.internet.utils import getProcessOutputAndValue
 
 from sxhost.config import Settings
-from sxhost.limits import Limits
+from sxhost.model.limits import Limits
 from sxhost.tap import assemble
 
 SCHEMATHESIS = str(Path(sys.executable).with_name("schemathesis"))

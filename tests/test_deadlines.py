@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from twisted.logger import capturedLogs
 
-from sxhost.limits import Limits
+from sxhost.model.limits import Limits
 
 from .raw import BODY, chunked, get, post, replies
 from .sockets import Socket

@@ -8,9 +8,6 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from sxhost.access import AuditQuery
-from sxhost.approval import Answer, Approval, Inquiry, Question
-from sxhost.caller import Caller, current
 from sxhost.codec.json import encode
 from sxhost.errors import (
     AgentFailed,
@@ -23,8 +20,11 @@ from sxhost.errors import (
 )
 from sxhost.hosted.desk import AGAIN_S, Desk, check
 from sxhost.hub import Hub
-from sxhost.limits import Limits
-from sxhost.model import Registration
+from sxhost.model.approval import Answer, Approval, Inquiry, Question
+from sxhost.model.auth import AuditQuery
+from sxhost.model.caller import Caller, current
+from sxhost.model.limits import Limits
+from sxhost.model.session import Registration
 from sxhost.policy.rules import ASK, Verdict
 from sxhost.store.memory import MemoryStore
 

@@ -15,8 +15,8 @@ import pytest
 
 from sxhost.cli.main import sxhost
 from sxhost.errors import HostError
-from sxhost.limits import Limits
-from sxhost.model import EventDraft
+from sxhost.model.limits import Limits
+from sxhost.model.session import EventDraft
 from sxhost.tap import Options
 
 from .lab import Lab, result_of

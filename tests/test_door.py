@@ -12,9 +12,9 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs
 
-from sxhost.caller import Caller
 from sxhost.errors import HostError, RateLimited, TooManyConnections
-from sxhost.limits import Limits
+from sxhost.model.caller import Caller
+from sxhost.model.limits import Limits
 from sxhost.web.channel import MOST_SHUT_OUT
 from sxhost.web.door import MOST_BUCKETS, RETRY_S, Door, Rates, descriptors, peer_of, tune
 

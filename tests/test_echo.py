@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
-from sxhost.approval import Answer
 from sxhost.driver import Driver, Exit, Started
 from sxhost.driver.echo import make
 from sxhost.driver.echo.agent import KNOWN
 from sxhost.driver.echo.script import MOST, Step, parse
 from sxhost.driver.echo.stage import SCENES
 from sxhost.errors import AgentFailed, BadField, NoTurn, TurnInProgress
-from sxhost.turn import Image, Launch, ModelDraft, Text, TurnDraft
+from sxhost.model.approval import Answer
+from sxhost.model.turn import Image, Launch, ModelDraft, Text, TurnDraft
 
 from .children import FakeReports, FakeSpawn
 from .lab import result_of, started

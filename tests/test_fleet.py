@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from sxhost.driver import Exit
 from sxhost.errors import AgentFailed, NotHosted, SessionExists, TurnInProgress
 from sxhost.hosted.parts import Agents
-from sxhost.model import EventQuery, MessageDraft, PullQuery, Registration
-from sxhost.turn import Launch, Process, TurnDraft
+from sxhost.model.session import EventQuery, MessageDraft, PullQuery, Registration
+from sxhost.model.turn import Launch, Process, TurnDraft
 
 from .crew import Crew, FakeDriver, question
 from .lab import Lab, is_done, result_of, started

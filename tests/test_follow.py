@@ -17,7 +17,7 @@ from twisted.internet.protocol import Protocol
 from sxhost.client.follow import FIRST_WAIT, LONGEST_WAIT, BackOff, Following, Value
 from sxhost.client.link import HELD, LINE, understood
 from sxhost.errors import BadField, HostError, HostUnreachable, QueueFull, UnknownSession
-from sxhost.model import Event, EventDraft, Gap, Registration, StateChange
+from sxhost.model.session import Event, EventDraft, Gap, Registration, StateChange
 
 from .lab import URL, Lab, finished, result_of, started
 from .net import ENDLESS, Net

@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 from sxhost.client.follow import Following, Value
 from sxhost.client.host import HostClient, connect
 from sxhost.errors import UnknownSession
-from sxhost.model import Event, EventDraft, EventQuery, Gap
+from sxhost.model.session import Event, EventDraft, EventQuery, Gap
 
 from .hosts import PATIENCE, Host, StartHost, running_host, start_host
 from .net import ENDLESS

@@ -11,7 +11,7 @@ from msgspec import Raw
 
 from sxhost.codec.frames import NDJSON, SSE, TEXT, framed, joined
 from sxhost.codec.json import encode
-from sxhost.model import Event
+from sxhost.model.session import Event
 
 texts = st.text() | st.text(alphabet="\r\n\u2028\u2029\x85:")
 

@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from twisted.logger import capturedLogs
 
-from sxhost.limits import Limits
+from sxhost.model.limits import Limits
 from sxhost.web.framing import END_TO_END, Head
 from sxhost.web.guard import FORWARDED
 

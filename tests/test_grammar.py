@@ -7,7 +7,7 @@ import re
 import pytest
 
 from sxhost.errors import BadField
-from sxhost.grammar import CURSOR, EVENT_NAME, GRAMMARS, LABEL, check_session_id
+from sxhost.model.names import CURSOR, EVENT_NAME, GRAMMARS, LABEL, check_session_id
 
 ODD = ["", " ", "a b", "a\n", "a/b", "..", "-a", "é", "a%2f", "a\0", "x" * 129]
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from sxhost.access import TokenDraft
 from sxhost.errors import RateLimited
+from sxhost.model.auth import TokenDraft
 from sxhost.web.guard import MOST_PEERS, Policy, Tries
 from sxhost.web.routes import Route
 

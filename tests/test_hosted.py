@@ -10,7 +10,6 @@ from msgspec.json import decode, encode
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from sxhost.approval import Answer, Question
 from sxhost.driver import Exit
 from sxhost.errors import (
     AgentFailed,
@@ -24,9 +23,10 @@ from sxhost.hosted.desk import Desk
 from sxhost.hosted.ground import Ground
 from sxhost.hosted.outlet import FINISH_S
 from sxhost.hosted.session import CUT_SHORT, EARLY, HostedSession
-from sxhost.limits import Limits
-from sxhost.model import EventDraft, Hosting
-from sxhost.turn import Launch, ModelDraft, Process, Turn, TurnDraft
+from sxhost.model.approval import Answer, Question
+from sxhost.model.limits import Limits
+from sxhost.model.session import EventDraft, Hosting
+from sxhost.model.turn import Launch, ModelDraft, Process, Turn, TurnDraft
 
 from .crew import FakeAgent, FakeDriver, question
 from .lab import is_done, result_of, started

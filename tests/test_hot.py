@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from sxhost.limits import Limits
-from sxhost.model import Event
+from sxhost.model.limits import Limits
+from sxhost.model.session import Event
 from sxhost.store.hot import RECENT, Hot
 from sxhost.store.ring import OVERHEAD, weight
 

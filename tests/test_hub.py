@@ -6,7 +6,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from sxhost.hub import Hub
-from sxhost.limits import Limits
+from sxhost.model.limits import Limits
 from sxhost.store.memory import MemoryStore
 
 from .lab import is_done, started

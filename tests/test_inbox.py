@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from twisted.internet.task import Clock
 
-from sxhost.limits import Limits
-from sxhost.model import MessageDraft
+from sxhost.model.limits import Limits
+from sxhost.model.session import MessageDraft
 from sxhost.store.inbox import Inbox
 
 

@@ -8,8 +8,8 @@ from twisted.internet.task import Clock
 
 from sxhost.codec.frames import NDJSON
 from sxhost.index import FeedIndex
-from sxhost.limits import Limits
-from sxhost.model import Event, Registration
+from sxhost.model.limits import Limits
+from sxhost.model.session import Event, Registration
 from sxhost.store.memory import MemoryStore
 from sxhost.subscription import Feed, Selection
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sxhost.codec.json import convert, decode, decode_lines, encode, encode_lines
 from sxhost.errors import BadField, BadJSON, BadRequest, HostError
-from sxhost.model import EventDraft, PullQuery, Registration
+from sxhost.model.session import EventDraft, PullQuery, Registration
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text()

@@ -11,10 +11,10 @@ import pytest
 from msgspec.structs import replace
 from twisted.internet.task import Clock
 
-from sxhost.access import TokenDraft
-from sxhost.caller import Caller
 from sxhost.errors import StorageFull, StoreUnavailable, UnknownToken
 from sxhost.keyring import ADMIN, BadKeyring, Keyring, token_file
+from sxhost.model.auth import TokenDraft
+from sxhost.model.caller import Caller
 
 from .faults import small_disk
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sxhost.access import Deed
 from sxhost.errors import StorageFull
+from sxhost.model.auth import Deed
 
 from .faults import small_disk
 from .test_guard import Gate, bearer

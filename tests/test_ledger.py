@@ -6,8 +6,8 @@ import pytest
 from msgspec import Raw
 
 from sxhost.errors import QueueFull, SessionLimit, UnknownSession
-from sxhost.limits import Limits
-from sxhost.model import MessageDraft, Registration
+from sxhost.model.limits import Limits
+from sxhost.model.session import MessageDraft, Registration
 from sxhost.store import Draft
 from sxhost.store.change import Change
 from sxhost.store.hot import RECENT

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Raw
 
-from sxhost.limits import Limits
+from sxhost.model.limits import Limits
 from sxhost.store import Draft
 from sxhost.store.memory import MemoryStore
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from sxhost.approval import Approval, Inquiry, Option
-from sxhost.model import Event
+from sxhost.model.approval import Approval, Inquiry, Option
+from sxhost.model.session import Event
 from sxhost.web.messages.frames import ENDS, FRAMES
 from sxhost.web.messages.stream import Frames, ends
 from sxhost.web.messages.words import Conversation, changes_of, snaked, words_of

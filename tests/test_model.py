@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sxhost.errors import BadField
-from sxhost.grammar import check_session_id
-from sxhost.model import Cursor, Event, EventQuery, Message
+from sxhost.model.names import check_session_id
+from sxhost.model.session import Cursor, Event, EventQuery, Message
 
 ids = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}", fullmatch=True)
 

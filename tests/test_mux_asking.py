@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from sxhost.approval import Answer, Approval, Inquiry
 from sxhost.codec.json import encode
 from sxhost.commands.fields import Said
+from sxhost.model.approval import Answer, Approval, Inquiry
 from sxhost.mux.asking import as_answer, as_request, is_meant
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sxhost.model import EventDraft
+from sxhost.model.session import EventDraft
 
 from .lab import Lab, result_of, started
 from .mux import Peer

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
-from sxhost.caller import Caller
 from sxhost.driver import Exit
+from sxhost.model.caller import Caller
 from sxhost.mux.engine import GRACE_S
 
 from .crew import question

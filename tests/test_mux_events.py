@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from sxhost.approval import Approval
 from sxhost.codec.json import encode
-from sxhost.limits import Limits
-from sxhost.model import Event
+from sxhost.model.approval import Approval
+from sxhost.model.limits import Limits
+from sxhost.model.session import Event
 from sxhost.mux import events
 from sxhost.mux.events import Wire
 from sxhost.mux.runs import Runs

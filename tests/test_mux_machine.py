@@ -16,7 +16,7 @@ from hypothesis.stateful import (
 )
 
 from sxhost.driver import Exit
-from sxhost.model import EventQuery
+from sxhost.model.session import EventQuery
 from sxhost.mux.runs import Runs
 
 from .crew import FakeAgent, question

@@ -10,8 +10,8 @@ import pytest
 from msgspec import Raw
 
 from sxhost.codec.json import encode
-from sxhost.limits import Limits
-from sxhost.model import Event
+from sxhost.model.limits import Limits
+from sxhost.model.session import Event
 from sxhost.mux.runs import Runs
 
 from .lab import result_of

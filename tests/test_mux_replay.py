@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
-from sxhost.limits import Limits
+from sxhost.model.limits import Limits
 from sxhost.mux.rates import Rates
 from sxhost.mux.replay import fingerprint
 

@@ -11,8 +11,8 @@ from twisted.internet.defer import Deferred
 
 from sxhost.codec.json import encode
 from sxhost.errors import StoreUnavailable
-from sxhost.limits import Limits
-from sxhost.model import Event
+from sxhost.model.limits import Limits
+from sxhost.model.session import Event
 from sxhost.mux import runs as module
 from sxhost.mux.runs import Runs
 

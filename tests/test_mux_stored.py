@@ -13,12 +13,12 @@ from twisted.internet.defer import Deferred
 
 from sxhost.driver import Reports
 from sxhost.errors import AgentFailed
+from sxhost.model.turn import Launch
 from sxhost.mux import Multiplexer
 from sxhost.mux.engine import Refusal
 from sxhost.mux.info import ASK_S
 from sxhost.mux.stored import SessionFiles
 from sxhost.mux.tree import MOST_NODES, nodes_of
-from sxhost.turn import Launch
 
 from .crew import Crew, FakeAgent, FakeDriver
 from .lab import Lab

@@ -15,7 +15,7 @@ from secrets import token_hex
 from sxhost.driver.orphans import end_orphans, find
 from sxhost.driver.sweep import Fate
 from sxhost.driver.tree import Processes
-from sxhost.turn import Process
+from sxhost.model.turn import Process
 
 from .programs import HURRY, fixture_in_reactor, in_reactor, python, reactor
 from .test_process import BROOD, DETACHES, STUBBORN, alive
@@ -25,7 +25,7 @@ import json, os, sys
 from twisted.internet import reactor
 from sxhost.driver import Command
 from sxhost.driver.process import ProcessSpawn
-from sxhost.limits import Limits
+from sxhost.model.limits import Limits
 
 class Parrot:
     told = 0

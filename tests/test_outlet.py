@@ -26,7 +26,7 @@ from sxhost.hosted.outlet import (
     Outlet,
     fitting,
 )
-from sxhost.model import EventDraft
+from sxhost.model.session import EventDraft
 
 from .lab import is_done, result_of, started
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from msgspec import Raw
 
-from sxhost.limits import Limits
-from sxhost.model import MessageDraft, Registration
+from sxhost.model.limits import Limits
+from sxhost.model.session import MessageDraft, Registration
 from sxhost.store import Draft
 from sxhost.store.change import Change
 from sxhost.store.ledger import Ledger

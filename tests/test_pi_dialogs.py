@@ -8,9 +8,9 @@ import msgspec
 import pytest
 from twisted.internet.task import Clock
 
-from sxhost.approval import Answer, Question
 from sxhost.driver.pi.dialogs import Dialogs
 from sxhost.driver.pi.wire import Request
+from sxhost.model.approval import Answer, Question
 
 from .children import FakeReports
 

@@ -9,7 +9,7 @@ import pytest
 
 from sxhost.driver.pi.start import argv, check, check_turn, session_file, spoken
 from sxhost.errors import AgentFailed, BadField, Unsupported
-from sxhost.turn import File, Image, Item, Launch, LocalImage, Text, TurnDraft
+from sxhost.model.turn import File, Image, Item, Launch, LocalImage, Text, TurnDraft
 
 from .pis import printed
 

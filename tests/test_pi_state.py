@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sxhost.errors import AgentFailed
-from sxhost.turn import Launch, ModelDraft
+from sxhost.model.turn import Launch, ModelDraft
 
 from .lab import result_of
 from .pis import STATE, Pi, plain, printed

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sxhost.driver.pieces import KEPT, Pieces
-from sxhost.limits import Limits
+from sxhost.model.limits import Limits
 
 
 @given(st.lists(st.text(max_size=5)), st.integers(0, 20))

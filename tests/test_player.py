@@ -30,7 +30,7 @@ from sxhost.driver.echo.recording import (
 )
 from sxhost.driver.rpc import Peer
 from sxhost.errors import AgentFailed, BadField
-from sxhost.turn import Launch, TurnDraft, text_of
+from sxhost.model.turn import Launch, TurnDraft, text_of
 
 from .children import FakeReports, FakeSpawn
 from .lab import result_of, started

@@ -17,8 +17,8 @@ from sxhost.driver.orphans import find
 from sxhost.driver.process import ProcessChild
 from sxhost.driver.tree import Processes, Seen
 from sxhost.errors import AgentFailed, BadField
-from sxhost.limits import Limits
-from sxhost.turn import Process
+from sxhost.model.limits import Limits
+from sxhost.model.turn import Process
 
 from .lab import started
 from .programs import HURRY, PATIENT, Ear, Stage, in_reactor, python, reactor, stage, until

@@ -12,19 +12,19 @@ from hypothesis import strategies as st
 from msgspec import Raw, json
 from twisted.internet.defer import Deferred
 
-from sxhost.approval import Approval
 from sxhost.cli.run import Ride
 from sxhost.cli.terminal import Link, event_line
 from sxhost.cli.watch import Lines, approval_of
 from sxhost.codec.json import encode
 from sxhost.forward import content_of
-from sxhost.limits import Limits
-from sxhost.model import Event, Session, State
+from sxhost.model.approval import Approval
+from sxhost.model.limits import Limits
+from sxhost.model.rights import HOST_EVENTS
+from sxhost.model.session import Event, Session, State
+from sxhost.model.session_state import SPOKEN, after
+from sxhost.model.turn import Launch
 from sxhost.mux.info import message_told
 from sxhost.mux.runs import Runs
-from sxhost.rights import HOST_EVENTS
-from sxhost.state import SPOKEN, after
-from sxhost.turn import Launch
 from sxhost.web.codexd.events import event_record
 from sxhost.web.messages.stream import Frames, ends
 from sxhost.web.messages.words import Conversation

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Raw
 
-from sxhost.model import Event
+from sxhost.model.session import Event
 from sxhost.reading import Pages, newest
 
 from .lab import result_of

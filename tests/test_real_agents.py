@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from msgspec import convert, to_builtins
 
-from sxhost.turn import Launch
+from sxhost.model.turn import Launch
 
 from .agents import PROGRAMS, FakeModel, RealAgent, RealAgents
 from .hosts import PATIENCE

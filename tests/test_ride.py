@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from msgspec.structs import asdict, replace
 
-from sxhost.approval import Approval, Inquiry, Option, Resolution
 from sxhost.cli.run import Asking, Ride
 from sxhost.cli.terminal import Link
-from sxhost.turn import Launch
+from sxhost.model.approval import Approval, Inquiry, Option, Resolution
+from sxhost.model.turn import Launch
 
 from .hosts import PATIENCE
 from .lab import result_of

@@ -10,15 +10,14 @@ import msgspec
 import pytest
 
 import sxhost.driver
-from sxhost.access import AuditQuery
-from sxhost.caller import HOST, Caller, current
 from sxhost.commands.table import COMMANDS
 from sxhost.commands.traits import TRAITS
 from sxhost.driver import Exit
 from sxhost.errors import ForbiddenScope, Reserved
 from sxhost.hosting import Rules
-from sxhost.model import EventDraft, EventQuery, MessageDraft, Registration
-from sxhost.rights import (
+from sxhost.model.auth import AuditQuery
+from sxhost.model.caller import HOST, Caller, current
+from sxhost.model.rights import (
     APPROVAL_EVENTS,
     CODEXD_TURN,
     HOST_EVENTS,
@@ -26,8 +25,9 @@ from sxhost.rights import (
     TURN,
     check_registration,
 )
-from sxhost.state import _MEANS
-from sxhost.turn import Launch, ModelDraft, SteerDraft, TurnDraft
+from sxhost.model.session import EventDraft, EventQuery, MessageDraft, Registration
+from sxhost.model.session_state import _MEANS
+from sxhost.model.turn import Launch, ModelDraft, SteerDraft, TurnDraft
 from sxhost.web.codexd.drafts import SPOKEN
 from sxhost.web.codexd.input import TurnInput
 from sxhost.web.messages.face import CodexMessage

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from sxhost.hosted.roster import HEARD, TAILS, Roster
-from sxhost.model import EventDraft, Registration
-from sxhost.turn import Launch
+from sxhost.model.session import EventDraft, Registration
+from sxhost.model.turn import Launch
 
 from .crew import Crew, FakeDriver
 from .lab import Lab, finished, result_of, started

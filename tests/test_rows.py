@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from sxhost.codec.json import encode_lines
-from sxhost.model import Event
+from sxhost.model.session import Event
 from sxhost.store import rows
 from sxhost.store.file import scripts, upgrade
 from sxhost.store.rows import Enough, Floor, Page

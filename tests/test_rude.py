@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import pytest
 from msgspec import to_builtins
 
-from sxhost.turn import Launch
+from sxhost.model.turn import Launch
 
 from .driving import Driven, ask, last, texts
 from .hosts import FOREGROUND, Host, run

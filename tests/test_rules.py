@@ -9,9 +9,9 @@ from typing import get_args
 import pytest
 from click.testing import CliRunner, Result
 
-from sxhost.approval import ApprovalKind
 from sxhost.cli.main import sxhost
 from sxhost.cli.policy import KINDS
+from sxhost.model.approval import ApprovalKind
 from sxhost.policy.rules import Policy
 
 from .daemons import SXHOST, run

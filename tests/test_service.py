@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from sxhost.errors import BadField, EventTooLarge, MessageTooLarge, SessionLimit
-from sxhost.model import (
+from sxhost.model.session import (
     EventDraft,
     EventQuery,
     MessageDraft,

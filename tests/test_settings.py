@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from sxhost.caller import HOST
 from sxhost.driver.codex.words import start_of
 from sxhost.hosted.settings import (
     HOLDS,
@@ -17,8 +16,9 @@ from sxhost.hosted.settings import (
     in_force,
     told_of_launch,
 )
-from sxhost.rights import TURN
-from sxhost.turn import Launch, TurnDraft
+from sxhost.model.caller import HOST
+from sxhost.model.rights import TURN
+from sxhost.model.turn import Launch, TurnDraft
 
 LAUNCH = Launch(agent="codex", cwd="/w", approval_policy="untrusted", sandbox="read-only")
 POLICY: dict[str, Any] = {"type": "workspaceWrite", "networkAccess": True}

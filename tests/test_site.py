@@ -11,7 +11,7 @@ from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 
-from sxhost.limits import Limits
+from sxhost.model.limits import Limits
 from sxhost.web.site import HostSite
 
 from .lab import Lab, is_done, started

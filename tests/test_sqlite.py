@@ -15,15 +15,15 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 
 from sxhost.errors import AlreadyAnswered, StorageFull, StoreUnavailable, UnknownSession
-from sxhost.limits import Limits
-from sxhost.model import Hosting, MessageDraft, Registration
+from sxhost.model.limits import Limits
+from sxhost.model.session import Hosting, MessageDraft, Registration
+from sxhost.model.turn import Launch, Process
 from sxhost.store import Draft, StoreUnusable
 from sxhost.store.age import LOOKS
 from sxhost.store.hot import RECENT
 from sxhost.store.journal import Journal
 from sxhost.store.ring import weight
 from sxhost.store.sqlite import SQLiteStore, Threads
-from sxhost.turn import Launch, Process
 
 from .lab import is_done, result_of, started
 from .test_store import HERE, end, note, question, told

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sxhost.limits import Limits
-from sxhost.model import Event, Session, State
-from sxhost.state import after, derive
-from sxhost.turn import Launch, Turn
+from sxhost.model.limits import Limits
+from sxhost.model.session import Event, Session, State
+from sxhost.model.session_state import after, derive
+from sxhost.model.turn import Launch, Turn
 
 NAMES = [
     "thinking", "tool-start", "tool-done", "user-message", "compact", "message-delta",
@@ -192,7 +192,7 @@ def test_a_host_tells_of_a_stall_and_any_word_ends_it() -> None:
 
 
 def test_what_comes_after_its_turn_is_no_work() -> None:
-    from sxhost.turn import Launch
+    from sxhost.model.turn import Launch
 
     hosted = new_session(kind="hosted", launch=Launch(agent="echo"))
     begun = told("turn-started", data={"turn": 1}, session=hosted)

@@ -11,8 +11,6 @@ from msgspec import Raw
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
 
-from sxhost.access import AuditQuery, Deed
-from sxhost.approval import Approval, Question, Resolution
 from sxhost.errors import (
     AlreadyAnswered,
     MessageClosed,
@@ -22,14 +20,16 @@ from sxhost.errors import (
     UnknownMessage,
     UnknownSession,
 )
-from sxhost.limits import Limits
-from sxhost.model import Hosting, MessageDraft, Registration
+from sxhost.model.approval import Approval, Question, Resolution
+from sxhost.model.auth import AuditQuery, Deed
+from sxhost.model.limits import Limits
+from sxhost.model.session import Hosting, MessageDraft, Registration
+from sxhost.model.turn import Launch, Process
 from sxhost.store import Draft, Store
 from sxhost.store.hot import RECENT
 from sxhost.store.journal import Journal
 from sxhost.store.memory import MemoryStore
 from sxhost.store.sqlite import SQLiteStore, Threads
-from sxhost.turn import Launch, Process
 
 from .lab import result_of
 

@@ -11,8 +11,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from sxhost.codec.frames import NDJSON
-from sxhost.limits import Limits
-from sxhost.model import EventDraft, Fired
+from sxhost.model.limits import Limits
+from sxhost.model.session import EventDraft, Fired
 from sxhost.store.journal import Journal
 from sxhost.store.sqlite import SQLiteStore, Threads
 from sxhost.subscription import Place, Selection

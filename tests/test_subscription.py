@@ -19,8 +19,8 @@ from twisted.internet.task import Clock
 from sxhost.codec.frames import NDJSON
 from sxhost.errors import Stopping, StoreUnavailable
 from sxhost.hub import TICK
-from sxhost.limits import Limits
-from sxhost.model import EventDraft, LogQuery, Registration
+from sxhost.model.limits import Limits
+from sxhost.model.session import EventDraft, LogQuery, Registration
 from sxhost.service import SessionService
 from sxhost.store import Store
 from sxhost.store.journal import Journal

@@ -12,7 +12,7 @@ from twisted.logger import capturedLogs
 
 from sxhost.driver.sweep import Fate, sweep
 from sxhost.driver.tree import Seen
-from sxhost.turn import Process
+from sxhost.model.turn import Process
 
 from .lab import is_done, result_of, started
 

@@ -23,9 +23,9 @@ from sxhost import __version__
 from sxhost.config import Settings
 from sxhost.daemon.preflight import make_state_dir
 from sxhost.daemon.service import HostService
-from sxhost.limits import Limits
 from sxhost.logs import LEVELS
-from sxhost.model import Registration
+from sxhost.model.limits import Limits
+from sxhost.model.session import Registration
 from sxhost.options import BYPASS
 from sxhost.tap import Options, apart, assemble
 

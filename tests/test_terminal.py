@@ -18,8 +18,8 @@ from sxhost.cli.terminal import (
     session_lines,
     status_line,
 )
-from sxhost.limits import Limits
-from sxhost.model import Detail, Done, Event, Status, Summary
+from sxhost.model.limits import Limits
+from sxhost.model.session import Detail, Done, Event, Status, Summary
 
 ESCAPE = "\x1b[31mred\x1b[0m"
 

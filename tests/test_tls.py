@@ -21,7 +21,7 @@ from twisted.internet.threads import deferToThread
 
 from sxhost.client.host import connect
 from sxhost.errors import HostUnreachable
-from sxhost.model import EventDraft
+from sxhost.model.session import EventDraft
 from sxhost.tls import BadPEM, Shown, trust
 
 from .authority import Authority, Pair

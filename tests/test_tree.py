@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from sxhost.driver.mark import Mark
 from sxhost.driver.tree import Family, Group, Processes, Seen, family, parse_stat
-from sxhost.turn import Process
+from sxhost.model.turn import Process
 
 MARK = Mark("h", "1")
 WORD = b"SXHOST_AGENT=h.1\0"

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from sxhost.turn import (
+from sxhost.model.turn import (
     File,
     Image,
     Input,

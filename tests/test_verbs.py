@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from sxhost.approval import ApprovalQuery
 from sxhost.client.verbs import query_of, session_path
 from sxhost.errors import BadField
-from sxhost.model import EventQuery, SessionQuery
+from sxhost.model.approval import ApprovalQuery
+from sxhost.model.session import EventQuery, SessionQuery
 
 
 def test_a_path_below_a_session() -> None:

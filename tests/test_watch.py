@@ -13,9 +13,9 @@ from typing import Any, cast
 import pytest
 from msgspec import Raw
 
-from sxhost.approval import Approval
 from sxhost.cli.watch import Lines, approval_of
-from sxhost.model import Event, Gap, StateChange
+from sxhost.model.approval import Approval
+from sxhost.model.session import Event, Gap, StateChange
 
 from .hosts import PATIENCE, StartHost, running_host, start_host
 from .lab import result_of

@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from sxhost.daemon.notify import Notifier
-from sxhost.limits import Limits
+from sxhost.model.limits import Limits
 from sxhost.store.journal import Journal
 from sxhost.store.sqlite import SQLiteStore
 from sxhost.tap import threads

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
-from sxhost.turn import Launch
+from sxhost.model.turn import Launch
 from sxhost.web.hosted import routes
 
 from .crew import question

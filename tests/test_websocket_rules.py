@@ -9,7 +9,7 @@ import struct
 
 import pytest
 
-from sxhost.limits import Limits
+from sxhost.model.limits import Limits
 from sxhost.web.websocket import CLOSE_WITHIN_S
 
 from .sockets import BINARY, CLOSE, MIB, PING, PONG, TEXT, Socket, closing, masked, ours

@@ -33,7 +33,7 @@ from sxhost.config import host_url
 from sxhost.credentials import BadToken, given_token, own_token
 from sxhost.errors import HostError, HostUnreachable, UnknownSession
 from sxhost.logs import logger
-from sxhost.model import Message, PullQuery, Registration
+from sxhost.model.session import Message, PullQuery, Registration
 from sxhost.project import git_branch, project_root
 
 __all__ = ["AgentSession", "OnMessage", "found"]

@@ -13,7 +13,7 @@ from sxhost.attach.spool import Spool
 from sxhost.client.host import HostClient
 from sxhost.errors import HostError, Reserved
 from sxhost.logs import logger
-from sxhost.model import EventDraft
+from sxhost.model.session import EventDraft
 
 __all__ = ["Outbox"]
 

@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 
 from sxhost.attach.agent import AgentSession
 from sxhost.attach.passage import STREAMS, Lines, Signals, Typed, outputs, write_all
-from sxhost.model import Message
+from sxhost.model.session import Message
 
 __all__ = ["Detail", "Wrapped", "wrap"]
 

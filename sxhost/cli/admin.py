@@ -15,7 +15,7 @@ from sxhost.cli.output import fail, put
 from sxhost.cli.terminal import Link, linked
 
 if TYPE_CHECKING:
-    from sxhost.access import Deed, Token
+    from sxhost.model.auth import Deed, Token
 
 __all__ = ["audit", "open_dashboard", "token"]
 
@@ -74,7 +74,7 @@ def create(
     link: Link, *, scope: str, session: str | None, expires: float | None, name: str
 ) -> None:
     """Make a token, and print it this once."""
-    from sxhost.access import TokenDraft
+    from sxhost.model.auth import TokenDraft
 
     scopes: list[Any] = [word.strip() for word in scope.split(",")]
     if not set(scopes) <= set(SCOPES):
@@ -115,7 +115,7 @@ def token_line(one: Token) -> str:
 @linked
 def audit(link: Link, after: int | None, limit: int) -> None:
     """Tell who did what: the newest entries, or those after one."""
-    from sxhost.access import AuditQuery
+    from sxhost.model.auth import AuditQuery
 
     query = AuditQuery(after=after, limit=limit)
     found = link.ask(lambda host: host.audit(query))

@@ -178,7 +178,7 @@ def status(link: Link) -> None:
 @linked
 def sessions(link: Link, state: str, label: str) -> None:
     """List sessions."""
-    from sxhost.model import SessionQuery
+    from sxhost.model.session import SessionQuery
 
     query = SessionQuery(state=state, label=label)
     found = link.ask(lambda host: host.sessions(query))
@@ -204,7 +204,7 @@ def show(link: Link, session_id: str) -> None:
 @linked
 def send(link: Link, session_id: str, text: str, mode: Any) -> None:
     """Queue a message for a session's agent; TEXT may be - for standard input."""
-    from sxhost.model import MessageDraft
+    from sxhost.model.session import MessageDraft
 
     draft = MessageDraft(content=_or_stdin(text), mode=mode)
     sent = link.ask(lambda host: host.send(session_id, draft))
@@ -262,8 +262,8 @@ def events(
         how: dict[str, Any] = {"after": after, "types": _list(types)}
         watch(link, lambda host, told: host.subscribe(session_id, **how, **told), limit)
         return
-    from sxhost.grammar import ALL
-    from sxhost.model import EventQuery
+    from sxhost.model.names import ALL
+    from sxhost.model.session import EventQuery
 
     query = EventQuery(after=after, limit=limit or ALL, types=types)
     found = link.ask(lambda host: host.events(session_id, query))
@@ -296,7 +296,7 @@ def fire(
     link: Link, session_id: str, event: str, data: str | None, *, raw: bool, key: str
 ) -> None:
     """Fire an event of a session; DATA may be - for standard input."""
-    from sxhost.model import EventDraft
+    from sxhost.model.session import EventDraft
 
     text = None if data is None else _or_stdin(data)
     draft = EventDraft(event=event, data=_json(text) if raw else text, key=key)
@@ -317,7 +317,7 @@ def fire(
 @linked
 def register(link: Link, session_id: str, *, labels: Sequence[str], **fields: Any) -> None:
     """Create a session, or update what is given of it."""
-    from sxhost.model import Registration
+    from sxhost.model.session import Registration
 
     given = dict(label.partition(":")[::2] for label in labels)
     if not all(":" in label[1:] for label in labels):
@@ -333,7 +333,7 @@ def register(link: Link, session_id: str, *, labels: Sequence[str], **fields: An
 @linked
 def pull(link: Link, session_id: str, wait: bool) -> None:
     """Take a session's messages and print them."""
-    from sxhost.model import PullQuery
+    from sxhost.model.session import PullQuery
 
     async def take(host: Any) -> list[Any]:
         messages = await host.pull(session_id, PullQuery(wait=LONG_PULL if wait else 0))

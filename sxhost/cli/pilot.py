@@ -12,8 +12,8 @@ from sxhost.cli.output import fail
 from sxhost.cli.terminal import Link, linked
 
 if TYPE_CHECKING:
-    from sxhost.approval import Answer, Approval
-    from sxhost.turn import Launch
+    from sxhost.model.approval import Answer, Approval
+    from sxhost.model.turn import Launch
 
 __all__ = ["approval_line", "commands", "launched", "starts"]
 
@@ -49,7 +49,7 @@ def launched(prompt: str | None, given: dict[str, Any]) -> Launch:
 
     from sxhost.codec.json import decode
     from sxhost.errors import HostError
-    from sxhost.turn import Launch
+    from sxhost.model.turn import Launch
 
     env = dict(word.partition("=")[::2] for word in given.pop("env"))
     labels = dict(word.partition(":")[::2] for word in given.pop("labels"))
@@ -82,7 +82,7 @@ def new(link: Link, prompt: str | None, **given: Any) -> None:
 @linked
 def turn(link: Link, session_id: str, text: str, **given: Any) -> None:
     """Begin a turn; TEXT may be - for standard input."""
-    from sxhost.turn import TurnDraft
+    from sxhost.model.turn import TurnDraft
 
     draft = TurnDraft(input=_words(text) or "", **given)
     begun = link.ask(lambda host: host.agency.submit(session_id, draft))
@@ -95,7 +95,7 @@ def turn(link: Link, session_id: str, text: str, **given: Any) -> None:
 @linked
 def steer(link: Link, session_id: str, text: str) -> None:
     """Add to the running turn; TEXT may be - for standard input."""
-    from sxhost.turn import SteerDraft
+    from sxhost.model.turn import SteerDraft
 
     draft = SteerDraft(input=_words(text) or "")
     done = link.ask(lambda host: host.agency.steer(session_id, draft))
@@ -117,7 +117,7 @@ def interrupt(link: Link, session_id: str) -> None:
 @linked
 def approvals(link: Link, *, everything: bool, follow: bool) -> None:
     """List what agents ask."""
-    from sxhost.approval import ApprovalQuery
+    from sxhost.model.approval import ApprovalQuery
 
     query = ApprovalQuery(all=everything)
     found = link.ask(lambda host: host.agency.approvals(query)) if not follow else []
@@ -154,7 +154,7 @@ def approve(
     reason: str | None,
 ) -> None:
     """Say yes to what an agent asks."""
-    from sxhost.approval import Answer
+    from sxhost.model.approval import Answer
 
     chosen = decision or ("approve_session" if for_session else "approve")
     said: dict[str, str | list[str]] = dict(word.partition("=")[::2] for word in answer)
@@ -172,7 +172,7 @@ def deny(
     link: Link, session_id: str, approval: int, *, cancel: bool, reason: str | None
 ) -> None:
     """Say no to what an agent asks."""
-    from sxhost.approval import Answer
+    from sxhost.model.approval import Answer
 
     decision = "cancel" if cancel else "deny"
     decide(link, session_id, approval, Answer(decision=decision, reason=reason))

@@ -14,7 +14,7 @@ import click
 from sxhost.cli.output import fail, put, put_json
 
 if TYPE_CHECKING:
-    from sxhost.approval import Question
+    from sxhost.model.approval import Question
     from sxhost.policy.rules import Policy, Verdict
 
 __all__ = ["policy"]
@@ -66,7 +66,7 @@ def _loaded(file: Path) -> Policy:
 def _question(
     kind: str | None, command: str | None, paths: Sequence[str], tool: str | None
 ) -> Question:
-    from sxhost.approval import Question
+    from sxhost.model.approval import Question
 
     guess = "file-change" if paths else "tool" if tool else "command"
     asked: Any = kind or ("command" if command else guess)

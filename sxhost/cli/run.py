@@ -16,17 +16,17 @@ from twisted.internet.interfaces import IReadDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from sxhost.approval import Answer, Approval, ApprovalQuery
 from sxhost.cli.output import Flow, put, put_json
 from sxhost.cli.terminal import Link
 from sxhost.errors import AlreadyAnswered, HostError, HostUnreachable
-from sxhost.model import Event
-from sxhost.rights import APPROVAL_EVENTS
-from sxhost.turn import TurnDraft
+from sxhost.model.approval import Answer, Approval, ApprovalQuery
+from sxhost.model.rights import APPROVAL_EVENTS
+from sxhost.model.session import Event
+from sxhost.model.turn import TurnDraft
 
 if TYPE_CHECKING:
     from sxhost.client.host import HostClient
-    from sxhost.turn import Launch
+    from sxhost.model.turn import Launch
 
 __all__ = ["Ride"]
 

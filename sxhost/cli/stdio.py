@@ -24,8 +24,8 @@ from twisted.logger import FileLogObserver, globalLogBeginner
 from sxhost.cli.output import fail
 from sxhost.daemon.logfile import as_text
 from sxhost.daemon.preflight import make_state_dir
-from sxhost.limits import Limits
 from sxhost.logs import logger, set_level
+from sxhost.model.limits import Limits
 from sxhost.options import Options
 from sxhost.stdio import Commands, Pipe
 from sxhost.tap import assemble

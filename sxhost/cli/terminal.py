@@ -22,12 +22,7 @@ from sxhost.config import host_url
 
 if TYPE_CHECKING:
     from sxhost.client.host import HostClient
-    from sxhost.model import (
-        Detail,
-        Event,
-        Status,
-        Summary,
-    )
+    from sxhost.model.session import Detail, Event, Status, Summary
 
 __all__ = [
     "Link",

@@ -17,12 +17,12 @@ from twisted.internet.interfaces import IReadDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from sxhost.approval import ApprovalQuery
 from sxhost.cli.output import put, put_json
 from sxhost.cli.terminal import Link, event_line, row
 from sxhost.codec.json import encode
 from sxhost.errors import HostError
-from sxhost.model import Event, Gap, StateChange
+from sxhost.model.approval import ApprovalQuery
+from sxhost.model.session import Event, Gap, StateChange
 
 if TYPE_CHECKING:
     from sxhost.client.follow import Following, Value

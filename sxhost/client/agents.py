@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sxhost.approval import Answer, Approval, ApprovalQuery
 from sxhost.client.verbs import Verbs, session_path
-from sxhost.model import Done, Hosted
-from sxhost.turn import Launch, ModelDraft, SteerDraft, Submitted, TurnDraft
+from sxhost.model.approval import Answer, Approval, ApprovalQuery
+from sxhost.model.session import Done, Hosted
+from sxhost.model.turn import Launch, ModelDraft, SteerDraft, Submitted, TurnDraft
 
 __all__ = ["AgencyClient"]
 
@@ -14,7 +14,7 @@ START_WITHIN = 90.0
 
 
 class AgencyClient:
-    """A host's agents, spoken to over HTTP (`sxhost.host.AgentHost`)."""
+    """A host's agents, spoken to over HTTP (`sxhost.model.host.AgentHost`)."""
 
     def __init__(self, verbs: Verbs) -> None:
         self._verbs = verbs

@@ -21,7 +21,7 @@ from twisted.internet.task import deferLater
 from sxhost.client.exchange import Exchange
 from sxhost.client.link import End, Heartbeat, Hello, Link, greeting, understood
 from sxhost.errors import HostError, HostUnreachable
-from sxhost.model import Event, Gap, StateChange
+from sxhost.model.session import Event, Gap, StateChange
 
 __all__ = ["BackOff", "Following", "OnLink", "Value", "ignore"]
 

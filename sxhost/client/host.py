@@ -2,7 +2,7 @@
 
 from twisted.internet.task import react
 from sxhost.client import connect
-from sxhost.model import MessageDraft
+from sxhost.model.session import MessageDraft
 
 async def main(reactor):
     host = connect(reactor, "http://127.0.0.1:7432")
@@ -24,7 +24,6 @@ from twisted.web.client import URI, Agent, BrowserLikePolicyForHTTPS, HTTPConnec
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
-from sxhost.access import AuditQuery, Deed, Login, Token, TokenDraft, TokenMade
 from sxhost.client.agents import AgencyClient
 from sxhost.client.bearer import Bearer
 from sxhost.client.bearer import Token as Shown
@@ -33,8 +32,9 @@ from sxhost.client.follow import Following, OnLink, ignore
 from sxhost.client.verbs import Verbs, query_of, session_path
 from sxhost.codec.json import encode_lines
 from sxhost.errors import BadField
-from sxhost.grammar import check_session_id
-from sxhost.model import (
+from sxhost.model.auth import AuditQuery, Deed, Login, Token, TokenDraft, TokenMade
+from sxhost.model.names import check_session_id
+from sxhost.model.session import (
     Accepted,
     Detail,
     Done,
@@ -60,7 +60,7 @@ T = TypeVar("T")
 
 
 class HostClient:
-    """A host at `url`, spoken to through a treq client (`sxhost.host.Host`).
+    """A host at `url`, spoken to through a treq client (`sxhost.model.host.Host`).
 
     Every verb raises `HostError` (its subclass for the code) when the host says no, and
     `HostUnreachable` when there is none.  `place` is where that one says it looked, if it

@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 
 from sxhost.client.exchange import why_lost
 from sxhost.codec.lines import Lines, LineTooLong
-from sxhost.model import Event, Gap, StateChange
+from sxhost.model.session import Event, Gap, StateChange
 
 __all__ = ["End", "Heartbeat", "Hello", "Link", "Said", "greeting", "understood"]
 

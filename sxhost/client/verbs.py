@@ -10,8 +10,8 @@ from msgspec import Struct
 
 from sxhost.client.exchange import PATIENCE, Exchange
 from sxhost.codec.json import encode
-from sxhost.grammar import check_session_id
-from sxhost.model import Event
+from sxhost.model.names import check_session_id
+from sxhost.model.session import Event
 
 __all__ = ["Verbs", "query_of", "session_path"]
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from sxhost.codec.json import encode
-from sxhost.model import Event
+from sxhost.model.session import Event
 
 __all__ = ["NDJSON", "SSE", "TEXT", "Encoding", "framed", "joined"]
 

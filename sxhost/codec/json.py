@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 import msgspec
 
 from sxhost.errors import BadField, BadJSON, BadRequest, BodyTooLarge, HostError
-from sxhost.grammar import GRAMMARS
+from sxhost.model.names import GRAMMARS
 
 __all__ = [
     "LineBounds",

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from sxhost.grammar import CURSOR
+from sxhost.model.names import CURSOR
 
 __all__ = [
     "Amount",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple
 
 from sxhost.commands.table import COMMANDS
-from sxhost.grammar import Scope
+from sxhost.model.names import Scope
 
 __all__ = ["TRAITS", "Trait"]
 

@@ -34,8 +34,16 @@ from typing import Any, Protocol
 from msgspec import Struct
 from twisted.internet.interfaces import IReactorTime
 
-from sxhost.approval import Answer, Question
-from sxhost.turn import Abilities, Item, Launch, ModelDraft, Process, TurnDraft, TurnStatus
+from sxhost.model.approval import Answer, Question
+from sxhost.model.turn import (
+    Abilities,
+    Item,
+    Launch,
+    ModelDraft,
+    Process,
+    TurnDraft,
+    TurnStatus,
+)
 
 __all__ = [
     "Agent",

@@ -16,13 +16,13 @@ from uuid import uuid4
 from msgspec import Raw
 from msgspec.structs import replace
 
-from sxhost.approval import Answer, Question
 from sxhost.codec.json import encode
 from sxhost.codec.shorten import fitted
 from sxhost.driver.claude.asks import question, reply
 from sxhost.driver.claude.lines import Asked, Request
-from sxhost.grammar import EVENT_NAME
-from sxhost.model import EventDraft, Registration
+from sxhost.model.approval import Answer, Question
+from sxhost.model.names import EVENT_NAME
+from sxhost.model.session import EventDraft, Registration
 
 __all__ = ["Hook"]
 

@@ -15,8 +15,8 @@ from twisted.internet.interfaces import IReactorTime
 from sxhost.driver.mark import Mark
 from sxhost.driver.sweep import Fate, sweep
 from sxhost.driver.tree import Family, Processes
-from sxhost.limits import Limits
-from sxhost.turn import Process
+from sxhost.model.limits import Limits
+from sxhost.model.turn import Process
 
 __all__ = ["end_orphans", "find"]
 

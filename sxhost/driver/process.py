@@ -27,9 +27,9 @@ from sxhost.driver.pipes import Inlet, Outlet, watch
 from sxhost.driver.program import run
 from sxhost.driver.sweep import sweep
 from sxhost.driver.tree import Family, Group, Processes
-from sxhost.limits import Limits
 from sxhost.logs import logger
-from sxhost.turn import Process
+from sxhost.model.limits import Limits
+from sxhost.model.turn import Process
 
 __all__ = ["ProcessChild", "ProcessSpawn"]
 

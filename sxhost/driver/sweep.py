@@ -12,7 +12,7 @@ from twisted.internet.task import deferLater
 
 from sxhost.driver.tree import Kin, Seen
 from sxhost.logs import logger
-from sxhost.turn import Process
+from sxhost.model.turn import Process
 
 __all__ = ["Fate", "sweep"]
 

@@ -24,7 +24,7 @@ from contextlib import contextmanager, suppress
 from typing import NamedTuple, Protocol
 
 from sxhost.driver.mark import Mark
-from sxhost.turn import Process
+from sxhost.model.turn import Process
 
 __all__ = ["Family", "Group", "Kin", "Processes", "Seen", "family", "parse_stat"]
 

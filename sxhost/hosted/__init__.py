@@ -11,6 +11,6 @@ roster    those of one kind, and what they said last
 roots     where agents may work
 parts     what a host that runs agents is given from outside
 ground    what all sessions stand on
-verbs     the verbs of `sxhost.host.AgentHost`
+verbs     the verbs of `sxhost.model.host.AgentHost`
 ========= =====================================================================
 """

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from sxhost.limits import Limits
+from sxhost.model.limits import Limits
 
 __all__ = ["Care"]
 

@@ -13,9 +13,6 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
-from sxhost.access import Deed
-from sxhost.approval import Answer, Approval, ApprovalState, Question, Resolution
-from sxhost.caller import Caller, current
 from sxhost.codec.json import encode
 from sxhost.codec.shorten import fitted
 from sxhost.errors import (
@@ -28,9 +25,12 @@ from sxhost.errors import (
     UnknownSession,
 )
 from sxhost.hub import Hub
-from sxhost.limits import Limits
 from sxhost.logs import logger
-from sxhost.model import Session
+from sxhost.model.approval import Answer, Approval, ApprovalState, Question, Resolution
+from sxhost.model.auth import Deed
+from sxhost.model.caller import Caller, current
+from sxhost.model.limits import Limits
+from sxhost.model.session import Session
 from sxhost.policy.rules import ASK, Verdict
 from sxhost.store import Store
 

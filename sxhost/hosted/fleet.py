@@ -15,9 +15,9 @@ from sxhost.hosted.ground import Ground
 from sxhost.hosted.parts import Agents
 from sxhost.hosted.session import HostedSession
 from sxhost.logs import logger
-from sxhost.model import EventDraft, Hosting, Message, MessageDraft, Session
+from sxhost.model.session import EventDraft, Hosting, Message, MessageDraft, Session
+from sxhost.model.turn import Launch, ModelDraft, Process, SteerDraft, Turn, TurnDraft, text_of
 from sxhost.store import Store
-from sxhost.turn import Launch, ModelDraft, Process, SteerDraft, Turn, TurnDraft, text_of
 
 __all__ = ["HOST_ENDED", "Fleet", "fresh_id"]
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 from twisted.internet.interfaces import IReactorTime
 
 from sxhost.hosted.desk import Desk
-from sxhost.limits import Limits
-from sxhost.model import EventDraft, Hosting
+from sxhost.model.limits import Limits
+from sxhost.model.session import EventDraft, Hosting
 
 __all__ = ["Ground"]
 

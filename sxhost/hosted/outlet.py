@@ -22,7 +22,7 @@ from twisted.python.failure import Failure
 from sxhost.codec.json import encode
 from sxhost.errors import HostError, SessionLimit, UnknownSession
 from sxhost.logs import logger
-from sxhost.model import EventDraft
+from sxhost.model.session import EventDraft
 
 __all__ = ["Outlet", "fitting"]
 

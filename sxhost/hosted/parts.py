@@ -9,7 +9,7 @@ from sxhost.driver import Driver
 from sxhost.errors import BadField
 from sxhost.hosted.desk import Decide, ask_a_person
 from sxhost.hosted.roots import Roots
-from sxhost.turn import Process
+from sxhost.model.turn import Process
 
 __all__ = ["NO_AGENTS", "Agents", "Drivers"]
 

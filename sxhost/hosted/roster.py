@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from heapq import nlargest
 
 from sxhost.errors import UnknownSession
-from sxhost.model import Event, Session
+from sxhost.model.session import Event, Session
 from sxhost.store import Store
 from sxhost.subscription import Selection
 

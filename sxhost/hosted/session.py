@@ -11,7 +11,6 @@ from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from sxhost.approval import Answer, Question
 from sxhost.driver import Agent, Driver, Exit, Started
 from sxhost.driver.machine import Named, new_life
 from sxhost.errors import AgentFailed, HostError, QuestionLimit, Unsupported
@@ -21,8 +20,9 @@ from sxhost.hosted.ground import Ground
 from sxhost.hosted.outlet import Outlet, fitting
 from sxhost.hosted.settings import HOLDS, applied
 from sxhost.logs import logger
-from sxhost.model import Hosting
-from sxhost.turn import (
+from sxhost.model.approval import Answer, Question
+from sxhost.model.session import Hosting
+from sxhost.model.turn import (
     Input,
     Launch,
     ModelDraft,

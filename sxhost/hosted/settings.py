@@ -7,10 +7,10 @@ from typing import Any, Final, NamedTuple
 
 from msgspec.structs import replace
 
-from sxhost.caller import Caller
 from sxhost.codec.json import encode
-from sxhost.rights import TURN
-from sxhost.turn import Launch, TurnDraft
+from sxhost.model.caller import Caller
+from sxhost.model.rights import TURN
+from sxhost.model.turn import Launch, TurnDraft
 
 __all__ = ["HOLDS", "applied", "check_turn", "described", "in_force", "told_of_launch"]
 

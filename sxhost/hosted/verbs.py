@@ -1,4 +1,4 @@
-"""The verbs on hosted agents and on what agents ask (`sxhost.host.AgentHost`)."""
+"""The verbs on hosted agents and on what agents ask (`sxhost.model.host.AgentHost`)."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 from msgspec.structs import replace
 from twisted.internet.defer import CancelledError
 
-from sxhost.approval import Answer, Approval, ApprovalQuery
 from sxhost.audit import uncancelled
-from sxhost.caller import current
 from sxhost.errors import HostError, NotHosted
 from sxhost.hosted.desk import Desk
 from sxhost.hosted.fleet import Fleet, fresh_id
 from sxhost.hosted.settings import check_turn, described, told_of_launch
-from sxhost.model import Done, Hosted, Session, Summary
+from sxhost.model.approval import Answer, Approval, ApprovalQuery
+from sxhost.model.caller import current
+from sxhost.model.session import Done, Hosted, Session, Summary
+from sxhost.model.summaries import wanted
+from sxhost.model.turn import Launch, ModelDraft, SteerDraft, Submitted, Turn, TurnDraft
 from sxhost.store import Store
-from sxhost.turn import Launch, ModelDraft, SteerDraft, Submitted, Turn, TurnDraft
-from sxhost.views import wanted
 
 __all__ = ["Agency"]
 

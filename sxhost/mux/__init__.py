@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from sxhost.caller import current
 from sxhost.commands.table import Command, DeleteSession
 from sxhost.commands.traits import TRAITS
 from sxhost.driver.pi.agent import PiAgent
 from sxhost.errors import HostError, UnknownSession
-from sxhost.model import Event, EventQuery
+from sxhost.model.caller import current
+from sxhost.model.session import Event, EventQuery
 from sxhost.mux.agents import Context
 from sxhost.mux.connection import Client, Link
 from sxhost.mux.engine import Engine, Refusal

@@ -12,8 +12,6 @@ from typing import Any
 
 from msgspec import UNSET, Struct
 
-from sxhost.approval import ApprovalQuery
-from sxhost.caller import current
 from sxhost.commands.table import (
     Command,
     ExtensionUiResponse,
@@ -26,13 +24,15 @@ from sxhost.commands.table import (
 )
 from sxhost.errors import AlreadyAnswered, NoTurn
 from sxhost.hosted.session import HostedSession
-from sxhost.model import Detail, MessageDraft, Registration
+from sxhost.model.approval import ApprovalQuery
+from sxhost.model.caller import current
+from sxhost.model.session import Detail, MessageDraft, Registration
+from sxhost.model.turn import Image, Input, Item, ModelDraft, SteerDraft, Text, TurnDraft
 from sxhost.mux.asking import as_answer, is_meant
 from sxhost.mux.engine import Refusal
 from sxhost.mux.info import Sessions
 from sxhost.mux.nearest import GONE
 from sxhost.service import SessionService
-from sxhost.turn import Image, Input, Item, ModelDraft, SteerDraft, Text, TurnDraft
 
 __all__ = ["EVERYBODY", "HOSTED", "Context", "Does", "input_of", "numbers_of", "run_turn"]
 

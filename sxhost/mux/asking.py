@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from sxhost.approval import Answer, Approval
 from sxhost.commands.fields import Said
+from sxhost.model.approval import Answer, Approval
 
 __all__ = ["as_answer", "as_request", "is_meant"]
 

@@ -14,12 +14,12 @@ from msgspec import UNSET
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from sxhost.caller import Caller, current
 from sxhost.codec.json import encode
 from sxhost.commands.complaints import BadCommand, parse
 from sxhost.commands.table import Command, SwitchSession, Unsubscribe
 from sxhost.errors import HostError
 from sxhost.logs import logger
+from sxhost.model.caller import Caller, current
 from sxhost.mux.events import Wire
 from sxhost.mux.frames import Response, told
 from sxhost.subscription import Selection, Subscription

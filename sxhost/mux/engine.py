@@ -13,12 +13,12 @@ from twisted.internet.defer import TimeoutError as TookTooLong
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
-from sxhost.caller import current
 from sxhost.commands.table import RESERVED, Command, Prompt, SessionCommand
 from sxhost.commands.traits import TRAITS
 from sxhost.errors import ForbiddenScope, HostError
-from sxhost.limits import Limits
 from sxhost.logs import logger
+from sxhost.model.caller import current
+from sxhost.model.limits import Limits
 from sxhost.mux.frames import Response, again, lifecycle, refusal
 from sxhost.mux.lanes import Lanes, Ride, Way
 from sxhost.mux.rates import Rates

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sxhost.codec.json import encode
-from sxhost.model import Event
+from sxhost.model.session import Event
 from sxhost.mux.runs import Runs
 
 __all__ = ["Wire"]

@@ -13,12 +13,12 @@ from twisted.internet.interfaces import IReactorTime
 
 from sxhost.errors import HostError
 from sxhost.hosted.session import HostedSession
-from sxhost.model import Detail, Event, EventQuery, SessionQuery
+from sxhost.model.session import Detail, Event, EventQuery, SessionQuery
+from sxhost.model.session_state import SPOKEN
 from sxhost.mux.nearest import words
 from sxhost.mux.stored import Apart
 from sxhost.reading import newest
 from sxhost.service import SessionService
-from sxhost.state import SPOKEN
 
 __all__ = ["ASK_S", "Sessions", "is_pi", "message_told"]
 

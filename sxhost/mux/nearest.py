@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Raw, json
 
 from sxhost.codec.json import encode
-from sxhost.model import Event
+from sxhost.model.session import Event
 from sxhost.mux.asking import as_request
 from sxhost.mux.growing import Growing, message_of
 from sxhost.mux.run import Data, Run, Said, Tool

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from sxhost.codec.json import encode
-from sxhost.model import Event
+from sxhost.model.session import Event
 from sxhost.mux import nearest
 from sxhost.mux.run import Data, Run, Tool
 

@@ -32,12 +32,12 @@ from sxhost.commands.table import (
 from sxhost.driver.pi.agent import Refused
 from sxhost.errors import NoTurn, TurnInProgress
 from sxhost.hosted.session import HostedSession
+from sxhost.model.turn import ModelDraft, SteerDraft, items
 from sxhost.mux import agents
 from sxhost.mux.agents import Context, Does, input_of
 from sxhost.mux.engine import Refusal
 from sxhost.mux.stored import session_files
 from sxhost.mux.tree import nodes_of
-from sxhost.turn import ModelDraft, SteerDraft, items
 
 __all__ = ["CANNOT", "PI"]
 

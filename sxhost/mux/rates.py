@@ -6,7 +6,7 @@ from collections import deque
 
 from twisted.internet.interfaces import IReactorTime
 
-from sxhost.limits import Limits
+from sxhost.model.limits import Limits
 
 __all__ = ["Rates"]
 

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from sxhost.commands.table import Command
-from sxhost.limits import Limits
+from sxhost.model.limits import Limits
 from sxhost.mux.frames import Response, refusal
 
 __all__ = ["Known", "Replays", "fingerprint"]

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 from msgspec import Raw, Struct
 
 from sxhost.codec.json import encode
-from sxhost.limits import Limits
-from sxhost.model import Event
+from sxhost.model.limits import Limits
+from sxhost.model.session import Event
 from sxhost.mux.growing import Growing, Text
 
 __all__ = ["Data", "Run", "Said", "Tool", "list_of"]

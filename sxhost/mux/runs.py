@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable, Sequence
 import msgspec
 from twisted.internet.defer import Deferred
 
-from sxhost.limits import Limits
-from sxhost.model import Event
+from sxhost.model.limits import Limits
+from sxhost.model.session import Event
 from sxhost.mux import nearest, own
 from sxhost.mux.run import Data, Run
 

@@ -21,15 +21,15 @@ from sxhost.commands.table import (
     Unsubscribe,
 )
 from sxhost.errors import BadField, HostError, SessionExists
-from sxhost.grammar import check_session_id
 from sxhost.logs import logger
-from sxhost.model import SessionQuery
+from sxhost.model.names import check_session_id
+from sxhost.model.session import SessionQuery
+from sxhost.model.turn import Launch
 from sxhost.mux.codex import thread_names
 from sxhost.mux.engine import Refusal
 from sxhost.mux.info import ASK_S, Sessions
 from sxhost.mux.stored import session_files
 from sxhost.service import SessionService
-from sxhost.turn import Launch
 
 __all__ = ["ServerCommands", "recovery"]
 

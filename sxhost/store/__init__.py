@@ -12,9 +12,9 @@ from typing import Protocol
 
 from msgspec import Raw, Struct
 
-from sxhost.access import AuditQuery, Deed
-from sxhost.approval import Approval, ApprovalState, Question, Resolution
-from sxhost.model import Event, Hosting, Message, MessageDraft, Registration, Session
+from sxhost.model.approval import Approval, ApprovalState, Question, Resolution
+from sxhost.model.auth import AuditQuery, Deed
+from sxhost.model.session import Event, Hosting, Message, MessageDraft, Registration, Session
 
 __all__ = ["Census", "Draft", "Store", "StoreUnusable", "enough"]
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from sxhost.approval import Approval
 from sxhost.errors import UnknownSession
-from sxhost.model import Message, Session
+from sxhost.model.approval import Approval
+from sxhost.model.session import Message, Session
 
 __all__ = ["Archived", "Kept", "Shelved"]
 

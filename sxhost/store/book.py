@@ -7,10 +7,10 @@ from operator import attrgetter
 
 from msgspec.structs import replace
 
-from sxhost.approval import Approval, ApprovalState, Question, Resolution
 from sxhost.codec.json import encode
 from sxhost.errors import AlreadyAnswered, UnknownApproval
-from sxhost.limits import Limits
+from sxhost.model.approval import Approval, ApprovalState, Question, Resolution
+from sxhost.model.limits import Limits
 
 __all__ = ["Book"]
 

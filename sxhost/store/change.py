@@ -15,12 +15,20 @@ from operator import attrgetter
 from msgspec import Raw
 from msgspec.structs import asdict, replace
 
-from sxhost.access import Deed
-from sxhost.approval import Approval, ApprovalState, Question, Resolution
 from sxhost.codec.json import encode
 from sxhost.errors import SessionLimit, UnknownSession
-from sxhost.model import Event, Hosting, Message, MessageDraft, Registration, Session, State
-from sxhost.state import after
+from sxhost.model.approval import Approval, ApprovalState, Question, Resolution
+from sxhost.model.auth import Deed
+from sxhost.model.session import (
+    Event,
+    Hosting,
+    Message,
+    MessageDraft,
+    Registration,
+    Session,
+    State,
+)
+from sxhost.model.session_state import after
 from sxhost.store import Draft
 from sxhost.store.archive import Archived, Kept, Shelved
 from sxhost.store.book import Book

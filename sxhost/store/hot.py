@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from heapq import heapify, heappop, heapreplace, merge
 from operator import attrgetter
 
-from sxhost.limits import Limits
-from sxhost.model import Event
+from sxhost.model.limits import Limits
+from sxhost.model.session import Event
 from sxhost.store.ring import Ring, weight
 
 __all__ = ["RECENT", "Hot"]

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from msgspec.structs import replace
 
 from sxhost.errors import MessageClosed, QueueFull, UnknownMessage
-from sxhost.limits import Limits
-from sxhost.model import Message, MessageDraft
+from sxhost.model.limits import Limits
+from sxhost.model.session import Message, MessageDraft
 
 __all__ = ["Inbox"]
 

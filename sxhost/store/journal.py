@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from sxhost.errors import StorageFull, StoreUnavailable
-from sxhost.model import Event
+from sxhost.model.session import Event
 from sxhost.store import StoreUnusable, epoch, rows, wal
 from sxhost.store.archive import Kept
 from sxhost.store.file import create, held, inspect, migrate, no_room, scripts, sentences

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
-from sxhost.access import Deed
-from sxhost.approval import Approval
 from sxhost.errors import UnknownSession
-from sxhost.limits import Limits
-from sxhost.model import Event, Message, Session
+from sxhost.model.approval import Approval
+from sxhost.model.auth import Deed
+from sxhost.model.limits import Limits
+from sxhost.model.session import Event, Message, Session
 from sxhost.store.archive import Archived, Kept, Shelved
 from sxhost.store.book import Book
 from sxhost.store.hot import Hot

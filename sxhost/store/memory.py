@@ -6,10 +6,10 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from sxhost.access import AuditQuery, Deed
-from sxhost.approval import Approval, ApprovalState, Question, Resolution
-from sxhost.limits import Limits
-from sxhost.model import Event, Hosting, Message, MessageDraft, Registration, Session
+from sxhost.model.approval import Approval, ApprovalState, Question, Resolution
+from sxhost.model.auth import AuditQuery, Deed
+from sxhost.model.limits import Limits
+from sxhost.model.session import Event, Hosting, Message, MessageDraft, Registration, Session
 from sxhost.store import Census, Draft, enough
 from sxhost.store.change import Change
 from sxhost.store.inbox import Inbox

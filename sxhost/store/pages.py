@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from sxhost.codec.json import encode, encode_lines
-from sxhost.model import Event
+from sxhost.model.session import Event
 from sxhost.store.change import Change, RowDraft
 from sxhost.store.rows import ARCHIVED, Page
 

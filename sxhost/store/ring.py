@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
-from sxhost.model import Event
+from sxhost.model.session import Event
 
 __all__ = ["OVERHEAD", "Ring", "weight"]
 

@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import Struct
 
-from sxhost.access import Deed
-from sxhost.approval import Approval
-from sxhost.model import Event, Message, Session
+from sxhost.model.approval import Approval
+from sxhost.model.auth import Deed
+from sxhost.model.session import Event, Message, Session
 from sxhost.store.archive import Kept
 
 __all__ = ["ARCHIVED", "Enough", "Floor", "Numbers", "Page", "Restored"]

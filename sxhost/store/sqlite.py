@@ -12,11 +12,11 @@ from typing import Any, NamedTuple, TypeVar
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.python.failure import Failure
 
-from sxhost.approval import Approval
 from sxhost.errors import HostError, UnknownSession
-from sxhost.limits import Limits
 from sxhost.logs import logger
-from sxhost.model import Event, Message, Session
+from sxhost.model.approval import Approval
+from sxhost.model.limits import Limits
+from sxhost.model.session import Event, Message, Session
 from sxhost.store import Draft, enough
 from sxhost.store.age import SteadyClock
 from sxhost.store.archive import Archived, Kept, Shelved

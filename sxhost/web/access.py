@@ -8,7 +8,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from twisted.web.server import Request
 
-from sxhost.caller import Caller
+from sxhost.model.caller import Caller
 
 __all__ = ["FORMAT", "entry"]
 

@@ -19,10 +19,10 @@ from typing import Any, Final
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from sxhost.caller import Caller
 from sxhost.errors import HostError, Overloaded, RateLimited, TooManyConnections
-from sxhost.limits import Limits
 from sxhost.logs import logger
+from sxhost.model.caller import Caller
+from sxhost.model.limits import Limits
 
 __all__ = ["Door", "Meter", "Rates", "peer_of", "tune"]
 

@@ -20,7 +20,7 @@ from sxhost.errors import (
     URITooLong,
     VersionNotSupported,
 )
-from sxhost.limits import Limits
+from sxhost.model.limits import Limits
 
 __all__ = ["EMPTY_LINES", "METHODS", "Chunks", "Head", "bare_newline", "options"]
 

@@ -18,8 +18,8 @@ from msgspec.structs import replace
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.server import Request
 
-from sxhost.caller import HOST, Caller
 from sxhost.errors import BadRequest, ForbiddenHost, ForbiddenOrigin, RateLimited, Unauthorized
+from sxhost.model.caller import HOST, Caller
 
 __all__ = ["PROTOCOL", "Guard", "Policy", "Tries", "cookie_name"]
 

@@ -13,9 +13,9 @@ from twisted.web.server import Request
 from sxhost.codec.json import encode
 from sxhost.driver.hooks import Hook
 from sxhost.errors import HostError
-from sxhost.grammar import SessionId
 from sxhost.hooked import Heard, Hooked, HookQuery
 from sxhost.logs import logger
+from sxhost.model.names import SessionId
 from sxhost.service import SessionService
 from sxhost.web.routes import Route
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sxhost.host import AgentHost
+from sxhost.model.host import AgentHost
 from sxhost.web.routes import Route
 
 __all__ = ["routes"]

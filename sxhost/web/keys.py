@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.server import Request
 
-from sxhost.access import Login, Token, TokenDraft, TokenMade
 from sxhost.browsers import Browsers, Credentials
-from sxhost.caller import Caller, current
 from sxhost.errors import HostError, Unauthorized
 from sxhost.keyring import Keyring
-from sxhost.limits import Limits
-from sxhost.model import Done
+from sxhost.model.auth import Login, Token, TokenDraft, TokenMade
+from sxhost.model.caller import Caller, current
+from sxhost.model.limits import Limits
+from sxhost.model.session import Done
 from sxhost.web.guard import cookie_name
 from sxhost.web.routes import Route
 

@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 from sxhost.codec.frames import TEXT
 from sxhost.codec.json import decode
 from sxhost.errors import BadField, BadRequest, HostError
-from sxhost.grammar import CURSOR, LABEL, SESSION_ID, EventName, Label, LabelName
+from sxhost.model.names import CURSOR, LABEL, SESSION_ID, EventName, Label, LabelName
 from sxhost.service import SessionService
 from sxhost.subscription import Selection, Subscription
 from sxhost.web.routes import NDJSON, Route

@@ -17,7 +17,7 @@ from prometheus_client import (
     generate_latest,
 )
 
-from sxhost.model import StateName
+from sxhost.model.session import StateName
 from sxhost.service import SessionService
 from sxhost.web.routes import Route
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sxhost.host import Host
-from sxhost.model import Health
+from sxhost.model.host import Host
+from sxhost.model.session import Health
 from sxhost.web.routes import NDJSON, Route
 
 __all__ = ["routes"]

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from sxhost import __version__
-from sxhost.grammar import SESSION_ID
+from sxhost.model.names import SESSION_ID
 from sxhost.web.routes import JSON, NDJSON, Route
 
 __all__ = ["document"]

@@ -26,7 +26,6 @@ from twisted.web.server import Request
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import MethodNotAllowed as NoSuchMethod
 
-from sxhost.caller import Caller, current
 from sxhost.codec.json import LineBounds, convert, decode, decoded_lines, encode_lines
 from sxhost.errors import (
     BadField,
@@ -40,9 +39,10 @@ from sxhost.errors import (
     UnknownRoute,
     UnsupportedType,
 )
-from sxhost.grammar import TELEMETRY_HEADER, Scope, check_session_id
-from sxhost.limits import Limits
 from sxhost.logs import logger
+from sxhost.model.caller import Caller, current
+from sxhost.model.limits import Limits
+from sxhost.model.names import TELEMETRY_HEADER, Scope, check_session_id
 from sxhost.slices import Slices
 from sxhost.web.manner import NATIVE, Manner, manner_of
 

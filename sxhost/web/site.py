@@ -18,10 +18,10 @@ from twisted.web import http
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
-from sxhost.caller import Caller
 from sxhost.errors import BodyTooLarge, HostError, Stopping
-from sxhost.limits import Limits
 from sxhost.logs import enabled, logger
+from sxhost.model.caller import Caller
+from sxhost.model.limits import Limits
 from sxhost.web.access import FORMAT, entry
 from sxhost.web.channel import HostChannel
 from sxhost.web.door import Door, Rates

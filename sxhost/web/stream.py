@@ -10,12 +10,12 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.web.server import Request
 from zope.interface import implementer
 
-from sxhost.caller import current
 from sxhost.codec import frames
 from sxhost.codec.json import encode_lines
 from sxhost.errors import HostError
 from sxhost.logs import logger
-from sxhost.model import Event, EventQuery, LogQuery
+from sxhost.model.caller import current
+from sxhost.model.session import Event, EventQuery, LogQuery
 from sxhost.reading import Pages, selection
 from sxhost.service import SessionService
 from sxhost.subscription import Selection, Subscription

@@ -25,9 +25,9 @@ from twisted.python.failure import Failure
 from twisted.web.server import Request
 from zope.interface import implementer
 
-from sxhost.caller import current
 from sxhost.errors import BadRequest, UpgradeRequired
 from sxhost.logs import logger
+from sxhost.model.caller import current
 from sxhost.web.door import Meter
 from sxhost.web.framing import options
 from sxhost.web.guard import PROTOCOL

@@ -36,7 +36,7 @@ from sxhost.driver import Reports, Spawn
 from sxhost.driver.acp.agent import ACPAgent
 from sxhost.driver.acp.settings import check_sandbox
 from sxhost.errors import BadField
-from sxhost.turn import Launch
+from sxhost.model.turn import Launch
 
 __all__ = ["make"]
 

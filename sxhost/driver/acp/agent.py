@@ -12,7 +12,6 @@ from twisted.internet.defer import TimeoutError as TookTooLong
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
-from sxhost.approval import Answer, Question
 from sxhost.codec.jsonrpc import Id
 from sxhost.driver import Child, Command, Exit, Reports, Spawn, Started
 from sxhost.driver.acp.desk import Desk
@@ -24,7 +23,17 @@ from sxhost.driver.acp.wire import Prompted
 from sxhost.driver.rpc import Peer
 from sxhost.errors import AgentFailed, BadField, HostError, NoTurn, TurnInProgress, Unsupported
 from sxhost.logs import logger
-from sxhost.turn import Abilities, Item, Launch, ModelDraft, Text, TurnDraft, TurnStatus, items
+from sxhost.model.approval import Answer, Question
+from sxhost.model.turn import (
+    Abilities,
+    Item,
+    Launch,
+    ModelDraft,
+    Text,
+    TurnDraft,
+    TurnStatus,
+    items,
+)
 
 __all__ = ["ACPAgent"]
 

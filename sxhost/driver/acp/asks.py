@@ -15,11 +15,11 @@ from typing import Any, Protocol
 
 from msgspec import Raw
 
-from sxhost.approval import Answer, ApprovalKind, Inquiry, Option, Question
 from sxhost.codec.jsonrpc import Id
 from sxhost.driver.acp.tools import Tool
 from sxhost.driver.acp.wire import Elicitation, Offer, Permission
 from sxhost.errors import BadField
+from sxhost.model.approval import Answer, ApprovalKind, Inquiry, Option, Question
 
 __all__ = ["CANCEL", "Ask", "Form", "Leave"]
 

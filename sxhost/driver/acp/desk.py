@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 import msgspec
 from msgspec import Raw, Struct
 
-from sxhost.approval import Answer, Question
 from sxhost.codec.jsonrpc import INVALID_PARAMS, Id
 from sxhost.driver import Reports
 from sxhost.driver.acp.asks import Ask, Form, Leave
 from sxhost.driver.acp.events import Story
 from sxhost.driver.acp.wire import Elicitation, Permission
 from sxhost.driver.rpc import Peer
+from sxhost.model.approval import Answer, Question
 
 __all__ = ["Desk"]
 

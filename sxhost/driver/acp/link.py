@@ -17,7 +17,7 @@ from sxhost.driver.acp.updates import Configs
 from sxhost.driver.acp.wire import VERSION, Hello, Session
 from sxhost.driver.rpc import Peer, Refused
 from sxhost.errors import AgentFailed
-from sxhost.turn import Launch
+from sxhost.model.turn import Launch
 
 __all__ = ["FAREWELL", "PATIENCE", "Link"]
 

@@ -14,7 +14,7 @@ from sxhost.codec.jsonrpc import Refusal
 from sxhost.driver.acp.wire import VERSION
 from sxhost.driver.rpc import Refused
 from sxhost.errors import AgentFailed, BadField, Unsupported
-from sxhost.turn import File, Image, Item, LocalImage, Text
+from sxhost.model.turn import File, Image, Item, LocalImage, Text
 
 __all__ = ["blocks", "complaint", "hello"]
 

@@ -28,7 +28,7 @@ from twisted.internet.interfaces import IReactorTime
 from sxhost.driver import Agent, Command, Driver, Reports, Spawn
 from sxhost.driver.claude import input as words
 from sxhost.driver.claude.agent import About, Conversation
-from sxhost.turn import Launch
+from sxhost.model.turn import Launch
 
 __all__ = ["make"]
 

@@ -11,7 +11,6 @@ import msgspec
 from msgspec import Raw, Struct
 from twisted.internet.interfaces import IReactorTime
 
-from sxhost.approval import Answer, Question
 from sxhost.driver import Child, Command, Exit, Reports, Spawn, Started
 from sxhost.driver.claude import input as words
 from sxhost.driver.claude.asks import Asks
@@ -35,7 +34,8 @@ from sxhost.driver.claude.lines import (
 from sxhost.driver.claude.turns import Turns
 from sxhost.errors import AgentFailed
 from sxhost.logs import logger
-from sxhost.turn import Abilities, Item, Launch, ModelDraft, TurnDraft, items
+from sxhost.model.approval import Answer, Question
+from sxhost.model.turn import Abilities, Item, Launch, ModelDraft, TurnDraft, items
 
 __all__ = ["About", "Conversation"]
 

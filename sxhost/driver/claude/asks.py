@@ -13,10 +13,10 @@ from typing import Any, Final
 
 from msgspec import Raw
 
-from sxhost.approval import Answer, ApprovalKind, Inquiry, Option, Question
 from sxhost.driver import Reports
 from sxhost.driver.claude.lines import Asked, Cancelled, Request
 from sxhost.errors import AgentFailed, BadField
+from sxhost.model.approval import Answer, ApprovalKind, Inquiry, Option, Question
 
 __all__ = ["Asks", "question", "reply"]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from sxhost.errors import BadField, Unsupported
-from sxhost.turn import File, Image, Item, Launch, LocalImage, Text, TurnDraft
+from sxhost.model.turn import File, Image, Item, Launch, LocalImage, Text, TurnDraft
 
 __all__ = ["arguments", "check_launch", "check_turn", "initialize", "mode", "user"]
 

@@ -16,7 +16,7 @@ from msgspec import Raw
 from sxhost.driver import Reports
 from sxhost.driver.claude.events import Teller
 from sxhost.driver.claude.lines import Lifecycle, Result
-from sxhost.turn import TurnStatus
+from sxhost.model.turn import TurnStatus
 
 __all__ = ["Turns"]
 

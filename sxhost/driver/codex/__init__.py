@@ -23,7 +23,7 @@ from twisted.internet.interfaces import IReactorTime
 from sxhost.driver import Agent, Driver, Reports, Spawn
 from sxhost.driver.codex.agent import CodexAgent
 from sxhost.driver.codex.server import Servers
-from sxhost.turn import Launch
+from sxhost.model.turn import Launch
 
 __all__ = ["make"]
 

@@ -9,7 +9,6 @@ from typing import Any, Final
 from msgspec import DecodeError, Raw, Struct, ValidationError, convert, json
 from msgspec.structs import replace
 
-from sxhost.approval import Answer, Question
 from sxhost.codec.jsonrpc import Id
 from sxhost.driver import Command, Exit, Reports, Started
 from sxhost.driver.codex.asks import Asks
@@ -20,7 +19,8 @@ from sxhost.driver.codex.server import CALL_S, Server, Servers
 from sxhost.driver.codex.words import input_of, resume_of, settings_of, start_of, turn_of
 from sxhost.driver.rpc import Refused
 from sxhost.errors import AgentFailed, Unsupported
-from sxhost.turn import Abilities, Item, Launch, ModelDraft, TurnDraft
+from sxhost.model.approval import Answer, Question
+from sxhost.model.turn import Abilities, Item, Launch, ModelDraft, TurnDraft
 
 __all__ = ["CodexAgent"]
 

@@ -7,11 +7,11 @@ from typing import Any
 from msgspec import DecodeError, Raw, Struct, ValidationError, json
 from msgspec.structs import replace
 
-from sxhost.approval import Answer
 from sxhost.codec.jsonrpc import Id
 from sxhost.driver import Reports
 from sxhost.driver.codex.questions import ASKS, Ask, Changes, Request
 from sxhost.errors import BadField
+from sxhost.model.approval import Answer
 
 __all__ = ["Asks"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from sxhost.approval import Inquiry, Option
 from sxhost.errors import BadField
+from sxhost.model.approval import Inquiry, Option
 
 __all__ = ["content_of", "inquiries_of"]
 

@@ -22,7 +22,7 @@ from sxhost.driver.codex.notices import (
 )
 from sxhost.driver.codex.tools import SPEECH, TOOLS, Item, text_of, tool_of
 from sxhost.driver.pieces import KEPT, Pieces
-from sxhost.turn import TurnStatus
+from sxhost.model.turn import TurnStatus
 
 __all__ = ["Story"]
 

@@ -9,9 +9,9 @@ from zlib import crc32
 
 from msgspec import Struct, convert
 
-from sxhost.approval import Answer, ApprovalKind, Inquiry, Option, Question
 from sxhost.codec.jsonrpc import Id
 from sxhost.driver.codex.forms import content_of, inquiries_of
+from sxhost.model.approval import Answer, ApprovalKind, Inquiry, Option, Question
 
 __all__ = ["ASKS", "Ask", "Changes", "Request"]
 

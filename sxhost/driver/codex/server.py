@@ -18,7 +18,7 @@ from sxhost.driver.codex.words import CLIENT
 from sxhost.driver.rpc import Peer, Refused
 from sxhost.errors import AgentFailed, HostError
 from sxhost.logs import logger
-from sxhost.turn import Process
+from sxhost.model.turn import Process
 
 __all__ = ["CALL_S", "HANDSHAKE_S", "Member", "Server", "Servers"]
 

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from sxhost import __version__
 from sxhost.errors import BadField
-from sxhost.turn import File, Image, Item, Launch, LocalImage, ModelDraft, Text, TurnDraft
-from sxhost.turn import items as items_of
+from sxhost.model.turn import File, Image, Item, Launch, LocalImage, ModelDraft, Text, TurnDraft
+from sxhost.model.turn import items as items_of
 
 __all__ = ["CLIENT", "input_of", "resume_of", "settings_of", "start_of", "turn_of"]
 

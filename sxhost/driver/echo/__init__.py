@@ -36,7 +36,7 @@ from sxhost.driver.echo.agent import Conversations, EchoAgent, Native
 from sxhost.driver.echo.player import Player, installed
 from sxhost.driver.echo.recording import BadRecording, Recording
 from sxhost.errors import BadField
-from sxhost.turn import Launch
+from sxhost.model.turn import Launch
 
 __all__ = ["make"]
 

@@ -11,12 +11,20 @@ from msgspec import Meta, Struct
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from sxhost.approval import Answer, Question
 from sxhost.driver import Exit, Reports, Started
 from sxhost.driver.echo.script import Step, parse
 from sxhost.driver.echo.stage import SCENES, Conversation, Left, Over, Scene, Stage, Wait
 from sxhost.errors import AgentFailed, NoTurn, TurnInProgress
-from sxhost.turn import Abilities, Item, Launch, ModelDraft, TurnDraft, TurnStatus, text_of
+from sxhost.model.approval import Answer, Question
+from sxhost.model.turn import (
+    Abilities,
+    Item,
+    Launch,
+    ModelDraft,
+    TurnDraft,
+    TurnStatus,
+    text_of,
+)
 
 __all__ = ["Conversations", "EchoAgent", "Native"]
 

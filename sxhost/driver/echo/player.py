@@ -31,7 +31,7 @@ from sxhost.driver.echo.recording import (
     with_value,
 )
 from sxhost.errors import AgentFailed
-from sxhost.turn import Process
+from sxhost.model.turn import Process
 
 __all__ = ["Difference", "Player", "installed"]
 

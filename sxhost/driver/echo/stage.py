@@ -13,11 +13,11 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from sxhost.approval import Answer, Inquiry, Option, Question
 from sxhost.driver import Exit, Reports
 from sxhost.driver.echo.script import Step
 from sxhost.driver.pieces import Pieces
-from sxhost.turn import TurnStatus
+from sxhost.model.approval import Answer, Inquiry, Option, Question
+from sxhost.model.turn import TurnStatus
 
 __all__ = ["SCENES", "Conversation", "Left", "Over", "Scene", "Stage", "Wait"]
 

@@ -23,7 +23,7 @@ from twisted.internet.interfaces import IReactorTime
 from sxhost.driver import Driver, Reports, Spawn
 from sxhost.driver.pi.agent import PiAgent
 from sxhost.driver.pi.start import check
-from sxhost.turn import Launch
+from sxhost.model.turn import Launch
 
 __all__ = ["make"]
 

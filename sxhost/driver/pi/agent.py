@@ -11,7 +11,6 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
-from sxhost.approval import Answer, Question
 from sxhost.driver import Child, Command, Exit, Reports, Spawn, Started
 from sxhost.driver.pi.calls import Calls, Refused
 from sxhost.driver.pi.dialogs import Dialogs
@@ -22,7 +21,8 @@ from sxhost.driver.pi.start import argv, check_turn, session_file, spoken
 from sxhost.driver.pi.state import CHANGES, Standing
 from sxhost.driver.pi.wire import Request
 from sxhost.errors import AgentFailed, HostError, NoTurn, TurnInProgress
-from sxhost.turn import Abilities, Item, Launch, ModelDraft, TurnDraft, items
+from sxhost.model.approval import Answer, Question
+from sxhost.model.turn import Abilities, Item, Launch, ModelDraft, TurnDraft, items
 
 __all__ = ["PiAgent", "Refused"]
 

@@ -8,9 +8,9 @@ from typing import Any
 from msgspec import Raw
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from sxhost.approval import Answer, Inquiry, Question
 from sxhost.driver import Reports
 from sxhost.driver.pi.wire import Request
+from sxhost.model.approval import Answer, Inquiry, Question
 
 __all__ = ["Dialogs"]
 

@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from sxhost.driver import Reports
 from sxhost.driver.pi.lines import Heard
 from sxhost.driver.pi.wire import AgentEnd, Message, MessageEnd, Pause, Settled, State
-from sxhost.turn import TurnStatus
+from sxhost.model.turn import TurnStatus
 
 __all__ = ["BEGINS", "Run"]
 

@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import DecodeError, Struct, convert, json
 
 from sxhost.errors import AgentFailed, BadField, Unsupported
-from sxhost.turn import File, Image, Item, Launch, LocalImage, Text, TurnDraft
+from sxhost.model.turn import File, Image, Item, Launch, LocalImage, Text, TurnDraft
 
 __all__ = ["argv", "check", "check_turn", "session_file", "spoken"]
 

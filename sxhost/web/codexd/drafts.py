@@ -9,7 +9,7 @@ from msgspec import to_builtins
 
 from sxhost.codec.json import decode, encode
 from sxhost.driver.codex.words import MODES
-from sxhost.turn import File, Image, Input, Item, Launch, LocalImage, Text, TurnDraft
+from sxhost.model.turn import File, Image, Input, Item, Launch, LocalImage, Text, TurnDraft
 from sxhost.web.codexd.input import Refusal, SessionInput, TurnInput
 
 __all__ = ["AGENT", "OURS", "draft_of", "launch_of", "spoken_of", "steer_of"]
@@ -83,7 +83,7 @@ def spoken_of(given: TurnInput) -> dict[str, Any]:
 
 
 SPOKEN: Final = frozenset({"outputSchema", "personality", "serviceTier", "summary"})
-"""Fields of a turn that widen nothing (`sxhost.rights.CODEXD_TURN`)."""
+"""Fields of a turn that widen nothing (`sxhost.model.rights.CODEXD_TURN`)."""
 
 
 def _mode(policy: Any) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from sxhost.hosted.fleet import HOST_ENDED
 from sxhost.hosted.session import CUT_SHORT
-from sxhost.model import Event, Session
+from sxhost.model.session import Event, Session
 from sxhost.web.codexd.records import turn_name
 from sxhost.web.codexd.wire import CodexdEvent, Level, iso
 

@@ -11,11 +11,11 @@ from weakref import WeakValueDictionary
 from msgspec import UNSET, Struct, UnsetType
 from twisted.internet.defer import DeferredLock
 
-from sxhost.caller import current
 from sxhost.errors import ForbiddenScope, UnknownSession
-from sxhost.model import Session
+from sxhost.model.caller import current
+from sxhost.model.session import Session
+from sxhost.model.turn import SteerDraft
 from sxhost.service import SessionService
-from sxhost.turn import SteerDraft
 from sxhost.web.codexd.about import EVENTS, SESSIONS, STATUS, TURN, described, event_url
 from sxhost.web.codexd.drafts import AGENT, draft_of, launch_of, spoken_of, steer_of
 from sxhost.web.codexd.events import DELTAS, event_record

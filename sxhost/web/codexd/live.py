@@ -15,7 +15,7 @@ from sxhost.codec.frames import framed
 from sxhost.codec.json import decode, encode
 from sxhost.errors import HostError, SubscriptionLimit
 from sxhost.hosted.roster import Roster
-from sxhost.model import Event
+from sxhost.model.session import Event
 from sxhost.service import SessionService
 from sxhost.subscription import Subscription
 from sxhost.web.codexd.events import event_record, gap_record

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from sxhost.codec.json import encode
-from sxhost.model import Session
-from sxhost.turn import Turn
+from sxhost.model.session import Session
+from sxhost.model.turn import Turn
 from sxhost.web.codexd.drafts import OURS
 from sxhost.web.codexd.wire import (
     ENDPOINT,

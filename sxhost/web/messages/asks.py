@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from msgspec import DecodeError, Raw, ValidationError, json
 
-from sxhost.approval import Approval
 from sxhost.codec.json import encode
-from sxhost.model import Event
+from sxhost.model.approval import Approval
+from sxhost.model.session import Event
 from sxhost.web.messages.words import Conversation, Native, changes_of, words_of
 
 __all__ = ["DECISIONS", "asked", "call_of"]

@@ -15,8 +15,6 @@ from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from sxhost.approval import Answer, Approval, ApprovalQuery
-from sxhost.caller import current
 from sxhost.errors import (
     BadField,
     HostError,
@@ -25,11 +23,13 @@ from sxhost.errors import (
     UnknownApproval,
     UnknownSession,
 )
-from sxhost.grammar import CURSOR, Argument, Key, Path, Scope
 from sxhost.logs import logger
-from sxhost.model import Detail, EventQuery
+from sxhost.model.approval import Answer, Approval, ApprovalQuery
+from sxhost.model.caller import current
+from sxhost.model.names import CURSOR, Argument, Key, Path, Scope
+from sxhost.model.session import Detail, EventQuery
+from sxhost.model.turn import Launch, SteerDraft, Turn, TurnDraft
 from sxhost.service import SessionService
-from sxhost.turn import Launch, SteerDraft, Turn, TurnDraft
 from sxhost.web.messages.asks import DECISIONS, call_of
 from sxhost.web.messages.names import REQUEST, about_of, name_of
 from sxhost.web.messages.stream import Conversing, Frames, Nothing, ends

@@ -6,8 +6,8 @@ import re
 from hashlib import sha256
 from typing import Final
 
-from sxhost.grammar import SESSION_ID
-from sxhost.model import Detail
+from sxhost.model.names import SESSION_ID
+from sxhost.model.session import Detail
 from sxhost.web.messages.words import Conversation
 
 __all__ = ["REQUEST", "about_of", "name_of"]

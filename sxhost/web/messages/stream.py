@@ -11,7 +11,7 @@ from typing import Any, Final
 from twisted.web.server import Request
 
 from sxhost.codec.json import encode
-from sxhost.model import Event
+from sxhost.model.session import Event
 from sxhost.service import SessionService
 from sxhost.subscription import Selection, Subscription
 from sxhost.web.messages.asks import asked

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from msgspec import DecodeError, Raw, Struct, ValidationError, json
 
-from sxhost.model import Event
+from sxhost.model.session import Event
 
 __all__ = ["Conversation", "Item", "Native", "Told", "changes_of", "snaked", "words_of"]
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
-from sxhost.caller import Caller
 from sxhost.errors import Reserved
-from sxhost.grammar import Scope
-from sxhost.model import Registration, Session
+from sxhost.model.caller import Caller
+from sxhost.model.names import Scope
+from sxhost.model.session import Registration, Session
 
 __all__ = [
     "APPROVAL_EVENTS",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from sxhost.access import AuditQuery, Deed
-from sxhost.approval import Answer, Approval, ApprovalQuery
-from sxhost.model import (
+from sxhost.model.approval import Answer, Approval, ApprovalQuery
+from sxhost.model.auth import AuditQuery, Deed
+from sxhost.model.session import (
     Accepted,
     Detail,
     Done,
@@ -27,7 +27,7 @@ from sxhost.model import (
     Status,
     Summary,
 )
-from sxhost.turn import Launch, ModelDraft, SteerDraft, Submitted, TurnDraft
+from sxhost.model.turn import Launch, ModelDraft, SteerDraft, Submitted, TurnDraft
 
 __all__ = ["AgentHost", "Host"]
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
-from sxhost.grammar import Argument, Key, Label, LabelName, Line, Path, SessionId
+from sxhost.model.names import Argument, Key, Label, LabelName, Line, Path, SessionId
 
 __all__ = [
     "Abilities",

@@ -12,10 +12,10 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from sxhost.limits import Limits
-from sxhost.model import Event, Session, State, StateName
-from sxhost.rights import HOST_EVENTS
-from sxhost.turn import Turn, TurnStatus
+from sxhost.model.limits import Limits
+from sxhost.model.rights import HOST_EVENTS
+from sxhost.model.session import Event, Session, State, StateName
+from sxhost.model.turn import Turn, TurnStatus
 
 __all__ = ["ACTIVE", "SPOKEN", "after", "derive", "unheard"]
 

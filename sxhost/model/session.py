@@ -14,7 +14,8 @@ import msgspec
 from msgspec import Meta, Raw, Struct, field
 
 from sxhost.errors import BadField
-from sxhost.grammar import (
+from sxhost.model.limits import Limits
+from sxhost.model.names import (
     ALL,
     ALL_EVENTS,
     CURSOR,
@@ -27,8 +28,7 @@ from sxhost.grammar import (
     Line,
     Path,
 )
-from sxhost.limits import Limits
-from sxhost.turn import Launch, Process, Turn
+from sxhost.model.turn import Launch, Process, Turn
 
 __all__ = [
     "Accepted",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from sxhost.approval import Approval, ApprovalQuery
-from sxhost.model import Session, SessionQuery, Summary
-from sxhost.state import ACTIVE
+from sxhost.model.approval import Approval, ApprovalQuery
+from sxhost.model.session import Session, SessionQuery, Summary
+from sxhost.model.session_state import ACTIVE
 
 __all__ = ["chooser", "summary", "wanted"]
 

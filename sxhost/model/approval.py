@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from sxhost.grammar import Argument
+from sxhost.model.names import Argument
 
 __all__ = [
     "Answer",

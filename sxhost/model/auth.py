@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from sxhost.grammar import SESSION_ID, Line, Scope
+from sxhost.model.names import SESSION_ID, Line, Scope
 
 __all__ = [
     "AuditQuery",

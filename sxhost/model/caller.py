@@ -16,7 +16,7 @@ from typing import Final, Literal, Protocol
 from msgspec import Struct
 
 from sxhost.errors import ForbiddenScope, Unauthorized
-from sxhost.grammar import Scope
+from sxhost.model.names import Scope
 
 __all__ = ["HOST", "CallLater", "Caller", "Ending", "Grant", "current"]
 
