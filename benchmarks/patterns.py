@@ -11,9 +11,9 @@ import random
 import time
 from collections.abc import Iterator
 
-from sxhost.codec.shell import LONGEST
 from sxhost.model.approval import Question
 from sxhost.policy.rules import About, Policy, Rule
+from sxhost.policy.shell import LONGEST
 
 RULES = {
     "a usual rule": r"git (status|diff|log)( .*)?",

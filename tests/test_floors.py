@@ -46,7 +46,7 @@ ROOMS = {
         rooms_of("OpenSSL cryptography service_identity twisted zope"),
     ),
     "trust": Room("1", ("trust.py",), rooms_of("files"), rooms_of("")),
-    "codec": Room("2", ("codec/*.py",), rooms_of("errors model"), rooms_of("msgspec re2")),
+    "codec": Room("2", ("codec/*.py",), rooms_of("errors model"), rooms_of("msgspec")),
     "commands": Room("2", ("commands/*.py",), rooms_of("model"), rooms_of("msgspec")),
     "config": Room("2", ("config.py",), rooms_of("files model"), rooms_of("msgspec")),
     "emit": Room(
@@ -61,6 +61,7 @@ ROOMS = {
         rooms_of("errors files model"),
         rooms_of("msgspec twisted"),
     ),
+    "policy": Room("2", ("policy/*.py",), rooms_of("model"), rooms_of("msgspec re2")),
     "client": Room(
         "3",
         ("client/*.py",),
@@ -76,7 +77,6 @@ ROOMS = {
         rooms_of("codec errors logs model"),
         rooms_of("automat msgspec twisted"),
     ),
-    "policy": Room("3", ("policy/*.py",), rooms_of("codec model"), rooms_of("msgspec")),
     "store": Room(
         "3",
         ("store/*.py",),

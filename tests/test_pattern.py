@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sxhost.codec.pattern import BadPattern, Pattern, glob, path_glob
+from sxhost.policy.pattern import BadPattern, Pattern, glob, path_glob
 
 ATOMS = st.sampled_from([*"ab.", r"\.", r"\w", r"\s", r"\D", "[ab]", "[^a]", "[]a]", "[a-c-]"])
 PATTERNS = st.recursive(

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from sxhost.codec.pattern import BadPattern
-from sxhost.policy.places import MOST_PATHS, Area, Seen, look, paths_of
+from sxhost.policy.paths import MOST_PATHS, Area, Seen, look, paths_of
+from sxhost.policy.pattern import BadPattern
 
 
 @pytest.fixture

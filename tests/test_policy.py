@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sxhost.codec.shell import LONGEST
 from sxhost.model.approval import Inquiry, Question
 from sxhost.model.turn import Launch
 from sxhost.policy.rules import ASK, About, Policy, PolicyError, Verdict
+from sxhost.policy.shell import LONGEST
 
 from .test_shell import PLAIN, TRICKY
 

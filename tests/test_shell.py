@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sxhost.codec.pattern import Pattern
-from sxhost.codec.shell import BEFORE, BEHIND, LONGEST, is_plain, readings, script_of
+from sxhost.policy.pattern import Pattern
+from sxhost.policy.shell import BEFORE, BEHIND, LONGEST, is_plain, readings, script_of
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,6 @@ json_edit    changes to a JSON text that leave every other byte as it was
 jsonrpc      JSON-RPC, a message a line
 lines        bytes to lines, on LF alone, of bounded length
 partial_json JSON that has not come to its end: what can be known of it
-pattern      regular expressions in linear time: policies meet words that agents choose
-shell        what can be told of a shell's command line without running it
 shorten      data that have to fit into an event
 ============ =====================================================================
 """

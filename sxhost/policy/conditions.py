@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol, get_args
 
-from sxhost.codec.pattern import BadPattern, Pattern, glob
-from sxhost.codec.shell import BEFORE, BEHIND, LONGEST, is_plain, readings, script_of
 from sxhost.model.approval import ApprovalKind, Question
-from sxhost.policy.places import MOST_PATHS, Area, Seen, look, paths_of
+from sxhost.policy.paths import MOST_PATHS, Area, Seen, look, paths_of
+from sxhost.policy.pattern import BadPattern, Pattern, glob
+from sxhost.policy.shell import BEFORE, BEHIND, LONGEST, is_plain, readings, script_of
 
 __all__ = ["CONDITIONS", "Condition", "Facts", "facts_of"]
 

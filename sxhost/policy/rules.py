@@ -17,10 +17,10 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from sxhost.codec.pattern import BadPattern
 from sxhost.model.approval import Question
 from sxhost.model.turn import Launch
 from sxhost.policy.conditions import CONDITIONS, Condition, Facts, facts_of
+from sxhost.policy.pattern import BadPattern
 
 __all__ = ["ASK", "About", "Policy", "PolicyError", "Rule", "Verdict"]
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from itertools import takewhile
 from typing import Any, Final, NamedTuple
 
-from sxhost.codec.pattern import BadPattern, path_glob
+from sxhost.policy.pattern import BadPattern, path_glob
 
 __all__ = ["MOST_PATHS", "Area", "Seen", "look", "paths_of"]
 
