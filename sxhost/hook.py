@@ -148,7 +148,7 @@ def post(path: str, body: bytes, patience: float, environ: Mapping[str, str]) ->
     token = given_token(environ)
     status, answer = host.ask(path, body, patience, token)
     if status == UNAUTHORIZED and not token:
-        from sxhost.credentials import own_token
+        from sxhost.auth.client_tokens import own_token
 
         status, answer = host.ask(path, body, patience, own_token(url, environ) or "")
     if status != OK:
@@ -174,7 +174,7 @@ def given_token(environ: Mapping[str, str]) -> str:
     """Return the token that the user names, or none."""
     if not (environ.get("SXHOST_TOKEN") or environ.get("SXHOST_TOKEN_FILE")):
         return ""
-    from sxhost.credentials import given_token as named
+    from sxhost.auth.client_tokens import given_token as named
 
     return named(None, environ) or ""
 

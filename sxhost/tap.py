@@ -24,7 +24,8 @@ from twisted.logger import ILogObserver
 from twisted.python import usage
 from twisted.python.threadpool import ThreadPool
 
-from sxhost.browsers import Browsers
+from sxhost.auth.browsers import Browsers
+from sxhost.auth.tokens import Keyring
 from sxhost.config import LogFormat, Settings
 from sxhost.daemon.listening import make_endpoint
 from sxhost.daemon.logfile import observer
@@ -34,7 +35,6 @@ from sxhost.daemon.process import PidFile, on_hangup
 from sxhost.daemon.service import HostService
 from sxhost.forward import make_forwarder
 from sxhost.hosting import make_agents, make_rules
-from sxhost.keyring import Keyring
 from sxhost.logs import logger, set_level
 from sxhost.mux import Multiplexer
 from sxhost.mux.stored import Apart

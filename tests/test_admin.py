@@ -20,11 +20,11 @@ from urllib.request import Request, urlopen
 import click
 import pytest
 
+from sxhost.auth.client_tokens import BadToken, given_token, own_token, stays_here
+from sxhost.auth.peer_credentials import ears
+from sxhost.auth.tokens import token_file
 from sxhost.cli.admin import deed_line, seconds, token_line
-from sxhost.credentials import BadToken, given_token, own_token, stays_here
-from sxhost.keyring import token_file
 from sxhost.model.auth import Deed, Token
-from sxhost.peers import ears
 
 from .daemons import SXHOST, Ended, run
 

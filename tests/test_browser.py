@@ -24,7 +24,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 import pytest
 
-from sxhost.keyring import token_file
+from sxhost.auth.tokens import token_file
 
 from .hosts import PATIENCE, Host, StartHost
 from .proxies import nginx

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from twisted.internet.task import Clock
 
-from sxhost.browsers import Browsers, Credentials
+from sxhost.auth.browsers import Browsers, Credentials
 from sxhost.model.caller import Caller
 from sxhost.model.limits import Limits
 

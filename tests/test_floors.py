@@ -33,18 +33,11 @@ ROOMS = {
     "errors": Room("0", ("errors/*.py",), rooms_of(""), rooms_of("")),
     "files": Room("0", ("files.py",), rooms_of(""), rooms_of("")),
     "logs": Room("0", ("logs.py",), rooms_of(""), rooms_of("twisted.logger")),
-    "peers": Room("0", ("peers.py",), rooms_of(""), rooms_of("twisted")),
     "project": Room("0", ("project.py",), rooms_of(""), rooms_of("")),
     "slices": Room("0", ("slices.py",), rooms_of(""), rooms_of("twisted")),
     "stdio": Room("0", ("stdio.py",), rooms_of(""), rooms_of("twisted zope")),
     "visible": Room("0", ("visible.py",), rooms_of(""), rooms_of("")),
     "model": Room("1", ("__init__.py", "model/*.py"), rooms_of("errors"), rooms_of("msgspec")),
-    "tls": Room(
-        "1",
-        ("tls.py",),
-        rooms_of("logs"),
-        rooms_of("OpenSSL cryptography service_identity twisted zope"),
-    ),
     "trust": Room("1", ("trust.py",), rooms_of("files"), rooms_of("")),
     "codec": Room("2", ("codec/*.py",), rooms_of("errors model"), rooms_of("msgspec")),
     "commands": Room("2", ("commands/*.py",), rooms_of("model"), rooms_of("msgspec")),
@@ -55,21 +48,12 @@ ROOMS = {
         rooms_of("model project trust visible"),
         rooms_of("treq twisted"),
     ),
-    "keyring": Room(
-        "2",
-        ("browsers.py", "keyring.py"),
-        rooms_of("errors files model"),
-        rooms_of("msgspec twisted"),
-    ),
     "policy": Room("2", ("policy/*.py",), rooms_of("model"), rooms_of("msgspec re2")),
-    "client": Room(
+    "auth": Room(
         "3",
-        ("client/*.py",),
-        rooms_of("codec errors model tls"),
-        rooms_of("msgspec treq twisted zope"),
-    ),
-    "credentials": Room(
-        "3", ("credentials.py",), rooms_of("config files keyring peers"), rooms_of("")
+        ("auth/*.py",),
+        rooms_of("config errors files logs model"),
+        rooms_of("OpenSSL cryptography msgspec service_identity twisted zope"),
     ),
     "driver": Room(
         "3",
@@ -83,20 +67,26 @@ ROOMS = {
         rooms_of("codec errors files logs model"),
         rooms_of("msgspec twisted"),
     ),
-    "attach": Room(
-        "4",
-        ("attach/*.py",),
-        rooms_of("client codec config credentials errors logs model project"),
-        rooms_of("msgspec twisted"),
-    ),
     "audit": Room(
         "4", ("audit.py",), rooms_of("errors logs model store"), rooms_of("msgspec twisted")
+    ),
+    "client": Room(
+        "4",
+        ("client/*.py",),
+        rooms_of("auth codec errors model"),
+        rooms_of("msgspec treq twisted zope"),
     ),
     "hook": Room(
         "4",
         ("hook.py", "hook_settings.py"),
-        rooms_of("codec credentials files visible"),
+        rooms_of("auth codec files visible"),
         rooms_of("msgspec"),
+    ),
+    "attach": Room(
+        "5",
+        ("attach/*.py",),
+        rooms_of("auth client codec config errors logs model project"),
+        rooms_of("msgspec twisted"),
     ),
     "host": Room(
         "5",
@@ -140,13 +130,13 @@ ROOMS = {
     "web": Room(
         "7",
         ("web/*.py", "web/codexd/*.py", "web/messages/*.py"),
-        rooms_of("codec driver errors host keyring logs model peers service slices"),
+        rooms_of("auth codec driver errors host logs model service slices"),
         rooms_of("autobahn klein msgspec prometheus_client twisted werkzeug zope"),
     ),
     "daemon": Room(
         "8",
         ("daemon/*.py",),
-        rooms_of("config files keyring logs mux service store tls visible web"),
+        rooms_of("auth config files logs mux service store visible web"),
         rooms_of("OpenSSL twisted"),
     ),
     "options": Room(
@@ -156,7 +146,7 @@ ROOMS = {
         "10",
         ("tap.py",),
         rooms_of(
-            "config daemon forward hosting keyring logs mux options service store visible web"
+            "auth config daemon forward hosting logs mux options service store visible web"
         ),
         rooms_of("msgspec twisted"),
     ),
@@ -164,8 +154,8 @@ ROOMS = {
         "11",
         ("__main__.py", "cli/*.py"),
         rooms_of(
-            "attach client codec config credentials daemon emit errors hook keyring "
-            "logs model options policy project stdio tls top trust visible"
+            "attach auth client codec config daemon emit errors hook logs model "
+            "options policy project stdio top trust visible"
         ),
         rooms_of("autobahn click msgspec rich twisted zope"),
     ),

@@ -11,8 +11,8 @@ import pytest
 from msgspec.structs import replace
 from twisted.internet.task import Clock
 
+from sxhost.auth.tokens import ADMIN, BadKeyring, Keyring, token_file
 from sxhost.errors import StorageFull, StoreUnavailable, UnknownToken
-from sxhost.keyring import ADMIN, BadKeyring, Keyring, token_file
 from sxhost.model.auth import TokenDraft
 from sxhost.model.caller import Caller
 
@@ -283,7 +283,7 @@ def test_a_write_while_the_clock_is_wrong_takes_no_token_away(reopen: Open, wall
 def test_so_many_that_have_expired_are_kept(
     reopen: Open, wall: Wall, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sxhost.keyring.MOST_EXPIRED", 2)
+    monkeypatch.setattr("sxhost.auth.tokens.MOST_EXPIRED", 2)
     keyring = reopen()
     for number in range(4):
         keyring.create(TokenDraft(scopes=["read"], name=str(number), expires_s=10 + number))

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from twisted.internet.address import IPv4Address, UNIXAddress
 
-from sxhost.peers import Ends, is_local, uid_by_netlink, uid_by_tables, uid_of
+from sxhost.auth.peer_credentials import Ends, is_local, uid_by_netlink, uid_by_tables, uid_of
 
 WAYS = [uid_by_netlink, uid_by_tables]
 Way = Callable[[Ends], int | None]

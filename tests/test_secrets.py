@@ -15,7 +15,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 import pytest
 
-from sxhost.keyring import token_file
+from sxhost.auth.tokens import token_file
 
 from .daemons import PATIENCE, SXHOST
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
+from sxhost.auth.client_tokens import own_token
 from sxhost.config import host_url
-from sxhost.credentials import own_token
 from sxhost.hook import announced
 
 from .hosts import FOREGROUND, Host, StartHost

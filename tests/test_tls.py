@@ -19,10 +19,10 @@ from OpenSSL import SSL
 from twisted.internet import reactor
 from twisted.internet.threads import deferToThread
 
+from sxhost.auth.tls import BadPEM, Shown, trust
 from sxhost.client.host import connect
 from sxhost.errors import HostUnreachable
 from sxhost.model.session import EventDraft
-from sxhost.tls import BadPEM, Shown, trust
 
 from .authority import Authority, Pair
 from .daemons import NODAEMON, SXHOST, run

@@ -28,9 +28,9 @@ from twisted.python.failure import Failure
 
 from sxhost.attach.bell import Bell, sleep
 from sxhost.attach.outbox import Outbox
+from sxhost.auth.client_tokens import BadToken, given_token, own_token
 from sxhost.client.host import HostClient, connect
 from sxhost.config import host_url
-from sxhost.credentials import BadToken, given_token, own_token
 from sxhost.errors import HostError, HostUnreachable, UnknownSession
 from sxhost.logs import logger
 from sxhost.model.session import Message, PullQuery, Registration

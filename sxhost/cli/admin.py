@@ -46,8 +46,8 @@ def token() -> None:
 def show(state_dir: str | None) -> None:
     """Print the host's own token, which may do everything."""
     from sxhost import config
-    from sxhost.credentials import BadToken, token_in
-    from sxhost.keyring import token_file
+    from sxhost.auth.client_tokens import BadToken, token_in
+    from sxhost.auth.tokens import token_file
 
     place = Path(state_dir) if state_dir else config.state_dir(os.environ)
     try:

@@ -236,7 +236,7 @@ def stdio(
         piped.serve(options)
     if options:
         fail(2, f"{options[0]} is for a host inside, not for --connect.")
-    from sxhost.credentials import given_token, own_token
+    from sxhost.auth.client_tokens import given_token, own_token
 
     try:
         token = given_token(token_file, os.environ) or own_token(url, os.environ)

@@ -194,7 +194,7 @@ def _endpoint(reactor: Any, url: str, ca: str | None) -> IStreamClientEndpoint:
         return endpoint
     from twisted.internet.ssl import optionsForClientTLS
 
-    from sxhost.tls import trust
+    from sxhost.auth.tls import trust
 
     roots = None if ca is None else trust(ca)
     return wrapClientTLS(optionsForClientTLS(name, trustRoot=roots), endpoint)

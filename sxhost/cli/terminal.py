@@ -67,8 +67,8 @@ class Link:
 
         :raises ValueError: the address, the token or the authorities cannot be used.
         """
+        from sxhost.auth.client_tokens import given_token, own_token, stays_here
         from sxhost.client.host import connect
-        from sxhost.credentials import given_token, own_token, stays_here
 
         token = given_token(self._token_file, os.environ)
         if token and self.url.startswith("http:") and not stays_here(self.url):

@@ -53,6 +53,6 @@ class Bearer(HTTPClient):
 def _explain(error: ResponseFailed, url: str) -> None:
     """Put what TLS does not like about the host in words."""
     if url.startswith("https:"):
-        from sxhost.tls import explained  # which takes its time to import
+        from sxhost.auth.tls import explained  # which takes its time to import
 
         error.reasons[:] = map(explained, error.reasons)

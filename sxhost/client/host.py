@@ -233,7 +233,7 @@ def connect(reactor: Any, url: str, token: Shown = None, ca: str | None = None) 
 
 
 def _policy(ca: str) -> dict[str, Any]:
-    from sxhost.tls import trust  # which takes its time to import
+    from sxhost.auth.tls import trust  # which takes its time to import
 
     return {"contextFactory": BrowserLikePolicyForHTTPS(trust(ca))}
 

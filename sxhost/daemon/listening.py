@@ -10,8 +10,8 @@ from OpenSSL.crypto import Error as BadCertificate
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort
 
+from sxhost.auth.tls import OverTLS, Shown, is_secure
 from sxhost.config import USAGE_ERROR
-from sxhost.tls import OverTLS, Shown, is_secure
 from sxhost.visible import refuse
 
 __all__ = ["CannotListen", "make_endpoint", "refuse_taken", "sentence", "stays_here", "url_of"]

@@ -6,12 +6,12 @@ import os
 from pathlib import Path
 
 from sxhost import files
+from sxhost.auth.tls import BadPEM, Shown
 from sxhost.config import USAGE_ERROR, Settings
 from sxhost.daemon.listening import refuse_taken
 from sxhost.daemon.process import AlreadyRunning, PidFile
 from sxhost.store import StoreUnusable
 from sxhost.store.file import held
-from sxhost.tls import BadPEM, Shown
 from sxhost.visible import refuse
 
 __all__ = ["make_shown", "make_state_dir", "prepare"]

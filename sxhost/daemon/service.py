@@ -15,16 +15,16 @@ from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 
 from sxhost import files
+from sxhost.auth.tls import Shown
+from sxhost.auth.tokens import BadKeyring, Keyring
 from sxhost.config import address_file
 from sxhost.daemon.listening import CannotListen, sentence, url_of
 from sxhost.daemon.notify import Notifier
 from sxhost.daemon.process import AlreadyRunning, PidFile, warn_of_others, warn_of_root
-from sxhost.keyring import BadKeyring, Keyring
 from sxhost.logs import logger
 from sxhost.mux import Multiplexer
 from sxhost.service import SessionService
 from sxhost.store import StoreUnusable
-from sxhost.tls import Shown
 from sxhost.web.routes import Route
 from sxhost.web.site import HostSite
 

@@ -15,10 +15,10 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web import http
 
+from sxhost.auth.peer_credentials import uid_of
 from sxhost.errors import BadFraming, HostError, RequestTimeout
 from sxhost.logs import logger
 from sxhost.model.limits import Limits
-from sxhost.peers import uid_of
 from sxhost.web.door import Door, tune
 from sxhost.web.framing import EMPTY_LINES, Chunks, Head, bare_newline, options, too_long
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.server import Request
 
-from sxhost.browsers import Browsers, Credentials
+from sxhost.auth.browsers import Browsers, Credentials
+from sxhost.auth.tokens import Keyring
 from sxhost.errors import HostError, Unauthorized
-from sxhost.keyring import Keyring
 from sxhost.model.auth import Login, Token, TokenDraft, TokenMade
 from sxhost.model.caller import Caller, current
 from sxhost.model.limits import Limits

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from twisted.internet.interfaces import IReactorTime
 
-from sxhost.keyring import SECRET_BYTES, digest_of
+from sxhost.auth.tokens import SECRET_BYTES, digest_of
 from sxhost.model.auth import Token
 from sxhost.model.caller import Caller, Grant
 from sxhost.model.limits import Limits

@@ -47,7 +47,7 @@ def token_in(path: Path) -> str:
 
 def own_token(url: str, environ: Mapping[str, str]) -> str | None:
     """Return the token of this user's own host, if nobody else can be at `url`."""
-    from sxhost.keyring import token_file
+    from sxhost.auth.tokens import token_file
 
     if not _is_ours(url):
         return None
@@ -80,7 +80,7 @@ def _socket_users(url: str) -> set[int]:
 
 
 def _port_users(url: str) -> set[int]:
-    from sxhost.peers import ears
+    from sxhost.auth.peer_credentials import ears
 
     parts = urlsplit(url)
     port = parts.port or {"https": 443}.get(parts.scheme, 80)
