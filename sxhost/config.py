@@ -58,7 +58,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     agent_roots: tuple[Path, ...] = ()
     """Where agents may work; none means everywhere."""
     agent_env: tuple[str, ...] = ()
-    """What of the host's environment agents get (`sxhost.driver.environ`)."""
+    """What of the host's environment agents get (`sxhost.process.environ`)."""
     resume_at_boot: bool = False
     """Whether hosted agents are started again with the host."""
     bypass: bool = False

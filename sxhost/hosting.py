@@ -11,8 +11,6 @@ from typing import Any
 
 from sxhost.config import Settings
 from sxhost.driver import Driver
-from sxhost.driver.orphans import end_orphans
-from sxhost.driver.process import ProcessSpawn
 from sxhost.driver.registry import Registry, installed
 from sxhost.hosted.desk import ask_a_person
 from sxhost.hosted.parts import Agents
@@ -23,6 +21,8 @@ from sxhost.model.limits import Limits
 from sxhost.model.session import Session
 from sxhost.model.turn import Process
 from sxhost.policy.rules import About, Policy, PolicyError, Verdict
+from sxhost.process.child import ProcessSpawn
+from sxhost.process.orphans import end_orphans
 from sxhost.visible import refuse
 
 __all__ = ["Rules", "host_id", "make_agents", "make_rules"]

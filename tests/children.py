@@ -6,9 +6,9 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from sxhost.driver import Command, Exit, Talk
 from sxhost.model.approval import Question
 from sxhost.model.turn import Process, TurnStatus
+from sxhost.process.contracts import Command, Exit, Talk
 
 
 class FakeChild:

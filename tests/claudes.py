@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from sxhost.driver import Exit
 from sxhost.driver.claude import make
 from sxhost.model.approval import Answer
 from sxhost.model.turn import Launch, ModelDraft, Text, TurnDraft
+from sxhost.process.contracts import Exit
 from tests.children import FakeChild, FakeReports, FakeSpawn
 from tests.lab import result_of, started
 

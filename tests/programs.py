@@ -14,12 +14,12 @@ from twisted.internet import reactor as global_reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
-from sxhost.driver import Command, Exit
-from sxhost.driver.moment import Moment
-from sxhost.driver.orphans import end_orphans, find
-from sxhost.driver.process import ProcessChild, ProcessSpawn
-from sxhost.driver.tree import Processes
 from sxhost.model.limits import Limits
+from sxhost.process.child import ProcessChild, ProcessSpawn
+from sxhost.process.contracts import Command, Exit
+from sxhost.process.once import Moment
+from sxhost.process.orphans import end_orphans, find
+from sxhost.process.table import Processes
 
 F = TypeVar("F", bound=Callable[..., object])
 in_reactor: Callable[[F], F] = pytest_twisted.ensureDeferred

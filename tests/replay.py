@@ -10,7 +10,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from sxhost.driver import Exit
+from sxhost.process.contracts import Exit
 from tests.children import FakeChild, FakeSpawn
 from tests.lab import result_of, started
 

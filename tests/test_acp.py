@@ -9,13 +9,14 @@ import pytest
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
-from sxhost.driver import Exit, Started
+from sxhost.driver import Started
 from sxhost.driver.acp import make
 from sxhost.driver.acp.agent import LOUD, QUIET, SILENCE, ACPAgent
 from sxhost.driver.acp.link import FAREWELL, PATIENCE
 from sxhost.errors import AgentFailed, BadField, NoTurn, TurnInProgress, Unsupported
 from sxhost.model.approval import Answer, Question
 from sxhost.model.turn import File, Item, Launch, ModelDraft, Text, TurnDraft
+from sxhost.process.contracts import Exit
 
 from .acp_play import CWD, Play, Record, recorded
 from .children import FakeChild, FakeReports, FakeSpawn

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from sxhost.driver import Command, Exit
 from sxhost.driver.acp.desk import Desk
 from sxhost.driver.acp.events import Story
 from sxhost.driver.acp.settings import Settings
 from sxhost.driver.rpc import Peer
 from sxhost.errors import BadField
 from sxhost.model.approval import Answer
+from sxhost.process.contracts import Command, Exit
 
 from .children import FakeChild, FakeReports
 

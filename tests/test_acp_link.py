@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from twisted.internet.task import Clock
 
-from sxhost.driver import Command
 from sxhost.driver.acp.link import FAREWELL, PATIENCE, Link
 from sxhost.driver.acp.settings import Settings
 from sxhost.driver.rpc import Peer
 from sxhost.errors import AgentFailed
 from sxhost.model.turn import Launch
+from sxhost.process.contracts import Command
 
 from .children import FakeChild
 from .lab import result_of, started

@@ -9,12 +9,12 @@ import msgspec
 import pytest
 from twisted.internet.task import Clock
 
-from sxhost.driver import Exit
 from sxhost.driver.claude import make
 from sxhost.driver.claude.agent import PATIENCE_S, STRANGE_LINES
 from sxhost.errors import AgentFailed, BadField, HostError, Unsupported
 from sxhost.model.approval import Answer
 from sxhost.model.turn import Launch, ModelDraft, Text
+from sxhost.process.contracts import Exit
 from tests.children import FakeReports, FakeSpawn
 from tests.claudes import Play, Stage, respond
 from tests.lab import is_done, result_of, started

@@ -8,10 +8,10 @@ import pytest
 from msgspec import Raw
 from twisted.internet.task import Clock
 
-from sxhost.driver import Exit
 from sxhost.driver.claude.control import Control
 from sxhost.driver.claude.lines import Reply
 from sxhost.errors import AgentFailed
+from sxhost.process.contracts import Exit
 from tests.lab import result_of, started
 
 ASK = {"subtype": "interrupt"}

@@ -8,12 +8,13 @@ import msgspec
 import pytest
 from twisted.internet.task import Clock
 
-from sxhost.driver import Driver, Exit
+from sxhost.driver import Driver
 from sxhost.driver.codex import make
 from sxhost.driver.codex.agent import CodexAgent
 from sxhost.errors import AgentFailed
 from sxhost.model.approval import Answer
 from sxhost.model.turn import Launch, Text, TurnDraft
+from sxhost.process.contracts import Exit
 from tests.children import FakeReports
 from tests.replay import KILLED, Replay
 

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from sxhost.driver import Exit
 from sxhost.driver.codex.items import CUT_KEPT, OUTPUT_KEPT, Story
 from sxhost.driver.codex.notices import Told
 from sxhost.driver.pieces import KEPT
+from sxhost.process.contracts import Exit
 from tests.children import FakeReports
 
 

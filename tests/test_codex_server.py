@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from sxhost.driver import Exit
 from sxhost.driver.codex.server import CALL_S, HANDSHAKE_S, PAUSES_S
 from sxhost.driver.rpc import Refused
 from sxhost.errors import AgentFailed
 from sxhost.model.approval import Answer
 from sxhost.model.turn import TurnDraft
+from sxhost.process.contracts import Exit
 from tests.appserver import AppServer
 from tests.children import FakeReports
 from tests.lab import is_done, result_of, started

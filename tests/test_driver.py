@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sxhost.driver import Exit
+from sxhost.process.contracts import Exit
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
-from sxhost.driver import Driver, Exit, Started
+from sxhost.driver import Driver, Started
 from sxhost.driver.echo import make
 from sxhost.driver.echo.agent import KNOWN
 from sxhost.driver.echo.script import MOST, Step, parse
@@ -17,6 +17,7 @@ from sxhost.driver.echo.stage import SCENES
 from sxhost.errors import AgentFailed, BadField, NoTurn, TurnInProgress
 from sxhost.model.approval import Answer
 from sxhost.model.turn import Image, Launch, ModelDraft, Text, TurnDraft
+from sxhost.process.contracts import Exit
 
 from .children import FakeReports, FakeSpawn
 from .lab import result_of, started

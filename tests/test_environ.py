@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from sxhost.driver.environ import environment
+from sxhost.process.environ import environment
 
 USER = {
     "PATH": "/usr/bin:/bin",

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from sxhost.driver import Exit
 from sxhost.errors import AgentFailed, NotHosted, SessionExists, TurnInProgress
 from sxhost.hosted.parts import Agents
 from sxhost.model.session import EventQuery, MessageDraft, PullQuery, Registration
 from sxhost.model.turn import Launch, Process, TurnDraft
+from sxhost.process.contracts import Exit
 
 from .crew import Crew, FakeDriver, question
 from .lab import Lab, is_done, result_of, started

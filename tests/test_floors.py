@@ -55,11 +55,8 @@ ROOMS = {
         rooms_of("config errors files logs model"),
         rooms_of("OpenSSL cryptography msgspec service_identity twisted zope"),
     ),
-    "driver": Room(
-        "3",
-        ("driver/*.py", "driver/*/*.py"),
-        rooms_of("codec errors logs model"),
-        rooms_of("automat msgspec twisted"),
+    "process": Room(
+        "3", ("process/*.py",), rooms_of("codec errors logs model"), rooms_of("msgspec twisted")
     ),
     "store": Room(
         "3",
@@ -75,6 +72,12 @@ ROOMS = {
         ("client/*.py",),
         rooms_of("auth codec errors model"),
         rooms_of("msgspec treq twisted zope"),
+    ),
+    "driver": Room(
+        "4",
+        ("driver/*.py", "driver/*/*.py"),
+        rooms_of("codec errors logs model process"),
+        rooms_of("automat msgspec twisted"),
     ),
     "hook": Room(
         "4",
@@ -100,13 +103,13 @@ ROOMS = {
             "reading.py",
             "subscription.py",
         ),
-        rooms_of("audit codec driver errors logs model policy project slices store"),
+        rooms_of("audit codec driver errors logs model policy process project slices store"),
         rooms_of("msgspec twisted zope"),
     ),
     "hosting": Room(
         "6",
         ("hosting.py",),
-        rooms_of("config driver host logs model policy visible"),
+        rooms_of("config driver host logs model policy process visible"),
         rooms_of(""),
     ),
     "service": Room(

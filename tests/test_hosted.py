@@ -10,7 +10,6 @@ from msgspec.json import decode, encode
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from sxhost.driver import Exit
 from sxhost.errors import (
     AgentFailed,
     HostError,
@@ -27,6 +26,7 @@ from sxhost.model.approval import Answer, Question
 from sxhost.model.limits import Limits
 from sxhost.model.session import EventDraft, Hosting
 from sxhost.model.turn import Launch, ModelDraft, Process, Turn, TurnDraft
+from sxhost.process.contracts import Exit
 
 from .crew import FakeAgent, FakeDriver, question
 from .lab import is_done, result_of, started

@@ -10,11 +10,11 @@ from msgspec.structs import replace
 from twisted.internet.task import Clock
 
 from sxhost.config import Settings
-from sxhost.driver.process import ProcessSpawn
 from sxhost.errors import BadField
 from sxhost.hosting import Rules, Workshop, host_id, make_agents, make_rules
 from sxhost.model.approval import Question
 from sxhost.model.session import Session, State
+from sxhost.process.child import ProcessSpawn
 
 from .children import FakeSpawn
 from .lab import result_of

@@ -8,8 +8,8 @@ import subprocess
 
 import pytest
 
-from sxhost.driver.mark import RLIMIT_LOCKS, VARIABLE, Mark, carried
-from sxhost.driver.tree import Processes
+from sxhost.process.marks import RLIMIT_LOCKS, VARIABLE, Mark, carried
+from sxhost.process.table import Processes
 
 from .test_tree import limits
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
-from sxhost.driver import Exit
 from sxhost.errors import AgentFailed
 from sxhost.model.caller import Caller
 from sxhost.model.turn import TurnDraft
+from sxhost.process.contracts import Exit
 from sxhost.web.messages.names import name_of
 
 from .lab import Answer, is_done

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.internet.task import Clock
 
-from sxhost.driver.moment import Moment
+from sxhost.process.once import Moment
 
 from .lab import is_done, result_of, started
 

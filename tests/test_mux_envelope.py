@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
-from sxhost.driver import Exit
 from sxhost.model.caller import Caller
 from sxhost.mux.engine import GRACE_S
+from sxhost.process.contracts import Exit
 
 from .crew import question
 from .lab import Lab

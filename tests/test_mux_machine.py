@@ -15,9 +15,9 @@ from hypothesis.stateful import (
     rule,
 )
 
-from sxhost.driver import Exit
 from sxhost.model.session import EventQuery
 from sxhost.mux.runs import Runs
+from sxhost.process.contracts import Exit
 
 from .crew import FakeAgent, question
 from .lab import Lab, result_of

@@ -12,10 +12,10 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from secrets import token_hex
 
-from sxhost.driver.orphans import end_orphans, find
-from sxhost.driver.sweep import Fate
-from sxhost.driver.tree import Processes
 from sxhost.model.turn import Process
+from sxhost.process.orphans import end_orphans, find
+from sxhost.process.table import Processes
+from sxhost.process.termination import Fate
 
 from .programs import HURRY, fixture_in_reactor, in_reactor, python, reactor
 from .test_process import BROOD, DETACHES, STUBBORN, alive
@@ -24,7 +24,7 @@ HOST = """
 import json, os, sys
 from twisted.internet import reactor
 from sxhost.driver import Command
-from sxhost.driver.process import ProcessSpawn
+from sxhost.process.child import ProcessSpawn
 from sxhost.model.limits import Limits
 
 class Parrot:

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from sxhost.driver import Exit
 from sxhost.driver.pi import make
 from sxhost.driver.pi.agent import TAKE_S, Refused
 from sxhost.errors import AgentFailed, NoTurn, TurnInProgress, Unsupported
 from sxhost.model.approval import Answer
 from sxhost.model.turn import Launch, ModelDraft, Process, Text, TurnDraft
+from sxhost.process.contracts import Exit
 
 from .children import FakeReports, FakeSpawn
 from .lab import is_done, result_of, started

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from twisted.logger import capturedLogs
 
-from sxhost.driver import Command, Exit
 from sxhost.driver.pi.calls import STRANGE_LINES, Calls, Refused, decoded
 from sxhost.driver.pi.lines import Heard
 from sxhost.driver.pi.wire import State
 from sxhost.errors import AgentFailed
+from sxhost.process.contracts import Command, Exit
 
 from .children import FakeChild
 from .lab import is_done, result_of

@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Clock
 
 from sxhost.codec.jsonrpc import Id
-from sxhost.driver import Agent, Child, Command, Driver, Exit, Make, Reports, Spawn, Started
+from sxhost.driver import Agent, Driver, Make, Reports, Started
 from sxhost.driver.echo import make
 from sxhost.driver.echo.player import Difference, PlayedChild, Player, installed
 from sxhost.driver.echo.recording import (
@@ -31,6 +31,7 @@ from sxhost.driver.echo.recording import (
 from sxhost.driver.rpc import Peer
 from sxhost.errors import AgentFailed, BadField
 from sxhost.model.turn import Launch, TurnDraft, text_of
+from sxhost.process.contracts import Child, Command, Exit, Spawn
 
 from .children import FakeReports, FakeSpawn
 from .lab import result_of, started

@@ -12,13 +12,13 @@ import pytest
 from twisted.internet.task import deferLater
 from twisted.logger import capturedLogs
 
-from sxhost.driver import Command, Exit
-from sxhost.driver.orphans import find
-from sxhost.driver.process import ProcessChild
-from sxhost.driver.tree import Processes, Seen
 from sxhost.errors import AgentFailed, BadField
 from sxhost.model.limits import Limits
 from sxhost.model.turn import Process
+from sxhost.process.child import ProcessChild
+from sxhost.process.contracts import Command, Exit
+from sxhost.process.orphans import find
+from sxhost.process.table import Processes, Seen
 
 from .lab import started
 from .programs import HURRY, PATIENT, Ear, Stage, in_reactor, python, reactor, stage, until

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from sxhost.driver import Command
-from sxhost.driver.program import find, run
 from sxhost.errors import AgentFailed, BadField
+from sxhost.process.contracts import Command
+from sxhost.process.spawn import find, run
 
 
 def program(place: Path, text: str = "#!/bin/sh\n", mode: int = 0o755) -> Path:

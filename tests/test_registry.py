@@ -8,9 +8,10 @@ import pytest
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Clock
 
-from sxhost.driver import Make, Spawn
+from sxhost.driver import Make
 from sxhost.driver.registry import Registry, installed
 from sxhost.errors import BadField
+from sxhost.process.contracts import Spawn
 
 from .children import FakeSpawn
 from .crew import FakeDriver

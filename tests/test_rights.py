@@ -12,7 +12,6 @@ import pytest
 import sxhost.driver
 from sxhost.commands.table import COMMANDS
 from sxhost.commands.traits import TRAITS
-from sxhost.driver import Exit
 from sxhost.errors import ForbiddenScope, Reserved
 from sxhost.hosting import Rules
 from sxhost.model.auth import AuditQuery
@@ -28,6 +27,7 @@ from sxhost.model.rights import (
 from sxhost.model.session import EventDraft, EventQuery, MessageDraft, Registration
 from sxhost.model.session_state import _MEANS
 from sxhost.model.turn import Launch, ModelDraft, SteerDraft, TurnDraft
+from sxhost.process.contracts import Exit
 from sxhost.web.codexd.drafts import SPOKEN
 from sxhost.web.codexd.input import TurnInput
 from sxhost.web.messages.face import CodexMessage
@@ -580,7 +580,7 @@ class TestEviction:
         work = started(lab.service.agency.start(Launch(agent="codex", id="a")))
         settle(lab)
         result_of(work)
-        lab.crew.last.reports.gone(sxhost.driver.Exit(code=1))
+        lab.crew.last.reports.gone(Exit(code=1))
         settle(lab)
         assert state(lab) == "ended"
         assert post(lab, SENDER, "/sessions/b/register", {}).status == 429
@@ -590,6 +590,6 @@ class TestEviction:
         work = started(lab.service.agency.start(Launch(agent="codex", id="a")))
         settle(lab)
         result_of(work)
-        lab.crew.last.reports.gone(sxhost.driver.Exit(code=1))
+        lab.crew.last.reports.gone(Exit(code=1))
         settle(lab)
         assert post(lab, SENDER, "/sessions/b/register", {}).status == 200

@@ -9,9 +9,9 @@ from msgspec import Raw, json
 from twisted.logger import capturedLogs
 
 from sxhost.codec.jsonrpc import METHOD_NOT_FOUND, Id
-from sxhost.driver import Command, Exit
 from sxhost.driver.rpc import STRANGE_LINES, Peer, Refused
 from sxhost.errors import AgentFailed
+from sxhost.process.contracts import Command, Exit
 
 from .children import FakeChild, FakeSpawn
 from .lab import is_done, result_of, started

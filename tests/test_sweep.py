@@ -10,9 +10,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
-from sxhost.driver.sweep import Fate, sweep
-from sxhost.driver.tree import Seen
 from sxhost.model.turn import Process
+from sxhost.process.table import Seen
+from sxhost.process.termination import Fate, sweep
 
 from .lab import is_done, result_of, started
 

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sxhost.driver.mark import Mark
-from sxhost.driver.tree import Family, Group, Processes, Seen, family, parse_stat
 from sxhost.model.turn import Process
+from sxhost.process.marks import Mark
+from sxhost.process.table import Family, Group, Processes, Seen, family, parse_stat
 
 MARK = Mark("h", "1")
 WORD = b"SXHOST_AGENT=h.1\0"

@@ -7,8 +7,9 @@ from importlib.metadata import entry_points
 
 from twisted.internet.interfaces import IReactorTime
 
-from sxhost.driver import Driver, Make, Spawn
+from sxhost.driver import Driver, Make
 from sxhost.errors import BadField
+from sxhost.process.contracts import Spawn
 
 __all__ = ["Registry", "installed"]
 

@@ -11,9 +11,9 @@ from twisted.internet.defer import Deferred
 
 from sxhost.codec import jsonrpc
 from sxhost.codec.jsonrpc import Call, Id, Notice, Refusal, Result
-from sxhost.driver import Child, Exit
 from sxhost.errors import AgentFailed
 from sxhost.logs import logger
+from sxhost.process.contracts import Child, Exit
 
 __all__ = ["Peer", "Refused", "Side"]
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from sxhost.driver import Agent, Driver, Exit, Started
+from sxhost.driver import Agent, Driver, Started
 from sxhost.driver.machine import Named, new_life
 from sxhost.errors import AgentFailed, HostError, QuestionLimit, Unsupported
 from sxhost.hosted.care import Care
@@ -33,6 +33,7 @@ from sxhost.model.turn import (
     items,
     text_of,
 )
+from sxhost.process.contracts import Exit
 
 __all__ = ["CUT_SHORT", "HostedSession"]
 

@@ -32,11 +32,12 @@ from __future__ import annotations
 
 from twisted.internet.interfaces import IReactorTime
 
-from sxhost.driver import Reports, Spawn
+from sxhost.driver import Reports
 from sxhost.driver.acp.agent import ACPAgent
 from sxhost.driver.acp.settings import check_sandbox
 from sxhost.errors import BadField
 from sxhost.model.turn import Launch
+from sxhost.process.contracts import Spawn
 
 __all__ = ["make"]
 

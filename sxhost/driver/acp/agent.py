@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
 from sxhost.codec.jsonrpc import Id
-from sxhost.driver import Child, Command, Exit, Reports, Spawn, Started
+from sxhost.driver import Reports, Started
 from sxhost.driver.acp.desk import Desk
 from sxhost.driver.acp.events import Story
 from sxhost.driver.acp.link import FAREWELL, Link
@@ -34,6 +34,7 @@ from sxhost.model.turn import (
     TurnStatus,
     items,
 )
+from sxhost.process.contracts import Child, Command, Exit, Spawn
 
 __all__ = ["ACPAgent"]
 

@@ -25,10 +25,11 @@ from uuid import uuid4
 
 from twisted.internet.interfaces import IReactorTime
 
-from sxhost.driver import Agent, Command, Driver, Reports, Spawn
+from sxhost.driver import Agent, Driver, Reports
 from sxhost.driver.claude import input as words
 from sxhost.driver.claude.agent import About, Conversation
 from sxhost.model.turn import Launch
+from sxhost.process.contracts import Command, Spawn
 
 __all__ = ["make"]
 

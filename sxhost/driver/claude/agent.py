@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Raw, Struct
 from twisted.internet.interfaces import IReactorTime
 
-from sxhost.driver import Child, Command, Exit, Reports, Spawn, Started
+from sxhost.driver import Reports, Started
 from sxhost.driver.claude import input as words
 from sxhost.driver.claude.asks import Asks
 from sxhost.driver.claude.control import Control, default_model
@@ -36,6 +36,7 @@ from sxhost.errors import AgentFailed
 from sxhost.logs import logger
 from sxhost.model.approval import Answer, Question
 from sxhost.model.turn import Abilities, Item, Launch, ModelDraft, TurnDraft, items
+from sxhost.process.contracts import Child, Command, Exit, Spawn
 
 __all__ = ["About", "Conversation"]
 

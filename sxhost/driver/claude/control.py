@@ -12,9 +12,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as Late
 from twisted.internet.interfaces import IReactorTime
 
-from sxhost.driver import Exit
 from sxhost.driver.claude.lines import Reply
 from sxhost.errors import AgentFailed
+from sxhost.process.contracts import Exit
 
 __all__ = ["Control", "default_model"]
 

@@ -20,10 +20,11 @@ from __future__ import annotations
 
 from twisted.internet.interfaces import IReactorTime
 
-from sxhost.driver import Agent, Driver, Reports, Spawn
+from sxhost.driver import Agent, Driver, Reports
 from sxhost.driver.codex.agent import CodexAgent
 from sxhost.driver.codex.server import Servers
 from sxhost.model.turn import Launch
+from sxhost.process.contracts import Spawn
 
 __all__ = ["make"]
 

@@ -10,7 +10,7 @@ from msgspec import DecodeError, Raw, Struct, ValidationError, convert, json
 from msgspec.structs import replace
 
 from sxhost.codec.jsonrpc import Id
-from sxhost.driver import Command, Exit, Reports, Started
+from sxhost.driver import Reports, Started
 from sxhost.driver.codex.asks import Asks
 from sxhost.driver.codex.items import Story
 from sxhost.driver.codex.notices import Told
@@ -21,6 +21,7 @@ from sxhost.driver.rpc import Refused
 from sxhost.errors import AgentFailed, Unsupported
 from sxhost.model.approval import Answer, Question
 from sxhost.model.turn import Abilities, Item, Launch, ModelDraft, TurnDraft
+from sxhost.process.contracts import Command, Exit
 
 __all__ = ["CodexAgent"]
 

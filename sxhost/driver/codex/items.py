@@ -8,7 +8,7 @@ from typing import Any, Final
 from msgspec import DecodeError, ValidationError, json
 from msgspec.structs import replace
 
-from sxhost.driver import Exit, Reports
+from sxhost.driver import Reports
 from sxhost.driver.codex.notices import (
     DiffTold,
     ErrorTold,
@@ -23,6 +23,7 @@ from sxhost.driver.codex.notices import (
 from sxhost.driver.codex.tools import SPEECH, TOOLS, Item, text_of, tool_of
 from sxhost.driver.pieces import KEPT, Pieces
 from sxhost.model.turn import TurnStatus
+from sxhost.process.contracts import Exit
 
 __all__ = ["Story"]
 

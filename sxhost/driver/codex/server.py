@@ -12,13 +12,13 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
 from sxhost.codec.jsonrpc import Id
-from sxhost.driver import Child, Command, Exit, Spawn
 from sxhost.driver.codex.notices import Told
 from sxhost.driver.codex.words import CLIENT
 from sxhost.driver.rpc import Peer, Refused
 from sxhost.errors import AgentFailed, HostError
 from sxhost.logs import logger
 from sxhost.model.turn import Process
+from sxhost.process.contracts import Child, Command, Exit, Spawn
 
 __all__ = ["CALL_S", "HANDSHAKE_S", "Member", "Server", "Servers"]
 

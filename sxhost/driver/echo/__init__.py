@@ -31,12 +31,13 @@ import msgspec
 from msgspec import Meta, Struct
 from twisted.internet.interfaces import IReactorTime
 
-from sxhost.driver import Agent, Driver, Make, Reports, Spawn
+from sxhost.driver import Agent, Driver, Make, Reports
 from sxhost.driver.echo.agent import Conversations, EchoAgent, Native
 from sxhost.driver.echo.player import Player, installed
 from sxhost.driver.echo.recording import BadRecording, Recording
 from sxhost.errors import BadField
 from sxhost.model.turn import Launch
+from sxhost.process.contracts import Spawn
 
 __all__ = ["make"]
 

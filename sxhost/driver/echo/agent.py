@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from sxhost.driver import Exit, Reports, Started
+from sxhost.driver import Reports, Started
 from sxhost.driver.echo.script import Step, parse
 from sxhost.driver.echo.stage import SCENES, Conversation, Left, Over, Scene, Stage, Wait
 from sxhost.errors import AgentFailed, NoTurn, TurnInProgress
@@ -25,6 +25,7 @@ from sxhost.model.turn import (
     TurnStatus,
     text_of,
 )
+from sxhost.process.contracts import Exit
 
 __all__ = ["Conversations", "EchoAgent", "Native"]
 

@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Struct
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from sxhost.driver import Command, Exit, Make, Talk
+from sxhost.driver import Make
 from sxhost.driver.echo.recording import (
     Act,
     Message,
@@ -32,6 +32,7 @@ from sxhost.driver.echo.recording import (
 )
 from sxhost.errors import AgentFailed
 from sxhost.model.turn import Process
+from sxhost.process.contracts import Command, Exit, Talk
 
 __all__ = ["Difference", "Player", "installed"]
 

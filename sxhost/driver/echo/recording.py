@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 import msgspec
 from msgspec import Struct
 
-from sxhost.driver import Exit
+from sxhost.process.contracts import Exit
 
 __all__ = [
     "Act",

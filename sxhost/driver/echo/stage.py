@@ -13,11 +13,12 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from sxhost.driver import Exit, Reports
+from sxhost.driver import Reports
 from sxhost.driver.echo.script import Step
 from sxhost.driver.pieces import Pieces
 from sxhost.model.approval import Answer, Inquiry, Option, Question
 from sxhost.model.turn import TurnStatus
+from sxhost.process.contracts import Exit
 
 __all__ = ["SCENES", "Conversation", "Left", "Over", "Scene", "Stage", "Wait"]
 

@@ -20,10 +20,11 @@ from __future__ import annotations
 
 from twisted.internet.interfaces import IReactorTime
 
-from sxhost.driver import Driver, Reports, Spawn
+from sxhost.driver import Driver, Reports
 from sxhost.driver.pi.agent import PiAgent
 from sxhost.driver.pi.start import check
 from sxhost.model.turn import Launch
+from sxhost.process.contracts import Spawn
 
 __all__ = ["make"]
 

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
-from sxhost.driver import Child, Command, Exit, Reports, Spawn, Started
+from sxhost.driver import Reports, Started
 from sxhost.driver.pi.calls import Calls, Refused
 from sxhost.driver.pi.dialogs import Dialogs
 from sxhost.driver.pi.events import Events
@@ -23,6 +23,7 @@ from sxhost.driver.pi.wire import Request
 from sxhost.errors import AgentFailed, HostError, NoTurn, TurnInProgress
 from sxhost.model.approval import Answer, Question
 from sxhost.model.turn import Abilities, Item, Launch, ModelDraft, TurnDraft, items
+from sxhost.process.contracts import Child, Command, Exit, Spawn
 
 __all__ = ["PiAgent", "Refused"]
 

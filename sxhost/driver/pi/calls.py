@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 from msgspec import DecodeError, Raw, json
 from twisted.internet.defer import Deferred
 
-from sxhost.driver import Child, Exit
 from sxhost.driver.pi.lines import Heard, NotPi, parse
 from sxhost.driver.pi.wire import Response
 from sxhost.errors import AgentFailed
 from sxhost.logs import logger
+from sxhost.process.contracts import Child, Exit
 
 __all__ = ["Calls", "Refused", "decoded"]
 

@@ -1,6 +1,6 @@
 """What an earlier life of this host has left running, for instance after ``kill -9``.
 
-All that agents start carries their host's mark (`sxhost.driver.mark`), so it is found without
+All that agents start carries their host's mark (`sxhost.process.marks`), so it is found without
 any record; a record of the agents' processes (`Process`) tells what became of each.  Nobody is
 ended who does not carry the mark: after a restart of the machine a number and a start may be
 somebody else's.  Where there is no /proc nothing can be found, and it is said so.
@@ -12,11 +12,11 @@ from collections.abc import Iterable
 
 from twisted.internet.interfaces import IReactorTime
 
-from sxhost.driver.mark import Mark
-from sxhost.driver.sweep import Fate, sweep
-from sxhost.driver.tree import Family, Processes
 from sxhost.model.limits import Limits
 from sxhost.model.turn import Process
+from sxhost.process.marks import Mark
+from sxhost.process.table import Family, Processes
+from sxhost.process.termination import Fate, sweep
 
 __all__ = ["end_orphans", "find"]
 

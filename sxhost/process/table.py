@@ -4,7 +4,7 @@ Every agent runs its commands in sessions of their own, and some of these detach
 double fork: neither the process group nor the parents' numbers find them all.  What an agent
 has started is therefore found in three ways: by the parents, as long as these live (`Family`
 remembers whom it has once seen); by the sessions that known ones lead; and by a mark, which
-everything inherits that does not take pains to be rid of it (`sxhost.driver.mark`).
+everything inherits that does not take pains to be rid of it (`sxhost.process.marks`).
 
 A number is not a name: numbers are used again.  A process is its number and its start, and a
 signal goes out only after its start was read again, over a descriptor that holds the process
@@ -23,8 +23,8 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import NamedTuple, Protocol
 
-from sxhost.driver.mark import Mark
 from sxhost.model.turn import Process
+from sxhost.process.marks import Mark
 
 __all__ = ["Family", "Group", "Kin", "Processes", "Seen", "family", "parse_stat"]
 

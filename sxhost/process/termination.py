@@ -10,9 +10,9 @@ from msgspec.structs import replace
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
-from sxhost.driver.tree import Kin, Seen
 from sxhost.logs import logger
 from sxhost.model.turn import Process
+from sxhost.process.table import Kin, Seen
 
 __all__ = ["Fate", "sweep"]
 

@@ -6,7 +6,7 @@ a program that cannot be run it tells of as a traceback on the child's stderr.  
 all of this in C: ``vfork``, ``setsid``, ``chdir``, the signals as they were, and the error of
 ``exec`` over a pipe before it returns, within a millisecond.  A launcher in Python would take
 ten times as long, and a ``setsid`` program is not everywhere.  The rest of a child's life
-is the reactor's (`sxhost.driver.pipes`).
+is the reactor's (`sxhost.process.pipes`).
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from sxhost.driver import Command
 from sxhost.errors import AgentFailed, BadField
+from sxhost.process.contracts import Command
 
 __all__ = ["find", "run"]
 

@@ -2,7 +2,7 @@
 
 A child ends in order: its stdin is closed; SIGTERM to its group; SIGKILL to it and to all
 that descends from it.  However it ends, what it has started and still lives is ended then
-(`sxhost.driver.sweep`), and only then `Talk.gone` is told, after the last line.
+(`sxhost.process.termination`), and only then `Talk.gone` is told, after the last line.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 
 from sxhost.codec.lines import Lines, LineTooLong
-from sxhost.driver import Command, Exit, Talk
-from sxhost.driver.environ import environment
-from sxhost.driver.mark import VARIABLE, Mark, carried
-from sxhost.driver.moment import Moment
-from sxhost.driver.pipes import Inlet, Outlet, watch
-from sxhost.driver.program import run
-from sxhost.driver.sweep import sweep
-from sxhost.driver.tree import Family, Group, Processes
 from sxhost.logs import logger
 from sxhost.model.limits import Limits
 from sxhost.model.turn import Process
+from sxhost.process.contracts import Command, Exit, Talk
+from sxhost.process.environ import environment
+from sxhost.process.marks import VARIABLE, Mark, carried
+from sxhost.process.once import Moment
+from sxhost.process.pipes import Inlet, Outlet, watch
+from sxhost.process.spawn import run
+from sxhost.process.table import Family, Group, Processes
+from sxhost.process.termination import sweep
 
 __all__ = ["ProcessChild", "ProcessSpawn"]
 
