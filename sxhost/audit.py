@@ -21,7 +21,7 @@ from sxhost.logs import logger
 from sxhost.model.auth import Deed
 from sxhost.model.caller import current
 from sxhost.model.limits import Limits
-from sxhost.store import Store
+from sxhost.store.contracts import Store
 
 __all__ = ["ACTS", "Audit", "uncancelled"]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from sxhost.model.limits import Limits
 from sxhost.model.session import Session
 from sxhost.presence import Presence
-from sxhost.store import Store
+from sxhost.store.contracts import Store
 
 __all__ = ["Eviction"]
 

@@ -26,7 +26,7 @@ from sxhost.logs import logger
 from sxhost.model.session import Event
 from sxhost.project import project_root
 from sxhost.service import SessionService
-from sxhost.store import Store
+from sxhost.store.contracts import Store
 from sxhost.subscription import Selection, Subscription
 from sxhost.telemetry import endpoint, read_settings
 

@@ -23,7 +23,7 @@ from sxhost.index import FeedIndex
 from sxhost.logs import logger
 from sxhost.model.limits import Limits
 from sxhost.slices import Slices
-from sxhost.store import Store
+from sxhost.store.contracts import Store
 from sxhost.subscription import ChunkCache, Feed, Selection, Sink, Subscription
 
 __all__ = ["HEARTBEAT_S", "Hub", "Watch"]

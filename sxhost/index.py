@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator
 
 from sxhost.model.session import Event
-from sxhost.store import Store
+from sxhost.store.contracts import Store
 from sxhost.subscription import Feed, Selection
 
 __all__ = ["FeedIndex"]

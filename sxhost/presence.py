@@ -15,7 +15,7 @@ from sxhost.hub import Hub
 from sxhost.model.limits import Limits
 from sxhost.model.session import Session, State
 from sxhost.model.session_state import ACTIVE, derive, unheard
-from sxhost.store import Store
+from sxhost.store.contracts import Store
 from sxhost.subscription import Subscription
 
 __all__ = ["Presence", "StateTeller"]

@@ -69,8 +69,8 @@ from sxhost.model.summaries import chooser, summary
 from sxhost.presence import Presence, StateTeller
 from sxhost.reading import Logs
 from sxhost.slices import Slices
-from sxhost.store import Census, Draft, Store
-from sxhost.store.ring import OVERHEAD
+from sxhost.store.contracts import Census, Draft, Store
+from sxhost.store.recent_events import OVERHEAD
 from sxhost.subscription import Selection, Sink, Subscription
 
 __all__ = ["SessionService"]

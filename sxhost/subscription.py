@@ -20,7 +20,7 @@ from sxhost.codec.frames import Encoding, joined
 from sxhost.errors import HostError, UnknownSession
 from sxhost.logs import logger
 from sxhost.model.session import Event, Session
-from sxhost.store import Store
+from sxhost.store.contracts import Store
 
 __all__ = ["Feed", "Place", "Selection", "Sink", "Subscription"]
 

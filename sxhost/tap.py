@@ -40,10 +40,10 @@ from sxhost.mux import Multiplexer
 from sxhost.mux.stored import Apart
 from sxhost.options import Options
 from sxhost.service import SessionService
-from sxhost.store import Store
-from sxhost.store.journal import Journal
+from sxhost.store.contracts import Store
 from sxhost.store.memory import MemoryStore
-from sxhost.store.sqlite import SQLiteStore, Threads
+from sxhost.store.sqlite.connection import Journal
+from sxhost.store.sqlite.store import SQLiteStore, Threads
 from sxhost.visible import refuse
 from sxhost.web import about, collector, hooks, hosted, live, mux, native, stream
 from sxhost.web.codexd import face as codexd

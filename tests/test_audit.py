@@ -16,8 +16,8 @@ from sxhost.errors import StoreUnavailable
 from sxhost.model.auth import AuditQuery
 from sxhost.model.limits import Limits
 from sxhost.model.turn import Launch
-from sxhost.store.change import Change
 from sxhost.store.memory import MemoryStore
+from sxhost.store.transaction import Change
 
 from .crew import Crew, FakeDriver, question
 from .lab import Lab, result_of, started

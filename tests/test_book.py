@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sxhost.errors import AlreadyAnswered, HostError, UnknownApproval
 from sxhost.model.approval import Approval, Question, Resolution
 from sxhost.model.limits import Limits
-from sxhost.store.book import Book
+from sxhost.store.approvals import Book
 
 END = Resolution(decision="deny", by="own", at_ms=9)
 KEYS = ["a", "b", "c", "d"]

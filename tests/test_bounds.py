@@ -23,9 +23,9 @@ from sxhost.model.limits import Limits
 from sxhost.model.session import EventDraft, LogQuery
 from sxhost.reading import PAGE_SIZE
 from sxhost.service import SessionService
-from sxhost.store.journal import Journal
 from sxhost.store.memory import MemoryStore
-from sxhost.store.sqlite import SQLiteStore
+from sxhost.store.sqlite.connection import Journal
+from sxhost.store.sqlite.store import SQLiteStore
 from sxhost.subscription import Selection
 from sxhost.web.routes import NDJSON as NDJSON_TYPE
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from sxhost.store.epoch import new, this_boot
-from sxhost.store.journal import Durability, Journal
-from sxhost.store.rows import Page
+from sxhost.store.sqlite.connection import Durability, Journal
+from sxhost.store.sqlite.epoch import new, this_boot
+from sxhost.store.sqlite.rows import Page
 
 ENDS = ("", "-wal", "-shm")
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from sxhost.store import StoreUnusable, file
-from sxhost.store.journal import Journal
-from sxhost.store.rows import Page
+from sxhost.store.contracts import StoreUnusable
+from sxhost.store.sqlite import file
+from sxhost.store.sqlite.connection import Journal
+from sxhost.store.sqlite.rows import Page
 
 
 @pytest.fixture

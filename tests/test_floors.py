@@ -60,7 +60,7 @@ ROOMS = {
     ),
     "store": Room(
         "3",
-        ("store/*.py",),
+        ("store/*.py", "store/sqlite/*.py"),
         rooms_of("codec errors files logs model"),
         rooms_of("msgspec twisted"),
     ),

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sxhost.store.highwater import HighWaterMark, lacks
-from sxhost.store.rows import Numbers, Page
+from sxhost.store.sqlite.high_water import HighWaterMark, lacks
+from sxhost.store.sqlite.rows import Numbers, Page
 
 from .faults import Agent, Line, kill
 

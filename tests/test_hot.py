@@ -11,7 +11,7 @@ from msgspec import Raw
 from sxhost.model.limits import Limits
 from sxhost.model.session import Event
 from sxhost.store.hot import RECENT, Hot
-from sxhost.store.ring import OVERHEAD, weight
+from sxhost.store.recent_events import OVERHEAD, weight
 
 
 class Logs:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from sxhost.errors import StoreUnavailable
-from sxhost.store import StoreUnusable
-from sxhost.store.journal import Journal
-from sxhost.store.rows import Enough, Page
+from sxhost.store.contracts import StoreUnusable
+from sxhost.store.sqlite.connection import Journal
+from sxhost.store.sqlite.rows import Enough, Page
 
 GOOD, BAD = ("a", "b"), ("c", None)
 

@@ -8,10 +8,10 @@ from msgspec import Raw
 from sxhost.errors import QueueFull, SessionLimit, UnknownSession
 from sxhost.model.limits import Limits
 from sxhost.model.session import MessageDraft, Registration
-from sxhost.store import Draft
-from sxhost.store.change import Change
+from sxhost.store.contracts import Draft
 from sxhost.store.hot import RECENT
 from sxhost.store.ledger import Ledger
+from sxhost.store.transaction import Change
 
 DRAFT = Draft("thinking", Raw(b"null"), 5_000)
 

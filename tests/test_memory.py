@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Raw
 
 from sxhost.model.limits import Limits
-from sxhost.store import Draft
+from sxhost.store.contracts import Draft
 from sxhost.store.memory import MemoryStore
 
 from .lab import result_of

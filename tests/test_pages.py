@@ -7,11 +7,11 @@ from msgspec import Raw
 
 from sxhost.model.limits import Limits
 from sxhost.model.session import MessageDraft, Registration
-from sxhost.store import Draft
-from sxhost.store.change import Change
+from sxhost.store.contracts import Draft
 from sxhost.store.ledger import Ledger
-from sxhost.store.pages import ROW_SIZE, page_of
-from sxhost.store.rows import Page
+from sxhost.store.sqlite.changes import ROW_SIZE, page_of
+from sxhost.store.sqlite.rows import Page
+from sxhost.store.transaction import Change
 
 
 @pytest.fixture

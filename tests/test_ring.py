@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Raw
 
 from sxhost.model.session import Event
-from sxhost.store.ring import Ring, weight
+from sxhost.store.recent_events import Ring, weight
 
 MOST = 1 << 30
 

@@ -14,9 +14,9 @@ from msgspec import Raw
 
 from sxhost.codec.json import encode_lines
 from sxhost.model.session import Event
-from sxhost.store import rows
-from sxhost.store.file import scripts, upgrade
-from sxhost.store.rows import Enough, Floor, Page
+from sxhost.store.sqlite import rows
+from sxhost.store.sqlite.file import scripts, upgrade
+from sxhost.store.sqlite.rows import Enough, Floor, Page
 
 ALL = Enough(10**9, 10**9)
 

@@ -18,12 +18,12 @@ from sxhost.errors import AlreadyAnswered, StorageFull, StoreUnavailable, Unknow
 from sxhost.model.limits import Limits
 from sxhost.model.session import Hosting, MessageDraft, Registration
 from sxhost.model.turn import Launch, Process
-from sxhost.store import Draft, StoreUnusable
 from sxhost.store.age import LOOKS
+from sxhost.store.contracts import Draft, StoreUnusable
 from sxhost.store.hot import RECENT
-from sxhost.store.journal import Journal
-from sxhost.store.ring import weight
-from sxhost.store.sqlite import SQLiteStore, Threads
+from sxhost.store.recent_events import weight
+from sxhost.store.sqlite.connection import Journal
+from sxhost.store.sqlite.store import SQLiteStore, Threads
 
 from .lab import is_done, result_of, started
 from .test_store import HERE, end, note, question, told

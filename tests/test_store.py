@@ -25,11 +25,11 @@ from sxhost.model.auth import AuditQuery, Deed
 from sxhost.model.limits import Limits
 from sxhost.model.session import Hosting, MessageDraft, Registration
 from sxhost.model.turn import Launch, Process
-from sxhost.store import Draft, Store
+from sxhost.store.contracts import Draft, Store
 from sxhost.store.hot import RECENT
-from sxhost.store.journal import Journal
 from sxhost.store.memory import MemoryStore
-from sxhost.store.sqlite import SQLiteStore, Threads
+from sxhost.store.sqlite.connection import Journal
+from sxhost.store.sqlite.store import SQLiteStore, Threads
 
 from .lab import result_of
 

@@ -13,8 +13,8 @@ from twisted.internet.task import Clock
 from sxhost.codec.frames import NDJSON
 from sxhost.model.limits import Limits
 from sxhost.model.session import EventDraft, Fired
-from sxhost.store.journal import Journal
-from sxhost.store.sqlite import SQLiteStore, Threads
+from sxhost.store.sqlite.connection import Journal
+from sxhost.store.sqlite.store import SQLiteStore, Threads
 from sxhost.subscription import Place, Selection
 
 from .lab import result_of, started

@@ -22,10 +22,10 @@ from sxhost.hub import TICK
 from sxhost.model.limits import Limits
 from sxhost.model.session import EventDraft, LogQuery, Registration
 from sxhost.service import SessionService
-from sxhost.store import Store
-from sxhost.store.journal import Journal
+from sxhost.store.contracts import Store
 from sxhost.store.memory import MemoryStore
-from sxhost.store.sqlite import SQLiteStore, Threads
+from sxhost.store.sqlite.connection import Journal
+from sxhost.store.sqlite.store import SQLiteStore, Threads
 from sxhost.subscription import PAGE, Place, Selection, Subscription
 
 from .lab import finished, result_of

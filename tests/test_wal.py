@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from sxhost.store import StoreUnusable
-from sxhost.store.journal import Journal
-from sxhost.store.rows import Page
-from sxhost.store.wal import check
+from sxhost.store.contracts import StoreUnusable
+from sxhost.store.sqlite.connection import Journal
+from sxhost.store.sqlite.integrity import check
+from sxhost.store.sqlite.rows import Page
 
 HEADER, FRAME = 32, 24 + 4096
 SEED = 20261121

@@ -14,8 +14,8 @@ from twisted.internet.task import Clock
 
 from sxhost.daemon.notify import Notifier
 from sxhost.model.limits import Limits
-from sxhost.store.journal import Journal
-from sxhost.store.sqlite import SQLiteStore
+from sxhost.store.sqlite.connection import Journal
+from sxhost.store.sqlite.store import SQLiteStore
 from sxhost.tap import threads
 
 from .lab import Lab, is_done, result_of, started

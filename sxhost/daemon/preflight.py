@@ -10,8 +10,8 @@ from sxhost.auth.tls import BadPEM, Shown
 from sxhost.config import USAGE_ERROR, Settings
 from sxhost.daemon.listening import refuse_taken
 from sxhost.daemon.process import AlreadyRunning, PidFile
-from sxhost.store import StoreUnusable
-from sxhost.store.file import held
+from sxhost.store.contracts import StoreUnusable
+from sxhost.store.sqlite.file import held
 from sxhost.visible import refuse
 
 __all__ = ["make_shown", "make_state_dir", "prepare"]

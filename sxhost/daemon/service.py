@@ -24,7 +24,7 @@ from sxhost.daemon.process import AlreadyRunning, PidFile, warn_of_others, warn_
 from sxhost.logs import logger
 from sxhost.mux import Multiplexer
 from sxhost.service import SessionService
-from sxhost.store import StoreUnusable
+from sxhost.store.contracts import StoreUnusable
 from sxhost.web.routes import Route
 from sxhost.web.site import HostSite
 

@@ -32,7 +32,7 @@ from sxhost.model.caller import Caller, current
 from sxhost.model.limits import Limits
 from sxhost.model.session import Session
 from sxhost.policy.rules import ASK, Verdict
-from sxhost.store import Store
+from sxhost.store.contracts import Store
 
 __all__ = ["Decide", "Desk", "ask_a_person", "no_of"]
 

@@ -17,7 +17,7 @@ from sxhost.hosted.session import HostedSession
 from sxhost.logs import logger
 from sxhost.model.session import EventDraft, Hosting, Message, MessageDraft, Session
 from sxhost.model.turn import Launch, ModelDraft, Process, SteerDraft, Turn, TurnDraft, text_of
-from sxhost.store import Store
+from sxhost.store.contracts import Store
 
 __all__ = ["HOST_ENDED", "Fleet", "fresh_id"]
 

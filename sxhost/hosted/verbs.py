@@ -18,7 +18,7 @@ from sxhost.model.caller import current
 from sxhost.model.session import Done, Hosted, Session, Summary
 from sxhost.model.summaries import wanted
 from sxhost.model.turn import Launch, ModelDraft, SteerDraft, Submitted, Turn, TurnDraft
-from sxhost.store import Store
+from sxhost.store.contracts import Store
 
 __all__ = ["Agency"]
 

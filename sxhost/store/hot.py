@@ -13,7 +13,7 @@ from operator import attrgetter
 
 from sxhost.model.limits import Limits
 from sxhost.model.session import Event
-from sxhost.store.ring import Ring, weight
+from sxhost.store.recent_events import Ring, weight
 
 __all__ = ["RECENT", "Hot"]
 

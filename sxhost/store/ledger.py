@@ -10,11 +10,11 @@ from sxhost.model.approval import Approval
 from sxhost.model.auth import Deed
 from sxhost.model.limits import Limits
 from sxhost.model.session import Event, Message, Session
+from sxhost.store.approvals import Book
 from sxhost.store.archive import Archived, Kept, Shelved
-from sxhost.store.book import Book
 from sxhost.store.hot import Hot
 from sxhost.store.inbox import Inbox
-from sxhost.store.ring import Ring
+from sxhost.store.recent_events import Ring
 
 __all__ = ["Ledger", "Row"]
 

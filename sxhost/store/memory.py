@@ -10,10 +10,10 @@ from sxhost.model.approval import Approval, ApprovalState, Question, Resolution
 from sxhost.model.auth import AuditQuery, Deed
 from sxhost.model.limits import Limits
 from sxhost.model.session import Event, Hosting, Message, MessageDraft, Registration, Session
-from sxhost.store import Census, Draft, enough
-from sxhost.store.change import Change
+from sxhost.store.contracts import Census, Draft, enough
 from sxhost.store.inbox import Inbox
 from sxhost.store.ledger import Ledger
+from sxhost.store.transaction import Change
 
 __all__ = ["MemoryStore"]
 

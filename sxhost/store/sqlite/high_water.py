@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from sxhost import files
-from sxhost.store.rows import Numbers, Page
+from sxhost.store.sqlite.rows import Numbers, Page
 
 __all__ = ["HighWaterMark", "lacks"]
 

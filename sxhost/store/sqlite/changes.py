@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from sxhost.codec.json import encode, encode_lines
 from sxhost.model.session import Event
-from sxhost.store.change import Change, RowDraft
-from sxhost.store.rows import ARCHIVED, Page
+from sxhost.store.sqlite.rows import ARCHIVED, Page
+from sxhost.store.transaction import Change, RowDraft
 
 __all__ = ["page_of"]
 

@@ -17,7 +17,8 @@ from pathlib import Path
 import msgspec
 
 from sxhost import files
-from sxhost.store import StoreUnusable, epoch, rows
+from sxhost.store.contracts import StoreUnusable
+from sxhost.store.sqlite import epoch, rows
 
 __all__ = ["create", "held", "inspect", "migrate", "no_room", "scripts", "sentences"]
 
@@ -116,7 +117,7 @@ def verify(connection: sqlite3.Connection) -> None:
 
 def scripts() -> list[str]:
     """Return the schema's scripts; the n-th leads from version n - 1 to n."""
-    found = resources.files("sxhost.store").joinpath("schema").iterdir()
+    found = resources.files("sxhost.store.sqlite").joinpath("schema").iterdir()
     texts = {entry.name: entry.read_text() for entry in found if entry.name.endswith(".sql")}
     return [texts[name] for name in sorted(texts)]
 

@@ -17,15 +17,15 @@ from sxhost.logs import logger
 from sxhost.model.approval import Approval
 from sxhost.model.limits import Limits
 from sxhost.model.session import Event, Message, Session
-from sxhost.store import Draft, enough
 from sxhost.store.age import SteadyClock
 from sxhost.store.archive import Archived, Kept, Shelved
-from sxhost.store.change import Change
+from sxhost.store.contracts import Draft, enough
 from sxhost.store.hot import RECENT
-from sxhost.store.journal import Journal
 from sxhost.store.memory import MemoryStore
-from sxhost.store.pages import page_of
-from sxhost.store.rows import Enough, Floor
+from sxhost.store.sqlite.changes import page_of
+from sxhost.store.sqlite.connection import Journal
+from sxhost.store.sqlite.rows import Enough, Floor
+from sxhost.store.transaction import Change
 
 __all__ = ["SQLiteStore", "Threads"]
 

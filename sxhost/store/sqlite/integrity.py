@@ -12,7 +12,7 @@ from pathlib import Path
 from struct import Struct, unpack
 from typing import BinaryIO
 
-from sxhost.store import StoreUnusable
+from sxhost.store.contracts import StoreUnusable
 
 __all__ = ["check"]
 

@@ -29,9 +29,9 @@ from sxhost.model.session import (
     State,
 )
 from sxhost.model.session_state import after
-from sxhost.store import Draft
+from sxhost.store.approvals import Book
 from sxhost.store.archive import Archived, Kept, Shelved
-from sxhost.store.book import Book
+from sxhost.store.contracts import Draft
 from sxhost.store.inbox import Inbox
 from sxhost.store.ledger import Ledger, Row
 

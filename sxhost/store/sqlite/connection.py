@@ -14,11 +14,12 @@ from typing import Literal
 
 from sxhost.errors import StorageFull, StoreUnavailable
 from sxhost.model.session import Event
-from sxhost.store import StoreUnusable, epoch, rows, wal
 from sxhost.store.archive import Kept
-from sxhost.store.file import create, held, inspect, migrate, no_room, scripts, sentences
-from sxhost.store.highwater import HighWaterMark, lacks
-from sxhost.store.rows import Enough, Floor, Page, Restored
+from sxhost.store.contracts import StoreUnusable
+from sxhost.store.sqlite import epoch, integrity, rows
+from sxhost.store.sqlite.file import create, held, inspect, migrate, no_room, scripts, sentences
+from sxhost.store.sqlite.high_water import HighWaterMark, lacks
+from sxhost.store.sqlite.rows import Enough, Floor, Page, Restored
 
 __all__ = ["Durability", "Journal"]
 
@@ -82,7 +83,7 @@ class Journal:
     def _whole(self) -> bool:
         """Tell whether the log is known to be whole; one that is not synced may end early."""
         try:
-            return wal.check(self.path)
+            return integrity.check(self.path)
         except StoreUnusable:
             if self.durability == "power":
                 raise
