@@ -13,8 +13,8 @@ from typing import Annotated, Any, Final
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
-from sxhost.driver.hooks import Hook
 from sxhost.errors import BadField, UnknownSession
+from sxhost.hooks.payload import Hook
 from sxhost.hosted.verbs import Agency
 from sxhost.hub import Hub, Watch
 from sxhost.logs import logger

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from sxhost.config import Settings
-from sxhost.driver import Driver
-from sxhost.driver.registry import Registry, installed
+from sxhost.drivers.contracts import Driver
+from sxhost.drivers.registry import Registry, installed
 from sxhost.hosted.desk import ask_a_person
 from sxhost.hosted.parts import Agents
 from sxhost.hosted.roots import Roots

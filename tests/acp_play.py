@@ -13,10 +13,10 @@ from typing import Any
 
 from twisted.internet.task import Clock
 
-from sxhost.driver import Started
-from sxhost.driver.acp import make
-from sxhost.driver.acp.agent import ACPAgent
-from sxhost.driver.acp.asks import DECISIONS
+from sxhost.drivers.acp import make
+from sxhost.drivers.acp.agent import ACPAgent
+from sxhost.drivers.acp.approvals import DECISIONS
+from sxhost.drivers.contracts import Started
 from sxhost.model.approval import Answer
 from sxhost.model.turn import Launch, TurnDraft
 

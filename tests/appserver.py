@@ -7,8 +7,8 @@ from typing import Any
 
 from twisted.internet.task import Clock
 
-from sxhost.driver.codex import make
-from sxhost.driver.codex.agent import CodexAgent
+from sxhost.drivers.codex import make
+from sxhost.drivers.codex.agent import CodexAgent
 from sxhost.model.turn import Launch
 from tests.children import FakeChild, FakeReports, FakeSpawn
 

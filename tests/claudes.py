@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from sxhost.driver.claude import make
+from sxhost.drivers.claude import make
 from sxhost.model.approval import Answer
 from sxhost.model.turn import Launch, ModelDraft, Text, TurnDraft
 from sxhost.process.contracts import Exit

@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from sxhost.driver import Reports, Started
+from sxhost.drivers.contracts import Reports, Started
 from sxhost.errors import BadField
 from sxhost.model.approval import Answer, Question
 from sxhost.model.turn import Abilities, Item, Launch, ModelDraft, Process, TurnDraft, text_of

@@ -11,8 +11,8 @@ from msgspec import Raw
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from sxhost.driver.pi import make
-from sxhost.driver.pi.agent import PiAgent
+from sxhost.drivers.pi import make
+from sxhost.drivers.pi.agent import PiAgent
 from sxhost.errors import HostError
 from sxhost.model.approval import Answer
 from sxhost.model.turn import Launch, ModelDraft, Text, TurnDraft

@@ -9,10 +9,10 @@ import pytest
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
-from sxhost.driver import Started
-from sxhost.driver.acp import make
-from sxhost.driver.acp.agent import LOUD, QUIET, SILENCE, ACPAgent
-from sxhost.driver.acp.link import FAREWELL, PATIENCE
+from sxhost.drivers.acp import make
+from sxhost.drivers.acp.agent import LOUD, QUIET, SILENCE, ACPAgent
+from sxhost.drivers.acp.connection import FAREWELL, PATIENCE
+from sxhost.drivers.contracts import Started
 from sxhost.errors import AgentFailed, BadField, NoTurn, TurnInProgress, Unsupported
 from sxhost.model.approval import Answer, Question
 from sxhost.model.turn import File, Item, Launch, ModelDraft, Text, TurnDraft

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from sxhost.driver.acp.asks import DECISIONS, Form, Leave
-from sxhost.driver.acp.tools import Tool
-from sxhost.driver.acp.wire import Elicitation, Offer, Permission, ToolCall
+from sxhost.drivers.acp.approvals import DECISIONS, Form, Leave
+from sxhost.drivers.acp.messages import Elicitation, Offer, Permission, ToolCall
+from sxhost.drivers.acp.tools import Tool
 from sxhost.errors import BadField
 from sxhost.model.approval import Answer
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from sxhost.driver.acp.desk import Desk
-from sxhost.driver.acp.events import Story
-from sxhost.driver.acp.settings import Settings
-from sxhost.driver.rpc import Peer
+from sxhost.drivers.acp.events import Story
+from sxhost.drivers.acp.pending_requests import Desk
+from sxhost.drivers.acp.settings import Settings
+from sxhost.drivers.jsonrpc_peer import Peer
 from sxhost.errors import BadField
 from sxhost.model.approval import Answer
 from sxhost.process.contracts import Command, Exit

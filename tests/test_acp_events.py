@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from sxhost.driver.acp.events import Story
-from sxhost.driver.acp.settings import Settings
-from sxhost.driver.acp.wire import Prompted
+from sxhost.drivers.acp.events import Story
+from sxhost.drivers.acp.messages import Prompted
+from sxhost.drivers.acp.settings import Settings
 
 from .children import FakeReports
 

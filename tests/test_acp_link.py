@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from twisted.internet.task import Clock
 
-from sxhost.driver.acp.link import FAREWELL, PATIENCE, Link
-from sxhost.driver.acp.settings import Settings
-from sxhost.driver.rpc import Peer
+from sxhost.drivers.acp.connection import FAREWELL, PATIENCE, Link
+from sxhost.drivers.acp.settings import Settings
+from sxhost.drivers.jsonrpc_peer import Peer
 from sxhost.errors import AgentFailed
 from sxhost.model.turn import Launch
 from sxhost.process.contracts import Command

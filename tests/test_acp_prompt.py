@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from sxhost.codec.jsonrpc import Refusal
-from sxhost.driver.acp.prompt import REASON, blocks, complaint, hello
-from sxhost.driver.rpc import Refused
+from sxhost.drivers.acp.prompt import REASON, blocks, complaint, hello
+from sxhost.drivers.jsonrpc_peer import Refused
 from sxhost.errors import AgentFailed, BadField, Unsupported
 from sxhost.model.turn import File, Image, Item, LocalImage, Text
 

@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from sxhost.driver.acp.settings import Settings
-from sxhost.driver.acp.updates import Commands, Configs, Slash
-from sxhost.driver.acp.wire import Session
+from sxhost.drivers.acp.messages import Session
+from sxhost.drivers.acp.settings import Settings
+from sxhost.drivers.acp.updates import Commands, Configs, Slash
 from sxhost.errors import Unsupported
 
 OPTIONS: dict[str, Any] = {

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from sxhost.driver.acp.tools import OUTPUT, REMEMBERED, Tools
-from sxhost.driver.acp.wire import Content, ToolCall
+from sxhost.drivers.acp.messages import Content, ToolCall
+from sxhost.drivers.acp.tools import OUTPUT, REMEMBERED, Tools
 
 from .children import FakeReports
 

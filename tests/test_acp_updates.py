@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from sxhost.driver.acp import updates as acp_updates
-from sxhost.driver.acp.updates import AgentSays, Heard, ToolBegun, ToolUpdate, Usage
+from sxhost.drivers.acp import updates as acp_updates
+from sxhost.drivers.acp.updates import AgentSays, Heard, ToolBegun, ToolUpdate, Usage
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from sxhost.driver.acp.wire import Config, Content, Hello, Session
+from sxhost.drivers.acp.messages import Config, Content, Hello, Session
 
 
 @pytest.mark.parametrize(

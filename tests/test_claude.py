@@ -9,8 +9,8 @@ import msgspec
 import pytest
 from twisted.internet.task import Clock
 
-from sxhost.driver.claude import make
-from sxhost.driver.claude.agent import PATIENCE_S, STRANGE_LINES
+from sxhost.drivers.claude import make
+from sxhost.drivers.claude.agent import PATIENCE_S, STRANGE_LINES
 from sxhost.errors import AgentFailed, BadField, HostError, Unsupported
 from sxhost.model.approval import Answer
 from sxhost.model.turn import Launch, ModelDraft, Text

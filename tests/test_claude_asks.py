@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from sxhost.driver.claude.asks import Asks
-from sxhost.driver.claude.lines import Asked, parse
+from sxhost.drivers.claude.approvals import Asks
+from sxhost.drivers.claude.messages import Asked, parse
 from sxhost.errors import AgentFailed, BadField
 from sxhost.model.approval import Answer, Question
 from tests.children import FakeReports

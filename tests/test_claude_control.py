@@ -8,8 +8,8 @@ import pytest
 from msgspec import Raw
 from twisted.internet.task import Clock
 
-from sxhost.driver.claude.control import Control
-from sxhost.driver.claude.lines import Reply
+from sxhost.drivers.claude.control_requests import Control
+from sxhost.drivers.claude.messages import Reply
 from sxhost.errors import AgentFailed
 from sxhost.process.contracts import Exit
 from tests.lab import result_of, started

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from sxhost.driver.claude.events import Teller
-from sxhost.driver.claude.lines import Assistant, Limit, Piece, System, User, parse
+from sxhost.drivers.claude.events import Teller
+from sxhost.drivers.claude.messages import Assistant, Limit, Piece, System, User, parse
 from tests.children import FakeReports
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sxhost.driver.claude.input import MODES, arguments, mode, user
+from sxhost.drivers.claude.input import MODES, arguments, mode, user
 from sxhost.errors import BadField
 from sxhost.model.turn import File, Image, Item, Launch, LocalImage, Text
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sxhost.driver.claude.lines import (
+from sxhost.drivers.claude.messages import (
     Asked,
     Assistant,
     NotClaude,

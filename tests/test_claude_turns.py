@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from sxhost.driver.claude.events import Teller
-from sxhost.driver.claude.lines import Lifecycle, ModelUsage, Origin, Result
-from sxhost.driver.claude.turns import Turns
+from sxhost.drivers.claude.events import Teller
+from sxhost.drivers.claude.messages import Lifecycle, ModelUsage, Origin, Result
+from sxhost.drivers.claude.turns import Turns
 from tests.children import FakeReports
 
 OURS = Result(subtype="success", user_message_uuids=["a"])

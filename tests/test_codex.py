@@ -8,9 +8,9 @@ import msgspec
 import pytest
 from twisted.internet.task import Clock
 
-from sxhost.driver import Driver
-from sxhost.driver.codex import make
-from sxhost.driver.codex.agent import CodexAgent
+from sxhost.drivers.codex import make
+from sxhost.drivers.codex.agent import CodexAgent
+from sxhost.drivers.contracts import Driver
 from sxhost.errors import AgentFailed
 from sxhost.model.approval import Answer
 from sxhost.model.turn import Launch, Text, TurnDraft

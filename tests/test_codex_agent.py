@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from sxhost.driver.codex.agent import STOP_S
-from sxhost.driver.rpc import Refused
+from sxhost.drivers.codex.agent import STOP_S
+from sxhost.drivers.jsonrpc_peer import Refused
 from sxhost.errors import AgentFailed, Unsupported
 from sxhost.model.approval import Answer
 from sxhost.model.turn import ModelDraft, Text, TurnDraft

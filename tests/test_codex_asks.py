@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from sxhost.driver.codex.asks import Asks
-from sxhost.driver.codex.questions import ASKS
+from sxhost.drivers.codex.approvals import ASKS
+from sxhost.drivers.codex.pending_requests import Asks
 from sxhost.errors import BadField
 from sxhost.model.approval import Answer
 from tests.children import FakeReports

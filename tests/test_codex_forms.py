@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sxhost.driver.codex.forms import content_of, inquiries_of
+from sxhost.drivers.codex.forms import content_of, inquiries_of
 from sxhost.errors import BadField
 from sxhost.model.approval import Inquiry, Option
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from sxhost.driver.codex.items import CUT_KEPT, OUTPUT_KEPT, Story
-from sxhost.driver.codex.notices import Told
-from sxhost.driver.pieces import KEPT
+from sxhost.drivers.codex.items import CUT_KEPT, OUTPUT_KEPT, Story
+from sxhost.drivers.codex.notifications import Told
+from sxhost.drivers.pieces import KEPT
 from sxhost.process.contracts import Exit
 from tests.children import FakeReports
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec import Raw
 
-from sxhost.driver.codex.notices import Told
+from sxhost.drivers.codex.notifications import Told
 
 
 def test_what_a_delta_has() -> None:

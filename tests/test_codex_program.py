@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sxhost.driver.codex.program import app_server
+from sxhost.drivers.codex.executable import app_server
 
 
 def executable(path: Path) -> Path:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec import convert
 
-from sxhost.driver.codex.questions import ASKS, Ask, Request
+from sxhost.drivers.codex.approvals import ASKS, Ask, Request
 from sxhost.model.approval import Answer, Inquiry, Option
 
 ALL = ["approve", "approve_session", "deny", "cancel"]

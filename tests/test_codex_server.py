@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from sxhost.driver.codex.server import CALL_S, HANDSHAKE_S, PAUSES_S
-from sxhost.driver.rpc import Refused
+from sxhost.drivers.codex.server import CALL_S, HANDSHAKE_S, PAUSES_S
+from sxhost.drivers.jsonrpc_peer import Refused
 from sxhost.errors import AgentFailed
 from sxhost.model.approval import Answer
 from sxhost.model.turn import TurnDraft

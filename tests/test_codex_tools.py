@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec import convert
 
-from sxhost.driver.codex.tools import TOOLS, Item, text_of, tool_of
+from sxhost.drivers.codex.tools import TOOLS, Item, text_of, tool_of
 
 
 def item(kind: str, **fields: Any) -> Item:

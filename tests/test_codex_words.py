@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sxhost.driver.codex.words import input_of, resume_of, settings_of, start_of, turn_of
+from sxhost.drivers.codex.requests import input_of, resume_of, settings_of, start_of, turn_of
 from sxhost.errors import BadField
 from sxhost.model.turn import File, Image, Item, Launch, LocalImage, ModelDraft, Text, TurnDraft
 

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
-from sxhost.driver import Driver, Started
-from sxhost.driver.echo import make
-from sxhost.driver.echo.agent import KNOWN
-from sxhost.driver.echo.script import MOST, Step, parse
-from sxhost.driver.echo.stage import SCENES
+from sxhost.drivers.contracts import Driver, Started
+from sxhost.drivers.echo import make
+from sxhost.drivers.echo.agent import KNOWN
+from sxhost.drivers.echo.script import MOST, Step, parse
+from sxhost.drivers.echo.script_runner import SCENES
 from sxhost.errors import AgentFailed, BadField, NoTurn, TurnInProgress
 from sxhost.model.approval import Answer
 from sxhost.model.turn import Image, Launch, ModelDraft, Text, TurnDraft

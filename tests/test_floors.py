@@ -37,6 +37,7 @@ ROOMS = {
     "slices": Room("0", ("slices.py",), rooms_of(""), rooms_of("twisted")),
     "stdio": Room("0", ("stdio.py",), rooms_of(""), rooms_of("twisted zope")),
     "visible": Room("0", ("visible.py",), rooms_of(""), rooms_of("")),
+    "agents": Room("1", ("agents/*.py",), rooms_of("errors"), rooms_of("automat msgspec")),
     "model": Room("1", ("__init__.py", "model/*.py"), rooms_of("errors"), rooms_of("msgspec")),
     "trust": Room("1", ("trust.py",), rooms_of("files"), rooms_of("")),
     "codec": Room("2", ("codec/*.py",), rooms_of("errors model"), rooms_of("msgspec")),
@@ -73,11 +74,11 @@ ROOMS = {
         rooms_of("auth codec errors model"),
         rooms_of("msgspec treq twisted zope"),
     ),
-    "driver": Room(
+    "drivers": Room(
         "4",
-        ("driver/*.py", "driver/*/*.py"),
+        ("drivers/*.py", "drivers/*/*.py"),
         rooms_of("codec errors logs model process"),
-        rooms_of("automat msgspec twisted"),
+        rooms_of("msgspec twisted"),
     ),
     "hook": Room(
         "4",
@@ -91,8 +92,9 @@ ROOMS = {
         rooms_of("auth client codec config errors logs model project"),
         rooms_of("msgspec twisted"),
     ),
+    "hooks": Room("5", ("hooks/*.py",), rooms_of("codec drivers model"), rooms_of("msgspec")),
     "host": Room(
-        "5",
+        "6",
         (
             "filing.py",
             "hooked.py",
@@ -103,50 +105,53 @@ ROOMS = {
             "reading.py",
             "subscription.py",
         ),
-        rooms_of("audit codec driver errors logs model policy process project slices store"),
+        rooms_of(
+            "agents audit codec drivers errors hooks logs model policy process "
+            "project slices store"
+        ),
         rooms_of("msgspec twisted zope"),
     ),
     "hosting": Room(
-        "6",
+        "7",
         ("hosting.py",),
-        rooms_of("config driver host logs model policy process visible"),
+        rooms_of("config drivers host logs model policy process visible"),
         rooms_of(""),
     ),
     "service": Room(
-        "6",
+        "7",
         ("eviction.py", "service.py"),
         rooms_of("audit codec errors host logs model slices store"),
         rooms_of("msgspec twisted"),
     ),
     "forward": Room(
-        "7",
+        "8",
         ("forward.py",),
         rooms_of("codec config emit errors host logs model project service store"),
         rooms_of("msgspec twisted"),
     ),
     "mux": Room(
-        "7",
+        "8",
         ("mux/*.py",),
-        rooms_of("codec commands driver errors host logs model service"),
+        rooms_of("codec commands drivers errors host logs model service"),
         rooms_of("msgspec twisted"),
     ),
     "web": Room(
-        "7",
+        "8",
         ("web/*.py", "web/codexd/*.py", "web/messages/*.py"),
-        rooms_of("auth codec driver errors host logs model service slices"),
+        rooms_of("auth codec drivers errors hooks host logs model service slices"),
         rooms_of("autobahn klein msgspec prometheus_client twisted werkzeug zope"),
     ),
     "daemon": Room(
-        "8",
+        "9",
         ("daemon/*.py",),
         rooms_of("auth config files logs mux service store visible web"),
         rooms_of("OpenSSL twisted"),
     ),
     "options": Room(
-        "9", ("options.py",), rooms_of("config daemon logs model visible"), rooms_of("twisted")
+        "10", ("options.py",), rooms_of("config daemon logs model visible"), rooms_of("twisted")
     ),
     "top": Room(
-        "10",
+        "11",
         ("tap.py",),
         rooms_of(
             "auth config daemon forward hosting logs mux options service store visible web"
@@ -154,7 +159,7 @@ ROOMS = {
         rooms_of("msgspec twisted"),
     ),
     "cli": Room(
-        "11",
+        "12",
         ("__main__.py", "cli/*.py"),
         rooms_of(
             "attach auth client codec config daemon emit errors hook logs model "

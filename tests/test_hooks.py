@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 
 from sxhost.codec.json import encode
 from sxhost.codec.shorten import fitted
-from sxhost.driver.hooks import Hook
+from sxhost.hooks.payload import Hook
 from sxhost.model.turn import Launch
 
 from .lab import Answer, Lab, is_done, result_of

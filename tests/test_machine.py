@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sxhost.driver.machine import Life, Named, new_life
+from sxhost.agents.lifecycle import Life, Named, new_life
 from sxhost.errors import AgentFailed, HostError, NoTurn, TurnInProgress
 
 INPUTS = ["start", "ready", "begin", "meddle", "asked", "answered", "over", "stop", "gone"]

@@ -9,7 +9,7 @@ from msgspec import Raw, json
 from twisted.internet.defer import Deferred
 
 from sxhost.commands.table import COMMANDS, SessionCommand
-from sxhost.driver.pi.agent import Refused
+from sxhost.drivers.pi.agent import Refused
 from sxhost.mux.agents import HOSTED
 from sxhost.mux.info import ASK_S
 from sxhost.mux.pi import CANNOT, PI

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
-from sxhost.driver import Reports
+from sxhost.drivers.contracts import Reports
 from sxhost.errors import AgentFailed
 from sxhost.model.turn import Launch
 from sxhost.mux import Multiplexer

@@ -23,7 +23,7 @@ from .test_process import BROOD, DETACHES, STUBBORN, alive
 HOST = """
 import json, os, sys
 from twisted.internet import reactor
-from sxhost.driver import Command
+from sxhost.drivers.contracts import Command
 from sxhost.process.child import ProcessSpawn
 from sxhost.model.limits import Limits
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from sxhost.driver.pi import make
-from sxhost.driver.pi.agent import TAKE_S, Refused
+from sxhost.drivers.pi import make
+from sxhost.drivers.pi.agent import TAKE_S, Refused
 from sxhost.errors import AgentFailed, NoTurn, TurnInProgress, Unsupported
 from sxhost.model.approval import Answer
 from sxhost.model.turn import Launch, ModelDraft, Process, Text, TurnDraft

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from twisted.logger import capturedLogs
 
-from sxhost.driver.pi.calls import STRANGE_LINES, Calls, Refused, decoded
-from sxhost.driver.pi.lines import Heard
-from sxhost.driver.pi.wire import State
+from sxhost.drivers.pi.decoder import Heard
+from sxhost.drivers.pi.messages import State
+from sxhost.drivers.pi.rpc import STRANGE_LINES, Calls, Refused, decoded
 from sxhost.errors import AgentFailed
 from sxhost.process.contracts import Command, Exit
 

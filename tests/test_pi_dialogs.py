@@ -8,8 +8,8 @@ import msgspec
 import pytest
 from twisted.internet.task import Clock
 
-from sxhost.driver.pi.dialogs import Dialogs
-from sxhost.driver.pi.wire import Request
+from sxhost.drivers.pi.dialogs import Dialogs
+from sxhost.drivers.pi.messages import Request
 from sxhost.model.approval import Answer, Question
 
 from .children import FakeReports

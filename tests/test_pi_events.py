@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from sxhost.driver.pi.events import Events, _added
-from sxhost.driver.pi.lines import parse
-from sxhost.driver.pi.wire import Stats, Tokens
+from sxhost.drivers.pi.decoder import parse
+from sxhost.drivers.pi.events import Events, _added
+from sxhost.drivers.pi.messages import Stats, Tokens
 
 from .pis import plain, printed
 

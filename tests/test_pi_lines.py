@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sxhost.driver.pi.lines import Heard, NotPi, parse
-from sxhost.driver.pi.wire import Delta, Response, Update
+from sxhost.drivers.pi.decoder import Heard, NotPi, parse
+from sxhost.drivers.pi.messages import Delta, Response, Update
 
 from .pis import plain, printed
 

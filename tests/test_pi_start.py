@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sxhost.driver.pi.start import argv, check, check_turn, session_file, spoken
+from sxhost.drivers.pi.launch import argv, check, check_turn, session_file, spoken
 from sxhost.errors import AgentFailed, BadField, Unsupported
 from sxhost.model.turn import File, Image, Item, Launch, LocalImage, Text, TurnDraft
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sxhost.driver.pieces import KEPT, Pieces
+from sxhost.drivers.pieces import KEPT, Pieces
 from sxhost.model.limits import Limits
 
 

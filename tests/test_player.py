@@ -13,10 +13,10 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Clock
 
 from sxhost.codec.jsonrpc import Id
-from sxhost.driver import Agent, Driver, Make, Reports, Started
-from sxhost.driver.echo import make
-from sxhost.driver.echo.player import Difference, PlayedChild, Player, installed
-from sxhost.driver.echo.recording import (
+from sxhost.drivers.contracts import Agent, Driver, Make, Reports, Started
+from sxhost.drivers.echo import make
+from sxhost.drivers.echo.player import Difference, PlayedChild, Player, installed
+from sxhost.drivers.echo.recording import (
     BadRecording,
     Line,
     Message,
@@ -28,7 +28,7 @@ from sxhost.driver.echo.recording import (
     value_at,
     with_value,
 )
-from sxhost.driver.rpc import Peer
+from sxhost.drivers.jsonrpc_peer import Peer
 from sxhost.errors import AgentFailed, BadField
 from sxhost.model.turn import Launch, TurnDraft, text_of
 from sxhost.process.contracts import Child, Command, Exit, Spawn

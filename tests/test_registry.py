@@ -8,8 +8,8 @@ import pytest
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Clock
 
-from sxhost.driver import Make
-from sxhost.driver.registry import Registry, installed
+from sxhost.drivers.contracts import Make
+from sxhost.drivers.registry import Registry, installed
 from sxhost.errors import BadField
 from sxhost.process.contracts import Spawn
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-import sxhost.driver
+import sxhost.drivers.contracts
 from sxhost.commands.table import COMMANDS
 from sxhost.commands.traits import TRAITS
 from sxhost.errors import ForbiddenScope, Reserved
@@ -347,7 +347,7 @@ def test_who_may_not_even_send_changes_nothing(host: Lab) -> None:
 
 
 def test_all_that_the_host_tells_is_reserved() -> None:
-    lines = (sxhost.driver.__doc__ or "").splitlines()
+    lines = (sxhost.drivers.contracts.__doc__ or "").splitlines()
     named = {word for line in lines for word in re.findall(r"^([a-z]+(?:-[a-z]+)*)  ", line)}
     assert {"message", "tool-start", "usage"} <= named
     assert named - {"event"} <= HOST_EVENTS

@@ -9,7 +9,7 @@ from msgspec import Raw, json
 from twisted.logger import capturedLogs
 
 from sxhost.codec.jsonrpc import METHOD_NOT_FOUND, Id
-from sxhost.driver.rpc import STRANGE_LINES, Peer, Refused
+from sxhost.drivers.jsonrpc_peer import STRANGE_LINES, Peer, Refused
 from sxhost.errors import AgentFailed
 from sxhost.process.contracts import Command, Exit
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from sxhost.driver.codex.words import start_of
+from sxhost.drivers.codex.requests import start_of
 from sxhost.hosted.settings import (
     HOLDS,
     applied,

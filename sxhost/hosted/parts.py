@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from typing import NamedTuple, Protocol
 
-from sxhost.driver import Driver
+from sxhost.drivers.contracts import Driver
 from sxhost.errors import BadField
 from sxhost.hosted.desk import Decide, ask_a_person
 from sxhost.hosted.roots import Roots

@@ -11,8 +11,8 @@ from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from sxhost.driver import Agent, Driver, Started
-from sxhost.driver.machine import Named, new_life
+from sxhost.agents.lifecycle import Named, new_life
+from sxhost.drivers.contracts import Agent, Driver, Started
 from sxhost.errors import AgentFailed, HostError, QuestionLimit, Unsupported
 from sxhost.hosted.care import Care
 from sxhost.hosted.desk import no_of

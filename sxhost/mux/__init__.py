@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from sxhost.commands.table import Command, DeleteSession
 from sxhost.commands.traits import TRAITS
-from sxhost.driver.pi.agent import PiAgent
+from sxhost.drivers.pi.agent import PiAgent
 from sxhost.errors import HostError, UnknownSession
 from sxhost.model.caller import current
 from sxhost.model.session import Event, EventQuery

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sxhost.commands.table import Bash, Command, SetSessionName
-from sxhost.driver.rpc import Refused
+from sxhost.drivers.jsonrpc_peer import Refused
 from sxhost.hosted.session import HostedSession
 from sxhost.mux import agents
 from sxhost.mux.agents import Context, Does

@@ -29,7 +29,7 @@ from sxhost.commands.table import (
     Steer,
     SwitchSessionFile,
 )
-from sxhost.driver.pi.agent import Refused
+from sxhost.drivers.pi.agent import Refused
 from sxhost.errors import NoTurn, TurnInProgress
 from sxhost.hosted.session import HostedSession
 from sxhost.model.turn import ModelDraft, SteerDraft, items

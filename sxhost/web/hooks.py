@@ -11,9 +11,9 @@ from twisted.python.failure import Failure
 from twisted.web.server import Request
 
 from sxhost.codec.json import encode
-from sxhost.driver.hooks import Hook
 from sxhost.errors import HostError
 from sxhost.hooked import Heard, Hooked, HookQuery
+from sxhost.hooks.payload import Hook
 from sxhost.logs import logger
 from sxhost.model.names import SessionId
 from sxhost.service import SessionService

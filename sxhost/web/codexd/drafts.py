@@ -8,7 +8,7 @@ from typing import Any, Final
 from msgspec import to_builtins
 
 from sxhost.codec.json import decode, encode
-from sxhost.driver.codex.words import MODES
+from sxhost.drivers.codex.requests import MODES
 from sxhost.model.turn import File, Image, Input, Item, Launch, LocalImage, Text, TurnDraft
 from sxhost.web.codexd.input import Refusal, SessionInput, TurnInput
 

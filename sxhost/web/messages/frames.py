@@ -204,7 +204,9 @@ FRAMES: Final[Frames] = {
     "complete": _task_over,
     "error": _task_failed,
 }
-"""What the driver's events (`sxhost.driver`) and the host's own are called by Codex."""
+"""What the driver's events (`sxhost.drivers.contracts`) and the host's own are called by
+Codex.
+"""
 
 ENDS: Final = frozenset({"complete", "error"})
 """Events that end a turn, if they name one."""

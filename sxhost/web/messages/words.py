@@ -41,7 +41,9 @@ class Step(Struct, frozen=True):
 
 
 class Words(Struct, frozen=True):
-    """The fields of all events; see `sxhost.driver`, and `sxhost.hosted.session` for turns."""
+    """The fields of all events; see `sxhost.drivers.contracts`, and `sxhost.hosted.session`
+    for turns.
+    """
 
     text: str = ""
     item: str = ""

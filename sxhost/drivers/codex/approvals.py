@@ -1,0 +1,270 @@
+"""Each request of ``codex app-server``: how it is put to a person, how an answer is written."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+from zlib import crc32
+
+from msgspec import Struct, convert
+
+from sxhost.codec.jsonrpc import Id
+from sxhost.drivers.codex.forms import content_of, inquiries_of
+from sxhost.model.approval import Answer, ApprovalKind, Inquiry, Option, Question
+
+__all__ = ["ASKS", "Ask", "Changes", "Request"]
+
+DECISIONS: Final = {
+    "approve": "accept",
+    "approve_session": "acceptForSession",
+    "deny": "decline",
+    "cancel": "cancel",
+}
+"""Our decisions and codex's.  It takes each, whichever it says are available."""
+
+REVIEWS: Final = {
+    "approve": "approved",
+    "approve_session": "approved_for_session",
+    "cancel": "abort",
+}
+"""Decisions of the older requests; a refusal has words of its own."""
+
+ACTIONS: Final = {"approve": "accept", "deny": "decline", "cancel": "cancel"}
+"""Decisions of a dialog."""
+
+SCOPES: Final = {"approve": "turn", "approve_session": "session"}
+
+Wire = Callable[[Answer], Any]
+Changes = Callable[[str], list[Any]]
+
+
+class Ask(Struct, frozen=True):
+    """A question without its key, and what makes of an answer the words for codex."""
+
+    question: Question
+    wire: Wire
+
+
+class Request(Struct, frozen=True, kw_only=True, rename="camel"):
+    """What a request says; which fields it has depends on its method."""
+
+    thread_id: str | None = None
+    turn_id: str | None = None
+    item_id: str | None = None
+    call_id: str | None = None
+    approval_id: str | None = None
+    elicitation_id: str | None = None
+    command: str | list[str] | None = None
+    cwd: str | None = None
+    reason: str | None = None
+    grant_root: str | None = None
+    available_decisions: list[Any] | None = None
+    network_approval_context: Any = None
+    additional_permissions: Any = None
+    permissions: Any = None
+    file_changes: dict[str, Any] = {}
+    questions: list[Any] = []
+    auto_resolution_ms: float | None = None
+    server_name: str = ""
+    mode: str | None = None
+    message: str | None = None
+    url: str | None = None
+    title: str | None = None
+    description: str | None = None
+    requested_schema: Any = None
+
+    def about(self, number: Id, words: bytes) -> str:
+        """Name what it is about; the name is the same after a resume."""
+        known = self.approval_id or self.item_id or self.call_id or self.elicitation_id
+        where = self.turn_id or self.thread_id or ""
+        return known or f"{where}:{number}:{crc32(words):x}"
+
+
+class _Choice(Struct, frozen=True):
+    label: str
+    description: str | None = None
+
+
+class _Query(Struct, frozen=True, rename="camel"):
+    id: str
+    question: str = ""
+    header: str | None = None
+    is_other: bool = False
+    is_secret: bool = False
+    options: list[_Choice] | None = None
+
+
+def _question(
+    kind: ApprovalKind, title: str, choices: list[str], /, **more: Any
+) -> Callable[..., Question]:
+    def with_detail(**detail: Any) -> Question:
+        given = {name: value for name, value in detail.items() if value is not None}
+        return Question(key="", kind=kind, title=title, choices=choices, detail=given, **more)
+
+    return with_detail
+
+
+# Commands and files.
+
+
+def _command(request: Request, _changes: Changes) -> Ask:
+    offers = dict(_offers(request.available_decisions or []))
+    ask = _question("command", _asked_for(request), [*DECISIONS, *offers])
+    question = ask(
+        command=request.command,
+        cwd=request.cwd,
+        reason=request.reason,
+        network=request.network_approval_context,
+        permissions=request.additional_permissions,
+        offers=offers or None,
+    )
+    words = {**DECISIONS, **offers}
+    return Ask(question, lambda answer: {"decision": words[answer.decision]})
+
+
+def _offers(available: list[Any]) -> Iterator[tuple[str, Any]]:
+    """Name the decisions that are codex's own; of two with one name the second has a number."""
+    seen: dict[str, int] = {}
+    for offer in available:
+        if isinstance(offer, dict) and len(offer) == 1:
+            name = str(next(iter(offer)))
+        elif isinstance(offer, str) and offer not in DECISIONS.values():
+            name = offer
+        else:
+            continue
+        seen[name] = seen.get(name, 0) + 1
+        yield (name if seen[name] == 1 else f"{name}:{seen[name]}"), offer
+
+
+def _asked_for(request: Request) -> str:
+    if isinstance(request.command, str):
+        return request.command
+    if isinstance(request.command, list):
+        return shlex.join(request.command)
+    network = request.network_approval_context
+    host = network.get("host") if isinstance(network, dict) else None
+    return f"Connect to {host}" if host else request.reason or "Run a command"
+
+
+def _file_change(request: Request, changes: Changes) -> Ask:
+    known = changes(request.item_id or "")
+    paths = [str(c["path"]) for c in known if isinstance(c, dict) and "path" in c]
+    question = _files(request, paths)(
+        paths=paths,
+        changes=known or None,
+        reason=request.reason,
+        grant_root=request.grant_root,
+    )
+    return Ask(question, lambda answer: {"decision": DECISIONS[answer.decision]})
+
+
+def _files(request: Request, paths: list[str]) -> Callable[..., Question]:
+    title = ", ".join(paths) or request.reason or "Change files"
+    return _question("file-change", title, list(DECISIONS))
+
+
+def _old_command(request: Request, _changes: Changes) -> Ask:
+    ask = _question("command", _asked_for(request), list(DECISIONS))
+    title = _asked_for(request)
+    question = ask(command=title, cwd=request.cwd, reason=request.reason)
+    return Ask(question, _review)
+
+
+def _old_patch(request: Request, _changes: Changes) -> Ask:
+    paths = list(request.file_changes)
+    question = _files(request, paths)(
+        paths=paths,
+        changes=request.file_changes or None,
+        reason=request.reason,
+        grant_root=request.grant_root,
+    )
+    return Ask(question, _review)
+
+
+def _review(answer: Answer) -> Any:
+    refusal = {"denied": {"rejection": answer.reason or "denied"}}
+    return {"decision": REVIEWS.get(answer.decision, refusal)}
+
+
+def _permissions(request: Request, _changes: Changes) -> Ask:
+    wanted = request.permissions if isinstance(request.permissions, dict) else {}
+    title = request.reason or "Grant permissions"
+    ask = _question("permission", title, ["approve", "approve_session", "deny"])
+    question = ask(permissions=wanted, reason=request.reason, cwd=request.cwd)
+
+    def wire(answer: Answer) -> Any:
+        scope = SCOPES.get(answer.decision)
+        return {"permissions": wanted if scope else {}, "scope": scope or "turn"}
+
+    return Ask(question, wire)
+
+
+# Questions and dialogs.
+
+
+def _user_input(request: Request, _changes: Changes) -> Ask:
+    queries = convert(request.questions, list[_Query])
+    patience = request.auto_resolution_ms
+    ask = _question(
+        "question",
+        "; ".join(query.question for query in queries) or "The agent has a question",
+        ["approve", "deny"],
+        inquiries=[_inquiry(query) for query in queries],
+        expires_s=None if patience is None else patience / 1000,
+    )
+    return Ask(ask(), _replies)
+
+
+def _inquiry(query: _Query) -> Inquiry:
+    options = [Option(o.label, o.description or "") for o in query.options or []]
+    return Inquiry(
+        id=query.id,
+        text=query.question,
+        header=query.header or "",
+        options=options,
+        other=query.is_other or not options,
+        secret=query.is_secret,
+    )
+
+
+def _replies(answer: Answer) -> Any:
+    given = answer.answers or {} if answer.decision == "approve" else {}
+    lists = {name: [a] if isinstance(a, str) else a for name, a in given.items()}
+    return {"answers": {name: {"answers": reply} for name, reply in lists.items()}}
+
+
+def _elicitation(request: Request, _changes: Changes) -> Ask:
+    proof = request.mode == "openai/userVerification"  # only a device can give it
+    schema = request.requested_schema
+    ask = _question(
+        "dialog",
+        request.message or request.title or f"{request.server_name} asks",
+        ["deny", "cancel"] if proof else list(ACTIONS),
+        inquiries=inquiries_of(schema),
+    )
+    question = ask(
+        server=request.server_name,
+        mode=request.mode,
+        url=request.url,
+        reason=request.description,
+    )
+
+    def wire(answer: Answer) -> Any:
+        accepted = answer.decision == "approve" and schema is not None
+        content = content_of(schema, answer.answers or {}) if accepted else None
+        return {"action": ACTIONS[answer.decision], "content": content}
+
+    return Ask(question, wire)
+
+
+ASKS: Final[Mapping[str, Callable[[Request, Changes], Ask]]] = {
+    "item/commandExecution/requestApproval": _command,
+    "item/fileChange/requestApproval": _file_change,
+    "item/permissions/requestApproval": _permissions,
+    "item/tool/requestUserInput": _user_input,
+    "mcpServer/elicitation/request": _elicitation,
+    "execCommandApproval": _old_command,
+    "applyPatchApproval": _old_patch,
+}
+"""Requests that a person can answer; nobody here can answer others."""

@@ -1,0 +1,301 @@
+"""What Claude Code and Codex tell their hooks, in the host's words, and what hooks answer.
+
+Both send one JSON object (``hook_event_name`` says what has happened) and read one; Codex has
+fewer names and takes fewer answers.  Its ``notify`` program gets another object, with a
+``type``.  Pure: nothing is kept here, and rubbish in a field is as if it were not there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
+from typing import Any, Final
+from uuid import uuid4
+
+from msgspec import Raw
+from msgspec.structs import replace
+
+from sxhost.codec.json import encode
+from sxhost.codec.shorten import fitted
+from sxhost.drivers.claude.approvals import question, reply
+from sxhost.drivers.claude.messages import Asked, Request
+from sxhost.model.approval import Answer, Question
+from sxhost.model.names import EVENT_NAME
+from sxhost.model.session import EventDraft, Registration
+
+__all__ = ["Hook"]
+
+Event = tuple[str, dict[str, Any]]
+
+PROVIDERS: Final = {"claude": "anthropic", "codex": "openai"}
+
+ANY_MODE: Final = frozenset({"auto", "interrupt", "queue"})
+AT_ONCE: Final = frozenset({"auto", "interrupt"})
+TAKES: Final[Mapping[str, frozenset[str]]] = {
+    "Stop": ANY_MODE,
+    "UserPromptSubmit": AT_ONCE,
+    "PostToolUse": AT_ONCE,
+}
+"""Where messages can be handed to the agent, and which by their mode: `queue` after a turn."""
+
+DONE: Final = frozenset({"PostToolUse", "PostToolUseFailure", "PermissionDenied"})
+OVER: Final = frozenset({"Stop", "StopFailure", "UserPromptSubmit", "SessionEnd"})
+TOLD: Final = "The user sent this message through sxhost while you were working:\n\n"
+SHORT: Final = 512
+
+COMMON: Final = frozenset(
+    {"session_id", "transcript_path", "cwd", "permission_mode", "hook_event_name"}
+)
+
+
+class Hook:
+    """One call of a hook: `agent` is ``claude`` or ``codex``, `said` what it was given."""
+
+    def __init__(self, agent: str, said: Mapping[str, Any]) -> None:
+        self.agent = agent
+        self.said = said
+        self.is_notice = agent == "codex" and not self.text("hook_event_name")
+        """Whether it was told by Codex's ``notify``, and not by a hook."""
+        self.session_id = self.text("thread-id" if self.is_notice else "session_id")
+        self.name = self.text("type" if self.is_notice else "hook_event_name")
+        self.key = self.text("tool_use_id") or uuid4().hex
+
+    def text(self, name: str) -> str:
+        """Return a field that is a text, else none."""
+        value = self.said.get(name)
+        return value if isinstance(value, str) else ""
+
+    @property
+    def about(self) -> Registration:
+        """What it tells of its session."""
+        return Registration(
+            agent=self.agent,
+            provider=PROVIDERS.get(self.agent),
+            model=self.text("model")[:SHORT] or None,
+            cwd=self.text("cwd")[:4096] or None,
+        )
+
+    @property
+    def begins(self) -> bool:
+        """Whether what it tells of its session may be new."""
+        return self.name in ("SessionStart", "UserPromptSubmit")
+
+    @property
+    def takes(self) -> frozenset[str]:
+        """The modes of the messages that can be handed over in the answer."""
+        return frozenset() if self.text("agent_id") else TAKES.get(self.name, frozenset())
+
+    def events(self, *, goes_on: bool = False) -> list[EventDraft]:
+        """Return what has happened; if the agent `goes_on`, its turn is not over."""
+        told = EVENTS.get(self.name, _other)(self)
+        return [
+            EventDraft(
+                event=name, data=fitted(self._with_parent(data)), key=self._key(name, data)
+            )
+            for name, data in told
+            if not (goes_on and name == "complete")
+        ]
+
+    def _key(self, name: str, data: Mapping[str, Any]) -> str | None:
+        """Return what names an event that Codex tells twice, to a hook and to ``notify``.
+
+        A turn that goes on with a message of ours has more answers than one.
+        """
+        turn = self.text("turn_id") or self.text("turn-id")
+        if not turn or name not in ("message", "complete"):
+            return None
+        return f"{name}:{turn[:128]}:{sha256(encode(data)).hexdigest()[:16]}"
+
+    def _with_parent(self, data: dict[str, Any]) -> dict[str, Any]:
+        parent = self.text("agent_id")
+        return {**data, "parent": parent} if parent else data
+
+    # Messages.
+
+    def handing(self, texts: Sequence[str]) -> dict[str, Any]:
+        """Return the answer that gives the agent messages of the user."""
+        words = "\n\n".join(texts)
+        if self.name == "Stop":
+            return {"decision": "block", "reason": words}
+        return self._specific(additionalContext=TOLD + words)
+
+    # Approvals.
+
+    @property
+    def may_ask(self) -> bool:
+        """Whether the agent wants a decision now."""
+        return self.name == "PermissionRequest"
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether an answer can be a decision."""
+        return self.name in ("PermissionRequest", "PreToolUse")
+
+    def overtakes(self, asked: Hook) -> bool:
+        """Tell whether this shows that what was asked is decided: it was done, or is over."""
+        if self.name in OVER:
+            return not self.text("agent_id")
+        same = [self.said.get(n) == asked.said.get(n) for n in ("tool_name", "tool_input")]
+        return self.name in DONE and all(same)
+
+    def question(self, patience: float) -> Question:
+        """Return what is asked; it is no use to answer after so many seconds."""
+        asked = question(self._asked(), Raw(encode(fitted(dict(self.said)))))
+        choices = asked.choices if self.agent == "claude" else ["approve", "deny"]
+        if self.name == "PreToolUse":
+            choices = [choice for choice in choices if choice != "approve_session"]
+        detail = {**asked.detail, "cwd": self.text("cwd")}
+        return replace(asked, choices=choices, detail=detail, expires_s=patience)
+
+    def decision(self, answer: Answer) -> dict[str, Any]:
+        """Return a decision as the agent reads it."""
+        said = reply(self._asked(), answer)
+        if self.name == "PreToolUse":
+            return self._before_use(said)
+        if said.get("updatedInput") == self._input or self.agent != "claude":
+            said.pop("updatedInput", None)
+        if self.agent != "claude":
+            said.pop("interrupt", None)
+        return self._specific(decision=said)
+
+    def _before_use(self, said: Mapping[str, Any]) -> dict[str, Any]:
+        allowed = said["behavior"] == "allow"
+        if self.agent != "claude" and allowed:
+            return {}  # Codex knows no word for it
+        why = said.get("message") or "approved through sxhost"
+        told: dict[str, Any] = {
+            "permissionDecision": said["behavior"],
+            "permissionDecisionReason": why,
+        }
+        if allowed and said.get("updatedInput") != self._input:
+            told["updatedInput"] = said["updatedInput"]
+        stop = {"continue": False, "stopReason": why} if said.get("interrupt") else {}
+        return {**stop, **self._specific(**told)}
+
+    def _asked(self) -> Asked:
+        rules = self.said.get("permission_suggestions")
+        return Asked(
+            self.key,
+            Request(
+                subtype="can_use_tool",
+                tool_name=self.text("tool_name"),
+                description=_summary(self._input) or None,
+                input=self._input,
+                permission_suggestions=_objects(rules) or None,
+                tool_use_id=self.key,
+                agent_id=self.text("agent_id") or None,
+            ),
+        )
+
+    @property
+    def _input(self) -> dict[str, Any]:
+        given = self.said.get("tool_input")
+        return dict(given) if isinstance(given, dict) else {}
+
+    def _specific(self, **told: Any) -> dict[str, Any]:
+        return {"hookSpecificOutput": {"hookEventName": self.name, **told}}
+
+    def tool(self, **more: Any) -> dict[str, Any]:
+        """Return what is told of the use of a tool."""
+        return {"item": self.key, "tool": self.text("tool_name"), **more}
+
+    def title(self) -> str:
+        """Say in a line what is being done, as the source system does."""
+        return ": ".join(filter(None, (self.text("tool_name"), _summary(self._input))))
+
+
+# What has happened.
+
+
+def _began(hook: Hook) -> list[Event]:
+    return [("started", {"agent": hook.agent, "reason": hook.text("source")})]
+
+
+def _prompted(hook: Hook) -> list[Event]:
+    return [("user-message", {"text": hook.text("prompt"), "by": "prompt"})]
+
+
+def _uses(hook: Hook) -> list[Event]:
+    title = hook.title()
+    return [("tool-start", hook.tool(title=title, input=hook.said.get("tool_input")))]
+
+
+def _used(hook: Hook) -> list[Event]:
+    output = _output(hook.said.get("tool_response"))
+    return [("tool-done", hook.tool(status="completed", output=output))]
+
+
+def _failed(hook: Hook) -> list[Event]:
+    return [("tool-done", hook.tool(status="failed", output=_output(hook.said.get("error"))))]
+
+
+def _noticed(hook: Hook) -> list[Event]:
+    kind = hook.text("notification_type")
+    told = {"text": hook.text("message"), "type": kind}
+    return [("idle" if kind == "idle_prompt" else "notification", told)]
+
+
+def _stopped(hook: Hook) -> list[Event]:
+    text = hook.text("last_assistant_message") or hook.text("last-assistant-message")
+    said: list[Event] = [("message", {"text": text})] if text else []
+    return [*said, ("complete", {})]
+
+
+def _broke(hook: Hook) -> list[Event]:
+    return [("error", {"reason": _output(hook.said.get("error"))})]
+
+
+def _ended(hook: Hook) -> list[Event]:
+    return [("ended", {"agent": hook.agent, "reason": hook.text("reason")})]
+
+
+def _asks(_hook: Hook) -> list[Event]:
+    return []
+
+
+def _other(hook: Hook) -> list[Event]:
+    """Tell what has no other name as it is."""
+    name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", hook.name).lower()
+    data = {field: value for field, value in hook.said.items() if field not in COMMON}
+    if not re.match(EVENT_NAME, name):
+        name, data = "hook", {**data, "hook_event_name": hook.name}
+    return [(OTHER.get(name, name), data)]
+
+
+EVENTS: Final[Mapping[str, Callable[[Hook], list[Event]]]] = {
+    "SessionStart": _began,
+    "UserPromptSubmit": _prompted,
+    "PreToolUse": _uses,
+    "PostToolUse": _used,
+    "PostToolUseFailure": _failed,
+    "PermissionRequest": _asks,
+    "Notification": _noticed,
+    "Stop": _stopped,
+    "StopFailure": _broke,
+    "SessionEnd": _ended,
+    "agent-turn-complete": _stopped,
+}
+OTHER: Final = {"pre-compact": "compact", "subagent-stop": "subagent-done"}
+
+
+# Texts.
+
+
+def _summary(given: Mapping[str, Any]) -> str:
+    """Say in a line what a tool is used for."""
+    names = ("command", "file_path", "path", "pattern", "url", "query", "description")
+    texts = [given[name] for name in names if isinstance(given.get(name), str)]
+    return texts[0].partition("\n")[0][:200] if texts else ""
+
+
+def _output(value: Any) -> Any:
+    """Return a tool's output as a text, where it has one."""
+    if isinstance(value, dict) and isinstance(value.get("stdout"), str):
+        parts = (value["stdout"], value.get("stderr"))
+        return "\n".join(part for part in parts if isinstance(part, str) and part)
+    return value
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
