@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from sxhost.model.limits import Limits
 from sxhost.model.session import Session
-from sxhost.presence import Presence
 from sxhost.store.contracts import Store
+from sxhost.streams.presence import Presence
 
 __all__ = ["Eviction"]
 

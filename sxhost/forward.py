@@ -27,7 +27,7 @@ from sxhost.model.session import Event
 from sxhost.project import project_root
 from sxhost.service import SessionService
 from sxhost.store.contracts import Store
-from sxhost.subscription import Selection, Subscription
+from sxhost.streams.subscription import Selection, Subscription
 from sxhost.telemetry import endpoint, read_settings
 
 __all__ = ["KINDS", "Forwarder", "content_of", "make_forwarder"]

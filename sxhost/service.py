@@ -34,7 +34,6 @@ from sxhost.hosted.parts import NO_AGENTS, Agents
 from sxhost.hosted.roster import Roster
 from sxhost.hosted.settings import in_force
 from sxhost.hosted.verbs import Agency
-from sxhost.hub import HEARTBEAT_S, Hub
 from sxhost.logs import logger
 from sxhost.model.auth import AuditQuery, Deed
 from sxhost.model.caller import current
@@ -66,12 +65,13 @@ from sxhost.model.session import (
 )
 from sxhost.model.session_state import ACTIVE
 from sxhost.model.summaries import chooser, summary
-from sxhost.presence import Presence, StateTeller
-from sxhost.reading import Logs
 from sxhost.slices import Slices
 from sxhost.store.contracts import Census, Draft, Store
 from sxhost.store.recent_events import OVERHEAD
-from sxhost.subscription import Selection, Sink, Subscription
+from sxhost.streams.notifier import HEARTBEAT_S, Hub
+from sxhost.streams.presence import Presence, StateTeller
+from sxhost.streams.reader import Logs
+from sxhost.streams.subscription import Selection, Sink, Subscription
 
 __all__ = ["SessionService"]
 

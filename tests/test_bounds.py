@@ -18,15 +18,15 @@ from twisted.python.failure import Failure
 from sxhost.codec.frames import NDJSON
 from sxhost.codec.json import SLICE as SLICE_SIZE
 from sxhost.errors import StoreUnavailable, SubscriptionLimit
-from sxhost.hub import SLICE, TICK
 from sxhost.model.limits import Limits
 from sxhost.model.session import EventDraft, LogQuery
-from sxhost.reading import PAGE_SIZE
 from sxhost.service import SessionService
 from sxhost.store.memory import MemoryStore
 from sxhost.store.sqlite.connection import Journal
 from sxhost.store.sqlite.store import SQLiteStore
-from sxhost.subscription import Selection
+from sxhost.streams.notifier import SLICE, TICK
+from sxhost.streams.reader import PAGE_SIZE
+from sxhost.streams.subscription import Selection
 from sxhost.web.routes import NDJSON as NDJSON_TYPE
 
 from .lab import Lab, result_of, started, turn

@@ -19,7 +19,6 @@ from sxhost.errors import (
     UnknownApproval,
 )
 from sxhost.hosted.desk import AGAIN_S, Desk, check
-from sxhost.hub import Hub
 from sxhost.model.approval import Answer, Approval, Inquiry, Question
 from sxhost.model.auth import AuditQuery
 from sxhost.model.caller import Caller, current
@@ -27,6 +26,7 @@ from sxhost.model.limits import Limits
 from sxhost.model.session import Registration
 from sxhost.policy.rules import ASK, Verdict
 from sxhost.store.memory import MemoryStore
+from sxhost.streams.notifier import Hub
 
 from .crew import question
 from .lab import result_of, started

@@ -86,6 +86,12 @@ ROOMS = {
         rooms_of("auth codec files visible"),
         rooms_of("msgspec"),
     ),
+    "streams": Room(
+        "4",
+        ("streams/*.py",),
+        rooms_of("codec errors logs model slices store"),
+        rooms_of("msgspec twisted zope"),
+    ),
     "attach": Room(
         "5",
         ("attach/*.py",),
@@ -95,21 +101,12 @@ ROOMS = {
     "hooks": Room("5", ("hooks/*.py",), rooms_of("codec drivers model"), rooms_of("msgspec")),
     "host": Room(
         "6",
-        (
-            "filing.py",
-            "hooked.py",
-            "hosted/*.py",
-            "hub.py",
-            "index.py",
-            "presence.py",
-            "reading.py",
-            "subscription.py",
-        ),
+        ("filing.py", "hooked.py", "hosted/*.py"),
         rooms_of(
             "agents audit codec drivers errors hooks logs model policy process "
-            "project slices store"
+            "project store streams"
         ),
-        rooms_of("msgspec twisted zope"),
+        rooms_of("msgspec twisted"),
     ),
     "hosting": Room(
         "7",
@@ -120,25 +117,25 @@ ROOMS = {
     "service": Room(
         "7",
         ("eviction.py", "service.py"),
-        rooms_of("audit codec errors host logs model slices store"),
+        rooms_of("audit codec errors host logs model slices store streams"),
         rooms_of("msgspec twisted"),
     ),
     "forward": Room(
         "8",
         ("forward.py",),
-        rooms_of("codec config emit errors host logs model project service store"),
+        rooms_of("codec config emit errors host logs model project service store streams"),
         rooms_of("msgspec twisted"),
     ),
     "mux": Room(
         "8",
         ("mux/*.py",),
-        rooms_of("codec commands drivers errors host logs model service"),
+        rooms_of("codec commands drivers errors host logs model service streams"),
         rooms_of("msgspec twisted"),
     ),
     "web": Room(
         "8",
         ("web/*.py", "web/codexd/*.py", "web/messages/*.py"),
-        rooms_of("auth codec drivers errors hooks host logs model service slices"),
+        rooms_of("auth codec drivers errors hooks host logs model service slices streams"),
         rooms_of("autobahn klein msgspec prometheus_client twisted werkzeug zope"),
     ),
     "daemon": Room(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from twisted.internet.task import Clock
 
-from sxhost.hub import Hub
 from sxhost.model.limits import Limits
 from sxhost.store.memory import MemoryStore
+from sxhost.streams.notifier import Hub
 
 from .lab import is_done, started
 

@@ -7,11 +7,11 @@ from msgspec import Raw
 from twisted.internet.task import Clock
 
 from sxhost.codec.frames import NDJSON
-from sxhost.index import FeedIndex
 from sxhost.model.limits import Limits
 from sxhost.model.session import Event, Registration
 from sxhost.store.memory import MemoryStore
-from sxhost.subscription import Feed, Selection
+from sxhost.streams.feed_index import FeedIndex
+from sxhost.streams.subscription import Feed, Selection
 
 from .lab import result_of
 

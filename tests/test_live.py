@@ -22,7 +22,7 @@ from twisted.internet.task import deferLater
 from sxhost.config import Settings
 from sxhost.daemon.service import HostService
 from sxhost.model.session import EventDraft
-from sxhost.subscription import Subscription
+from sxhost.streams.subscription import Subscription
 from sxhost.tap import assemble
 from sxhost.web.live import MOST_SUBSCRIPTIONS
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Raw
 
 from sxhost.model.session import Event
-from sxhost.reading import Pages, newest
+from sxhost.streams.reader import Pages, newest
 
 from .lab import result_of
 

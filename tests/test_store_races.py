@@ -15,7 +15,7 @@ from sxhost.model.limits import Limits
 from sxhost.model.session import EventDraft, Fired
 from sxhost.store.sqlite.connection import Journal
 from sxhost.store.sqlite.store import SQLiteStore, Threads
-from sxhost.subscription import Place, Selection
+from sxhost.streams.subscription import Place, Selection
 
 from .lab import result_of, started
 from .test_store import HERE

@@ -18,7 +18,6 @@ from twisted.internet.task import Clock
 
 from sxhost.codec.frames import NDJSON
 from sxhost.errors import Stopping, StoreUnavailable
-from sxhost.hub import TICK
 from sxhost.model.limits import Limits
 from sxhost.model.session import EventDraft, LogQuery, Registration
 from sxhost.service import SessionService
@@ -26,7 +25,8 @@ from sxhost.store.contracts import Store
 from sxhost.store.memory import MemoryStore
 from sxhost.store.sqlite.connection import Journal
 from sxhost.store.sqlite.store import SQLiteStore, Threads
-from sxhost.subscription import PAGE, Place, Selection, Subscription
+from sxhost.streams.notifier import TICK
+from sxhost.streams.subscription import PAGE, Place, Selection, Subscription
 
 from .lab import finished, result_of
 from .test_store import HERE

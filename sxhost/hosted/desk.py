@@ -24,7 +24,6 @@ from sxhost.errors import (
     StoreUnavailable,
     UnknownSession,
 )
-from sxhost.hub import Hub
 from sxhost.logs import logger
 from sxhost.model.approval import Answer, Approval, ApprovalState, Question, Resolution
 from sxhost.model.auth import Deed
@@ -33,6 +32,7 @@ from sxhost.model.limits import Limits
 from sxhost.model.session import Session
 from sxhost.policy.rules import ASK, Verdict
 from sxhost.store.contracts import Store
+from sxhost.streams.notifier import Hub
 
 __all__ = ["Decide", "Desk", "ask_a_person", "no_of"]
 

@@ -8,7 +8,7 @@ from heapq import nlargest
 from sxhost.errors import UnknownSession
 from sxhost.model.session import Event, Session
 from sxhost.store.contracts import Store
-from sxhost.subscription import Selection
+from sxhost.streams.subscription import Selection
 
 __all__ = ["Roster"]
 

@@ -22,7 +22,7 @@ from sxhost.logs import logger
 from sxhost.model.caller import Caller, current
 from sxhost.mux.events import Wire
 from sxhost.mux.frames import Response, told
-from sxhost.subscription import Selection, Subscription
+from sxhost.streams.subscription import Selection, Subscription
 
 __all__ = ["Client", "Link"]
 

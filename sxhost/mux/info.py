@@ -17,8 +17,8 @@ from sxhost.model.session import Detail, Event, EventQuery, SessionQuery
 from sxhost.model.session_state import SPOKEN
 from sxhost.mux.nearest import words
 from sxhost.mux.stored import Apart
-from sxhost.reading import newest
 from sxhost.service import SessionService
+from sxhost.streams.reader import newest
 
 __all__ = ["ASK_S", "Sessions", "is_pi", "message_told"]
 

@@ -12,7 +12,7 @@ from sxhost.codec.json import decode
 from sxhost.errors import BadField, BadRequest, HostError
 from sxhost.model.names import CURSOR, LABEL, SESSION_ID, EventName, Label, LabelName
 from sxhost.service import SessionService
-from sxhost.subscription import Selection, Subscription
+from sxhost.streams.subscription import Selection, Subscription
 from sxhost.web.routes import NDJSON, Route
 from sxhost.web.site import HostRequest
 from sxhost.web.websocket import Connection, Upgrade

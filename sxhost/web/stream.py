@@ -16,9 +16,9 @@ from sxhost.errors import HostError
 from sxhost.logs import logger
 from sxhost.model.caller import current
 from sxhost.model.session import Event, EventQuery, LogQuery
-from sxhost.reading import Pages, selection
 from sxhost.service import SessionService
-from sxhost.subscription import Selection, Subscription
+from sxhost.streams.reader import Pages, selection
+from sxhost.streams.subscription import Selection, Subscription
 from sxhost.web.routes import NDJSON, SSE, Route
 
 __all__ = ["Stream", "routes"]

@@ -17,7 +17,7 @@ from sxhost.errors import HostError, SubscriptionLimit
 from sxhost.hosted.roster import Roster
 from sxhost.model.session import Event
 from sxhost.service import SessionService
-from sxhost.subscription import Subscription
+from sxhost.streams.subscription import Subscription
 from sxhost.web.codexd.events import event_record, gap_record
 from sxhost.web.codexd.input import trimmed
 from sxhost.web.codexd.wire import CodexdRuntime, CodexdSnapshot

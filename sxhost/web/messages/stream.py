@@ -13,7 +13,7 @@ from twisted.web.server import Request
 from sxhost.codec.json import encode
 from sxhost.model.session import Event
 from sxhost.service import SessionService
-from sxhost.subscription import Selection, Subscription
+from sxhost.streams.subscription import Selection, Subscription
 from sxhost.web.messages.asks import asked
 from sxhost.web.messages.frames import ENDS, FRAMES
 from sxhost.web.messages.words import Conversation, Told

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterable, Iterator
 
 from sxhost.model.session import Event
 from sxhost.store.contracts import Store
-from sxhost.subscription import Feed, Selection
+from sxhost.streams.subscription import Feed, Selection
 
 __all__ = ["FeedIndex"]
 

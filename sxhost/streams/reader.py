@@ -10,7 +10,7 @@ from sxhost.model.limits import Limits
 from sxhost.model.session import Cursor, Event, EventQuery, LogQuery
 from sxhost.slices import Slices
 from sxhost.store.contracts import Store
-from sxhost.subscription import Feed, Place, Selection
+from sxhost.streams.subscription import Feed, Place, Selection
 
 __all__ = ["PAGE", "PAGE_SIZE", "Logs", "Pages", "newest", "selection"]
 

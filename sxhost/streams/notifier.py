@@ -19,12 +19,12 @@ from twisted.internet.task import LoopingCall
 
 from sxhost.codec.frames import Encoding
 from sxhost.errors import Stopping, SubscriptionLimit
-from sxhost.index import FeedIndex
 from sxhost.logs import logger
 from sxhost.model.limits import Limits
 from sxhost.slices import Slices
 from sxhost.store.contracts import Store
-from sxhost.subscription import ChunkCache, Feed, Selection, Sink, Subscription
+from sxhost.streams.feed_index import FeedIndex
+from sxhost.streams.subscription import ChunkCache, Feed, Selection, Sink, Subscription
 
 __all__ = ["HEARTBEAT_S", "Hub", "Watch"]
 

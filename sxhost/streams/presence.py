@@ -11,12 +11,12 @@ from msgspec.structs import replace
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
-from sxhost.hub import Hub
 from sxhost.model.limits import Limits
 from sxhost.model.session import Session, State
 from sxhost.model.session_state import ACTIVE, derive, unheard
 from sxhost.store.contracts import Store
-from sxhost.subscription import Subscription
+from sxhost.streams.notifier import Hub
+from sxhost.streams.subscription import Subscription
 
 __all__ = ["Presence", "StateTeller"]
 
