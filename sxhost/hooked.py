@@ -15,13 +15,13 @@ from msgspec.structs import replace
 
 from sxhost.errors import BadField, UnknownSession
 from sxhost.hooks.payload import Hook
-from sxhost.hosted.verbs import Agency
 from sxhost.logs import logger
 from sxhost.model.approval import Answer, Question
 from sxhost.model.host import Host
 from sxhost.model.names import check_session_id
 from sxhost.model.session import EventDraft, Message, PullQuery, Registration
 from sxhost.project import git_branch, project_root
+from sxhost.service_agents import Agency
 from sxhost.streams.notifier import Hub, Watch
 
 __all__ = ["Heard", "HookQuery", "Hooked"]

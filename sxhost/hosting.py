@@ -9,12 +9,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from sxhost.agents.approvals import ask_a_person
+from sxhost.agents.dependencies import Agents
+from sxhost.agents.workdirs import Roots
 from sxhost.config import Settings
 from sxhost.drivers.contracts import Driver
 from sxhost.drivers.registry import Registry, installed
-from sxhost.hosted.desk import ask_a_person
-from sxhost.hosted.parts import Agents
-from sxhost.hosted.roots import Roots
 from sxhost.logs import logger
 from sxhost.model.approval import Question
 from sxhost.model.limits import Limits

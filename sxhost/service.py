@@ -16,6 +16,11 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
 from sxhost import __version__
+from sxhost.agents.approvals import Desk
+from sxhost.agents.dependencies import NO_AGENTS, Agents, Ground
+from sxhost.agents.directory import Roster
+from sxhost.agents.settings import in_force
+from sxhost.agents.supervisor import Fleet
 from sxhost.audit import Audit
 from sxhost.codec.frames import Encoding
 from sxhost.codec.json import encode
@@ -27,13 +32,6 @@ from sxhost.errors import (
     Unsupported,
 )
 from sxhost.eviction import Eviction
-from sxhost.hosted.desk import Desk
-from sxhost.hosted.fleet import Fleet
-from sxhost.hosted.ground import Ground
-from sxhost.hosted.parts import NO_AGENTS, Agents
-from sxhost.hosted.roster import Roster
-from sxhost.hosted.settings import in_force
-from sxhost.hosted.verbs import Agency
 from sxhost.logs import logger
 from sxhost.model.auth import AuditQuery, Deed
 from sxhost.model.caller import current
@@ -65,6 +63,7 @@ from sxhost.model.session import (
 )
 from sxhost.model.session_state import ACTIVE
 from sxhost.model.summaries import chooser, summary
+from sxhost.service_agents import Agency
 from sxhost.slices import Slices
 from sxhost.store.contracts import Census, Draft, Store
 from sxhost.store.recent_events import OVERHEAD

@@ -14,10 +14,10 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.web.resource import IResource, Resource
 
+from sxhost.agents.dependencies import Agents
 from sxhost.auth.browsers import Browsers
 from sxhost.auth.tokens import Keyring
 from sxhost.client.host import HostClient
-from sxhost.hosted.parts import Agents
 from sxhost.model.caller import HOST
 from sxhost.model.limits import Limits
 from sxhost.mux import Multiplexer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sxhost.hosted.parts import Agents
+from sxhost.agents.dependencies import Agents
 
 from .crew import Crew, FakeAgent, FakeDriver, question
 from .test_site import Connection, Wire

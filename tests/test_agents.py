@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from sxhost.agents.dependencies import NO_AGENTS, Agents
 from sxhost.errors import BadField
-from sxhost.hosted.parts import NO_AGENTS, Agents
 from sxhost.model.session import Session, State
 from sxhost.model.turn import Process
 from sxhost.policy.rules import ASK

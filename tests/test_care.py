@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from twisted.internet.task import Clock
 
-from sxhost.hosted.care import STEADY_S, Care
+from sxhost.agents.watchdog import STEADY_S, Care
 from sxhost.model.limits import Limits
 
 LIMITS = Limits(stall_after=10, restart_after=1, restarts=3)

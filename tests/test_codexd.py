@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
+from sxhost.agents.session import CUT_SHORT
 from sxhost.errors import AgentFailed
-from sxhost.hosted.session import CUT_SHORT
 from sxhost.process.contracts import Exit
 from sxhost.web.codexd.about import described
 

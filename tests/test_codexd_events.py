@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from sxhost.hosted.fleet import HOST_ENDED
-from sxhost.hosted.session import CUT_SHORT
+from sxhost.agents.session import CUT_SHORT
+from sxhost.agents.supervisor import HOST_ENDED
 from sxhost.model.session import Event
 from sxhost.model.turn import Turn
 from sxhost.web.codexd.events import event_record, gap_record

@@ -8,6 +8,7 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
+from sxhost.agents.approvals import AGAIN_S, Desk, check
 from sxhost.codec.json import encode
 from sxhost.errors import (
     AgentFailed,
@@ -18,7 +19,6 @@ from sxhost.errors import (
     StoreUnavailable,
     UnknownApproval,
 )
-from sxhost.hosted.desk import AGAIN_S, Desk, check
 from sxhost.model.approval import Answer, Approval, Inquiry, Question
 from sxhost.model.auth import AuditQuery
 from sxhost.model.caller import Caller, current

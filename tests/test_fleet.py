@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from sxhost.agents.dependencies import Agents
 from sxhost.errors import AgentFailed, NotHosted, SessionExists, TurnInProgress
-from sxhost.hosted.parts import Agents
 from sxhost.model.session import EventQuery, MessageDraft, PullQuery, Registration
 from sxhost.model.turn import Launch, Process, TurnDraft
 from sxhost.process.contracts import Exit

@@ -37,7 +37,6 @@ ROOMS = {
     "slices": Room("0", ("slices.py",), rooms_of(""), rooms_of("twisted")),
     "stdio": Room("0", ("stdio.py",), rooms_of(""), rooms_of("twisted zope")),
     "visible": Room("0", ("visible.py",), rooms_of(""), rooms_of("")),
-    "agents": Room("1", ("agents/*.py",), rooms_of("errors"), rooms_of("automat msgspec")),
     "model": Room("1", ("__init__.py", "model/*.py"), rooms_of("errors"), rooms_of("msgspec")),
     "trust": Room("1", ("trust.py",), rooms_of("files"), rooms_of("")),
     "codec": Room("2", ("codec/*.py",), rooms_of("errors model"), rooms_of("msgspec")),
@@ -92,6 +91,12 @@ ROOMS = {
         rooms_of("codec errors logs model slices store"),
         rooms_of("msgspec twisted zope"),
     ),
+    "agents": Room(
+        "5",
+        ("agents/*.py",),
+        rooms_of("codec drivers errors logs model policy process store streams"),
+        rooms_of("automat msgspec twisted"),
+    ),
     "attach": Room(
         "5",
         ("attach/*.py",),
@@ -99,25 +104,28 @@ ROOMS = {
         rooms_of("msgspec twisted"),
     ),
     "hooks": Room("5", ("hooks/*.py",), rooms_of("codec drivers model"), rooms_of("msgspec")),
-    "host": Room(
-        "6",
-        ("filing.py", "hooked.py", "hosted/*.py"),
-        rooms_of(
-            "agents audit codec drivers errors hooks logs model policy process "
-            "project store streams"
-        ),
-        rooms_of("msgspec twisted"),
-    ),
     "hosting": Room(
-        "7",
+        "6",
         ("hosting.py",),
-        rooms_of("config drivers host logs model policy process visible"),
+        rooms_of("agents config drivers logs model policy process visible"),
         rooms_of(""),
     ),
     "service": Room(
+        "6",
+        ("eviction.py", "service.py", "service_agents.py"),
+        rooms_of("agents audit codec errors logs model slices store streams"),
+        rooms_of("msgspec twisted"),
+    ),
+    "host": Room(
         "7",
-        ("eviction.py", "service.py"),
-        rooms_of("audit codec errors host logs model slices store streams"),
+        ("filing.py", "hooked.py"),
+        rooms_of("codec errors hooks logs model project service streams"),
+        rooms_of("msgspec"),
+    ),
+    "mux": Room(
+        "7",
+        ("mux/*.py",),
+        rooms_of("agents codec commands drivers errors logs model service streams"),
         rooms_of("msgspec twisted"),
     ),
     "forward": Room(
@@ -126,16 +134,12 @@ ROOMS = {
         rooms_of("codec config emit errors host logs model project service store streams"),
         rooms_of("msgspec twisted"),
     ),
-    "mux": Room(
-        "8",
-        ("mux/*.py",),
-        rooms_of("codec commands drivers errors host logs model service streams"),
-        rooms_of("msgspec twisted"),
-    ),
     "web": Room(
         "8",
         ("web/*.py", "web/codexd/*.py", "web/messages/*.py"),
-        rooms_of("auth codec drivers errors hooks host logs model service slices streams"),
+        rooms_of(
+            "agents auth codec drivers errors hooks host logs model service slices streams"
+        ),
         rooms_of("autobahn klein msgspec prometheus_client twisted werkzeug zope"),
     ),
     "daemon": Room(

@@ -10,6 +10,10 @@ from msgspec.json import decode, encode
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
+from sxhost.agents.approvals import Desk
+from sxhost.agents.dependencies import Ground
+from sxhost.agents.event_writer import FINISH_S
+from sxhost.agents.session import CUT_SHORT, EARLY, HostedSession
 from sxhost.errors import (
     AgentFailed,
     HostError,
@@ -18,10 +22,6 @@ from sxhost.errors import (
     StoreUnavailable,
     Unsupported,
 )
-from sxhost.hosted.desk import Desk
-from sxhost.hosted.ground import Ground
-from sxhost.hosted.outlet import FINISH_S
-from sxhost.hosted.session import CUT_SHORT, EARLY, HostedSession
 from sxhost.model.approval import Answer, Question
 from sxhost.model.limits import Limits
 from sxhost.model.session import EventDraft, Hosting

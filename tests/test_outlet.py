@@ -12,9 +12,7 @@ from msgspec.json import decode
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from sxhost.codec.json import encode
-from sxhost.errors import HostError, SessionLimit, StoreUnavailable, UnknownSession
-from sxhost.hosted.outlet import (
+from sxhost.agents.event_writer import (
     AGAIN_S,
     BATCH,
     BATCH_BYTES,
@@ -26,6 +24,8 @@ from sxhost.hosted.outlet import (
     Outlet,
     fitting,
 )
+from sxhost.codec.json import encode
+from sxhost.errors import HostError, SessionLimit, StoreUnavailable, UnknownSession
 from sxhost.model.session import EventDraft
 
 from .lab import is_done, result_of, started

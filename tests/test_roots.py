@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from sxhost.agents.workdirs import Roots
 from sxhost.errors import BadField
-from sxhost.hosted.roots import Roots
 
 
 @pytest.fixture

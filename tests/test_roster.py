@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sxhost.hosted.roster import HEARD, TAILS, Roster
+from sxhost.agents.directory import HEARD, TAILS, Roster
 from sxhost.model.session import EventDraft, Registration
 from sxhost.model.turn import Launch
 

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from sxhost.drivers.codex.requests import start_of
-from sxhost.hosted.settings import (
+from sxhost.agents.settings import (
     HOLDS,
     applied,
     check_turn,
@@ -16,6 +15,7 @@ from sxhost.hosted.settings import (
     in_force,
     told_of_launch,
 )
+from sxhost.drivers.codex.requests import start_of
 from sxhost.model.caller import HOST
 from sxhost.model.rights import TURN
 from sxhost.model.turn import Launch, TurnDraft

@@ -1,6 +1,15 @@
-"""Agents that the host runs.
+"""Agents that the host runs itself.
 
-========= =====================================================================
-lifecycle the life of an agent, one machine for all
-========= =====================================================================
+============ =====================================================================
+supervisor   all of them: started, found again, told, ended in order
+session      one: its agent, its turns, what it reports
+event_writer from its reports to the log: gathered, bounded, never twice
+settings     what holds for an agent: as it was started, and as turns have changed it
+approvals    what agents ask: told, decided, answered, withdrawn, expired
+watchdog     is it silent, and when is it started again
+directory    those of one kind, and what they said last
+workdirs     where agents may work
+dependencies what all sessions stand on
+lifecycle    the life of an agent, one machine for all
+============ =====================================================================
 """

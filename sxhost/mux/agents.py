@@ -12,6 +12,7 @@ from typing import Any
 
 from msgspec import UNSET, Struct
 
+from sxhost.agents.session import HostedSession
 from sxhost.commands.table import (
     Command,
     ExtensionUiResponse,
@@ -23,7 +24,6 @@ from sxhost.commands.table import (
     Steer,
 )
 from sxhost.errors import AlreadyAnswered, NoTurn
-from sxhost.hosted.session import HostedSession
 from sxhost.model.approval import ApprovalQuery
 from sxhost.model.caller import current
 from sxhost.model.session import Detail, MessageDraft, Registration

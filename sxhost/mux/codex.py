@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sxhost.agents.session import HostedSession
 from sxhost.commands.table import Bash, Command, SetSessionName
 from sxhost.drivers.jsonrpc_peer import Refused
-from sxhost.hosted.session import HostedSession
 from sxhost.mux import agents
 from sxhost.mux.agents import Context, Does
 from sxhost.mux.engine import Refusal

@@ -11,8 +11,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as TookTooLong
 from twisted.internet.interfaces import IReactorTime
 
+from sxhost.agents.session import HostedSession
 from sxhost.errors import HostError
-from sxhost.hosted.session import HostedSession
 from sxhost.model.session import Detail, Event, EventQuery, SessionQuery
 from sxhost.model.session_state import SPOKEN
 from sxhost.mux.nearest import words

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw
 
+from sxhost.agents.session import HostedSession
 from sxhost.commands.table import (
     Bash,
     Command,
@@ -31,7 +32,6 @@ from sxhost.commands.table import (
 )
 from sxhost.drivers.pi.agent import Refused
 from sxhost.errors import NoTurn, TurnInProgress
-from sxhost.hosted.session import HostedSession
 from sxhost.model.turn import ModelDraft, SteerDraft, items
 from sxhost.mux import agents
 from sxhost.mux.agents import Context, Does, input_of

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-from sxhost.hosted.fleet import HOST_ENDED
-from sxhost.hosted.session import CUT_SHORT
+from sxhost.agents.session import CUT_SHORT
+from sxhost.agents.supervisor import HOST_ENDED
 from sxhost.model.session import Event, Session
 from sxhost.web.codexd.records import turn_name
 from sxhost.web.codexd.wire import CodexdEvent, Level, iso

@@ -11,10 +11,10 @@ from typing import Any
 
 from msgspec import Struct
 
+from sxhost.agents.directory import Roster
 from sxhost.codec.frames import framed
 from sxhost.codec.json import decode, encode
 from sxhost.errors import HostError, SubscriptionLimit
-from sxhost.hosted.roster import Roster
 from sxhost.model.session import Event
 from sxhost.service import SessionService
 from sxhost.streams.subscription import Subscription

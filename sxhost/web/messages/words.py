@@ -41,7 +41,7 @@ class Step(Struct, frozen=True):
 
 
 class Words(Struct, frozen=True):
-    """The fields of all events; see `sxhost.drivers.contracts`, and `sxhost.hosted.session`
+    """The fields of all events; see `sxhost.drivers.contracts`, and `sxhost.agents.session`
     for turns.
     """
 

@@ -8,11 +8,11 @@ from typing import Any
 from msgspec.structs import replace
 from twisted.internet.defer import CancelledError
 
+from sxhost.agents.approvals import Desk
+from sxhost.agents.settings import check_turn, described, told_of_launch
+from sxhost.agents.supervisor import Fleet, fresh_id
 from sxhost.audit import uncancelled
 from sxhost.errors import HostError, NotHosted
-from sxhost.hosted.desk import Desk
-from sxhost.hosted.fleet import Fleet, fresh_id
-from sxhost.hosted.settings import check_turn, described, told_of_launch
 from sxhost.model.approval import Answer, Approval, ApprovalQuery
 from sxhost.model.caller import current
 from sxhost.model.session import Done, Hosted, Session, Summary

@@ -1,17 +1,24 @@
-"""What a host that runs agents is given from outside: drivers, places, a policy."""
+"""What all hosted sessions stand on."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol
 
+from twisted.internet.interfaces import IReactorTime
+
+from sxhost.agents.approvals import Decide, Desk, ask_a_person
+from sxhost.agents.workdirs import Roots
 from sxhost.drivers.contracts import Driver
 from sxhost.errors import BadField
-from sxhost.hosted.desk import Decide, ask_a_person
-from sxhost.hosted.roots import Roots
+from sxhost.model.limits import Limits
+from sxhost.model.session import EventDraft, Hosting
 from sxhost.model.turn import Process
 
-__all__ = ["NO_AGENTS", "Agents", "Drivers"]
+__all__ = ["NO_AGENTS", "Agents", "Drivers", "Ground"]
+
+Append = Callable[[str, Sequence[EventDraft]], Awaitable[object]]
+Note = Callable[[str, Hosting], Awaitable[object]]
 
 
 class Drivers(Protocol):
@@ -58,3 +65,19 @@ class NoDrivers:
 
 
 NO_AGENTS = Agents(NoDrivers())
+
+
+class Ground(NamedTuple):
+    """What all hosted sessions stand on.
+
+    `append` writes to a log, `note` keeps what a later life of the host must know, `hold`
+    makes agents wait while logs cannot be written.
+    """
+
+    clock: IReactorTime
+    wall_ms: Callable[[], int]
+    limits: Limits
+    desk: Desk
+    append: Append
+    note: Note
+    hold: Callable[[bool], object]

@@ -11,14 +11,14 @@ from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from sxhost.agents.approvals import no_of
+from sxhost.agents.dependencies import Ground
+from sxhost.agents.event_writer import Outlet, fitting
 from sxhost.agents.lifecycle import Named, new_life
+from sxhost.agents.settings import HOLDS, applied
+from sxhost.agents.watchdog import Care
 from sxhost.drivers.contracts import Agent, Driver, Started
 from sxhost.errors import AgentFailed, HostError, QuestionLimit, Unsupported
-from sxhost.hosted.care import Care
-from sxhost.hosted.desk import no_of
-from sxhost.hosted.ground import Ground
-from sxhost.hosted.outlet import Outlet, fitting
-from sxhost.hosted.settings import HOLDS, applied
 from sxhost.logs import logger
 from sxhost.model.approval import Answer, Question
 from sxhost.model.session import Hosting

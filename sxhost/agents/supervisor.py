@@ -10,10 +10,9 @@ from msgspec.structs import replace
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.python.failure import Failure
 
+from sxhost.agents.dependencies import Agents, Ground
+from sxhost.agents.session import HostedSession
 from sxhost.errors import AgentFailed, HostError, NotHosted, SessionExists, UnknownSession
-from sxhost.hosted.ground import Ground
-from sxhost.hosted.parts import Agents
-from sxhost.hosted.session import HostedSession
 from sxhost.logs import logger
 from sxhost.model.session import EventDraft, Hosting, Message, MessageDraft, Session
 from sxhost.model.turn import Launch, ModelDraft, Process, SteerDraft, Turn, TurnDraft, text_of
