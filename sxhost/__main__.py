@@ -11,7 +11,7 @@ def main() -> int:
 
         return emit(words[1:])
     if words[:1] == ["hook"] and words[1:2] in (["claude"], ["codex"]):
-        from sxhost.hook import main as hook
+        from sxhost.hooks.command import main as hook
 
         return hook(words[1:])
     from sxhost.cli.main import main as others

@@ -55,6 +55,7 @@ ROOMS = {
         rooms_of("config errors files logs model"),
         rooms_of("OpenSSL cryptography msgspec service_identity twisted zope"),
     ),
+    "host": Room("3", ("filing.py",), rooms_of("codec model"), rooms_of("msgspec")),
     "process": Room(
         "3", ("process/*.py",), rooms_of("codec errors logs model"), rooms_of("msgspec twisted")
     ),
@@ -79,12 +80,6 @@ ROOMS = {
         rooms_of("codec errors logs model process"),
         rooms_of("msgspec twisted"),
     ),
-    "hook": Room(
-        "4",
-        ("hook.py", "hook_settings.py"),
-        rooms_of("auth codec files visible"),
-        rooms_of("msgspec"),
-    ),
     "streams": Room(
         "4",
         ("streams/*.py",),
@@ -103,7 +98,6 @@ ROOMS = {
         rooms_of("auth client codec config errors logs model project"),
         rooms_of("msgspec twisted"),
     ),
-    "hooks": Room("5", ("hooks/*.py",), rooms_of("codec drivers model"), rooms_of("msgspec")),
     "hosting": Room(
         "6",
         ("hosting.py",),
@@ -116,22 +110,22 @@ ROOMS = {
         rooms_of("agents audit codec errors logs model slices store streams"),
         rooms_of("msgspec twisted"),
     ),
-    "host": Room(
+    "forward": Room(
         "7",
-        ("filing.py", "hooked.py"),
-        rooms_of("codec errors hooks logs model project service streams"),
+        ("forward.py",),
+        rooms_of("codec config emit errors host logs model project service store streams"),
+        rooms_of("msgspec twisted"),
+    ),
+    "hooks": Room(
+        "7",
+        ("hooks/*.py",),
+        rooms_of("auth codec drivers errors files logs model project service streams visible"),
         rooms_of("msgspec"),
     ),
     "mux": Room(
         "7",
         ("mux/*.py",),
         rooms_of("agents codec commands drivers errors logs model service streams"),
-        rooms_of("msgspec twisted"),
-    ),
-    "forward": Room(
-        "8",
-        ("forward.py",),
-        rooms_of("codec config emit errors host logs model project service store streams"),
         rooms_of("msgspec twisted"),
     ),
     "web": Room(
@@ -163,7 +157,7 @@ ROOMS = {
         "12",
         ("__main__.py", "cli/*.py"),
         rooms_of(
-            "attach auth client codec config daemon emit errors hook logs model "
+            "attach auth client codec config daemon emit errors hooks logs model "
             "options policy project stdio top trust visible"
         ),
         rooms_of("autobahn click msgspec rich twisted zope"),

@@ -16,8 +16,8 @@ from urllib.request import urlopen
 
 import pytest
 
-from sxhost import hook
 from sxhost.config import host_url
+from sxhost.hooks import command as hook
 
 from .authority import Authority
 from .hosts import Host, StartHost, clean_environ
@@ -222,7 +222,7 @@ def test_a_token_that_is_none_or_wrong_is_no_trouble(
 
 def test_the_agent_waits_for_no_heavy_import() -> None:
     heavy = "twisted treq msgspec click argparse json re typing pathlib"
-    look = f"import sxhost.hook; print(*set({heavy.split()}) & set(sys.modules))"
+    look = f"import sxhost.hooks.command; print(*set({heavy.split()}) & set(sys.modules))"
     code = f"import sys; sys.path[:] = {sys.path}; {look}"
     argv = [sys.executable, "-ISc", code]
     found = subprocess.run(argv, check=True, capture_output=True, env=dict(os.environ))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from sxhost.hook_settings import (
+from sxhost.hooks.settings import (
     CLAUDE_HOOKS,
     BadSettings,
     Wiring,

@@ -15,7 +15,7 @@ import pytest
 
 from sxhost.auth.client_tokens import own_token
 from sxhost.config import host_url
-from sxhost.hook import announced
+from sxhost.hooks.command import announced
 
 from .hosts import FOREGROUND, Host, StartHost
 

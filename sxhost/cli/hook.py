@@ -42,7 +42,7 @@ def install(
     agent: str, *, project: bool, url: str | None, http: bool, dry_run: bool, **how: Any
 ) -> None:
     """Put the hooks into an agent's settings; --wait: until it asks its own user."""
-    from sxhost.hook_settings import Wiring, rewired
+    from sxhost.hooks.settings import Wiring, rewired
 
     place = url or host_url(os.environ)
     http = http and place.startswith(("http:", "https:"))
@@ -71,7 +71,7 @@ def _options(url: str | None, token_file: str | None, ca: str | None) -> Sequenc
 @click.option("--dry-run", is_flag=True, help="Only show what would change.")
 def uninstall(agent: str, *, project: bool, dry_run: bool) -> None:
     """Take the hooks out of an agent's settings."""
-    from sxhost.hook_settings import unwired
+    from sxhost.hooks.settings import unwired
 
     _change(agent, project, unwired, dry_run=dry_run)
 
@@ -90,7 +90,7 @@ def status(*, as_json: bool) -> None:
 
 def _found() -> Iterator[dict[str, Any]]:
     """Yield what stands in each settings file that there may be."""
-    from sxhost.hook_settings import BadSettings, files_of, installed, read
+    from sxhost.hooks.settings import BadSettings, files_of, installed, read
 
     for agent in AGENTS.choices:
         for place in (None, _project()):
@@ -109,7 +109,7 @@ def _through(agent: str) -> click.Command:
     @click.command(agent, context_settings={"ignore_unknown_options": True})
     @click.argument("words", nargs=-1, type=click.UNPROCESSED)
     def told(words: Sequence[str]) -> None:
-        from sxhost.hook import main
+        from sxhost.hooks.command import main
 
         sys.exit(main([agent, *words]))
 
@@ -130,7 +130,7 @@ def our_command() -> Sequence[str]:
 
 def _change(agent: str, project: bool, change: Any, *, dry_run: bool) -> None:
     """Change the settings files of an agent, all of them or none."""
-    from sxhost.hook_settings import BadSettings, files_of, read, write
+    from sxhost.hooks.settings import BadSettings, files_of, read, write
 
     files = files_of(agent, os.environ, _project() if project else None)
     try:
@@ -151,7 +151,7 @@ def _change(agent: str, project: bool, change: Any, *, dry_run: bool) -> None:
 def _changed(
     files: Mapping[str, Path], texts: Mapping[str, str], change: Any
 ) -> Mapping[str, str]:
-    from sxhost.hook_settings import BadSettings
+    from sxhost.hooks.settings import BadSettings
 
     changed = {}
     for what, path in files.items():

@@ -12,8 +12,8 @@ from twisted.web.server import Request
 
 from sxhost.codec.json import encode
 from sxhost.errors import HostError
-from sxhost.hooked import Heard, Hooked, HookQuery
 from sxhost.hooks.payload import Hook
+from sxhost.hooks.sessions import Heard, Hooked, HookQuery
 from sxhost.logs import logger
 from sxhost.model.names import SessionId
 from sxhost.service import SessionService
