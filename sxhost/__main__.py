@@ -7,7 +7,7 @@ def main() -> int:
     """Run the command line of this process and return its exit status."""
     words = sys.argv[1:]
     if words[:1] == ["emit"]:
-        from sxhost.telemetry import main as emit
+        from sxhost.telemetry.command import main as emit
 
         return emit(words[1:])
     if words[:1] == ["hook"] and words[1:2] in (["claude"], ["codex"]):

@@ -33,7 +33,6 @@ from sxhost.daemon.notify import Notifier
 from sxhost.daemon.preflight import make_shown, prepare
 from sxhost.daemon.process import PidFile, on_hangup
 from sxhost.daemon.service import HostService
-from sxhost.forward import make_forwarder
 from sxhost.hosting import make_agents, make_rules
 from sxhost.logs import logger, set_level
 from sxhost.mux import Multiplexer
@@ -44,6 +43,7 @@ from sxhost.store.contracts import Store
 from sxhost.store.memory import MemoryStore
 from sxhost.store.sqlite.connection import Journal
 from sxhost.store.sqlite.store import SQLiteStore, Threads
+from sxhost.telemetry.forwarder import make_forwarder
 from sxhost.visible import refuse
 from sxhost.web import about, collector, hooks, hosted, live, mux, native, stream
 from sxhost.web.codexd import face as codexd

@@ -15,7 +15,7 @@ from twisted.internet.task import Clock
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
-from sxhost import emit
+from sxhost.telemetry import sender as emit
 
 if TYPE_CHECKING:
     from treq.client import HTTPClient

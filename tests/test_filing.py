@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sxhost.emit import payload
+from sxhost.telemetry.sender import payload
 from sxhost.web.routes import JSON, Route
 
 from .lab import Lab

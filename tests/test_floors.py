@@ -42,12 +42,6 @@ ROOMS = {
     "codec": Room("2", ("codec/*.py",), rooms_of("errors model"), rooms_of("msgspec")),
     "commands": Room("2", ("commands/*.py",), rooms_of("model"), rooms_of("msgspec")),
     "config": Room("2", ("config.py",), rooms_of("files model"), rooms_of("msgspec")),
-    "emit": Room(
-        "2",
-        ("emit.py", "telemetry.py"),
-        rooms_of("model project trust visible"),
-        rooms_of("treq twisted"),
-    ),
     "policy": Room("2", ("policy/*.py",), rooms_of("model"), rooms_of("msgspec re2")),
     "auth": Room(
         "3",
@@ -55,7 +49,6 @@ ROOMS = {
         rooms_of("config errors files logs model"),
         rooms_of("OpenSSL cryptography msgspec service_identity twisted zope"),
     ),
-    "host": Room("3", ("filing.py",), rooms_of("codec model"), rooms_of("msgspec")),
     "process": Room(
         "3", ("process/*.py",), rooms_of("codec errors logs model"), rooms_of("msgspec twisted")
     ),
@@ -110,12 +103,6 @@ ROOMS = {
         rooms_of("agents audit codec errors logs model slices store streams"),
         rooms_of("msgspec twisted"),
     ),
-    "forward": Room(
-        "7",
-        ("forward.py",),
-        rooms_of("codec config emit errors host logs model project service store streams"),
-        rooms_of("msgspec twisted"),
-    ),
     "hooks": Room(
         "7",
         ("hooks/*.py",),
@@ -128,11 +115,17 @@ ROOMS = {
         rooms_of("agents codec commands drivers errors logs model service streams"),
         rooms_of("msgspec twisted"),
     ),
+    "telemetry": Room(
+        "7",
+        ("telemetry/*.py",),
+        rooms_of("codec config errors logs model project service store streams trust visible"),
+        rooms_of("msgspec treq twisted"),
+    ),
     "web": Room(
         "8",
         ("web/*.py", "web/codexd/*.py", "web/messages/*.py"),
         rooms_of(
-            "agents auth codec drivers errors hooks host logs model service slices streams"
+            "agents auth codec drivers errors hooks logs model service slices streams telemetry"
         ),
         rooms_of("autobahn klein msgspec prometheus_client twisted werkzeug zope"),
     ),
@@ -149,7 +142,7 @@ ROOMS = {
         "11",
         ("tap.py",),
         rooms_of(
-            "auth config daemon forward hosting logs mux options service store visible web"
+            "auth config daemon hosting logs mux options service store telemetry visible web"
         ),
         rooms_of("msgspec twisted"),
     ),
@@ -157,8 +150,8 @@ ROOMS = {
         "12",
         ("__main__.py", "cli/*.py"),
         rooms_of(
-            "attach auth client codec config daemon emit errors hooks logs model "
-            "options policy project stdio top trust visible"
+            "attach auth client codec config daemon errors hooks logs model options "
+            "policy project stdio telemetry top trust visible"
         ),
         rooms_of("autobahn click msgspec rich twisted zope"),
     ),
@@ -169,7 +162,7 @@ REACTOR = {
     "tap.py": {"makeService"},
     "cli/main.py": None,
     "cli/terminal.py": None,
-    "telemetry.py": {"send"},
+    "telemetry/command.py": {"send"},
 }
 """Who may import the global reactor, and in which functions (None: anywhere)."""
 

@@ -16,7 +16,6 @@ from sxhost.cli.run import Ride
 from sxhost.cli.terminal import Link, event_line
 from sxhost.cli.watch import Lines, approval_of
 from sxhost.codec.json import encode
-from sxhost.forward import content_of
 from sxhost.model.approval import Approval
 from sxhost.model.limits import Limits
 from sxhost.model.rights import HOST_EVENTS
@@ -25,6 +24,7 @@ from sxhost.model.session_state import SPOKEN, after
 from sxhost.model.turn import Launch
 from sxhost.mux.info import message_told
 from sxhost.mux.runs import Runs
+from sxhost.telemetry.forwarder import content_of
 from sxhost.web.codexd.events import event_record
 from sxhost.web.messages.stream import Frames, ends
 from sxhost.web.messages.words import Conversation

@@ -26,7 +26,7 @@ from twisted.internet.threads import deferToThread
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 
-from sxhost import telemetry
+from sxhost.telemetry import command as telemetry
 from sxhost.trust import trust
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ reactor: Any = global_reactor  # its stubs know neither Site nor listenSSL
 COMMAND = [
     sys.executable,
     "-c",
-    "import sys; from sxhost.telemetry import main; sys.exit(main())",
+    "import sys; from sxhost.telemetry.command import main; sys.exit(main())",
 ]
 HELLO = ("--type", "user", "--content", "hello", "--session-id", "s1")
 NANNY = """
@@ -268,7 +268,7 @@ def test_off_unless_both_are_set(tracking: str, url: str, endpoint: str) -> None
 
 def test_the_caller_waits_for_no_heavy_import() -> None:
     heavy = "twisted treq msgspec click argparse json re typing pathlib"
-    look = f"import sxhost.telemetry; print(*set({heavy.split()}) & set(sys.modules))"
+    look = f"import sxhost.telemetry.command; print(*set({heavy.split()}) & set(sys.modules))"
     code = f"import sys; sys.path[:] = {sys.path}; {look}"
     argv = [sys.executable, "-ISc", code]
     found = subprocess.run(argv, check=True, capture_output=True)

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from sxhost.cli.main import sxhost
-from sxhost.telemetry import endpoint, read_settings
+from sxhost.telemetry.command import endpoint, read_settings
 from sxhost.trust import content_of, is_trusted, revoke, trust, trusted_files
 
 from .daemons import SXHOST, Ended, run

@@ -384,7 +384,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line; ``emit`` goes straight to its own program, which is in haste."""
     words = list(sys.argv[1:] if argv is None else argv)
     if words[:1] == ["emit"]:
-        from sxhost.telemetry import main as emit_main
+        from sxhost.telemetry.command import main as emit_main
 
         sys.exit(emit_main(words[1:]))
     try:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sxhost.filing import Filing
 from sxhost.service import SessionService
+from sxhost.telemetry.ingest import Filing
 from sxhost.web.routes import Route
 
 __all__ = ["routes"]

@@ -3,7 +3,7 @@
     payload -> encode -> post (checked URL, redirects of the same origin) -> discard
 
 `Emitter` does it beside other work and never troubles its caller; `deliver` does it for the
-command `sxhost-emit`, whose other half is `sxhost.telemetry`.
+command `sxhost-emit`, whose other half is `sxhost.telemetry.command`.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """The command `sxhost-emit` up to the moment of sending, and telemetry in process.
 
-    options -> settings -> content -> a detached child -> `sxhost.emit`
+    options -> settings -> content -> a detached child -> `sxhost.telemetry.sender`
 
 The caller of the command waits for this module and for nothing else, so it imports only what
 the interpreter has loaded anyway (`pathlib`, `typing` or `getopt` would cost it 10 ms each).
-What needs Twisted is in `sxhost.emit`, imported where nobody waits for it.
+What needs Twisted is in `sxhost.telemetry.sender`, imported where nobody waits for it.
 """
 
 # ruff: noqa: PTH108, PTH109, PTH123
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
     from twisted.internet.interfaces import IReactorTime
 
-    from sxhost.emit import Emitter
+    from sxhost.telemetry.sender import Emitter
 
 TYPES = ("user", "assistant", "tool_call", "tool_result", "system", "error")
 VALUES = ("--type", "--content", "--file", "--session-id")
@@ -116,7 +116,7 @@ def send(options: Mapping[str, str], url: str, root: str, content: bytes, now: f
     """
     from twisted.internet import reactor
 
-    from sxhost.emit import deliver, encode, payload
+    from sxhost.telemetry.sender import deliver, encode, payload
 
     text = content.decode("utf-8", "replace")
     said = payload(options.get("--session-id", ""), options["--type"], text, root, now)
@@ -143,7 +143,7 @@ def emitter_of(reactor: IReactorTime) -> Emitter:
 
 
 def _open_emitter(reactor: IReactorTime) -> Emitter:
-    from sxhost.emit import open_emitter
+    from sxhost.telemetry.sender import open_emitter
 
     root = project_root(os.getcwd())
     return open_emitter(reactor, endpoint(read_settings(os.environ, root)), root)
