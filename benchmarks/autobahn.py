@@ -23,12 +23,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 from twisted.internet.threads import deferToThread
 
+from sxhost.http.authentication import Guard, Policy, Tries
+from sxhost.http.router import Route, opens, tree
+from sxhost.http.site import HostSite
+from sxhost.http.websocket import Connection, Upgrade
 from sxhost.model.caller import HOST
 from sxhost.model.limits import Limits
-from sxhost.web.guard import Guard, Policy, Tries
-from sxhost.web.routes import Route, opens, tree
-from sxhost.web.site import HostSite
-from sxhost.web.websocket import Connection, Upgrade
 
 CASES = ["1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "9.*", "10.*", "12.1.1", "13.1.1"]
 """All but compression, of which the first cases show that it is declined."""

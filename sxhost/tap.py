@@ -34,6 +34,11 @@ from sxhost.daemon.preflight import make_shown, prepare
 from sxhost.daemon.process import PidFile, on_hangup
 from sxhost.daemon.service import HostService
 from sxhost.hosting import make_agents, make_rules
+from sxhost.http.authentication import Guard, Policy, Tries
+from sxhost.http.metrics import Metrics
+from sxhost.http.responses import Manner
+from sxhost.http.router import Route, asks, opens, tree
+from sxhost.http.site import HostSite
 from sxhost.logs import logger, set_level
 from sxhost.mux import Multiplexer
 from sxhost.mux.stored import Apart
@@ -47,13 +52,8 @@ from sxhost.telemetry.forwarder import make_forwarder
 from sxhost.visible import refuse
 from sxhost.web import about, collector, hooks, hosted, live, mux, native, stream
 from sxhost.web.codexd import face as codexd
-from sxhost.web.guard import Guard, Policy, Tries
 from sxhost.web.keys import Keys
-from sxhost.web.manner import Manner
 from sxhost.web.messages import face as messages
-from sxhost.web.metrics import Metrics
-from sxhost.web.routes import Route, asks, opens, tree
-from sxhost.web.site import HostSite
 
 __all__ = ["Options", "makeService"]
 

@@ -13,9 +13,9 @@ from typing import Any, Literal
 from msgspec import inspect
 from msgspec.json import encode
 
+from sxhost.http.router import Route
 from sxhost.model.approval import Approval
 from sxhost.model.session import Event, Gap, StateChange
-from sxhost.web.routes import Route
 
 from .lab import Lab
 

@@ -18,17 +18,17 @@ from sxhost.agents.dependencies import Agents
 from sxhost.auth.browsers import Browsers
 from sxhost.auth.tokens import Keyring
 from sxhost.client.host import HostClient
+from sxhost.http.authentication import Guard, Policy, Tries
+from sxhost.http.metrics import Metrics
+from sxhost.http.router import asks, opens, tree
+from sxhost.http.site import HostSite
 from sxhost.model.caller import HOST
 from sxhost.model.limits import Limits
 from sxhost.mux import Multiplexer
 from sxhost.service import SessionService
 from sxhost.store.memory import MemoryStore
 from sxhost.tap import MANNERS, faces
-from sxhost.web.guard import Guard, Policy, Tries
 from sxhost.web.keys import Keys
-from sxhost.web.metrics import Metrics
-from sxhost.web.routes import asks, opens, tree
-from sxhost.web.site import HostSite
 
 from .crew import Crew
 

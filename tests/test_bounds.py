@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 from sxhost.codec.frames import NDJSON
 from sxhost.codec.json import SLICE as SLICE_SIZE
 from sxhost.errors import StoreUnavailable, SubscriptionLimit
+from sxhost.http.router import NDJSON as NDJSON_TYPE
 from sxhost.model.limits import Limits
 from sxhost.model.session import EventDraft, LogQuery
 from sxhost.service import SessionService
@@ -27,7 +28,6 @@ from sxhost.store.sqlite.store import SQLiteStore
 from sxhost.streams.notifier import SLICE, TICK
 from sxhost.streams.reader import PAGE_SIZE
 from sxhost.streams.subscription import Selection
-from sxhost.web.routes import NDJSON as NDJSON_TYPE
 
 from .lab import Lab, result_of, started, turn
 from .net import SOCKET, End

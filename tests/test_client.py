@@ -42,6 +42,8 @@ from sxhost.errors import (
     UnknownRoute,
     UnknownSession,
 )
+from sxhost.http.router import answer_error
+from sxhost.http.site import HostSite
 from sxhost.model.host import Host
 from sxhost.model.session import (
     Done,
@@ -54,8 +56,6 @@ from sxhost.model.session import (
     Registration,
     SessionQuery,
 )
-from sxhost.web.routes import answer_error
-from sxhost.web.site import HostSite
 
 from .conftest import FailureLog
 from .lab import MIDNIGHT_MS, URL, Lab, result_of, started

@@ -13,10 +13,10 @@ from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs
 
 from sxhost.errors import HostError, RateLimited, TooManyConnections
+from sxhost.http.admission import MOST_BUCKETS, RETRY_S, Door, Rates, descriptors, peer_of, tune
+from sxhost.http.channel import MOST_SHUT_OUT
 from sxhost.model.caller import Caller
 from sxhost.model.limits import Limits
-from sxhost.web.channel import MOST_SHUT_OUT
-from sxhost.web.door import MOST_BUCKETS, RETRY_S, Door, Rates, descriptors, peer_of, tune
 
 from .lab import UID
 from .raw import NEXT, get, replies

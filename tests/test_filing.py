@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from sxhost.http.router import JSON, Route
 from sxhost.telemetry.sender import payload
-from sxhost.web.routes import JSON, Route
 
 from .lab import Lab
 

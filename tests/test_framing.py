@@ -9,9 +9,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from twisted.logger import capturedLogs
 
+from sxhost.http.authentication import FORWARDED
+from sxhost.http.framing import END_TO_END, Head
 from sxhost.model.limits import Limits
-from sxhost.web.framing import END_TO_END, Head
-from sxhost.web.guard import FORWARDED
 
 from .raw import (
     ACCEPTED,

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import pytest
 from twisted.internet.defer import Deferred
 
-from sxhost.web.routes import SSE, Route, tree
-from sxhost.web.websocket import POLICY_VIOLATION
+from sxhost.http.router import SSE, Route, tree
+from sxhost.http.websocket import POLICY_VIOLATION
 
 from .crew import Crew, FakeDriver
 from .lab import UID, Lab

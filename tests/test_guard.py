@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from sxhost.errors import RateLimited
+from sxhost.http.authentication import MOST_PEERS, Policy, Tries
+from sxhost.http.router import Route
 from sxhost.model.auth import TokenDraft
-from sxhost.web.guard import MOST_PEERS, Policy, Tries
-from sxhost.web.routes import Route
 
 from .lab import UID, Lab
 from .test_routes import named, path_of

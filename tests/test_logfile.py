@@ -154,7 +154,7 @@ def test_a_request_has_its_fields(wire: Wire) -> None:
     found = json.loads(as_json(logged(wire, request)) or "")
     assert re.fullmatch("[0-9a-f]{12}", found.pop("request_id"))
     assert found.pop("message").startswith('192.168.1.1 "GET /sessions?limit=5" 200 ')
-    assert (found.pop("namespace"), found.pop("level")) == ("sxhost.web.site", "info")
+    assert (found.pop("namespace"), found.pop("level")) == ("sxhost.http.site", "info")
     del found["ts"], found["size"], found["ms"]
     assert found == {
         "peer": "192.168.1.1", "method": "GET", "uri": "/sessions?limit=5",

@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from sxhost.errors import NoTurn
-from sxhost.web.manner import NATIVE, Native, manner_of
+from sxhost.http.responses import NATIVE, Native, manner_of
 
 
 class FakeRequest:

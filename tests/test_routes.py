@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sxhost.web.manner import NATIVE
-from sxhost.web.routes import JSON, NDJSON, Route, tree
+from sxhost.http.responses import NATIVE
+from sxhost.http.router import JSON, NDJSON, Route, tree
 
 from .conftest import FailureLog
 from .lab import Answer, Door, Lab

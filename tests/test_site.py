@@ -11,8 +11,8 @@ from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 
+from sxhost.http.site import HostSite
 from sxhost.model.limits import Limits
-from sxhost.web.site import HostSite
 
 from .lab import Lab, is_done, started
 
@@ -221,7 +221,7 @@ def logged(wire: Wire, request: bytes) -> list[str]:
 
     with capturedLogs() as events:
         wire.connect(request)
-    return [formatEvent(e) for e in events if e["log_namespace"] == "sxhost.web.site"]
+    return [formatEvent(e) for e in events if e["log_namespace"] == "sxhost.http.site"]
 
 
 def test_requests_are_logged(wire: Wire) -> None:

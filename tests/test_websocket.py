@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sxhost.web.websocket import CLOSE_WITHIN_S, PING_EVERY_S, PONG_WITHIN_S
+from sxhost.http.websocket import CLOSE_WITHIN_S, PING_EVERY_S, PONG_WITHIN_S
 
 from .lab import is_done, started
 from .sockets import (

@@ -9,8 +9,8 @@ import struct
 
 import pytest
 
+from sxhost.http.websocket import CLOSE_WITHIN_S
 from sxhost.model.limits import Limits
-from sxhost.web.websocket import CLOSE_WITHIN_S
 
 from .sockets import BINARY, CLOSE, MIB, PING, PONG, TEXT, Socket, closing, masked, ours
 from .test_site import Wire

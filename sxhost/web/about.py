@@ -7,8 +7,8 @@ from functools import cache
 from typing import Any
 
 from sxhost import __version__
-from sxhost.web.openapi import document
-from sxhost.web.routes import Route
+from sxhost.http.openapi import document
+from sxhost.http.router import Route
 
 __all__ = ["routes"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sxhost.http.router import Route
 from sxhost.service import SessionService
 from sxhost.telemetry.ingest import Filing
-from sxhost.web.routes import Route
 
 __all__ = ["routes"]
 

@@ -14,10 +14,10 @@ from sxhost.codec.json import encode
 from sxhost.errors import HostError
 from sxhost.hooks.payload import Hook
 from sxhost.hooks.sessions import Heard, Hooked, HookQuery
+from sxhost.http.router import Route
 from sxhost.logs import logger
 from sxhost.model.names import SessionId
 from sxhost.service import SessionService
-from sxhost.web.routes import Route
 
 __all__ = ["HookAnswer", "routes"]
 

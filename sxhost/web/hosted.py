@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sxhost.http.router import Route
 from sxhost.model.host import AgentHost
-from sxhost.web.routes import Route
 
 __all__ = ["routes"]
 

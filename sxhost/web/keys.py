@@ -12,12 +12,12 @@ from twisted.web.server import Request
 from sxhost.auth.browsers import Browsers, Credentials
 from sxhost.auth.tokens import Keyring
 from sxhost.errors import HostError, Unauthorized
+from sxhost.http.authentication import cookie_name
+from sxhost.http.router import Route
 from sxhost.model.auth import Login, Token, TokenDraft, TokenMade
 from sxhost.model.caller import Caller, current
 from sxhost.model.limits import Limits
 from sxhost.model.session import Done
-from sxhost.web.guard import cookie_name
-from sxhost.web.routes import Route
 
 __all__ = ["Keys"]
 

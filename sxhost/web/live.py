@@ -10,12 +10,12 @@ from msgspec import Meta, Struct
 from sxhost.codec.frames import TEXT
 from sxhost.codec.json import decode
 from sxhost.errors import BadField, BadRequest, HostError
+from sxhost.http.router import NDJSON, Route
+from sxhost.http.site import HostRequest
+from sxhost.http.websocket import Connection, Upgrade
 from sxhost.model.names import CURSOR, LABEL, SESSION_ID, EventName, Label, LabelName
 from sxhost.service import SessionService
 from sxhost.streams.subscription import Selection, Subscription
-from sxhost.web.routes import NDJSON, Route
-from sxhost.web.site import HostRequest
-from sxhost.web.websocket import Connection, Upgrade
 
 __all__ = ["routes"]
 

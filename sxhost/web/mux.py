@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from sxhost.codec.frames import framed
-from sxhost.web.routes import NDJSON, SWITCHING, Route
-from sxhost.web.site import HostRequest
-from sxhost.web.websocket import Connection, Upgrade
+from sxhost.http.router import NDJSON, SWITCHING, Route
+from sxhost.http.site import HostRequest
+from sxhost.http.websocket import Connection, Upgrade
 
 __all__ = ["Face", "Talker", "routes"]
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sxhost.http.router import NDJSON, Route
 from sxhost.model.host import Host
 from sxhost.model.session import Health
-from sxhost.web.routes import NDJSON, Route
 
 __all__ = ["routes"]
 

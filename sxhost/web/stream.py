@@ -13,13 +13,13 @@ from zope.interface import implementer
 from sxhost.codec import frames
 from sxhost.codec.json import encode_lines
 from sxhost.errors import HostError
+from sxhost.http.router import NDJSON, SSE, Route
 from sxhost.logs import logger
 from sxhost.model.caller import current
 from sxhost.model.session import Event, EventQuery, LogQuery
 from sxhost.service import SessionService
 from sxhost.streams.reader import Pages, selection
 from sxhost.streams.subscription import Selection, Subscription
-from sxhost.web.routes import NDJSON, SSE, Route
 
 __all__ = ["Stream", "routes"]
 

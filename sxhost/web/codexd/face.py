@@ -12,6 +12,9 @@ from msgspec import UNSET, Struct, UnsetType
 from twisted.internet.defer import DeferredLock
 
 from sxhost.errors import ForbiddenScope, UnknownSession
+from sxhost.http.responses import Manner
+from sxhost.http.router import NDJSON, AnyText, Route
+from sxhost.http.websocket import Upgrade
 from sxhost.model.caller import current
 from sxhost.model.session import Session
 from sxhost.model.turn import SteerDraft
@@ -24,9 +27,6 @@ from sxhost.web.codexd.live import Audience, State
 from sxhost.web.codexd.manner import CODEXD, PREFIXES
 from sxhost.web.codexd.records import Moment, session_record, snapshot_of, turn_name
 from sxhost.web.codexd.wire import MOST_RECENT, CodexdEvent, CodexdRuntime, CodexdSession
-from sxhost.web.manner import Manner
-from sxhost.web.routes import NDJSON, AnyText, Route
-from sxhost.web.websocket import Upgrade
 
 __all__ = ["MANNERS", "routes"]
 

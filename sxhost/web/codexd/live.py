@@ -15,15 +15,15 @@ from sxhost.agents.directory import Roster
 from sxhost.codec.frames import framed
 from sxhost.codec.json import decode, encode
 from sxhost.errors import HostError, SubscriptionLimit
+from sxhost.http.router import base_url
+from sxhost.http.site import HostRequest
+from sxhost.http.websocket import Connection
 from sxhost.model.session import Event
 from sxhost.service import SessionService
 from sxhost.streams.subscription import Subscription
 from sxhost.web.codexd.events import event_record, gap_record
 from sxhost.web.codexd.input import trimmed
 from sxhost.web.codexd.wire import CodexdRuntime, CodexdSnapshot
-from sxhost.web.routes import base_url
-from sxhost.web.site import HostRequest
-from sxhost.web.websocket import Connection
 
 __all__ = ["Audience", "CodexdConnection", "EventText", "State"]
 

@@ -23,6 +23,7 @@ from sxhost.errors import (
     UnknownApproval,
     UnknownSession,
 )
+from sxhost.http.router import SSE, Route
 from sxhost.logs import logger
 from sxhost.model.approval import Answer, Approval, ApprovalQuery
 from sxhost.model.caller import current
@@ -34,7 +35,6 @@ from sxhost.web.messages.asks import DECISIONS, call_of
 from sxhost.web.messages.names import REQUEST, about_of, name_of
 from sxhost.web.messages.stream import Conversing, Frames, Nothing, ends
 from sxhost.web.messages.words import Conversation
-from sxhost.web.routes import SSE, Route
 
 __all__ = [
     "BYPASS",

@@ -17,9 +17,9 @@ from prometheus_client import (
     generate_latest,
 )
 
+from sxhost.http.router import Route
 from sxhost.model.session import StateName
 from sxhost.service import SessionService
-from sxhost.web.routes import Route
 
 __all__ = ["CONTENT_TYPE", "Metrics"]
 

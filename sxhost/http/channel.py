@@ -17,10 +17,10 @@ from twisted.web import http
 
 from sxhost.auth.peer_credentials import uid_of
 from sxhost.errors import BadFraming, HostError, RequestTimeout
+from sxhost.http.admission import Door, tune
+from sxhost.http.framing import EMPTY_LINES, Chunks, Head, bare_newline, options, too_long
 from sxhost.logs import logger
 from sxhost.model.limits import Limits
-from sxhost.web.door import Door, tune
-from sxhost.web.framing import EMPTY_LINES, Chunks, Head, bare_newline, options, too_long
 
 __all__ = ["HostChannel", "Incoming", "Listening", "Successor"]
 

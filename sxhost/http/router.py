@@ -39,12 +39,12 @@ from sxhost.errors import (
     UnknownRoute,
     UnsupportedType,
 )
+from sxhost.http.responses import NATIVE, Manner, manner_of
 from sxhost.logs import logger
 from sxhost.model.caller import Caller, current
 from sxhost.model.limits import Limits
 from sxhost.model.names import TELEMETRY_HEADER, Scope, check_session_id
 from sxhost.slices import Slices
-from sxhost.web.manner import NATIVE, Manner, manner_of
 
 __all__ = [
     "JSON",

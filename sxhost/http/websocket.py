@@ -26,12 +26,12 @@ from twisted.web.server import Request
 from zope.interface import implementer
 
 from sxhost.errors import BadRequest, UpgradeRequired
+from sxhost.http.admission import Meter
+from sxhost.http.authentication import PROTOCOL
+from sxhost.http.framing import options
+from sxhost.http.site import HostRequest
 from sxhost.logs import logger
 from sxhost.model.caller import current
-from sxhost.web.door import Meter
-from sxhost.web.framing import options
-from sxhost.web.guard import PROTOCOL
-from sxhost.web.site import HostRequest
 
 __all__ = ["Connection", "Upgrade"]
 

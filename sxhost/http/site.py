@@ -19,16 +19,16 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
 from sxhost.errors import BodyTooLarge, HostError, Stopping
+from sxhost.http.access_log import FORMAT, entry
+from sxhost.http.admission import Door, Rates
+from sxhost.http.authentication import FORWARDED, Guard
+from sxhost.http.channel import HostChannel
+from sxhost.http.framing import METHODS, Head
+from sxhost.http.responses import NATIVE, Manner, manner_of
+from sxhost.http.router import NDJSON, NO_MANNERS, answer_error
 from sxhost.logs import enabled, logger
 from sxhost.model.caller import Caller
 from sxhost.model.limits import Limits
-from sxhost.web.access import FORMAT, entry
-from sxhost.web.channel import HostChannel
-from sxhost.web.door import Door, Rates
-from sxhost.web.framing import METHODS, Head
-from sxhost.web.guard import FORWARDED, Guard
-from sxhost.web.manner import NATIVE, Manner, manner_of
-from sxhost.web.routes import NDJSON, NO_MANNERS, answer_error
 
 __all__ = ["HostRequest", "HostSite"]
 

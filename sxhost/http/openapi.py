@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from sxhost import __version__
+from sxhost.http.router import JSON, NDJSON, Route
 from sxhost.model.names import SESSION_ID
-from sxhost.web.routes import JSON, NDJSON, Route
 
 __all__ = ["document"]
 
