@@ -33,6 +33,16 @@ from sxhost.daemon.notify import Notifier
 from sxhost.daemon.preflight import make_shown, prepare
 from sxhost.daemon.process import PidFile, on_hangup
 from sxhost.daemon.service import HostService
+from sxhost.faces.codex_sse import routes as messages
+from sxhost.faces.codexd import routes as codexd
+from sxhost.faces.native import about, events, hooks, telemetry
+from sxhost.faces.native import agents as hosted
+from sxhost.faces.native import sessions as native
+from sxhost.faces.native import websocket as live
+from sxhost.faces.native.tokens import Keys
+from sxhost.faces.pi import websocket as mux
+from sxhost.faces.pi.multiplexer import Multiplexer
+from sxhost.faces.pi.session_files import Apart
 from sxhost.hosting import make_agents, make_rules
 from sxhost.http.authentication import Guard, Policy, Tries
 from sxhost.http.metrics import Metrics
@@ -40,8 +50,6 @@ from sxhost.http.responses import Manner
 from sxhost.http.router import Route, asks, opens, tree
 from sxhost.http.site import HostSite
 from sxhost.logs import logger, set_level
-from sxhost.mux import Multiplexer
-from sxhost.mux.stored import Apart
 from sxhost.options import Options
 from sxhost.service import SessionService
 from sxhost.store.contracts import Store
@@ -50,10 +58,6 @@ from sxhost.store.sqlite.connection import Journal
 from sxhost.store.sqlite.store import SQLiteStore, Threads
 from sxhost.telemetry.forwarder import make_forwarder
 from sxhost.visible import refuse
-from sxhost.web import about, collector, hooks, hosted, live, mux, native, stream
-from sxhost.web.codexd import face as codexd
-from sxhost.web.keys import Keys
-from sxhost.web.messages import face as messages
 
 __all__ = ["Options", "makeService"]
 
@@ -245,8 +249,8 @@ def faces(
 ) -> Sequence[Route]:
     """Return the routes of every face of a host; with `bypass`, Codex asks nobody."""
     verbs = [*native.routes(sessions), *hosted.routes(sessions.agency)]
-    verbs += [*hooks.routes(sessions), *collector.routes(sessions)]
-    logs = [*stream.routes(sessions), *live.routes(sessions), *mux.routes(multiplexer)]
+    verbs += [*hooks.routes(sessions), *telemetry.routes(sessions)]
+    logs = [*events.routes(sessions), *live.routes(sessions), *mux.routes(multiplexer)]
     codex = messages.routes(sessions, messages.BYPASS if bypass else messages.CODEX)
     others = [*codexd.routes(sessions), *codex]
     return about.routes([*verbs, *logs, *others, *metrics.routes(), *keys.routes()])

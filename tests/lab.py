@@ -18,17 +18,17 @@ from sxhost.agents.dependencies import Agents
 from sxhost.auth.browsers import Browsers
 from sxhost.auth.tokens import Keyring
 from sxhost.client.host import HostClient
+from sxhost.faces.native.tokens import Keys
+from sxhost.faces.pi.multiplexer import Multiplexer
 from sxhost.http.authentication import Guard, Policy, Tries
 from sxhost.http.metrics import Metrics
 from sxhost.http.router import asks, opens, tree
 from sxhost.http.site import HostSite
 from sxhost.model.caller import HOST
 from sxhost.model.limits import Limits
-from sxhost.mux import Multiplexer
 from sxhost.service import SessionService
 from sxhost.store.memory import MemoryStore
 from sxhost.tap import MANNERS, faces
-from sxhost.web.keys import Keys
 
 from .crew import Crew
 

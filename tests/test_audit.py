@@ -11,8 +11,8 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
 from sxhost.audit import ACTS, RETRY_S, Audit
-from sxhost.commands.traits import TRAITS
 from sxhost.errors import StoreUnavailable
+from sxhost.faces.pi.scheduling import TRAITS
 from sxhost.model.auth import AuditQuery
 from sxhost.model.limits import Limits
 from sxhost.model.turn import Launch

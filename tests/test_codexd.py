@@ -10,8 +10,8 @@ from twisted.internet.defer import Deferred
 
 from sxhost.agents.session import CUT_SHORT
 from sxhost.errors import AgentFailed
+from sxhost.faces.codexd.describe import described
 from sxhost.process.contracts import Exit
-from sxhost.web.codexd.about import described
 
 from .crew import Crew, FakeDriver
 from .lab import Answer, Lab, is_done, result_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sxhost.web.codexd.about import described, event_url
+from sxhost.faces.codexd.describe import described, event_url
 
 from .lab import Lab
 

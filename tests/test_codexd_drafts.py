@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from sxhost.errors import BadField
+from sxhost.faces.codexd.requests import Refusal, SessionInput, TurnInput
+from sxhost.faces.codexd.requests_to_host import draft_of, launch_of, spoken_of, steer_of
 from sxhost.model.turn import File, Image, LocalImage, Text
-from sxhost.web.codexd.drafts import draft_of, launch_of, spoken_of, steer_of
-from sxhost.web.codexd.input import Refusal, SessionInput, TurnInput
 
 
 def turn(given: Any, **fields: Any) -> TurnInput:

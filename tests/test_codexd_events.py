@@ -12,10 +12,10 @@ from msgspec import Raw
 
 from sxhost.agents.session import CUT_SHORT
 from sxhost.agents.supervisor import HOST_ENDED
+from sxhost.faces.codexd.events import event_record, gap_record
+from sxhost.faces.codexd.records_wire import CodexdEvent
 from sxhost.model.session import Event
 from sxhost.model.turn import Turn
-from sxhost.web.codexd.events import event_record, gap_record
-from sxhost.web.codexd.wire import CodexdEvent
 
 from .test_codexd_records import session
 

@@ -11,7 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sxhost.errors import BadJSON, BadRequest
-from sxhost.web.codexd.input import SessionInput, TurnInput, parse_session, parse_turn, trimmed
+from sxhost.faces.codexd.requests import (
+    SessionInput,
+    TurnInput,
+    parse_session,
+    parse_turn,
+    trimmed,
+)
 
 DEPTH = 64
 NOTHING: tuple[Any, ...] = ("", "  ", None, 7, True, [], {})

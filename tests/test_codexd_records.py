@@ -6,10 +6,10 @@ from typing import Any
 
 from msgspec import to_builtins
 
+from sxhost.faces.codexd.records import Moment, session_record, snapshot_of
+from sxhost.faces.codexd.records_wire import CodexdEvent, iso
 from sxhost.model.session import Session, State
 from sxhost.model.turn import Launch, Process, Turn
-from sxhost.web.codexd.records import Moment, session_record, snapshot_of
-from sxhost.web.codexd.wire import CodexdEvent, iso
 
 MOMENT = Moment(1000, 5000, 77, "e1")
 

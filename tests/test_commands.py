@@ -7,9 +7,9 @@ import json
 import pytest
 from msgspec import UNSET
 
-from sxhost.commands.complaints import BadCommand, parse
-from sxhost.commands.table import COMMANDS, Prompt
-from sxhost.commands.traits import TRAITS
+from sxhost.faces.pi.commands import COMMANDS, Prompt
+from sxhost.faces.pi.scheduling import TRAITS
+from sxhost.faces.pi.validation import BadCommand, parse
 
 SERVER = {
     "list_sessions", "create_session", "delete_session", "switch_session", "get_metrics",

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sxhost.commands.complaints import BadCommand, parse
-from sxhost.commands.table import COMMANDS
+from sxhost.faces.pi.commands import COMMANDS
+from sxhost.faces.pi.validation import BadCommand, parse
 
 IF = "Must be a non-empty string if provided"
 

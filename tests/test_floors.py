@@ -35,12 +35,10 @@ ROOMS = {
     "logs": Room("0", ("logs.py",), rooms_of(""), rooms_of("twisted.logger")),
     "project": Room("0", ("project.py",), rooms_of(""), rooms_of("")),
     "slices": Room("0", ("slices.py",), rooms_of(""), rooms_of("twisted")),
-    "stdio": Room("0", ("stdio.py",), rooms_of(""), rooms_of("twisted zope")),
     "visible": Room("0", ("visible.py",), rooms_of(""), rooms_of("")),
     "model": Room("1", ("__init__.py", "model/*.py"), rooms_of("errors"), rooms_of("msgspec")),
     "trust": Room("1", ("trust.py",), rooms_of("files"), rooms_of("")),
     "codec": Room("2", ("codec/*.py",), rooms_of("errors model"), rooms_of("msgspec")),
-    "commands": Room("2", ("commands/*.py",), rooms_of("model"), rooms_of("msgspec")),
     "config": Room("2", ("config.py",), rooms_of("files model"), rooms_of("msgspec")),
     "policy": Room("2", ("policy/*.py",), rooms_of("model"), rooms_of("msgspec re2")),
     "auth": Room(
@@ -112,14 +110,8 @@ ROOMS = {
     "http": Room(
         "7",
         ("http/*.py",),
-        rooms_of("auth codec errors logs model service slices"),
+        rooms_of("auth codec errors logs model service slices streams"),
         rooms_of("autobahn klein msgspec prometheus_client twisted werkzeug zope"),
-    ),
-    "mux": Room(
-        "7",
-        ("mux/*.py",),
-        rooms_of("agents codec commands drivers errors logs model service streams"),
-        rooms_of("msgspec twisted"),
     ),
     "telemetry": Room(
         "7",
@@ -127,38 +119,54 @@ ROOMS = {
         rooms_of("codec config errors logs model project service store streams trust visible"),
         rooms_of("msgspec treq twisted"),
     ),
-    "daemon": Room(
+    "faces/codex_sse": Room(
         "8",
-        ("daemon/*.py",),
-        rooms_of("auth config files http logs mux service store visible"),
-        rooms_of("OpenSSL twisted"),
+        ("faces/codex_sse/*.py",),
+        rooms_of("codec errors http logs model service streams"),
+        rooms_of("msgspec twisted"),
     ),
-    "web": Room(
+    "faces/codexd": Room(
         "8",
-        ("web/*.py", "web/codexd/*.py", "web/messages/*.py"),
-        rooms_of(
-            "agents auth codec drivers errors hooks http logs model service streams telemetry"
-        ),
+        ("faces/codexd/*.py",),
+        rooms_of("agents codec drivers errors http model service streams"),
+        rooms_of("msgspec twisted"),
+    ),
+    "faces/native": Room(
+        "8",
+        ("faces/__init__.py", "faces/native/*.py"),
+        rooms_of("auth codec errors hooks http logs model service streams telemetry"),
         rooms_of("msgspec twisted zope"),
     ),
+    "faces/pi": Room(
+        "8",
+        ("faces/pi/*.py",),
+        rooms_of("agents codec drivers errors http logs model service streams"),
+        rooms_of("msgspec twisted zope"),
+    ),
+    "daemon": Room(
+        "9",
+        ("daemon/*.py",),
+        rooms_of("auth config faces/pi files http logs service store visible"),
+        rooms_of("OpenSSL twisted"),
+    ),
     "options": Room(
-        "9", ("options.py",), rooms_of("config daemon logs model visible"), rooms_of("twisted")
+        "10", ("options.py",), rooms_of("config daemon logs model visible"), rooms_of("twisted")
     ),
     "top": Room(
-        "10",
+        "11",
         ("tap.py",),
         rooms_of(
-            "auth config daemon hosting http logs mux options service store "
-            "telemetry visible web"
+            "auth config daemon faces/codex_sse faces/codexd faces/native faces/pi "
+            "hosting http logs options service store telemetry visible"
         ),
         rooms_of("msgspec twisted"),
     ),
     "cli": Room(
-        "11",
+        "12",
         ("__main__.py", "cli/*.py"),
         rooms_of(
-            "attach auth client codec config daemon errors hooks logs model options "
-            "policy project stdio telemetry top trust visible"
+            "attach auth client codec config daemon errors faces/pi hooks logs "
+            "model options policy project telemetry top trust visible"
         ),
         rooms_of("autobahn click msgspec rich twisted zope"),
     ),

@@ -21,10 +21,10 @@ from twisted.internet.task import deferLater
 
 from sxhost.config import Settings
 from sxhost.daemon.service import HostService
+from sxhost.faces.native.websocket import MOST_SUBSCRIPTIONS
 from sxhost.model.session import EventDraft
 from sxhost.streams.subscription import Subscription
 from sxhost.tap import assemble
-from sxhost.web.live import MOST_SUBSCRIPTIONS
 
 from .conftest import FailureLog
 from .lab import is_done

@@ -8,10 +8,10 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from sxhost.errors import AgentFailed
+from sxhost.faces.codex_sse.names import name_of
 from sxhost.model.caller import Caller
 from sxhost.model.turn import TurnDraft
 from sxhost.process.contracts import Exit
-from sxhost.web.messages.names import name_of
 
 from .lab import Answer, is_done
 from .messages_stage import Client, Stage

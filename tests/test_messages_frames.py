@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
+from sxhost.faces.codex_sse.fields import Conversation, changes_of, snaked, words_of
+from sxhost.faces.codex_sse.stream import Frames, ends
+from sxhost.faces.codex_sse.translate import ENDS, FRAMES
 from sxhost.model.approval import Approval, Inquiry, Option
 from sxhost.model.session import Event
-from sxhost.web.messages.frames import ENDS, FRAMES
-from sxhost.web.messages.stream import Frames, ends
-from sxhost.web.messages.words import Conversation, changes_of, snaked, words_of
 
 from .test_codex import PATCH, RUN, UNTRUSTED, Scene
 

@@ -8,9 +8,9 @@ import pytest
 from msgspec import Raw
 
 from sxhost.codec.json import encode
-from sxhost.commands.fields import Said
+from sxhost.faces.pi.dialogs import as_answer, as_request, is_meant
+from sxhost.faces.pi.fields import Said
 from sxhost.model.approval import Answer, Approval, Inquiry
-from sxhost.mux.asking import as_answer, as_request, is_meant
 
 
 def approval(**fields: Any) -> Approval:

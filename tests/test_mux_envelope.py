@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
+from sxhost.faces.pi.executor import GRACE_S
 from sxhost.model.caller import Caller
-from sxhost.mux.engine import GRACE_S
 from sxhost.process.contracts import Exit
 
 from .crew import question

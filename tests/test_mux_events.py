@@ -9,12 +9,12 @@ import pytest
 from msgspec import Raw
 
 from sxhost.codec.json import encode
+from sxhost.faces.pi import encoder
+from sxhost.faces.pi.encoder import Wire
+from sxhost.faces.pi.transcript_cache import Runs
 from sxhost.model.approval import Approval
 from sxhost.model.limits import Limits
 from sxhost.model.session import Event
-from sxhost.mux import events
-from sxhost.mux.events import Wire
-from sxhost.mux.runs import Runs
 
 Object = dict[str, Any]
 PI = {"type": "message_update", "assistantMessageEvent": {"type": "text_delta", "delta": "x"}}
@@ -121,7 +121,7 @@ def test_a_dialog_of_pi() -> None:
 
 
 def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "KEPT", 1000)
+    monkeypatch.setattr(encoder, "KEPT", 1000)
     wire = Wire(lambda frame: frame, Runs(Limits(), lambda _: "codex"))
     for number in range(100):
         event = Event("usage", Raw(b"{}"), 1, number, number, 1000, "s")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sxhost.mux.lanes import Lanes, Ride
+from sxhost.faces.pi.lanes import Lanes, Ride
 
 
 def goes(ride: Ride) -> bool:

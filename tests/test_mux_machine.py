@@ -15,8 +15,8 @@ from hypothesis.stateful import (
     rule,
 )
 
+from sxhost.faces.pi.transcript_cache import Runs
 from sxhost.model.session import EventQuery
-from sxhost.mux.runs import Runs
 from sxhost.process.contracts import Exit
 
 from .crew import FakeAgent, question

@@ -10,9 +10,9 @@ import pytest
 from msgspec import Raw
 
 from sxhost.codec.json import encode
+from sxhost.faces.pi.transcript_cache import Runs
 from sxhost.model.limits import Limits
 from sxhost.model.session import Event
-from sxhost.mux.runs import Runs
 
 from .lab import result_of
 from .pis import LINES, OLD, Player, tapes

@@ -8,11 +8,11 @@ import pytest
 from msgspec import Raw, json
 from twisted.internet.defer import Deferred
 
-from sxhost.commands.table import COMMANDS, SessionCommand
 from sxhost.drivers.pi.agent import Refused
-from sxhost.mux.agents import HOSTED
-from sxhost.mux.info import ASK_S
-from sxhost.mux.pi import CANNOT, PI
+from sxhost.faces.pi.commands import COMMANDS, SessionCommand
+from sxhost.faces.pi.pi_commands import CANNOT, PI
+from sxhost.faces.pi.session_commands import HOSTED
+from sxhost.faces.pi.session_info import ASK_S
 
 from .crew import Crew, FakeAgent, FakeDriver
 from .lab import Lab

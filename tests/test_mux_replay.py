@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
+from sxhost.faces.pi.idempotency import fingerprint
+from sxhost.faces.pi.rate_limits import Rates
 from sxhost.model.limits import Limits
-from sxhost.mux.rates import Rates
-from sxhost.mux.replay import fingerprint
 
 fields = st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=5), max_size=5)
 

@@ -11,10 +11,10 @@ from twisted.internet.defer import Deferred
 
 from sxhost.codec.json import encode
 from sxhost.errors import StoreUnavailable
+from sxhost.faces.pi import transcript_cache as module
+from sxhost.faces.pi.transcript_cache import Runs
 from sxhost.model.limits import Limits
 from sxhost.model.session import Event
-from sxhost.mux import runs as module
-from sxhost.mux.runs import Runs
 
 from .lab import is_done, result_of, started
 

@@ -13,12 +13,12 @@ from twisted.internet.defer import Deferred
 
 from sxhost.drivers.contracts import Reports
 from sxhost.errors import AgentFailed
+from sxhost.faces.pi.executor import Refusal
+from sxhost.faces.pi.multiplexer import Multiplexer
+from sxhost.faces.pi.session_files import SessionFiles
+from sxhost.faces.pi.session_info import ASK_S
+from sxhost.faces.pi.session_tree import MOST_NODES, nodes_of
 from sxhost.model.turn import Launch
-from sxhost.mux import Multiplexer
-from sxhost.mux.engine import Refusal
-from sxhost.mux.info import ASK_S
-from sxhost.mux.stored import SessionFiles
-from sxhost.mux.tree import MOST_NODES, nodes_of
 
 from .crew import Crew, FakeAgent, FakeDriver
 from .lab import Lab
@@ -116,7 +116,7 @@ def test_what_is_no_file_or_goes_away_is_left_out(files: SessionFiles, tmp_path:
 def test_only_so_many_are_looked_at_the_last_days_first(
     files: SessionFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sxhost.mux.stored.MOST_SEEN", 2)
+    monkeypatch.setattr("sxhost.faces.pi.session_files.MOST_SEEN", 2)
     for day in ("01", "03", "02"):
         path = tmp_path / ".codex" / "sessions" / "2026" / day / "rollout-1.jsonl"
         write(path, {"type": "session_meta", "payload": {"id": day, "cwd": "/"}})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sxhost.mux.table import lines
+from sxhost.faces.pi.table import lines
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "multiplexer.md"
 
@@ -12,4 +12,4 @@ DOCUMENT = Path(__file__).parents[1] / "docs" / "multiplexer.md"
 def test_the_document_has_the_tables_of_the_code() -> None:
     text = DOCUMENT.read_text(encoding="utf-8")
     for table in "\n".join(lines()).split("\n\n"):
-        assert table in text, "python -m sxhost.mux.table prints what belongs there"
+        assert table in text, "python -m sxhost.faces.pi.table prints what belongs there"

@@ -221,7 +221,7 @@ ALLOWED = {
     "hook.py": {"write"},  # its usage, and the host's answer to the agent that runs it
     "telemetry.py": {"write"},  # its usage
     "options.py": {"write"},  # the version
-    "mux/table.py": {"writelines"},  # a table for the documents
+    "faces/pi/table.py": {"writelines"},  # a table for the documents
 }
 """What prints, and why it may."""
 

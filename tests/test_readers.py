@@ -16,18 +16,18 @@ from sxhost.cli.run import Ride
 from sxhost.cli.terminal import Link, event_line
 from sxhost.cli.watch import Lines, approval_of
 from sxhost.codec.json import encode
+from sxhost.faces.codex_sse.fields import Conversation
+from sxhost.faces.codex_sse.stream import Frames, ends
+from sxhost.faces.codexd.events import event_record
+from sxhost.faces.pi.session_info import message_told
+from sxhost.faces.pi.transcript_cache import Runs
 from sxhost.model.approval import Approval
 from sxhost.model.limits import Limits
 from sxhost.model.rights import HOST_EVENTS
 from sxhost.model.session import Event, Session, State
 from sxhost.model.session_state import SPOKEN, after
 from sxhost.model.turn import Launch
-from sxhost.mux.info import message_told
-from sxhost.mux.runs import Runs
 from sxhost.telemetry.forwarder import content_of
-from sxhost.web.codexd.events import event_record
-from sxhost.web.messages.stream import Frames, ends
-from sxhost.web.messages.words import Conversation
 
 from .lab import result_of
 

@@ -10,9 +10,12 @@ import msgspec
 import pytest
 
 import sxhost.drivers.contracts
-from sxhost.commands.table import COMMANDS
-from sxhost.commands.traits import TRAITS
 from sxhost.errors import ForbiddenScope, Reserved
+from sxhost.faces.codex_sse.routes import CodexMessage
+from sxhost.faces.codexd.requests import TurnInput
+from sxhost.faces.codexd.requests_to_host import SPOKEN
+from sxhost.faces.pi.commands import COMMANDS
+from sxhost.faces.pi.scheduling import TRAITS
 from sxhost.hosting import Rules
 from sxhost.model.auth import AuditQuery
 from sxhost.model.caller import HOST, Caller, current
@@ -28,9 +31,6 @@ from sxhost.model.session import EventDraft, EventQuery, MessageDraft, Registrat
 from sxhost.model.session_state import _MEANS
 from sxhost.model.turn import Launch, ModelDraft, SteerDraft, TurnDraft
 from sxhost.process.contracts import Exit
-from sxhost.web.codexd.drafts import SPOKEN
-from sxhost.web.codexd.input import TurnInput
-from sxhost.web.messages.face import CodexMessage
 
 from .crew import Crew, FakeDriver, question
 from .lab import Lab, result_of, started

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from twisted.internet.testing import StringTransport
 
-from sxhost.stdio import Commands, Pipe
+from sxhost.faces.pi.stdio import Commands, Pipe
 
 from .lab import Lab, is_done
 from .sockets import MIB, TEXT, Socket, masked

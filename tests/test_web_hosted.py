@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
+from sxhost.faces.native.agents import routes
 from sxhost.model.turn import Launch
-from sxhost.web.hosted import routes
 
 from .crew import question
 from .lab import Lab, is_done, result_of, started

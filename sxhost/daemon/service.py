@@ -21,10 +21,10 @@ from sxhost.config import address_file
 from sxhost.daemon.listening import CannotListen, sentence, url_of
 from sxhost.daemon.notify import Notifier
 from sxhost.daemon.process import AlreadyRunning, PidFile, warn_of_others, warn_of_root
+from sxhost.faces.pi.multiplexer import Multiplexer
 from sxhost.http.router import Route
 from sxhost.http.site import HostSite
 from sxhost.logs import logger
-from sxhost.mux import Multiplexer
 from sxhost.service import SessionService
 from sxhost.store.contracts import StoreUnusable
 

@@ -1,0 +1,169 @@
+"""Our sessions as codexd shows them, and all there is at one moment: pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from sxhost.codec.json import encode
+from sxhost.faces.codexd.records_wire import (
+    ENDPOINT,
+    CodexdChild,
+    CodexdDaemon,
+    CodexdEvent,
+    CodexdIdentity,
+    CodexdRecentEvents,
+    CodexdRunRegistry,
+    CodexdSession,
+    CodexdSessionRegistry,
+    CodexdSnapshot,
+    iso,
+)
+from sxhost.faces.codexd.requests_to_host import OURS
+from sxhost.model.session import Session
+from sxhost.model.turn import Turn
+
+__all__ = ["Moment", "session_record", "snapshot_of", "turn_name"]
+
+Object = dict[str, Any]
+
+
+def session_record(session: Session) -> CodexdSession:
+    """Return a session as codexd shows it."""
+    kept = _kept(session)
+    launch, turn = session.launch, session.turn
+    pid = session.process.pid if session.process else 0
+    closed = not pid and kept.get("ephemeral") is True
+    return CodexdSession(
+        session_id=session.id,
+        purpose=kept.get("purpose", "duplex"),
+        thread_id=session.native_id or (launch.resume if launch else None),
+        status="closed" if closed else "active",
+        endpoint=ENDPOINT,
+        child_pid=pid or None,
+        created_at=iso(session.start_ms),
+        updated_at=iso(max(session.start_ms, session.last_seen_ms)),
+        cwd=session.cwd or None,
+        model=session.model or None,
+        model_provider=session.provider or None,
+        metadata=_metadata(session.metadata),
+        **_turn_fields(turn),
+        **{name: kept.get(field) for name, field in SHOWN.items()},
+    )
+
+
+SHOWN: Final = {
+    "approval_policy": "approvalPolicy",
+    "base_instructions": "baseInstructions",
+    "config": "config",
+    "developer_instructions": "developerInstructions",
+    "ephemeral": "ephemeral",
+    "personality": "personality",
+    "sandbox": "sandbox",
+    "service_tier": "serviceTier",
+}
+"""What a record repeats of the request, and what it is called there."""
+
+
+def _kept(session: Session) -> Object:
+    """Return what the face has kept, and what is in force: turns may have changed it."""
+    kept = _object(session.metadata.get(OURS))
+    launch = session.launch
+    if launch is None:
+        return kept
+    native = {k: v for k, v in launch.native.items() if k in SHOWN.values()}
+    said = {
+        "approvalPolicy": launch.approval_policy or launch.native.get("approvalPolicy"),
+        "sandbox": launch.sandbox or launch.native.get("sandboxPolicy"),
+    }
+    return {**native, **kept, **{k: v for k, v in said.items() if v is not None}}
+
+
+def _metadata(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """Return metadata as texts; codexd's clients know nothing else."""
+    kept = metadata.get(OURS)
+    if isinstance(kept, dict):
+        others = {name: value for name, value in metadata.items() if name != OURS}
+        metadata = {**others, **_object(kept.get("metadata"))}
+    return {k: v if isinstance(v, str) else encode(v).decode() for k, v in metadata.items()}
+
+
+TURN_STATUS: Final = {"running": "inProgress", "completed": "completed"}
+
+
+def _turn_fields(turn: Turn | None) -> Object:
+    name = turn_name(turn)
+    return {
+        "current_turn_id": name if turn and turn.status == "running" else None,
+        "last_turn_id": name,
+        "last_turn_status": TURN_STATUS.get(turn.status, "failed") if turn else None,
+        "last_turn_error": _why(turn) if turn else None,
+    }
+
+
+def _why(turn: Turn) -> str | None:
+    return None if turn.status in TURN_STATUS else turn.reason or turn.status
+
+
+def turn_name(turn: Turn | None) -> str | None:
+    """Return what codexd calls a turn: codex's own name for it, if there is one."""
+    return (turn.native_id or str(turn.id)) if turn else None
+
+
+class Moment(NamedTuple):
+    """A host at one moment: since when it runs, the time, which process, which log."""
+
+    since_ms: int
+    now_ms: int
+    pid: int
+    epoch: str
+
+
+def snapshot_of(
+    sessions: Sequence[Session], events: Sequence[CodexdEvent], moment: Moment
+) -> CodexdSnapshot:
+    """Return all there is."""
+    now, since = iso(moment.now_ms), iso(moment.since_ms)
+    told = iso(max((session.last_seen_ms for session in sessions), default=moment.since_ms))
+    newest = events[-1].created_at if events else since
+    child = child_of(sessions, events)
+    return CodexdSnapshot(
+        daemon=CodexdDaemon(started_at=since, updated_at=now, pid=moment.pid, child=child),
+        identity=CodexdIdentity(daemon_id=f"sxhost-{moment.epoch}", created_at=since),
+        recent_events=CodexdRecentEvents(updated_at=newest, events=list(events)),
+        run_registry=CodexdRunRegistry(updated_at=since),
+        session_registry=CodexdSessionRegistry(
+            updated_at=told, sessions=[session_record(session) for session in sessions]
+        ),
+    )
+
+
+def child_of(sessions: Sequence[Session], events: Sequence[CodexdEvent]) -> CodexdChild:
+    """Return what is known of codex's process; the newest one, where there are several."""
+    begun = _last(events, "session.registered")
+    started = begun.created_at if begun else None
+    for session in reversed(sessions):
+        if session.process is not None and session.process.pid:
+            pid = session.process.pid
+            return CodexdChild(status="running", pid=pid, started_at=started)
+    ended = _last(events, "app-server.transport.closed")
+    if ended is None:
+        return CodexdChild(status="stopped" if sessions else "idle")
+    how = ended.detail or {}
+    in_order = how.get("exitCode") == 0
+    return CodexdChild(
+        status="stopped" if in_order else "failed",
+        started_at=started,
+        exited_at=ended.created_at,
+        exit_code=how.get("exitCode"),
+        signal=how.get("signal"),
+        last_error=None if in_order else ended.message,
+    )
+
+
+def _last(events: Sequence[CodexdEvent], name: str) -> CodexdEvent | None:
+    return next((event for event in reversed(events) if event.type == name), None)
+
+
+def _object(value: Any) -> Object:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,277 @@
+"""What the commands for a session do, whichever agent it has; pi has more of its own.
+
+A session that is attached has an inbox and a log: words go into the one, and what was said
+is read from the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from msgspec import UNSET, Struct
+
+from sxhost.agents.session import HostedSession
+from sxhost.errors import AlreadyAnswered, NoTurn
+from sxhost.faces.pi.commands import (
+    Command,
+    ExtensionUiResponse,
+    FollowUp,
+    Prompt,
+    SetModel,
+    SetSessionName,
+    SetThinkingLevel,
+    Steer,
+)
+from sxhost.faces.pi.dialogs import as_answer, is_meant
+from sxhost.faces.pi.executor import Refusal
+from sxhost.faces.pi.session_info import Sessions
+from sxhost.faces.pi.translate_any import GONE
+from sxhost.model.approval import ApprovalQuery
+from sxhost.model.caller import current
+from sxhost.model.session import Detail, MessageDraft, Registration
+from sxhost.model.turn import Image, Input, Item, ModelDraft, SteerDraft, Text, TurnDraft
+from sxhost.service import SessionService
+
+__all__ = ["EVERYBODY", "HOSTED", "Context", "Does", "input_of", "numbers_of", "run_turn"]
+
+
+class Context(Struct):
+    """What a command is done with: the host, the session, and `begun` to let others by."""
+
+    service: SessionService
+    sessions: Sessions
+    detail: Detail
+    begun: Callable[[], None]
+
+    @property
+    def id(self) -> str:
+        """The session's name."""
+        return self.detail.id
+
+    @property
+    def agent(self) -> str:
+        """What to call its agent."""
+        return self.detail.agent if self.detail.kind == "hosted" else "attached sessions"
+
+    async def hosted(self) -> HostedSession:
+        """Return the session once its agent is there.
+
+        :raises ForbiddenScope: it sleeps, and whoever asks may only look: to wake it is to
+            start a program.
+        """
+        if not self.service.agency.fleet.lives(self.id):
+            current.get().check("send", self.id)
+        return await self.service.agency.fleet.awake(self.id)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a turn runs."""
+        hosted = self.service.agency.fleet.get(self.id)
+        return hosted is not None and hosted.life.name() in ("running", "waiting")
+
+
+ENDED = "the agent was ended"
+"""Why work failed whose session is deleted."""
+
+Does = Callable[[Context, Any], Awaitable[Any]]
+
+
+def input_of(command: Prompt | Steer | FollowUp) -> Input:
+    """Return what a prompt says."""
+    if not command.images:
+        return command.message
+    pictures: list[Item] = [Image(data=p.data, mime_type=p.mime_type) for p in command.images]
+    return [Text(text=command.message), *pictures]
+
+
+# Words.
+
+
+async def prompt(context: Context, command: Prompt) -> Any:
+    """Run a turn to its end; what is said meanwhile is added to it."""
+    if command.streaming_behavior is not UNSET and context.is_busy:
+        adds = steer if command.streaming_behavior == "steer" else follow_up
+        return await adds(context, command)
+    if context.detail.kind != "hosted":
+        return await _send(context, command.message, "auto")
+    return await run_turn(context, command)
+
+
+async def run_turn(context: Context, command: Prompt, *, native: bool = False) -> Any:
+    """Run a turn to its end; `native` if that its model failed is told in its events.
+
+    :raises Refusal: it failed.
+    """
+    agency = context.service.agency
+    submitted = await agency.submit(context.id, TurnDraft(input=input_of(command)))
+    context.begun()
+    hosted = agency.fleet.get(context.id)
+    turn = await hosted.over(submitted.turn.id) if hosted is not None else None
+    if agency.fleet.get(context.id) is not hosted:
+        raise Refusal(ENDED)
+    failed = turn is not None and turn.status == "failed"
+    if turn is not None and failed and not (native and turn.reason not in GONE):
+        raise Refusal(turn.reason or "The turn failed.")
+    return UNSET
+
+
+async def steer(context: Context, command: Steer | Prompt) -> Any:
+    """Add to the running turn; without one, it is a message."""
+    if context.detail.kind == "hosted" and context.is_busy:
+        await context.service.agency.steer(context.id, SteerDraft(input=input_of(command)))
+        return UNSET
+    mode = "auto" if context.detail.kind == "hosted" else "interrupt"
+    return await _send(context, command.message, mode)
+
+
+async def follow_up(context: Context, command: FollowUp | Prompt) -> Any:
+    """Queue words for later."""
+    return await _send(context, command.message, "queue")
+
+
+async def _send(context: Context, text: str, mode: Any) -> Any:
+    await context.service.send(context.id, MessageDraft(content=text, mode=mode))
+    return UNSET
+
+
+async def abort(context: Context, _command: Command) -> Any:
+    """Stop the running turn, if one runs."""
+    with suppress(NoTurn):
+        await context.service.agency.interrupt(context.id)
+    return UNSET
+
+
+# Reads.
+
+
+async def get_state(context: Context, _command: Command) -> Any:
+    """Describe the session."""
+    return await context.sessions.info(context.id)
+
+
+async def get_messages(context: Context, _command: Command) -> Any:
+    """Return what was said."""
+    return {"messages": await context.sessions.messages(context.id)}
+
+
+async def get_last_assistant_text(context: Context, _command: Command) -> Any:
+    """Return the last answer."""
+    said = await context.sessions.messages(context.id)
+    texts = [one["content"][0]["text"] for one in said if one["role"] == "assistant"]
+    return {"text": texts[-1] if texts else None}
+
+
+async def get_session_stats(context: Context, _command: Command) -> Any:
+    """Count messages and tokens."""
+    said = await context.sessions.messages(context.id)
+    roles = [one["role"] for one in said]
+    used = numbers_of(context.detail.usage)
+    cached = used.get("cached_tokens") or 0
+    return {
+        "sessionId": context.detail.native_id or context.id,
+        "userMessages": roles.count("user"),
+        "assistantMessages": roles.count("assistant"),
+        "toolCalls": roles.count("toolResult"),
+        "toolResults": roles.count("toolResult"),
+        "totalMessages": len(roles),
+        "tokens": {
+            "input": (used.get("input_tokens") or 0) - cached,
+            "output": used.get("output_tokens") or 0,
+            "cacheRead": cached,
+            "cacheWrite": 0,
+            "total": used.get("total_tokens") or 0,
+        },
+        "cost": used.get("cost_usd") or 0,
+    }
+
+
+def numbers_of(usage: Any) -> dict[str, float]:
+    """Return what was used, as far as it is told in numbers: an attached agent may say any."""
+    said = usage if isinstance(usage, dict) else {}
+    return {name: value for name, value in said.items() if type(value) in (int, float)}
+
+
+async def get_context_usage(context: Context, _command: Command) -> Any:
+    """Say how full the context is, if the agent has said how large it is."""
+    used = numbers_of(context.detail.usage)
+    window, tokens = used.get("context_window"), used.get("total_tokens")
+    if not window:
+        return None
+    percent = None if tokens is None else tokens / window * 100
+    return {"tokens": tokens, "contextWindow": window, "percent": percent}
+
+
+# Settings.
+
+
+async def set_model(context: Context, command: SetModel) -> Any:
+    """Use another model."""
+    draft = ModelDraft(model=command.model_id, provider=command.provider)
+    await context.service.agency.set_model(context.id, draft)
+    return {"model": {"id": command.model_id, "provider": command.provider}}
+
+
+async def set_thinking_level(context: Context, command: SetThinkingLevel) -> Any:
+    """Think more or less, with the same model."""
+    if not context.detail.model:
+        raise Refusal(f"{context.agent} has not said which model it uses")
+    draft = ModelDraft(model=context.detail.model, effort=command.level)
+    await context.service.agency.set_model(context.id, draft)
+    return UNSET
+
+
+async def set_session_name(context: Context, command: SetSessionName) -> Any:
+    """Give it a title."""
+    await context.service.register(context.id, Registration(title=command.name))
+    return UNSET
+
+
+async def compact(context: Context, _command: Command) -> Any:
+    """Shorten the conversation, and wait until that is done: it is a turn of its own."""
+    before = context.detail.turn.id if context.detail.turn else 0
+    await context.service.agency.compact(context.id)
+    context.begun()
+    hosted = context.service.agency.fleet.get(context.id)
+    if hosted is not None:
+        await hosted.over(before + 1)
+    return {}
+
+
+# Answers.
+
+
+async def extension_ui_response(context: Context, command: ExtensionUiResponse) -> Any:
+    """Decide what an agent asks."""
+    agency, name = context.service.agency, command.request_id
+    found = await agency.session_approvals(context.id, ApprovalQuery())
+    approval = next((one for one in found if is_meant(one, name)), None)
+    if approval is None:
+        raise Refusal(f"No pending UI request with id {name}")
+    try:
+        await agency.answer(context.id, approval.id, as_answer(command.response, approval))
+    except AlreadyAnswered:
+        raise Refusal(f"Request {name} already settled") from None
+    return UNSET
+
+
+EVERYBODY: Mapping[str, Does] = {
+    "prompt": prompt,
+    "steer": steer,
+    "follow_up": follow_up,
+    "abort": abort,
+    "get_state": get_state,
+    "get_messages": get_messages,
+    "get_last_assistant_text": get_last_assistant_text,
+    "get_session_stats": get_session_stats,
+    "get_context_usage": get_context_usage,
+    "set_session_name": set_session_name,
+}
+HOSTED: Mapping[str, Does] = {
+    **EVERYBODY,
+    "set_model": set_model,
+    "set_thinking_level": set_thinking_level,
+    "compact": compact,
+    "extension_ui_response": extension_ui_response,
+}

@@ -1,0 +1,48 @@
+"""A response that a subscription writes to for as long as its client listens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.web.server import Request
+
+from sxhost.model.caller import current
+from sxhost.streams.subscription import Subscription
+
+__all__ = []
+
+
+class Response:
+    """A request's response as a subscription's sink; `done` fires when it is over."""
+
+    def __init__(self, request: Request) -> None:
+        self.done: Deferred[None] = Deferred()
+        self.tag: Mapping[str, object] = {}
+        self._request = request
+
+    def begin(self, reader: Subscription) -> None:
+        """Let the transport pause and resume the reader."""
+        self._request.registerProducer(reader, streaming=True)
+
+    def write(self, data: bytes) -> None:
+        """Send bytes, or keep them until they can be sent."""
+        self._request.write(data)
+
+    def end(self) -> None:
+        """Let whoever serves the request end it."""
+        if not self.done.called:
+            self.done.callback(None)
+
+    async def follow(self, reader: Subscription) -> None:
+        """Wait until it is over: nothing more comes, its client has gone, or may not ask."""
+        try:
+            await self.done
+        except CancelledError:
+            ended = current.get().ended
+            if ended is None:
+                raise
+            reader.end(ended, reconnect=False)
+        finally:
+            reader.close()
+        self._request.unregisterProducer()

@@ -1,1 +1,0 @@
-"""The host over HTTP: the listening side, and the faces that stand on it."""
