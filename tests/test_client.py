@@ -21,8 +21,8 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from sxhost import errors
-from sxhost.client.exchange import PATIENCE
 from sxhost.client.host import HostClient, connect
+from sxhost.client.requests import PATIENCE
 from sxhost.errors import (
     BadField,
     BadJSON,

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.protocol import Protocol
 
-from sxhost.client.follow import FIRST_WAIT, LONGEST_WAIT, BackOff, Following, Value
 from sxhost.client.link import HELD, LINE, understood
+from sxhost.client.stream import FIRST_WAIT, LONGEST_WAIT, BackOff, Following, Value
 from sxhost.errors import BadField, HostError, HostUnreachable, QueueFull, UnknownSession
 from sxhost.model.session import Event, EventDraft, Gap, Registration, StateChange
 

@@ -17,8 +17,8 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.threads import deferToThread
 from twisted.python.failure import Failure
 
-from sxhost.client.follow import Following, Value
 from sxhost.client.host import HostClient, connect
+from sxhost.client.stream import Following, Value
 from sxhost.errors import UnknownSession
 from sxhost.model.session import Event, EventDraft, EventQuery, Gap
 

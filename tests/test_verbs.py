@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sxhost.client.verbs import query_of, session_path
+from sxhost.client.requests import query_of, session_path
 from sxhost.errors import BadField
 from sxhost.model.approval import ApprovalQuery
 from sxhost.model.session import EventQuery, SessionQuery

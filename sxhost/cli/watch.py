@@ -25,8 +25,8 @@ from sxhost.model.approval import ApprovalQuery
 from sxhost.model.session import Event, Gap, StateChange
 
 if TYPE_CHECKING:
-    from sxhost.client.follow import Following, Value
     from sxhost.client.host import HostClient
+    from sxhost.client.stream import Following, Value
 
 __all__ = ["Lines", "approval_of", "watch"]
 

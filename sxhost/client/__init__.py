@@ -2,11 +2,9 @@
 
 ========= =====================================================================
 host      `HostClient`: sessions, events, messages
-agents    the verbs on hosted agents, and on what they ask
-verbs     a path, a query, a body; an answer decoded into its type
-exchange  one request and its answer: a whole one, or one that goes on
-bearer    requests that have a token, or find one when asked
-follow    a stream, each event once, whatever becomes of the link
+requests  one request and its answer: a whole one, or one that goes on
+auth      requests that have a token, or find one when asked
+stream    a stream, each event once, whatever becomes of the link
 link      one answer that goes on, while it lives
 ========= =====================================================================
 """

@@ -24,14 +24,13 @@ from twisted.web.client import URI, Agent, BrowserLikePolicyForHTTPS, HTTPConnec
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
-from sxhost.client.agents import AgencyClient
-from sxhost.client.bearer import Bearer
-from sxhost.client.bearer import Token as Shown
-from sxhost.client.exchange import NDJSON, PATIENCE, Exchange
-from sxhost.client.follow import Following, OnLink, ignore
-from sxhost.client.verbs import Verbs, query_of, session_path
+from sxhost.client.auth import Bearer
+from sxhost.client.auth import Token as Shown
+from sxhost.client.requests import NDJSON, PATIENCE, Exchange, Verbs, query_of, session_path
+from sxhost.client.stream import Following, OnLink, ignore
 from sxhost.codec.json import encode_lines
 from sxhost.errors import BadField
+from sxhost.model.approval import Answer, Approval, ApprovalQuery
 from sxhost.model.auth import AuditQuery, Deed, Login, Token, TokenDraft, TokenMade
 from sxhost.model.names import check_session_id
 from sxhost.model.session import (
@@ -42,6 +41,7 @@ from sxhost.model.session import (
     EventDraft,
     EventQuery,
     Fired,
+    Hosted,
     LogQuery,
     Message,
     MessageDraft,
@@ -53,10 +53,63 @@ from sxhost.model.session import (
     Status,
     Summary,
 )
+from sxhost.model.turn import Launch, ModelDraft, SteerDraft, Submitted, TurnDraft
 
-__all__ = ["HostClient", "connect"]
+__all__ = ["AgencyClient", "HostClient", "connect"]
 
 T = TypeVar("T")
+
+
+START_WITHIN = 90.0
+"""Seconds that an agent may take to start; the slowest takes three."""
+
+
+class AgencyClient:
+    """A host's agents, spoken to over HTTP (`sxhost.model.host.AgentHost`)."""
+
+    def __init__(self, verbs: Verbs) -> None:
+        self._verbs = verbs
+
+    async def start(self, launch: Launch) -> Hosted:
+        """Start an agent, in a new session."""
+        return await self._verbs.post(Hosted, "/sessions", launch, START_WITHIN)
+
+    async def submit(self, session_id: str, draft: TurnDraft) -> Submitted:
+        """Begin a turn."""
+        path = session_path(session_id, "turns")
+        return await self._verbs.post(Submitted, path, draft, START_WITHIN)
+
+    async def steer(self, session_id: str, draft: SteerDraft) -> Done:
+        """Add to the running turn."""
+        return await self._verbs.post(Done, session_path(session_id, "steer"), draft)
+
+    async def interrupt(self, session_id: str) -> Done:
+        """Stop the running turn."""
+        return await self._verbs.post(Done, session_path(session_id, "interrupt"))
+
+    async def compact(self, session_id: str) -> Done:
+        """Shorten the conversation."""
+        path = session_path(session_id, "compact")
+        return await self._verbs.post(Done, path, patience=START_WITHIN)
+
+    async def set_model(self, session_id: str, draft: ModelDraft) -> Done:
+        """Use another model from now on."""
+        return await self._verbs.post(Done, session_path(session_id, "model"), draft)
+
+    async def approvals(self, query: ApprovalQuery) -> list[Approval]:
+        """Return what all agents ask, in order."""
+        return await self._verbs.get(list[Approval], "/approvals", query)
+
+    async def session_approvals(self, session_id: str, query: ApprovalQuery) -> list[Approval]:
+        """Return what one session's agent asks, in order."""
+        return await self._verbs.get(
+            list[Approval], session_path(session_id, "approvals"), query
+        )
+
+    async def answer(self, session_id: str, approval_id: int, answer: Answer) -> Approval:
+        """Decide what an agent asks."""
+        path = session_path(session_id, "approvals", approval_id)
+        return await self._verbs.post(Approval, path, answer)
 
 
 class HostClient:
@@ -129,7 +182,7 @@ class HostClient:
         on_link: OnLink = ignore,
         jitter: Callable[[], float] = random.random,
     ) -> Following:
-        """Follow a session's events, or those of all sessions, live (`sxhost.client.follow`).
+        """Follow a session's events, or those of all sessions, live (`sxhost.client.stream`).
 
         `after` is a cursor, a number or ``now``; without it what is buffered comes first.
         With `state` the states of the sessions come too.  `fail_fast`, `on_link` and

@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
-from sxhost.client.exchange import why_lost
+from sxhost.client.requests import why_lost
 from sxhost.codec.lines import Lines, LineTooLong
 from sxhost.model.session import Event, Gap, StateChange
 

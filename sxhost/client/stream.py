@@ -18,8 +18,8 @@ import msgspec
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 
-from sxhost.client.exchange import Exchange
 from sxhost.client.link import End, Heartbeat, Hello, Link, greeting, understood
+from sxhost.client.requests import Exchange
 from sxhost.errors import HostError, HostUnreachable
 from sxhost.model.session import Event, Gap, StateChange
 
