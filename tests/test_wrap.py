@@ -21,8 +21,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sxhost.attach.agent import AgentSession
-from sxhost.attach.passage import LINE_MOST, Lines
-from sxhost.attach.wrap import Wrapped
+from sxhost.attach.terminal import LINE_MOST, Lines
+from sxhost.attach.wrapper import Wrapped
 
 from .hosts import PATIENCE, Host, StartHost, clean_environ, until
 

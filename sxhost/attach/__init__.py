@@ -4,9 +4,9 @@
 agent     `AgentSession`, for programs on Twisted
 outbox    from an event's firing to the host's log: once, and in order
 spool     what could not yet be sent: bounded
-bell      waiting, until somebody rings
-wrap      any program as an attached session
-passage   its output, terminal, signals, input
+signal    waiting, until somebody rings
+wrapper   any program as an attached session
+terminal  its output, terminal, signals, input
 ========= =====================================================================
 """
 

@@ -26,8 +26,8 @@ from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
-from sxhost.attach.bell import Bell, sleep
 from sxhost.attach.outbox import Outbox
+from sxhost.attach.signal import Bell, sleep
 from sxhost.auth.client_tokens import BadToken, given_token, own_token
 from sxhost.client.host import HostClient, connect
 from sxhost.config import host_url

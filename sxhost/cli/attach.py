@@ -74,7 +74,7 @@ async def _wrapped(
     **about: Any,
 ) -> int:
     from sxhost.attach.agent import AgentSession, found
-    from sxhost.attach.wrap import wrap
+    from sxhost.attach.wrapper import wrap
 
     about["title"] = about["title"] or " ".join(command)[:500]
     about["agent"] = about["agent"] or os.path.basename(command[0])[:500]  # noqa: PTH119

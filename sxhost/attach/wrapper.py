@@ -16,7 +16,7 @@ from twisted.internet.stdio import StandardIO
 from twisted.python.failure import Failure
 
 from sxhost.attach.agent import AgentSession
-from sxhost.attach.passage import STREAMS, Lines, Signals, Typed, outputs, write_all
+from sxhost.attach.terminal import STREAMS, Lines, Signals, Typed, outputs, write_all
 from sxhost.model.session import Message
 
 __all__ = ["Detail", "Wrapped", "wrap"]
