@@ -27,12 +27,14 @@ from twisted.python.threadpool import ThreadPool
 from sxhost.auth.browsers import Browsers
 from sxhost.auth.tokens import Keyring
 from sxhost.config import LogFormat, Settings
+from sxhost.daemon.agents import make_agents, make_rules
 from sxhost.daemon.listening import make_endpoint
 from sxhost.daemon.logfile import observer
-from sxhost.daemon.notify import Notifier
+from sxhost.daemon.options import Options
+from sxhost.daemon.pidfile import PidFile, on_hangup
 from sxhost.daemon.preflight import make_shown, prepare
-from sxhost.daemon.process import PidFile, on_hangup
 from sxhost.daemon.service import HostService
+from sxhost.daemon.systemd import Notifier
 from sxhost.faces.codex_sse import routes as messages
 from sxhost.faces.codexd import routes as codexd
 from sxhost.faces.native import about, events, hooks, telemetry
@@ -43,14 +45,12 @@ from sxhost.faces.native.tokens import Keys
 from sxhost.faces.pi import websocket as mux
 from sxhost.faces.pi.multiplexer import Multiplexer
 from sxhost.faces.pi.session_files import Apart
-from sxhost.hosting import make_agents, make_rules
 from sxhost.http.authentication import Guard, Policy, Tries
 from sxhost.http.metrics import Metrics
 from sxhost.http.responses import Manner
 from sxhost.http.router import Route, asks, opens, tree
 from sxhost.http.site import HostSite
 from sxhost.logs import logger, set_level
-from sxhost.options import Options
 from sxhost.service import SessionService
 from sxhost.store.contracts import Store
 from sxhost.store.memory import MemoryStore

@@ -19,8 +19,8 @@ from urllib.error import HTTPError
 import pytest
 from twisted.logger import capturedLogs, formatEvent
 
+from sxhost.daemon.pidfile import AlreadyRunning, PidFile, warn_of_root
 from sxhost.daemon.preflight import make_state_dir
-from sxhost.daemon.process import AlreadyRunning, PidFile, warn_of_root
 
 from .daemons import CLASSIC, DAEMON, FREE_PORT, NODAEMON, SXHOST, TWISTD, Daemon, run
 from .faults import contents

@@ -89,12 +89,6 @@ ROOMS = {
         rooms_of("auth client codec config errors logs model project"),
         rooms_of("msgspec twisted"),
     ),
-    "hosting": Room(
-        "6",
-        ("hosting.py",),
-        rooms_of("agents config drivers logs model policy process visible"),
-        rooms_of(""),
-    ),
     "service": Room(
         "6",
         ("eviction.py", "service.py", "service_agents.py"),
@@ -146,27 +140,27 @@ ROOMS = {
     "daemon": Room(
         "9",
         ("daemon/*.py",),
-        rooms_of("auth config faces/pi files http logs service store visible"),
+        rooms_of(
+            "agents auth config drivers faces/pi files http logs model policy "
+            "process service store visible"
+        ),
         rooms_of("OpenSSL twisted"),
     ),
-    "options": Room(
-        "10", ("options.py",), rooms_of("config daemon logs model visible"), rooms_of("twisted")
-    ),
     "top": Room(
-        "11",
+        "10",
         ("tap.py",),
         rooms_of(
             "auth config daemon faces/codex_sse faces/codexd faces/native faces/pi "
-            "hosting http logs options service store telemetry visible"
+            "http logs service store telemetry visible"
         ),
         rooms_of("msgspec twisted"),
     ),
     "cli": Room(
-        "12",
+        "11",
         ("__main__.py", "cli/*.py"),
         rooms_of(
             "attach auth client codec config daemon errors faces/pi hooks logs "
-            "model options policy project telemetry top trust visible"
+            "model policy project telemetry top trust visible"
         ),
         rooms_of("autobahn click msgspec rich twisted zope"),
     ),

@@ -12,7 +12,7 @@ from urllib.request import Request, urlopen
 import pytest
 from twisted.internet.defer import Deferred, succeed
 
-from sxhost.options import Options
+from sxhost.daemon.options import Options
 from sxhost.telemetry.forwarder import Forwarder, content_of
 from sxhost.telemetry.sender import IN_FLIGHT, Emitter
 from sxhost.trust import trust

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from twisted.internet.task import Clock
 
 from sxhost.config import Settings
+from sxhost.daemon.agents import Rules, Workshop, host_id, make_agents, make_rules
 from sxhost.errors import BadField
-from sxhost.hosting import Rules, Workshop, host_id, make_agents, make_rules
 from sxhost.model.approval import Question
 from sxhost.model.session import Session, State
 from sxhost.process.child import ProcessSpawn

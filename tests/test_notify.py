@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 from twisted.logger import formatEvent, globalLogPublisher
 
-from sxhost.daemon.notify import Notifier, heartbeat
+from sxhost.daemon.systemd import Notifier, heartbeat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

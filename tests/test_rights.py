@@ -10,13 +10,13 @@ import msgspec
 import pytest
 
 import sxhost.drivers.contracts
+from sxhost.daemon.agents import Rules
 from sxhost.errors import ForbiddenScope, Reserved
 from sxhost.faces.codex_sse.routes import CodexMessage
 from sxhost.faces.codexd.requests import TurnInput
 from sxhost.faces.codexd.requests_to_host import SPOKEN
 from sxhost.faces.pi.commands import COMMANDS
 from sxhost.faces.pi.scheduling import TRAITS
-from sxhost.hosting import Rules
 from sxhost.model.auth import AuditQuery
 from sxhost.model.caller import HOST, Caller, current
 from sxhost.model.rights import (

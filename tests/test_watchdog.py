@@ -12,7 +12,7 @@ from twisted.internet import reactor as global_reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from sxhost.daemon.notify import Notifier
+from sxhost.daemon.systemd import Notifier
 from sxhost.model.limits import Limits
 from sxhost.store.sqlite.connection import Journal
 from sxhost.store.sqlite.store import SQLiteStore

@@ -23,11 +23,11 @@ from twisted.logger import FileLogObserver, globalLogBeginner
 
 from sxhost.cli.output import fail
 from sxhost.daemon.logfile import as_text
+from sxhost.daemon.options import Options
 from sxhost.daemon.preflight import make_state_dir
 from sxhost.faces.pi.stdio import Commands, Pipe
 from sxhost.logs import logger, set_level
 from sxhost.model.limits import Limits
-from sxhost.options import Options
 from sxhost.tap import assemble
 
 __all__ = ["connect", "serve"]

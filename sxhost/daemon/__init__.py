@@ -3,9 +3,11 @@
 ========= =====================================================================
 service   listens, starts, stops in order
 preflight what would fail later, met while a terminal can be told
-process   the pidfile, a word to root, SIGHUP
+pidfile   the pidfile, a word to root, SIGHUP
 listening endpoints as the command line writes them
 logfile   the log as it is written
-notify    systemd is told how the host is
+systemd   systemd is told how the host is
+agents    what hosts agents, put together: programs, drivers, places
+options   the command line of `twistd sxhost`
 ========= =====================================================================
 """

@@ -9,7 +9,7 @@ from sxhost import files
 from sxhost.auth.tls import BadPEM, Shown
 from sxhost.config import USAGE_ERROR, Settings
 from sxhost.daemon.listening import refuse_taken
-from sxhost.daemon.process import AlreadyRunning, PidFile
+from sxhost.daemon.pidfile import AlreadyRunning, PidFile
 from sxhost.store.contracts import StoreUnusable
 from sxhost.store.sqlite.file import held
 from sxhost.visible import refuse

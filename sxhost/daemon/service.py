@@ -19,8 +19,8 @@ from sxhost.auth.tls import Shown
 from sxhost.auth.tokens import BadKeyring, Keyring
 from sxhost.config import address_file
 from sxhost.daemon.listening import CannotListen, sentence, url_of
-from sxhost.daemon.notify import Notifier
-from sxhost.daemon.process import AlreadyRunning, PidFile, warn_of_others, warn_of_root
+from sxhost.daemon.pidfile import AlreadyRunning, PidFile, warn_of_others, warn_of_root
+from sxhost.daemon.systemd import Notifier
 from sxhost.faces.pi.multiplexer import Multiplexer
 from sxhost.http.router import Route
 from sxhost.http.site import HostSite
