@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sxhost.cli.pilot import launched
+from sxhost.cli.agents import launched
 
 from .test_cli import Shell, shell
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from msgspec import Raw, json
 from twisted.internet.defer import Deferred
 
+from sxhost.cli.follow import Lines, approval_of
 from sxhost.cli.run import Ride
 from sxhost.cli.terminal import Link, event_line
-from sxhost.cli.watch import Lines, approval_of
 from sxhost.codec.json import encode
 from sxhost.faces.codex_sse.fields import Conversation
 from sxhost.faces.codex_sse.stream import Frames, ends

@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 from msgspec import Raw
 
-from sxhost.cli.watch import Lines, approval_of
+from sxhost.cli.follow import Lines, approval_of
 from sxhost.model.approval import Approval
 from sxhost.model.session import Event, Gap, StateChange
 

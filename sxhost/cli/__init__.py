@@ -2,13 +2,13 @@
 
 ========= =====================================================================
 main      serve, status, sessions, send, events and the like
-watch     the commands that go on: tail, events -f
-pilot     new, turn, steer, interrupt, approvals, approve, deny
+follow    the commands that go on: tail, events -f
+agents    new, turn, steer, interrupt, approvals, approve, deny
 run       an agent at the terminal, for one turn
 policy    what the rules of a file would decide
 admin     token, open, audit
 attach    any program as an attached session
-hook      agents' hooks, and their settings
+hooks     agents' hooks, and their settings
 trust     which projects may say where telemetry goes
 stdio     the multiplexer over two pipes
 terminal  a command's two ends: the host, and what it tells of that in lines

@@ -14,10 +14,10 @@ from typing import Any, NoReturn
 import click
 
 from sxhost import __version__
-from sxhost.cli import pilot
+from sxhost.cli import agents
 from sxhost.cli.admin import audit, open_dashboard, token
 from sxhost.cli.attach import attach
-from sxhost.cli.hook import hook
+from sxhost.cli.hooks import hook
 from sxhost.cli.output import Flow, fail, put_code, put_table
 from sxhost.cli.policy import policy
 from sxhost.cli.terminal import (
@@ -257,7 +257,7 @@ def events(
 ) -> None:
     """Print a session's events."""
     if follow:
-        from sxhost.cli.watch import watch
+        from sxhost.cli.follow import watch
 
         how: dict[str, Any] = {"after": after, "types": _list(types)}
         watch(link, lambda host, told: host.subscribe(session_id, **how, **told), limit)
@@ -279,7 +279,7 @@ def events(
 @linked
 def tail(link: Link, session: str, types: str, **how: Any) -> None:
     """Print the events of all sessions as they come."""
-    from sxhost.cli.watch import watch
+    from sxhost.cli.follow import watch
 
     how |= {"sessions": _list(session), "types": _list(types)}
     watch(link, lambda host, told: host.subscribe(**how, **told), names=True)
@@ -358,7 +358,7 @@ def emit() -> None:
     """Send a telemetry event; `sxhost emit --help` has its options."""
 
 
-for command in pilot.commands:
+for command in agents.commands:
     sxhost.add_command(command)
 sxhost.add_command(token)
 sxhost.add_command(open_dashboard)

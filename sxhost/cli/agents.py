@@ -124,7 +124,7 @@ def approvals(link: Link, *, everything: bool, follow: bool) -> None:
     if not follow:
         link.show(found, *map(approval_line, found))
         return
-    from sxhost.cli.watch import approval_of, watch
+    from sxhost.cli.follow import approval_of, watch
 
     types = ("approval-requested", "approval-resolved")
     watch(
