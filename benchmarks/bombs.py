@@ -9,7 +9,7 @@ import argparse
 
 from benchmarks.rig import NDJSON, Client, Host, request, running_host
 from sxhost.model.limits import Limits
-from tests.test_bombs import COSTLY
+from tests.host.http.test_bombs import COSTLY
 
 TIMES = 5
 

@@ -18,8 +18,8 @@ from typing import Any, cast
 
 from twisted.logger import globalLogPublisher
 
-from tests.raw import ACCEPTED, HONEST, NEXT, SEEDS, SPICE, check, replies
-from tests.test_site import Wire
+from tests.host.http.test_site import Wire
+from tests.support.http_bytes import ACCEPTED, HONEST, NEXT, SEEDS, SPICE, check, replies
 
 COUNT, SEED = 100_000, 1
 FRESH = 2000

@@ -21,7 +21,15 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, Literal
 
-from tests.polite_agents import Agent, Codex, CodexTurn, Object, Pi, Turn, encoded
+from tests.support.agents.polite_agents import (
+    Agent,
+    Codex,
+    CodexTurn,
+    Object,
+    Pi,
+    Turn,
+    encoded,
+)
 
 Dialect = Literal["codex", "pi"]
 
@@ -29,7 +37,9 @@ WORD = "Chunk "
 CODEX_MORE = {"emittedAtMs": 1795194539316}
 PI_USAGE = {"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0, "totalTokens": 0}
 PI_MORE = {"usage": {**PI_USAGE, "cost": {**PI_USAGE, "total": 0}}}
-"""What is in a line of the real agents beside what `tests.polite_agents` says."""
+"""What is in a line of the real agents beside what `tests.support.agents.polite_agents`
+says.
+"""
 
 
 def command(dialect: Dialect) -> list[str]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from twisted.logger import ILogObserver, LogLevel, globalLogPublisher
 from zope.interface import implementer
 
-from .agents import agent_home, fake_model, real_agents
-from .hosts import running_host, start_daemon, start_host, twistd
-from .lab import Lab
+from tests.support.agents.real_agents import agent_home, fake_model, real_agents
+from tests.support.hosts import running_host, start_daemon, start_host, twistd
+from tests.support.in_memory import Lab
 
 __all__ = [
     "FailureLog",
@@ -74,3 +75,10 @@ def lab() -> Lab:
 def make_lab() -> Callable[..., Lab]:
     """Make a host in memory with limits of the test's own."""
     return Lab
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test with the tier that it lies in: ``-m unit`` is ``tests/unit``."""
+    for item in items:
+        tier = item.path.relative_to(Path(__file__).parent).parts[0]
+        item.add_marker(tier)

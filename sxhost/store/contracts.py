@@ -1,7 +1,7 @@
 """Where sessions, their logs and their inboxes live.
 
 A store is a part that can be exchanged: `MemoryStore` forgets with the process, others do
-not.  One contract suite (``tests/test_store.py``) says what all of them must do.
+not.  One contract suite (``tests/contracts/test_store.py``) says what all of them must do.
 """
 
 from __future__ import annotations

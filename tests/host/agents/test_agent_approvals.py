@@ -1,0 +1,337 @@
+"""The desk: the first decision wins, whoever makes it, and the agent is told once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from sxhost.agents.approvals import AGAIN_S, Desk, check
+from sxhost.codec.json import encode
+from sxhost.errors import (
+    AgentFailed,
+    AlreadyAnswered,
+    BadField,
+    HostError,
+    QuestionLimit,
+    StoreUnavailable,
+    UnknownApproval,
+)
+from sxhost.model.approval import Answer, Approval, Inquiry, Question
+from sxhost.model.auth import AuditQuery
+from sxhost.model.caller import Caller, current
+from sxhost.model.limits import Limits
+from sxhost.model.session import Registration
+from sxhost.policy.rules import ASK, Verdict
+from sxhost.store.memory import MemoryStore
+from sxhost.streams.notifier import Hub
+from tests.support.fake_agents import question
+from tests.support.in_memory import result_of, started
+
+
+class Refusing(MemoryStore):
+    """A store that refuses to settle, if told."""
+
+    refuse: HostError | None = None
+    slow: Deferred[None] | None = None
+    settled = 0
+
+    async def ask(self, *given: Any, **named: Any) -> Approval:
+        if self.slow is not None:
+            await self.slow
+        if self.refuse is not None:
+            raise self.refuse
+        return await super().ask(*given, **named)
+
+    async def settle(self, *given: Any, **named: Any) -> Approval:
+        if self.refuse is not None:
+            raise self.refuse
+        self.settled += 1
+        return await super().settle(*given, **named)
+
+
+class Rig:
+    def __init__(self, verdict: Verdict = ASK, **limits: Any) -> None:
+        self.clock = Clock()
+        self.limits = Limits(answer_within=100, **limits)
+        self.store = Refusing(self.limits, self.clock.seconds)
+        result_of(self.store.register("a", Registration(), 0))
+        self.told: list[tuple[str, Answer]] = []
+        self.deaf = False
+        self.desk = Desk(
+            self.store,
+            Hub(self.clock, self.store, self.limits),
+            self.clock,
+            lambda: int(self.clock.seconds() * 1000),
+            limits=self.limits,
+            decide=lambda _session, _question: verdict,
+        )
+
+    async def tell(self, asked: Question, answer: Answer) -> None:
+        self.told.append((asked.key, answer))
+        if self.deaf:
+            raise AgentFailed("It has gone.")
+
+    def ask(self, key: str = "q1", **fields: Any) -> Approval:
+        return result_of(self.desk.ask("a", question(key, **fields), self.tell))
+
+    def answer(self, approval: Approval, decision: str = "approve", **more: Any) -> Approval:
+        answer = Answer(decision=decision, **more)
+        return result_of(self.desk.answer("a", approval.id, answer))
+
+    def state(self, approval: Approval) -> tuple[str, str | None, str | None]:
+        known = {a.id: a for a in result_of(self.store.approvals("a"))}[approval.id]
+        end = known.resolution
+        if end is None:
+            return known.state, None, None
+        return known.state, end.decision, end.by
+
+    def events(self) -> list[str]:
+        return [event.event for event in result_of(self.store.read("a"))]
+
+
+@pytest.fixture
+def rig() -> Rig:
+    return Rig()
+
+
+def test_a_decision_is_kept_and_told_to_the_agent(rig: Rig) -> None:
+    approval = rig.ask()
+    assert (approval.state, approval.expires_ms) == ("pending", 100_000)
+    closed = rig.answer(approval, "deny", reason="not today")
+    assert closed.resolution is not None
+    assert closed.resolution.reason == "not today"
+    assert rig.state(approval) == ("answered", "deny", "own")
+    assert rig.told == [("q1", Answer(decision="deny", reason="not today"))]
+    assert rig.events() == ["approval-requested", "approval-resolved"]
+    assert rig.clock.getDelayedCalls() == []
+
+
+def test_a_second_decision_is_refused_and_changes_nothing(rig: Rig) -> None:
+    approval = rig.ask()
+    rig.answer(approval, "deny")
+    with pytest.raises(AlreadyAnswered) as caught:
+        rig.answer(approval, "approve")
+    assert caught.value.details["decision"] == "deny"
+    assert len(rig.told) == 1
+    assert rig.events().count("approval-resolved") == 1
+
+
+def test_who_decided_is_kept(rig: Rig) -> None:
+    approval = rig.ask()
+    token = current.set(Caller(scopes=frozenset({"approve"}), token="t7"))
+    try:
+        rig.answer(approval)
+    finally:
+        current.reset(token)
+    assert rig.state(approval) == ("answered", "approve", "token t7")
+    (deed,) = result_of(rig.store.deeds(AuditQuery()))
+    assert (deed.what, deed.token, deed.detail) == ("answer", "t7", "approval 1: approve")
+
+
+def test_an_unknown_approval(rig: Rig) -> None:
+    approval = rig.ask()
+    result_of(rig.store.register("b", Registration(), 0))
+    for session, number in (("a", 99), ("b", approval.id)):
+        with pytest.raises(UnknownApproval):
+            result_of(rig.desk.answer(session, number, Answer(decision="approve")))
+    assert rig.told == []
+
+
+def test_nobody_answers_in_time(rig: Rig) -> None:
+    approval = rig.ask(expires_s=5.0)
+    rig.clock.advance(4.9)
+    assert rig.state(approval)[0] == "pending"
+    rig.clock.advance(0.1)
+    assert rig.state(approval) == ("expired", "deny", "host")
+    assert [answer.decision for _, answer in rig.told] == ["deny"]
+
+
+@pytest.mark.parametrize(
+    ("choices", "decision"),
+    [(["approve", "deny"], "deny"), (["approve", "cancel"], "cancel"), (["a", "b"], "cancel")],
+)
+def test_it_expires_with_what_the_agent_understands(choices: list[str], decision: str) -> None:
+    rig = Rig(Verdict(on_expiry="deny"))
+    approval = rig.ask(choices=choices)
+    rig.clock.advance(100)
+    assert rig.state(approval) == ("expired", decision, "host")
+
+
+def test_a_store_that_refuses_puts_it_off(rig: Rig) -> None:
+    approval = rig.ask(expires_s=5.0)
+    rig.store.refuse = StoreUnavailable("The disk is full.")
+    rig.clock.pump([5, AGAIN_S, AGAIN_S])
+    with pytest.raises(StoreUnavailable):
+        rig.answer(approval)
+    assert rig.told == []
+    rig.store.refuse = None
+    rig.clock.advance(AGAIN_S)
+    assert rig.state(approval) == ("expired", "deny", "host")
+    assert rig.clock.getDelayedCalls() == []
+
+
+def test_a_session_that_is_forgotten_expires_once(rig: Rig) -> None:
+    rig.ask(expires_s=5.0)
+    result_of(rig.store.delete("a"))
+    rig.clock.advance(5)
+    assert rig.clock.getDelayedCalls() == []
+
+
+def test_a_policy_decides_at_once() -> None:
+    rig = Rig(Verdict(decision="approve", rule="reads", reason="harmless"))
+    approval = rig.ask()
+    assert rig.state(approval) == ("answered", "approve", "policy reads")
+    assert rig.told == [("q1", Answer(decision="approve", reason="harmless"))]
+    assert rig.events() == ["approval-requested", "approval-resolved"]
+
+
+def test_the_shortest_patience_counts() -> None:
+    for policy, agent, seconds in ((7.0, 5.0, 5), (3.0, None, 3), (None, None, 100)):
+        rig = Rig(Verdict(expire_s=policy))
+        assert rig.ask(expires_s=agent).expires_ms == seconds * 1000
+
+
+def test_asked_again_it_is_the_same_and_the_time_begins_anew(rig: Rig) -> None:
+    first = rig.ask(expires_s=50.0)
+    rig.clock.advance(30)
+    again = rig.ask(expires_s=50.0)
+    assert again.id == first.id
+    assert len(rig.clock.getDelayedCalls()) == 1
+    rig.answer(again)
+    assert len(rig.told) == 1
+    assert rig.events() == ["approval-requested", "approval-resolved"]
+
+
+def test_asked_again_in_vain_it_is_still_open(rig: Rig) -> None:
+    first = rig.ask(expires_s=50.0)
+    rig.store.refuse = StoreUnavailable("The disk is full.")
+    with pytest.raises(StoreUnavailable):
+        rig.ask(expires_s=50.0)
+    rig.store.refuse = None
+    rig.answer(first)
+    assert [key for key, _ in rig.told] == ["q1"]
+    assert rig.clock.getDelayedCalls() == []
+
+
+def test_the_agent_settles_its_own_question_and_no_other(rig: Rig) -> None:
+    one, other = rig.ask("one"), rig.ask("other")
+    result_of(rig.desk.settle("a", "one", "resolved elsewhere"))
+    result_of(rig.desk.settle("a", "unknown", "?"))
+    result_of(rig.desk.settle("b", "other", "?"))
+    assert rig.state(one) == ("withdrawn", "cancel", "agent")
+    assert rig.state(other)[0] == "pending"
+    assert rig.told == []
+
+
+def test_all_of_a_session_can_be_withdrawn(rig: Rig) -> None:
+    asked = [rig.ask("one"), rig.ask("two")]
+    done = rig.ask("three")
+    rig.answer(done)
+    result_of(rig.desk.withdraw("a", "the host was killed"))
+    assert [rig.state(a) for a in asked] == [("withdrawn", "cancel", "host")] * 2
+    assert rig.state(done)[0] == "answered"
+    assert rig.clock.getDelayedCalls() == []
+
+
+class TestBounds:
+    def test_so_many_may_be_open(self) -> None:
+        rig = Rig(open_questions=2)
+        first, _ = rig.ask("one"), rig.ask("two")
+        with pytest.raises(QuestionLimit):
+            rig.ask("three")
+        assert rig.ask("two", title="again").id
+        result_of(rig.store.register("b", Registration(), 0))
+        assert result_of(rig.desk.ask("b", question("one"), rig.tell)).id
+        rig.answer(first)
+        assert rig.ask("three").id
+
+    def test_those_on_their_way_count(self) -> None:
+        rig = Rig(open_questions=2)
+        rig.store.slow = Deferred()
+        asked = [started(rig.desk.ask("a", question(key), rig.tell)) for key in ("one", "two")]
+        with pytest.raises(QuestionLimit):
+            rig.ask("three")
+        rig.store.refuse = StoreUnavailable("The disk is full.")
+        rig.store.slow.callback(None)
+        for one in asked:
+            with pytest.raises(StoreUnavailable):
+                result_of(one)
+        rig.store.refuse = None
+        assert rig.ask("three").id
+
+    def test_so_many_bytes_may_be_open_of_all(self) -> None:
+        rig = Rig(questions_size=1500)
+        first = rig.ask("one", title="x" * 500)
+        rig.ask("two", title="x" * 500)
+        with pytest.raises(QuestionLimit):
+            rig.ask("three", title="x" * 500)
+        rig.answer(first)
+        for _ in range(5):
+            rig.ask("three", title="x" * 500)
+        result_of(rig.desk.withdraw("a", "it is over"))
+        rig.ask("four", title="x" * 1000)
+
+    def test_a_large_one_is_cut(self) -> None:
+        rig = Rig(question_size=4096)
+        detail = {"command": "ls " * 1000, "cwd": "/"}
+        approval = rig.ask(native="x" * 4000, detail={"cwd": "/"})
+        assert (approval.native, approval.detail) == (None, {"cwd": "/"})
+        approval = rig.ask("q2", native="x", detail=detail, title="t" * 1000)
+        assert approval.detail["cwd"] == "/"
+        assert approval.detail["command"].endswith("… (2488 characters more)")
+        assert len(encode(approval)) < 4096
+        with pytest.raises(QuestionLimit):
+            rig.ask("q3", choices=["x" * 5000])
+
+    def test_all_of_a_session_close_in_one_commit(self) -> None:
+        rig = Rig()
+        for number in range(rig.limits.open_questions):
+            rig.ask(f"q{number}")
+        result_of(rig.desk.withdraw("a", "it is over"))
+        assert rig.store.settled == 0
+        assert rig.clock.getDelayedCalls() == []
+        assert rig.events().count("approval-resolved") == rig.limits.open_questions
+
+
+def test_an_agent_that_cannot_be_told_does_not_undo_it(rig: Rig) -> None:
+    rig.deaf = True
+    approval = rig.ask()
+    assert rig.answer(approval).state == "answered"
+
+
+def test_closed_it_leaves_open_what_is_open(rig: Rig) -> None:
+    approval = rig.ask()
+    rig.desk.close()
+    assert rig.clock.getDelayedCalls() == []
+    assert rig.state(approval)[0] == "pending"
+
+
+def test_an_answer_must_fit_its_question() -> None:
+    asked = question(inquiries=[Inquiry(id="name", text="Who?")])
+    check(Answer(decision="approve", answers={"name": "Ada"}), asked)
+    check(Answer(decision="deny"), asked)
+    for wrong in (
+        Answer(decision="perhaps"),
+        Answer(decision="approve", answers={"age": "7"}),
+        Answer(decision="approve", answers={"name": "Ada", "age": ["7"]}),
+    ):
+        with pytest.raises(BadField):
+            check(wrong, asked)
+
+
+@pytest.mark.parametrize(
+    ("agent", "policy", "seconds"),
+    [(None, None, 60), (5.0, None, 5), (90.0, None, 90), (None, 3600.0, 3600)],
+)
+def test_a_dialog_waits_for_a_minute(
+    agent: float | None, policy: float | None, seconds: int
+) -> None:
+    rig = Rig(Verdict(expire_s=policy))
+    approval = rig.ask(kind="dialog", choices=["approve", "cancel"], expires_s=agent)
+    assert approval.expires_ms == seconds * 1000
+    rig.clock.advance(seconds)
+    assert rig.state(approval) == ("expired", "cancel", "host")
+    assert [answer.decision for _, answer in rig.told] == ["cancel"]

@@ -1,0 +1,28 @@
+"""A host that runs no agents, and what one that does is given by default."""
+
+from __future__ import annotations
+
+import pytest
+
+from sxhost.agents.dependencies import NO_AGENTS, Agents
+from sxhost.errors import BadField
+from sxhost.model.session import Session, State
+from sxhost.model.turn import Process
+from sxhost.policy.rules import ASK
+from tests.support.fake_agents import Crew, question
+from tests.support.in_memory import result_of
+
+
+def test_without_drivers_every_agent_is_refused() -> None:
+    with pytest.raises(BadField, match="runs no agents, not codex either"):
+        NO_AGENTS.drivers("codex")
+    result_of(NO_AGENTS.drivers.close())
+
+
+def test_by_default_a_person_is_asked_and_nothing_else_is_done() -> None:
+    agents = Agents(Crew())
+    session = Session(id="a", start_ms=0, last_seen_ms=0, state=State("idle", "", 0))
+    assert agents.decide(session, question()) is ASK
+    assert not agents.resume_at_boot
+    agents.hold(True)
+    result_of(agents.bury([Process(1, 2)]))  # type: ignore[arg-type]

@@ -1,0 +1,456 @@
+"""One hosted session: its turns in order, its questions, its ends, whatever comes between."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import pytest
+from msgspec.json import decode, encode
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from sxhost.agents.approvals import Desk
+from sxhost.agents.dependencies import Ground
+from sxhost.agents.event_writer import FINISH_S
+from sxhost.agents.session import CUT_SHORT, EARLY, HostedSession
+from sxhost.errors import (
+    AgentFailed,
+    HostError,
+    NoTurn,
+    QuestionLimit,
+    StoreUnavailable,
+    Unsupported,
+)
+from sxhost.model.approval import Answer, Question
+from sxhost.model.limits import Limits
+from sxhost.model.session import EventDraft, Hosting
+from sxhost.model.turn import Launch, ModelDraft, Process, Turn, TurnDraft
+from sxhost.process.contracts import Exit
+from tests.support.fake_agents import FakeAgent, FakeDriver, question
+from tests.support.in_memory import is_done, result_of, started
+
+
+class FakeDesk:
+    """A desk that keeps what it is told; `slow` delays it."""
+
+    def __init__(self) -> None:
+        self.open: dict[str, Any] = {}
+        self.settled: list[tuple[str, str]] = []
+        self.withdrawn: list[str] = []
+        self.full: QuestionLimit | None = None
+        self.slow: Deferred[None] | None = None
+
+    async def ask(self, _session_id: str, asked: Question, tell: Any) -> None:
+        if self.slow is not None:
+            await self.slow
+        if self.full is not None:
+            raise self.full
+        self.open[asked.key] = tell
+
+    async def settle(self, _session_id: str, key: str, why: str) -> None:
+        if self.open.pop(key, None) is not None:
+            self.settled.append((key, why))
+
+    async def withdraw(self, _session_id: str, why: str, _by: str) -> None:
+        self.withdrawn.append(why)
+        self.settled += [(key, why) for key in self.open]
+        self.open.clear()
+
+
+class Rig:
+    """A hosted session on a ground of the test's own."""
+
+    def __init__(self, turn: Turn | None = None, **can: bool) -> None:
+        self.clock = Clock()
+        self.driver = FakeDriver(**can)
+        self.desk = FakeDesk()
+        self.log: list[tuple[str, Any]] = []
+        self.notes: list[Hosting] = []
+        self.refuse: HostError | None = None
+        self.noting: Deferred[None] | None = None
+        self.free = 0
+        ground = Ground(
+            self.clock,
+            lambda: int(self.clock.seconds() * 1000),
+            Limits(stall_after=10, restart_after=1),
+            cast("Desk", self.desk),
+            self._append,
+            self._note,
+            lambda _hold: None,
+        )
+        launch = Launch(agent="fake", cwd="/", prompt="first")
+        self.session = HostedSession("a", launch, self.driver, ground, self._free, turn=turn)
+
+    def _free(self) -> None:
+        self.free += 1
+
+    async def _append(self, _session_id: str, drafts: Sequence[EventDraft]) -> None:
+        if self.refuse is not None:
+            raise self.refuse
+        self.log += [(draft.event, decode(encode(draft.data))) for draft in drafts]
+
+    async def _note(self, _session_id: str, noted: Hosting) -> None:
+        if self.noting is not None:
+            await self.noting
+        if self.refuse is not None:
+            raise self.refuse
+        self.notes.append(noted)
+
+    @property
+    def agent(self) -> FakeAgent:
+        return self.driver.agents[-1]
+
+    @property
+    def state(self) -> str:
+        return self.session.life.name()
+
+    def settle(self) -> None:
+        for _ in range(5):
+            self.clock.advance(0)
+
+    def names(self) -> list[str]:
+        self.settle()
+        return [name for name, _ in self.log]
+
+    def do(self, work: Any) -> Any:
+        doing = started(work)
+        self.settle()
+        return result_of(doing)
+
+    def submit(self, text: str = "go") -> Turn:
+        return cast("Turn", self.do(self.session.submit(TurnDraft(input=text))))
+
+    def asked(self, key: str = "q1") -> None:
+        self.agent.reports.asked(question(key))
+        self.settle()
+
+    def answer(self, key: str, decision: str) -> None:
+        tell = self.desk.open.pop(key)
+        self.do(tell(question(key), Answer(decision=decision)))
+
+
+@pytest.fixture
+def rig() -> Rig:
+    rig = Rig()
+    rig.do(rig.session.start())
+    return rig
+
+
+class TestStart:
+    def test_what_the_agent_says_of_itself_is_noted(self, rig: Rig) -> None:
+        assert rig.state == "idle"
+        assert rig.notes[-1].native_id == "native-1"
+        launch = rig.notes[-1].launch
+        assert launch is not None
+        assert (launch.resume, launch.prompt) == ("native-1", None)
+        assert rig.free == 1
+
+    def test_who_wants_it_meanwhile_waits_for_the_same_start(self) -> None:
+        rig = Rig()
+        rig.driver.slow = Deferred()
+        starts = [started(rig.session.start()) for _ in range(3)]
+        assert not any(map(is_done, starts))
+        rig.driver.slow.callback(None)
+        for start in starts:
+            result_of(start)
+        assert len(rig.driver.agents) == 1
+
+    def test_everyone_is_told_that_it_failed(self) -> None:
+        rig = Rig()
+        rig.driver.slow, rig.driver.refuse = Deferred(), AgentFailed("No disk.")
+        starts = [started(rig.session.start()) for _ in range(3)]
+        rig.driver.slow.callback(None)
+        for start in starts:
+            with pytest.raises(AgentFailed, match="No disk"):
+                result_of(start)
+        assert rig.state == "gone"
+        rig.driver.refuse = rig.driver.slow = None
+        rig.do(rig.session.start())
+        assert rig.state == "idle"
+
+    def test_one_that_cannot_be_noted_does_not_run(self) -> None:
+        rig = Rig()
+        rig.refuse = StoreUnavailable("The disk is full.")
+        with pytest.raises(StoreUnavailable):
+            rig.do(rig.session.start())
+        assert rig.agent.did[-1] == ("stop",)
+        assert rig.state == "gone"
+        rig.refuse = None
+        rig.do(rig.session.start())
+        assert rig.state == "idle"
+
+    def test_one_that_goes_while_it_is_noted_has_not_started(self) -> None:
+        rig = Rig()
+        noting: Deferred[None] = Deferred()
+        rig.noting = noting
+        start = started(rig.session.start())
+        rig.agent.reports.gone(Exit(signal="SIGKILL"))
+        rig.noting = None
+        noting.callback(None)
+        with pytest.raises(AgentFailed, match="has gone"):
+            result_of(start)
+        assert rig.state == "gone"
+        assert rig.names() == []
+
+    def test_whoever_ends_it_while_it_starts_leaves_nothing(self) -> None:
+        rig = Rig()
+        rig.driver.slow = Deferred()
+        start = started(rig.session.start())
+        end = started(rig.session.end())
+        rig.driver.slow.callback(None)
+        rig.settle()
+        with pytest.raises(AgentFailed):
+            result_of(start)
+        result_of(end)
+        assert rig.agent.did == [("start", None), ("stop",)]
+        assert rig.state == "gone"
+        assert "started" not in rig.names()
+        with pytest.raises(AgentFailed, match="was ended"):
+            rig.do(rig.session.start())
+
+    def test_also_if_its_driver_cannot_break_off_the_start(self) -> None:
+        rig = Rig()
+        rig.driver.slow = Deferred()
+        start = started(rig.session.start())
+        stop, stops = rig.agent.stop, []
+
+        async def first_nothing() -> None:
+            stops.append(rig.state)
+            if len(stops) > 1:
+                await stop()
+
+        rig.agent.stop = first_nothing  # type: ignore[method-assign]
+        end = started(rig.session.end())
+        assert not is_done(end)
+        rig.driver.slow.callback(None)
+        rig.settle()
+        result_of(end)
+        with pytest.raises(AgentFailed):
+            result_of(start)
+        assert stops == ["stopping", "stopping"]
+        assert rig.state == "gone"
+
+
+class TestTurns:
+    def test_the_turn_is_told_before_what_happens_in_it(self, rig: Rig) -> None:
+        submit = rig.agent.submit
+
+        async def chatty(draft: TurnDraft) -> str | None:
+            rig.agent.reports.turn_began("native")
+            rig.agent.reports.event("message", {"text": "hi"})
+            rig.agent.reports.asked(question())
+            rig.agent.reports.settled("q1", "never mind")
+            rig.agent.reports.turn_ended("completed")
+            return await submit(draft)
+
+        rig.agent.submit = chatty  # type: ignore[method-assign]
+        turn = rig.submit()
+        assert (turn.id, turn.status) == (1, "completed")
+        names = rig.names()
+        assert names[1:4] == ["turn-started", "user-message", "message"]
+        assert names[-1] == "complete"
+        assert rig.state == "idle"
+
+    def test_not_all_that_is_told_before_a_turn_waits_for_it(self, rig: Rig) -> None:
+        submit = rig.agent.submit
+
+        async def flooding(draft: TurnDraft) -> str | None:
+            for number in range(10 * EARLY):
+                rig.agent.reports.event("native", {"native": number})
+            rig.clock.advance(1)
+            assert len([1 for name, _ in rig.log if name == "native"]) == 10 * EARLY
+            return await submit(draft)
+
+        rig.agent.submit = flooding  # type: ignore[method-assign]
+        rig.submit()
+        assert rig.names()[1:3] == ["turn-started", "native"]
+
+    def test_turns_count_on_from_an_earlier_life(self) -> None:
+        rig = Rig(turn=Turn(id=7, status="failed"))
+        rig.do(rig.session.start())
+        assert rig.submit().id == 8
+
+    def test_an_agent_that_never_answers_is_stalled(self, rig: Rig) -> None:
+        slow: Deferred[None] = Deferred()
+
+        async def never(_draft: TurnDraft) -> str | None:
+            await slow
+            return None
+
+        rig.agent.submit = never  # type: ignore[method-assign, assignment]
+        turn = started(rig.session.submit(TurnDraft(input="go")))
+        rig.clock.advance(10)
+        assert rig.names()[-1] == "stalled"
+        slow.errback(AgentFailed("It has gone."))
+        with pytest.raises(AgentFailed):
+            result_of(turn)
+        rig.clock.advance(100)
+        assert rig.names().count("stalled") == 1
+
+    def test_an_agent_may_go_while_it_is_told(self, rig: Rig) -> None:
+        async def dies(_draft: TurnDraft) -> str | None:
+            rig.agent.reports.gone(Exit(code=1))
+            raise AgentFailed("It has gone.")
+
+        rig.agent.submit = dies  # type: ignore[method-assign, assignment]
+        with pytest.raises(AgentFailed):
+            rig.submit()
+        assert rig.names()[-1] == "ended"
+        assert rig.state == "gone"
+        rig.clock.advance(1)
+        assert rig.submit().id == 1
+
+    def test_a_late_end_does_not_end_the_next_turn(self, rig: Rig) -> None:
+        rig.submit()
+        rig.agent.reports.turn_ended("completed")
+        rig.agent.reports.turn_ended("failed", "again")
+        assert rig.names().count("error") == 0
+        assert rig.submit().id == 2
+
+    def test_what_the_agent_cannot_is_refused(self) -> None:
+        rig = Rig(steer=False, compact=False)
+        rig.do(rig.session.start())
+        rig.submit()
+        session = rig.session
+        for work in (
+            session.steer("x"),
+            session.compact(),
+            session.set_model(ModelDraft(model="m")),
+        ):
+            with pytest.raises(Unsupported):
+                rig.do(work)
+
+    def test_without_a_turn_nothing_is_meddled_with(self, rig: Rig) -> None:
+        for work in (rig.session.steer("x"), rig.session.interrupt()):
+            with pytest.raises(NoTurn):
+                rig.do(work)
+        assert rig.agent.did == [("start", None)]
+
+    def test_a_model_is_kept_for_the_next_start(self) -> None:
+        rig = Rig(set_model=True)
+        rig.do(rig.session.start())
+        rig.do(rig.session.set_model(ModelDraft(model="large", effort="high")))
+        launch = rig.notes[-1].launch
+        assert launch is not None
+        assert (launch.model, launch.effort) == ("large", "high")
+
+
+class TestQuestions:
+    def test_the_turn_goes_on_once_all_are_answered(self, rig: Rig) -> None:
+        rig.submit()
+        rig.asked("q1")
+        rig.asked("q2")
+        assert rig.state == "waiting"
+        rig.answer("q1", "approve")
+        assert rig.state == "waiting"
+        rig.answer("q2", "deny")
+        assert rig.state == "running"
+        assert rig.agent.did[-2:] == [("answer", "q1", "approve"), ("answer", "q2", "deny")]
+
+    def test_one_that_is_taken_back_while_it_is_put_is_closed(self, rig: Rig) -> None:
+        rig.submit()
+        rig.desk.slow = Deferred()
+        rig.asked()
+        rig.agent.reports.settled("q1", "never mind")
+        rig.settle()
+        rig.desk.slow.callback(None)
+        rig.settle()
+        assert rig.desk.open == {}
+        assert rig.state == "running"
+
+    def test_more_questions_than_may_be_open_are_a_no(self, rig: Rig) -> None:
+        rig.submit()
+        most = Limits().open_questions
+        for number in range(1200):
+            rig.agent.reports.asked(question(f"q{number}"))
+        rig.clock.advance(0)
+        assert list(rig.desk.open) == [f"q{number}" for number in range(most)]
+        told = [did for did in rig.agent.did if did[0] == "answer"]
+        assert told == [("answer", f"q{number}", "deny") for number in range(most, 1200)]
+        rig.clock.advance(1)
+        (warning, *more) = [data for name, data in rig.log if name == "warning"]
+        assert warning["text"].startswith("Run rm: As many questions are open as may be: 128")
+        assert len(more) == 1200 - most - 1
+        rig.agent.reports.gone(Exit(signal="SIGKILL"))
+        assert rig.desk.withdrawn == ["the turn is over"]
+        assert rig.desk.open == {}
+
+    def test_a_desk_that_has_no_room_is_a_no(self, rig: Rig) -> None:
+        rig.desk.full = QuestionLimit("bytes in all", 7)
+        rig.submit()
+        rig.asked()
+        rig.clock.advance(0)
+        assert rig.agent.did[-1] == ("answer", "q1", "deny")
+        assert rig.session.life.name() == "running"
+
+    def test_so_it_is_when_the_agent_goes_meanwhile(self, rig: Rig) -> None:
+        rig.submit()
+        rig.desk.slow = Deferred()
+        rig.asked()
+        rig.agent.reports.gone(Exit(code=1))
+        rig.settle()
+        rig.desk.slow.callback(None)
+        rig.settle()
+        assert rig.desk.open == {}
+
+    def test_an_answer_after_the_end_of_the_turn_wakes_no_watch(self, rig: Rig) -> None:
+        rig.submit()
+        rig.asked()
+        tell = rig.desk.open["q1"]
+        rig.agent.reports.turn_ended("completed")
+        rig.do(tell(question("q1"), Answer(decision="approve")))
+        rig.clock.advance(100)
+        assert "stalled" not in rig.names()
+        assert rig.state == "idle"
+
+    def test_waiting_for_a_person_is_no_silence(self, rig: Rig) -> None:
+        rig.submit()
+        rig.asked()
+        rig.clock.advance(100)
+        rig.answer("q1", "approve")
+        assert "stalled" not in rig.names()
+        rig.clock.advance(10)
+        assert rig.names()[-1] == "stalled"
+
+
+class TestEnds:
+    def test_its_death_fails_the_turn_and_withdraws_what_it_asked(self, rig: Rig) -> None:
+        rig.submit()
+        rig.asked()
+        rig.agent.reports.gone(Exit(signal="SIGKILL"))
+        assert rig.names()[-2:] == ["error", "ended"]
+        assert rig.log[-2][1]["reason"] == CUT_SHORT
+        assert [key for key, _ in rig.desk.settled] == ["q1"]
+        assert rig.notes[-1].process == Process(0)
+
+    @pytest.mark.parametrize("resume", [True, False])
+    def test_it_is_started_again_if_it_can_go_on(self, resume: bool) -> None:
+        rig = Rig(resume=resume)
+        rig.do(rig.session.start())
+        rig.agent.reports.gone(Exit(code=1))
+        rig.clock.advance(1)
+        assert rig.state == ("idle" if resume else "gone")
+
+    def test_one_that_was_asked_to_end_stays_so(self, rig: Rig) -> None:
+        rig.submit()
+        rig.do(rig.session.end())
+        assert rig.names()[-2:] == ["error", "ended"]
+        assert rig.log[-2][1]["reason"] == "the agent was ended"
+        rig.clock.advance(1000)
+        assert rig.state == "gone"
+        assert rig.clock.getDelayedCalls() == []
+
+    def test_an_end_calls_off_the_next_start(self, rig: Rig) -> None:
+        rig.agent.reports.gone(Exit(code=1))
+        rig.do(rig.session.end())
+        rig.clock.advance(1000)
+        assert len(rig.driver.agents) == 1
+
+    def test_a_store_that_refuses_does_not_hold_up_the_end(self, rig: Rig) -> None:
+        rig.refuse = StoreUnavailable("The disk is full.")
+        end = started(rig.session.end())
+        rig.clock.pump([0.5] * int(2 * FINISH_S))
+        result_of(end)
+        rig.clock.pump([1.0] * 5)
+        assert rig.clock.getDelayedCalls() == []

@@ -1,0 +1,256 @@
+"""The audit has all that changes something, also what was done while the disk failed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import pytest
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
+
+from sxhost.audit import ACTS, RETRY_S, Audit
+from sxhost.errors import StoreUnavailable
+from sxhost.faces.pi.scheduling import TRAITS
+from sxhost.model.auth import AuditQuery
+from sxhost.model.limits import Limits
+from sxhost.model.turn import Launch
+from sxhost.store.memory import MemoryStore
+from sxhost.store.transaction import Change
+from tests.host.agents.test_agent_supervisor import settle
+from tests.host.faces.test_native_agents import settled
+from tests.support.fake_agents import Crew, FakeDriver, question
+from tests.support.in_memory import Lab, result_of, started
+
+T = TypeVar("T")
+JSON = dict[str, Any]
+
+
+class Ailing(MemoryStore):
+    """A store on a disk that fails for a while."""
+
+    broken = False
+
+    async def _write(self, operation: Callable[[Change], T]) -> T:
+        if self.broken:
+            raise StoreUnavailable("the disk")
+        return await super()._write(operation)
+
+    @property
+    def acts(self) -> list[str]:
+        return [deed.what for deed in result_of(self.deeds(AuditQuery()))]
+
+
+# All routes.
+
+TURN: JSON = {"input": "go"}
+LEFT_OUT = {
+    "POST /sessions/<session_id>/register": "an agent says who it is",
+    "POST /sessions/<session_id>/events": "the log is its own record",
+    "GET /sessions/<session_id>/messages": "an agent takes what is meant for it",
+    "POST /sessions/<session_id>/messages/<message_id>/ack": "an agent has taken it",
+    "POST /sessions/<session_id>/messages/<message_id>/nack": "an agent gives it back",
+    "POST /hooks/claude": "an agent reports",
+    "POST /hooks/codex": "an agent reports",
+    "POST /telemetry": "the log is its own record",
+    "POST /logins": "a link lets nobody in; whoever opens it is recorded",
+    "POST /v1/codexd/sessions": "the verb of POST /sessions",
+    "POST /v1/codexd/turn": "the verb of POST /sessions/<session_id>/turns",
+    "POST /messages": "the verbs of POST /sessions and of its turns",
+}
+"""Routes that change something and leave no entry, or whose verb is another route's."""
+
+RECORDED: dict[str, tuple[str, Any, str]] = {
+    "POST /sessions": ("/sessions", {"agent": "fake", "id": "b"}, "start"),
+    "POST /sessions/<session_id>/turns": ("/sessions/a/turns", TURN, "turn"),
+    "POST /sessions/<session_id>/steer": ("/sessions/a/steer", TURN, "steer"),
+    "POST /sessions/<session_id>/approvals/<approval_id>": (
+        "/sessions/a/approvals/1", {"decision": "deny"}, "answer",
+    ),
+    "POST /sessions/<session_id>/interrupt": ("/sessions/a/interrupt", None, "interrupt"),
+    "POST /sessions/<session_id>/compact": ("/sessions/a/compact", None, "compact"),
+    "POST /sessions/<session_id>/model": ("/sessions/a/model", {"model": "m"}, "set model"),
+    "POST /sessions/<session_id>/messages": ("/sessions/c/messages", {"content": "x"}, "send"),
+    "DELETE /sessions/<session_id>/messages/<message_id>": (
+        "/sessions/c/messages/1", None, "withdraw",
+    ),
+    "DELETE /sessions/<session_id>": ("/sessions/c", None, "delete"),
+    "POST /tokens": ("/tokens", {"scopes": ["read"]}, "create token"),
+    "DELETE /tokens/<token_id>": ("/tokens/{token}", None, "revoke token"),
+    "POST /tokens/admin/rotate": ("/tokens/admin/rotate", None, "rotate token"),
+    "GET /login/<code>": ("{login}", None, "log in"),
+    "POST /stop": ("/stop", None, "stop"),
+}  # fmt: skip
+"""What is asked of each of the others, in this order, and what the audit then has."""
+
+
+@pytest.fixture
+def lab(tmp_path: Any) -> Lab:
+    """A host with a hosted session, `a`, that asks something, and an attached one, `c`."""
+    lab = Lab(tmp_path, crew=Crew(fake=FakeDriver(set_model=True)))
+    lab.store = Ailing(lab.limits, lab.clock.seconds)
+    lab.live()
+    lab.keyring.open()
+    assert settled(lab, "POST", "/sessions", {"agent": "fake", "id": "a"}).status == 201
+    lab.request("POST", "/sessions/c/register")
+    return lab
+
+
+def store_of(lab: Lab) -> Ailing:
+    assert isinstance(lab.store, Ailing)
+    return lab.store
+
+
+COMMANDS = {name for name, trait in TRAITS.items() if trait.scope == "admin"} - {
+    *("create_session", "load_session", "delete_session"),  # as the routes do it
+}
+"""The multiplexer's commands that take scope `admin`, and have no route."""
+
+
+def test_every_route_that_changes_something_is_recorded_or_has_a_reason(lab: Lab) -> None:
+    changing = {
+        f"{route.method} {route.path}"
+        for route in lab.routes
+        if route.method != "GET" or not route.safe or route.path.startswith("/login/")
+    }
+    assert changing == LEFT_OUT.keys() | RECORDED.keys()
+    assert not LEFT_OUT.keys() & RECORDED.keys()
+
+
+def test_each_leaves_its_entry(lab: Lab) -> None:
+    names = {"token": "", "login": ""}
+    for what, (path, body, act) in RECORDED.items():
+        if act == "answer":
+            lab.crew.drivers["fake"].agents[0].reports.asked(question())
+        if act == "log in":
+            names["login"] = settled(lab, "POST", "/logins").json()["path"]
+        method = what.split()[0]
+        answer = settled(lab, method, path.format_map(names), body)
+        assert answer.status < 400, (what, answer.body)
+        if act == "create token":
+            names["token"] = answer.json()["token"]["id"]
+        assert store_of(lab).acts[-1] == act
+    beside = {"end", "not started", *COMMANDS}
+    assert ACTS.keys() - {act for *_, act in RECORDED.values()} == beside
+
+
+def test_each_powerful_command_of_the_multiplexer_is_recorded_or_not_done() -> None:
+    assert all(ACTS[name] for name in COMMANDS)
+
+
+# While the disk fails.
+
+
+def test_an_interrupt_is_carried_out_and_recorded_later(lab: Lab) -> None:
+    settled(lab, "POST", "/sessions/a/turns", TURN)
+    store = store_of(lab)
+    store.broken = True
+    with capturedLogs() as told:
+        assert settled(lab, "POST", "/sessions/a/interrupt").status == 200
+    assert lab.crew.last.did[-1] == ("interrupt",)
+    assert [(e["why"], e["what"]) for e in told if "why" in e] == [
+        ("not in the audit yet", "interrupt")
+    ]
+    lab.clock.advance(RETRY_S)
+    store.broken = False
+    assert store.acts == ["start", "turn"]
+    lab.clock.advance(RETRY_S)
+    assert store.acts == ["start", "turn", "interrupt"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("/sessions", {"agent": "fake", "id": "b"}), ("/tokens", {"scopes": ["admin"]})],
+)
+def test_what_widens_power_is_not_done(lab: Lab, path: str, body: JSON) -> None:
+    before = lab.keyring.tokens()
+    store_of(lab).broken = True
+    assert settled(lab, "POST", path, body).status == 503
+    assert lab.keyring.tokens() == before
+    assert len(lab.crew.drivers["fake"].agents) == 1
+
+
+def test_nor_is_anyone_logged_in(lab: Lab) -> None:
+    link = settled(lab, "POST", "/logins").json()["path"]
+    store_of(lab).broken = True
+    assert settled(lab, "GET", link).status == 503
+    assert [token.name for token in lab.keyring.tokens() if token.name == "browser"] == []
+
+
+def test_an_agent_that_was_ended_though_its_session_stays_is_recorded(lab: Lab) -> None:
+    store = store_of(lab)
+    store.broken = True
+    deleting = started(lab.service.forget("a"))
+    assert lab.crew.last.did[-1] == ("stop",)
+    deleting.addErrback(lambda failure: failure.trap(CancelledError))
+    deleting.cancel()
+    store.broken = False
+    lab.clock.advance(RETRY_S)
+    assert store.acts == ["start", "end"]
+
+
+def test_one_that_does_not_start_is_recorded_as_such(lab: Lab) -> None:
+    assert settled(lab, "POST", "/sessions", {"agent": "nobody", "id": "b"}).status == 400
+    assert store_of(lab).acts == ["start", "start", "not started"]
+
+
+def test_an_act_whose_client_leaves_before_it_is_done_is_recorded(lab: Lab) -> None:
+    agent, stopped = lab.crew.last, Deferred[None]()
+    settled(lab, "POST", "/sessions/a/turns", TURN)
+
+    async def slowly() -> None:
+        await stopped
+
+    agent.interrupt = slowly  # type: ignore[method-assign]
+    asking = started(lab.service.agency.interrupt("a"))
+    asking.addErrback(lambda failure: failure.trap(CancelledError))
+    asking.cancel()
+    assert store_of(lab).acts == ["start", "turn"]
+    stopped.callback(None)
+    assert store_of(lab).acts == ["start", "turn", "interrupt"]
+
+
+def test_a_start_whose_client_leaves_is_recorded_as_none(lab: Lab) -> None:
+    ready = lab.crew("fake").slow = Deferred[None]()
+    starting = started(lab.service.agency.start(Launch(agent="fake", id="b")))
+    starting.addErrback(lambda failure: failure.trap(CancelledError))
+    starting.cancel()
+    ready.callback(None)
+    settle(lab)
+    assert store_of(lab).acts == ["start", "start", "not started"]
+
+
+def test_a_client_that_leaves_takes_no_entry_with_it() -> None:
+    clock = Clock()
+    disk: Deferred[None] = Deferred()
+
+    class Slow(Ailing):
+        async def _write(self, operation: Callable[[Change], T]) -> T:
+            await disk
+            return await super()._write(operation)
+
+    store = Slow(Limits(), clock.seconds)
+    audit = Audit(store, clock, lambda: 0, Limits())
+    noting = started(audit.note("interrupt"))
+    noting.addErrback(lambda failure: failure.trap(CancelledError))
+    noting.cancel()
+    disk.callback(None)
+    assert store.acts == ["interrupt"]
+
+
+def test_what_waits_is_kept_in_order_at_the_stop_or_said_to_be_lost() -> None:
+    clock = Clock()
+    store = Ailing(Limits(), clock.seconds)
+    audit = Audit(store, clock, lambda: 0, Limits())
+    store.broken = True
+    for act in ("interrupt", "steer"):
+        result_of(audit.note(act))
+    store.broken = False
+    result_of(audit.close())
+    assert (store.acts, clock.getDelayedCalls()) == (["interrupt", "steer"], [])
+    store.broken = True
+    result_of(audit.note("turn"))
+    with capturedLogs() as told:
+        result_of(audit.close())
+    assert [(e["why"], e["what"]) for e in told] == [("never in the audit", "turn")]

@@ -1,0 +1,127 @@
+"""The commands for hosted agents, against a real host."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sxhost.cli.agents import launched
+from tests.process.test_cli import Shell, shell
+
+__all__ = ["shell"]
+
+NOTHING: dict[str, Any] = {
+    "agent": "echo", "cwd": None, "command": None, "native": None, "env": (), "labels": (),
+}  # fmt: skip
+
+
+@pytest.fixture
+def session(shell: Shell) -> str:
+    """Return the id of a hosted session."""
+    name = shell.session()
+    assert shell.said("new", "--agent", "echo", "--id", name) == f"{name}\n"
+    return name
+
+
+def ended(shell: Shell, session: str) -> str:
+    """Wait for the end of a turn; return how it ended."""
+    with shell.start("events", session, "-f", "--types", "complete,error", "--json") as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+    return str(shell.json("show", session)["turn"]["status"])
+
+
+def asked(shell: Shell, session: str, script: str) -> str:
+    """Have an agent ask; return the number of the approval."""
+    shell.said("turn", session, script)
+    words = ("events", session, "-f", "--types", "approval-requested", "--json")
+    with shell.start(*words) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+    return str(next(a["id"] for a in shell.lines("approvals") if a["session"] == session))
+
+
+def test_options_say_how_it_is_started() -> None:
+    launch = launched(
+        "hello",
+        {
+            **NOTHING,
+            "env": ("A=b=c", "D="),
+            "labels": ("team:x:y",),
+            "command": "codex 'app server'",
+            "native": '{"x": [1]}',
+        },
+    )
+    assert launch.env == {"A": "b=c", "D": ""}
+    assert launch.labels == {"team": "x:y"}
+    assert launch.command == ["codex", "app server"]
+    assert (launch.native, launch.prompt) == ({"x": [1]}, "hello")
+    assert launch.cwd is not None
+    assert launch.cwd.startswith("/")
+
+
+@pytest.mark.parametrize("wrong", [("--command", "'"), ("--native", "{"), ("--native", "[]")])
+def test_what_cannot_be_understood_is_told(shell: Shell, wrong: tuple[str, str]) -> None:
+    done = shell.run("new", "--agent", "echo", *wrong)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "cannot be understood" in done.stderr
+
+
+def test_new_starts_an_agent_where_it_is_told(shell: Shell) -> None:
+    name = shell.session()
+    words = ("--agent", "echo", "--id", name, "--label", "team:x", "--title", "A demo")
+    shell.said("new", *words, "hello")
+    view = shell.json("show", name)
+    assert (view["kind"], view["title"], view["labels"]) == ("hosted", "A demo", {"team": "x"})
+    assert ended(shell, name) == "completed"
+
+
+def test_a_first_turn_may_come_from_a_pipe(shell: Shell) -> None:
+    name = shell.session()
+    shell.said("new", "--agent", "echo", "--id", name, "-", stdin=b"SAY: piped")
+    assert ended(shell, name) == "completed"
+    assert "piped" in shell.said("events", name)
+
+
+def test_turn_steer_interrupt(shell: Shell, session: str) -> None:
+    assert f"{session} turn 1: " in shell.said("turn", session, "HANG")
+    assert shell.run("turn", session, "more").returncode == 1
+    assert shell.said("steer", session, "SAY: left\nHANG") == f"{session} steered\n"
+    assert shell.said("interrupt", session) == f"{session} interrupted\n"
+    assert ended(shell, session) == "interrupted"
+    refused = shell.run("interrupt", session)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "No turn" in refused.stderr
+
+
+def test_yes(shell: Shell, session: str) -> None:
+    number = asked(shell, session, "ASK: make test")
+    assert "make test" in shell.said("approvals")
+    said = shell.said("approve", session, number, "--reason", "fine")
+    assert said == f"{session} approval {number}: approve\n"
+    assert ended(shell, session) == "completed"
+    late = shell.run("deny", session, number)
+    assert late.returncode == 1
+
+
+def test_no_and_nothing_more(shell: Shell, session: str) -> None:
+    number = asked(shell, session, "ASK: make test")
+    assert ": cancel" in shell.said("deny", session, number, "--cancel")
+    ended(shell, session)
+
+
+def test_words(shell: Shell, session: str) -> None:
+    number = asked(shell, session, "QUESTION: Which? | red | blue")
+    (one,) = (a for a in shell.lines("approvals") if a["session"] == session)
+    name = one["inquiries"][0]["id"]
+    shell.said("approve", session, number, "--answer", f"{name}=blue")
+    assert ended(shell, session) == "completed"
+    assert "blue" in shell.said("events", session, "--types", "message")
+
+
+def test_all_of_them_also_those_that_are_closed(shell: Shell, session: str) -> None:
+    number = asked(shell, session, "ASK: make test")
+    shell.said("approve", session, number, "--session")
+    (line,) = (x for x in shell.said("approvals", "--all").splitlines() if session in x)
+    assert line.split()[:3] == [session, number, "approve_session"]

@@ -1,0 +1,84 @@
+"""The client's verbs on hosted agents, against a host in memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sxhost.errors import AlreadyAnswered, BadField, NoTurn, SessionExists, UnknownSession
+from sxhost.model.approval import Answer, ApprovalQuery
+from sxhost.model.turn import Image, Launch, ModelDraft, SteerDraft, Text, TurnDraft
+from tests.support.fake_agents import FakeDriver, question
+from tests.support.in_memory import Lab, result_of, started
+
+ALL = ApprovalQuery(all=True)
+
+
+def do(lab: Lab, work: Any) -> Any:
+    doing = started(work)
+    for _ in range(20):
+        lab.clock.advance(0)
+        lab.treq.flush()
+    return result_of(doing)
+
+
+@pytest.fixture
+def host(lab: Lab) -> Lab:
+    """A host with one hosted session, `a`, that was started by the client."""
+    lab.crew.drivers["fake"] = FakeDriver(set_model=True)
+    launch = Launch(agent="fake", id="a", labels={"k": "v"}, title="A title")
+    made = do(lab, lab.client.agency.start(launch))
+    assert (made.session.id, made.session.kind, made.turn) == ("a", "hosted", None)
+    assert made.session.labels == {"k": "v"}
+    return lab
+
+
+def test_a_first_turn_comes_with_the_session(lab: Lab) -> None:
+    launch = Launch(agent="fake", prompt=[Text(text="hi"), Image(data="eA==")])
+    made = do(lab, lab.client.agency.start(launch))
+    assert made.turn.status == "running"
+    assert lab.crew.last.did[-1] == ("submit", "hi\n[image]")
+
+
+def test_every_verb(host: Lab) -> None:
+    agency = host.client.agency
+    begun = do(host, agency.submit("a", TurnDraft(input="go", effort="high")))
+    assert (begun.turn.id, begun.turn.status) == (1, "running")
+    for work in (
+        agency.steer("a", SteerDraft(input="left")),
+        agency.interrupt("a"),
+        agency.compact("a"),
+        agency.set_model("a", ModelDraft(model="large")),
+    ):
+        assert do(host, work).ok
+    told = [name for name, *_ in host.crew.last.did]
+    assert told == ["start", "submit", "steer", "interrupt", "compact", "set_model"]
+
+
+def test_approvals(host: Lab) -> None:
+    agency = host.client.agency
+    do(host, agency.submit("a", TurnDraft(input="go")))
+    host.crew.last.reports.asked(question())
+    (one,) = do(host, agency.approvals(ApprovalQuery()))
+    assert do(host, agency.session_approvals("a", ApprovalQuery())) == [one]
+    closed = do(host, agency.answer("a", one.id, Answer(decision="deny", reason="no")))
+    assert (closed.state, closed.resolution.reason) == ("answered", "no")
+    assert do(host, agency.approvals(ApprovalQuery())) == []
+    assert do(host, agency.approvals(ALL)) == [closed]
+    with pytest.raises(AlreadyAnswered) as caught:
+        do(host, agency.answer("a", one.id, Answer(decision="approve")))
+    assert caught.value.details["by"] == "own"
+
+
+def test_refusals_are_raised_as_what_they_are(host: Lab) -> None:
+    agency = host.client.agency
+    for error, work in (
+        (SessionExists, agency.start(Launch(agent="fake", id="a"))),
+        (BadField, agency.start(Launch(agent="clippy"))),
+        (NoTurn, agency.interrupt("a")),
+        (UnknownSession, agency.interrupt("nobody")),
+        (BadField, agency.interrupt("a/../b")),
+    ):
+        with pytest.raises(error):
+            do(host, work)

@@ -1,0 +1,129 @@
+"""What hosts agents, put together: names of hosts, programs that wait, what is left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from msgspec.structs import replace
+from twisted.internet.task import Clock
+
+from sxhost.config import Settings
+from sxhost.daemon.agents import Rules, Workshop, host_id, make_agents, make_rules
+from sxhost.errors import BadField
+from sxhost.model.approval import Question
+from sxhost.model.session import Session, State
+from sxhost.process.child import ProcessSpawn
+from tests.support.fake_children import FakeSpawn
+from tests.support.in_memory import result_of
+
+
+def settings(state_dir: Path, **fields: Any) -> Settings:
+    return replace(Settings(listen=(), state_dir=state_dir, uid=1000), **fields)
+
+
+class Spawning(FakeSpawn):
+    """A spawn that can be closed."""
+
+    closed = False
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def spawn() -> Spawning:
+    return Spawning()
+
+
+@pytest.fixture
+def workshop(spawn: Spawning) -> Workshop:
+    return Workshop(cast("ProcessSpawn", spawn), Clock())
+
+
+def test_a_host_is_known_by_its_store_in_all_its_lives(tmp_path: Path) -> None:
+    name = host_id(settings(tmp_path))
+    assert name == host_id(settings(tmp_path))
+    assert name == host_id(settings(tmp_path / "x" / ".."))
+    (tmp_path / "link").symlink_to(tmp_path)
+    assert name == host_id(settings(tmp_path / "link"))
+    assert name == host_id(settings(Path("/x"), store=f"sqlite:{tmp_path}/sxhost.db"))
+
+
+def test_no_other_host_has_its_name(tmp_path: Path) -> None:
+    others = [
+        settings(tmp_path),
+        settings(tmp_path, uid=1001),
+        settings(tmp_path / "other"),
+        settings(tmp_path, store=f"sqlite:{tmp_path}/other.db"),
+        settings(tmp_path, store="memory:"),
+        settings(tmp_path, store="memory:"),
+    ]
+    assert len({host_id(other) for other in others}) == len(others)
+
+
+def test_its_name_tells_nothing_of_its_place(tmp_path: Path) -> None:
+    name = host_id(settings(tmp_path))
+    assert len(name) == 16
+    assert str(tmp_path) not in name
+
+
+def test_programs_wait_until_as_many_have_let_go_as_have_held(
+    workshop: Workshop, spawn: Spawning
+) -> None:
+    for _ in range(2):
+        spawn(cast("Any", None), cast("Any", None))
+    waiting = [workshop.hold, workshop.hold]
+    for hold in waiting:
+        hold(True)
+    assert [child.paused for child in spawn.children] == [True, True]
+    workshop.hold(False)
+    assert [child.paused for child in spawn.children] == [True, True]
+    workshop.hold(False)
+    assert [child.paused for child in spawn.children] == [False, False]
+
+
+def test_all_is_let_go_of(workshop: Workshop, spawn: Spawning) -> None:
+    workshop("echo")
+    result_of(workshop.close())
+    assert spawn.closed
+    with pytest.raises(BadField):
+        workshop("clippy")
+
+
+def test_a_host_runs_agents_as_its_settings_say(tmp_path: Path) -> None:
+    agents = make_agents(
+        settings(tmp_path, agent_roots=(tmp_path,), resume_at_boot=True), Clock()
+    )
+    assert agents.resume_at_boot
+    assert agents.roots.place(None) == str(tmp_path)
+    with pytest.raises(BadField):
+        agents.roots.place("/")
+
+
+def rule(decision: str) -> str:
+    return f'[default]\ndecision = "{decision}"\n'
+
+
+def test_rules_are_read_again_and_stay_where_the_file_is_no_use(tmp_path: Path) -> None:
+    file = tmp_path / "policy.toml"
+    file.write_text(rule("deny"))
+    rules = Rules(file)
+    session = Session(id="a", start_ms=0, last_seen_ms=0, state=State("idle", "", 0))
+    question = Question(key="1", kind="command", title="x", choices=["approve", "deny"])
+    for text, decision in ((None, "deny"), (rule("ask"), None), ("rubbish", None)):
+        if text is not None:
+            file.write_text(text)
+            rules.reload()
+        assert rules(session, question).decision == decision
+
+
+def test_without_a_file_there_are_no_rules_and_with_a_wrong_one_no_host(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert make_rules(None) is None
+    with pytest.raises(SystemExit) as caught:
+        make_rules(tmp_path / "nowhere.toml")
+    assert caught.value.code == 1
+    assert "nowhere.toml: It cannot be read" in capsys.readouterr().err

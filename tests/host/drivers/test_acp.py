@@ -1,0 +1,739 @@
+"""The ACP driver: transcripts of real agents, and what agents might do beside."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock
+
+from sxhost.drivers.acp import make
+from sxhost.drivers.acp.agent import LOUD, QUIET, SILENCE, ACPAgent
+from sxhost.drivers.acp.connection import FAREWELL, PATIENCE
+from sxhost.drivers.contracts import Started
+from sxhost.errors import AgentFailed, BadField, NoTurn, TurnInProgress, Unsupported
+from sxhost.model.approval import Answer, Question
+from sxhost.model.turn import File, Item, Launch, ModelDraft, Text, TurnDraft
+from sxhost.process.contracts import Exit
+from tests.support.agents.recorded_acp import CWD, Play, Record, recorded
+from tests.support.fake_children import FakeChild, FakeReports, FakeSpawn
+from tests.support.in_memory import is_done, result_of, started
+
+OPENCODE = "opencode-1.18.33"
+GEMINI = "gemini-0.61.0"
+PI = "pi-acp-0.0.34"
+CLAUDE = "claude-agent-acp-0.100.0"
+CODEX = "codex-acp-2.6.0"
+AGENTS = [OPENCODE, GEMINI, PI, CLAUDE, CODEX]
+ASKING = [OPENCODE, GEMINI, CLAUDE]
+
+DONE = ("completed", "")
+CUT = ("interrupted", "")
+
+
+def played(agent: str, scenario: str) -> Play:
+    return Play(recorded(agent, scenario)[0]).play()
+
+
+def messages(play: Play) -> list[str]:
+    """What was said, but for codex-acp's warning that a model is strange to it."""
+    return [text for text in play.reports.texts("message") if not text.startswith("Warning:")]
+
+
+# Transcripts.
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+def test_hello(agent: str) -> None:
+    play = played(agent, "hello")
+    assert play.turns == [DONE, DONE]
+    assert messages(play) == ["echo: hello there", "second answer"]
+    assert play.reports.texts("thinking")[-1].strip("*\n") == "pondering"
+    deltas = "".join(play.reports.texts("message-delta"))
+    assert deltas == "".join(play.reports.texts("message"))
+    assert play.begun.model
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+def test_usage_is_that_of_the_conversation(agent: str) -> None:
+    usage = played(agent, "hello").reports.events("usage")[-1][1]
+    if agent != PI:
+        assert usage["output_tokens"] == 37
+    if agent != GEMINI:
+        assert usage["total_tokens"] in {1200, 1234, 2234}
+        assert usage["context_window"] > 0
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+def test_every_item_of_a_turn_is_closed_in_it(agent: str) -> None:
+    for scenario in ("hello", "permission_cancel", "cancel"):
+        opened: set[str] = set()
+        for told in played(agent, scenario).reports.told:
+            if told[0] == "turn_ended":
+                assert not opened, scenario
+            elif told[0] == "event" and told[1] in {"message-delta", "thinking-delta"}:
+                opened.add(told[2]["item"])
+            elif told[0] == "event" and told[1] == "tool-start":
+                assert told[2]["item"] not in opened
+                opened.add(told[2]["item"])
+            elif told[0] == "event" and told[1] in {"message", "thinking", "tool-done"}:
+                opened.remove(told[2]["item"])
+
+
+@pytest.mark.parametrize("agent", ASKING)
+def test_leave_given_and_refused(agent: str) -> None:
+    records = recorded(agent, "permission")[0]
+    if agent == CLAUDE:  # its recorder answered the third question with `cancelled`
+        records = before_prompt(records, 3)
+    play = Play(records).play()
+    statuses = [tool["status"] for tool in play.tools()]
+    assert statuses[:2] == ["completed", "declined"]
+    first, second = play.reports.questions[:2]
+    assert (first.kind, first.detail["tool"]) == ("command", "execute")
+    assert first.title == "touch permitted-allow.txt; id -u"
+    assert second.title == "touch permitted-rejec.txt; id -u"
+    if agent == GEMINI:  # it tells of its commands by their titles only
+        assert "command" not in first.detail
+    else:
+        assert (first.detail["command"], second.detail["command"]) == (
+            first.title,
+            second.title,
+        )
+    offered = ["approve", "deny", "cancel"]
+    assert first.choices == (
+        offered if agent == CLAUDE else ["approve", "approve_session", *offered[1:]]
+    )
+    assert {status for status, _ in play.turns} == {"completed"}
+
+
+def before_prompt(records: list[Record], number: int) -> list[Record]:
+    """Return what came before a prompt, counted from 1."""
+    prompts = [i for i, r in enumerate(records) if r["msg"].get("method") == "session/prompt"]
+    return records[: prompts[number - 1]]
+
+
+@pytest.mark.parametrize("agent", [PI, CODEX])
+def test_tools_that_need_no_leave(agent: str) -> None:
+    play = played(agent, "permission")
+    assert not play.reports.questions
+    assert {(tool["status"], tool["exit_code"]) for tool in play.tools()} == {("completed", 0)}
+    assert all(tool["output"].endswith("0\n") for tool in play.tools())
+    assert "".join(play.reports.texts("tool-output")) == "".join(
+        tool["output"] for tool in play.tools()
+    )
+
+
+def test_output_is_told_as_it_comes_and_once() -> None:
+    play = played(OPENCODE, "permission")
+    assert play.reports.texts("tool-output") == ["0\n"] * 3
+    assert [tool["exit_code"] for tool in play.tools()] == [0, None, 0, 0]
+
+
+def test_the_outdated_adapter_of_claude() -> None:
+    play = played("claude-code-acp-0.16.2", "permission")
+    statuses = [status for status, _ in play.turns]
+    assert statuses == ["completed", "failed", "completed", "completed"]
+    assert [tool["status"] for tool in play.tools()] == [
+        "completed", "declined", "completed", "completed",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("agent", ASKING)
+def test_an_interrupt_withdraws_a_question(agent: str) -> None:
+    play = played(agent, "permission_cancel")
+    key = play.reports.questions[0].key
+    assert ("settled", key, "the turn was interrupted") in play.reports.told
+    assert play.turns == [CUT, DONE]
+    assert [tool["status"] for tool in play.tools()] == ["cut"]
+    assert messages(play) == ["echo: still there?"]
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+def test_an_interrupt_cuts_words_and_commands(agent: str) -> None:
+    play = played(agent, "cancel")
+    assert play.turns == [CUT, CUT, DONE]
+    assert [tool["status"] for tool in play.tools()] == ["cut"]
+    assert messages(play)[0].startswith("chunk-1 ")
+    assert messages(play)[-1] == "echo: still there?"
+
+
+@pytest.mark.parametrize("agent", [OPENCODE, GEMINI])
+def test_a_failure_of_the_model(agent: str) -> None:
+    play = played(agent, "fail")
+    assert [status for status, _ in play.turns] == [
+        "failed",
+        "failed",
+        "completed",
+        "completed",
+    ]
+    assert play.turns[0][1].endswith("told to fail")
+
+
+@pytest.mark.parametrize("agent", [OPENCODE, PI, CLAUDE, CODEX])
+def test_a_killed_agent_and_its_conversation_in_a_new_process(agent: str) -> None:
+    first, second = recorded(agent, "load")
+    killed = Play(first).play()
+    killed.child.die(Exit(signal="SIGKILL"))
+    assert "failed" not in [status for status, _ in killed.turns], "the host tells of it"
+    assert killed.reports.told[-1] == ("gone", Exit(signal="SIGKILL"))
+    again = Play(second, resume=killed.begun.native_id).play()
+    assert again.begun.native_id == killed.begun.native_id
+    assert messages(again) == ["echo: and now?"]
+    assert again.turns == [DONE]
+
+
+def test_a_replay_that_goes_on_after_the_answer() -> None:
+    first, second = recorded(GEMINI, "load_after_close")
+    begun = Play(first).play().begun
+    prompt = next(r for r in second if r["msg"].get("method") == "session/prompt")
+    second.remove(prompt)
+    kinds = [r["msg"].get("params", {}).get("update", {}).get("sessionUpdate") for r in second]
+    second.insert(kinds.index("available_commands_update") + 1, prompt)
+    play = Play(second, resume=begun.native_id).play()
+    assert messages(play)[0] == "echo: and now?"
+    assert not play.tools()
+    assert play.turns[0] == DONE
+
+
+# An agent that is made up.
+
+HELLO: dict[str, Any] = {
+    "protocolVersion": 1,
+    "agentCapabilities": {"loadSession": True, "promptCapabilities": {"image": True}},
+    "agentInfo": {"name": "fake", "title": "Fake"},
+}
+SESSION: dict[str, Any] = {
+    "sessionId": "s1",
+    "models": {"availableModels": [{"modelId": "big"}], "currentModelId": "small"},
+    "modes": {"availableModes": [{"id": "ask"}, {"id": "yolo"}], "currentModeId": "ask"},
+}
+
+
+class Fake:
+    """An agent over ACP; `answers` are its results by method, an error where it has a code."""
+
+    def __init__(self, answers: dict[str, Any] | None = None, **launch: Any) -> None:
+        self.answers = {"initialize": HELLO, "session/new": SESSION, **(answers or {})}
+        self.clock = Clock()
+        self.spawn = FakeSpawn(self._heard)
+        self.reports = FakeReports()
+        given = {"agent": "acp", "command": ["fake", "--acp"], "cwd": CWD, **launch}
+        self.agent: ACPAgent = make(self.spawn, self.clock).agent(Launch(**given), self.reports)
+        self._prompt: Any = None
+
+    def _heard(self, child: FakeChild, message: Any) -> None:
+        method = message.get("method")
+        if method == "session/prompt":
+            self._prompt = message["id"]
+        if method not in self.answers:
+            return
+        answer = self.answers[method]
+        failed = isinstance(answer, dict) and "code" in answer
+        child.say(rpc(message["id"], **{"error" if failed else "result": answer}))
+
+    @property
+    def child(self) -> FakeChild:
+        return self.spawn.child
+
+    def start(self) -> Started:
+        return result_of(self.agent.start())
+
+    def submit(self, text: str = "go", **draft: Any) -> None:
+        result_of(self.agent.submit(TurnDraft(input=text, **draft)))
+
+    def update(self, kind: str, **fields: Any) -> None:
+        self.child.say(update(kind, **fields))
+
+    def ask(self, number: int = 0, *kinds: str, call: str = "c1") -> Question:
+        """Ask for leave; an option's id is its kind, backwards."""
+        options = [{"optionId": kind[::-1], "kind": kind, "name": kind} for kind in kinds]
+        params = {"sessionId": "s1", "toolCall": {"toolCallId": call}, "options": options}
+        self.child.say(rpc(number, method="session/request_permission", params=params))
+        return self.reports.questions[-1]
+
+    def end(self, reason: str = "end_turn", **more: Any) -> None:
+        self.child.say(rpc(self._prompt, result={"stopReason": reason, **more}))
+
+    def said(self, method: str) -> list[Any]:
+        """The params that a method was called with."""
+        return [m["params"] for m in self.child.said if m.get("method") == method]
+
+    @property
+    def turns(self) -> list[tuple[str, str]]:
+        return [(t[1], t[2]) for t in self.reports.told if t[0] == "turn_ended"]
+
+
+def rpc(number: Any = None, **fields: Any) -> dict[str, Any]:
+    named = {} if number is None else {"id": number}
+    return {"jsonrpc": "2.0", **named, **fields}
+
+
+def update(kind: str, **fields: Any) -> dict[str, Any]:
+    params = {"sessionId": "s1", "update": {"sessionUpdate": kind, **fields}}
+    return rpc(method="session/update", params=params)
+
+
+def words(text: str) -> dict[str, str]:
+    return {"type": "text", "text": text}
+
+
+@pytest.fixture
+def fake() -> Fake:
+    """An agent that is ready."""
+    fake = Fake()
+    fake.start()
+    return fake
+
+
+# Beginning.
+
+
+def test_a_command_is_needed() -> None:
+    with pytest.raises(BadField, match="needs its command") as refused:
+        make(FakeSpawn(), Clock()).agent(Launch(agent="acp", cwd=CWD), FakeReports())
+    assert refused.value.details == {"field": "command"}
+
+
+def test_a_sandbox_cannot_be_promised() -> None:
+    with pytest.raises(BadField, match="no sandbox"):
+        Fake(sandbox="read-only")
+
+
+def test_what_an_agent_is_started_with() -> None:
+    servers = [{"name": "docs", "command": "docs"}]
+    native = {"mcpServers": servers, "cwd": "/elsewhere", "authenticate": "key"}
+    fake = Fake({"authenticate": {}}, native=native, env={"A": "b"})
+    begun = fake.start()
+    assert (begun.native_id, begun.model) == ("s1", "small")
+    assert (fake.child.command.argv, fake.child.command.env) == (["fake", "--acp"], {"A": "b"})
+    assert fake.child.said[0]["params"]["clientCapabilities"]["fs"]["readTextFile"] is False
+    assert fake.said("authenticate") == [{"methodId": "key"}]
+    assert fake.said("session/new") == [{"mcpServers": servers, "cwd": CWD}]
+    assert fake.reports.told == [("spawned", fake.child.process)]
+    assert all(message["jsonrpc"] == "2.0" for message in fake.child.said)
+
+
+def test_settings_of_a_launch() -> None:
+    done: dict[str, Any] = {"session/set_model": {}, "session/set_mode": None}
+    fake = Fake(done, model="big", approval_policy="yolo")
+    fake.start()
+    assert fake.said("session/set_model") == [{"sessionId": "s1", "modelId": "big"}]
+    assert fake.said("session/set_mode") == [{"sessionId": "s1", "modeId": "yolo"}]
+
+
+@pytest.mark.parametrize(
+    ("answers", "launch", "why"),
+    [
+        ({"initialize": {"protocolVersion": 2}}, {}, "speaks ACP 2"),
+        ({"initialize": [1]}, {}, "answer to initialize is wrong"),
+        ({"initialize": {"code": -1, "message": "no."}}, {}, "refused initialize: no."),
+        ({}, {"approval_policy": "strict"}, "no mode 'strict'; it has: ask, yolo"),
+        ({}, {"effort": "high"}, "no setting for the effort"),
+        ({"initialize": {}}, {"resume": "s0"}, "cannot resume"),
+        (
+            {"session/load": {"code": -32602, "message": "Bad", "data": "Unknown: s0"}},
+            {"resume": "s0"},
+            "Fake refused session/load: Bad: Unknown: s0.",
+        ),
+    ],
+)
+def test_a_start_that_fails(answers: Any, launch: Any, why: str) -> None:
+    fake = Fake(answers, **launch)
+    with pytest.raises(AgentFailed, match=why):
+        fake.start()
+    assert fake.child.ended
+    assert fake.reports.told[-1] == ("gone", Exit(code=0, asked=True))
+
+
+def test_a_login_that_is_wanted() -> None:
+    hello = {**HELLO, "authMethods": [{"id": "x", "description": "Run `fake login`"}]}
+    refusal = {"code": -32000, "message": "Authentication required"}
+    with pytest.raises(AgentFailed, match=r"wants a login first .* Run `fake login`"):
+        Fake({"initialize": hello, "session/new": refusal}).start()
+
+
+def test_an_agent_that_says_nothing() -> None:
+    fake = Fake()
+    del fake.answers["session/new"]
+    start = started(fake.agent.start())
+    fake.clock.advance(PATIENCE)
+    with pytest.raises(AgentFailed, match="No answer to session/new within 60 s"):
+        result_of(start)
+    assert fake.child.ended
+
+
+def test_a_start_that_nobody_waits_for_any_more() -> None:
+    fake = Fake()
+    del fake.answers["session/new"]
+    start = started(fake.agent.start())
+    start.cancel()
+    with pytest.raises(CancelledError):
+        result_of(start)
+    assert fake.child.ended
+
+
+def test_an_agent_that_goes_at_once() -> None:
+    fake = Fake({"initialize": None})
+    del fake.answers["initialize"]
+    start = started(fake.agent.start())
+    fake.child.die(Exit(code=127, stderr="fake: not logged in"))
+    with pytest.raises(AgentFailed, match="ended with code 127: fake: not logged in"):
+        result_of(start)
+
+
+def test_resuming_without_a_replay() -> None:
+    can = {"sessionCapabilities": {"resume": {}}, "loadSession": True}
+    fake = Fake({"initialize": {"agentCapabilities": can}, "session/resume": {}}, resume="s1")
+    assert fake.start().native_id == "s1"
+    assert fake.said("session/resume") == [{"mcpServers": [], "cwd": CWD, "sessionId": "s1"}]
+
+
+def test_the_past_is_passed_over_until_it_is_quiet() -> None:
+    fake = Fake({"session/load": None}, resume="s1")
+    start = started(fake.agent.start())
+    for _ in range(3):
+        fake.update("agent_message_chunk", content=words("past"))
+        fake.clock.advance(QUIET)
+        assert not is_done(start)
+    fake.update("usage_update", used=5, size=10)
+    fake.clock.advance(QUIET)
+    assert result_of(start).native_id == "s1"
+    fake.update("tool_call", toolCallId="late")
+    fake.submit()
+    fake.update("agent_message_chunk", content=words("present"))
+    fake.end()
+    assert fake.reports.texts("message") == ["present"]
+    assert [name for name, _ in fake.reports.events("tool-start", "usage")] == ["usage"]
+
+
+def test_an_agent_that_never_becomes_quiet() -> None:
+    fake = Fake({"session/load": None}, resume="s1")
+    start = started(fake.agent.start())
+    for _ in range(LOUD):
+        assert not is_done(start)
+        fake.update("agent_message_chunk", content=words("past"))
+        fake.clock.advance(QUIET)
+    assert result_of(start).native_id == "s1"
+
+
+def test_an_agent_that_goes_while_it_replays() -> None:
+    fake = Fake({"session/load": None}, resume="s1")
+    start = started(fake.agent.start())
+    fake.child.die()
+    fake.clock.advance(QUIET)
+    with pytest.raises(AgentFailed, match="SIGKILL"):
+        result_of(start)
+
+
+# Turns.
+
+
+def test_a_turn(fake: Fake) -> None:
+    items: list[Item] = [Text(text="look"), File(path="/a b.txt")]
+    result_of(fake.agent.submit(TurnDraft(input=items, native={"_meta": {"x": 1}})))
+    assert fake.said("session/prompt") == [
+        {
+            "sessionId": "s1",
+            "_meta": {"x": 1},
+            "prompt": [
+                words("look"),
+                {
+                    "type": "resource_link",
+                    "uri": "file:///a%20b.txt",
+                    "name": "a b.txt",
+                    "mimeType": "text/plain",
+                },
+            ],
+        }
+    ]
+    assert fake.reports.told[-1] == ("turn_began", None)
+
+
+@pytest.mark.parametrize(
+    ("reason", "ended"),
+    [
+        ("end_turn", DONE),
+        ("max_tokens", ("completed", "max_tokens")),
+        ("refusal", ("completed", "refusal")),
+        ("cancelled", CUT),
+        ("_own", ("completed", "_own")),
+    ],
+)
+def test_the_end_of_a_turn(fake: Fake, reason: str, ended: tuple[str, str]) -> None:
+    fake.submit()
+    fake.update("agent_message_chunk", content=words("so"))
+    fake.end(reason)
+    assert fake.turns == [ended]
+
+
+def test_a_turn_in_which_nothing_happens(fake: Fake) -> None:
+    fake.submit()
+    fake.update("usage_update", used=1, size=2)
+    fake.end()
+    assert fake.reports.texts("warning") == [SILENCE]
+
+
+def test_an_error_after_an_interrupt_is_an_interrupt(fake: Fake) -> None:
+    fake.submit()
+    result_of(fake.agent.interrupt())
+    fake.child.say(rpc(3, error={"code": -32603, "message": "aborted"}))
+    assert fake.turns == [("interrupted", "aborted")]
+
+
+def test_only_one_turn_at_a_time(fake: Fake) -> None:
+    fake.submit()
+    for verb in (fake.agent.submit(TurnDraft(input="more")), fake.agent.compact()):
+        with pytest.raises(TurnInProgress):
+            result_of(verb)
+    with pytest.raises(Unsupported):
+        result_of(fake.agent.steer([Text(text="left")]))
+    assert len(fake.said("session/prompt")) == 1
+
+
+def test_nothing_to_interrupt(fake: Fake) -> None:
+    with pytest.raises(NoTurn):
+        result_of(fake.agent.interrupt())
+
+
+def test_a_draft_that_cannot_be(fake: Fake) -> None:
+    with pytest.raises(BadField, match="stays in the directory"):
+        fake.submit(cwd="/elsewhere")
+    with pytest.raises(BadField, match="no sandbox"):
+        fake.submit(sandbox="none")
+    with pytest.raises(Unsupported, match="no mode"):
+        fake.submit(approval_policy="strict")
+    fake.submit(cwd=CWD)
+    assert len(fake.said("session/prompt")) == 1
+
+
+def test_settings_of_a_turn_come_before_it(fake: Fake) -> None:
+    fake.answers["session/set_model"] = {}
+    fake.submit(model="big")
+    assert [m["method"] for m in fake.child.said[-2:]] == [
+        "session/set_model",
+        "session/prompt",
+    ]
+
+
+def test_another_model(fake: Fake) -> None:
+    fake.answers["session/set_model"] = {}
+    assert fake.agent.can.set_model
+    result_of(fake.agent.set_model(ModelDraft(model="big", provider="corp")))
+    assert fake.said("session/set_model") == [{"sessionId": "s1", "modelId": "big"}]
+    fake.answers["session/set_model"] = {"code": -32602, "message": "Unknown model."}
+    with pytest.raises(AgentFailed, match=r"refused session/set_model: Unknown model."):
+        result_of(fake.agent.set_model(ModelDraft(model="none")))
+
+
+def test_a_compaction_is_a_turn(fake: Fake) -> None:
+    with pytest.raises(Unsupported):
+        result_of(fake.agent.compact())
+    before = fake.agent.can
+    fake.update("available_commands_update", availableCommands=[{"name": "compact"}])
+    assert (before.compact, fake.agent.can.compact) == (False, True)
+    result_of(fake.agent.compact())
+    assert fake.said("session/prompt")[0]["prompt"] == [words("/compact")]
+    fake.end()
+    assert fake.reports.events("compact") == [("compact", {})]
+    assert fake.turns == [DONE]
+
+
+def test_a_compaction_that_the_agent_tells_of_is_told_once(fake: Fake) -> None:
+    fake.update("available_commands_update", availableCommands=[{"name": "compress"}])
+    result_of(fake.agent.compact())
+    for status in ("in_progress", "completed", "completed"):
+        fake.update("compaction_update", compactionId="k", status=status)
+    fake.end()
+    assert len(fake.reports.events("compact")) == 1
+
+
+# Questions.
+
+ALL = ("reject_always", "allow_always", "reject_once", "allow_once")
+
+
+@pytest.mark.parametrize(
+    ("decision", "kind"),
+    [
+        ("approve", "allow_once"),
+        ("approve_session", "allow_always"),
+        ("deny", "reject_once"),
+        ("deny_always", "reject_always"),
+    ],
+)
+def test_a_decision_picks_the_option_of_its_kind(fake: Fake, decision: str, kind: str) -> None:
+    fake.submit()
+    question = fake.ask(0, *ALL)
+    assert question.choices == ["approve", "approve_session", "deny", "deny_always", "cancel"]
+    for _ in range(2):  # the second answer is passed over
+        result_of(fake.agent.answer(question, Answer(decision=decision)))
+    outcome = {"outcome": "selected", "optionId": kind[::-1]}
+    assert fake.child.said[-1] == rpc(0, result={"outcome": outcome})
+    assert fake.child.said[-2]["method"] == "session/prompt"
+    declined = [d["status"] for _, d in fake.reports.events("tool-done")]
+    assert declined == (["declined"] if decision.startswith("deny") else [])
+
+
+def test_cancel_stops_the_turn(fake: Fake) -> None:
+    fake.submit()
+    other = fake.ask(1, *ALL, call="c2")
+    question = fake.ask(2, *ALL)
+    result_of(fake.agent.answer(question, Answer(decision="cancel")))
+    cancelled = {"outcome": {"outcome": "cancelled"}}
+    assert fake.child.said[-3:] == [
+        rpc(method="session/cancel", params={"sessionId": "s1"}),
+        rpc(1, result=cancelled),
+        rpc(2, result=cancelled),
+    ]
+    assert fake.reports.told[-1] == ("settled", other.key, "the turn was interrupted")
+
+
+def test_a_question_that_crosses_an_interrupt(fake: Fake) -> None:
+    fake.submit()
+    result_of(fake.agent.interrupt())
+    question = fake.ask(4, *ALL)
+    assert fake.child.said[-1] == rpc(4, result={"outcome": {"outcome": "cancelled"}})
+    assert fake.reports.told[-1] == ("settled", question.key, "the turn was interrupted")
+
+
+def test_nobody_consents_to_more_than_was_said(fake: Fake) -> None:
+    fake.submit()
+    question = fake.ask(0, "allow_always", "reject_once")
+    with pytest.raises(BadField, match="approve_session, deny, cancel"):
+        result_of(fake.agent.answer(question, Answer(decision="approve")))
+    result_of(fake.agent.answer(question, Answer(decision="deny")))
+    assert fake.child.said[-1]["id"] == 0
+
+
+def test_questions_end_with_the_turn(fake: Fake) -> None:
+    fake.submit()
+    question = fake.ask(0, *ALL)
+    fake.end()
+    assert ("settled", question.key, "the turn is over") in fake.reports.told
+    assert fake.child.said[-1] == rpc(0, result={"outcome": {"outcome": "cancelled"}})
+
+
+def test_a_question_outside_of_a_turn(fake: Fake) -> None:
+    question = fake.ask(0, *ALL)
+    result_of(fake.agent.answer(question, Answer(decision="cancel")))
+    assert fake.child.said[-1] == rpc(0, result={"outcome": {"outcome": "cancelled"}})
+    assert not fake.said("session/cancel")
+
+
+@pytest.mark.parametrize("method", ["fs/read_text_file", "terminal/create", "_own/thing"])
+def test_what_was_not_offered_is_refused(fake: Fake, method: str) -> None:
+    fake.child.say(rpc("x", method=method, params={}))
+    assert fake.child.said[-1]["error"]["code"] == -32601
+
+
+# Rubbish.
+
+
+def test_an_agent_that_prints_whatever_it_likes(fake: Fake) -> None:
+    fake.submit()
+    fake.child.say(b"Welcome to fake!", b"", b'{"jsonrpc":', b"[]", b"\xff\xfe", b"null")
+    fake.child.say(rpc(77, result={}), rpc("", error={}), rpc(None, result=1))
+    fake.child.say(rpc(method="session/update", params={"update": 7}))
+    fake.child.say(rpc(method="session/update", params=None))
+    fake.child.say(rpc(method="session/update"))
+    fake.child.say(rpc(method="$/cancel_request", params={"requestId": [1]}))
+    fake.child.say(rpc(method="_auth/status_update", params={"a": 1}))
+    fake.child.say(rpc(5, method="session/request_permission", params={"toolCall": 1}))
+    fake.update("hologram", content=[])
+    fake.update("agent_message_chunk", content=words("still here"))
+    fake.end()
+    assert fake.turns == [DONE]
+    assert fake.reports.texts("message") == ["still here"]
+    refusals = [m for m in fake.child.said if "error" in m]
+    assert [(m["id"], m["error"]["code"]) for m in refusals] == [(5, -32602)]
+
+
+def test_updates_of_another_conversation_are_not_ours(fake: Fake) -> None:
+    chunk = update("agent_message_chunk", content=words("elsewhere"))
+    chunk["params"]["sessionId"] = "s2"
+    fake.child.say(chunk)
+    assert [name for name, _ in fake.reports.events()] == ["native"]
+
+
+def test_words_after_the_end_are_not_the_next_turn_s(fake: Fake) -> None:
+    fake.submit()
+    fake.end("max_tokens")
+    fake.update("agent_message_chunk", content=words("[late]"))
+    fake.submit()
+    fake.update("agent_message_chunk", content=words("new"))
+    fake.end()
+    assert fake.reports.texts("message") == ["[late]", "new"]
+
+
+# Ends.
+
+
+def test_a_stop_in_a_turn(fake: Fake) -> None:
+    fake.submit()
+    stop = started(fake.agent.stop())
+    assert fake.said("session/cancel") == [{"sessionId": "s1"}]
+    fake.end("cancelled")
+    result_of(stop)
+    assert fake.turns == [CUT]
+    assert fake.reports.told[-1] == ("gone", Exit(code=0, asked=True))
+
+
+def test_a_stop_of_an_agent_that_does_not_listen(fake: Fake) -> None:
+    fake.submit()
+    fake.update("tool_call", toolCallId="c1", title="sleep")
+    stop = started(fake.agent.stop())
+    fake.clock.advance(FAREWELL)
+    result_of(stop)
+    assert [d["status"] for _, d in fake.reports.events("tool-done")] == ["cut"]
+    assert fake.turns == [], "the host tells of it"
+    assert fake.reports.told[-1][0] == "gone"
+
+
+@pytest.mark.parametrize("answer", [{}, {"code": 1, "message": "no"}, None])
+def test_a_stop_closes_the_conversation_where_that_is_possible(answer: Any) -> None:
+    can: Any = {"sessionCapabilities": {"close": {}}}
+    fake = Fake({"initialize": {"agentCapabilities": can}, "session/close": answer})
+    fake.start()
+    result_of(fake.agent.stop())
+    assert fake.said("session/close") == [{"sessionId": "s1"}]
+    assert fake.child.ended
+    result_of(fake.agent.stop())
+
+
+def test_an_agent_that_does_not_close() -> None:
+    can: Any = {"sessionCapabilities": {"close": {}}}
+    fake = Fake({"initialize": {"agentCapabilities": can}})
+    fake.start()
+    stop = started(fake.agent.stop())
+    assert not is_done(stop)
+    fake.clock.advance(FAREWELL)
+    result_of(stop)
+
+
+def test_an_agent_that_dies_in_a_turn(fake: Fake) -> None:
+    fake.submit()
+    fake.update("agent_message_chunk", content=words("half"))
+    question = fake.ask(0, *ALL)
+    fake.child.die()
+    assert ("settled", question.key, "the agent has ended") in fake.reports.told
+    assert [t[0] for t in fake.reports.told[-2:]] == ["event", "gone"]
+    assert fake.turns == [], "the host tells of it"
+    with pytest.raises(AgentFailed, match="nobody to ask"):
+        fake.submit()
+
+
+def test_the_driver_closes() -> None:
+    result_of(make(FakeSpawn(), Clock()).close())
+
+
+def test_a_stop_before_a_start() -> None:
+    result_of(Fake().agent.stop())
+
+
+def test_native_is_json(fake: Fake) -> None:
+    fake.submit()
+    question = fake.ask(0, *ALL)
+    assert json.loads(bytes(question.native))["sessionId"] == "s1"
+    assert isinstance(started(fake.agent.interrupt()), Deferred)

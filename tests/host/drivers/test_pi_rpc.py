@@ -1,0 +1,90 @@
+"""Commands to pi, and whose its answers are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.logger import capturedLogs
+
+from sxhost.drivers.pi.decoder import Heard
+from sxhost.drivers.pi.messages import State
+from sxhost.drivers.pi.rpc import STRANGE_LINES, Calls, Refused, decoded
+from sxhost.errors import AgentFailed
+from sxhost.process.contracts import Command, Exit
+from tests.support.agents.recorded_pi import plain, printed
+from tests.support.fake_children import FakeChild
+from tests.support.in_memory import is_done, result_of
+
+
+class Ends:
+    """Both ends of a conversation."""
+
+    def __init__(self) -> None:
+        self.heard: list[Heard] = []
+        self.gone: list[Exit] = []
+        self.calls = Calls(self.heard.append, self.gone.append)
+        self.child = FakeChild(Command(argv=["pi"], cwd="/"), self.calls, 1)
+        self.calls.begin(self.child)
+
+    def say(self, **message: Any) -> None:
+        self.child.say(printed({"type": "response", **message}))
+
+
+def test_answers_find_their_commands() -> None:
+    ends = Ends()
+    first, second = ends.calls.ask("one"), ends.calls.ask("two", {"x": 1})
+    assert ends.child.said == [{"id": "r1", "type": "one"}, {"x": 1, "id": "r2", "type": "two"}]
+    ends.say(id="r2", command="two", success=True, data={"y": 2})
+    ends.say(id="r1", command="one", success=True)
+    assert (plain(result_of(first)), plain(result_of(second))) == (None, {"y": 2})
+
+
+def test_a_refusal() -> None:
+    ends = Ends()
+    work = ends.calls.ask("one")
+    ends.say(id="r1", command="one", success=False, error="No model.")
+    with pytest.raises(Refused, match="pi refused one: No model") as refused:
+        result_of(work)
+    assert (refused.value.command, refused.value.said) == ("one", "No model.")
+
+
+def test_a_refusal_without_a_name_is_that_of_its_command() -> None:
+    ends = Ends()
+    other, first, second = ends.calls.ask("a"), ends.calls.ask("b"), ends.calls.ask("b")
+    ends.say(command="b", success=False, error="Unknown command: b")
+    with pytest.raises(Refused):
+        result_of(first)
+    assert not is_done(other)
+    assert not is_done(second)
+    ends.say(command="parse", success=False, error="no JSON")
+    assert not is_done(other)
+    assert not is_done(second)
+
+
+def test_who_waits_when_it_goes_is_told() -> None:
+    ends = Ends()
+    work = ends.calls.ask("one")
+    ends.child.die(Exit(code=3))
+    with pytest.raises(AgentFailed, match="No answer to one: the agent ended with code 3"):
+        result_of(work)
+    with pytest.raises(AgentFailed, match="nobody to ask"):
+        result_of(ends.calls.ask("two"))
+    assert ends.gone == [Exit(code=3)]
+
+
+def test_strange_lines_are_logged_a_few_times() -> None:
+    ends = Ends()
+    with capturedLogs() as events:
+        for _ in range(STRANGE_LINES + 5):
+            ends.child.say(b"Warning: x")
+    assert len(events) == STRANGE_LINES
+    assert ends.heard == []
+
+
+def test_an_answer_of_another_shape() -> None:
+    ends = Ends()
+    work = ends.calls.ask("get_state")
+    ends.say(id="r1", command="get_state", success=True, data=[])
+    with pytest.raises(AgentFailed, match="makes no sense"):
+        decoded(result_of(work), State)

@@ -1,0 +1,398 @@
+"""Codexd's face over HTTP: every route, every message."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+
+from sxhost.agents.session import CUT_SHORT
+from sxhost.errors import AgentFailed
+from sxhost.faces.codexd.describe import described
+from sxhost.process.contracts import Exit
+from tests.host.agents.test_agent_supervisor import settle
+from tests.host.http.test_site import Wire
+from tests.support.fake_agents import Crew, FakeDriver
+from tests.support.in_memory import Answer, Lab, is_done, result_of
+
+SESSIONS, TURN, STATUS = "/v1/codexd/sessions", "/v1/codexd/turn", "/v1/codexd/status"
+
+
+@pytest.fixture
+def host() -> Lab:
+    """A host whose codex does what a test tells it."""
+    return Lab(crew=Crew(codex=FakeDriver(), pi=FakeDriver()))
+
+
+def ask(host: Lab, method: str, path: str, body: Any = None, **headers: str) -> Answer:
+    asked = host.begin(method, path, body, **headers)
+    settle(host)
+    return result_of(asked)
+
+
+def value(answer: Answer, status: int = 200) -> Any:
+    """Return what an answer says, once its shape is seen to be codexd's."""
+    said = json.loads(answer.body)
+    assert answer.status == status, said
+    assert answer.body == json.dumps(said, indent=2, ensure_ascii=False).encode() + b"\n"
+    assert answer.header("content-type") == "application/json; charset=utf-8"
+    assert answer.header("cache-control") == "no-store"
+    assert answer.length == len(answer.body)
+    return said
+
+
+def data(answer: Answer, status: int = 200) -> Any:
+    said = value(answer, status)
+    assert list(said) == ["data", "ok"]
+    assert said["ok"] is True
+    return said["data"]
+
+
+def refusal(answer: Answer, status: int) -> str:
+    said = value(answer, status)
+    code = "internal_error" if status >= 500 else "bad_request"
+    assert list(said) == ["error", "message", "ok"]
+    assert (said["error"], said["ok"]) == (code, False)
+    return str(said["message"])
+
+
+def begin(host: Lab, **fields: Any) -> Any:
+    return data(ask(host, "POST", SESSIONS, fields), 201)["session"]
+
+
+def turn(host: Lab, session: str, given: Any = "go", **fields: Any) -> Answer:
+    return ask(host, "POST", TURN, {"sessionId": session, "input": given, **fields})
+
+
+def read(host: Lab, session: str) -> Any:
+    return data(ask(host, "GET", f"{SESSIONS}/{session}"))
+
+
+# What looks.
+
+
+@pytest.mark.parametrize("slashes", ["", "/", "///", "/?x=1"])
+def test_the_probe(host: Lab, slashes: str) -> None:
+    url = "127.0.0.1:7432"
+    assert value(ask(host, "GET", f"/healthz{slashes}")) == {
+        "ok": True,
+        "service": {
+            "configuredBaseUrl": f"http://{url}",
+            "eventStreamPath": "/v1/codexd/events",
+            "eventStreamUrl": f"ws://{url}/v1/codexd/events",
+            "listening": True,
+            "resolvedBaseUrl": f"http://{url}",
+            "websocketClients": 0,
+        },
+        "status": "ok",
+    }
+
+
+def test_the_description(host: Lab) -> None:
+    answer = ask(host, "GET", "/describe//")
+    assert value(answer) == json.loads(json.dumps(described("http://127.0.0.1:7432")))
+    answer = ask(host, "GET", "/describe", Host="agents.test")
+    assert value(answer)["base_url"] == "http://agents.test"
+
+
+def test_the_status(host: Lab) -> None:
+    session = begin(host)
+    told = data(ask(host, "GET", f"{STATUS}///", b"ignored"))
+    assert list(told) == ["service", "snapshot"]
+    snapshot = told["snapshot"]
+    assert snapshot["daemon"]["child"]["status"] == "running"
+    assert snapshot["daemon"]["child"]["pid"] == 4242
+    assert snapshot["sessionRegistry"]["sessions"] == [session]
+    assert [event["type"] for event in snapshot["recentEvents"]["events"]] == [
+        "session.registered"
+    ]
+    assert snapshot["runRegistry"]["runs"] == []
+
+
+def test_the_status_has_the_latest_50_events_and_no_deltas(host: Lab) -> None:
+    begin(host)
+    for number in range(60):
+        host.crew.last.reports.event("message-delta", {"text": "x"})
+        host.crew.last.reports.event("message", {"text": f"{number}"})
+    settle(host)
+    events = data(ask(host, "GET", STATUS))["snapshot"]["recentEvents"]["events"]
+    assert [event["message"] for event in events] == [str(n) for n in range(10, 60)]
+
+
+def test_the_list(host: Lab) -> None:
+    assert data(ask(host, "GET", SESSIONS)) == {"sessions": []}
+    sessions = [begin(host, purpose="worker"), begin(host)]
+    found = data(ask(host, "GET", f"{SESSIONS}//"))["sessions"]
+    assert sorted(found, key=lambda s: s["threadId"]) == sessions
+
+
+def test_sessions_made_on_other_faces_appear(host: Lab) -> None:
+    launch = {"agent": "codex", "id": "x", "approval_policy": "never", "metadata": {"n": 7}}
+    ask(host, "POST", "/sessions", launch)
+    ask(host, "POST", "/sessions", {"agent": "pi", "id": "y"})
+    ask(host, "POST", "/sessions/z/register", {"agent": "codex"})
+    (session,) = data(ask(host, "GET", SESSIONS))["sessions"]
+    assert (session["sessionId"], session["approvalPolicy"]) == ("x", "never")
+    assert session["metadata"] == {"n": "7"}
+    assert refusal(turn(host, "y"), 404) == 'Unknown codexd session "y".'
+    assert refusal(turn(host, "z"), 404) == 'Unknown codexd session "z".'
+
+
+def test_sessions_made_here_appear_on_other_faces(host: Lab) -> None:
+    session = begin(host, cwd="/tmp", metadata={"k": "v"}, sandbox="read-only")
+    view = ask(host, "GET", f"/sessions/{session['sessionId']}").json()
+    assert (view["agent"], view["kind"], view["cwd"]) == ("codex", "hosted", "/tmp")
+    assert (view["metadata"]["k"], view["sandbox"]) == ("v", "read-only")
+
+
+def test_a_session_with_its_own_events(host: Lab) -> None:
+    first, second = begin(host), begin(host)
+    told = read(host, first["sessionId"])
+    assert list(told) == ["recentEvents", "session"]
+    assert told["session"] == first
+    assert [event["detail"]["threadId"] for event in told["recentEvents"]] == ["native-1"]
+    assert first["sessionId"] != second["sessionId"]
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"), [("x", "x"), ("a%20b", "a b"), ("-%C3%A9", "-é"), ("%22", '"')]
+)
+def test_an_unknown_session(host: Lab, name: str, shown: str) -> None:
+    answer = ask(host, "GET", f"{SESSIONS}/{name}/")
+    assert refusal(answer, 404) == f'Unknown codexd session "{shown}".'
+    assert refusal(turn(host, shown), 404) == f'Unknown codexd session "{shown}".'
+
+
+# Sessions.
+
+
+def test_a_session_begins(host: Lab) -> None:
+    session = begin(host, cwd=" /tmp ", model=" m ", metadata={" k ": " v "}, unknown=7)
+    assert (session["cwd"], session["model"], session["metadata"]) == ("/tmp", "m", {"k": "v"})
+    assert (session["threadId"], session["status"]) == ("native-1", "active")
+    assert (session["purpose"], session["currentTurnId"]) == ("duplex", None)
+
+
+@pytest.mark.parametrize("kind", ["", "text/plain", "application/x-www-form-urlencoded"])
+def test_the_declared_type_does_not_matter(host: Lab, kind: str) -> None:
+    headers = {"Content_Type": kind} if kind else {}
+    answer = ask(host, "POST", SESSIONS, b'{"purpose":"smoke"}', **headers)
+    assert data(answer, 201)["session"]["purpose"] == "smoke"
+
+
+def test_no_body_is_an_empty_one(host: Lab) -> None:
+    assert data(ask(host, "POST", f"{SESSIONS}//"), 201)["session"]["purpose"] == "duplex"
+
+
+def test_codex_is_told_what_it_is_to_know(host: Lab) -> None:
+    begin(host, ephemeral=True, config={"a": 1}, approvalPolicy="never", personality="p")
+    launch = host.crew.last.launch
+    assert launch.native == {
+        "approvalPolicy": "never", "config": {"a": 1}, "ephemeral": True, "personality": "p",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("sent", "message"),
+    [
+        (b"nonsense", "Request body must be valid JSON."),
+        (b"[]", "Request body must be a JSON object."),
+        (b'{"purpose":"x"}', 'Unsupported session purpose "x".'),
+        (b'{"metadata":{"a":7}}', "Expected a string map."),
+        (b'{"cwd":"/no/such/place"}', "There is no directory /no/such/place."),
+        (b'{"cwd":"here"}', "The field `cwd` is wrong: expected an absolute path."),
+    ],
+)
+def test_a_session_that_cannot_be(host: Lab, sent: bytes, message: str) -> None:
+    assert refusal(ask(host, "POST", SESSIONS, sent), 400) == message
+    assert not host.crew("codex").agents
+
+
+def test_a_session_whose_agent_does_not_start(host: Lab) -> None:
+    host.crew("codex").refuse = AgentFailed("There is no such program.")
+    assert refusal(ask(host, "POST", SESSIONS), 502) == "There is no such program."
+    assert data(ask(host, "GET", SESSIONS)) == {"sessions": []}
+
+
+def test_a_thread_is_resumed(host: Lab) -> None:
+    session = begin(host, threadId=" thread ")
+    assert session["threadId"] == "thread"
+    assert host.crew.last.did == [("start", "thread")]
+
+
+def test_a_thread_has_one_session(host: Lab) -> None:
+    first = begin(host, threadId="thread")
+    assert begin(host, threadId="thread", model="another") == first
+    own = begin(host)
+    assert begin(host, threadId=own["threadId"]) == own
+    assert len(host.crew("codex").agents) == 2
+
+
+def test_a_thread_that_is_resumed_twice_at_once_has_one_session(host: Lab) -> None:
+    host.crew("codex").slow = slow = Deferred[None]()
+    asked = [host.begin("POST", SESSIONS, {"threadId": "thread"}) for _ in range(2)]
+    settle(host)
+    assert not any(map(is_done, asked))
+    slow.callback(None)
+    settle(host)
+    first, second = (data(result_of(answer), 201)["session"] for answer in asked)
+    assert first["sessionId"] == second["sessionId"]
+    assert len(host.crew("codex").agents) == 1
+
+
+def test_a_thread_whose_resume_has_failed_can_be_tried_again(host: Lab) -> None:
+    host.crew("codex").refuse = AgentFailed("no rollout found.")
+    answer = ask(host, "POST", SESSIONS, {"threadId": "thread"})
+    assert refusal(answer, 502) == "no rollout found."
+    host.crew("codex").refuse = None
+    assert begin(host, threadId="thread")["threadId"] == "thread"
+
+
+# Turns.
+
+
+def test_a_turn_begins_and_is_read_back(host: Lab) -> None:
+    session = begin(host)["sessionId"]
+    assert data(turn(host, f" {session} "), 202) == {
+        "accepted": True, "sessionId": session, "threadId": "native-1", "turnId": "t2",
+    }  # fmt: skip
+    now = read(host, session)["session"]
+    assert (now["currentTurnId"], now["lastTurnId"]) == ("t2", "t2")
+    assert now["lastTurnStatus"] == "inProgress"
+    host.crew.last.reports.turn_ended("completed")
+    settle(host)
+    told = read(host, session)
+    now = told["session"]
+    assert (now["currentTurnId"], now["lastTurnId"]) == (None, "t2")
+    assert now["lastTurnStatus"] == "completed"
+    kinds = [event["type"] for event in told["recentEvents"]]
+    assert kinds[1:] == [
+        "app-server.turn.started", "session.user-message", "app-server.turn.completed",
+    ]  # fmt: skip
+    assert {event["detail"]["turnId"] for event in told["recentEvents"][1:]} == {"t2"}
+
+
+def test_a_turn_of_items(host: Lab) -> None:
+    session = begin(host)["sessionId"]
+    items = [{"type": "text", "text": "look"}, {"type": "skill", "name": "s"}]
+    data(turn(host, session, items), 202)
+    assert host.crew.last.did[-1] == ("submit", "look\n[skill]")
+
+
+@pytest.mark.parametrize(
+    ("sent", "message"),
+    [
+        ({"input": 7}, "turn requires input as a string or item array."),
+        ({"input": "x"}, "sessionId must be a non-empty string."),
+        ({"input": "x", "sessionId": " "}, "sessionId must be a non-empty string."),
+        ([], "Request body must be a JSON object."),
+    ],
+)
+def test_a_turn_that_cannot_be(host: Lab, sent: Any, message: str) -> None:
+    assert refusal(ask(host, "POST", TURN, sent), 400) == message
+
+
+def test_a_turn_while_one_runs(host: Lab) -> None:
+    session = begin(host)["sessionId"]
+    turn(host, session)
+    assert refusal(turn(host, session), 409).startswith("A turn is running in ")
+
+
+def test_a_turn_that_codex_refuses(host: Lab) -> None:
+    session = begin(host)["sessionId"]
+    host.crew.last.refuse = AgentFailed("The agent refused turn/start: no.")
+    assert refusal(turn(host, session), 502) == "The agent refused turn/start: no."
+
+
+def test_a_steer_of_the_turn_that_runs(host: Lab) -> None:
+    session = begin(host)["sessionId"]
+    turn(host, session)
+    steered = data(turn(host, session, "more", expectedTurnId="t2"), 202)
+    assert (steered["accepted"], steered["turnId"]) == (True, "t2")
+    assert host.crew.last.did[-1] == ("steer", "more")
+
+
+def test_a_steer_of_a_turn_that_does_not_run(host: Lab) -> None:
+    session = begin(host)["sessionId"]
+    message = f'Turn "t2" is not running in codexd session "{session}".'
+    assert refusal(turn(host, session, expectedTurnId="t2"), 409) == message
+    turn(host, session)
+    assert refusal(turn(host, session, expectedTurnId="t9"), 409).startswith('Turn "t9"')
+    host.crew.last.reports.turn_ended("interrupted")
+    assert refusal(turn(host, session, expectedTurnId="t2"), 409) == message
+
+
+def test_a_turn_whose_process_goes(host: Lab) -> None:
+    session = begin(host)["sessionId"]
+    turn(host, session)
+    host.crew.last.reports.gone(Exit(signal="SIGKILL"))
+    settle(host)
+    told = read(host, session)
+    assert told["session"]["lastTurnStatus"] == "failed"
+    assert told["session"]["lastTurnError"] == CUT_SHORT
+    missing, closed = told["recentEvents"][-2:]
+    assert missing["type"] == "app-server.turn.completed.missing"
+    assert missing["detail"]["failureClass"] == CUT_SHORT
+    assert (closed["type"], closed["level"]) == ("app-server.transport.closed", "warn")
+    child = data(ask(host, "GET", STATUS))["snapshot"]["daemon"]["child"]
+    assert (child["status"], child["signal"], child["pid"]) == ("failed", "SIGKILL", None)
+    assert data(turn(host, session), 202)["turnId"] == "t2"
+    assert host.crew.last.did[0] == ("start", "native-1")
+
+
+def test_a_session_that_is_forgotten(host: Lab) -> None:
+    session = begin(host)["sessionId"]
+    ask(host, "DELETE", f"/sessions/{session}")
+    assert refusal(turn(host, session), 404) == f'Unknown codexd session "{session}".'
+
+
+# What is not there.
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "shown"),
+    [
+        ("GET", "/v1/codexd", "/v1/codexd"),
+        ("GET", "/v1/codexd/nope///?x=1", "/v1/codexd/nope"),
+        ("POST", "/healthz/", "/healthz"),
+        ("DELETE", "/describe", "/describe"),
+        ("PUT", "/v1/codexd/status//", "/v1/codexd/status"),
+        ("GET", "/v1/codexd/turn", "/v1/codexd/turn"),
+        ("GET", "/v1/codexd/sessions/a/b", "/v1/codexd/sessions/a/b"),
+        ("GET", "/v1/codexd/runs", "/v1/codexd/runs"),
+        ("GET", "/v1/codexd/events", "/v1/codexd/events"),
+        ("GET", "/healthz/%C3%A9", "/healthz/%C3%A9"),
+    ],
+)
+def test_an_unknown_route(host: Lab, method: str, path: str, shown: str) -> None:
+    message = refusal(ask(host, method, path, b"{}"), 404)
+    assert message == f"Unknown codexd route {method} {shown}."
+
+
+@pytest.mark.parametrize("path", ["/v1/codexdx", "/healthzz", "/describes", "/v1"])
+def test_what_only_looks_like_codexds_is_ours(host: Lab, path: str) -> None:
+    assert ask(host, "GET", path).json()["error"] == "unknown_route"
+
+
+@pytest.mark.parametrize("length", [b"Content-Length: 101", b"Transfer-Encoding: chunked"])
+def test_a_body_that_is_too_large(length: bytes) -> None:
+    client = Wire().connect(b"POST /v1/codexd/turn HTTP/1.1\r\nHost: x\r\n%s\r\n\r\n" % length)
+    if b"chunked" in length:
+        client.say(b"65\r\n" + b"x" * 101 + b"\r\n")
+    assert client.status == 413
+    assert client.body == {
+        "error": "bad_request",
+        "message": "The body is larger than 100 bytes.",
+        "ok": False,
+    }
+
+
+def test_the_contract_tells_what_is_sent(host: Lab) -> None:
+    contract = ask(host, "GET", "/openapi.json").json()
+    sent = contract["paths"]["/v1/codexd/turn"]["post"]["requestBody"]
+    assert sent["required"]
+    schema = sent["content"]["application/json"]["schema"]
+    fields = contract["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    assert {"sessionId", "input", "expectedTurnId"} <= fields["properties"].keys()

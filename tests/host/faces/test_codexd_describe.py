@@ -1,0 +1,36 @@
+"""What codexd says of itself."""
+
+from __future__ import annotations
+
+import pytest
+
+from sxhost.faces.codexd.describe import described, event_url
+from tests.support.in_memory import Lab
+
+
+def test_the_routes_are_those_that_are_served(lab: Lab) -> None:
+    told = {
+        ("GET" if route["method"] == "WS" else route["method"], route["path"])
+        for route in described("http://x")["routes"]
+    }
+    ours = (route for route in lab.routes if route.tag == "codexd")
+    served = {(r.method, r.path.replace("<session_id>", ":session_id")) for r in ours}
+    assert told == served
+    assert len(told) == 8
+
+
+def test_the_order_of_its_fields_is_codexds() -> None:
+    fields = list(described("http://x"))
+    assert fields == sorted(fields)
+
+
+@pytest.mark.parametrize(
+    ("base", "url"),
+    [
+        ("http://127.0.0.1:1", "ws://127.0.0.1:1/v1/codexd/events"),
+        ("https://http.test", "wss://http.test/v1/codexd/events"),
+    ],
+)
+def test_where_the_websocket_is(base: str, url: str) -> None:
+    assert event_url(base) == url
+    assert described(base)["event_stream"]["url"] == url

@@ -1,0 +1,91 @@
+"""The multiplexer: sessions, turns, subscriptions, over agents that do what a test says."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.support.in_memory import Lab
+from tests.support.multiplexer_in_memory import Peer
+
+
+@pytest.fixture
+def lab() -> Lab:
+    return Lab()
+
+
+@pytest.fixture
+def peer(lab: Lab) -> Peer:
+    return Peer(lab)
+
+
+def made(peer: Peer, name: str = "s") -> None:
+    answer = peer.ask("create_session", name, agent="fake")
+    assert answer["success"], answer
+    assert peer.ask("switch_session", name)["success"]
+    peer.forget()
+
+
+def test_it_says_first_what_it_is(peer: Peer) -> None:
+    ready, summary = peer.heard
+    assert ready["type"] == "server_ready"
+    assert ready["data"]["protocolVersion"] == "1.0.0"
+    assert ready["data"]["transports"] == ["websocket", "stdio"]
+    assert summary["type"] == "startup_recovery_summary"
+
+
+def test_a_session_is_made(peer: Peer) -> None:
+    peer.forget()
+    peer.say("create_session", "s", agent="fake", id="c1")
+    assert peer.kinds == [
+        "command_accepted", "command_started", "command_finished",
+        "=create_session", "session_created",
+    ]  # fmt: skip
+    assert peer.heard[3]["sessionVersion"] == 0
+
+
+def test_a_turn(peer: Peer, lab: Lab) -> None:
+    made(peer)
+    peer.say("prompt", "s", message="hello")
+    assert peer.answers == []
+    reports = lab.crew.last.reports
+    reports.event("message-delta", {"item": "1", "text": "hi"})
+    reports.event("message", {"item": "1", "text": "hi there"})
+    reports.turn_ended("completed")
+    peer.settle()
+    assert peer.kinds == [
+        "command_accepted", "command_started", "agent_start", "turn_start",
+        "message_start", "message_end", "message_start", *["message_update"] * 3,
+        "message_end", "turn_end", "agent_end", "command_finished", "=prompt",
+    ]  # fmt: skip
+
+
+def test_commands_may_be_sent_in_one_go(lab: Lab, peer: Peer) -> None:
+    for said in (
+        {"type": "create_session", "agent": "fake"},
+        {"type": "switch_session"},
+        {"type": "prompt", "message": "hello"},
+        {"type": "steer", "message": "left"},
+        {"type": "get_state"},
+        {"type": "abort"},
+    ):
+        peer.client.receive(json.dumps({**said, "sessionId": "s"}).encode())
+    peer.settle()
+    answered = {a["command"] for a in peer.answers if a["success"]}
+    assert answered == {"create_session", "switch_session", "steer", "get_state", "abort"}
+    assert [one[0] for one in lab.crew.last.did] == ["start", "submit", "steer", "interrupt"]
+    lab.crew.last.reports.turn_ended("interrupted")
+    peer.settle()
+    assert peer.answers[-1]["command"] == "prompt"
+
+
+def test_what_is_counted(lab: Lab, peer: Peer) -> None:
+    made(peer)
+    made(peer, "t")
+    Peer(lab)
+    told = peer.ask("get_metrics")["data"]
+    assert (told["sessionCount"], told["connectionCount"]) == (2, 2)
+    assert told["totalCommandsExecuted"] == 5
+    assert told["rateLimitUsage"] == {"globalCount": 5, "globalLimit": 1000}
+    assert told["stores"]["execution"] == {"laneCount": 1}

@@ -1,0 +1,183 @@
+"""A client: what it subscribes to, and what happens when it is behind."""
+
+from __future__ import annotations
+
+import pytest
+
+from sxhost.model.session import EventDraft
+from tests.support.in_memory import Lab, result_of, started
+from tests.support.multiplexer_in_memory import Peer
+
+
+@pytest.fixture
+def lab() -> Lab:
+    lab = Lab(events=3, retain=3)
+    fire(lab, "s", 1)
+    return lab
+
+
+@pytest.fixture
+def peer(lab: Lab) -> Peer:
+    return Peer(lab)
+
+
+def fire(lab: Lab, session: str, number: int) -> None:
+    draft = EventDraft(event="message", data={"text": f"{number}"})
+    result_of(lab.service.fire(session, draft))
+    for _ in range(3):
+        lab.clock.advance(0.005)
+
+
+def seqs(peer: Peer) -> list[int]:
+    """Return the numbers of the events, each of which is some frames."""
+    return list(dict.fromkeys(one["seq"] for one in peer.heard if one["type"] == "event"))
+
+
+def test_from_now_on(lab: Lab, peer: Peer) -> None:
+    cursor = peer.ask("switch_session", "s")["data"]["cursor"]
+    fire(lab, "s", 2)
+    fire(lab, "other", 1)
+    assert seqs(peer) == [2]
+    again = Peer(lab)
+    again.ask("switch_session", "s", after=cursor)
+    assert seqs(again) == [2], "and it goes on exactly there"
+
+
+def test_from_a_cursor(lab: Lab, peer: Peer) -> None:
+    fire(lab, "s", 2)
+    peer.ask("switch_session", "s", after="0")
+    assert seqs(peer) == [1, 2]
+    peer.ask("switch_session", "s")
+    fire(lab, "s", 3)
+    assert seqs(peer) == [1, 2, 3], "a second time changes nothing"
+    last = [one for one in peer.heard if one["type"] == "event" and one["seq"] == 2][-1][
+        "cursor"
+    ]
+    peer.forget()
+    peer.ask("switch_session", "s", after=last)
+    assert seqs(peer) == [3], "but another place does"
+
+
+def test_who_was_cut_within_an_event_hears_it_again(lab: Lab, peer: Peer) -> None:
+    peer.ask("switch_session", "s", after="0")
+    start, end = [one for one in peer.heard if one["type"] == "event"]
+    assert [one["event"]["type"] for one in (start, end)] == ["message_start", "message_end"]
+    again = Peer(lab)
+    again.ask("switch_session", "s", after=start["cursor"])
+    assert [one for one in again.heard if one["type"] == "event"] == [start, end]
+
+
+def test_enough(lab: Lab, peer: Peer) -> None:
+    peer.ask("switch_session", "s")
+    assert peer.ask("unsubscribe", "s")["data"] == {"unsubscribed": True}
+    fire(lab, "s", 2)
+    assert seqs(peer) == []
+    assert peer.ask("unsubscribe", "nobody")["error"] == "Session nobody not found"
+
+
+def test_who_is_behind_reads_on_later(lab: Lab, peer: Peer) -> None:
+    peer.ask("switch_session", "s")
+    peer.paused = True
+    peer.client.behind()
+    peer.forget()
+    fire(lab, "s", 2)
+    Peer(lab).ask("health_check")
+    assert peer.heard == []
+    peer.paused = False
+    peer.client.go_on()
+    assert peer.heard[0] == {"type": "gap", "reason": "slow", "missed": 3}
+    assert seqs(peer) == [2]
+
+
+def test_what_retention_took_is_told(lab: Lab, peer: Peer) -> None:
+    peer.ask("switch_session", "s")
+    peer.paused = True
+    peer.client.behind()
+    for number in range(2, 9):
+        fire(lab, "s", number)
+    peer.paused = False
+    peer.forget()
+    peer.client.go_on()
+    gap = next(one for one in peer.heard if one["type"] == "gap")
+    assert (gap["sessionId"], gap["reason"]) == ("s", "retention")
+    assert seqs(peer)[-1] == 8
+
+
+def test_a_session_that_is_gone(lab: Lab, peer: Peer) -> None:
+    peer.ask("switch_session", "s")
+    result_of(lab.service.forget("s"))
+    peer.settle()
+    assert peer.client.readers == {}
+    assert peer.heard[-1] == {"type": "session_deleted", "data": {"sessionId": "s"}}
+    assert peer.ask("switch_session", "s")["error"] == "Session s not found"
+
+
+def test_attached_sessions(lab: Lab, peer: Peer) -> None:
+    peer.ask("switch_session", "s")
+    (info,) = peer.ask("list_sessions")["data"]["sessions"]
+    assert (info["sessionId"], info["kind"], info["messageCount"]) == ("s", "attached", 1)
+    assert peer.ask("prompt", "s", message="do it")["success"]
+    assert peer.ask("steer", "s", message="now")["success"]
+    (first, second) = lab.request("GET", "/sessions/s/messages").json()
+    assert [first["content"], first["mode"]] == ["do it", "auto"]
+    assert [second["content"], second["mode"]] == ["now", "interrupt"]
+    assert peer.ask("get_last_assistant_text", "s")["data"] == {"text": "1"}
+    why = peer.ask("compact", "s")["error"]
+    assert why == "compact is not supported by attached sessions"
+
+
+def test_a_client_that_leaves_is_forgotten(lab: Lab, peer: Peer) -> None:
+    peer.ask("switch_session", "s")
+    peer.client.gone()
+    peer.forget()
+    fire(lab, "s", 2)
+    assert peer.heard == []
+    assert (lab.mux.clients, lab.service.hub.subscribers) == ({}, 0)
+
+
+def grown(peer: Peer) -> list[object]:
+    """Return what each piece says that the message is."""
+    updates = [one for one in peer.events if one["type"] == "message_update"]
+    return [one["message"]["content"] for one in updates if "message" in one]
+
+
+def says(lab: Lab, text: str) -> None:
+    """Let an agent say a piece, and have it in the log."""
+    lab.crew.last.reports.event("message-delta", {"item": "1", "text": text})
+    for _ in range(6):
+        lab.clock.advance(0.02)
+
+
+def test_who_comes_in_the_middle_is_told_of_the_beginning() -> None:
+    lab = Lab()
+    peer = Peer(lab)
+    peer.ask("create_session", "h", agent="fake")
+    peer.say("prompt", "h", message="go")
+    for text in ("so ", "it "):
+        says(lab, text)
+    peers = [Peer(lab), Peer(lab), Peer(lab)]
+    peers[0].ask("switch_session", "h")
+    peers[1].ask("switch_session", "h", snapshots=False)
+    peers[2].ask("switch_session", "h", after="0")
+    says(lab, "goes")
+    whole = [{"type": "text", "text": "so it goes"}]
+    assert grown(peers[0]) == [whole]
+    assert [one["type"] for one in peers[1].events] == ["message_update"]
+    assert grown(peers[1]) == []
+    assert grown(peers[2])[-1] == whole
+
+
+def test_a_session_of_the_same_name_begins_anew() -> None:
+    lab = Lab()
+    peer = Peer(lab)
+    for text in ("old", "new"):
+        peer.ask("create_session", "h", agent="fake")
+        peer.ask("switch_session", "h")
+        peer.say("prompt", "h", message="go")
+        peer.forget()
+        says(lab, text)
+        assert grown(peer)[-1] == [{"type": "text", "text": text}]
+        lab.crew.last.reports.turn_ended("completed")
+        peer.settle()
+        started(lab.service.forget("h"))
+        peer.settle()

@@ -1,0 +1,175 @@
+"""The commands of pi, over an agent that answers as pi does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec import Raw, json
+from twisted.internet.defer import Deferred
+
+from sxhost.drivers.pi.agent import Refused
+from sxhost.faces.pi.commands import COMMANDS, SessionCommand
+from sxhost.faces.pi.pi_commands import CANNOT, PI
+from sxhost.faces.pi.session_commands import HOSTED
+from sxhost.faces.pi.session_info import ASK_S
+from tests.support.fake_agents import Crew, FakeAgent, FakeDriver
+from tests.support.in_memory import Lab
+from tests.support.multiplexer_in_memory import Peer
+
+STATE = {"model": {"id": "m", "provider": "p"}, "thinkingLevel": "low", "sessionId": "u",
+         "isStreaming": False, "messageCount": 2, "sessionFile": "/x/a.jsonl"}  # fmt: skip
+ANSWERS: dict[str, Any] = {
+    "get_state": STATE,
+    "get_commands": {"commands": [{"name": "skill:x", "source": "skill", "description": "d"},
+                                  {"name": "y", "source": "prompt"}]},
+    "get_session_stats": {"contextUsage": {"tokens": 1, "contextWindow": 10, "percent": 10}},
+    "cycle_model": {"model": {"id": "n", "provider": "p"}, "thinkingLevel": "low"},
+    "cycle_thinking_level": {"level": "high"},
+    "bash": {"output": "hi", "exitCode": 0, "cancelled": False, "truncated": False},
+    "fork": {"text": "x", "cancelled": False},
+    "new_session": {"cancelled": False},
+    "get_available_thinking_levels": {"levels": []},
+    "get_tree": {"tree": [], "leafId": "l"},
+}  # fmt: skip
+RAN = {"exitCode": 0, "output": "hi", "cancelled": False}
+OLD = {"get_available_thinking_levels", "get_tree"}
+"""What old pi does not know."""
+
+
+class FakePi(FakeAgent):
+    native_id = "u"
+    hangs = False
+
+    async def command(self, name: str, /, **fields: Any) -> Any:
+        self.did.append((name, fields))
+        if self.hangs:
+            await Deferred[None]()
+        if name in OLD and not self.launch.native:
+            raise Refused(name, f"Unknown command: {name}")
+        return Raw(json.encode(ANSWERS.get(name)))
+
+
+class PiDriver(FakeDriver):
+    def agent(self, launch: Any, reports: Any) -> FakePi:
+        return FakePi(launch, reports, self)
+
+
+@pytest.fixture
+def lab() -> Lab:
+    lab = Lab(mux_rate=1000)
+    lab.agents = lab.agents._replace(drivers=Crew(pi=PiDriver(set_model=True)))
+    lab.crew = lab.agents.drivers  # type: ignore[assignment]
+    lab.live()
+    return lab
+
+
+@pytest.fixture
+def peer(lab: Lab) -> Peer:
+    peer = Peer(lab)
+    for name, native in (("old", {}), ("new", {"is": "new"})):
+        made = peer.ask("create_session", name, launch={"native": native})
+        assert made["success"], made
+    return peer
+
+
+def did(lab: Lab, which: int = 0) -> Any:
+    return next(iter(lab.crew.drivers.values())).agents[which].did[-1]
+
+
+def test_every_command_is_done_or_refused_with_a_reason() -> None:
+    names = {n for n, kind in COMMANDS.items() if issubclass(kind, SessionCommand)}
+    assert len(names) == 34
+    assert names == PI.keys() | HOSTED.keys() | CANNOT.keys()
+    assert not CANNOT.keys() & (PI.keys() | HOSTED.keys())
+
+
+def test_what_pi_says_of_itself(peer: Peer) -> None:
+    info = peer.ask("get_state", "old")["data"]
+    assert (info["model"], info["sessionFile"]) == (STATE["model"], "/x/a.jsonl")
+    assert info["messageCount"] == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "sent", "data"),
+    [
+        ("get_commands", {}, {}, ANSWERS["get_commands"]),
+        ("set_auto_retry", {"enabled": True}, {"enabled": True}, None),
+        ("abort_retry", {}, {}, None),
+        ("steer", {"message": "x"}, {"message": "x"}, None),
+        ("follow_up", {"message": "x"}, {"message": "x"}, None),
+        ("set_thinking_level", {"level": "none"}, {"level": "off"}, None),
+        ("cycle_thinking_level", {}, {}, {"level": "high"}),
+        ("export_html", {"outputPath": "/o"}, {"outputPath": "/o"}, None),
+        ("new_session", {}, {}, {"cancelled": False}),
+        ("bash", {"command": "ls"}, {"command": "ls"}, RAN),
+        ("compact", {"customInstructions": "x"}, {"customInstructions": "x"}, None),
+    ],
+    ids=str,
+)
+def test_what_is_passed_on(peer: Peer, kind: str, fields: Any, sent: Any, data: Any) -> None:
+    answer = peer.ask(kind, "old", **fields)
+    assert answer["success"], answer
+    assert did(peer.lab) == (kind, sent)
+    assert answer.get("data") == data
+
+
+def test_what_is_made_of_something_else(peer: Peer) -> None:
+    (skill,) = peer.ask("get_skills", "old")["data"]["skills"]
+    assert (skill["name"], skill["description"]) == ("x", "d")
+    assert peer.ask("get_context_usage", "old")["data"]["tokens"] == 1
+    assert peer.ask("get_tree", "new")["data"] == {"currentLeafId": "l", "nodes": []}
+    assert peer.ask("get_tree", "old")["data"] == {"currentLeafId": None, "nodes": []}
+    assert peer.ask("list_session_files", "old")["data"] == {"files": []}
+    assert peer.ask("fork", "old", entryId="e")["data"]["sessionId"] == "u"
+
+
+def test_what_only_newer_ones_can(peer: Peer) -> None:
+    for kind, fields in (
+        ("abort_compaction", {}),
+        ("bash", {"command": "ls", "excludeFromContext": True}),
+    ):
+        why = peer.ask(kind, "old", **fields)["error"]
+        assert why == "this pi cannot do that over its pipe; a newer one can"
+        assert peer.ask(kind, "new", **fields)["success"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("get_tools", {}),
+        ("navigate_tree", {"targetId": "t"}),
+        ("cycle_model", {"direction": "backward"}),
+    ],
+)
+def test_what_none_can(peer: Peer, kind: str, fields: Any) -> None:
+    assert "over its pipe" in peer.ask(kind, "new", **fields)["error"]
+
+
+def test_a_restart_goes_on_with_the_same(lab: Lab, peer: Peer) -> None:
+    peer.ask("cycle_model", "old")
+    peer.ask("set_thinking_level", "old", level="high")
+    session = lab.store.known("old")
+    assert session is not None
+    assert session.launch is not None
+    assert (session.model, session.launch.model, session.launch.effort) == ("n", "n", "high")
+    assert session.launch.resume == "u"
+
+
+def test_who_hangs_holds_up_no_list(lab: Lab, peer: Peer) -> None:
+    agent = next(iter(lab.crew.drivers.values())).agents[0]
+    agent.hangs = True  # type: ignore[attr-defined]
+    peer.say("list_sessions")
+    assert peer.answers[-1]["command"] == "create_session"
+    lab.clock.advance(ASK_S)
+    told = {one["sessionId"]: one for one in peer.answers[-1]["data"]["sessions"]}
+    assert told.keys() == {"old", "new"}
+    assert "sessionFile" not in told["old"]
+
+
+def test_a_model_that_fails_is_told_in_events(lab: Lab, peer: Peer) -> None:
+    peer.say("prompt", "old", message="x", id="p")
+    agents = next(iter(lab.crew.drivers.values())).agents
+    agents[0].reports.turn_ended("failed", "400")
+    peer.settle()
+    assert peer.answers[-1]["success"]

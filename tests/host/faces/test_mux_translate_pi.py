@@ -1,0 +1,159 @@
+"""What pi said, through its driver and a log, is told as pi said it, field for field."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from msgspec import Raw
+
+from sxhost.codec.json import encode
+from sxhost.faces.pi.transcript_cache import Runs
+from sxhost.model.limits import Limits
+from sxhost.model.session import Event
+from tests.support.agents.recorded_pi import LINES, OLD, Player, tapes
+from tests.support.in_memory import result_of
+
+Object = dict[str, Any]
+
+SCENARIOS = (
+    "abort", "bash", "compact", "eof_in_turn", "extension_confirm", "fail", "hello", "models",
+    "resume", "sigterm_in_turn", "steer", "tool",
+)  # fmt: skip
+LATER = ("content", "usage", "stopReason", "responseId", "errorMessage")
+"""What old pi's snapshots run ahead with: they are of when they are printed."""
+
+every_line = pytest.mark.parametrize("line", LINES)
+every_scenario = pytest.mark.parametrize("scenario", SCENARIOS)
+
+
+def played(line: str, scenario: str) -> Iterator[tuple[list[Object], list[Object]]]:
+    """Yield what pi said, and what is told of it, for each process of a recording."""
+    for which in range(len(list(tapes(line, scenario)))):
+        player = Player(line, scenario, which).play()
+        lines = [one["msg"] for one in player.tape if one["dir"] == "in"]
+        said = [one for one in lines if one["type"] != "response"]
+        yield said, told_of(player)
+
+
+def log_of(player: Player) -> list[Event]:
+    """Return a log as the driver's reports make it."""
+    pairs = enumerate(player.reports.events(), 1)
+    return [Event(name, Raw(encode(d)), 1, n, n, 1000, "s") for n, (name, d) in pairs]
+
+
+def told_of(player: Player) -> list[Object]:
+    runs = Runs(Limits(), lambda _: "pi")
+    return [json.loads(one) for event in log_of(player) for one in runs.tell(event)]
+
+
+def plain(said: Object) -> Object:
+    """Return an event without what is added to some lines of pi, and what runs ahead."""
+    if said["type"] == "message_update":
+        step = {k: v for k, v in said["assistantMessageEvent"].items() if k != "partial"}
+        if step["type"] == "toolcall_start":  # old pi has them in its snapshots only
+            step = {k: v for k, v in step.items() if k not in ("id", "toolName")}
+        return {**said, "message": None, "assistantMessageEvent": step}
+    return {**said, "id": None} if said["type"] == "bash_execution_update" else said
+
+
+def is_told(said: Object) -> bool:
+    """Tell whether an event is told as it is: others are approvals, or say nothing yet."""
+    begins = said["type"] == "tool_execution_update" and not said["partialResult"]["content"]
+    return not begins and said["type"] != "extension_ui_request"
+
+
+@every_line
+@every_scenario
+def test_it_is_told_as_pi_said_it(line: str, scenario: str) -> None:
+    for said, told in played(line, scenario):
+        assert list(map(plain, told)) == [plain(one) for one in said if is_told(one)]
+
+
+@every_line
+@every_scenario
+def test_each_piece_repeats_what_there_is(line: str, scenario: str) -> None:
+    for said, told in played(line, scenario):
+        grown = [one for one in told if one["type"] == "message_update"]
+        theirs = [one for one in said if one["type"] == "message_update"]
+        for ours, pis in zip(grown, theirs, strict=True):
+            assert ours["message"] == ours["assistantMessageEvent"]["partial"]
+            if line == OLD:
+                compare(ours["message"], pis["message"])
+
+
+def compare(ours: Object, pis: Object) -> None:
+    """Compare a snapshot of ours with pi's, which may be ahead."""
+    rest = [{k: v for k, v in one.items() if k not in LATER} for one in (ours, pis)]
+    assert rest[0] == rest[1]
+    for block, theirs in zip(ours["content"], pis["content"], strict=False):
+        kind = block["type"]
+        assert kind == theirs["type"]
+        if kind == "toolCall":
+            assert (block["id"], block["name"]) == (theirs["id"], theirs["name"])
+            assert set(block) <= {*theirs, "partialArgs"}
+        else:
+            assert theirs[kind].startswith(block[kind])
+    assert len(ours["content"]) <= len(pis["content"])
+
+
+@every_line
+def test_what_is_said_last_is_the_whole(line: str) -> None:
+    ((_, told),) = played(line, "steer")
+    ends = [n for n, one in enumerate(told) if one["type"] == "message_end"]
+    for end in ends:
+        if told[end - 1]["type"] == "message_update":
+            whole = told[end]["message"]["content"]
+            assert told[end - 1]["message"]["content"] == whole
+
+
+@every_line
+@pytest.mark.parametrize("scenario", ["tool", "steer", "fail", "abort"])
+def test_whoever_begins_anywhere_is_told_the_same(line: str, scenario: str) -> None:
+    log = log_of(Player(line, scenario).play())
+    runs = Runs(Limits(), lambda _: "pi")
+    expected = [runs.tell(event) for event in log]
+    assert [runs.tell(event) for event in reversed(log)] == expected[::-1], "again"
+
+    async def read(after: int, limit: int) -> list[Event]:
+        return [event for event in log if event.seq > after][:limit]
+
+    for n in range(len(log)):
+        later = Runs(Limits(), lambda _: "pi")
+        assert not later.knows("s", n + 1)
+        result_of(later.recall("s", n + 1, read))
+        assert later.tell(log[n]) == expected[n]
+
+
+def test_what_is_too_large_is_not_repeated() -> None:
+    log = log_of(Player(OLD, "steer").play())
+    runs = Runs(Limits(mux_snapshot=40), lambda _: "pi")
+    told = [json.loads(one) for event in log for one in runs.tell(event)]
+    grown = [one for one in told if one["type"] == "message_update"]
+    (first, *_, last) = grown[:12]
+    assert first["message"]["content"] == [{"type": "text", "text": ""}]
+    assert "message" not in last
+    assert "partial" not in last["assistantMessageEvent"]
+    (ends, *_) = [one for one in told if one["type"] == "turn_end"]
+    assert len(ends["message"]["content"][0]["text"]) > 40
+
+
+def test_of_a_long_run_the_end_is_kept() -> None:
+    log = log_of(Player(OLD, "steer").play())
+    runs = Runs(Limits(mux_run=500), lambda _: "pi")
+    told = [json.loads(one) for event in log for one in runs.tell(event)]
+    ends = [one["messages"] for one in told if one["type"] == "agent_end"]
+    assert [len(one) for one in ends] == [1, 1]
+    assert ends[-1][-1]["content"][0]["text"] == "follow up answer"
+
+
+def test_thin_readers_get_the_pieces_alone() -> None:
+    log = log_of(Player(OLD, "hello").play())
+    runs = Runs(Limits(), lambda _: "pi")
+    told = [json.loads(one) for event in log for one in runs.tell(event, thin=True)]
+    grown = [one for one in told if one["type"] == "message_update"]
+    assert grown
+    assert not any("message" in one for one in grown)
+    assert [one["messages"] for one in told if one["type"] == "agent_end"]

@@ -1,0 +1,84 @@
+"""The multiplexer over a WebSocket, byte by byte."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.host.http.test_site import Wire
+from tests.support.websocket_clients import BINARY, MIB, TEXT, Socket, closing, masked
+
+
+@pytest.fixture
+def wire() -> Wire:
+    return Wire(body=MIB)
+
+
+@pytest.fixture(params=["/", "/ws"])
+def socket(wire: Wire, request: Any) -> Socket:
+    return Socket(wire, path=request.param)
+
+
+def test_it_is_ready_first(socket: Socket) -> None:
+    assert socket.messages[0]["type"] == "server_ready"
+
+
+def test_the_index_is_still_there(wire: Wire) -> None:
+    client = wire.connect(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert client.body["name"] == "sxhost"
+
+
+def test_a_command_is_answered(socket: Socket) -> None:
+    socket.forget()
+    socket.send({"type": "health_check", "id": "1"})
+    kinds = [message["type"] for message in socket.messages]
+    assert kinds == ["command_accepted", "command_started", "command_finished", "response"]
+    assert socket.messages[-1]["data"]["healthy"]
+
+
+def test_what_is_no_json_is_answered(socket: Socket) -> None:
+    socket.forget()
+    socket.say(masked(TEXT, b"{"))
+    assert socket.messages == [
+        {"type": "response", "command": "unknown", "success": False, "error": "Invalid JSON"}
+    ]
+
+
+def test_what_is_binary_ends_the_connection(socket: Socket) -> None:
+    socket.say(masked(BINARY, b"{}"))
+    assert socket.closed == 1003
+
+
+def test_what_is_too_large_is_answered() -> None:
+    wire = Wire(mux_message=1000)
+    socket = Socket(wire, path="/ws")
+    socket.forget()
+    long = {"type": "prompt", "sessionId": "s", "message": "x" * 1000}
+    said = json.dumps(long).encode()
+    socket.say(masked(TEXT, said[:700], fin=False) + masked(0, said[700:]))
+    (answer,) = socket.messages
+    assert answer["error"] == f"Message size {len(said)} exceeds limit 1000"
+    assert answer["command"] == "unknown"
+    socket.forget()
+    socket.send({"type": "health_check"})
+    assert socket.messages[-1]["success"], "the connection goes on"
+
+
+def test_one_too_many_is_sent_away() -> None:
+    wire = Wire(mux_connections=1)
+    first, second = Socket(wire, path="/ws"), Socket(wire, path="/ws")
+    assert (first.closed, second.closed) == (None, 1013)
+    first.say(closing(1000))
+    wire.lab.clock.advance(0)
+    assert Socket(wire, path="/ws").closed is None
+
+
+def test_after_a_close_nothing_is_done(wire: Wire, socket: Socket) -> None:
+    socket.say(closing(1000))
+    socket.forget()
+    socket.send({"type": "health_check"})
+    assert socket.frames == []
+    wire.lab.clock.advance(0)
+    assert wire.lab.mux.clients == {}

@@ -1,0 +1,171 @@
+"""Logs over HTTP: which answer is live, in which form, from which place."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.host.http.test_site import Connection, Wire
+from tests.support.in_memory import Lab
+
+
+@pytest.fixture
+def wire() -> Wire:
+    wire = Wire()
+    for name in ("thinking", "complete"):
+        wire.lab.request("POST", "/sessions/a/events", {"event": name})
+    wire.lab.request("POST", "/sessions/b/events", {"event": "thinking"})
+    return wire
+
+
+def get(wire: Wire, path: str, *headers: str, version: str = "1.1") -> Connection:
+    lines = [f"GET {path} HTTP/{version}", "Host: x", *headers, "", ""]
+    return wire.connect("\r\n".join(lines).encode())
+
+
+SSE = "Accept: text/event-stream"
+
+
+def content(client: Connection) -> bytes:
+    """Return an open answer's body, its chunks put together."""
+    head, _, body = client.got.partition(b"\r\n\r\n")
+    if b"chunked" not in head:
+        return body
+    whole = b""
+    while body:
+        size, _, rest = body.partition(b"\r\n")
+        whole, body = whole + rest[: int(size, 16)], rest[int(size, 16) + 2 :]
+    return whole
+
+
+def lines(client: Connection) -> list[Any]:
+    return [json.loads(line) for line in content(client).splitlines()]
+
+
+def sse(client: Connection) -> list[dict[str, str]]:
+    blocks = content(client).decode().split("\n\n")[:-1]
+    return [dict(line.split(": ", 1) for line in block.split("\n")) for block in blocks]
+
+
+def header(client: Connection, name: str) -> str:
+    head = client.got.partition(b"\r\n\r\n")[0].decode()
+    named = [line for line in head.splitlines() if line.startswith(f"{name}: ")]
+    return named[0].partition(": ")[2]
+
+
+def test_server_sent_events(wire: Wire) -> None:
+    client = get(wire, "/sessions/a/events", SSE)
+    assert header(client, "Content-Type") == "text/event-stream"
+    assert header(client, "X-Accel-Buffering") == "no"
+    hello, first, second = sse(client)
+    assert hello["event"] == "hello"
+    epoch = json.loads(hello["data"])["epoch"]
+    assert [first["id"], second["id"]] == [f"{epoch}:1", f"{epoch}:2"]
+    assert "event" not in first
+    assert json.loads(second["data"])["event"] == "complete"
+
+
+def test_new_events_come_as_they_are_fired(wire: Wire) -> None:
+    client = get(wire, "/sessions/a/events", SSE)
+    wire.lab.request("POST", "/sessions/a/events", {"event": "later"})
+    wire.lab.clock.advance(0.005)
+    assert json.loads(sse(client)[-1]["data"])["event"] == "later"
+
+
+def test_ndjson_ends_unless_it_is_to_follow(wire: Wire) -> None:
+    assert [line["seq"] for line in lines(get(wire, "/sessions/a/events"))] == [1, 2]
+    followed = lines(get(wire, "/sessions/a/events?follow=1"))
+    assert [line.get("frame", line.get("seq")) for line in followed] == ["hello", 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("query", "ids"),
+    [("", [1, 2, 3]), ("?session=a", [1, 2]), ("?session=a,b&types=thinking", [1, 3]),
+     ("?after=1", [2, 3]), ("?after=now", []), ("?limit=2", [1, 2]), ("?label=k:v", [2])],
+)  # fmt: skip
+def test_all_sessions_together(query: str, ids: list[int]) -> None:
+    wire = Wire()
+    wire.lab.request("POST", "/sessions/a/events", {"event": "thinking"})
+    wire.lab.request("POST", "/sessions/c/register", {"labels": {"k": "v"}})
+    wire.lab.request("POST", "/sessions/a/events", {"event": "x"})
+    wire.lab.request("POST", "/sessions/b/events", {"event": "thinking"})
+    if "label" in query:
+        wire.lab.request("POST", "/sessions/c/events", {"event": "x"})
+        ids = [4]
+    assert [line["id"] for line in lines(get(wire, f"/events{query}"))] == ids
+
+
+def test_a_browser_that_comes_back_goes_on(wire: Wire) -> None:
+    (hello, *_) = sse(get(wire, "/events", SSE))
+    epoch = json.loads(hello["data"])["epoch"]
+    client = get(wire, "/events?after=0", SSE, f"Last-Event-ID: {epoch}:2")
+    assert [frame.get("id") for frame in sse(client)] == [f"{epoch}:2", f"{epoch}:3"]
+
+
+def test_states_can_be_had_with_it(wire: Wire) -> None:
+    followed = lines(get(wire, "/events?follow=1&state=1&after=now"))
+    states = {line["session"]: line["state"] for line in followed if line["frame"] == "state"}
+    assert states == {"a": "idle", "b": "active"}
+
+
+def test_an_unknown_session_is_refused_while_it_can_be(wire: Wire) -> None:
+    client = get(wire, "/sessions/x/events", SSE)
+    assert (client.status, client.body["error"]) == (404, "unknown_session")
+
+
+def test_a_bad_place_is_refused(wire: Wire) -> None:
+    client = get(wire, "/events", SSE, "Last-Event-ID: nonsense")
+    assert (client.status, client.body["field"]) == (400, "after")
+
+
+def test_head_has_the_headers_alone(wire: Wire) -> None:
+    client = wire.connect(f"HEAD /events HTTP/1.1\r\nHost: x\r\n{SSE}\r\n\r\n".encode())
+    assert header(client, "Content-Type") == "text/event-stream"
+    assert client.got.endswith(b"\r\n\r\n")
+    assert wire.lab.service.hub.subscribers == 0
+
+
+def test_an_old_client_gets_it_unchunked(wire: Wire) -> None:
+    client = get(wire, "/sessions/a/events", SSE, version="1.0")
+    assert b"chunked" not in client.got
+    assert [frame.get("event") for frame in sse(client)] == ["hello", None, None]
+
+
+def test_a_client_that_vanishes_is_forgotten(wire: Wire) -> None:
+    client = get(wire, "/events?follow=1")
+    assert wire.lab.service.hub.subscribers == 1
+    client.leave()
+    assert wire.lab.service.hub.subscribers == 0
+    wire.lab.request("POST", "/sessions/a/events", {"event": "x"})
+    wire.lab.clock.advance(1)
+
+
+def test_a_reader_that_is_behind_is_waited_for(wire: Wire) -> None:
+    client = get(wire, "/events?follow=1")
+    producer: Any = client.transport.producer
+    producer.pauseProducing()
+    before = client.got
+    wire.lab.request("POST", "/sessions/a/events", {"event": "x"})
+    wire.lab.clock.advance(1)
+    assert client.got == before
+    producer.resumeProducing()
+    assert lines(client)[-1]["event"] == "x"
+
+
+def test_a_stop_ends_it_with_a_word(wire: Wire) -> None:
+    client = get(wire, "/events?follow=1")
+    wire.lab.service.hub.close()
+    assert lines(client)[-1] == {
+        "frame": "end", "reason": "the host is stopping", "reconnect": True,
+    }  # fmt: skip
+    assert client.got.endswith(b"0\r\n\r\n")
+
+
+def test_heartbeats_are_events_of_their_own(lab: Lab) -> None:
+    wire = Wire()
+    client = get(wire, "/events", SSE)
+    for _ in range(15):
+        wire.lab.clock.advance(1)
+    assert [frame["event"] for frame in sse(client)] == ["hello", "heartbeat"]

@@ -1,0 +1,471 @@
+"""Agents' hooks, posted to a whole host in memory."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from twisted.internet.defer import Deferred
+
+from sxhost.codec.json import encode
+from sxhost.codec.shorten import fitted
+from sxhost.hooks.payload import Hook
+from sxhost.model.turn import Launch
+from tests.support.in_memory import Answer, Lab, is_done, result_of
+
+SESSION = "0b1f0b9e-2f37-4ac6-a4c1-000000000001"
+BASH: dict[str, Any] = {
+    "tool_name": "Bash",
+    "tool_input": {"command": "ls -l"},
+    "tool_use_id": "t1",
+}
+RULE = {"type": "addRules", "rules": [{"toolName": "Bash", "ruleContent": "ls *"}]}
+
+
+def say(lab: Lab, name: str, query: str = "", agent: str = "claude", **more: Any) -> Any:
+    answer = lab.request("POST", f"/hooks/{agent}{query}", hook(name, **more))
+    assert answer.status == 200, answer.body
+    return answer.json()
+
+
+def hook(name: str, **more: Any) -> dict[str, Any]:
+    return {"session_id": SESSION, "cwd": "/nowhere", "hook_event_name": name, **more}
+
+
+def begin(
+    lab: Lab, name: str, query: str = "", agent: str = "claude", **more: Any
+) -> Deferred[Answer]:
+    return lab.begin("POST", f"/hooks/{agent}{query}", hook(name, **more))
+
+
+def events(lab: Lab) -> list[tuple[str, Any]]:
+    lines = lab.request("GET", f"/sessions/{SESSION}/events").lines()
+    return [(line["event"], line["data"]) for line in lines]
+
+
+def send(lab: Lab, content: str, mode: str = "auto") -> None:
+    lab.request("POST", f"/sessions/{SESSION}/messages", {"content": content, "mode": mode})
+
+
+def messages(lab: Lab) -> list[tuple[str, str]]:
+    found = lab.request("GET", f"/sessions/{SESSION}/messages?peek=1").json()
+    return [(each["content"], each["state"]) for each in found]
+
+
+def approvals(lab: Lab) -> Any:
+    return lab.request("GET", "/approvals").json()
+
+
+def decide(lab: Lab, decision: str, **more: Any) -> None:
+    (approval,) = approvals(lab)
+    path = f"/sessions/{SESSION}/approvals/{approval['id']}"
+    assert lab.request("POST", path, {"decision": decision, **more}).status == 200
+    lab.treq.flush()
+
+
+def test_a_session_appears_with_what_is_known_of_it(lab: Lab, tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git" / "HEAD").write_text("ref: refs/heads/main\n")
+    assert say(lab, "SessionStart", cwd=str(tmp_path), source="startup", model="opus") == {}
+    told = lab.request("GET", f"/sessions/{SESSION}").json()
+    assert (told["agent"], told["provider"], told["model"]) == ("claude", "anthropic", "opus")
+    assert (told["cwd"], told["git_branch"]) == (str(tmp_path), "main")
+    assert (told["kind"], told["detail_state"]) == ("attached", "idle")
+
+
+HEARD: list[tuple[str, dict[str, Any], list[tuple[str, Any]]]] = [
+    (
+        "SessionStart",
+        {"source": "resume"},
+        [("started", {"agent": "claude", "reason": "resume"})],
+    ),
+    ("UserPromptSubmit", {"prompt": "hi"}, [("user-message", {"text": "hi", "by": "prompt"})]),
+    (
+        "PreToolUse",
+        BASH,
+        [
+            (
+                "tool-start",
+                {
+                    "item": "t1",
+                    "tool": "Bash",
+                    "title": "Bash: ls -l",
+                    "input": {"command": "ls -l"},
+                },
+            )
+        ],
+    ),
+    (
+        "PostToolUse",
+        {**BASH, "tool_response": {"stdout": "a", "stderr": "b"}},
+        [
+            (
+                "tool-done",
+                {"item": "t1", "tool": "Bash", "status": "completed", "output": "a\nb"},
+            )
+        ],
+    ),
+    (
+        "PostToolUseFailure",
+        {**BASH, "error": "no"},
+        [("tool-done", {"item": "t1", "tool": "Bash", "status": "failed", "output": "no"})],
+    ),
+    (
+        "Notification",
+        {"message": "m", "notification_type": "idle_prompt"},
+        [("idle", {"text": "m", "type": "idle_prompt"})],
+    ),
+    ("Notification", {"message": "m"}, [("notification", {"text": "m", "type": ""})]),
+    (
+        "Stop",
+        {"last_assistant_message": "done"},
+        [("message", {"text": "done"}), ("complete", {})],
+    ),
+    ("StopFailure", {"error": "rate"}, [("error", {"reason": "rate"})]),
+    (
+        "SubagentStart",
+        {"agent_id": "s1", "agent_type": "Explore"},
+        [("subagent-start", {"agent_id": "s1", "agent_type": "Explore", "parent": "s1"})],
+    ),
+    (
+        "SubagentStop",
+        {"agent_id": "s1"},
+        [("subagent-done", {"agent_id": "s1", "parent": "s1"})],
+    ),
+    ("PreCompact", {"trigger": "auto"}, [("compact", {"trigger": "auto"})]),
+    ("PostCompact", {"trigger": "auto"}, [("post-compact", {"trigger": "auto"})]),
+    ("SessionEnd", {"reason": "exit"}, [("ended", {"agent": "claude", "reason": "exit"})]),
+    ("TaskCreated", {"task": 1}, [("task-created", {"task": 1})]),
+    ("Über!", {"x": 1}, [("hook", {"x": 1, "hook_event_name": "Über!"})]),
+]
+
+
+@pytest.mark.parametrize(("name", "more", "told"), HEARD)
+def test_what_happens_becomes_an_event(
+    lab: Lab, name: str, more: dict[str, Any], told: list[tuple[str, Any]]
+) -> None:
+    assert say(lab, name, **more) == {}
+    assert events(lab) == told
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        ({}, 400),
+        ({"hook_event_name": "Stop"}, 400),
+        ({"session_id": 7, "hook_event_name": []}, 400),
+    ],
+)
+def test_what_is_no_hook_is_refused(lab: Lab, said: Any, status: int) -> None:
+    assert lab.request("POST", "/hooks/claude", said).status == status
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"\xff", b"{", b"null", b"[" * 1000])
+def test_rubbish_is_refused(lab: Lab, body: bytes) -> None:
+    assert lab.request("POST", "/hooks/claude", body).status == 400
+
+
+def test_what_is_too_large_for_any_request_is_refused(lab: Lab) -> None:
+    answer = lab.request("POST", "/hooks/claude", hook("Stop", text="x" * 10_000_000))
+    assert (answer.status, answer.json()["error"]) == (413, "body_too_large")
+    assert lab.request("GET", "/sessions").json() == []
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+NAMES = [
+    "SessionStart",
+    "PreToolUse",
+    "PermissionRequest",
+    "PostToolUse",
+    "Stop",
+    "Notification",
+    "agent-turn-complete",
+    "X",
+]
+FIELDS = [
+    "tool_name",
+    "tool_input",
+    "tool_response",
+    "permission_suggestions",
+    "cwd",
+    "model",
+    "prompt",
+    "agent_id",
+    "error",
+    "tool_use_id",
+]
+
+
+@given(
+    st.sampled_from(NAMES), st.dictionaries(st.sampled_from(FIELDS), anything), st.booleans()
+)
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+def test_a_hook_of_any_shape_is_understood(
+    name: str, said: dict[str, Any], claude: bool
+) -> None:
+    one = Hook("claude" if claude else "codex", {"hook_event_name": name, **said})
+    for draft in one.events():
+        assert encode(draft)
+    assert encode(one.about)
+    if one.can_ask:
+        assert encode(one.question(60))
+
+
+LONG = ["x" * 90_000, "ü" * 120_000, ["é" * 49_000] * 9]
+
+
+@given(st.dictionaries(st.text(max_size=3), anything | st.sampled_from(LONG), max_size=3))
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+def test_what_is_too_long_is_cut(data: dict[str, Any]) -> None:
+    assert len(encode(fitted(data))) <= 250_000
+
+
+def test_a_long_output_is_cut_and_says_so(lab: Lab) -> None:
+    say(lab, "PostToolUse", **BASH, tool_response="x" * 300_000)
+    ((_, data),) = events(lab)
+    assert data["output"].endswith("… (252000 characters more)")
+
+
+# Messages.
+
+
+def test_a_message_makes_the_agent_go_on(lab: Lab) -> None:
+    say(lab, "SessionStart")
+    send(lab, "and now the tests")
+    told = say(lab, "Stop", last_assistant_message="done")
+    assert told == {"decision": "block", "reason": "and now the tests"}
+    assert events(lab)[1:] == [
+        ("message", {"text": "done"}),
+        ("user-message", {"text": "and now the tests", "by": "message"}),
+    ]
+    assert messages(lab) == [("and now the tests", "delivered")]
+    assert say(lab, "Stop") == {}
+
+
+@pytest.mark.parametrize("name", ["UserPromptSubmit", "PostToolUse"])
+def test_a_message_reaches_an_agent_at_work(lab: Lab, name: str) -> None:
+    say(lab, "SessionStart")
+    send(lab, "use pytest")
+    send(lab, "later", mode="queue")
+    specific = say(lab, name, **BASH)["hookSpecificOutput"]
+    assert specific["hookEventName"] == name
+    assert specific["additionalContext"].endswith("working:\n\nuse pytest")
+    assert messages(lab) == [("use pytest", "delivered"), ("later", "queued")]
+    assert say(lab, "Stop")["reason"] == "later"
+
+
+def test_a_session_that_was_deleted_begins_anew(lab: Lab) -> None:
+    say(lab, "SessionStart")
+    lab.request("DELETE", f"/sessions/{SESSION}")
+    assert say(lab, "Stop") == {}
+    assert events(lab) == [("complete", {})]
+    assert lab.request("GET", f"/sessions/{SESSION}").json()["agent"] == "claude"
+
+
+def test_a_subagent_gets_no_messages(lab: Lab) -> None:
+    say(lab, "SessionStart")
+    send(lab, "x")
+    assert say(lab, "PostToolUse", **BASH, agent_id="s1") == {}
+    assert messages(lab) == [("x", "queued")]
+
+
+# Approvals.
+
+
+def test_a_permission_is_approved_from_elsewhere(lab: Lab) -> None:
+    asked = begin(lab, "PermissionRequest", **BASH)
+    (approval,) = approvals(lab)
+    assert (approval["kind"], approval["title"]) == ("command", "Bash: ls -l")
+    assert approval["detail"]["cwd"] == "/nowhere"
+    assert lab.request("GET", f"/sessions/{SESSION}").json()["detail_state"] == "waiting"
+    decide(lab, "approve")
+    assert result_of(asked).json() == {
+        "hookSpecificOutput": {
+            "hookEventName": "PermissionRequest",
+            "decision": {"behavior": "allow"},
+        }
+    }
+
+
+@pytest.mark.parametrize(
+    ("decision", "told"),
+    [
+        ("deny", {"behavior": "deny", "message": "not here"}),
+        ("cancel", {"behavior": "deny", "message": "not here", "interrupt": True}),
+    ],
+)
+def test_a_permission_is_denied(lab: Lab, decision: str, told: Any) -> None:
+    asked = begin(lab, "PermissionRequest", **BASH)
+    decide(lab, decision, reason="not here")
+    assert result_of(asked).json()["hookSpecificOutput"]["decision"] == told
+
+
+def test_a_permission_for_the_session_takes_the_rules_that_were_offered(lab: Lab) -> None:
+    asked = begin(lab, "PermissionRequest", **BASH, permission_suggestions=[RULE])
+    decide(lab, "approve_session")
+    decision = result_of(asked).json()["hookSpecificOutput"]["decision"]
+    assert decision["updatedPermissions"] == [{**RULE, "destination": "session"}]
+
+
+def test_questions_are_answered(lab: Lab) -> None:
+    given = {"questions": [{"question": "Which?", "options": [{"label": "A"}]}]}
+    asked = begin(lab, "PermissionRequest", tool_name="AskUserQuestion", tool_input=given)
+    decide(lab, "approve", answers={"q1": "A"})
+    decision = result_of(asked).json()["hookSpecificOutput"]["decision"]
+    assert decision["updatedInput"] == {**given, "answers": {"Which?": "A"}}
+
+
+def test_the_use_of_a_tool_is_asked_for_only_where_that_is_wanted(lab: Lab) -> None:
+    assert say(lab, "PreToolUse", **BASH) == {}
+    asked = begin(lab, "PreToolUse", "?ask=1", **BASH)
+    decide(lab, "deny", reason="no")
+    assert result_of(asked).json() == {
+        "hookSpecificOutput": {
+            "hookEventName": "PreToolUse",
+            "permissionDecision": "deny",
+            "permissionDecisionReason": "no",
+        }
+    }
+    asked = begin(lab, "PreToolUse", "?ask=1", **BASH)
+    decide(lab, "approve")
+    assert result_of(asked).json()["hookSpecificOutput"]["permissionDecision"] == "allow"
+    asked = begin(lab, "PreToolUse", "?ask=1", **BASH)
+    decide(lab, "cancel")
+    assert result_of(asked).json()["continue"] is False
+
+
+def test_codex_is_told_in_its_own_words(lab: Lab) -> None:
+    asked = begin(
+        lab, "PermissionRequest", agent="codex", **BASH, permission_suggestions=[RULE]
+    )
+    assert approvals(lab)[0]["choices"] == ["approve", "deny"]
+    decide(lab, "deny", reason="no")
+    decision = result_of(asked).json()["hookSpecificOutput"]["decision"]
+    assert decision == {"behavior": "deny", "message": "no"}
+    asked = begin(lab, "PreToolUse", "?ask=1", agent="codex", **BASH)
+    decide(lab, "approve")
+    assert result_of(asked).json() == {}
+
+
+def test_without_a_decision_the_agents_own_dialog_decides(lab: Lab) -> None:
+    asked = begin(lab, "PermissionRequest", "?wait=20", **BASH)
+    lab.clock.advance(19)
+    assert not is_done(asked)
+    lab.clock.advance(2)
+    lab.treq.flush()
+    assert result_of(asked).json() == {}
+    assert approvals(lab) == []
+    (closed,) = lab.request("GET", "/approvals?all=1").json()
+    assert (closed["state"], closed["resolution"]["by"]) == ("withdrawn", "agent")
+    lab.clock.advance(60)
+
+
+@pytest.mark.parametrize("name", ["PostToolUse", "Stop", "SessionEnd"])
+def test_what_the_agents_own_user_has_decided_is_asked_no_more(lab: Lab, name: str) -> None:
+    asked = begin(lab, "PermissionRequest", **BASH)
+    say(lab, "PostToolUse", tool_name="Read", tool_input={})
+    say(lab, "Stop", agent_id="s1")
+    assert not is_done(asked)
+    say(lab, name, **BASH)
+    lab.treq.flush()
+    assert result_of(asked).json() == {}
+    assert approvals(lab) == []
+    (closed,) = lab.request("GET", "/approvals?all=1").json()
+    assert closed["resolution"]["reason"] == "its own user has decided"
+
+
+def test_whoever_does_not_want_to_wait_is_not_kept(lab: Lab) -> None:
+    assert say(lab, "PermissionRequest", "?wait=0", **BASH) == {}
+    assert approvals(lab) == []
+
+
+def test_a_host_that_stops_lets_the_agent_go(lab: Lab) -> None:
+    asked = begin(lab, "PermissionRequest", **BASH)
+    lab.service.hub.close()
+    lab.treq.flush()
+    assert result_of(asked).json() == {}
+
+
+def test_what_a_former_life_of_the_host_was_asked_waits_no_more(lab: Lab) -> None:
+    begin(lab, "PermissionRequest", **BASH)
+    lab.live()
+    say(lab, "UserPromptSubmit", prompt="x")
+    assert approvals(lab) == []
+
+
+# Others.
+
+
+def test_an_agent_that_the_host_runs_has_told_already(lab: Lab) -> None:
+    made = result_of(lab.service.agency.start(Launch(agent="fake", cwd="/")))
+    native = result_of(lab.service.session(made.session.id)).native_id
+    said = {**hook("PermissionRequest", **BASH), "session_id": native}
+    assert lab.request("POST", "/hooks/claude", said).json() == {}
+    assert lab.request("GET", f"/sessions/{native}").status == 404
+
+
+def test_codex_notifies_of_what_its_hook_told_already(lab: Lab) -> None:
+    say(lab, "Stop", agent="codex", turn_id="u1", last_assistant_message="done")
+    said = {
+        "type": "agent-turn-complete",
+        "thread-id": SESSION,
+        "turn-id": "u1",
+        "cwd": "/nowhere",
+    }
+    said["last-assistant-message"] = "done"
+    assert lab.request("POST", "/hooks/codex", said).json() == {}
+    assert events(lab) == [("message", {"text": "done"}), ("complete", {})]
+    lab.request("POST", "/hooks/codex", {**said, "turn-id": "u2"})
+    assert len(events(lab)) == 4
+
+
+def test_a_turn_of_codex_that_goes_on_has_more_answers_than_one(lab: Lab) -> None:
+    say(lab, "SessionStart", agent="codex")
+    send(lab, "go on")
+    say(lab, "Stop", agent="codex", turn_id="u1", last_assistant_message="first")
+    say(lab, "Stop", agent="codex", turn_id="u1", last_assistant_message="second")
+    told = [data["text"] for name, data in events(lab) if name == "message"]
+    assert told == ["first", "second"]
+
+
+NOTICE = {"type": "agent-turn-complete", "turn-id": "u1", "cwd": "/nowhere"}
+
+
+def notify(lab: Lab, session: str, **more: Any) -> None:
+    said = {**NOTICE, "thread-id": session, **more}
+    assert lab.request("POST", "/hooks/codex", said).json() == {}
+
+
+def sessions(lab: Lab) -> list[str]:
+    return [each["id"] for each in lab.request("GET", "/sessions").json()]
+
+
+def test_codex_asks_for_titles_beside_its_sessions_and_that_is_none(lab: Lab) -> None:
+    say(lab, "SessionStart", agent="codex")
+    notify(lab, "title-1")
+    assert sessions(lab) == [SESSION]
+    notify(lab, SESSION)
+    notify(lab, "elsewhere", cwd="/elsewhere")
+    assert sorted(sessions(lab)) == sorted([SESSION, "elsewhere"])
+
+
+def test_codex_whose_hooks_do_not_run_is_heard_by_what_it_notifies_of(lab: Lab) -> None:
+    for session in ("s-1", "s-2"):
+        notify(lab, session)
+    assert sorted(sessions(lab)) == ["s-1", "s-2"]
+
+
+def test_the_contract_describes_the_hooks(lab: Lab) -> None:
+    document = lab.request("GET", "/openapi.json").json()
+    assert "post" in document["paths"]["/hooks/claude"]
+    assert json.dumps(document)

@@ -1,0 +1,491 @@
+"""The gate: names, pages, users and tokens, over real bytes and every route."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sxhost.errors import RateLimited
+from sxhost.http.authentication import MOST_PEERS, Policy, Tries
+from sxhost.http.router import Route
+from sxhost.model.auth import TokenDraft
+from tests.host.http.test_http_router import named, path_of
+from tests.host.http.test_site import Connection
+from tests.support.in_memory import UID, Lab
+
+HERE = "10.0.0.1:12345"
+"""Where a connection in memory leads."""
+
+POLICY = Policy()
+
+
+class Gate:
+    """A host behind its gate, and clients whose user the kernel knows, or not."""
+
+    def __init__(self, place: Path, policy: Policy = POLICY, **limits: Any) -> None:
+        self.lab = Lab(place, **limits)
+        self.lab.keyring.open()
+        self.site = self.lab.site(policy)
+
+    @property
+    def own(self) -> str:
+        """The host's own token."""
+        return self.lab.keyring.place.joinpath("token").read_text().strip()
+
+    def token(self, *scopes: Any, **fields: Any) -> str:
+        return self.lab.keyring.create(TokenDraft(scopes=list(scopes), **fields))[1]
+
+    def ask(
+        self,
+        path: str = "/status",
+        *headers: str,
+        method: str = "GET",
+        host: str | None = HERE,
+        uid: int | None = UID,
+        version: str = "1.1",
+    ) -> Connection:
+        client = Connection(self.site, b"")
+        client.protocol.__dict__["uid"] = uid
+        names = [] if host is None else [f"Host: {host}"]
+        lines = [f"{method} {path} HTTP/{version}", *names, *headers, "", ""]
+        client.say("\r\n".join(lines).encode())
+        return client
+
+    def refused(self, *given: Any, **more: Any) -> str:
+        """Ask; return the code of the refusal, or "" if there is none."""
+        client = self.ask(*given, **more)
+        return client.body["error"] if client.status >= 400 else ""
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Gate:
+    return Gate(tmp_path)
+
+
+def bearer(token: str) -> str:
+    return f"Authorization: Bearer {token}"
+
+
+# Names.
+
+
+@pytest.mark.parametrize(
+    "host",
+    [HERE, "localhost:12345", "127.0.0.1:12345", "[::1]:12345", "LOCALHOST:12345"],
+)
+def test_the_names_of_the_host_itself(gate: Gate, host: str) -> None:
+    assert gate.refused(host=host) == ""
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.test", "evil.test:12345", "localhost", "localhost:1", "localhost:123456",
+        "localhost.evil.test:12345", "0.0.0.0:12345", "10.0.0.1", "10.0.0.2:12345",
+        "localhost:12345@evil.test", "localhost:12345:12345", "[::1", "::1:12345",
+        "localhost:٣", "localhost:+12345", "127.0.0.1.:12345", ":12345",
+        "[localhost]:12345",
+    ],
+)  # fmt: skip
+def test_any_other_name_is_refused(gate: Gate, host: str) -> None:
+    assert gate.refused(host=host) == "forbidden_host"
+
+
+def test_a_name_can_be_listed(tmp_path: Path) -> None:
+    gate = Gate(tmp_path, Policy(hosts=frozenset({"box.test", "front.test:8443"})))
+    for host in ("box.test", "box.test:1", "front.test:8443"):
+        assert gate.refused(host=host) == ""
+    for host in ("front.test", "front.test:1", "x.box.test"):
+        assert gate.refused(host=host) == "forbidden_host"
+
+
+def test_a_name_must_be_given_once(gate: Gate) -> None:
+    assert gate.refused("/status", f"Host: {HERE}") == "bad_framing"
+    assert gate.refused(host=None) == "bad_framing"
+    assert gate.refused(host="") == "bad_framing"
+    assert gate.refused(host=None, version="1.0") == ""
+
+
+# Pages.
+
+
+@pytest.mark.parametrize("origin", [f"http://{HERE}", f"https://{HERE}"])
+def test_a_page_of_the_host_itself(gate: Gate, origin: str) -> None:
+    client = gate.ask("/status", f"Origin: {origin}")
+    assert client.status == 200
+    assert b"Access-Control" not in client.got
+
+
+@pytest.mark.parametrize("origin", ["null", "http://evil.test", "http://localhost:12345", ""])
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "OPTIONS", "HEAD", "PUT"])
+def test_any_other_page_is_refused(gate: Gate, origin: str, method: str) -> None:
+    client = gate.ask("/sessions/a", f"Origin: {origin}", method=method)
+    assert client.status == 403
+    assert b"Access-Control" not in client.got
+
+
+def test_a_page_can_be_listed(tmp_path: Path) -> None:
+    gate = Gate(tmp_path, Policy(origins=frozenset({"https://app.test"})))
+    client = gate.ask("/status", "Origin: https://app.test", "Sec-Fetch-Site: cross-site")
+    assert client.status == 200
+    assert b"\r\nAccess-Control-Allow-Origin: https://app.test\r\n" in client.got
+    assert b"\r\nVary: Origin\r\n" in client.got
+    assert b"Allow-Credentials" not in client.got
+    for origin in ("https://app.test:1", "http://app.test", "null"):
+        assert gate.refused("/status", f"Origin: {origin}") == "forbidden_origin"
+
+
+def test_a_listed_page_may_ask_what_it_may_send(tmp_path: Path) -> None:
+    gate = Gate(tmp_path, Policy(origins=frozenset({"https://app.test"}), tokens="all"))
+    asks = "Access-Control-Request-Method: POST"
+    client = gate.ask("/stop", "Origin: https://app.test", asks, method="OPTIONS")
+    assert client.status == 204
+    assert b"Access-Control-Allow-Headers: Authorization" in client.got
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_what_a_browser_fetches_for_another_site(gate: Gate, site: str) -> None:
+    fetch = f"Sec-Fetch-Site: {site}"
+    assert gate.refused("/sessions/a/messages", fetch) == "forbidden_origin"
+    assert gate.refused("/", fetch, "Sec-Fetch-Mode: no-cors") == "forbidden_origin"
+    assert gate.refused("/", fetch, "Sec-Fetch-Mode: navigate") == ""
+    assert gate.refused("/status", fetch, "Sec-Fetch-Mode: navigate") == "forbidden_origin"
+
+
+@pytest.mark.parametrize("site", ["same-origin", "none"])
+def test_what_a_browser_fetches_for_its_user(gate: Gate, site: str) -> None:
+    assert gate.refused("/status", f"Sec-Fetch-Site: {site}") == ""
+
+
+# Users and tokens.
+
+
+def test_the_hosts_own_user_needs_no_token(gate: Gate) -> None:
+    assert gate.refused() == ""
+
+
+@pytest.mark.parametrize("uid", [None, 0, UID + 1])
+def test_everyone_else_needs_one(gate: Gate, uid: int | None) -> None:
+    client = gate.ask(uid=uid)
+    assert (client.status, client.body["error"]) == (401, "unauthorized")
+    assert b"\r\nWWW-Authenticate: Bearer\r\n" in client.got
+    assert gate.refused("/status", bearer(gate.own), uid=uid) == ""
+
+
+@pytest.mark.parametrize(
+    "header", ["X-Forwarded-For: 1.2.3.4", "Via: 1.1 x", "Forwarded: for=x"]
+)
+def test_a_proxy_of_the_same_user_is_not_that_user(gate: Gate, header: str) -> None:
+    assert gate.refused("/status", header) == "unauthorized"
+
+
+def test_everyone_can_be_asked(tmp_path: Path) -> None:
+    gate = Gate(tmp_path, Policy(tokens="all"))
+    assert gate.refused() == "unauthorized"
+    assert gate.refused("/status", bearer(gate.own)) == ""
+
+
+@pytest.mark.parametrize("path", ["/health", "/health/"])
+def test_health_is_open_and_says_only_ok(gate: Gate, path: str) -> None:
+    client = gate.ask(path, uid=None)
+    assert (client.status, client.body) == (200, {"status": "ok"})
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["Authorization: Bearer nonsense", "Authorization: Bearer", "Authorization: Basic eDp5",
+     "Authorization: ", "Authorization: Bearer sxhost_admin_x", "Cookie: sxhost-12345=x"],
+)  # fmt: skip
+def test_a_wrong_token_is_refused(gate: Gate, header: str) -> None:
+    assert gate.refused("/status", header, uid=None) == "unauthorized"
+
+
+def test_a_token_that_is_shown_counts_for_the_own_user_too(gate: Gate) -> None:
+    reads = bearer(gate.token("read"))
+    assert gate.refused("/status", reads) == ""
+    assert gate.refused("/stop", reads, method="POST") == "forbidden_scope"
+    assert gate.refused("/status", bearer("wrong")) == "unauthorized"
+
+
+def test_a_stale_cookie_does_not_lock_the_own_user_out(gate: Gate) -> None:
+    assert gate.refused("/status", "Cookie: sxhost-12345=stale") == ""
+
+
+def test_ten_wrong_tokens_a_minute(gate: Gate) -> None:
+    for _ in range(10):
+        assert gate.refused("/status", bearer("wrong"), uid=7) == "unauthorized"
+    client = gate.ask("/status", bearer("wrong"), uid=7)
+    assert (client.status, client.body["error"]) == (429, "rate_limited")
+    assert b"\r\nRetry-After: 61\r\n" in client.got
+    assert gate.refused("/status", bearer("wrong"), uid=8) == "unauthorized"
+    gate.lab.clock.advance(61)
+    assert gate.refused("/status", bearer("wrong"), uid=7) == "unauthorized"
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For: 1.2.3.4", "X-Nothing: x"])
+def test_wrong_tokens_lock_nobody_out_who_has_a_right_one(gate: Gate, header: str) -> None:
+    """Behind a proxy all are one peer."""
+    page = log_in(gate)
+    for _ in range(100):
+        gate.ask("/status", bearer("wrong"), header, uid=7)
+    assert gate.refused("/status", bearer("wrong"), header, uid=7) == "rate_limited"
+    for given in ([bearer(gate.own)], page):
+        assert gate.refused("/status", header, *given, uid=7) == ""
+    assert gate.refused("/status", header, uid=7) == "unauthorized"
+
+
+def test_of_too_many_peers_the_oldest_is_forgotten(gate: Gate) -> None:
+    tries = Tries(gate.lab.clock, 1)
+    for number in range(MOST_PEERS + 1):
+        tries.failed(str(number))
+    tries.failed("0")
+    with pytest.raises(RateLimited):
+        tries.failed(str(MOST_PEERS))
+
+
+# Browsers.
+
+
+def log_in(gate: Gate, **how: Any) -> list[str]:
+    """Return the headers with which a page asks whose browser was let in."""
+    cookie, page = entered(gate, **how)
+    return [f"Cookie: {cookie}", f"Sxhost-Page: {page}"]
+
+
+def entered(gate: Gate, *headers: str, uid: int | None = None) -> tuple[str, str]:
+    """Let a browser in; return its cookie, and what its page is to keep."""
+    link = gate.lab.request("POST", "/logins").json()["path"]
+    client = gate.ask(link, "Sec-Fetch-Site: none", *headers, uid=uid)
+    assert client.status == 303
+    head = client.got.decode()
+    found = re.search(r"\r\nSet-Cookie: (\S+); .*HttpOnly; SameSite=strict\r\n", head)
+    page = re.search(r"\r\nLocation: /#page=(\S{43})\r\n", head)
+    assert found, head
+    assert page, head
+    return found[1], page[1]
+
+
+def test_a_login_lets_a_browser_in_once(gate: Gate) -> None:
+    link = gate.ask("/logins", method="POST").body["path"]
+    assert gate.ask(link, uid=None).status == 303
+    assert gate.refused(link, uid=None) == "unauthorized"
+
+
+@pytest.mark.parametrize("method", ["HEAD", "POST"])
+def test_only_following_a_link_uses_it_up(gate: Gate, method: str) -> None:
+    link = gate.ask("/logins", method="POST").body["path"]
+    assert gate.ask(link, method=method, uid=None).status == 405
+    assert gate.ask(link, uid=None).status == 303
+
+
+def test_a_cookie_counts_with_what_its_page_has(gate: Gate) -> None:
+    cookie, page = entered(gate)
+    other, others = entered(gate)
+    ask = partial(gate.refused, "/status", uid=None)
+    assert ask(f"Cookie: {cookie}", f"Sxhost-Page: {page}") == ""
+    assert ask(f"Cookie: {other}", f"Sxhost-Page: {others}") == ""
+    for given in (
+        [f"Cookie: {cookie}"],
+        [f"Sxhost-Page: {page}"],
+        [f"Cookie: {cookie}", f"Sxhost-Page: {others}"],
+        [f"Cookie: {cookie}", "Sxhost-Page: "],
+        [f"Cookie: {cookie[:-1]}", f"Sxhost-Page: {page}"],
+    ):
+        assert ask(*given) == "unauthorized", given
+
+
+@pytest.mark.parametrize("uid", [None, 0, UID, UID + 1])
+def test_a_cookie_is_no_token(gate: Gate, uid: int | None) -> None:
+    cookie, page = entered(gate)
+    value = cookie.partition("=")[2]
+    for secret in (value, value.partition(".")[2], page):
+        assert gate.refused("/status", bearer(secret), uid=uid) == "unauthorized"
+        header = f"Authorization: {secret}"
+        assert gate.refused("/status", header, f"Cookie: {cookie}", uid=uid) == "unauthorized"
+
+
+def test_a_cookie_counts_with_the_kernels_word(tmp_path: Path) -> None:
+    gate = Gate(tmp_path, Policy(tokens="all"))
+    cookie = f"Cookie: {entered(gate, uid=UID)[0]}"
+    assert gate.refused("/status", cookie, uid=UID) == ""
+    for uid in (None, 0, UID + 1):
+        assert gate.refused("/status", cookie, uid=uid) == "unauthorized"
+    through = "X-Forwarded-For: 1.2.3.4"
+    assert gate.refused("/status", cookie, through, uid=UID) == "unauthorized"
+
+
+def test_a_page_opens_a_websocket(gate: Gate) -> None:
+    cookie, page = entered(gate)
+    upgrade = ["Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13"]
+    upgrade += ["Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", f"Cookie: {cookie}"]
+    shown = f"Sec-WebSocket-Protocol: sxhost, sxhost-page.{page}"
+    client = gate.ask("/v1/stream", *upgrade, shown, uid=None)
+    assert client.status == 101
+    assert b"\r\nSec-WebSocket-Protocol: sxhost\r\n" in client.got
+    for wrong in ("sxhost", f"sxhost, {page}", f"x.sxhost-page.{page}"):
+        shown = f"Sec-WebSocket-Protocol: {wrong}"
+        assert gate.ask("/v1/stream", *upgrade, shown, uid=None).status == 401
+
+
+def test_whoever_needs_nothing_gets_no_cookie(gate: Gate) -> None:
+    link = gate.ask("/logins", method="POST").body["path"]
+    client = gate.ask(link, "Sec-Fetch-Site: none")
+    assert (client.status, b"Set-Cookie" in client.got) == (303, False)
+    assert b"\r\nLocation: /\r\n" in client.got
+    assert [token["id"] for token in gate.ask("/tokens").body] == ["admin"]
+    assert gate.refused(link) == "unauthorized"
+
+
+def test_a_browser_stays_as_long_as_it_asks_but_no_week(gate: Gate) -> None:
+    limits, page = gate.lab.limits, log_in(gate)
+    asked = 0.0
+    while asked + limits.browser_idle / 2 < limits.browser_life:
+        asked += limits.browser_idle / 2
+        gate.lab.clock.advance(limits.browser_idle / 2)
+        assert gate.refused("/status", *page, uid=None) == "", asked
+    gate.lab.clock.advance(limits.browser_life - asked)
+    assert gate.refused("/status", *page, uid=None) == "unauthorized"
+    page = log_in(gate)
+    gate.lab.clock.advance(limits.browser_idle)
+    assert gate.refused("/status", *page, uid=None) == "unauthorized"
+
+
+def test_a_browser_is_listed_and_can_be_logged_out(gate: Gate) -> None:
+    page = log_in(gate)
+    stream = gate.ask("/events?follow=1", *page, uid=None)
+    (listed,) = gate.ask("/tokens").body[1:]
+    assert (listed["name"], listed["scopes"]) == ("browser", ["admin"])
+    expires = gate.lab.wall_ms() + gate.lab.limits.browser_idle * 1000
+    assert listed["expires_ms"] == expires
+    assert gate.ask(f"/tokens/{listed['id']}", method="DELETE").status == 200
+    assert b'"token_revoked"' in stream.got
+    assert gate.refused("/status", *page, uid=None) == "unauthorized"
+    assert len(gate.ask("/tokens").body) == 1
+
+
+def test_a_login_that_another_user_has_seen_is_not_for_them(gate: Gate) -> None:
+    link = gate.ask("/logins", method="POST").body["path"]
+    assert gate.refused(link, uid=UID + 1) == "unauthorized"
+    assert gate.ask(link).status == 303
+
+
+def test_a_login_waits_a_minute(gate: Gate) -> None:
+    link = gate.ask("/logins", method="POST").body["path"]
+    gate.lab.clock.advance(60)
+    assert gate.refused(link, uid=None) == "unauthorized"
+
+
+# Every route.
+
+ROUTES = [route for route in Lab().routes if route.path != "/login/<code>"]
+BARRED = [route for route in ROUTES if route.needs != "open"]
+
+
+def asked(gate: Gate, route: Route, *headers: str, **how: Any) -> str:
+    return gate.refused(path_of(route), *headers, method=route.method, **how)
+
+
+def status_of(gate: Gate, route: Route, *headers: str) -> int:
+    """Ask as somebody from elsewhere; return the status."""
+    return gate.ask(path_of(route), *headers, method=route.method, uid=None).status
+
+
+@pytest.mark.parametrize("route", BARRED, ids=named)
+def test_no_route_lets_a_stranger_in(gate: Gate, route: Route) -> None:
+    assert asked(gate, route, uid=None) == "unauthorized"
+    assert asked(gate, route, bearer("wrong"), uid=None) == "unauthorized"
+    upgrade = ("Upgrade: websocket", "Connection: Upgrade")
+    assert asked(gate, route, *upgrade, uid=None) == "unauthorized"
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=named)
+def test_no_route_lets_another_page_in(gate: Gate, route: Route) -> None:
+    assert asked(gate, route, "Origin: http://evil.test") == "forbidden_origin"
+    assert asked(gate, route, host="evil.test:12345") == "forbidden_host"
+
+
+@pytest.mark.parametrize("route", BARRED, ids=named)
+def test_a_token_opens_what_it_is_for(gate: Gate, route: Route) -> None:
+    for scope in ("read", "send", "approve"):
+        status = status_of(gate, route, bearer(gate.token(scope)))
+        assert (status == 403) == (scope != route.needs), scope
+
+
+@pytest.mark.parametrize("route", BARRED, ids=named)
+def test_a_token_for_one_session_opens_that_one(gate: Gate, route: Route) -> None:
+    for session_id in ("a", "b"):
+        token = gate.token("admin", session=session_id)
+        ours = session_id == "a" and "<session_id>" in route.path
+        assert (status_of(gate, route, bearer(token)) == 403) == (not ours), session_id
+
+
+def test_what_only_looks_needs_no_more_than_reading(lab: Lab) -> None:
+    for route in lab.routes:
+        if route.method != "GET":
+            assert route.needs in ("send", "approve", "admin"), route
+    opened = {route.path for route in lab.routes if route.needs == "open"}
+    assert opened == {"/health", "/healthz", "/login/<code>"}
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/healthz///"])
+def test_an_open_route_that_asks_tells_strangers_little(gate: Gate, path: str) -> None:
+    assert "service" in gate.ask(path).body
+    assert "service" in gate.ask(path, bearer(gate.token("read")), uid=None).body
+    little = {"ok": True, "status": "ok"}
+    for token in ("wrong", gate.token("send"), gate.token("read", session="a")):
+        assert gate.ask(path, bearer(token), uid=None).body == little
+    assert gate.ask(path, uid=None).body == little
+
+
+def test_wrong_tokens_are_counted_where_they_do_not_matter(gate: Gate) -> None:
+    for _ in range(11):
+        assert gate.ask("/healthz", bearer("wrong"), uid=7).status == 200
+    assert gate.refused("/status", bearer("wrong"), uid=7) == "rate_limited"
+    assert "service" in gate.ask("/healthz", bearer(gate.own), uid=7).body
+
+
+def test_an_unknown_place_tells_a_stranger_nothing(gate: Gate) -> None:
+    assert gate.refused("/nothing/here", uid=None) == "unauthorized"
+    assert gate.refused("/nothing/here") == "unknown_route"
+
+
+def test_a_body_is_not_read_for_a_stranger(gate: Gate) -> None:
+    client = gate.ask("/sessions/a/events", "Content-Length: 1000", method="POST", uid=None)
+    assert client.status == 401
+    assert client.protocol.requests[0].content.getvalue() == b""
+
+
+def test_the_sessions_are_the_callers_alone(gate: Gate) -> None:
+    gate.lab.request("POST", "/sessions/a/register")
+    token = bearer(gate.token("read", "send", session="a"))
+    assert gate.refused("/sessions/a", token, uid=None) == ""
+    assert gate.refused("/sessions", token, uid=None) == "forbidden_scope"
+    assert gate.refused("/sessions/a%2F..%2Fb", token, uid=None) != ""
+
+
+# The audit.
+
+
+def test_the_audit_tells_who_did_what(gate: Gate) -> None:
+    gate.lab.request("POST", "/sessions/a/register")
+    secret = gate.token("send", name="ci")
+    body = b'{"content":"hi"}'
+    length = f"Content-Length: {len(body)}"
+    client = gate.ask("/sessions/a/messages", bearer(secret), length, method="POST", uid=None)
+    client.say(body)
+    assert client.status == 200
+    gate.ask("/sessions/a", method="DELETE")
+    sent, deleted = gate.ask("/audit").body
+    assert (sent["what"], sent["session"], sent["detail"]) == ("send", "a", "message 1")
+    assert (sent["token"], sent["uid"]) == (secret.split("_")[1], None)
+    assert (deleted["what"], deleted["token"], deleted["uid"]) == ("delete", None, UID)
+    assert deleted["peer"] == "192.168.1.1"
+    assert [d["id"] for d in gate.ask("/audit?after=1").body] == [2]
+
+
+def test_the_audit_is_for_administrators(gate: Gate) -> None:
+    assert gate.refused("/audit", bearer(gate.token("read"))) == "forbidden_scope"

@@ -1,0 +1,64 @@
+"""The contract that is generated is a contract, and the whole of it."""
+
+from __future__ import annotations
+
+import re
+
+from tests.support.in_memory import Lab
+
+
+def test_every_route_is_in_the_contract(lab: Lab) -> None:
+    document = lab.request("GET", "/openapi.json").json()
+    for route in lab.routes:
+        operation = document["paths"][re.sub("<(.+?)>", r"{\1}", route.path)][
+            route.method.lower()
+        ]
+        assert str(route.status) in operation["responses"]
+        if route.body is not None:
+            assert route.consumes in operation["requestBody"]["content"]
+
+
+def test_parameters_come_from_the_types(lab: Lab) -> None:
+    document = lab.request("GET", "/openapi.json").json()
+    operation = document["paths"]["/sessions/{session_id}/messages"]["get"]
+    found = {(p["in"], p["name"], p["schema"].get("type")) for p in operation["parameters"]}
+    assert found == {
+        ("path", "session_id", "string"),
+        ("query", "wait", "number"),
+        ("query", "lease", "number"),
+        ("query", "peek", "boolean"),
+    }
+
+
+def test_patterns_are_those_of_json_schema(lab: Lab) -> None:
+    assert rb"\\Z" not in lab.request("GET", "/openapi.json").body
+
+
+def test_every_reference_leads_somewhere(lab: Lab) -> None:
+    text = lab.request("GET", "/openapi.json").body.decode()
+    schemas = lab.request("GET", "/openapi.json").json()["components"]["schemas"]
+    names = set(re.findall(r'"#/components/schemas/(\w+)"', text))
+    assert names
+    assert names <= set(schemas)
+
+
+def test_the_index_lists_every_route(lab: Lab) -> None:
+    index = lab.request("GET", "/").json()
+    listed = {(route["method"], route["path"]) for route in index["routes"]}
+    assert listed == {(route.method, route.path) for route in lab.routes}
+
+
+def test_what_hooks_are_told_has_a_type_and_unknown_names_pass(lab: Lab) -> None:
+    document = lab.request("GET", "/openapi.json").json()
+    bodies = {
+        path: document["paths"][path]["post"]["requestBody"]["content"]["application/json"]
+        for path in ("/hooks/claude", "/hooks/codex", "/telemetry")
+    }
+    assert bodies["/hooks/claude"]["schema"]["$ref"].endswith("/HookInput")
+    assert len(bodies["/hooks/codex"]["schema"]["anyOf"]) == 2
+    told = document["components"]["schemas"]["HookInput"]
+    assert told["required"] == ["session_id", "hook_event_name"]
+    assert "enum" not in told["properties"]["hook_event_name"]
+    filed = document["components"]["schemas"]["Reported"]["properties"]["type"]
+    assert "tool_result" in filed["enum"]
+    assert "content" not in document["paths"]["/telemetry"]["post"]["responses"]["204"]

@@ -1,0 +1,252 @@
+"""The WebSocket: its handshake and its end."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from sxhost.http.websocket import CLOSE_WITHIN_S, PING_EVERY_S, PONG_WITHIN_S
+from tests.host.http.test_site import Wire, logged
+from tests.support.in_memory import is_done, started
+from tests.support.websocket_clients import (  # fmt: skip
+    CLOSE,
+    MIB,
+    PONG,
+    TEXT,
+    Socket,
+    closing,
+    fire,
+    masked,
+    ours,
+    request,
+)
+
+KIB = 1024
+
+
+@pytest.fixture
+def wire() -> Wire:
+    wire = Wire(body=MIB)
+    for session_id in "aab":
+        fire(wire, session_id, "thinking")
+    return wire
+
+
+@pytest.fixture
+def socket(wire: Wire) -> Socket:
+    return Socket(wire)
+
+
+# The handshake.
+
+
+def test_the_handshake_is_that_of_the_rfc(wire: Wire) -> None:
+    client = Socket(wire, Sec_WebSocket_Extensions="permessage-deflate")
+    head = client.http.got.decode().lower()
+    assert client.http.status == 101
+    assert "sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo=" in head
+    assert "extensions" not in head
+    assert "server:" not in head
+    assert client.messages == []
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"Upgrade": "", "Connection": ""},
+        {"Upgrade": "h2c"},
+        {"Sec_WebSocket_Version": ""},
+        {"Sec_WebSocket_Version": "8"},
+        {"method": "HEAD"},
+        {"version": "1.0"},
+    ],
+    ids=str,
+)
+def test_whoever_does_not_ask_for_a_websocket_is_told_to(
+    wire: Wire, named: dict[str, str]
+) -> None:
+    client = wire.connect(request(**named))
+    assert client.got[8:].startswith(b" 426 Upgrade Required\r\n")
+    assert b"\r\nUpgrade: websocket\r\n" in client.got
+    assert b"\r\nSec-Websocket-Version: 13\r\n" in client.got
+    if "method" not in named:
+        assert client.body["error"] == "upgrade_required"
+
+
+@pytest.mark.parametrize(
+    ("named", "status", "code"),
+    [
+        ({"Connection": "keep-alive"}, 400, "bad_request"),
+        ({"Sec_WebSocket_Key": ""}, 400, "bad_request"),
+        ({"Sec_WebSocket_Key": "short=="}, 400, "bad_request"),
+        ({"query": "?after=nonsense"}, 400, "bad_field"),
+        ({"query": "?session=nobody"}, 404, "unknown_session"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_is_refused_in_the_one_shape(
+    wire: Wire, named: dict[str, str], status: int, code: str
+) -> None:
+    client = wire.connect(request(**named))
+    assert (client.status, client.body["error"], client.open) == (status, code, True)
+    client.say(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert client.got.endswith(b'{"status":"ok"}'), "the connection can be used on"
+
+
+def test_a_page_of_our_own_may_connect(wire: Wire) -> None:
+    assert Socket(wire, Host="x:7432", Origin="http://x:7432").http.status == 101
+
+
+def test_an_upgrade_is_logged_and_counted(wire: Wire) -> None:
+    (line,) = logged(wire, request())
+    assert '"GET /v1/stream" 101' in line
+    text = wire.lab.request("GET", "/metrics").body.decode()
+    assert 'sxhost_requests_total{method="GET",route="/v1/stream",status="101"} 1.0' in text
+
+
+# The end.
+
+
+def test_a_client_that_vanishes_is_forgotten(wire: Wire, socket: Socket) -> None:
+    socket.subscribe(after="now")
+    socket.subscribe(after="now", id="x")
+    assert wire.lab.service.hub.subscribers == 2
+    socket.http.transport.loseConnection()
+    wire.lab.clock.advance(0)
+    assert wire.lab.service.hub.subscribers == 0
+    assert wire.site.connections == set()
+    assert ours(wire) == []
+
+
+def test_a_client_that_closes_is_answered(wire: Wire, socket: Socket) -> None:
+    socket.subscribe(after="now")
+    socket.say(closing(1000, b"bye"))
+    assert socket.closed == 1000
+    assert not socket.http.open
+    wire.lab.clock.advance(0)
+    assert wire.lab.service.hub.subscribers == 0
+    assert wire.site.connections == set()
+
+
+def test_a_client_that_answers_no_ping_is_gone(wire: Wire, socket: Socket) -> None:
+    socket.subscribe(after="now")
+    wire.lab.clock.advance(PING_EVERY_S)
+    (ping,) = socket.pings
+    socket.say(masked(PONG, ping))
+    wire.lab.clock.advance(PING_EVERY_S)
+    assert len(socket.pings) == 2
+    wire.lab.clock.advance(PONG_WITHIN_S)
+    assert not socket.http.open
+    wire.lab.clock.advance(0)
+    assert wire.lab.service.hub.subscribers == 0
+
+
+def trickle(wire: Wire, socket: Socket, data: bytes, *, size: int, every: float) -> None:
+    """Say something slowly."""
+    for at in range(0, len(data), size):
+        if socket.http.open:
+            socket.say(data[at : at + size])
+            wire.lab.clock.pump([0.5] * int(every * 2))
+
+
+HELLO = json.dumps({"subscribe": {"after": "now"}}).encode()
+
+
+@pytest.mark.parametrize(("size", "every"), [(2 * KIB, 1), (20 * KIB, 9)])
+def test_a_message_that_takes_long_is_waited_for_while_it_comes(
+    wire: Wire, socket: Socket, size: int, every: float
+) -> None:
+    """A slow link may need minutes for a message, and cannot answer pings within it."""
+    said = masked(TEXT, HELLO.ljust(500 * KIB))
+    trickle(wire, socket, said, size=size, every=every)
+    assert (socket.kinds[0], socket.closed, socket.http.open) == ("hello", None, True)
+
+
+def test_one_that_hardly_comes_is_not(wire: Wire, socket: Socket) -> None:
+    trickle(wire, socket, masked(TEXT, HELLO.ljust(500 * KIB)), size=500, every=1)
+    assert (socket.closed, socket.messages) == (1008, [])
+    wire.lab.clock.advance(CLOSE_WITHIN_S)
+    wire.lab.clock.advance(0)
+    assert wire.site.connections == set()
+    assert ours(wire) == []
+
+
+def test_who_falls_silent_in_a_message_is_gone_as_always(wire: Wire, socket: Socket) -> None:
+    socket.say(masked(TEXT, HELLO.ljust(500 * KIB))[: 400 * KIB])
+    silent_for = 0.0
+    while socket.http.open:
+        wire.lab.clock.advance(0.5)
+        silent_for += 0.5
+    assert PING_EVERY_S < silent_for <= PING_EVERY_S + PONG_WITHIN_S
+
+
+def test_each_message_has_time_of_its_own(wire: Wire, socket: Socket) -> None:
+    said = masked(TEXT, b"{}") * 40
+    socket.say(said[:3])
+    trickle(wire, socket, said[3:], size=len(said) // 40, every=5)
+    assert (socket.http.open, len(socket.messages)) == (True, 40)
+
+
+def test_words_are_life_also_without_pongs(wire: Wire, socket: Socket) -> None:
+    trickle(wire, socket, masked(TEXT, b"{}") * 40, size=len(masked(TEXT, b"{}")), every=5)
+    assert (socket.http.open, len(socket.messages)) == (True, 40)
+    wire.lab.clock.pump([0.5] * 2 * (PING_EVERY_S + PONG_WITHIN_S))
+    assert not socket.http.open
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        (masked(CLOSE, b"\x03"), 1002),
+        *((closing(n), 1002) for n in (0, 999, 1004, 1005, 1006, 1016, 2999, 5000)),
+        (closing(1000, b"\xce"), 1007),
+        (closing(1000, b"\xce") + closing(1000), 1007),
+        (masked(TEXT, b"\xff") + closing(1007), 1007),
+    ],
+)
+def test_who_closes_wrongly_is_told_so_and_not_reset(
+    wire: Wire, socket: Socket, said: bytes, code: int
+) -> None:
+    socket.say(said)
+    assert (socket.closed, socket.http.open, socket.transport.aborted) == (code, False, False)
+    wire.lab.clock.advance(0)
+    assert ours(wire) == []
+
+
+def test_a_stop_ends_subscriptions_and_then_the_connection(wire: Wire, socket: Socket) -> None:
+    idle = Socket(wire)
+    socket.subscribe(after="now")
+    drained = stop(wire)
+    assert socket.messages[-1] == {
+        "frame": "end", "reason": "the host is stopping", "reconnect": True,
+    }  # fmt: skip
+    for client in (socket, idle):
+        assert client.closed == 1001
+        client.say(closing(1001))
+    assert not is_done(drained)
+    wire.lab.clock.advance(0)
+    assert is_done(drained)
+
+
+def stop(wire: Wire) -> Any:
+    wire.lab.service.hub.close()
+    return started(wire.site.drain())
+
+
+def test_a_stop_does_not_wait_for_one_that_does_not_answer(wire: Wire, socket: Socket) -> None:
+    drained = stop(wire)
+    wire.lab.clock.advance(CLOSE_WITHIN_S)
+    wire.lab.clock.advance(0)
+    assert is_done(drained)
+    assert wire.lab.limits.stop_within > CLOSE_WITHIN_S
+
+
+def test_nothing_begins_while_it_ends(wire: Wire, socket: Socket) -> None:
+    stop(wire)
+    socket.forget()
+    socket.subscribe(after="now")
+    fire(wire, "a")
+    assert socket.frames == []
+    assert wire.lab.service.hub.subscribers == 0

@@ -1,0 +1,321 @@
+"""The façade: what it adds to the store and the hub."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from sxhost.errors import BadField, EventTooLarge, MessageTooLarge, SessionLimit
+from sxhost.model.session import (
+    EventDraft,
+    EventQuery,
+    MessageDraft,
+    PullQuery,
+    Registration,
+    SessionQuery,
+    Summary,
+)
+from sxhost.service import SessionService
+from tests.support.in_memory import MIDNIGHT_MS, Lab, is_done, result_of, started
+
+MakeLab = Callable[..., Lab]
+
+
+@pytest.fixture
+def service(lab: Lab) -> SessionService:
+    return lab.service
+
+
+def fire(lab: Lab, session_id: str, *names: str) -> None:
+    for name in names:
+        result_of(lab.service.fire(session_id, EventDraft(event=name)))
+
+
+def listed(lab: Lab, **query: object) -> list[str]:
+    found = result_of(lab.service.sessions(SessionQuery(**query)))  # type: ignore[arg-type]
+    return [summary.id for summary in found]
+
+
+def summary(lab: Lab, session_id: str) -> Summary:
+    return result_of(lab.service.session(session_id))
+
+
+class TestSessions:
+    def test_status_sums_up(self, lab: Lab) -> None:
+        fire(lab, "a", "thinking")
+        fire(lab, "b", "thinking", "complete")
+        lab.clock.advance(5)
+        lab.service.port = 7432
+        status = result_of(lab.service.status())
+        assert (status.sessions, status.active, status.total_events) == (2, 1, 3)
+        assert (status.uptime, status.port, status.store) == (5, 7432, "memory")
+        assert status.epoch == lab.store.epoch
+
+    def test_filters_and_pages(self, lab: Lab) -> None:
+        register = lab.service.register
+        result_of(register("a", Registration(labels={"team": "x"})))
+        result_of(register("b", Registration(labels={"team": "y"})))
+        fire(lab, "c", "thinking")
+        fire(lab, "d", "ended")
+        assert listed(lab) == ["a", "b", "c", "d"]
+        assert listed(lab, state="active") == listed(lab, state="working") == ["c"]
+        assert listed(lab, state="idle") == ["a", "b", "d"]
+        assert listed(lab, state="ended") == ["d"]
+        assert listed(lab, label="team:y") == ["b"]
+        assert listed(lab, limit=2) == ["a", "b"]
+        assert listed(lab, limit=2, after="b") == ["c", "d"]
+
+    def test_detail_ends_with_the_last_ten_events(self, lab: Lab) -> None:
+        fire(lab, "a", *(f"e{n}" for n in range(15)))
+        detail = result_of(lab.service.session("a"))
+        assert [event.seq for event in detail.events] == list(range(6, 16))
+
+    def test_the_least_recently_over_makes_room(self, make_lab: MakeLab) -> None:
+        lab = make_lab(sessions=3)
+        fire(lab, "a", "thinking")
+        fire(lab, "b", "ended")
+        lab.clock.advance(1)
+        fire(lab, "c", "ended")
+        fire(lab, "d", "thinking")
+        assert listed(lab) == ["a", "c", "d"]
+        result_of(lab.service.register("e", Registration()))
+        assert listed(lab) == ["a", "d", "e"]
+        with pytest.raises(SessionLimit):
+            fire(lab, "f", "thinking")
+
+    def test_lost_sessions_make_room_too(self, make_lab: MakeLab) -> None:
+        lab = make_lab(sessions=1)
+        fire(lab, "a", "thinking")
+        lab.clock.advance(lab.limits.lost_after + 1)
+        fire(lab, "b", "thinking")
+        assert listed(lab) == ["b"]
+
+
+class TestRoom:
+    """A host is never full for ever."""
+
+    def test_the_attached_one_that_was_heard_the_longest_ago_makes_room(
+        self, make_lab: MakeLab
+    ) -> None:
+        lab = make_lab(sessions=3)
+        for name in ("b", "a", "c"):
+            fire(lab, name, "idle")
+            lab.clock.advance(10)
+        fire(lab, "b", "idle")
+        lab.clock.advance(lab.limits.busy_within)
+        fire(lab, "new", "idle")
+        assert listed(lab) == ["b", "c", "new"]
+
+    def test_none_does_that_was_heard_lately_or_is_on_the_line(self, make_lab: MakeLab) -> None:
+        lab = make_lab(sessions=2)
+        fire(lab, "a", "idle")
+        fire(lab, "b", "idle")
+        lab.clock.advance(lab.limits.busy_within - 1)
+        with pytest.raises(SessionLimit):
+            fire(lab, "new", "idle")
+        waiting = started(lab.service.pull("a", PullQuery(wait=300)))
+        fire(lab, "b", "idle")
+        lab.clock.advance(2)
+        with pytest.raises(SessionLimit):
+            fire(lab, "new", "idle")
+        assert not is_done(waiting)
+
+    def test_one_for_which_something_waits_goes_last(self, make_lab: MakeLab) -> None:
+        lab = make_lab(sessions=2)
+        fire(lab, "a", "ended")
+        result_of(lab.service.send("a", MessageDraft(content="hello")))
+        fire(lab, "b", "idle")
+        lab.clock.advance(lab.limits.busy_within + 1)
+        fire(lab, "c", "idle")
+        assert listed(lab) == ["a", "c"]
+        fire(lab, "d", "idle")
+        assert listed(lab) == ["c", "d"]
+
+    def test_what_is_over_goes_before_what_is_silent(self, make_lab: MakeLab) -> None:
+        lab = make_lab(sessions=2)
+        fire(lab, "silent", "idle")
+        lab.clock.advance(lab.limits.busy_within + 1)
+        fire(lab, "over", "ended")
+        fire(lab, "new", "idle")
+        assert listed(lab) == ["new", "silent"]
+
+
+class TestSilence:
+    def test_a_silent_worker_stalls_and_is_lost_and_found(self, lab: Lab) -> None:
+        fire(lab, "a", "thinking")
+        lab.clock.advance(301)
+        stalled = summary(lab, "a")
+        assert (stalled.state, stalled.detail_state) == ("active", "stalled")
+        assert stalled.reason == "silent for 301 s"
+        lab.clock.advance(1500)
+        assert (summary(lab, "a").state, summary(lab, "a").detail_state) == ("idle", "lost")
+        fire(lab, "a", "tool-start")
+        assert summary(lab, "a").detail_state == "working"
+
+    def test_a_broken_promise_is_noticed(self, lab: Lab) -> None:
+        result_of(lab.service.register("a", Registration(heartbeat_s=2)))
+        lab.clock.advance(2)
+        assert summary(lab, "a").detail_state == "idle"
+        lab.clock.advance(1)
+        assert summary(lab, "a").detail_state == "stalled"
+        lab.clock.advance(4)
+        assert summary(lab, "a").detail_state == "lost"
+
+    @pytest.mark.parametrize("heard", ["pull", "register", "fire"])
+    def test_every_call_of_the_agent_is_a_sign_of_life(self, lab: Lab, heard: str) -> None:
+        result_of(lab.service.register("a", Registration(heartbeat_s=2)))
+        lab.clock.advance(60)
+        if heard == "pull":
+            result_of(lab.service.pull("a", PullQuery()))
+        elif heard == "register":
+            result_of(lab.service.register("a", Registration()))
+        else:
+            fire(lab, "a", "custom")
+        seen = summary(lab, "a")
+        assert (seen.detail_state, seen.last_seen_ms) == ("idle", MIDNIGHT_MS + 60_000)
+
+    def test_an_agent_that_waits_is_not_silent(self, lab: Lab) -> None:
+        result_of(lab.service.register("a", Registration(heartbeat_s=2)))
+        waiting = started(lab.service.pull("a", PullQuery(wait=60)))
+        lab.clock.advance(59)
+        assert summary(lab, "a").detail_state == "idle"
+        lab.clock.advance(1)
+        assert is_done(waiting)
+        lab.clock.advance(3)
+        assert summary(lab, "a").detail_state == "stalled"
+
+    def test_a_promise_can_be_taken_back(self, lab: Lab) -> None:
+        result_of(lab.service.register("a", Registration(heartbeat_s=2)))
+        result_of(lab.service.register("a", Registration(heartbeat_s=0)))
+        lab.clock.advance(60)
+        assert summary(lab, "a").detail_state == "idle"
+
+    def test_looking_is_not_a_sign_of_life(self, lab: Lab) -> None:
+        result_of(lab.service.register("a", Registration(heartbeat_s=2)))
+        lab.clock.advance(60)
+        result_of(lab.service.pull("a", PullQuery(peek=True)))
+        assert summary(lab, "a").detail_state == "lost"
+
+
+class TestEvents:
+    def test_data_may_be_large_but_not_larger(self, make_lab: MakeLab) -> None:
+        lab = make_lab(event_size=10)
+        result_of(lab.service.fire("a", EventDraft(event="x", data="x" * 8)))
+        with pytest.raises(EventTooLarge):
+            result_of(lab.service.fire("a", EventDraft(event="x", data="x" * 9)))
+
+    def test_a_batch_is_all_or_nothing(self, make_lab: MakeLab) -> None:
+        lab = make_lab(event_size=10)
+        drafts = [EventDraft(event="x"), EventDraft(event="y", data="x" * 20)]
+        with pytest.raises(EventTooLarge):
+            result_of(lab.service.fire_batch("a", drafts))
+        assert listed(lab) == []
+
+    def test_a_batch_that_ends_in_a_repetition_tells_the_last_number(self, lab: Lab) -> None:
+        drafts = [EventDraft(event="x", key="k"), EventDraft(event="y")]
+        result_of(lab.service.fire_batch("a", drafts))
+        accepted = result_of(lab.service.fire_batch("a", [EventDraft(event="z"), drafts[0]]))
+        assert (accepted.event_count, accepted.accepted) == (3, 2)
+
+    def test_an_empty_batch_is_refused(self, service: SessionService) -> None:
+        with pytest.raises(BadField):
+            result_of(service.fire_batch("a", []))
+
+    def test_an_event_may_bring_its_own_time(self, lab: Lab) -> None:
+        result_of(lab.service.fire("a", EventDraft(event="x", ts=5)))
+        fire(lab, "a", "y")
+        times = [(e.ts, e.ts_ms) for e in result_of(lab.service.events("a", EventQuery()))]
+        assert times == [(5, 5000), (MIDNIGHT_MS // 1000, MIDNIGHT_MS)]
+
+    def test_a_cursor_of_this_log_and_of_another(self, lab: Lab) -> None:
+        fire(lab, "b", "x")
+        fire(lab, "a", "x", "y", "z")
+
+        def after(cursor: str) -> list[int]:
+            found = result_of(lab.service.events("a", EventQuery(after=cursor)))
+            return [event.seq for event in found]
+
+        assert after("2") == [3]
+        assert after(f"{lab.store.epoch}:2") == [2, 3]
+        assert after("0ther:99") == [1, 2, 3]
+
+
+class TestMessages:
+    @pytest.fixture(autouse=True)
+    def _session(self, lab: Lab) -> None:
+        result_of(lab.service.register("a", Registration()))
+
+    def send(self, lab: Lab, content: str = "hello") -> int:
+        return result_of(lab.service.send("a", MessageDraft(content=content))).id
+
+    def test_the_limit_is_in_bytes_of_utf8(self, service: SessionService) -> None:
+        result_of(service.send("a", MessageDraft(content="é" * 4096)))
+        with pytest.raises(MessageTooLarge):
+            result_of(service.send("a", MessageDraft(content="é" * 4097)))
+
+    def test_a_pull_waits_for_a_message(self, lab: Lab) -> None:
+        waiting = started(lab.service.pull("a", PullQuery(wait=30)))
+        assert not is_done(waiting)
+        self.send(lab)
+        assert [m.content for m in result_of(waiting)] == ["hello"]
+        assert not lab.service.hub.watched("inbox:a")
+
+    def test_a_pull_gives_up_in_time(self, lab: Lab) -> None:
+        waiting = started(lab.service.pull("a", PullQuery(wait=30)))
+        lab.clock.advance(30)
+        assert result_of(waiting) == []
+
+    def test_no_pull_waits_longer_than_the_limit(self, lab: Lab) -> None:
+        waiting = started(lab.service.pull("a", PullQuery(wait=1e9)))
+        lab.clock.advance(lab.limits.wait)
+        assert result_of(waiting) == []
+
+    def test_of_two_that_wait_one_gets_the_message(self, lab: Lab) -> None:
+        pulls = [started(lab.service.pull("a", PullQuery(wait=30))) for _ in range(2)]
+        self.send(lab)
+        assert sum(pull.called for pull in pulls) == 1
+        lab.clock.advance(30)
+        assert sorted(len(result_of(pull)) for pull in pulls) == [0, 1]
+
+    def test_a_lease_that_ends_wakes_who_waits(self, lab: Lab) -> None:
+        self.send(lab)
+        result_of(lab.service.pull("a", PullQuery(lease=10)))
+        waiting = started(lab.service.pull("a", PullQuery(wait=30)))
+        lab.clock.advance(10)
+        assert [m.content for m in result_of(waiting)] == ["hello"]
+
+    def test_what_is_given_back_wakes_who_waits(self, lab: Lab) -> None:
+        message = self.send(lab)
+        result_of(lab.service.pull("a", PullQuery(lease=10)))
+        waiting = started(lab.service.pull("a", PullQuery(wait=30)))
+        result_of(lab.service.nack("a", message))
+        assert is_done(waiting)
+
+    def test_a_client_that_left_takes_nothing(self, lab: Lab) -> None:
+        waiting = started(lab.service.pull("a", PullQuery(wait=30)))
+        waiting.addErrback(lambda _: None)
+        waiting.cancel()
+        self.send(lab)
+        assert len(result_of(lab.service.pull("a", PullQuery()))) == 1
+        assert lab.clock.getDelayedCalls() == []
+
+    def test_forgetting_a_session_ends_its_pulls(self, lab: Lab) -> None:
+        from sxhost.errors import UnknownSession
+
+        waiting = started(lab.service.pull("a", PullQuery(wait=30)))
+        result_of(lab.service.forget("a"))
+        with pytest.raises(UnknownSession):
+            result_of(waiting)
+
+    def test_stopping_lets_waiting_pulls_go(self, lab: Lab) -> None:
+        waiting = started(lab.service.pull("a", PullQuery(wait=30)))
+        result_of(lab.service.close())
+        assert result_of(waiting) == []
+
+
+def test_stop_asks_whoever_runs_the_host(lab: Lab) -> None:
+    asked: list[bool] = []
+    lab.service.on_stop = lambda: asked.append(True)
+    result_of(lab.service.stop())
+    assert asked == [True]

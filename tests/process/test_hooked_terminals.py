@@ -1,0 +1,117 @@
+"""Real agents at a terminal, as people run them: hooked, seen, told and answered elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.agents.real_agents import FakeModel, RealAgents
+from tests.support.hooked_agents import TOUCH, Bench, Terminal, on_a_terminal, words_of_users
+from tests.support.hosts import PATIENCE, Host, until
+from tests.support.leftovers import no_leftovers
+
+WORK = "RUN: while ! test -e sent; do sleep 0.05; done"
+MANUAL = ("--permission-mode", "manual")
+
+
+@pytest.fixture
+def claude(real_agents: RealAgents, agent_home: Path, running_host: Host) -> Bench:
+    bench = Bench(real_agents.claude(agent_home), running_host)
+    bench.sxhost("hook", "install", "claude")
+    return bench
+
+
+def pressed(terminal: Terminal, keys: bytes) -> bool:
+    """Press keys; it takes a moment until a dialog that is shown hears them."""
+    terminal.press(keys)
+    time.sleep(0.5)
+    return True
+
+
+@pytest.mark.parametrize("decision", ["approve", "deny"])
+def test_claude_is_answered_from_elsewhere(claude: Bench, decision: str) -> None:
+    with on_a_terminal(claude, *MANUAL, TOUCH):
+        claude.decide(decision)
+        claude.until_told("complete" if decision == "approve" else "tool-start")
+        (closed,) = claude.ask("/approvals?all=1")
+        assert closed["state"] == "answered"
+    assert (claude.agent.cwd / "made").exists() is (decision == "approve")
+
+
+def is_seen_and_told(bench: Bench, model: FakeModel, words: str, *options: str) -> None:
+    """Check that its work is told as it goes, and that a message is heard at its end."""
+    with on_a_terminal(bench, *options, WORK):
+        session = bench.session
+        bench.until_told("started", "user-message", "tool-start")
+        bench.sxhost("send", session, words, "--mode", "queue")
+        (bench.agent.cwd / "sent").touch()
+        names = bench.until_told("tool-done", "user-message", "user-message", "complete")
+    assert names.index("tool-start") < names.index("tool-done") < names.index("complete")
+    assert words_of_users(model, words)
+
+
+def test_claude_is_seen_and_told(claude: Bench, real_agents: RealAgents) -> None:
+    options = (*MANUAL, "--allowedTools", "Bash", "--")
+    is_seen_and_told(claude, real_agents.model, "SAY: heard-4713", *options)
+    assert ("message", {"text": "heard-4713"}) in claude.events()
+
+
+def test_claudes_own_user_may_be_faster(claude: Bench) -> None:
+    with on_a_terminal(claude, *MANUAL, TOUCH) as terminal:
+        until(lambda: claude.ask("/approvals"))
+        until(lambda: pressed(terminal, b"\r") and not claude.ask("/approvals"))
+    (closed,) = claude.ask("/approvals?all=1")
+    assert closed["resolution"]["reason"] == "its own user has decided"
+    assert (claude.agent.cwd / "made").exists()
+
+
+# Codex.
+
+ESCALATED = """CALL: exec_command {"cmd": "touch made", \
+"sandbox_permissions": "require_escalated", "justification": "the tests want it"}"""
+OPTIONS = ("--no-daemon", "--dangerously-bypass-hook-trust")
+ASKING = (*OPTIONS, "--ask-for-approval", "on-request", "--sandbox", "read-only")
+FREE = (*OPTIONS, "--ask-for-approval", "never", "--sandbox", "danger-full-access")
+
+
+@pytest.fixture
+def codex(real_agents: RealAgents, agent_home: Path, running_host: Host) -> Iterator[Bench]:
+    bench = Bench(real_agents.codex(agent_home), running_host)
+    settings = agent_home / ".codex" / "config.toml"
+    with settings.open("a") as file:
+        file.write(f'[projects."{bench.agent.cwd}"]\ntrust_level = "trusted"\n')
+    bench.sxhost("hook", "install", "codex")
+    yield bench
+    no_leftovers(agent_home, PATIENCE)  # it does not wait for what it notifies
+
+
+@pytest.mark.parametrize("decision", ["approve", "deny"])
+def test_codex_is_answered_from_elsewhere(
+    codex: Bench, real_agents: RealAgents, decision: str
+) -> None:
+    with on_a_terminal(codex, *ASKING, ESCALATED):
+        (asked,) = until(lambda: codex.ask("/approvals"))
+        assert (asked["kind"], asked["title"]) == ("command", "Bash: touch made")
+        reason = codex.decide(decision)
+        codex.until_told("complete")
+    assert (codex.agent.cwd / "made").exists() is (decision == "approve")
+    assert bool(real_agents.model.notes("request", reason)) is (decision == "deny")
+
+
+def test_codex_asks_its_own_user_if_nobody_decides(codex: Bench) -> None:
+    codex.sxhost("hook", "install", "codex", "--wait", "1")
+    with on_a_terminal(codex, *ASKING, ESCALATED) as terminal:
+        until(lambda: codex.ask("/approvals?all=1"))
+        until(lambda: b"run the following command" in terminal.shown)
+        assert not codex.ask("/approvals")
+        until(lambda: pressed(terminal, b"y") and "complete" in codex.names())
+    (closed,) = codex.ask("/approvals?all=1")
+    assert closed["resolution"]["reason"] == "nobody decided in time"
+    assert (codex.agent.cwd / "made").exists()
+
+
+def test_codex_is_seen_and_told(codex: Bench, real_agents: RealAgents) -> None:
+    is_seen_and_told(codex, real_agents.model, "SAY: heard-4714", *FREE)

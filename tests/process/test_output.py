@@ -1,0 +1,251 @@
+"""No terminal is driven by what others say: every command, every field, and no way around."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import pty
+import re
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+import sxhost
+from sxhost.cli.main import sxhost as commands
+from sxhost.cli.output import Flow, put, put_json, put_table
+from sxhost.visible import visible
+from tests.support.daemons import PATIENCE, SXHOST
+from tests.support.hostile import HOSTILE, Manner, hostile_host, settings
+
+PLACE = Path(sxhost.__file__).parent
+
+GIVEN = {
+    "session_id": "s",
+    "approval": "1",
+    "token_id": "t",
+    "text": "x",
+    "prompt": "x",
+    "event": "e",
+    "agent": "echo",
+}
+"""What the parameters of a command get that must have something."""
+
+FLAGS = {"follow", "state", "everything", "for_session", "rm", "wait"}
+"""Flags that make a command tell other things."""
+
+APART: dict[str, list[list[str]]] = {
+    "attach": [["--verbose", "--", "true"], ["--", HOSTILE.replace("\0", "")]],
+    "completion": [["bash"]],
+    "emit": [["--verbose", "--type", "user", "--content", "x"], [HOSTILE.replace("\0", "")]],
+    "hook claude": [["--verbose", "{}"]],
+    "hook codex": [["--verbose", "{}"]],
+    "hook install": [["claude", "--project"], ["codex", "--project", "--dry-run"]],
+    "hook status": [[], ["--json"]],
+    "hook uninstall": [["claude", "--project"]],
+    "policy test": [
+        *(["policy.toml", "--command", "ls"], ["policy.toml", "--command", "ls", "--json"]),
+        *(["wrong.toml", "--command", "ls"], [HOSTILE.replace("\0", ""), "--command", "ls"]),
+    ],
+    "stdio": [["--connect", "http://127.0.0.1:1"]],
+    "token show": [[]],
+    "trust": [["--revoke"], [], ["--json"], ["--list"], ["--list", "--json"], ["--revoke"]],
+}
+"""Commands that ask no host, or not in the way of the others."""
+
+FLOWING = {"pull", "run", "hook install", "trust"}
+"""Commands that print texts of others in lines of their own."""
+
+SGR = re.compile(r"\x1b\[(?:0|1|2|3[123]|1;3[123])?m")
+"""The colours that are ours; none of them is in a hostile text."""
+
+
+def leaves(
+    group: click.Group, before: tuple[str, ...] = ()
+) -> Iterator[tuple[str, click.Command]]:
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from leaves(command, (*before, name))
+        else:
+            yield " ".join((*before, name)), command
+
+
+LEAVES = dict(leaves(commands))
+LINKED = [name for name in LEAVES if name not in APART]
+
+
+def variants(command: click.Command) -> list[list[str]]:
+    """Return the words behind a command, in all ways that tell something else."""
+    words, flags = [], []
+    for param in command.params:
+        if isinstance(param, click.Option):
+            if param.required:
+                words += [param.opts[0], GIVEN[str(param.name)]]
+            if param.is_flag and param.name in FLAGS:
+                flags.append(param.opts[0])
+        elif param.required:
+            words.append(GIVEN[str(param.name)])
+    return [words, *([flag, *words] for flag in flags)]
+
+
+def at_a_terminal(place: Path, url: str, words: Sequence[str]) -> str:
+    """Return what a terminal gets of a command."""
+    ours, theirs = pty.openpty()
+    env = {
+        "PATH": os.environ["PATH"], "HOME": str(place), "XDG_STATE_HOME": str(place),
+        "TERM": "xterm-256color", "COLUMNS": "200", "LANG": "C.UTF-8", "SXHOST_URL": url,
+        "EMIT_SESSION_TRACKING": "1", "EMIT_SESSION_API_URL": f"{url}/telemetry",
+    }  # fmt: skip
+    with subprocess.Popen(
+        [SXHOST, *words], stdin=theirs, stdout=theirs, stderr=theirs, env=env, cwd=place
+    ) as process:
+        os.close(theirs)
+        said = b""
+        try:
+            while data := os.read(ours, 1 << 16):
+                said += data
+        except OSError:  # so ends a terminal
+            pass
+        process.wait(PATIENCE)
+    os.close(ours)
+    return said.decode().replace("\r\n", "\n")
+
+
+def check(name: str, said: str) -> None:
+    """See that nothing of it is obeyed, and that it is one with what was written."""
+    bare = SGR.sub("", said)
+    assert visible(bare, "\n\t") == bare, repr(bare)
+    if name not in FLOWING:
+        assert "\nFORGED" not in bare, bare
+
+
+@pytest.fixture(name="place")
+def _place(tmp_path: Path) -> Path:
+    settings(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", LINKED)
+def test_no_field_drives_a_terminal(name: str, place: Path) -> None:
+    seen = ""
+    manners: tuple[Manner, ...] = ("all", "names", "refuse")
+    for manner in manners:
+        with hostile_host(manner) as url:
+            for words in variants(LEAVES[name])[: 1 if manner == "refuse" else None]:
+                if manner != "names" or name == "run":
+                    said = at_a_terminal(place, url, [*name.split(), *words])
+                    check(name, said)
+                    seen += said
+    assert r"\x1b[8m" in seen, seen
+
+
+@pytest.mark.parametrize("name", LINKED)
+def test_json_is_exact_and_drives_no_terminal(name: str, place: Path) -> None:
+    with hostile_host("names" if name == "run" else "all") as url:
+        for words in variants(LEAVES[name]):
+            said = at_a_terminal(place, url, [*name.split(), "--json", *words])
+            check(name, said)
+            told = [line for line in said.splitlines() if line.startswith("{")]
+            assert told, said
+            for line in told:
+                json.loads(line)
+            assert all(json.dumps(HOSTILE)[1:20] in line for line in told if "\\u001b" in line)
+
+
+@pytest.mark.parametrize("name", APART)
+def test_what_is_read_here_drives_no_terminal(name: str, place: Path) -> None:
+    with hostile_host("refuse") as url:
+        for words in APART[name]:
+            check(name, at_a_terminal(place, url, [*name.split(), *words]))
+
+
+@pytest.mark.parametrize(
+    "words", [["no\x1b[8m"], ["status", "--no\u202e"], ["show"], ["--port"]]
+)
+def test_wrong_words_are_told_harmlessly(words: list[str], place: Path) -> None:
+    check("", at_a_terminal(place, "http://127.0.0.1:1", words))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--listen", "tcp:\x1b[8m"],
+        ["--host", "\x1b[8m", "--port", "0"],
+        ["--limit", "events=\x1b[8m"],
+        ["--policy", "wrong.toml"],
+        ["--tls-cert", "\x1b[8m", "--tls-key", "\x1b[8m"],
+        ["--state-dir", "/dev/null/\x1b[8m"],
+        ["--store", "sqlite:/dev/null/\x1b[8m", "--port", "0"],
+    ],
+)
+def test_a_start_that_fails_is_told_harmlessly(words: list[str], place: Path) -> None:
+    said = at_a_terminal(place, "", words)
+    check("", said)
+    assert said
+
+
+# The one place.
+
+
+def test_a_line_is_one_and_a_flow_has_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    put("a\nb", Flow("c\n\td\r"), "")
+    put("e\x1b", nl=False, err=True)
+    assert capsys.readouterr() == ("a\\nb\nc\n\td\\r\n\n", "e\\x1b")
+
+
+def test_json_stays_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    put_json({"a": HOSTILE}, 7)
+    first, second = capsys.readouterr().out.splitlines()
+    assert json.loads(first) == {"a": HOSTILE}
+    assert second == "7"
+
+
+def test_a_table_is_of_words(capsys: pytest.CaptureFixture[str]) -> None:
+    put_table([("[red]name", HOSTILE, ""), ("b", "c", "dim")])
+    said = capsys.readouterr().out
+    assert "[red]name" in said
+    assert visible(said, "\n") == said
+
+
+# Nothing else prints.
+
+PRINTS = {"print", "echo", "secho", "echo_via_pager", "Console", "write", "writelines"}
+ALLOWED = {
+    "cli/output.py": {"echo", "Console", "print"},  # the one place of the commands
+    "visible.py": {"write"},  # the one place of all others
+    "hook.py": {"write"},  # its usage, and the host's answer to the agent that runs it
+    "telemetry.py": {"write"},  # its usage
+    "options.py": {"write"},  # the version
+    "faces/pi/table.py": {"writelines"},  # a table for the documents
+}
+"""What prints, and why it may."""
+
+
+def printing(tree: ast.AST) -> Iterator[str]:
+    """Yield the calls that print: `print`, click's, and what writes to the standard streams."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        called: Any = node.func
+        name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
+        written = ast.unparse(called)
+        if name.startswith("write") and not re.match(r"sys\.__?std|sys\.std", written):
+            continue
+        if name in PRINTS:
+            yield name
+        words = isinstance(node.args[0], ast.JoinedStr) if node.args else False
+        if written in ("sys.exit", "SystemExit") and words:
+            yield written
+
+
+def test_nothing_else_prints() -> None:
+    found = {
+        str(path.relative_to(PLACE)): names
+        for path in PLACE.rglob("*.py")
+        if (names := set(printing(ast.parse(path.read_text()))))
+    }
+    assert found == ALLOWED

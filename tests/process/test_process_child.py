@@ -1,0 +1,574 @@
+"""Agents' programs as they really run: their lines, their ends, and all that they start."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.task import deferLater
+from twisted.logger import capturedLogs
+
+from sxhost.errors import AgentFailed, BadField
+from sxhost.model.limits import Limits
+from sxhost.model.turn import Process
+from sxhost.process.child import ProcessChild
+from sxhost.process.contracts import Command, Exit
+from sxhost.process.orphans import find
+from sxhost.process.table import Processes, Seen
+from tests.support.in_memory import started
+from tests.support.programs import (
+    HURRY,
+    PATIENT,
+    Ear,
+    Stage,
+    in_reactor,
+    python,
+    reactor,
+    stage,
+    until,
+)
+
+__all__ = ["stage"]
+
+MIB = 1 << 20
+
+STUBBORN = """
+import os, signal, sys
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print(os.getpid(), flush=True)
+while True:
+    signal.pause()
+"""
+"""Ignores the end of its input and SIGTERM."""
+
+BROOD = """
+import os, signal, subprocess, sys
+STUBBORN = sys.argv[1]
+command = [sys.executable, "-I", "-S", "-c", STUBBORN]
+for _ in range(2):
+    subprocess.Popen(command, start_new_session=True)
+if os.fork() == 0:  # a daemon: forked twice, its parents gone
+    os.setsid()
+    if os.fork() == 0:
+        os.execv(command[0], command)
+    os._exit(0)
+os.wait()
+"""
+"""Starts three that ignore SIGTERM, in sessions of their own, one of them a daemon."""
+
+DETACHES = """
+echo $(env -i setsid /bin/sh -c '(trap "" TERM; echo $$; exec >&- 2>&- <&-; exec sleep 600) &')
+"""
+"""Starts one without parents, session, environment, pipes: forked twice by those who end."""
+
+WAITS = "\nsys.stdin.read()\n"
+"""Goes on until its input ends."""
+
+
+# Lines.
+
+
+@in_reactor
+async def test_what_it_is_told_it_can_say_again(stage: Stage) -> None:
+    child, ear = stage.run("/bin/cat")
+    child.send(b'{"a":1}')
+    child.send("a\u2028b\u0085c\r".encode())
+    child.send(b"\xff\xfe\x00")
+    assert await ear.heard(3) == [b'{"a":1}', "a\u2028b\u0085c\r".encode(), b"\xff\xfe\x00"]
+    await child.end()
+    assert ear.exits == [Exit(code=0, asked=True)]
+
+
+@in_reactor
+async def test_a_line_that_is_not_finished_is_told_at_the_end(stage: Stage) -> None:
+    _, ear = stage.shell("printf 'one\\n\\ntwo'")
+    assert await ear.exit() == Exit(code=0)
+    assert ear.lines == [b"one", b"", b"two"]
+
+
+@in_reactor
+async def test_a_flood_of_lines_comes_whole_and_in_order(stage: Stage) -> None:
+    _, ear = stage.python("for n in range(100_000): print(n)")
+    await ear.exit()
+    assert ear.lines == [b"%d" % n for n in range(100_000)]
+
+
+@in_reactor
+async def test_a_long_line_comes_whole(stage: Stage) -> None:
+    _, ear = stage.python("print('x' * (16 << 20))")
+    await ear.exit()
+    assert [len(line) for line in ear.lines] == [16 * MIB]
+
+
+@in_reactor
+async def test_whoever_prints_a_line_that_is_too_long_is_ended(stage: Stage) -> None:
+    _, ear = stage.python("print('fine'); print('x' * (20 << 20)); print('more')")
+    how = await ear.exit()
+    assert ear.lines == [b"fine"]
+    assert (how.asked, how.why) == (
+        False,
+        "it printed nonsense: a line is longer than 16777216 bytes",
+    )
+    assert how.sentence == f"the agent was ended: {how.why}"
+
+
+@in_reactor
+async def test_nor_is_such_a_line_forgiven_to_the_dead(stage: Stage) -> None:
+    limits = Limits(agent_line=50_000)
+    code = "echo one; read x; head -c 60000 /dev/zero"
+    child, ear = stage.shell(code, limits=limits)
+    await ear.heard(1)
+    child.pause()
+    child.send(b"go")
+    how = await ear.exit()
+    assert (how.code, how.why) == (0, "it printed nonsense: a line is longer than 50000 bytes")
+
+
+@in_reactor
+async def test_whoever_closes_its_mouth_and_lives_on_is_ended(stage: Stage) -> None:
+    limits = Limits(agent_eof=0.1, agent_term=0.1)
+    code = "import os, time; print('fine', flush=True); os.close(1); time.sleep(600)"
+    _, ear = stage.python(code, limits=limits)
+    how = await ear.exit()
+    assert ear.lines == [b"fine"]
+    assert how.why == "it closed its output, and lived on"
+
+
+@in_reactor
+async def test_its_complaints_are_kept_to_their_end(stage: Stage) -> None:
+    code = """
+import os
+os.write(2, b"\\xe2\\x82" + b"x" * (10 << 20) + b"\\nlost: \\xff\\n")
+print("still there")
+"""
+    _, ear = stage.python(code)
+    how = await ear.exit()
+    assert ear.lines == [b"still there"]
+    assert how.stderr.endswith("x\nlost: \ufffd\n")
+    assert len(how.stderr) == 64 * 1024
+    assert how.sentence == "the agent ended with code 0: lost: \ufffd"
+
+
+@in_reactor
+async def test_whoever_is_paused_waits_and_loses_nothing(stage: Stage) -> None:
+    child, ear = stage.python("for n in range(100_000): print(n)\nprint('end', flush=True)")
+    await ear.heard(1)
+    child.pause()
+    await deferLater(reactor, 0)  # what was read with the first line is still told
+    before = len(ear.lines)
+    _, told = stage.shell("echo; echo")
+    await told.exit()
+    assert len(ear.lines) == before, "it was told in spite of the pause"
+    child.resume()
+    await ear.exit()
+    assert len(ear.lines) == 100_001
+
+
+@in_reactor
+async def test_whoever_is_paused_can_be_ended(stage: Stage) -> None:
+    child, ear = stage.python("while True: print('x' * 100)", limits=HURRY)
+    await ear.heard(1)
+    child.pause()
+    await child.end()
+    assert ear.exits[0].asked
+
+
+@in_reactor
+async def test_whoever_dies_while_paused_still_has_its_last_words(stage: Stage) -> None:
+    child, ear = stage.shell("echo one; read x; echo two")
+    await ear.heard(1)
+    child.pause()
+    child.send(b"go")
+    await ear.exit()
+    assert ear.lines == [b"one", b"two"]
+
+
+# Writing.
+
+
+@in_reactor
+async def test_nothing_is_said_to_the_dead(stage: Stage) -> None:
+    child, ear = stage.shell("exit 3")
+    assert (await ear.exit()).code == 3
+    child.send(b"hello")
+    child.pause()
+    child.resume()
+    await child.end()
+    assert len(ear.exits) == 1
+
+
+@in_reactor
+async def test_a_closed_ear_is_no_end(stage: Stage) -> None:
+    child, ear = stage.shell("exec <&-; trap 'echo bye; exit' TERM; echo deaf; sleep 60 & wait")
+    await ear.heard(1)
+    for _ in range(10):
+        child.send(b"x" * MIB)
+    os.kill(child.process.pid, signal.SIGTERM)
+    assert (await ear.exit()).why == ""
+    assert ear.lines == [b"deaf", b"bye"]
+
+
+@in_reactor
+async def test_much_can_be_sent_to_one_that_reads(stage: Stage) -> None:
+    child, ear = stage.python("import sys; print(len(sys.stdin.buffer.readline()))")
+    child.send(b"x" * (70 * MIB))
+    assert await ear.heard(1) == [b"%d" % (70 * MIB + 1)]
+
+
+@in_reactor
+async def test_one_that_never_reads_is_ended(stage: Stage) -> None:
+    child, ear = stage.run("/bin/sleep", "60", limits=Limits(agent_stdin=MIB, agent_eof=0.1))
+    for _ in range(20):
+        child.send(b"x" * (MIB // 8))
+    how = await ear.exit()
+    assert how.why.startswith("it does not read; 1")
+    assert (how.asked, how.signal) == (False, "SIGTERM")
+
+
+# Starting.
+
+
+@in_reactor
+async def test_it_leads_a_session_where_it_is_told_to_be(stage: Stage) -> None:
+    child, ear = stage.python("import os; print(os.getsid(0), os.getpgrp(), os.getcwd())")
+    pid = child.process.pid
+    assert await ear.heard(1) == [f"{pid} {pid} {stage.home}".encode()]
+
+
+@in_reactor
+async def test_it_is_known_by_its_start(stage: Stage) -> None:
+    child, _ = stage.run("/bin/cat")
+    assert Processes().runs(child.process)
+    await child.end()
+    assert not Processes().runs(child.process)
+
+
+@in_reactor
+async def test_its_environment_is_the_users_and_what_is_added(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    monkeypatch.setenv("SXHOST_TOKEN", "secret")
+    monkeypatch.setenv("PYTHONPATH", "/nowhere")
+    _, ear = stage.run("/usr/bin/env", env={"ADDED": "yes", "SXHOST_AGENT": "forged"})
+    await ear.exit()
+    found = dict(line.decode().split("=", 1) for line in ear.lines)
+    assert (found["OPENAI_API_KEY"], found["ADDED"]) == ("k", "yes")
+    assert found["PWD"] == str(stage.home)
+    assert found["SXHOST_AGENT"].startswith(f"{stage.host_id}.")
+    assert not found.keys() & {"SXHOST_TOKEN", "PYTHONPATH"}
+
+
+@in_reactor
+async def test_it_inherits_no_descriptors_and_no_ignored_signals(stage: Stage) -> None:
+    _, ear = stage.shell("ls /proc/self/fd; grep SigIgn /proc/self/status")
+    await ear.exit()
+    *descriptors, ignored = ear.lines
+    assert descriptors == [b"0", b"1", b"2", b"3"], "3 is the directory that ls reads"
+    assert int(ignored.split()[1], 16) & 1 << (signal.SIGPIPE - 1) == 0
+
+
+def refusal(stage: Stage, *argv: str, env: Mapping[str, str] | None = None) -> str:
+    with pytest.raises(AgentFailed) as refused:
+        stage.run(*argv, env=env)
+    return refused.value.message
+
+
+@in_reactor
+async def test_a_program_that_is_not_there_is_told_at_once(stage: Stage) -> None:
+    told = refusal(stage, "no-such-agent", env={"PATH": ".::bin:/nowhere:/also/not"})
+    assert told == "There is no program 'no-such-agent' in /nowhere:/also/not."
+    assert refusal(stage, "x", env={"PATH": "."}) == "There is no program 'x' in an empty PATH."
+    assert refusal(stage, "./x") == f"There is no program '{stage.home}/x'."
+
+
+def script(home: Path, text: str, mode: int = 0o755) -> str:
+    place = home / "agent"
+    place.write_text(text)
+    place.chmod(mode)
+    return str(place)
+
+
+@in_reactor
+async def test_a_program_that_cannot_be_run_is_told_at_once(stage: Stage) -> None:
+    place = script(stage.home, "#!/bin/sh\n", 0o644)
+    assert refusal(stage, "./agent") == f"The program {place!r} is not executable."
+    script(stage.home, "#!/no/such/interpreter\n")
+    told = refusal(stage, place)
+    assert told == f"{place} cannot be run: the interpreter in its first line is not there."
+    script(stage.home, "echo without a first line\n")
+    assert refusal(stage, "agent", env={"PATH": str(stage.home)}) == (
+        f"{place} cannot be run: it is no program for this system."
+    )
+    script(stage.home, "#!/bin/sh\n")
+    assert "are too large" in refusal(stage, place, env={"A": "x" * 10 * MIB})
+    assert "cannot be run: embedded null byte" in refusal(stage, place, "a\0b")
+
+
+@in_reactor
+async def test_a_directory_that_is_not_there_is_told_at_once(stage: Stage) -> None:
+    with pytest.raises(BadField) as refused:
+        stage.spawn()(Command(argv=["cat"], cwd=str(stage.home / "no")), Ear())
+    assert refused.value.details == {"field": "cwd"}
+
+
+@in_reactor
+async def test_a_program_beside_its_directory_is_found(stage: Stage) -> None:
+    script(stage.home, "#!/bin/sh\necho $0\n")
+    _, ear = stage.run("./agent")
+    await ear.exit()
+    assert ear.lines == [f"{stage.home}/agent".encode()]
+
+
+# Ending.
+
+
+@pytest.mark.parametrize(
+    ("code", "how"),
+    [
+        ("exit 3", Exit(code=3)),
+        ("kill -9 $$", Exit(signal="SIGKILL")),
+        ("kill -40 $$", Exit(signal="signal 40")),
+    ],
+)
+@in_reactor
+async def test_how_it_ended_is_told(stage: Stage, code: str, how: Exit) -> None:
+    _, ear = stage.shell(code)
+    assert await ear.exit() == how
+
+
+@in_reactor
+async def test_whoever_does_not_listen_is_killed(stage: Stage) -> None:
+    child, ear = stage.python(STUBBORN, limits=HURRY)
+    await ear.heard(1)
+    await child.end()
+    assert ear.exits == [Exit(signal="SIGKILL", asked=True)]
+
+
+@in_reactor
+async def test_it_may_finish_what_it_does_when_it_is_asked(stage: Stage) -> None:
+    code = "trap 'echo saved; exit 7' TERM; echo ready; while :; do sleep 0.05; done"
+    child, ear = stage.shell(code, limits=Limits(agent_eof=0.1, agent_term=60))
+    await ear.heard(1)
+    await child.end()
+    assert (ear.lines, ear.exits[0].code) == ([b"ready", b"saved"], 7)
+
+
+@in_reactor
+async def test_all_who_wait_for_the_end_are_told_once(stage: Stage) -> None:
+    child, ear = stage.run("/bin/cat")
+    first, second = started(child.end()), started(child.end())
+    await first
+    await second
+    await child.end()
+    assert ear.exits == [Exit(code=0, asked=True)]
+
+
+@in_reactor
+async def test_all_can_be_ended_together(stage: Stage) -> None:
+    spawn, ears = stage.spawn(), [Ear() for _ in range(5)]
+    for ear in ears:
+        spawn(Command(argv=["cat"], cwd="/"), ear)
+    assert len(spawn.children) == 5
+    await spawn.close()
+    assert [ear.exits for ear in ears] == [[Exit(code=0, asked=True)]] * 5
+    assert not spawn.children
+
+
+class Deaf(Processes):
+    """A machine on which no signal ends anything."""
+
+    def send(self, process: Process, number: int) -> bool:
+        return True
+
+
+@in_reactor
+async def test_one_that_cannot_be_ended_keeps_nobody_waiting(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = Limits(agent_eof=0.1, agent_term=0.1, agent_kill=0.1)
+    child, ear = stage.python(STUBBORN, limits=limits, processes=Deaf())
+    pid = child.process.pid
+    await ear.heard(1)
+    with monkeypatch.context() as machine, capturedLogs() as told:
+        machine.setattr(os, "killpg", lambda *_: None)
+        await child.end()
+    assert ear.exits == [Exit(asked=True, why=f"process {pid} could not be ended")]
+    assert [event["pid"] for event in told] == [pid]
+    os.kill(pid, signal.SIGKILL)
+    await until(lambda: Processes().see(pid) is None)  # nor does it stay a zombie
+
+
+async def brood(stage: Stage, then: str, limits: Limits) -> tuple[ProcessChild, Ear, list[int]]:
+    """Run a child with three stubborn ones of its own."""
+    child, ear = stage.python(BROOD + then, STUBBORN, limits=limits)
+    return child, ear, [int(line) for line in await ear.heard(3)]
+
+
+def alive(pids: list[int]) -> list[int]:
+    seen = [Processes().see(pid) for pid in pids]
+    return [one.pid for one in seen if one is not None and one.lives]
+
+
+@in_reactor
+async def test_nothing_that_it_started_outlives_its_end(stage: Stage) -> None:
+    child, ear, pids = await brood(stage, WAITS, HURRY)
+    assert sorted(alive(pids)) == sorted(pids)
+    await child.end()
+    assert alive(pids) == []
+    assert ear.exits == [Exit(code=0, asked=True)]
+
+
+@in_reactor
+async def test_nothing_outlives_one_that_has_to_be_killed(stage: Stage) -> None:
+    child, ear, pids = await brood(stage, STUBBORN, HURRY)
+    await ear.heard(4)
+    await child.end()
+    assert alive(pids) == []
+    assert ear.exits == [Exit(signal="SIGKILL", asked=True)]
+
+
+@in_reactor
+async def test_nothing_outlives_one_that_others_have_killed(stage: Stage) -> None:
+    child, ear, pids = await brood(stage, WAITS, HURRY)
+    os.kill(child.process.pid, signal.SIGKILL)
+    assert await ear.exit() == Exit(signal="SIGKILL")
+    assert alive(pids) == []
+
+
+@in_reactor
+async def test_one_that_dropped_the_mark_is_found_by_its_parents(stage: Stage) -> None:
+    code = """
+import os, subprocess, sys
+subprocess.Popen(sys.argv[1:], start_new_session=True, env={})
+"""
+    child, ear = stage.python(code + WAITS, *python(STUBBORN), limits=HURRY)
+    (pid,) = map(int, await ear.heard(1))
+    await child.end()
+    assert alive([pid]) == []
+
+
+@pytest.mark.parametrize("limits", [HURRY, Limits(agent_look=0.1, agent_term=0.1)])
+@in_reactor
+async def test_such_a_one_is_found_even_if_its_parent_is_killed(
+    stage: Stage, limits: Limits
+) -> None:
+    code = """
+import subprocess, sys
+subprocess.Popen(sys.argv[1:], start_new_session=True, env={})
+"""
+    eyes = Eyes()
+    child, ear = stage.python(code + WAITS, *python(STUBBORN), limits=limits, processes=eyes)
+    (pid,) = map(int, await ear.heard(1))
+    if limits is HURRY:
+        stage.spawns[0].look()
+    else:
+        before = eyes.looks
+        await until(lambda: eyes.looks > before)
+    os.kill(child.process.pid, signal.SIGKILL)
+    await ear.exit()
+    assert alive([pid]) == []
+
+
+@pytest.mark.parametrize("then", ["read x", "exit 3", "kill -9 $$"])
+@in_reactor
+async def test_one_that_has_dropped_all_is_found_without_a_look(
+    stage: Stage, then: str
+) -> None:
+    child, ear = stage.shell(DETACHES + then, limits=HURRY)
+    await ear.heard(1)
+    await child.end()
+    await ear.exit()
+    assert find(stage.host_id) == []
+
+
+@in_reactor
+async def test_it_is_found_as_its_own_agents_and_no_others(stage: Stage) -> None:
+    spawn, ears = stage.spawn(HURRY), [Ear(), Ear()]
+    command = Command(argv=["/bin/sh", "-c", DETACHES + "read x"], cwd=str(stage.home))
+    first, second = (spawn(command, ear) for ear in ears)
+    for ear in ears:
+        await ear.heard(1)
+    await first.end()
+    left = find(stage.host_id)
+    assert second.process in left
+    assert len(left) == 2
+    await spawn.close()
+    assert find(stage.host_id) == []
+
+
+class Eyes(Processes):
+    """Counts its looks."""
+
+    looks = 0
+
+    def all(self) -> dict[int, Seen]:
+        self.looks += 1
+        return super().all()
+
+
+@in_reactor
+async def test_nobody_looks_where_no_child_is(stage: Stage) -> None:
+    before = set(reactor.getDelayedCalls())
+    child, _ = stage.run("/bin/cat")
+    await child.end()
+    assert set(reactor.getDelayedCalls()) <= before
+
+
+@in_reactor
+async def test_one_that_holds_its_output_does_not_keep_it_from_ending(stage: Stage) -> None:
+    _, ear = stage.shell("setsid sleep 600 & echo started", limits=HURRY)
+    assert await ear.exit() == Exit(code=0)
+    assert ear.lines == [b"started"]
+
+
+@in_reactor
+async def test_without_proc_its_group_is_ended(stage: Stage) -> None:
+    blind = Processes("/nowhere")
+    code = "sh -c 'trap \"\" TERM; echo $$; while :; do sleep 0.05; done' & read x; exit 5"
+    child, ear = stage.shell(code, limits=HURRY, processes=blind)
+    (pid,) = map(int, await ear.heard(1))
+    child.send(b"go")
+    assert (await ear.exit()).code == 5
+    await until(lambda: not alive([pid]))
+    assert child.process.started == 0
+
+
+@in_reactor
+async def test_without_descriptors_of_processes_it_is_looked_after(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "pidfd_open")
+    child, ear, pids = await brood(stage, STUBBORN, HURRY)
+    await ear.heard(4)
+    await child.end()
+    assert alive(pids) == []
+    assert ear.exits == [Exit(signal="SIGKILL", asked=True)]
+
+
+class Faulty(Ear):
+    """A driver with defects."""
+
+    def line(self, line: bytes) -> None:
+        super().line(line)
+        raise RuntimeError("a defect")
+
+    def gone(self, how: Exit) -> None:
+        super().gone(how)
+        raise RuntimeError("another")
+
+
+@in_reactor
+async def test_a_drivers_defects_are_logged_and_go_no_further(
+    stage: Stage, failure_log: Any
+) -> None:
+    ear = Faulty()
+    command = Command(argv=["/bin/sh", "-c", "echo one; echo two"], cwd=str(stage.home))
+    child = stage.spawn(PATIENT)(command, ear)
+    await child.end()
+    assert ear.lines == [b"one", b"two"]
+    assert len(failure_log.flush()) == 3

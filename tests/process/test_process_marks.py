@@ -1,0 +1,54 @@
+"""The mark of an agent's processes: in their environment, and in a limit of theirs."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+
+import pytest
+
+from sxhost.process.marks import RLIMIT_LOCKS, VARIABLE, Mark, carried
+from sxhost.process.table import Processes
+from tests.process.test_process_table import limits
+
+EVERYBODY = resource.RLIM_INFINITY
+
+
+def locks() -> tuple[int, int]:
+    return resource.getrlimit(RLIMIT_LOCKS)
+
+
+def test_each_agent_has_one_and_a_host_knows_them_all() -> None:
+    mark, other, host = Mark("h", "1"), Mark("h", "2"), Mark("h")
+    assert mark.number != other.number
+    for one in (mark, other):
+        assert host.in_limits(limits(one.number))
+        assert host.in_environ(f"A=b\0{VARIABLE}={one.value}\0".encode())
+        assert not Mark("i").in_limits(limits(one.number))
+        assert 0 < one.number < 1 << 63
+    assert mark.in_limits(limits(mark.number))
+    assert not mark.in_limits(limits(other.number))
+    assert not any(one.in_limits(limits(None)) for one in (mark, other, host))
+    assert not any(one.in_limits(b"") for one in (mark, other, host))
+
+
+def test_whoever_is_started_carries_it_and_we_do_not() -> None:
+    mark, before = Mark("h", "1"), locks()
+    with carried(mark), subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, env={}) as one:
+        pass_on = one.pid
+        assert Processes().carries(pass_on, mark)
+    assert locks() == before == (EVERYBODY, EVERYBODY)
+    assert not Processes().carries(os.getpid(), mark)
+
+
+def test_where_it_cannot_be_set_all_else_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(resource, "prlimit", refuse)
+    with carried(Mark("h", "1")):
+        assert locks() == (EVERYBODY, EVERYBODY)
+    monkeypatch.setattr("sys.platform", "darwin")
+    with carried(Mark("h", "1")):
+        assert locks() == (EVERYBODY, EVERYBODY)

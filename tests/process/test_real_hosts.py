@@ -1,0 +1,183 @@
+"""Real agents, driven through a real host, offline: everything that it promises of them."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.agents.real_agents import RealAgents, agent_home, fake_model, real_agents
+from tests.support.driving import Driven, ask, last, texts
+from tests.support.hosts import Host, StartHost
+from tests.support.leftovers import end_leftovers, no_leftovers, processes_of
+
+__all__ = ["agent_home", "fake_model", "real_agents"]
+
+AGENTS = ("codex", "pi", "pi-earendil", "claude", "pi-acp")
+ASKING = ("codex", "pi", "pi-earendil", "claude")
+"""Those that ask before they run a command (pi-acp never does)."""
+STEERED = ("codex", "pi", "pi-earendil")
+TOUCH = "RUN: touch made.txt && echo made it"
+
+
+class Stage:
+    """One agent on one host; both can be killed."""
+
+    def __init__(self, name: str, agents: RealAgents, home: Path, start: StartHost) -> None:
+        self.name = name
+        asks = {"asks": True} if name in ("pi", "pi-earendil") else {}
+        maker = getattr(agents, name.replace("-", "_"))
+        self.agent = maker(home, **asks)
+        self._start = start
+        self.host = self._host()
+        more: dict[str, Any] = {"approval_policy": "untrusted"} if name == "codex" else {}
+        self.driven = Driven.start(self.host, self.agent.launch(id=name), **more)
+
+    def _host(self) -> Host:
+        host = self._start("--port", "0")
+        assert host.port
+        return host
+
+    def kill_host(self) -> None:
+        """Kill the host as the machine would; a new one takes its place."""
+        self.host.process.kill()
+        self.host.wait()
+        self.host = self.driven.host = self._host()
+
+    def kill_agent(self) -> None:
+        """Kill the agent's own process."""
+        record = self.programs()
+        for pid in record:
+            os.kill(pid, signal.SIGKILL)
+
+    def programs(self) -> dict[int, str]:
+        """Return the processes of the agent itself."""
+        return processes_of(self.agent.home)
+
+    @property
+    def made(self) -> bool:
+        return bool((self.agent.cwd / "made.txt").exists())
+
+
+@pytest.fixture
+def stage(
+    request: pytest.FixtureRequest,
+    real_agents: RealAgents,
+    agent_home: Path,
+    start_host: StartHost,
+) -> Iterator[Stage]:
+    """Set the stage for one agent; nothing of it may be left when its host has stopped."""
+    stage = Stage(request.param, real_agents, agent_home, start_host)
+    try:
+        yield stage
+        stage.host.stop()
+        no_leftovers(agent_home)
+        assert "Traceback" not in stage.host.output()
+    finally:
+        end_leftovers(agent_home)
+
+
+def on(*names: str) -> Any:
+    return pytest.mark.parametrize("stage", names, indirect=True)
+
+
+@on(*AGENTS)
+def test_a_turn_comes_in_pieces_and_whole(stage: Stage) -> None:
+    events = stage.driven.turn("hello there")
+    assert last(events)["status"] == "completed"
+    assert "".join(texts(events, "message-delta")) == "echo: hello there"
+    assert texts(events, "message") == ["echo: hello there"]
+    assert "usage" in [event["event"] for event in events]
+    assert stage.driven.detail()["detail_state"] == "idle"
+
+
+@on(*ASKING)
+def test_a_command_is_approved(stage: Stage) -> None:
+    stage.driven.ask("turns", input=TOUCH)
+    answer = stage.driven.decide("approve")
+    assert answer["resolution"]["by"] == "own"
+    events = stage.driven.until("complete", "error")
+    assert last(events)["status"] == "completed"
+    done = [event["data"] for event in events if event["event"] == "tool-done"]
+    assert [one["status"] for one in done] == ["completed"]
+    assert "made it" in done[0]["output"]
+    assert stage.made
+
+
+@on(*ASKING)
+def test_a_command_is_denied(stage: Stage) -> None:
+    stage.driven.ask("turns", input=TOUCH)
+    stage.driven.decide("deny", reason="not today")
+    assert stage.driven.until("complete", "error")
+    assert not stage.made
+    assert stage.driven.turn("hello again")
+
+
+@on(*STEERED)
+def test_it_is_steered(stage: Stage) -> None:
+    stage.driven.ask("turns", input="SLOW 30 20")
+    stage.driven.until("message-delta")
+    assert stage.driven.refused("turns", input="another") == "turn_in_progress"
+    stage.driven.ask("steer", input="SAY: turned left")
+    events = stage.driven.until("complete", "error")
+    assert last(events)["status"] == "completed"
+    assert "turned left" in texts(events, "message")[-1]
+
+
+@on(*AGENTS)
+def test_it_is_interrupted(stage: Stage) -> None:
+    stage.driven.ask("turns", input="SLOW 1000 50")
+    stage.driven.until("message-delta")
+    stage.driven.ask("interrupt")
+    assert last(stage.driven.until("complete", "error"))["status"] == "interrupted"
+    assert last(stage.driven.turn("hello again"))["status"] == "completed"
+
+
+@on(*AGENTS)
+def test_a_message_waits_for_its_turn(stage: Stage) -> None:
+    stage.driven.ask("turns", input="SLOW 10 20")
+    stage.driven.ask("messages", content="SAY: second", mode="queue")
+    first = stage.driven.until("complete", "error")
+    events = stage.driven.until("complete", "error")
+    assert "second" not in "".join(texts(first, "message"))
+    assert "second" in texts(events, "message")[-1]
+
+
+@on(*AGENTS)
+def test_it_goes_on_after_it_was_killed(stage: Stage) -> None:
+    stage.driven.turn("my name is Ada")
+    stage.driven.ask("turns", input="SLOW 1000 50")
+    stage.driven.until("message-delta")
+    stage.kill_agent()
+    failed = last(stage.driven.until("error"))
+    assert failed["reason"] == "transport_closed_before_turn_completed"
+    stage.driven.until("started")
+    native = stage.driven.detail()["native_id"]
+    assert last(stage.driven.turn("hello again"))["status"] == "completed"
+    assert stage.driven.detail()["native_id"] == native
+
+
+@on(*AGENTS)
+def test_it_goes_on_after_the_host_was_killed(stage: Stage) -> None:
+    stage.driven.turn("my name is Ada")
+    native = stage.driven.detail()["native_id"]
+    stage.driven.ask("turns", input="SLOW 1000 50")
+    stage.driven.until("message-delta")
+    before = stage.programs()
+    stage.kill_host()
+    assert last(stage.driven.until("error"))["reason"] == "host_ended_before_turn_completed"
+    stage.driven.until("ended")
+    assert not before.keys() & stage.programs().keys(), "what was left is ended"
+    assert last(stage.driven.turn("hello again"))["status"] == "completed"
+    assert stage.driven.detail()["native_id"] == native
+
+
+@on(*AGENTS)
+def test_a_forgotten_session_leaves_nothing(stage: Stage) -> None:
+    assert stage.programs()
+    assert ask(stage.host, "DELETE", f"/sessions/{stage.name}")[0] == 200
+    assert not stage.programs()

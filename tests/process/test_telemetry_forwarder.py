@@ -1,0 +1,211 @@
+"""A host's own telemetry: what is sent of its log, and what never is."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from ssl import create_default_context
+from typing import Any, cast
+from urllib.request import Request, urlopen
+
+import pytest
+from twisted.internet.defer import Deferred, succeed
+
+from sxhost.daemon.options import Options
+from sxhost.telemetry.forwarder import Forwarder, content_of
+from sxhost.telemetry.sender import IN_FLIGHT, Emitter
+from sxhost.trust import trust
+from tests.support.certificates import Authority
+from tests.support.hosts import FOREGROUND, PATIENCE, Host, StartHost, until
+from tests.support.in_memory import Lab
+
+
+class FakeEmitter:
+    """Remembers what it is given; with `slow`, sends nothing until it is told to."""
+
+    def __init__(self, *, slow: bool = False) -> None:
+        self.sent: list[tuple[str, str, str]] = []
+        self.waiting: list[Deferred[None]] = []
+        self.slow = slow
+
+    @property
+    def in_flight(self) -> int:
+        return len(self.waiting)
+
+    def emit(self, session_id: str, kind: str, content: str, root: str) -> Deferred[None]:
+        self.sent.append((session_id, kind, content))
+        if not self.slow:
+            return succeed(None)
+        self.waiting.append(Deferred())
+        return self.waiting[-1]
+
+
+def forwarding(lab: Lab, emitter: FakeEmitter, content: Any = "full") -> Forwarder:
+    forwarder = Forwarder(lab.service, cast(Emitter, emitter), content, lambda _: "/nowhere")
+    forwarder.startService()
+    return forwarder
+
+
+def fire(lab: Lab, event: str, data: Any, session: str = "a") -> None:
+    lab.request("POST", f"/sessions/{session}/events", {"event": event, "data": data})
+    lab.clock.advance(0.01)
+
+
+def test_each_piece_of_a_turn_is_sent_under_the_sources_names(lab: Lab) -> None:
+    fire(lab, "message", "before")
+    emitter = FakeEmitter()
+    forwarder = forwarding(lab, emitter)
+    fire(lab, "user-message", {"text": "hi", "by": "turn"})
+    fire(lab, "message-delta", {"text": "h"})
+    fire(lab, "thinking", "hm")
+    fire(lab, "tool-start", "Bash: ls")
+    fire(lab, "tool-done", {"output": "x", "status": "completed"})
+    fire(lab, "message", {"text": "hello"})
+    fire(lab, "error", {"reason": "rate limit"})
+    fire(lab, "warning", {"n": 1})
+    fire(lab, "complete", {})
+    assert emitter.sent == [
+        ("a", "user", "hi"),
+        ("a", "tool_call", "Bash: ls"),
+        ("a", "tool_result", "x"),
+        ("a", "assistant", "hello"),
+        ("a", "error", "rate limit"),
+        ("a", "system", '{"n":1}'),
+    ]
+    forwarder.stopService()
+    fire(lab, "message", "after")
+    assert len(emitter.sent) == 6
+
+
+def test_what_was_reported_to_us_is_not_sent_on(lab: Lab) -> None:
+    emitter = FakeEmitter()
+    forwarder = forwarding(lab, emitter)
+    fire(lab, "message", "x", session="telemetry:a")
+    assert not emitter.sent
+    forwarder.stopService()
+
+
+@pytest.mark.parametrize(
+    ("how", "told"), [("full", "secret"), ("redacted", "[6 characters]"), ("none", "")]
+)
+def test_how_much_is_told_is_the_users_choice(lab: Lab, how: Any, told: str) -> None:
+    emitter = FakeEmitter()
+    forwarder = forwarding(lab, emitter, how)
+    fire(lab, "message", "secret")
+    assert emitter.sent == [("a", "assistant", told)]
+    forwarder.stopService()
+
+
+def test_what_cannot_be_sent_at_once_waits_in_the_log(lab: Lab) -> None:
+    emitter = FakeEmitter(slow=True)
+    forwarder = forwarding(lab, emitter)
+    for number in range(200):
+        fire(lab, "message", str(number))
+    assert IN_FLIGHT <= len(emitter.sent) <= IN_FLIGHT + 1
+    while emitter.waiting:
+        emitter.waiting.pop(0).callback(None)
+        lab.clock.advance(0.01)
+    assert [content for _, _, content in emitter.sent] == [str(n) for n in range(200)]
+    forwarder.stopService()
+
+
+def test_data_of_any_shape_have_a_text() -> None:
+    assert content_of(None, "full") == ""
+    assert content_of([1, {"a": 2}], "full") == '[1,{"a":2}]'
+    assert content_of({"text": "", "title": "t"}, "full") == "t"
+
+
+def test_the_option_is_one_of_three(capsys: pytest.CaptureFixture[str]) -> None:
+    options = Options()
+    options.parseOptions(["--emit-content", "none"])
+    assert options["settings"].emit_content == "none"
+    with pytest.raises(SystemExit):
+        Options().parseOptions(["--emit-content", "some"])
+    assert "--emit-content must be" in capsys.readouterr().err
+
+
+# Over a real network.
+
+
+def ask(host: Host, path: str, body: Any = None) -> bytes:
+    data = None if body is None else json.dumps(body).encode()
+    request = Request(host.url + path, data, {"Content-Type": "application/json"})
+    with urlopen(request, timeout=PATIENCE) as answer:
+        return bytes(answer.read())
+
+
+def at(place: Path) -> tuple[str, ...]:
+    return (*FOREGROUND, "--state-dir", str(place))
+
+
+@pytest.mark.parametrize("believed", [True, False])
+def test_one_host_reports_to_another_over_tls(
+    start_host: StartHost, tmp_path: Path, believed: bool
+) -> None:
+    ours = Authority(tmp_path, "ours")
+    pair = ours.issue("localhost")
+    other = Authority(tmp_path, "other").file
+    places = tmp_path / "collector", tmp_path / "host"
+    collector = start_host("--port", "0", *pair.options, command=at(places[0]))
+    settings = {
+        "EMIT_SESSION_TRACKING": "1",
+        "EMIT_SESSION_API_URL": f"https://localhost:{collector.port}/telemetry",
+        "SSL_CERT_FILE": str(ours.file if believed else other),
+    }
+    loud = ("--port", "0", "--log-level", "debug")
+    host = start_host(*loud, command=at(places[1]), environ=settings)
+    ask(host, "/sessions/a/events", {"event": "message", "data": {"text": "hello"}})
+    if believed:
+        assert until(lambda: filed(collector, ours)) == ["hello"]
+    else:
+        until(lambda: re.search("was not sent: .*certificate", host.output()))
+        assert filed(collector, ours) == []
+    ask(host, "/sessions/a/events", {"event": "message", "data": {"text": "still there"}})
+    assert b"still there" in ask(host, "/sessions/a/events")
+
+
+@pytest.mark.parametrize("where", ["home", "environment"])
+def test_it_says_where_they_go(start_host: StartHost, tmp_path: Path, where: str) -> None:
+    url = "https://127.0.0.1:1/v1?key=secret"
+    text = f"EMIT_SESSION_TRACKING=1\nEMIT_SESSION_API_URL={url}\n"
+    environ = {}
+    if where == "home":
+        (tmp_path / ".scorpiox-env.txt").write_text(text)
+    else:
+        environ = dict(line.split("=", 1) for line in text.splitlines())
+    host = start_host("--port", "0", environ=environ)
+    assert json.loads(ask(host, "/status"))["telemetry"] == "https://127.0.0.1:1/v1?***"
+    assert "Telemetry (full) goes to https://127.0.0.1:1/v1?***\n" in host.output()
+    assert "secret" not in host.output()
+
+
+def test_a_host_that_begins_in_a_project_does_not_do_as_that_says(
+    start_host: StartHost, tmp_path: Path
+) -> None:
+    text = b"EMIT_SESSION_TRACKING=1\nEMIT_SESSION_API_URL=https://127.0.0.1:1/\n"
+    (tmp_path / "scorpiox-env.txt").write_bytes(text)  # hosts of tests begin there
+    trust({"HOME": str(tmp_path)}, f"{tmp_path}/scorpiox-env.txt", text)
+    host = start_host("--port", "0")
+    assert json.loads(ask(host, "/status"))["telemetry"] == ""
+
+
+def test_an_address_that_is_none_is_said(start_host: StartHost) -> None:
+    url = "http://name:secret@collector.example/"
+    environ = {"EMIT_SESSION_TRACKING": "1", "EMIT_SESSION_API_URL": url}
+    host = start_host("--port", "0", environ=environ)
+    assert json.loads(ask(host, "/status"))["telemetry"] == ""
+    assert "Telemetry stays off: the address is not https://host/path" in host.output()
+    assert "secret" not in host.output()
+
+
+def filed(collector: Host, ours: Authority) -> list[str]:
+    """Return what a collector has heard of the session ``a``."""
+    context = create_default_context(cafile=str(ours.file))
+    url = f"https://localhost:{collector.port}"
+    with urlopen(f"{url}/sessions", context=context) as answer:
+        known = [session["id"] for session in json.loads(answer.read())]
+    if not known:
+        return []
+    with urlopen(f"{url}/sessions/telemetry:a/events", context=context) as answer:
+        return [json.loads(line)["data"]["text"] for line in answer.read().splitlines()]

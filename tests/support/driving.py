@@ -1,0 +1,100 @@
+"""A hosted agent, driven over HTTP by a test: it waits for events, never for time."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from typing import Any
+
+from msgspec import to_builtins
+
+from sxhost.model.turn import Launch
+from tests.support.hosts import PATIENCE, Host
+
+Object = dict[str, Any]
+
+
+def ask(host: Host, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+    """Send a request; return the status and the answer."""
+    link = http.client.HTTPConnection("127.0.0.1", host.port, timeout=PATIENCE)
+    with closing(link):
+        data = None if body is None else json.dumps(body)
+        link.request(method, path, data, {"Content-Type": "application/json"} if data else {})
+        answer = link.getresponse()
+        return answer.status, json.loads(answer.read() or b"null")
+
+
+class Driven:
+    """One hosted session of a host."""
+
+    def __init__(self, host: Host, session_id: str) -> None:
+        self.host = host
+        self.id = session_id
+        self.seen = 0
+        """The number of the last event that was waited for."""
+
+    @classmethod
+    def start(cls, host: Host, launch: Launch, **more: Any) -> Driven:
+        """Start an agent."""
+        status, answer = ask(host, "POST", "/sessions", {**to_builtins(launch), **more})
+        assert status == 201, answer
+        return cls(host, answer["session"]["id"])
+
+    def ask(self, verb: str, **body: Any) -> Object:
+        """Ask for a verb, which works."""
+        status, answer = ask(self.host, "POST", f"/sessions/{self.id}/{verb}", body)
+        assert status < 300, answer
+        return dict(answer)
+
+    def refused(self, verb: str, **body: Any) -> str:
+        """Ask for a verb, which does not work; return the code of the refusal."""
+        status, answer = ask(self.host, "POST", f"/sessions/{self.id}/{verb}", body)
+        assert status >= 400, answer
+        return str(answer["error"])
+
+    def detail(self) -> Object:
+        """Return the session."""
+        return dict(ask(self.host, "GET", f"/sessions/{self.id}")[1])
+
+    def until(self, *names: str, types: str = "") -> list[Object]:
+        """Return what happens next (of some types) until an event of one of these names."""
+        found: list[Object] = []
+        for event in self._follow(types):
+            found.append(event)
+            if event["event"] in names:
+                break
+        self.seen = found[-1]["seq"]
+        return found
+
+    def turn(self, text: str) -> list[Object]:
+        """Run a turn to its end."""
+        self.ask("turns", input=text)
+        return self.until("complete", "error")
+
+    def decide(self, decision: str, **more: Any) -> Object:
+        """Answer what the agent asks, once it does."""
+        self.until("approval-requested")
+        (approval,) = ask(self.host, "GET", f"/sessions/{self.id}/approvals")[1]
+        return self.ask(f"approvals/{approval['id']}", decision=decision, **more)
+
+    def _follow(self, types: str) -> Iterator[Object]:
+        link = http.client.HTTPConnection("127.0.0.1", self.host.port, timeout=PATIENCE)
+        with closing(link):
+            path = f"/sessions/{self.id}/events?follow=1&after={self.seen}&types={types}"
+            link.request("GET", path)
+            for line in link.getresponse():
+                event = json.loads(line)
+                if "frame" not in event:
+                    yield event
+
+
+def texts(events: list[Object], name: str) -> list[str]:
+    """Return the texts of the events of a name."""
+    return [event["data"]["text"] for event in events if event["event"] == name]
+
+
+def last(events: list[Object]) -> Mapping[str, Any]:
+    """Return the data of the last event."""
+    return dict(events[-1]["data"], event=events[-1]["event"])

@@ -1,0 +1,174 @@
+"""Agents with our hooks in their settings, and the host that they lead to."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import termios
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from threading import Thread
+from typing import Any
+from urllib.request import Request, urlopen
+
+from tests.support.agents.real_agents import FakeModel, RealAgent
+from tests.support.hosts import PATIENCE, Host, until
+from tests.support.places import TOP
+
+__all__ = ["TOUCH", "Bench", "Terminal", "on_a_terminal", "words_of_users"]
+
+NOBODY = "http://127.0.0.1:9"
+TOUCH = "RUN: touch made"
+
+
+@dataclass
+class Bench:
+    """An agent with hooks, and the host that they lead to."""
+
+    agent: RealAgent
+    host: Host
+    told: Mapping[str, str] = field(default_factory=dict)
+    """What the agent's environment says besides."""
+    token: str = ""
+    """What we show to the host."""
+
+    def environ(self) -> Mapping[str, str]:
+        mine = {"PYTHONPATH": str(TOP), "SXHOST_URL": self.host.url}
+        return {**self.agent.environ(), **mine, **self.told}
+
+    def sxhost(self, *words: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "sxhost", *words],
+            env=self.environ(),
+            cwd=self.agent.cwd,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [self.agent.command[0], *words],
+            env=self.environ(),
+            cwd=self.agent.cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, *words: str) -> str:
+        with self.start(*words) as process:
+            said, _ = process.communicate(timeout=PATIENCE)
+        return said
+
+    def ask(self, path: str, body: Any = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"}
+        if self.token:
+            headers["Authorization"] = f"Bearer {self.token}"
+        request = Request(self.host.url + path, data, headers)
+        with urlopen(request, timeout=PATIENCE) as answer:
+            text = answer.read().decode()
+        return (
+            [json.loads(line) for line in text.splitlines()]
+            if "/events" in path
+            else json.loads(text)
+        )
+
+    @property
+    def session(self) -> str:
+        (session,) = until(lambda: self.ask("/sessions"))
+        return str(session["id"])
+
+    def events(self) -> list[tuple[str, Any]]:
+        found = self.ask(f"/sessions/{self.session}/events")
+        return [(event["event"], event["data"]) for event in found]
+
+    def names(self) -> list[str]:
+        return [name for name, _ in self.events()]
+
+    def decide(self, decision: str) -> str:
+        """Answer what is asked, ``approve`` or ``deny``, as a user does; return our reason."""
+        (approval,) = until(lambda: self.ask("/approvals"))
+        asked = approval["session"], str(approval["id"])
+        reason = f"said in {self.agent.home.parent.name}"
+        self.sxhost(decision, *asked, "--reason", reason)
+        return reason
+
+    def until_told(self, *names: str) -> list[str]:
+        """Return the names of all events, once these are among them, each as often."""
+        return list(until(lambda: _has_all(self.names(), names)))
+
+
+def _has_all(found: list[str], wanted: Sequence[str]) -> list[str]:
+    enough = all(found.count(name) >= wanted.count(name) for name in wanted)
+    return found if enough else []
+
+
+def words_of_users(model: FakeModel, words: str) -> list[str]:
+    """Return what the model was told in its users' name and has these words in it."""
+    bodies = [note["body"] for note in model.notes("request", words)]
+    said = [each for body in bodies for each in body.get("messages") or body["input"]]
+    texts = [_text(each["content"]) for each in said if each.get("role") == "user"]
+    return [text for text in texts if words in text]
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    return "\n".join(part.get("text", "") for part in content)
+
+
+class Terminal:
+    """A program as a person starts it: what it shows is read, what it asks a terminal answered.
+
+    Without an answer to where its cursor is, Codex does not begin.
+    """
+
+    def __init__(self, bench: Bench, *words: str) -> None:
+        self.shown = b""
+        self._child, self._number = pty.fork()
+        if not self._child:
+            termios.tcsetwinsize(0, (40, 120))
+            os.chdir(bench.agent.cwd)
+            program = bench.agent.command[0]
+            os.execve(program, [program, *words], {**bench.environ(), "TERM": "xterm"})
+        self._reader = Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def press(self, keys: bytes) -> None:
+        """Press keys."""
+        os.write(self._number, keys)
+
+    def close(self) -> None:
+        """End it."""
+        os.kill(self._child, signal.SIGTERM)
+        os.waitpid(self._child, 0)
+        self._reader.join(PATIENCE)
+        os.close(self._number)
+
+    def _read(self) -> None:
+        with suppress(OSError):
+            while said := os.read(self._number, 1 << 16):
+                self.shown += said
+                if b"\x1b[6n" in said:
+                    self.press(b"\x1b[1;1R")
+
+
+@contextmanager
+def on_a_terminal(bench: Bench, *words: str) -> Iterator[Terminal]:
+    """Run an agent on a terminal, as long as the block runs."""
+    terminal = Terminal(bench, *words)
+    try:
+        yield terminal
+    finally:
+        terminal.close()

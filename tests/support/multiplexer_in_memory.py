@@ -1,0 +1,79 @@
+"""A client of the multiplexer in memory, and what it says and hears."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sxhost.model.caller import HOST, Caller, current
+from tests.support.in_memory import Lab
+
+Object = dict[str, Any]
+
+
+class Peer:
+    """A client: `heard` are the objects that it was sent."""
+
+    def __init__(self, lab: Lab, caller: Caller = HOST) -> None:
+        self.lab = lab
+        self.paused = False
+        self.heard: list[Object] = []
+        token = current.set(caller)
+        try:
+            client = lab.mux.connect(self, _line)
+        finally:
+            current.reset(token)
+        assert client is not None
+        self.client = client
+
+    def send(self, data: bytes) -> None:
+        self.heard += map(json.loads, data.splitlines())
+
+    def say(self, kind: str, session: str | None = None, **fields: Any) -> None:
+        """Send a command and let what it does be done."""
+        target = {} if session is None else {"sessionId": session}
+        self.raw(json.dumps({"type": kind, **target, **fields}).encode())
+
+    def raw(self, said: bytes) -> None:
+        self.client.receive(said)
+        self.settle()
+
+    def settle(self) -> None:
+        for _ in range(6):
+            self.lab.clock.advance(0.005)
+
+    def ask(self, kind: str, session: str | None = None, **fields: Any) -> Object:
+        """Send a command; return its answer, which is there at once."""
+        before = len(self.answers)
+        self.say(kind, session, **fields)
+        assert len(self.answers) == before + 1, self.heard[-3:]
+        return self.answers[-1]
+
+    @property
+    def answers(self) -> list[Object]:
+        return [one for one in self.heard if one["type"] == "response"]
+
+    @property
+    def events(self) -> list[Object]:
+        """What happened in sessions."""
+        return [one["event"] for one in self.heard if one["type"] == "event"]
+
+    @property
+    def kinds(self) -> list[str]:
+        """What each frame is: of an event, what it tells; of a phase, of which command."""
+        return [_kind(one) for one in self.heard]
+
+    def forget(self) -> None:
+        self.heard.clear()
+
+
+def _line(said: bytes) -> bytes:
+    return said + b"\n"
+
+
+def _kind(one: Object) -> str:
+    if one["type"] == "event":
+        return str(one["event"]["type"])
+    if one["type"] == "response":
+        return f"={one['command']}"
+    return str(one["type"])

@@ -1,0 +1,123 @@
+"""JSON-RPC in lines: what is written is read again, and no line does any harm."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Raw
+
+from sxhost.codec.jsonrpc import (
+    INTERNAL_ERROR,
+    Call,
+    Notice,
+    NotRPC,
+    Refusal,
+    Result,
+    call,
+    parse,
+    refusal,
+    result,
+)
+from tests.support.agents.rude_agents import RUBBISH
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | TEXTS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
+    max_leaves=10,
+)
+IDS = st.integers(-(2**53), 2**53) | TEXTS
+MORE = st.sampled_from([{}, {"jsonrpc": "2.0"}])
+
+
+def value(raw: Raw) -> Any:
+    return json.loads(bytes(raw))
+
+
+@given(TEXTS, VALUES, st.integers(0, 2**53), MORE)
+def test_a_call_is_read_as_it_was_written(
+    method: str, params: Any, number: int, more: dict[str, str]
+) -> None:
+    line = call(method, params, number, **more)
+    assert b"\n" not in line
+    said = parse(line)
+    assert isinstance(said, Call)
+    assert (said.id, said.method, value(said.params)) == (number, method, params)
+
+
+@given(TEXTS, VALUES)
+def test_a_notice_has_no_number(method: str, params: Any) -> None:
+    said = parse(call(method, params))
+    assert isinstance(said, Notice)
+    assert (said.method, value(said.params)) == (method, params)
+
+
+def test_without_params_there_are_none() -> None:
+    assert json.loads(call("initialized")) == {"method": "initialized"}
+    said = parse(b'{"method": "initialized"}')
+    assert said == Notice("initialized", Raw(b"{}"))
+
+
+@given(IDS, VALUES, MORE)
+def test_a_result_is_read_as_it_was_written(
+    number: int | str, given_: Any, more: dict[str, str]
+) -> None:
+    said = parse(result(number, given_, **more))
+    assert isinstance(said, Result)
+    assert (said.id, value(said.result)) == (number, given_)
+
+
+@given(st.none() | IDS, st.integers(-40000, 40000), TEXTS)
+def test_a_refusal_is_read_as_it_was_written(
+    number: int | str | None, code: int, message: str
+) -> None:
+    assert parse(refusal(number, code, message)) == Refusal(number, code, message)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (b'{"id": 1, "result": null}', Result(1, Raw(b"null"))),
+        (b'{"id": "1", "result": 2, "error": null}', Result("1", Raw(b"2"))),
+        (b'{"id": 1, "error": {}}', Refusal(1, INTERNAL_ERROR, "")),
+        (b'{"id": null, "error": {"code": 7}}', Refusal(None, 7, "")),
+        (b'{"error": {"code": 7}}', Refusal(None, 7, "")),
+        (b'{"id": null, "method": "m"}', Notice("m", Raw(b"{}"))),
+        (b'{"id": 0, "method": "m", "params": [1]}', Call(0, "m", Raw(b"[1]"))),
+        (b' {"method": "m", "x": "\xe2\x80\xa8"}\r', Notice("m", Raw(b"{}"))),
+    ],
+)
+def test_the_shape_tells_the_kind(line: bytes, said: Any) -> None:
+    assert parse(line) == said
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"id": 1}',
+        b'{"result": 1}',
+        b'{"id": null, "result": 1}',
+        b'{"id": 1.5, "result": 1}',
+        b'{"id": 1, "error": 5}',
+        b'{"method": null}',
+        b'{"method": "\xff"}',
+        b'{"x": "\xff", "method": "m"}',
+        *(line for line in RUBBISH if b'"method": "' not in line),
+    ],
+)
+def test_what_is_no_message_is_refused(line: bytes) -> None:
+    with pytest.raises(NotRPC):
+        parse(line)
+
+
+@given(st.binary() | TEXTS.map(str.encode) | VALUES.map(lambda v: json.dumps(v).encode()))
+def test_no_line_does_any_harm(line: bytes) -> None:
+    try:
+        said = parse(line)
+    except NotRPC:
+        return
+    assert isinstance(said, Call | Notice | Result | Refusal)

@@ -1,0 +1,128 @@
+"""Where questions over ACP wait: each is answered to the agent exactly once."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from msgspec import Raw
+
+from sxhost.drivers.acp.events import Story
+from sxhost.drivers.acp.pending_requests import Desk
+from sxhost.drivers.acp.settings import Settings
+from sxhost.drivers.jsonrpc_peer import Peer
+from sxhost.errors import BadField
+from sxhost.model.approval import Answer
+from sxhost.process.contracts import Command, Exit
+from tests.support.fake_children import FakeChild, FakeReports
+
+LEAVE = "session/request_permission"
+OPTIONS = [{"optionId": "y", "kind": "allow_once"}, {"optionId": "n", "kind": "reject_once"}]
+
+
+class Nobody:
+    """A side that is never spoken to."""
+
+    def noticed(self, method: str, params: Raw) -> None: ...
+
+    def asked(self, number: int | str, method: str, params: Raw) -> bool:
+        return False
+
+    def gone(self, how: Exit) -> None: ...
+
+
+class Room:
+    def __init__(self) -> None:
+        self.reports = FakeReports()
+        peer = Peer(Nobody())
+        self.child = FakeChild(Command(argv=["x"], cwd="/"), peer, 1)
+        peer.begin(self.child)
+        story = Story(self.reports.event, Settings(lambda: None))
+        self.desk = Desk(peer, story, self.reports)
+        self.stops = 0
+
+    def put(self, number: int | str, call: str = "c1") -> bool:
+        params = {"toolCall": {"toolCallId": call, "kind": "edit"}, "options": OPTIONS}
+        return self.desk.put(number, LEAVE, raw(params))
+
+    def answer(self, key: str, decision: str) -> None:
+        self.desk.answer(key, Answer(decision=decision), self.stop)
+
+    def stop(self) -> None:
+        self.stops += 1
+
+    @property
+    def keys(self) -> list[str]:
+        return [question.key for question in self.reports.questions]
+
+
+def raw(value: Any) -> Raw:
+    return Raw(json.dumps(value).encode())
+
+
+@pytest.fixture
+def room() -> Room:
+    return Room()
+
+
+def test_each_request_is_a_question_of_its_own(room: Room) -> None:
+    for number in ("a", "b", 0):
+        assert room.put(number)
+    assert room.keys == ["c1", "c1.2", "c1.3"]
+    room.answer("c1.2", "approve")
+    room.answer("c1", "deny")
+    assert [(m["id"], m["result"]["outcome"]["optionId"]) for m in room.child.said] == [
+        ("b", "y"),
+        ("a", "n"),
+    ]
+
+
+def test_an_answer_that_comes_again(room: Room) -> None:
+    room.put(1)
+    for _ in range(2):
+        room.answer("c1", "cancel")
+    room.answer("c9", "approve")
+    assert len(room.child.said) == room.stops == 1
+
+
+def test_an_answer_that_is_none(room: Room) -> None:
+    room.put(1)
+    with pytest.raises(BadField):
+        room.answer("c1", "approve_session")
+    room.answer("c1", "approve")
+    assert len(room.child.said) == 1
+
+
+def test_the_agent_takes_a_question_back(room: Room) -> None:
+    room.put(1)
+    room.put(2, "c2")
+    room.desk.took_back(raw({"requestId": 1}))
+    room.desk.took_back(raw({"requestId": 1}))
+    room.desk.took_back(raw({"requestId": None}))
+    room.answer("c1", "approve")
+    assert [(m["id"], m["error"]["code"]) for m in room.child.said] == [(1, -32800)]
+    assert room.reports.told[-1] == ("settled", "c1", "the agent took it back")
+
+
+def test_all_are_withdrawn(room: Room) -> None:
+    room.put(1)
+    form = {"mode": "form", "message": "?", "requestedSchema": {"properties": {"a": {}}}}
+    assert room.desk.put(2, "elicitation/create", raw(form))
+    room.desk.withdraw("over")
+    room.desk.withdraw("over again")
+    assert [m["result"] for m in room.child.said] == [
+        {"outcome": {"outcome": "cancelled"}},
+        {"action": "cancel"},
+    ]
+    settled = [told[1:] for told in room.reports.told if told[0] == "settled"]
+    assert settled == [("c1", "over"), ("elicitation", "over")]
+
+
+def test_what_is_no_question(room: Room) -> None:
+    assert not room.desk.put(1, "fs/read_text_file", raw({}))
+    assert room.desk.put(2, LEAVE, raw({"options": 1}))
+    assert room.desk.put(3, "elicitation/create", raw({"mode": "hologram"}))
+    refusals = [(m["id"], m["error"]["code"]) for m in room.child.said]
+    assert refusals == [(2, -32602), (3, -32602)]
+    assert not room.keys
