@@ -18,7 +18,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from sxhost.errors import HostError
 from sxhost.logs import logger
-from sxhost.model.auth import Deed
+from sxhost.model.auth import AuditEntry
 from sxhost.model.caller import current
 from sxhost.model.limits import Limits
 from sxhost.store.contracts import Store
@@ -64,14 +64,16 @@ class Audit:
         self, store: Store, clock: IReactorTime, wall_ms: Callable[[], int], limits: Limits
     ) -> None:
         self._store, self._clock, self._wall_ms = store, clock, wall_ms
-        self._waiting: deque[Deed] = deque(maxlen=limits.deeds)
+        self._waiting: deque[AuditEntry] = deque(maxlen=limits.deeds)
         self._writing = DeferredLock()
         self._retry: IDelayedCall | None = None
 
-    def deed(self, what: str, session_id: str | None = None, detail: str = "") -> Deed:
+    def deed(self, what: str, session_id: str | None = None, detail: str = "") -> AuditEntry:
         """Return an entry of what the caller does, not numbered yet."""
         by = current.get()
-        return Deed(0, what, session_id, detail, by.token, by.uid, by.peer, self._wall_ms())
+        return AuditEntry(
+            0, what, session_id, detail, by.token, by.uid, by.peer, self._wall_ms()
+        )
 
     async def note(self, what: str, session_id: str | None = None, detail: str = "") -> None:
         """Record what the caller does.
@@ -119,7 +121,7 @@ async def uncancelled(work: Coroutine[Any, Any, T]) -> T:
     return await over
 
 
-def tell(why: str, deed: Deed) -> None:
+def tell(why: str, deed: AuditEntry) -> None:
     """Say in the log what the audit does not have."""
     log.error(
         "{why}: {what} {session} {detail}, by {token} {uid} {peer}", why=why, **asdict(deed)

@@ -33,7 +33,7 @@ from sxhost.errors import (
 )
 from sxhost.eviction import Eviction
 from sxhost.logs import logger
-from sxhost.model.auth import AuditQuery, Deed
+from sxhost.model.auth import AuditEntry, AuditQuery
 from sxhost.model.caller import current
 from sxhost.model.limits import Limits
 from sxhost.model.rights import check_event, check_registration, owner
@@ -300,7 +300,7 @@ class SessionService(Service):
             raise
         return Done()
 
-    async def _forget(self, session_id: str, by: Deed | None = None) -> None:
+    async def _forget(self, session_id: str, by: AuditEntry | None = None) -> None:
         await self._store.delete(session_id, by)
         self._presence.forget(session_id)
         self.hub.poke(_inbox(session_id))
@@ -444,7 +444,7 @@ class SessionService(Service):
 
     # The host.
 
-    async def audit(self, query: AuditQuery) -> list[Deed]:
+    async def audit(self, query: AuditQuery) -> list[AuditEntry]:
         """Tell who did what, in order."""
         return await self._store.deeds(query)
 

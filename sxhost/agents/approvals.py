@@ -26,7 +26,7 @@ from sxhost.errors import (
 )
 from sxhost.logs import logger
 from sxhost.model.approval import Answer, Approval, ApprovalState, Question, Resolution
-from sxhost.model.auth import Deed
+from sxhost.model.auth import AuditEntry
 from sxhost.model.caller import Caller, current
 from sxhost.model.limits import Limits
 from sxhost.model.session import Session
@@ -249,7 +249,7 @@ class Desk:
         deed = None
         if (who := end.caller) is not None:
             detail = f"approval {approval_id}: {answer.decision}"
-            deed = Deed(0, "answer", session_id, detail, who.token, who.uid, who.peer, at)
+            deed = AuditEntry(0, "answer", session_id, detail, who.token, who.uid, who.peer, at)
         closed = await self._store.settle(session_id, approval_id, end.state, resolution, deed)
         self._forget(approval_id)
         self._hub.appended(session_id)

@@ -15,7 +15,7 @@ from sxhost.cli.output import fail, put
 from sxhost.cli.terminal import Link, linked
 
 if TYPE_CHECKING:
-    from sxhost.model.auth import Deed, Token
+    from sxhost.model.auth import AuditEntry, Token
 
 __all__ = ["audit", "open_dashboard", "token"]
 
@@ -122,14 +122,14 @@ def audit(link: Link, after: int | None, limit: int) -> None:
     link.show(found, *map(deed_line, found))
 
 
-def deed_line(deed: Deed) -> str:
+def deed_line(deed: AuditEntry) -> str:
     """Write an entry of the audit in a line: number, when, what, to which session, by whom."""
     at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(deed.at_ms / 1000))
     words = " ".join(filter(None, (deed.what, deed.session, deed.detail)))
     return f"{deed.id:>6}  {at}  {words}  by {doer(deed)}"
 
 
-def doer(deed: Deed) -> str:
+def doer(deed: AuditEntry) -> str:
     """Say by whom something was done: a token or a user, and from where."""
     user = "somebody" if deed.uid is None else f"user {deed.uid}"
     return f"{f'token {deed.token}' if deed.token else user} at {deed.peer}"

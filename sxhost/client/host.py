@@ -31,7 +31,7 @@ from sxhost.client.stream import Following, OnLink, ignore
 from sxhost.codec.json import encode_lines
 from sxhost.errors import BadField
 from sxhost.model.approval import Answer, Approval, ApprovalQuery
-from sxhost.model.auth import AuditQuery, Deed, Login, Token, TokenDraft, TokenMade
+from sxhost.model.auth import AuditEntry, AuditQuery, Login, Token, TokenDraft, TokenMade
 from sxhost.model.names import check_session_id
 from sxhost.model.session import (
     Accepted,
@@ -236,9 +236,9 @@ class HostClient:
         path = session_path(session_id, "messages", message_id)
         return await self._verbs.call(Done, "DELETE", path)
 
-    async def audit(self, query: AuditQuery) -> list[Deed]:
+    async def audit(self, query: AuditQuery) -> list[AuditEntry]:
         """Tell who did what, in order."""
-        return await self._verbs.get(list[Deed], "/audit", query)
+        return await self._verbs.get(list[AuditEntry], "/audit", query)
 
     async def stop(self) -> Done:
         """Stop the host in order."""

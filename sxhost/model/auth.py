@@ -9,8 +9,8 @@ from msgspec import Meta, Struct
 from sxhost.model.names import SESSION_ID, Line, Scope
 
 __all__ = [
+    "AuditEntry",
     "AuditQuery",
-    "Deed",
     "Login",
     "Token",
     "TokenDraft",
@@ -65,7 +65,7 @@ class AuditQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
     limit: Annotated[int, Meta(ge=1, le=10_000)] = 100
 
 
-class Deed(Struct, frozen=True):
+class AuditEntry(Struct, frozen=True):
     """What was done, to whom, by whom, when: an entry of the audit."""
 
     id: int

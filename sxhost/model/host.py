@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from sxhost.model.approval import Answer, Approval, ApprovalQuery
-from sxhost.model.auth import AuditQuery, Deed
+from sxhost.model.auth import AuditEntry, AuditQuery
 from sxhost.model.session import (
     Accepted,
     Detail,
@@ -110,7 +110,7 @@ class Host(Protocol):
     async def withdraw(self, session_id: str, message_id: int) -> Done:
         """Take back a message that nobody has taken yet."""
 
-    async def audit(self, query: AuditQuery) -> Sequence[Deed]:
+    async def audit(self, query: AuditQuery) -> Sequence[AuditEntry]:
         """Tell who did what, in order."""
 
     async def stop(self) -> Done:

@@ -13,7 +13,7 @@ from typing import Protocol
 from msgspec import Raw, Struct
 
 from sxhost.model.approval import Approval, ApprovalState, Question, Resolution
-from sxhost.model.auth import AuditQuery, Deed
+from sxhost.model.auth import AuditEntry, AuditQuery
 from sxhost.model.session import Event, Hosting, Message, MessageDraft, Registration, Session
 
 __all__ = ["Census", "Draft", "Store", "StoreUnusable", "enough"]
@@ -92,7 +92,7 @@ class Store(Protocol):
     async def sessions(self) -> Sequence[Session]:
         """Return all sessions in the order of their ids."""
 
-    async def delete(self, session_id: str, by: Deed | None = None) -> None:
+    async def delete(self, session_id: str, by: AuditEntry | None = None) -> None:
         """Forget a session with its log and inbox."""
 
     async def archive(self, session_id: str) -> None:
@@ -158,7 +158,7 @@ class Store(Protocol):
         """
 
     async def put(
-        self, session_id: str, draft: MessageDraft, at: int, by: Deed | None = None
+        self, session_id: str, draft: MessageDraft, at: int, by: AuditEntry | None = None
     ) -> tuple[Message, int]:
         """Queue a message; return it and how many now wait.
 
@@ -188,7 +188,7 @@ class Store(Protocol):
         """Return a leased message to its place; errors as for `ack`."""
 
     async def withdraw(
-        self, session_id: str, message_id: int, by: Deed | None = None
+        self, session_id: str, message_id: int, by: AuditEntry | None = None
     ) -> Message:
         """Take a queued message back; `MessageClosed` if it was taken."""
 
@@ -203,7 +203,7 @@ class Store(Protocol):
         approval_id: int,
         state: ApprovalState,
         resolution: Resolution,
-        by: Deed | None = None,
+        by: AuditEntry | None = None,
     ) -> Approval:
         """Close an approval, with the event that tells of it.
 
@@ -219,10 +219,10 @@ class Store(Protocol):
     async def approvals(self, session_id: str | None) -> list[Approval]:
         """Return the approvals that are remembered, in order; no session means of all."""
 
-    async def record(self, deed: Deed) -> Deed:
+    async def record(self, deed: AuditEntry) -> AuditEntry:
         """Keep an entry of the audit; return it with its number."""
 
-    async def deeds(self, query: AuditQuery) -> list[Deed]:
+    async def deeds(self, query: AuditQuery) -> list[AuditEntry]:
         """Return entries of the audit in order."""
 
     async def census(self) -> Census:

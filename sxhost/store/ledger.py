@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from sxhost.errors import UnknownSession
 from sxhost.model.approval import Approval
-from sxhost.model.auth import Deed
+from sxhost.model.auth import AuditEntry
 from sxhost.model.limits import Limits
 from sxhost.model.session import Event, Message, Session
 from sxhost.store.approvals import Book
@@ -55,7 +55,7 @@ class Ledger:
         self.last_message = 0
         self.last_approval = 0
         self.last_deed = 0
-        self.deeds: deque[Deed] = deque(maxlen=limits.deeds)
+        self.deeds: deque[AuditEntry] = deque(maxlen=limits.deeds)
         self.hot = Hot(limits)
         self.archived: dict[str, Shelved] = {}
 
@@ -96,7 +96,7 @@ class Ledger:
         self.last_event = self.hot.start = last_event
         self.last_message = last_message
 
-    def restore_audit(self, deeds: Sequence[Deed]) -> None:
+    def restore_audit(self, deeds: Sequence[AuditEntry]) -> None:
         """Put the audit back as a journal has kept it."""
         self.deeds.extend(deeds)
         self.last_deed = deeds[-1].id if deeds else 0

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from sxhost.model.approval import Approval, ApprovalState, Question, Resolution
-from sxhost.model.auth import AuditQuery, Deed
+from sxhost.model.auth import AuditEntry, AuditQuery
 from sxhost.model.limits import Limits
 from sxhost.model.session import Event, Hosting, Message, MessageDraft, Registration, Session
 from sxhost.store.contracts import Census, Draft, enough
@@ -55,7 +55,7 @@ class MemoryStore:
         """Create or update a session; tell whether it is new."""
         return await self._write(lambda change: change.register(session_id, registration, at))
 
-    async def delete(self, session_id: str, by: Deed | None = None) -> None:
+    async def delete(self, session_id: str, by: AuditEntry | None = None) -> None:
         """Forget a session with its log and inbox."""
         await self._write(lambda change: change.delete(session_id, by))
 
@@ -69,7 +69,7 @@ class MemoryStore:
         return await self._write(lambda change: change.append(session_id, drafts, at, older))
 
     async def put(
-        self, session_id: str, draft: MessageDraft, at: int, by: Deed | None = None
+        self, session_id: str, draft: MessageDraft, at: int, by: AuditEntry | None = None
     ) -> tuple[Message, int]:
         """Queue a message; return it and how many now wait."""
         return await self._write(lambda change: change.put(session_id, draft, at, by))
@@ -91,7 +91,7 @@ class MemoryStore:
         return await self._close(session_id, lambda inbox: inbox.nack(message_id))
 
     async def withdraw(
-        self, session_id: str, message_id: int, by: Deed | None = None
+        self, session_id: str, message_id: int, by: AuditEntry | None = None
     ) -> Message:
         """Take a queued message back."""
         return await self._close(session_id, lambda inbox: inbox.withdraw(message_id), by)
@@ -110,7 +110,7 @@ class MemoryStore:
         approval_id: int,
         state: ApprovalState,
         resolution: Resolution,
-        by: Deed | None = None,
+        by: AuditEntry | None = None,
     ) -> Approval:
         """Close an approval, with the event that tells of it."""
         return await self._write(
@@ -125,12 +125,12 @@ class MemoryStore:
             lambda change: change.settle_all(session_id, state, resolution)
         )
 
-    async def record(self, deed: Deed) -> Deed:
+    async def record(self, deed: AuditEntry) -> AuditEntry:
         """Keep an entry of the audit; return it with its number."""
         return await self._write(lambda change: change.record(deed))
 
     async def _close(
-        self, session_id: str, how: Callable[[Inbox], Message], by: Deed | None = None
+        self, session_id: str, how: Callable[[Inbox], Message], by: AuditEntry | None = None
     ) -> Message:
         return await self._write(lambda change: change.close(session_id, how, by))
 
@@ -230,7 +230,7 @@ class MemoryStore:
         found = [a for row in self.ledger.rows.values() for a in row.book.all]
         return sorted(found, key=lambda approval: approval.id)
 
-    async def deeds(self, query: AuditQuery) -> list[Deed]:
+    async def deeds(self, query: AuditQuery) -> list[AuditEntry]:
         """Return entries of the audit in order."""
         deeds = self.ledger.deeds
         if query.after is None:

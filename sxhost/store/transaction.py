@@ -18,7 +18,7 @@ from msgspec.structs import asdict, replace
 from sxhost.codec.json import encode
 from sxhost.errors import SessionLimit, UnknownSession
 from sxhost.model.approval import Approval, ApprovalState, Question, Resolution
-from sxhost.model.auth import Deed
+from sxhost.model.auth import AuditEntry
 from sxhost.model.session import (
     Event,
     Hosting,
@@ -97,7 +97,7 @@ class Change:
         self.last_event = ledger.last_event
         self.last_message = ledger.last_message
         self.last_approval = ledger.last_approval
-        self.deeds: list[Deed] = []
+        self.deeds: list[AuditEntry] = []
         self.dropped: list[str] = []
         """Archived sessions that are forgotten."""
         self.revived: dict[str, Kept] = {}
@@ -113,7 +113,7 @@ class Change:
         draft.session = replace(draft.session, last_seen_ms=at, **given)
         return draft.session, created
 
-    def delete(self, session_id: str, by: Deed | None = None) -> None:
+    def delete(self, session_id: str, by: AuditEntry | None = None) -> None:
         """Forget a session."""
         if session_id in self.dropped:
             raise UnknownSession(session_id)
@@ -167,7 +167,7 @@ class Change:
         return events
 
     def put(
-        self, session_id: str, draft: MessageDraft, at: int, by: Deed | None = None
+        self, session_id: str, draft: MessageDraft, at: int, by: AuditEntry | None = None
     ) -> tuple[Message, int]:
         """Queue a message."""
         row = self._draft(session_id)
@@ -189,7 +189,7 @@ class Change:
         return taken
 
     def close(
-        self, session_id: str, how: Callable[[Inbox], Message], by: Deed | None = None
+        self, session_id: str, how: Callable[[Inbox], Message], by: AuditEntry | None = None
     ) -> Message:
         """Confirm, give back or withdraw a message."""
         row = self._draft(session_id)
@@ -216,7 +216,7 @@ class Change:
         approval_id: int,
         state: ApprovalState,
         resolution: Resolution,
-        by: Deed | None = None,
+        by: AuditEntry | None = None,
     ) -> Approval:
         """Close an approval."""
         row = self._draft(session_id)
@@ -240,13 +240,13 @@ class Change:
             data = encode(replace(approval, native=None))
         self.append(approval.session, [Draft(name, Raw(data), at)], at, {})
 
-    def record(self, deed: Deed) -> Deed:
+    def record(self, deed: AuditEntry) -> AuditEntry:
         """Number an entry of the audit."""
         numbered = replace(deed, id=self._ledger.last_deed + len(self.deeds) + 1)
         self.deeds.append(numbered)
         return numbered
 
-    def _record(self, by: Deed | None, message: Message) -> None:
+    def _record(self, by: AuditEntry | None, message: Message) -> None:
         if by is not None:
             self.record(replace(by, detail=f"message {message.id}"))
 

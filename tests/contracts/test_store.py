@@ -21,7 +21,7 @@ from sxhost.errors import (
     UnknownSession,
 )
 from sxhost.model.approval import Approval, Question, Resolution
-from sxhost.model.auth import AuditQuery, Deed
+from sxhost.model.auth import AuditEntry, AuditQuery
 from sxhost.model.limits import Limits
 from sxhost.model.session import Hosting, MessageDraft, Registration
 from sxhost.model.turn import Launch, Process
@@ -428,7 +428,7 @@ class TestAudit:
 
 
 def note(store: Store, what: str) -> None:
-    result_of(store.record(Deed(0, what, "a", "", "admin", 1000, "127.0.0.1", 7)))
+    result_of(store.record(AuditEntry(0, what, "a", "", "admin", 1000, "127.0.0.1", 7)))
 
 
 def told(store: Store, **query: int) -> list[tuple[int, str]]:
@@ -484,7 +484,7 @@ class TestApprovals:
 
     def test_it_is_closed_with_its_deed_or_not_at_all(self, store: Store) -> None:
         approval = self.ask(store)
-        deed = Deed(0, "answer", "a", "approval 1: approve", "t", None, "", 9_000)
+        deed = AuditEntry(0, "answer", "a", "approval 1: approve", "t", None, "", 9_000)
         result_of(store.settle("a", approval.id, "answered", end(), deed))
         with pytest.raises(AlreadyAnswered):
             result_of(store.settle("a", approval.id, "answered", end(), deed))

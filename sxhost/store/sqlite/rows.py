@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from sxhost.model.approval import Approval
-from sxhost.model.auth import Deed
+from sxhost.model.auth import AuditEntry
 from sxhost.model.session import Event, Message, Session
 from sxhost.store.archive import Kept
 
@@ -57,7 +57,7 @@ _events = msgspec.json.Decoder(Event)
 _session = msgspec.json.Decoder(Session)
 _message = msgspec.json.Decoder(Message)
 _approval = msgspec.json.Decoder(Approval)
-_deed = msgspec.json.Decoder(Deed)
+_deed = msgspec.json.Decoder(AuditEntry)
 
 
 class Page(Struct):
@@ -118,7 +118,7 @@ class Restored(Struct):
     messages: dict[str, list[tuple[Message, str | None]]]
     approvals: dict[str, list[Approval]]
     floors: dict[str, Floor]
-    deeds: list[Deed]
+    deeds: list[AuditEntry]
     archived: list[str]
     """Sessions that made room: nothing else is told of them but their floors."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sxhost.errors import StorageFull
-from sxhost.model.auth import Deed
+from sxhost.model.auth import AuditEntry
 from tests.host.auth.test_auth_tokens import full
 from tests.host.http.test_http_authentication import Gate, bearer
 from tests.support.faults import small_disk
@@ -40,7 +40,7 @@ def test_a_login_that_fails_does_not_use_its_link_up(tmp_path: Path, uid: int | 
     gate = Gate(tmp_path)
     record, refusing = gate.lab.store.record, True
 
-    async def fails(deed: Deed) -> Deed:
+    async def fails(deed: AuditEntry) -> AuditEntry:
         if refusing:
             raise StorageFull
         return await record(deed)
