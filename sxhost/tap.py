@@ -25,7 +25,7 @@ from twisted.python import usage
 from twisted.python.threadpool import ThreadPool
 
 from sxhost.auth.browsers import Browsers
-from sxhost.auth.tokens import Keyring
+from sxhost.auth.tokens import TokenStore
 from sxhost.config import LogFormat, Settings
 from sxhost.daemon.agents import make_agents, make_rules
 from sxhost.daemon.listening import make_endpoint
@@ -125,7 +125,7 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
     sessions = SessionService(store, reactor, wall_ms, limits, agents)
     sessions.on_stop = lambda: reactor.callLater(0, _stop_reactor, reactor)
     metrics = Metrics(sessions)
-    keyring = Keyring(settings.state_dir, wall_ms, reactor.callLater)
+    keyring = TokenStore(settings.state_dir, wall_ms, reactor.callLater)
     browsers = Browsers(reactor, wall_ms, limits)
     keys = Keys(keyring, browsers, reactor, limits, note=sessions.note, own=settings.user)
     multiplexer = Multiplexer(sessions, reactor, apart(reactor))
@@ -177,7 +177,7 @@ def wall_ms() -> int:
 
 def make_guard(
     settings: Settings,
-    keyring: Keyring,
+    keyring: TokenStore,
     browsers: Browsers,
     routes: Sequence[Route],
     clock: Any,

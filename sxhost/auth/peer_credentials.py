@@ -40,7 +40,7 @@ class Ends(NamedTuple):
     host: Place
 
 
-class Listed(NamedTuple):
+class KernelSocket(NamedTuple):
     """A socket in the kernel's tables, seen from its own side: `ends.peer` is its own end."""
 
     ends: Ends
@@ -171,13 +171,13 @@ def _question(ends: Ends) -> bytes:
     return HEADER.pack(size, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST, 1, 0) + body
 
 
-def _listed() -> Iterator[Listed]:
+def _listed() -> Iterator[KernelSocket]:
     """Yield every TCP socket."""
     for table in TABLES:
         for line in table.read_text(encoding="ascii").splitlines()[1:]:
             words = line.split()
             ends = Ends(_read(words[1]), _read(words[2]))
-            yield Listed(ends, words[3], int(words[7]), int(words[9]))
+            yield KernelSocket(ends, words[3], int(words[7]), int(words[9]))
 
 
 def _read(text: str) -> Place:

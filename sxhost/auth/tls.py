@@ -35,7 +35,7 @@ from zope.interface import implementer
 
 from sxhost.logs import logger
 
-__all__ = ["BadPEM", "OverTLS", "Shown", "explained", "is_secure", "trust"]
+__all__ = ["BadPEM", "OverTLS", "ServerCertificate", "explained", "is_secure", "trust"]
 
 log = logger(__name__)
 
@@ -53,7 +53,7 @@ class BadPEM(ValueError):
 
 
 @implementer(IOpenSSLServerConnectionCreator)
-class Shown:
+class ServerCertificate:
     """What a listener shows: the chain of certificates in one file, the key in another.
 
     The chain begins with the host's own certificate; the authorities between it and the
@@ -109,7 +109,7 @@ class Shown:
 class OverTLS:
     """An endpoint whose connections speak TLS outside, and inside what their factory does."""
 
-    def __init__(self, endpoint: Any, shown: Shown) -> None:
+    def __init__(self, endpoint: Any, shown: ServerCertificate) -> None:
         self._endpoint = endpoint
         self._shown = shown
 

@@ -27,7 +27,7 @@ from sxhost.model.auth import Token, TokenDraft
 from sxhost.model.caller import Caller, CallLater, Ending, Grant
 from sxhost.model.names import Scope
 
-__all__ = ["ADMIN", "BadKeyring", "Keyring", "digest_of", "token_file"]
+__all__ = ["ADMIN", "BadKeyring", "TokenStore", "digest_of", "token_file"]
 
 ADMIN: Final = "admin"
 """The id of the host's own token."""
@@ -51,21 +51,21 @@ class BadKeyring(Exception):
     """What is kept of the tokens cannot be used; the message is a sentence."""
 
 
-class Kept(Struct, frozen=True):
+class StoredToken(Struct, frozen=True):
     """What is kept of a token; `digest` is the SHA-256 of it, in hex."""
 
     token: Token
     digest: str
 
 
-class Keyring:
+class TokenStore:
     """All tokens of a host; `wall_ms` tells when they expire."""
 
     def __init__(self, place: Path, wall_ms: Callable[[], int], call_later: CallLater) -> None:
         self.place = place
         self._wall_ms = wall_ms
         self._call_later = call_later
-        self._kept: Mapping[str, Kept] = {}
+        self._kept: Mapping[str, StoredToken] = {}
         self._grants: dict[str, Grant] = {}
 
     def open(self) -> None:
@@ -109,7 +109,7 @@ class Keyring:
         expires = None if draft.expires_s is None else now + int(draft.expires_s * 1000)
         token = Token(token_id, draft.scopes, draft.session, draft.name, now, expires)
         secret = _secret(token_id)
-        self._write({**self._kept, token_id: Kept(token, digest_of(secret))})
+        self._write({**self._kept, token_id: StoredToken(token, digest_of(secret))})
         return token, secret
 
     def tokens(self) -> Sequence[Token]:
@@ -145,7 +145,7 @@ class Keyring:
 
     def _read(self, path: Path) -> None:
         try:
-            kept = msgspec.json.decode(path.read_bytes(), type=list[Kept])
+            kept = msgspec.json.decode(path.read_bytes(), type=list[StoredToken])
         except FileNotFoundError:
             return
         except (OSError, msgspec.DecodeError) as error:
@@ -153,7 +153,7 @@ class Keyring:
         given_out = {one.token.id: one for one in kept if not _was_cookie(one.token)}
         self._kept = {**self._kept, **given_out}
 
-    def _write(self, kept: Mapping[str, Kept]) -> None:
+    def _write(self, kept: Mapping[str, StoredToken]) -> None:
         """Have these tokens instead: first on disk.
 
         Of those that have expired the last `MOST_EXPIRED` are kept: the clock that says so
@@ -169,7 +169,7 @@ class Keyring:
             files.replace(self.place / "tokens.json", msgspec.json.encode(given_out))
         self._adopt(left, "token_revoked")
 
-    def _adopt(self, kept: Mapping[str, Kept], why: Ending) -> None:
+    def _adopt(self, kept: Mapping[str, StoredToken], why: Ending) -> None:
         """Have these tokens from now on; whose token is another, or none, is told."""
         before, self._kept = self._kept, kept
         for token_id, one in before.items():
@@ -202,8 +202,8 @@ def _secret(token_id: str) -> str:
     return f"{PREFIX}_{token_id}_{secrets.token_urlsafe(SECRET_BYTES)}"
 
 
-def _with_own(kept: Mapping[str, Kept], secret: str) -> Mapping[str, Kept]:
-    own = Kept(Token(ADMIN, ["admin"]), digest_of(secret))
+def _with_own(kept: Mapping[str, StoredToken], secret: str) -> Mapping[str, StoredToken]:
+    own = StoredToken(Token(ADMIN, ["admin"]), digest_of(secret))
     return {ADMIN: own, **{name: one for name, one in kept.items() if name != ADMIN}}
 
 

@@ -10,7 +10,7 @@ from OpenSSL.crypto import Error as BadCertificate
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort
 
-from sxhost.auth.tls import OverTLS, Shown, is_secure
+from sxhost.auth.tls import OverTLS, ServerCertificate, is_secure
 from sxhost.config import USAGE_ERROR
 from sxhost.visible import refuse
 
@@ -54,7 +54,7 @@ def _try_out(port: int, interface: str) -> None:
             refuse(1, f"sxhost: {sentence(f'{interface}:{port}', error)}")
 
 
-def make_endpoint(reactor: Any, text: str, shown: Shown | None) -> Any:
+def make_endpoint(reactor: Any, text: str, shown: ServerCertificate | None) -> Any:
     """Return the endpoint that `text` describes, or end the process with a sentence."""
     try:
         endpoint = serverFromString(reactor, text)

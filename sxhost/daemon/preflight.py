@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from sxhost import files
-from sxhost.auth.tls import BadPEM, Shown
+from sxhost.auth.tls import BadPEM, ServerCertificate
 from sxhost.config import USAGE_ERROR, Settings
 from sxhost.daemon.listening import refuse_taken
 from sxhost.daemon.pidfile import AlreadyRunning, PidFile
@@ -65,11 +65,11 @@ def _refuse_held(path: Path) -> None:
         refuse(1, f"sxhost: {error}")
 
 
-def make_shown(settings: Settings) -> Shown | None:
+def make_shown(settings: Settings) -> ServerCertificate | None:
     """Return what listeners show, if they speak TLS, or end the process with a sentence."""
     if settings.tls is None:
         return None
     try:
-        return Shown(*settings.tls)
+        return ServerCertificate(*settings.tls)
     except BadPEM as error:
         refuse(USAGE_ERROR, f"sxhost: --tls-cert and --tls-key do not work: {error}.")

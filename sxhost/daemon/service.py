@@ -15,8 +15,8 @@ from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 
 from sxhost import files
-from sxhost.auth.tls import Shown
-from sxhost.auth.tokens import BadKeyring, Keyring
+from sxhost.auth.tls import ServerCertificate
+from sxhost.auth.tokens import BadKeyring, TokenStore
 from sxhost.config import address_file
 from sxhost.daemon.listening import CannotListen, sentence, url_of
 from sxhost.daemon.pidfile import AlreadyRunning, PidFile, warn_of_others, warn_of_root
@@ -68,10 +68,10 @@ class HostService(MultiService):
         notifier: Notifier,
         endpoints: Sequence[tuple[str, Any]],
         *,
-        keyring: Keyring,
+        keyring: TokenStore,
         routes: Sequence[Route],
         multiplexer: Multiplexer,
-        shown: Shown | None = None,
+        shown: ServerCertificate | None = None,
         reloads: Sequence[Callable[[], None]] = (),
         pidfile: PidFile | None = None,
     ) -> None:

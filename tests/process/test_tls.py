@@ -19,7 +19,7 @@ from OpenSSL import SSL
 from twisted.internet import reactor
 from twisted.internet.threads import deferToThread
 
-from sxhost.auth.tls import BadPEM, Shown, trust
+from sxhost.auth.tls import BadPEM, ServerCertificate, trust
 from sxhost.client.host import connect
 from sxhost.errors import HostUnreachable
 from sxhost.model.session import EventDraft
@@ -312,7 +312,7 @@ def test_a_wrong_file_is_a_sentence(how: str, pair: Pair, tmp_path: Path) -> Non
 def test_a_damaged_certificate_is_none(pair: Pair) -> None:
     pair.certificate.write_bytes(pair.certificate.read_bytes().replace(b"M", b"N"))
     with pytest.raises(BadPEM, match="damaged"):
-        Shown(*pair)
+        ServerCertificate(*pair)
 
 
 # The client.

@@ -16,7 +16,7 @@ from twisted.web.resource import IResource, Resource
 
 from sxhost.agents.dependencies import Agents
 from sxhost.auth.browsers import Browsers
-from sxhost.auth.tokens import Keyring
+from sxhost.auth.tokens import TokenStore
 from sxhost.client.host import HostClient
 from sxhost.faces.native.tokens import Keys
 from sxhost.faces.pi.multiplexer import Multiplexer
@@ -129,7 +129,7 @@ class Lab:
         """How much the wall clock has jumped."""
         self.limits = Limits(**limits)
         self.store = MemoryStore(self.limits, self.clock.seconds)
-        self.keyring = Keyring(place, self.wall_ms, self.clock.callLater)
+        self.keyring = TokenStore(place, self.wall_ms, self.clock.callLater)
         self.browsers = Browsers(self.clock, self.wall_ms, self.limits)
         self.crew = crew or Crew()
         self.bypass = False

@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.web.server import Request
 
 from sxhost.auth.browsers import Browsers, Credentials
-from sxhost.auth.tokens import Keyring
+from sxhost.auth.tokens import TokenStore
 from sxhost.errors import HostError, Unauthorized
 from sxhost.http.authentication import cookie_name
 from sxhost.http.router import Route
@@ -62,7 +62,7 @@ class Keys:
 
     def __init__(
         self,
-        keyring: Keyring,
+        keyring: TokenStore,
         browsers: Browsers,
         clock: IReactorTime,
         limits: Limits,

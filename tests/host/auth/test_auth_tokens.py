@@ -11,13 +11,13 @@ import pytest
 from msgspec.structs import replace
 from twisted.internet.task import Clock
 
-from sxhost.auth.tokens import ADMIN, BadKeyring, Keyring, token_file
+from sxhost.auth.tokens import ADMIN, BadKeyring, TokenStore, token_file
 from sxhost.errors import StorageFull, StoreUnavailable, UnknownToken
 from sxhost.model.auth import TokenDraft
 from sxhost.model.caller import Caller
 from tests.support.faults import small_disk
 
-Open = Callable[[], Keyring]
+Open = Callable[[], TokenStore]
 
 
 class Wall:
@@ -41,8 +41,8 @@ def clock() -> Clock:
 
 @pytest.fixture
 def reopen(tmp_path: Path, wall: Wall, clock: Clock) -> Open:
-    def reopen() -> Keyring:
-        keyring = Keyring(tmp_path, wall, clock.callLater)
+    def reopen() -> TokenStore:
+        keyring = TokenStore(tmp_path, wall, clock.callLater)
         keyring.open()
         return keyring
 
@@ -52,7 +52,7 @@ def reopen(tmp_path: Path, wall: Wall, clock: Clock) -> Open:
 READS = TokenDraft(scopes=["read"])
 
 
-def rights(keyring: Keyring, secret: str) -> Caller | None:
+def rights(keyring: TokenStore, secret: str) -> Caller | None:
     """Return what a token gives, but for how long."""
     found = keyring.caller(secret)
     return None if found is None else replace(found, grant=None)
@@ -171,7 +171,7 @@ def test_the_file_is_plain_json(reopen: Open, tmp_path: Path) -> None:
 # First on disk.
 
 
-def every_change(keyring: Keyring) -> list[Callable[[], object]]:
+def every_change(keyring: TokenStore) -> list[Callable[[], object]]:
     """Return all that changes a keyring with one token besides its own."""
     token = keyring.tokens()[-1]
     return [
@@ -206,14 +206,14 @@ def full(disk: Path) -> Iterator[None]:
 def test_a_full_disk_changes_nothing(disk: Path, wall: Wall, number: int) -> None:
     clock, place = Clock(), disk / "state"
     place.mkdir()
-    keyring = Keyring(place, wall, clock.callLater)
+    keyring = TokenStore(place, wall, clock.callLater)
     keyring.open()
     _, secret = keyring.create(READS)
     before, first = keyring.tokens(), own(place)
     callers = [keyring.caller(secret), keyring.caller(first)]
     with full(disk), pytest.raises(StorageFull):
         every_change(keyring)[number]()
-    again = Keyring(place, wall, clock.callLater)
+    again = TokenStore(place, wall, clock.callLater)
     again.open()
     for ring in (keyring, again):
         assert ring.tokens() == before
@@ -239,7 +239,7 @@ def test_a_disk_that_cannot_be_written_changes_nothing(reopen: Open, tmp_path: P
 def test_a_host_that_cannot_write_its_token_does_not_begin(tmp_path: Path, wall: Wall) -> None:
     (tmp_path / "token.new").mkdir()
     with pytest.raises(BadKeyring, match="cannot write"):
-        Keyring(tmp_path, wall, Clock().callLater).open()
+        TokenStore(tmp_path, wall, Clock().callLater).open()
 
 
 # Who was let in is told.
