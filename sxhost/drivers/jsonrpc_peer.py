@@ -122,7 +122,7 @@ class Peer:
         else:
             _HEARD[type(said)](self, said)
 
-    def gone(self, how: Exit) -> None:
+    def child_exited(self, how: Exit) -> None:
         """Nothing more will be heard: whoever waits is told."""
         self._exit = how
         waiting, self._waiting = self._waiting, {}

@@ -2,7 +2,7 @@
 
 A child ends in order: its stdin is closed; SIGTERM to its group; SIGKILL to it and to all
 that descends from it.  However it ends, what it has started and still lives is ended then
-(`sxhost.process.termination`), and only then `Talk.gone` is told, after the last line.
+(`sxhost.process.termination`), and only then `ChildListener.gone` is told, after the last line.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from sxhost.codec.lines import Lines, LineTooLong
 from sxhost.logs import logger
 from sxhost.model.limits import Limits
 from sxhost.model.turn import Process
-from sxhost.process.contracts import Command, Exit, Talk
+from sxhost.process.contracts import ChildListener, Command, Exit
 from sxhost.process.environ import environment
 from sxhost.process.marks import VARIABLE, Mark, carried
-from sxhost.process.once import Moment
-from sxhost.process.pipes import Inlet, Outlet, watch
+from sxhost.process.once import OneShotEvent
+from sxhost.process.pipes import InputPipe, OutputPipe, watch
 from sxhost.process.spawn import run
 from sxhost.process.table import Family, Group, Processes
-from sxhost.process.termination import sweep
+from sxhost.process.termination import terminate
 
 __all__ = ["ProcessChild", "ProcessSpawn"]
 
@@ -62,7 +62,7 @@ class ProcessSpawn:
         self._looking = LoopingCall(self.look)
         self._looking.clock = reactor
 
-    def __call__(self, command: Command, talk: Talk) -> ProcessChild:
+    def __call__(self, command: Command, talk: ChildListener) -> ProcessChild:
         """Run a program.
 
         :raises AgentFailed: it cannot be run; the message says where it was looked for.
@@ -117,24 +117,24 @@ class ProcessChild:
         reactor: Any,
         limits: Limits,
         popen: subprocess.Popen[bytes],
-        talk: Talk,
+        talk: ChildListener,
         *,
         process: Process,
         kin: Family | Group,
     ) -> None:
         self.process = process
-        self.over = Moment()
+        self.over = OneShotEvent()
         """When nothing is left of it, and its talk knows."""
         self._reactor, self._limits, self._popen = reactor, limits, popen
         self.kin, self._talk = kin, talk
         self._lines = Lines(limits.agent_line)
         self._said = bytearray()
-        self._ended = Moment()
+        self._ended = OneShotEvent()
         self._asked, self._ending, self._why = False, False, ""
-        self._stdin = Inlet(reactor, cast("IO[bytes]", popen.stdin))
+        self._stdin = InputPipe(reactor, cast("IO[bytes]", popen.stdin))
         stdout = cast("IO[bytes]", popen.stdout)
-        self._stdout = Outlet(reactor, stdout, self._printed, self._silenced)
-        self._stderr = Outlet(reactor, cast("IO[bytes]", popen.stderr), self._complained)
+        self._stdout = OutputPipe(reactor, stdout, self._printed, self._silenced)
+        self._stderr = OutputPipe(reactor, cast("IO[bytes]", popen.stderr), self._complained)
         watch(reactor, popen, self._has_ended)
 
     # Talking.
@@ -185,7 +185,9 @@ class ProcessChild:
     # Ending.
 
     async def end(self) -> None:
-        """End it and everything that it has started; `Talk.gone` comes before it returns."""
+        """End it and everything that it has started; `ChildListener.gone` comes before it
+        returns.
+        """
         self._asked = self._asked or not self._ended.happened
         self._begin_end()
         await self.over.wait()
@@ -242,7 +244,7 @@ class ProcessChild:
         if isinstance(self.kin, Group):
             self._popen.poll()  # a zombie would still count as somebody
         try:
-            await sweep(self.kin, self._reactor, limits.agent_term, limits.agent_kill)
+            await terminate(self.kin, self._reactor, limits.agent_term, limits.agent_kill)
         finally:
             self._finish()
 
@@ -254,7 +256,7 @@ class ProcessChild:
         self._stderr.drain()
         if tail := self._lines.flush():
             self._tell(self._talk.line, tail)
-        self._tell(self._talk.gone, self._exit())
+        self._tell(self._talk.child_exited, self._exit())
         self.over.happen()
 
     def _exit(self) -> Exit:

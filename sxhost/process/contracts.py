@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from sxhost.model.turn import Process
 
-__all__ = ["Child", "Command", "Exit", "Spawn", "Talk"]
+__all__ = ["Child", "ChildListener", "Command", "Exit", "Spawn"]
 
 
 class Command(Struct, frozen=True, kw_only=True):
@@ -50,13 +50,13 @@ def _telling(stderr: str) -> str:
     return (about or lines or [""])[-1]
 
 
-class Talk(Protocol):
+class ChildListener(Protocol):
     """A driver's side of a child."""
 
     def line(self, line: bytes) -> None:
         """The child has printed a line (without its newline; the last may have had none)."""
 
-    def gone(self, how: Exit) -> None:
+    def child_exited(self, how: Exit) -> None:
         """The child has ended and all its lines were told."""
 
 
@@ -75,13 +75,15 @@ class Child(Protocol):
         """Read on."""
 
     async def end(self) -> None:
-        """End it and everything that it has started; `Talk.gone` comes before it returns."""
+        """End it and everything that it has started; `ChildListener.gone` comes before it
+        returns.
+        """
 
 
 class Spawn(Protocol):
     """Runs programs; a part of the host that drivers are given."""
 
-    def __call__(self, command: Command, talk: Talk) -> Child:
+    def __call__(self, command: Command, talk: ChildListener) -> Child:
         """Run a program.
 
         :raises AgentFailed: it cannot be run; the message says where it was looked for.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-__all__ = ["Moment"]
+__all__ = ["OneShotEvent"]
 
 
-class Moment:
+class OneShotEvent:
     """It has `happened` or not; any number may wait for it."""
 
     def __init__(self) -> None:

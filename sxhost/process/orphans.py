@@ -16,7 +16,7 @@ from sxhost.model.limits import Limits
 from sxhost.model.turn import Process
 from sxhost.process.marks import Mark
 from sxhost.process.table import Family, Processes
-from sxhost.process.termination import Fate, sweep
+from sxhost.process.termination import TerminationReport, terminate
 
 __all__ = ["end_orphans", "find"]
 
@@ -33,7 +33,7 @@ async def end_orphans(
     host_id: str,
     recorded: Iterable[Process],
     processes: Processes | None = None,
-) -> list[Fate]:
+) -> list[TerminationReport]:
     """End what an earlier life has left, and tell what became of it and of all `recorded`.
 
     To be called before this life runs any agent: its own would carry the same mark.
@@ -41,20 +41,24 @@ async def end_orphans(
     processes = processes or Processes()
     before = [_missing(processes, process) for process in recorded]
     family = Family(processes, Mark(host_id))
-    fates = await sweep(family, clock, limits.agent_term, limits.agent_kill)
+    fates = await terminate(family, clock, limits.agent_term, limits.agent_kill)
     met = {fate.process for fate in fates}
     return [*fates, *(fate for fate in before if fate.process not in met)]
 
 
-def _missing(processes: Processes, process: Process) -> Fate:
+def _missing(processes: Processes, process: Process) -> TerminationReport:
     """Return what is to be said of a recorded process, should no mark be found on it."""
     if not processes.known:
-        return Fate(process=process, what="left", why="processes cannot be seen on this system")
+        return TerminationReport(
+            process=process, what="left", why="processes cannot be seen on this system"
+        )
     seen = processes.see(process.pid)
     if seen is None or (seen.started == process.started and not seen.lives):
-        return Fate(process=process, what="gone", why="it has ended")
+        return TerminationReport(process=process, what="gone", why="it has ended")
     if seen.started != process.started:
-        return Fate(process=process, what="gone", why="its number is another process's now")
+        return TerminationReport(
+            process=process, what="gone", why="its number is another process's now"
+        )
     command = processes.command(process)
     why = "it does not carry this host's mark, or is another user's"
-    return Fate(process=process, command=command, what="left", why=why)
+    return TerminationReport(process=process, command=command, what="left", why=why)

@@ -13,7 +13,7 @@ from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
-__all__ = ["Inlet", "Outlet", "watch"]
+__all__ = ["InputPipe", "OutputPipe", "watch"]
 
 CHUNK = 16 * 1024
 """Bytes read at once: more, and many short lines would keep others waiting."""
@@ -52,7 +52,7 @@ class _Pipe(FileDescriptor):
             self._file.close()
 
 
-class Outlet(_Pipe):
+class OutputPipe(_Pipe):
     """What a child prints goes to `take`, as it comes; `at_end` is told of its end."""
 
     def __init__(
@@ -107,7 +107,7 @@ class Outlet(_Pipe):
         self.close()
 
 
-class Inlet(_Pipe):
+class InputPipe(_Pipe):
     """What a child is told; `unsent` counts the bytes that it has not taken yet."""
 
     def __init__(self, reactor: Any, file: IO[bytes]) -> None:

@@ -26,7 +26,15 @@ from typing import NamedTuple, Protocol
 from sxhost.model.turn import Process
 from sxhost.process.marks import Mark
 
-__all__ = ["Family", "Group", "Kin", "Processes", "Seen", "family", "parse_stat"]
+__all__ = [
+    "Family",
+    "Group",
+    "ProcessEntry",
+    "ProcessFamily",
+    "Processes",
+    "family",
+    "parse_stat",
+]
 
 DEAD = frozenset("ZXx")
 STAT_SIZE = 4096
@@ -37,7 +45,7 @@ DOUBTS = 3
 """Looks at a process that has neither words nor environment until it is taken as it is."""
 
 
-class Seen(NamedTuple):
+class ProcessEntry(NamedTuple):
     """A process as it was at one moment."""
 
     pid: int
@@ -57,13 +65,13 @@ class Seen(NamedTuple):
         return self.state not in DEAD
 
 
-class Kin(Protocol):
+class ProcessFamily(Protocol):
     """Some processes that are to end."""
 
     unsure: bool
     """Whether the last look may have missed somebody, so that another is needed."""
 
-    def look(self) -> list[Seen]:
+    def look(self) -> list[ProcessEntry]:
         """Return those who live now."""
 
     def send(self, process: Process, number: int) -> bool:
@@ -76,7 +84,7 @@ class Kin(Protocol):
         """Return what it runs, for a person to read; "" if that cannot be told."""
 
 
-def parse_stat(data: bytes) -> Seen | None:
+def parse_stat(data: bytes) -> ProcessEntry | None:
     """Read ``/proc/PID/stat``; a command's name may hold blanks and brackets.
 
     Threads of the kernel are nobody.
@@ -85,7 +93,7 @@ def parse_stat(data: bytes) -> Seen | None:
     fields = rest.rpartition(b")")[2].split()
     try:
         parent, session, flags, started = (int(fields[n]) for n in (1, 3, 6, 19))
-        seen = Seen(int(pid), parent, session, started, fields[0].decode())
+        seen = ProcessEntry(int(pid), parent, session, started, fields[0].decode())
         return None if flags & KERNEL_THREAD else seen
     except (IndexError, ValueError):
         return None
@@ -102,11 +110,11 @@ class Processes:
         """Whether processes can be seen here at all."""
         return self.see(os.getpid()) is not None
 
-    def see(self, pid: int) -> Seen | None:
+    def see(self, pid: int) -> ProcessEntry | None:
         """Return a process, dead or alive; None if there is none (or no /proc)."""
         return parse_stat(self._read(pid, "stat", STAT_SIZE))
 
-    def all(self) -> dict[int, Seen]:
+    def all(self) -> dict[int, ProcessEntry]:
         """Return all processes; with 300 of them it takes some 5 ms."""
         try:
             with os.scandir(self._proc) as entries:
@@ -190,7 +198,7 @@ def _held(pid: int) -> Iterator[int | None]:
 
 
 def family(
-    table: Mapping[int, Seen], heads: Collection[int], never: Collection[int]
+    table: Mapping[int, ProcessEntry], heads: Collection[int], never: Collection[int]
 ) -> set[int]:
     """Return `heads` and all below them: their children, and the sessions that they lead.
 
@@ -227,11 +235,11 @@ class Family:
         self.send = processes.send
         self.command = processes.command
 
-    def look(self) -> list[Seen]:
+    def look(self) -> list[ProcessEntry]:
         """Return those who live now, the eldest first; it takes some milliseconds."""
         return self.learn(self._processes.all())
 
-    def learn(self, table: Mapping[int, Seen]) -> list[Seen]:
+    def learn(self, table: Mapping[int, ProcessEntry]) -> list[ProcessEntry]:
         """Return the same, from a look at all processes that others share."""
         self.unsure = False
         heads = [one.pid for one in table.values() if self._belongs(one)]
@@ -240,13 +248,13 @@ class Family:
         self._members = {one.process for one in members}
         return sorted((one for one in members if one.lives), key=lambda one: one.started)
 
-    def _forget(self, table: Mapping[int, Seen]) -> None:
+    def _forget(self, table: Mapping[int, ProcessEntry]) -> None:
         """Forget strangers that are no more."""
         there = {one.process for one in table.values()}
         self._strangers &= there
         self._doubts = Counter({p: n for p, n in self._doubts.items() if p in there})
 
-    def _belongs(self, one: Seen) -> bool:
+    def _belongs(self, one: ProcessEntry) -> bool:
         """Tell by itself alone; who was once seen without the mark will never have it.
 
         Whoever runs ``exec`` just now has neither words nor environment for a moment.
@@ -265,7 +273,7 @@ class Family:
         return bool(carries)
 
 
-def _line(table: Mapping[int, Seen]) -> set[int]:
+def _line(table: Mapping[int, ProcessEntry]) -> set[int]:
     """Return this process and those above it."""
     pid, found = os.getpid(), set[int]()
     while pid and pid not in found:
@@ -285,12 +293,12 @@ class Group:
     def __init__(self, leader: Process) -> None:
         self._leader = leader
 
-    def look(self) -> list[Seen]:
+    def look(self) -> list[ProcessEntry]:
         """Return the group as if it were one process, or nobody."""
         pid, started = self._leader.pid, self._leader.started
-        return [Seen(pid, 0, pid, started, "?")] if self.send(self._leader, 0) else []
+        return [ProcessEntry(pid, 0, pid, started, "?")] if self.send(self._leader, 0) else []
 
-    def learn(self, table: Mapping[int, Seen]) -> list[Seen]:  # noqa: ARG002 - it is empty
+    def learn(self, table: Mapping[int, ProcessEntry]) -> list[ProcessEntry]:  # noqa: ARG002 - it is empty
         """Return the same: nobody else knows more."""
         return self.look()
 

@@ -12,9 +12,9 @@ from twisted.internet.task import deferLater
 
 from sxhost.logs import logger
 from sxhost.model.turn import Process
-from sxhost.process.table import Kin, Seen
+from sxhost.process.table import ProcessEntry, ProcessFamily
 
-__all__ = ["Fate", "sweep"]
+__all__ = ["TerminationReport", "terminate"]
 
 log = logger(__name__)
 
@@ -24,7 +24,7 @@ SHORTEST, LONGEST = 0.01, 0.2
 _OUTCOMES: dict[int, Literal["ended", "killed"]] = {SIGTERM: "ended", SIGKILL: "killed"}
 
 
-class Fate(Struct, frozen=True, kw_only=True):
+class TerminationReport(Struct, frozen=True, kw_only=True):
     """What became of a process: it ended, was killed, was gone already, or is left."""
 
     process: Process
@@ -34,12 +34,14 @@ class Fate(Struct, frozen=True, kw_only=True):
     """Why it is left, or how it is known to be gone."""
 
 
-async def sweep(kin: Kin, clock: IReactorTime, term: float, kill: float) -> list[Fate]:
+async def terminate(
+    kin: ProcessFamily, clock: IReactorTime, term: float, kill: float
+) -> list[TerminationReport]:
     """End them all: SIGTERM, after `term` seconds SIGKILL; give up `kill` seconds later.
 
     Who joins them meanwhile is ended too.  What is left is logged.
     """
-    fates: dict[Process, Fate] = {}
+    fates: dict[Process, TerminationReport] = {}
     for number, patience in ((SIGTERM, term), (SIGKILL, kill)):
         left = await _insist(kin, clock, number, patience, fates)
     for one in left:
@@ -48,8 +50,12 @@ async def sweep(kin: Kin, clock: IReactorTime, term: float, kill: float) -> list
 
 
 async def _insist(
-    kin: Kin, clock: IReactorTime, number: int, patience: float, fates: dict[Process, Fate]
-) -> list[Seen]:
+    kin: ProcessFamily,
+    clock: IReactorTime,
+    number: int,
+    patience: float,
+    fates: dict[Process, TerminationReport],
+) -> list[ProcessEntry]:
     """Send a signal to each of them once, until none is left or time is up."""
     until, pause, told = clock.seconds() + patience, SHORTEST, set[Process]()
     while (left := kin.look()) or kin.unsure:
@@ -63,16 +69,16 @@ async def _insist(
     return left
 
 
-def _signalled(kin: Kin, process: Process, number: int) -> Fate:
+def _signalled(kin: ProcessFamily, process: Process, number: int) -> TerminationReport:
     command, why = kin.command(process), ""
     try:
         kin.send(process, number)
     except OSError as error:
         why = error.strerror or str(error)
-    return Fate(process=process, command=command, what=_OUTCOMES[number], why=why)
+    return TerminationReport(process=process, command=command, what=_OUTCOMES[number], why=why)
 
 
-def _give_up(one: Seen, fates: dict[Process, Fate]) -> None:
+def _give_up(one: ProcessEntry, fates: dict[Process, TerminationReport]) -> None:
     fate = fates[one.process]
     why = fate.why or f"it does not end, its state is {one.state}"
     fates[one.process] = replace(fate, what="left", why=why)

@@ -15,7 +15,7 @@ from secrets import token_hex
 from sxhost.model.turn import Process
 from sxhost.process.orphans import end_orphans, find
 from sxhost.process.table import Processes
-from sxhost.process.termination import Fate
+from sxhost.process.termination import TerminationReport
 from tests.process.test_process_child import BROOD, DETACHES, STUBBORN, alive
 from tests.support.programs import HURRY, fixture_in_reactor, in_reactor, python, reactor
 
@@ -68,7 +68,7 @@ def said(running: subprocess.Popen[str]) -> str:
     return running.stdout.readline()
 
 
-def what(fates: list[Fate]) -> dict[int, tuple[str, str]]:
+def what(fates: list[TerminationReport]) -> dict[int, tuple[str, str]]:
     return {fate.process.pid: (fate.what, fate.why) for fate in fates}
 
 

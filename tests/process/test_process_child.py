@@ -18,7 +18,7 @@ from sxhost.model.turn import Process
 from sxhost.process.child import ProcessChild
 from sxhost.process.contracts import Command, Exit
 from sxhost.process.orphans import find
-from sxhost.process.table import Processes, Seen
+from sxhost.process.table import ProcessEntry, Processes
 from tests.support.in_memory import started
 from tests.support.programs import (
     HURRY,
@@ -506,7 +506,7 @@ class Eyes(Processes):
 
     looks = 0
 
-    def all(self) -> dict[int, Seen]:
+    def all(self) -> dict[int, ProcessEntry]:
         self.looks += 1
         return super().all()
 
@@ -557,8 +557,8 @@ class Faulty(Ear):
         super().line(line)
         raise RuntimeError("a defect")
 
-    def gone(self, how: Exit) -> None:
-        super().gone(how)
+    def child_exited(self, how: Exit) -> None:
+        super().child_exited(how)
         raise RuntimeError("another")
 
 

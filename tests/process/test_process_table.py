@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from sxhost.model.turn import Process
 from sxhost.process.marks import Mark
-from sxhost.process.table import Family, Group, Processes, Seen, family, parse_stat
+from sxhost.process.table import Family, Group, ProcessEntry, Processes, family, parse_stat
 
 MARK = Mark("h", "1")
 WORD = b"SXHOST_AGENT=h.1\0"
@@ -81,7 +81,7 @@ def proc(tmp_path: Path) -> FakeProc:
 
 
 def test_a_name_may_hold_anything() -> None:
-    assert parse_stat(stat(7, 3, 5, 99, state="R")) == Seen(7, 3, 5, 99, "R")
+    assert parse_stat(stat(7, 3, 5, 99, state="R")) == ProcessEntry(7, 3, 5, 99, "R")
 
 
 def test_threads_of_the_kernel_are_nobody() -> None:
@@ -117,13 +117,13 @@ def test_a_family_is_what_is_below_and_what_sessions_hold() -> None:
     table = {
         one.pid: one
         for one in (
-            Seen(10, 1, 10, 0, "S"),
-            Seen(11, 10, 11, 0, "S"),
-            Seen(12, 1, 11, 0, "S"),  # its parent has gone, its session has not
-            Seen(13, 12, 13, 0, "S"),
-            Seen(20, 1, 1, 0, "S"),
-            Seen(30, 11, 30, 0, "S"),
-            Seen(31, 30, 30, 0, "S"),
+            ProcessEntry(10, 1, 10, 0, "S"),
+            ProcessEntry(11, 10, 11, 0, "S"),
+            ProcessEntry(12, 1, 11, 0, "S"),  # its parent has gone, its session has not
+            ProcessEntry(13, 12, 13, 0, "S"),
+            ProcessEntry(20, 1, 1, 0, "S"),
+            ProcessEntry(30, 11, 30, 0, "S"),
+            ProcessEntry(31, 30, 30, 0, "S"),
         )
     }
     assert family(table, [10], []) == {10, 11, 12, 13, 30, 31}
@@ -131,11 +131,11 @@ def test_a_family_is_what_is_below_and_what_sessions_hold() -> None:
 
 
 def test_a_family_of_circles_has_an_end() -> None:
-    table = {1: Seen(1, 2, 0, 0, "S"), 2: Seen(2, 1, 0, 0, "S")}
+    table = {1: ProcessEntry(1, 2, 0, 0, "S"), 2: ProcessEntry(2, 1, 0, 0, "S")}
     assert family(table, [1], []) == {1, 2}
 
 
-def pids(found: list[Seen]) -> list[int]:
+def pids(found: list[ProcessEntry]) -> list[int]:
     return [one.pid for one in found]
 
 

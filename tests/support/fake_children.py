@@ -8,7 +8,7 @@ from typing import Any
 
 from sxhost.model.approval import Question
 from sxhost.model.turn import Process, TurnStatus
-from sxhost.process.contracts import Command, Exit, Talk
+from sxhost.process.contracts import ChildListener, Command, Exit
 
 
 class FakeChild:
@@ -17,7 +17,7 @@ class FakeChild:
     `script`, if given, is called with each message that is sent and may answer with `say`.
     """
 
-    def __init__(self, command: Command, talk: Talk, pid: int) -> None:
+    def __init__(self, command: Command, talk: ChildListener, pid: int) -> None:
         self.command = command
         self.process = Process(pid, 1)
         self.said: list[Any] = []
@@ -47,7 +47,7 @@ class FakeChild:
     def die(self, how: Exit | None = None) -> None:
         if not self.ended:
             self.ended = True
-            self._talk.gone(how or Exit(signal="SIGKILL"))
+            self._talk.child_exited(how or Exit(signal="SIGKILL"))
 
     async def end(self) -> None:
         self.die(Exit(code=0, asked=True))
@@ -60,7 +60,7 @@ class FakeSpawn:
         self.children: list[FakeChild] = []
         self.script = script
 
-    def __call__(self, command: Command, talk: Talk) -> FakeChild:
+    def __call__(self, command: Command, talk: ChildListener) -> FakeChild:
         child = FakeChild(command, talk, 1000 + len(self.children))
         child.script = self.script
         self.children.append(child)

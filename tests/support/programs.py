@@ -17,7 +17,7 @@ from twisted.internet.task import deferLater
 from sxhost.model.limits import Limits
 from sxhost.process.child import ProcessChild, ProcessSpawn
 from sxhost.process.contracts import Command, Exit
-from sxhost.process.once import Moment
+from sxhost.process.once import OneShotEvent
 from sxhost.process.orphans import end_orphans, find
 from sxhost.process.table import Processes
 
@@ -39,7 +39,7 @@ class Ear:
     def __init__(self) -> None:
         self.lines: list[bytes] = []
         self.exits: list[Exit] = []
-        self.over = Moment()
+        self.over = OneShotEvent()
         self._waiting: list[tuple[int, Deferred[None]]] = []
 
     def line(self, line: bytes) -> None:
@@ -49,7 +49,7 @@ class Ear:
             if len(self.lines) == count:
                 waiter.callback(None)
 
-    def gone(self, how: Exit) -> None:
+    def child_exited(self, how: Exit) -> None:
         self.exits.append(how)
         self.over.happen()
 

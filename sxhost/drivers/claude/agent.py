@@ -214,7 +214,7 @@ class Conversation:
         else:
             self._hear[type(said)](said, line)
 
-    def gone(self, how: Exit) -> None:
+    def child_exited(self, how: Exit) -> None:
         """Hear that the process has ended."""
         self._exit = how
         self._asks.gone()

@@ -32,7 +32,7 @@ from sxhost.drivers.echo.recording import (
 )
 from sxhost.errors import AgentFailed
 from sxhost.model.turn import Process
-from sxhost.process.contracts import Command, Exit, Talk
+from sxhost.process.contracts import ChildListener, Command, Exit
 
 __all__ = ["Difference", "Player", "installed"]
 
@@ -89,7 +89,7 @@ class Player:
         self.pace = pace
         self._strict = strict
 
-    def __call__(self, command: Command, talk: Talk) -> PlayedChild:
+    def __call__(self, command: Command, talk: ChildListener) -> PlayedChild:
         """Begin the next act; the command is not run."""
         acts = self.recording.acts
         act = acts[min(len(self.children), len(acts) - 1)]
@@ -113,7 +113,7 @@ class Player:
 class PlayedChild:
     """A child that is none."""
 
-    def __init__(self, player: Player, act: Act, command: Command, talk: Talk) -> None:
+    def __init__(self, player: Player, act: Act, command: Command, talk: ChildListener) -> None:
         self.process = Process(0)
         self.command = command
         self._player = player
@@ -162,7 +162,7 @@ class PlayedChild:
             self._ended = True
             if self._timer is not None:
                 self._timer.cancel()
-            self._talk.gone(how)
+            self._talk.child_exited(how)
 
     # Playing.
 

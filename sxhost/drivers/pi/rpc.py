@@ -89,7 +89,7 @@ class Calls:
         else:
             self._tell(heard)
 
-    def gone(self, how: Exit) -> None:
+    def child_exited(self, how: Exit) -> None:
         """Nothing more will be heard: whoever waits is told."""
         self.exit = how
         waiting, self._waiting = self._waiting, {}

@@ -51,7 +51,7 @@ class Ear:
     def line(self, line: bytes) -> None:
         self.heard.append(json.loads(line))
 
-    def gone(self, how: Exit) -> None:
+    def child_exited(self, how: Exit) -> None:
         self.ends.append(how)
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from twisted.internet.task import Clock
 
-from sxhost.process.once import Moment
+from sxhost.process.once import OneShotEvent
 from tests.support.in_memory import is_done, result_of, started
 
 
 def test_all_who_wait_go_on_and_so_do_those_who_come_late() -> None:
-    moment = Moment()
+    moment = OneShotEvent()
     waiting = [started(moment.wait()) for _ in range(2)]
     assert not any(map(is_done, waiting))
     moment.happen()
@@ -19,7 +19,7 @@ def test_all_who_wait_go_on_and_so_do_those_who_come_late() -> None:
 
 
 def test_waiting_ends_when_it_happens_or_when_time_is_up() -> None:
-    clock, moment = Clock(), Moment()
+    clock, moment = Clock(), OneShotEvent()
     short, long = (started(moment.within(seconds, clock)) for seconds in (1, 3))
     clock.advance(2)
     assert result_of(short) is False

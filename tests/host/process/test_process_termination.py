@@ -11,13 +11,13 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
 from sxhost.model.turn import Process
-from sxhost.process.table import Seen
-from sxhost.process.termination import Fate, sweep
+from sxhost.process.table import ProcessEntry
+from sxhost.process.termination import TerminationReport, terminate
 from tests.support.in_memory import is_done, result_of, started
 
 
-def seen(pid: int, state: str = "S") -> Seen:
-    return Seen(pid, 1, pid, 100 + pid, state)
+def seen(pid: int, state: str = "S") -> ProcessEntry:
+    return ProcessEntry(pid, 1, pid, 100 + pid, state)
 
 
 class Crowd:
@@ -30,7 +30,7 @@ class Crowd:
         self.sent: list[tuple[int, int]] = []
         self.on_end: Callable[[int], None] = lambda pid: None
 
-    def look(self) -> list[Seen]:
+    def look(self) -> list[ProcessEntry]:
         return [seen(pid, "D") for pid in self.ends]
 
     def send(self, process: Process, number: int) -> bool:
@@ -46,15 +46,15 @@ class Crowd:
         return f"program {process.pid}"
 
 
-def begin(crowd: Crowd, clock: Clock) -> Deferred[list[Fate]]:
-    return started(sweep(crowd, clock, term=2, kill=3))
+def begin(crowd: Crowd, clock: Clock) -> Deferred[list[TerminationReport]]:
+    return started(terminate(crowd, clock, term=2, kill=3))
 
 
 def pass_time(clock: Clock, seconds: float) -> None:
     clock.pump([0.05] * round(seconds / 0.05))
 
 
-def fates(found: list[Fate]) -> dict[int, str]:
+def fates(found: list[TerminationReport]) -> dict[int, str]:
     return {fate.process.pid: fate.what for fate in found}
 
 
