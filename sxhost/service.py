@@ -65,7 +65,7 @@ from sxhost.model.session_state import ACTIVE
 from sxhost.model.summaries import chooser, summary
 from sxhost.service_agents import Agency
 from sxhost.slices import Slices
-from sxhost.store.contracts import Census, Draft, Store
+from sxhost.store.contracts import Draft, SessionCounts, Store
 from sxhost.store.recent_events import OVERHEAD
 from sxhost.streams.notifier import HEARTBEAT_S, Hub
 from sxhost.streams.presence import Presence, StateTeller
@@ -200,7 +200,7 @@ class SessionService(Service):
             limits=self.limits,
         )
 
-    async def census(self) -> tuple[Census, Sequence[State]]:
+    async def census(self) -> tuple[SessionCounts, Sequence[State]]:
         """Return what the store holds, and the state of every session."""
         sessions = await self._store.sessions()
         return await self._store.census(), [self._now(session).state for session in sessions]

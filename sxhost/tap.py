@@ -54,7 +54,7 @@ from sxhost.logs import logger, set_level
 from sxhost.service import SessionService
 from sxhost.store.contracts import Store
 from sxhost.store.memory import MemoryStore
-from sxhost.store.sqlite.connection import Journal
+from sxhost.store.sqlite.connection import SQLiteConnection
 from sxhost.store.sqlite.store import SQLiteStore, Threads
 from sxhost.telemetry.forwarder import make_forwarder
 from sxhost.visible import refuse
@@ -205,7 +205,7 @@ def make_store(settings: Settings, reactor: Any) -> Store:
     path = settings.database
     if path is None:
         return MemoryStore(settings.limits, reactor.seconds)
-    journal = Journal(path, settings.durability)
+    journal = SQLiteConnection(path, settings.durability)
     return SQLiteStore(settings.limits, reactor.seconds, journal, threads(reactor))
 
 

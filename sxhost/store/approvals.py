@@ -12,10 +12,10 @@ from sxhost.errors import AlreadyAnswered, UnknownApproval
 from sxhost.model.approval import Approval, ApprovalState, Question, Resolution
 from sxhost.model.limits import Limits
 
-__all__ = ["Book"]
+__all__ = ["ApprovalBook"]
 
 
-class Book:
+class ApprovalBook:
     """What an agent has asked; asked again under the same key, it is the same approval."""
 
     def __init__(self, session_id: str, limits: Limits) -> None:
@@ -39,9 +39,9 @@ class Book:
             else:
                 self._put_away(replace(approval, native=None))
 
-    def copy(self) -> Book:
+    def copy(self) -> ApprovalBook:
         """Return a book that can change without this one changing (approvals are values)."""
-        twin = Book(self._session_id, self._limits)
+        twin = ApprovalBook(self._session_id, self._limits)
         twin._open, twin._closed = dict(self._open), dict(self._closed)
         twin._sizes, twin._ids = dict(self._sizes), dict(self._ids)
         return twin

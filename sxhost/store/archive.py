@@ -11,7 +11,7 @@ from sxhost.errors import UnknownSession
 from sxhost.model.approval import Approval
 from sxhost.model.session import Message, Session
 
-__all__ = ["Archived", "Kept", "Shelved"]
+__all__ = ["Archived", "ArchivedLog", "StoredSession"]
 
 
 class Archived(UnknownSession):
@@ -22,7 +22,7 @@ class Archived(UnknownSession):
         self.session_id = session_id
 
 
-class Shelved(Struct, eq=False):
+class ArchivedLog(Struct, eq=False):
     """What memory knows of an archived session: nothing of it is newer than the id `end`.
 
     `floor` and `pruned` are where its retained log begins.
@@ -33,7 +33,7 @@ class Shelved(Struct, eq=False):
     pruned: int
 
 
-class Kept(Struct, frozen=True):
+class StoredSession(Struct, frozen=True):
     """What a file holds of one session, but for its events."""
 
     session: Session

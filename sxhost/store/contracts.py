@@ -16,7 +16,7 @@ from sxhost.model.approval import Approval, ApprovalState, Question, Resolution
 from sxhost.model.auth import AuditEntry, AuditQuery
 from sxhost.model.session import Event, Hosting, Message, MessageDraft, Registration, Session
 
-__all__ = ["Census", "Draft", "Store", "StoreUnusable", "enough"]
+__all__ = ["Draft", "SessionCounts", "Store", "StoreUnusable", "enough"]
 
 
 class StoreUnusable(Exception):
@@ -44,7 +44,7 @@ def enough(events: Iterable[Event], limit: int | None, size: int | None) -> list
     return taken
 
 
-class Census(Struct, frozen=True):
+class SessionCounts(Struct, frozen=True):
     """How much a store holds: events ever appended, messages waiting or on lease now."""
 
     events: int
@@ -225,7 +225,7 @@ class Store(Protocol):
     async def deeds(self, query: AuditQuery) -> list[AuditEntry]:
         """Return entries of the audit in order."""
 
-    async def census(self) -> Census:
+    async def census(self) -> SessionCounts:
         """Count what the store holds."""
 
     async def sweep(self, at: int) -> None:

@@ -13,9 +13,9 @@ from operator import attrgetter
 
 from sxhost.model.limits import Limits
 from sxhost.model.session import Event
-from sxhost.store.recent_events import Ring, weight
+from sxhost.store.recent_events import RecentEvents, weight
 
-__all__ = ["RECENT", "Hot"]
+__all__ = ["RECENT", "EventCache"]
 
 RECENT = 4096
 """Events of all sessions together that are kept in one line, for those who read them all."""
@@ -26,7 +26,7 @@ SHRINK = 0.95
 _number = attrgetter("id")
 
 
-class Hot:
+class EventCache:
     """The rings of all sessions and the last events of all; `size` is their bytes together.
 
     An event that is in both counts once.  Each has all that is newer than its `start`, so
@@ -38,12 +38,12 @@ class Hot:
         self.size = 0
         self._limits = limits
         self._most_recent = most_recent
-        self._rings: dict[str, Ring] = {}
+        self._rings: dict[str, RecentEvents] = {}
         self._recent: deque[Event] = deque()
 
-    def open(self, session_id: str, start: int = 0) -> Ring:
+    def open(self, session_id: str, start: int = 0) -> RecentEvents:
         """Return a new ring, for a session without events after `start`."""
-        ring = Ring(self._limits.events, self._limits.ring_bytes, start)
+        ring = RecentEvents(self._limits.events, self._limits.ring_bytes, start)
         self._rings[session_id] = ring
         return ring
 

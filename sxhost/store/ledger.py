@@ -10,11 +10,11 @@ from sxhost.model.approval import Approval
 from sxhost.model.auth import AuditEntry
 from sxhost.model.limits import Limits
 from sxhost.model.session import Event, Message, Session
-from sxhost.store.approvals import Book
-from sxhost.store.archive import Archived, Kept, Shelved
-from sxhost.store.hot import Hot
+from sxhost.store.approvals import ApprovalBook
+from sxhost.store.archive import Archived, ArchivedLog, StoredSession
+from sxhost.store.hot import EventCache
 from sxhost.store.inbox import Inbox
-from sxhost.store.recent_events import Ring
+from sxhost.store.recent_events import RecentEvents
 
 __all__ = ["Ledger", "Row"]
 
@@ -27,7 +27,12 @@ class Row:
     """
 
     def __init__(
-        self, session: Session, ring: Ring, inbox: Inbox, book: Book, pruned: int = 0
+        self,
+        session: Session,
+        ring: RecentEvents,
+        inbox: Inbox,
+        book: ApprovalBook,
+        pruned: int = 0,
     ) -> None:
         self.session = session
         self.ring = ring
@@ -56,8 +61,8 @@ class Ledger:
         self.last_approval = 0
         self.last_deed = 0
         self.deeds: deque[AuditEntry] = deque(maxlen=limits.deeds)
-        self.hot = Hot(limits)
-        self.archived: dict[str, Shelved] = {}
+        self.hot = EventCache(limits)
+        self.archived: dict[str, ArchivedLog] = {}
 
     def row(self, session_id: str) -> Row:
         """Return a session's row.
@@ -79,12 +84,12 @@ class Ledger:
         inbox = Inbox(session.id, self.limits, self.seconds)
         inbox.restore(messages)
         ring = self.hot.open(session.id, self.last_event)
-        book = Book(session.id, self.limits)
+        book = ApprovalBook(session.id, self.limits)
         book.restore(approvals)
         row = self.rows[session.id] = Row(session, ring, inbox, book)
         return row
 
-    def revive(self, kept: Kept) -> None:
+    def revive(self, kept: StoredSession) -> None:
         """Put an archived session back into memory."""
         shelved = self.archived.pop(kept.session.id)
         row = self.restore(kept.session, kept.messages, kept.approvals)
@@ -110,7 +115,7 @@ class Ledger:
         """Let a session go that a journal has."""
         row = self.rows.pop(session_id)
         self.hot.close(session_id)
-        self.archived[session_id] = Shelved(self.last_event, row.floor, row.pruned)
+        self.archived[session_id] = ArchivedLog(self.last_event, row.floor, row.pruned)
 
     def prune(self, row: Row, position: int) -> None:
         """Take note that retention has dropped a session's events up to an id."""

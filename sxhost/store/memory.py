@@ -10,7 +10,7 @@ from sxhost.model.approval import Approval, ApprovalState, Question, Resolution
 from sxhost.model.auth import AuditEntry, AuditQuery
 from sxhost.model.limits import Limits
 from sxhost.model.session import Event, Hosting, Message, MessageDraft, Registration, Session
-from sxhost.store.contracts import Census, Draft, enough
+from sxhost.store.contracts import Draft, SessionCounts, enough
 from sxhost.store.inbox import Inbox
 from sxhost.store.ledger import Ledger
 from sxhost.store.transaction import Change
@@ -237,10 +237,10 @@ class MemoryStore:
             return list(deeds)[-query.limit :]
         return [deed for deed in deeds if deed.id > query.after][: query.limit]
 
-    async def census(self) -> Census:
+    async def census(self) -> SessionCounts:
         """Count what the store holds."""
         waiting = sum(len(row.inbox) for row in self.ledger.rows.values())
-        return Census(self.ledger.last_event, waiting)
+        return SessionCounts(self.ledger.last_event, waiting)
 
     async def sweep(self, at: int) -> None:
         """Do nothing: only numbers push events out of a ring."""

@@ -8,7 +8,7 @@ from itertools import islice
 
 from sxhost.model.session import Event
 
-__all__ = ["OVERHEAD", "Ring", "weight"]
+__all__ = ["OVERHEAD", "RecentEvents", "weight"]
 
 OVERHEAD = 512
 """Bytes that an event takes in memory beside its data: its struct, numbers, names and key."""
@@ -19,7 +19,7 @@ def weight(event: Event) -> int:
     return len(event.data) + OVERHEAD
 
 
-class Ring:
+class RecentEvents:
     """The newest events of a session, at most `limit` and `most` bytes, with their keys.
 
     It has all whose id is greater than `start`.

@@ -29,8 +29,8 @@ from sxhost.model.session import (
     State,
 )
 from sxhost.model.session_state import after
-from sxhost.store.approvals import Book
-from sxhost.store.archive import Archived, Kept, Shelved
+from sxhost.store.approvals import ApprovalBook
+from sxhost.store.archive import Archived, ArchivedLog, StoredSession
 from sxhost.store.contracts import Draft
 from sxhost.store.inbox import Inbox
 from sxhost.store.ledger import Ledger, Row
@@ -41,7 +41,9 @@ __all__ = ["Change", "RowDraft"]
 class RowDraft:
     """What a change makes of one session."""
 
-    def __init__(self, session: Session, row: Row | None, inbox: Inbox, book: Book) -> None:
+    def __init__(
+        self, session: Session, row: Row | None, inbox: Inbox, book: ApprovalBook
+    ) -> None:
         self.session = session
         self.events: list[Event] = []
         self.keys: dict[str, Event] = {}
@@ -77,7 +79,7 @@ class RowDraft:
         return self._inbox
 
     @property
-    def book(self) -> Book:
+    def book(self) -> ApprovalBook:
         """The approvals as the change sees them; a copy, once asked for."""
         if not self.owns_book:
             self._book, self.owns_book = self._book.copy(), True
@@ -100,7 +102,7 @@ class Change:
         self.deeds: list[AuditEntry] = []
         self.dropped: list[str] = []
         """Archived sessions that are forgotten."""
-        self.revived: dict[str, Kept] = {}
+        self.revived: dict[str, StoredSession] = {}
         """Sessions that are archived no longer."""
         self._ledger = ledger
 
@@ -135,7 +137,7 @@ class Change:
             left = (s for s in archived if s not in self.revived and s not in self.dropped)
             self.dropped.extend(islice(left, 1))
 
-    def revive(self, kept: Kept, shelved: Shelved) -> None:
+    def revive(self, kept: StoredSession, shelved: ArchivedLog) -> None:
         """Put an archived session back, unless something has happened to it since."""
         session_id = kept.session.id
         same = self._ledger.archived.get(session_id) is shelved
@@ -326,7 +328,7 @@ class Change:
         state = State("idle", "registered", at)
         session = Session(id=session_id, start_ms=at, last_seen_ms=at, state=state)
         inbox = Inbox(session_id, limits, self._ledger.seconds)
-        draft = RowDraft(session, None, inbox, Book(session_id, limits))
+        draft = RowDraft(session, None, inbox, ApprovalBook(session_id, limits))
         draft.replaces = session_id in self._ledger.rows
         self.rows[session_id] = draft
         return draft, True

@@ -28,7 +28,7 @@ from sxhost.model.turn import Launch, Process
 from sxhost.store.contracts import Draft, Store
 from sxhost.store.hot import RECENT
 from sxhost.store.memory import MemoryStore
-from sxhost.store.sqlite.connection import Journal
+from sxhost.store.sqlite.connection import SQLiteConnection
 from sxhost.store.sqlite.store import SQLiteStore, Threads
 from tests.support.in_memory import result_of
 
@@ -58,7 +58,7 @@ def make_store(
     def make(**limits: int) -> Store:
         if request.param == "memory":
             return MemoryStore(Limits(**limits), clock.seconds)
-        journal = Journal(tmp_path / f"{len(stores)}.db")
+        journal = SQLiteConnection(tmp_path / f"{len(stores)}.db")
         store = SQLiteStore(Limits(**limits), clock.seconds, journal, HERE)
         store.open()
         stores.append(store)

@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sxhost.store.sqlite.high_water import HighWaterMark, lacks
-from sxhost.store.sqlite.rows import Numbers, Page
+from sxhost.store.sqlite.rows import Numbers, WriteBatch
 from tests.support.faults import Agent, Line, kill
 
 if TYPE_CHECKING:
     from tests.support.hosts import StartHost
 
 
-def page(**last: int) -> Page:
+def page(**last: int) -> WriteBatch:
     """A page that gives out these numbers, and some before."""
     rows: dict[str, list[tuple[Any, ...]]] = {}
     for name, number in last.items():
         rows[name] = [(number - 1, b""), (number, b"")]
     if "event" in last:
         rows["log"] = [(last["event"] - 2, "a", 1, 3, 0, b"")]
-    return Page(rows)
+    return WriteBatch(rows)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from sxhost.codec.json import encode, encode_lines
 from sxhost.model.session import Event
-from sxhost.store.sqlite.rows import ARCHIVED, Page
+from sxhost.store.sqlite.rows import ARCHIVED, WriteBatch
 from sxhost.store.transaction import Change, RowDraft
 
 __all__ = ["page_of"]
@@ -15,9 +15,9 @@ ROW_SIZE = 64 * 1024
 """Bytes of data in one row of the log: who reads an event reads its whole row."""
 
 
-def page_of(change: Change, at: int) -> Page:
+def page_of(change: Change, at: int) -> WriteBatch:
     """Return the rows that a change writes, at a time of the wall clock in milliseconds."""
-    page = Page()
+    page = WriteBatch()
     for session_id, draft in change.rows.items():
         if draft.deleted or draft.replaces:
             page.sessions_gone.append(session_id)
@@ -42,7 +42,7 @@ def page_of(change: Change, at: int) -> Page:
     return page
 
 
-def _add(page: Page, session_id: str, draft: RowDraft, at: int) -> None:
+def _add(page: WriteBatch, session_id: str, draft: RowDraft, at: int) -> None:
     rows = page.rows
     if draft.fresh or draft.touched:
         rows.setdefault("session", []).append((session_id, encode(draft.session)))

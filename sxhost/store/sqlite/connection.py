@@ -1,6 +1,6 @@
 """The journal of a durable store: one SQLite file, written in one thread and read in another.
 
-Everything here blocks.  What `Journal.write` has returned from is on disk.
+Everything here blocks.  What `SQLiteConnection.write` has returned from is on disk.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from typing import Literal
 
 from sxhost.errors import StorageFull, StoreUnavailable
 from sxhost.model.session import Event
-from sxhost.store.archive import Kept
+from sxhost.store.archive import StoredSession
 from sxhost.store.contracts import StoreUnusable
 from sxhost.store.sqlite import epoch, integrity, rows
 from sxhost.store.sqlite.file import create, held, inspect, migrate, no_room, scripts, sentences
 from sxhost.store.sqlite.high_water import HighWaterMark, lacks
-from sxhost.store.sqlite.rows import Enough, Floor, Page, Restored
+from sxhost.store.sqlite.rows import Enough, Floor, Restored, WriteBatch
 
-__all__ = ["Durability", "Journal"]
+__all__ = ["Durability", "SQLiteConnection"]
 
 Durability = Literal["power", "process"]
 
 SYNCHRONOUS = {"power": "FULL", "process": "NORMAL"}
 
 
-class Journal:
+class SQLiteConnection:
     """One SQLite file, by a connection that writes and one that reads.
 
     `boot` names the time since the machine's power was last there anew.
@@ -132,7 +132,7 @@ class Journal:
 
     # Writing: in one thread.
 
-    def write(self, page: Page) -> None:
+    def write(self, page: WriteBatch) -> None:
         """Commit a page.
 
         :raises StorageFull: there is no room; nothing of it is kept.
@@ -177,7 +177,7 @@ class Journal:
         with _refusals():
             return rows.read(_in_use(self._reader), session_id, seq, position, enough)
 
-    def kept(self, session_id: str) -> Kept | None:
+    def kept(self, session_id: str) -> StoredSession | None:
         """Return what there is of a session, but for its events; errors as for `read`."""
         with _refusals():
             return rows.kept(_in_use(self._reader), session_id)

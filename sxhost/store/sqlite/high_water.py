@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from sxhost import files
-from sxhost.store.sqlite.rows import Numbers, Page
+from sxhost.store.sqlite.rows import Numbers, WriteBatch
 
 __all__ = ["HighWaterMark", "lacks"]
 
@@ -50,7 +50,7 @@ class HighWaterMark:
         self._numbers = numbers
         self._write()
 
-    def acknowledge(self, page: Page) -> None:
+    def acknowledge(self, page: WriteBatch) -> None:
         """Take note that a page was committed."""
         self._numbers = self._numbers.after(page)
         self._write()

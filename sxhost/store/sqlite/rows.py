@@ -19,9 +19,9 @@ from msgspec import Struct
 from sxhost.model.approval import Approval
 from sxhost.model.auth import AuditEntry
 from sxhost.model.session import Event, Message, Session
-from sxhost.store.archive import Kept
+from sxhost.store.archive import StoredSession
 
-__all__ = ["ARCHIVED", "Enough", "Floor", "Numbers", "Page", "Restored"]
+__all__ = ["ARCHIVED", "Enough", "Floor", "Numbers", "Restored", "WriteBatch"]
 
 Row = tuple[Any, ...]
 
@@ -60,7 +60,7 @@ _approval = msgspec.json.Decoder(Approval)
 _deed = msgspec.json.Decoder(AuditEntry)
 
 
-class Page(Struct):
+class WriteBatch(Struct):
     """What one transaction writes: rows by table (without checksum), and what goes."""
 
     rows: dict[str, list[Row]] = {}
@@ -85,7 +85,7 @@ class Numbers(NamedTuple):
     approval: int = 0
     audit: int = 0
 
-    def after(self, page: Page) -> Numbers:
+    def after(self, page: WriteBatch) -> Numbers:
         """Return them as they are once a page is written."""
         events = [row[0] + row[3] - 1 for row in page.rows.get("log", [])]
         others = [[row[0] for row in page.rows.get(table, [])] for table in self._fields[1:]]
@@ -126,7 +126,7 @@ class Restored(Struct):
 # Writing.
 
 
-def write(connection: sqlite3.Connection, page: Page) -> None:
+def write(connection: sqlite3.Connection, page: WriteBatch) -> None:
     """Write a page."""
     for session_id in page.sessions_gone:
         _forget(connection, session_id)
@@ -358,7 +358,7 @@ def restore(connection: sqlite3.Connection) -> Restored:
     )
 
 
-def kept(connection: sqlite3.Connection, session_id: str) -> Kept | None:
+def kept(connection: sqlite3.Connection, session_id: str) -> StoredSession | None:
     """Read back what a file holds of one session, if it does, but for its events."""
     of = "WHERE session = ? ORDER BY id"
     row = connection.execute("SELECT body FROM session WHERE id = ?", (session_id,)).fetchone()
@@ -366,7 +366,7 @@ def kept(connection: sqlite3.Connection, session_id: str) -> Kept | None:
         return None
     messages = connection.execute(f"SELECT body, key FROM message {of}", (session_id,))
     approvals = connection.execute(f"SELECT body FROM approval {of}", (session_id,))
-    return Kept(
+    return StoredSession(
         _session.decode(row[0]),
         [(_message.decode(body), key) for body, key in messages],
         [_approval.decode(body) for (body,) in approvals],

@@ -18,12 +18,12 @@ from sxhost.model.approval import Approval
 from sxhost.model.limits import Limits
 from sxhost.model.session import Event, Message, Session
 from sxhost.store.age import SteadyClock
-from sxhost.store.archive import Archived, Kept, Shelved
+from sxhost.store.archive import Archived, ArchivedLog, StoredSession
 from sxhost.store.contracts import Draft, enough
 from sxhost.store.hot import RECENT
 from sxhost.store.memory import MemoryStore
 from sxhost.store.sqlite.changes import page_of
-from sxhost.store.sqlite.connection import Journal
+from sxhost.store.sqlite.connection import SQLiteConnection
 from sxhost.store.sqlite.rows import Enough, Floor
 from sxhost.store.transaction import Change
 
@@ -77,7 +77,11 @@ class SQLiteStore(MemoryStore):
     forgetful = False
 
     def __init__(
-        self, limits: Limits, seconds: Callable[[], float], journal: Journal, threads: Threads
+        self,
+        limits: Limits,
+        seconds: Callable[[], float],
+        journal: SQLiteConnection,
+        threads: Threads,
     ) -> None:
         super().__init__(limits, seconds)
         self._limits = limits
@@ -127,7 +131,7 @@ class SQLiteStore(MemoryStore):
             self.ledger.prune(row, pruned)
         for session_id in kept.archived:
             floor = kept.floors.get(session_id, Floor(1, 0))
-            self.ledger.archived[session_id] = Shelved(kept.last_event, *floor)
+            self.ledger.archived[session_id] = ArchivedLog(kept.last_event, *floor)
 
     # Writing.
 
@@ -165,7 +169,7 @@ class SQLiteStore(MemoryStore):
         """Put an archived session back into memory, if nobody else has."""
         shelved = self.ledger.archived.get(session_id)
         if shelved is not None:
-            kept: Kept = await self._threads.read(self._journal.kept, session_id)
+            kept: StoredSession = await self._threads.read(self._journal.kept, session_id)
             await self._write_once(lambda change: change.revive(kept, shelved), 1)
 
     async def _write_once(self, operation: Callable[[Change], T], size: int) -> T:
@@ -282,11 +286,11 @@ class SQLiteStore(MemoryStore):
         kept = await self._archived(session_id)
         return kept.approvals if kept else await super().approvals(session_id)
 
-    async def _archived(self, session_id: str | None) -> Kept | None:
+    async def _archived(self, session_id: str | None) -> StoredSession | None:
         """Read what there is of a session if it is archived."""
         if session_id not in self.ledger.archived:
             return None
-        kept: Kept | None = await self._threads.read(self._journal.kept, session_id)
+        kept: StoredSession | None = await self._threads.read(self._journal.kept, session_id)
         return kept
 
     def pruned(self, session_id: str | None) -> int:

@@ -14,7 +14,7 @@ from twisted.internet.task import Clock
 
 from sxhost.daemon.systemd import Notifier
 from sxhost.model.limits import Limits
-from sxhost.store.sqlite.connection import Journal
+from sxhost.store.sqlite.connection import SQLiteConnection
 from sxhost.store.sqlite.store import SQLiteStore
 from sxhost.tap import threads
 from tests.support.in_memory import Lab, is_done, result_of, started
@@ -31,7 +31,7 @@ class Disk:
 
     def __init__(self, path: Path) -> None:
         self.threads = threads(reactor)
-        journal = Journal(path)
+        journal = SQLiteConnection(path)
         self.store = SQLiteStore(Limits(), Clock().seconds, journal, self.threads)
         self.heals = Event()
         self.store.open()

@@ -22,7 +22,7 @@ from sxhost.store.age import LOOKS
 from sxhost.store.contracts import Draft, StoreUnusable
 from sxhost.store.hot import RECENT
 from sxhost.store.recent_events import weight
-from sxhost.store.sqlite.connection import Journal
+from sxhost.store.sqlite.connection import SQLiteConnection
 from sxhost.store.sqlite.store import SQLiteStore, Threads
 from tests.contracts.test_store import HERE, end, note, question, told
 from tests.support.in_memory import is_done, result_of, started
@@ -46,7 +46,7 @@ def reopen(path: Path) -> Iterator[Open]:
 
     def reopen(threads: Threads = HERE, **limits: Any) -> SQLiteStore:
         close()
-        store = SQLiteStore(Limits(**limits), Clock().seconds, Journal(path), threads)
+        store = SQLiteStore(Limits(**limits), Clock().seconds, SQLiteConnection(path), threads)
         store.open()
         stores.append(store)
         return store
@@ -139,7 +139,7 @@ class TestReopening:
 
     def test_what_expired_stays_so(self, path: Path) -> None:
         clock = Clock()
-        store = SQLiteStore(Limits(), clock.seconds, Journal(path), HERE)
+        store = SQLiteStore(Limits(), clock.seconds, SQLiteConnection(path), HERE)
         store.open()
         fill(store)
         result_of(store.put("b", MessageDraft(content="late", ttl_s=5), 0))
@@ -193,7 +193,9 @@ class TestReopening:
 
     def test_a_message_that_a_look_has_forgotten_is_gone(self, path: Path) -> None:
         clock = Clock()
-        store = SQLiteStore(Limits(closed_messages=1), clock.seconds, Journal(path), HERE)
+        store = SQLiteStore(
+            Limits(closed_messages=1), clock.seconds, SQLiteConnection(path), HERE
+        )
         store.open()
         result_of(store.register("a", Registration(), 0))
         for words in "abc":
@@ -202,7 +204,9 @@ class TestReopening:
         assert [m.id for m in result_of(store.peek("a"))] == [3]
         assert result_of(store.take("a", 0)) == []
         result_of(store.close())
-        store = SQLiteStore(Limits(closed_messages=9), clock.seconds, Journal(path), HERE)
+        store = SQLiteStore(
+            Limits(closed_messages=9), clock.seconds, SQLiteConnection(path), HERE
+        )
         store.open()
         assert [(m.id, m.state) for m in result_of(store.peek("a"))] == [(3, "expired")]
         result_of(store.close())
@@ -289,7 +293,7 @@ class TestReopening:
     def test_what_came_in_this_life_grows_old_with_it(self, path: Path) -> None:
         """A machine without a clock of its own begins in 1970."""
         clock = Clock()
-        store = SQLiteStore(Limits(retain_days=1), clock.seconds, Journal(path), HERE)
+        store = SQLiteStore(Limits(retain_days=1), clock.seconds, SQLiteConnection(path), HERE)
         store.open()
         result_of(store.append("a", [draft()], 0))
         day = 86_400_000
@@ -490,7 +494,7 @@ def everything(store: SQLiteStore) -> Any:
 
 def test_damage_anywhere_is_refused_or_harmless(tmp_path: Path) -> None:
     def opened(path: Path) -> SQLiteStore:
-        store = SQLiteStore(Limits(), Clock().seconds, Journal(path), HERE)
+        store = SQLiteStore(Limits(), Clock().seconds, SQLiteConnection(path), HERE)
         store.open()
         return store
 

@@ -13,7 +13,7 @@ from twisted.internet.task import Clock
 from sxhost.codec.frames import NDJSON
 from sxhost.model.limits import Limits
 from sxhost.model.session import EventDraft, Fired
-from sxhost.store.sqlite.connection import Journal
+from sxhost.store.sqlite.connection import SQLiteConnection
 from sxhost.store.sqlite.store import SQLiteStore, Threads
 from sxhost.streams.subscription import Place, Selection
 from tests.contracts.test_store import HERE
@@ -49,7 +49,7 @@ def late() -> LateWrites:
 def bench_of(path: Path, late: LateWrites | None = None, **limits: int) -> Bench:
     clock, bounds = Clock(), Limits(**limits)
     threads = HERE if late is None else late.threads
-    store = SQLiteStore(bounds, clock.seconds, Journal(path / "s.db"), threads)
+    store = SQLiteStore(bounds, clock.seconds, SQLiteConnection(path / "s.db"), threads)
     return Bench(store, clock, bounds)
 
 

@@ -23,7 +23,7 @@ from sxhost.model.limits import Limits
 from sxhost.model.session import EventDraft, LogQuery
 from sxhost.service import SessionService
 from sxhost.store.memory import MemoryStore
-from sxhost.store.sqlite.connection import Journal
+from sxhost.store.sqlite.connection import SQLiteConnection
 from sxhost.store.sqlite.store import SQLiteStore
 from sxhost.streams.notifier import SLICE, TICK
 from sxhost.streams.reader import PAGE_SIZE
@@ -70,7 +70,7 @@ class Host:
 
 def test_large_events_leave_memory_and_stay_on_disk(tmp_path: Path) -> None:
     limits = Limits(ring_bytes=1_000_000, hot_bytes=3_000_000)
-    store = SQLiteStore(limits, Clock().seconds, Journal(tmp_path / "s.db"), HERE)
+    store = SQLiteStore(limits, Clock().seconds, SQLiteConnection(tmp_path / "s.db"), HERE)
     store.open()
     host = Host(store, ring_bytes=1_000_000, hot_bytes=3_000_000)
     for number in range(60):

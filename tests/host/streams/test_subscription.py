@@ -23,7 +23,7 @@ from sxhost.model.session import EventDraft, LogQuery, Registration
 from sxhost.service import SessionService
 from sxhost.store.contracts import Store
 from sxhost.store.memory import MemoryStore
-from sxhost.store.sqlite.connection import Journal
+from sxhost.store.sqlite.connection import SQLiteConnection
 from sxhost.store.sqlite.store import SQLiteStore, Threads
 from sxhost.streams.notifier import TICK
 from sxhost.streams.subscription import PAGE, Place, Selection, Subscription
@@ -134,7 +134,9 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
         clock, limits = Clock(), Limits(**given)
         store: Store = MemoryStore(limits, clock.seconds)
         if request.param == "sqlite":
-            store = SQLiteStore(limits, clock.seconds, Journal(tmp_path / "s.db"), HERE)
+            store = SQLiteStore(
+                limits, clock.seconds, SQLiteConnection(tmp_path / "s.db"), HERE
+            )
         benches.append(Bench(store, clock, limits))
         return benches[-1]
 
@@ -197,7 +199,7 @@ class TestReading:
     def test_a_restart_does_not_move_where_a_reader_of_all_begins(self, tmp_path: Path) -> None:
         clock, path = Clock(), tmp_path / "s.db"
         for _ in range(2):
-            store = SQLiteStore(Limits(), clock.seconds, Journal(path), HERE)
+            store = SQLiteStore(Limits(), clock.seconds, SQLiteConnection(path), HERE)
             bench = Bench(store, clock, Limits())
             bench.fire("a", "x", "y")
             sink, _ = bench.follow(after="")
@@ -252,11 +254,13 @@ class TestReading:
 def on_disk(path: Path, limits: Limits, late: LateReads, *batches: Sequence[str]) -> Bench:
     """Return a service in its second life; of the events of `a` only the disk has any."""
     clock = Clock()
-    before = Bench(SQLiteStore(limits, clock.seconds, Journal(path), HERE), clock, limits)
+    before = Bench(
+        SQLiteStore(limits, clock.seconds, SQLiteConnection(path), HERE), clock, limits
+    )
     for names in batches:
         before.fire("a", *names)
     result_of(before.service.close())
-    store = SQLiteStore(limits, clock.seconds, Journal(path), late.threads)
+    store = SQLiteStore(limits, clock.seconds, SQLiteConnection(path), late.threads)
     return Bench(store, clock, limits)
 
 
@@ -401,12 +405,12 @@ class TestGaps:
     ) -> None:
         limits, late, clock = Limits(events=2, retain=2), LateReads(), Clock()
         path = tmp_path / "s.db"
-        before = SQLiteStore(limits, clock.seconds, Journal(path), HERE)
+        before = SQLiteStore(limits, clock.seconds, SQLiteConnection(path), HERE)
         first = Bench(before, clock, limits)
         for session in "baab":
             first.fire(session)
         result_of(first.service.close())
-        store = SQLiteStore(limits, clock.seconds, Journal(path), late.threads)
+        store = SQLiteStore(limits, clock.seconds, SQLiteConnection(path), late.threads)
         bench = Bench(store, clock, limits)
         sink, _ = bench.follow()
         bench.fire("a", "x", "x")
@@ -422,12 +426,12 @@ class TestGaps:
     ) -> None:
         limits, late, clock = Limits(), LateReads(), Clock()
         path = tmp_path / "s.db"
-        before = SQLiteStore(limits, clock.seconds, Journal(path), HERE)
+        before = SQLiteStore(limits, clock.seconds, SQLiteConnection(path), HERE)
         first = Bench(before, clock, limits)
         first.fire("a")
         first.fire("b")
         result_of(first.service.close())
-        store = SQLiteStore(limits, clock.seconds, Journal(path), late.threads)
+        store = SQLiteStore(limits, clock.seconds, SQLiteConnection(path), late.threads)
         bench = Bench(store, clock, limits)
         sink = Sink()
         reader = bench.service.hub.subscribe(Selection(frozenset("a")), NDJSON, sink)

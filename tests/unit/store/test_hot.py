@@ -10,7 +10,7 @@ from msgspec import Raw
 
 from sxhost.model.limits import Limits
 from sxhost.model.session import Event
-from sxhost.store.hot import RECENT, Hot
+from sxhost.store.hot import RECENT, EventCache
 from sxhost.store.recent_events import OVERHEAD, weight
 
 
@@ -18,7 +18,7 @@ class Logs:
     """Some sessions whose events go into memory, one after the other."""
 
     def __init__(self, most_recent: int = RECENT, **limits: int) -> None:
-        self.hot = Hot(Limits(**limits), most_recent)
+        self.hot = EventCache(Limits(**limits), most_recent)
         self._last = 0
         self._seqs: dict[str, int] = {}
 

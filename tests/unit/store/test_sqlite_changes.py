@@ -10,7 +10,7 @@ from sxhost.model.session import MessageDraft, Registration
 from sxhost.store.contracts import Draft
 from sxhost.store.ledger import Ledger
 from sxhost.store.sqlite.changes import ROW_SIZE, page_of
-from sxhost.store.sqlite.rows import Page
+from sxhost.store.sqlite.rows import WriteBatch
 from sxhost.store.transaction import Change
 
 
@@ -23,14 +23,14 @@ def draft(size: int = 0, key: str | None = None) -> Draft:
     return Draft("x", Raw(b'"%s"' % (b"x" * size)), 0, key)
 
 
-def written(change: Change) -> Page:
+def written(change: Change) -> WriteBatch:
     """Return a change's page, and commit it."""
     page = page_of(change, 7)
     change.commit()
     return page
 
 
-def log_rows(page: Page) -> list[tuple[int, str, int, int, int]]:
+def log_rows(page: WriteBatch) -> list[tuple[int, str, int, int, int]]:
     """Return the log's rows without their bodies: id, session, seq, count, time."""
     return [row[:5] for row in page.rows["log"]]
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from sxhost.store.sqlite.connection import Durability, Journal
+from sxhost.store.sqlite.connection import Durability, SQLiteConnection
 from sxhost.store.sqlite.epoch import new, this_boot
-from sxhost.store.sqlite.rows import Page
+from sxhost.store.sqlite.rows import WriteBatch
 
 ENDS = ("", "-wal", "-shm")
 
@@ -23,18 +23,18 @@ def path(tmp_path: Path) -> Path:
 
 
 def opened(
-    path: Path, durability: Durability, boot: str, end: Callable[[Journal], object]
+    path: Path, durability: Durability, boot: str, end: Callable[[SQLiteConnection], object]
 ) -> tuple[str, bool | None]:
     """Open a file, write, and end in some way; return its epoch and whether that is new."""
-    journal = Journal(path, durability, boot)
+    journal = SQLiteConnection(path, durability, boot)
     kept = journal.open()
     renewed = journal.renewed
-    journal.write(Page({"session": []}))
+    journal.write(WriteBatch({"session": []}))
     end(journal)
     return kept.epoch, renewed
 
 
-def killed(journal: Journal) -> None:
+def killed(journal: SQLiteConnection) -> None:
     """Leave the files as the end of a process does."""
     place = journal.path.with_name("left")
     for end in ENDS:
@@ -44,20 +44,20 @@ def killed(journal: Journal) -> None:
         Path(f"{place}{end}").rename(f"{journal.path}{end}")
 
 
-def write_then_kill(journal: Journal) -> None:
-    journal.write(Page({"meta": [("a", "b")]}))
+def write_then_kill(journal: SQLiteConnection) -> None:
+    journal.write(WriteBatch({"meta": [("a", "b")]}))
     killed(journal)
 
 
 @pytest.mark.parametrize(
     ("durability", "end", "boot", "same"),
     [
-        ("power", Journal.close, "first", True),
-        ("power", Journal.close, "second", True),
+        ("power", SQLiteConnection.close, "first", True),
+        ("power", SQLiteConnection.close, "second", True),
         ("power", write_then_kill, "first", True),
         ("power", write_then_kill, "second", True),
-        ("process", Journal.close, "first", True),
-        ("process", Journal.close, "second", True),
+        ("process", SQLiteConnection.close, "first", True),
+        ("process", SQLiteConnection.close, "second", True),
         ("process", write_then_kill, "first", True),
         ("process", write_then_kill, "second", False),
     ],
@@ -66,7 +66,7 @@ def write_then_kill(journal: Journal) -> None:
 def test_an_epoch_ends_where_the_power_may_have_taken_something(
     path: Path,
     durability: Durability,
-    end: Callable[[Journal], object],
+    end: Callable[[SQLiteConnection], object],
     *,
     boot: str,
     same: bool,
@@ -74,9 +74,9 @@ def test_an_epoch_ends_where_the_power_may_have_taken_something(
 ) -> None:
     first, renewed = opened(path, durability, "first", end)
     assert not renewed
-    second, renewed = opened(path, then, boot, Journal.close)
+    second, renewed = opened(path, then, boot, SQLiteConnection.close)
     assert (second == first, renewed) == (same, not same)
-    assert opened(path, then, "third", Journal.close) == (second, False)
+    assert opened(path, then, "third", SQLiteConnection.close) == (second, False)
 
 
 def test_an_epoch_goes_on_as_long_as_the_machine_does(path: Path) -> None:
@@ -88,7 +88,7 @@ def test_a_log_that_was_not_synced_may_end_early(path: Path) -> None:
     first, _ = opened(path, "process", "boot", write_then_kill)
     log = path.with_name(f"{path.name}-wal")
     log.write_bytes(log.read_bytes()[:1000])  # behind what counts there may be older frames
-    second, renewed = opened(path, "process", "boot", Journal.close)
+    second, renewed = opened(path, "process", "boot", SQLiteConnection.close)
     assert second != first
     assert renewed
 
@@ -97,7 +97,7 @@ def test_a_log_that_was_not_synced_may_end_early(path: Path) -> None:
 def test_without_an_index_nobody_knows(path: Path, durability: Durability) -> None:
     first, _ = opened(path, durability, "boot", write_then_kill)
     path.with_name(f"{path.name}-shm").unlink()
-    second, renewed = opened(path, durability, "boot", Journal.close)
+    second, renewed = opened(path, durability, "boot", SQLiteConnection.close)
     assert second != first
     assert renewed
 
@@ -106,10 +106,10 @@ def test_a_start_that_fails_forgets_nothing(path: Path) -> None:
     first, _ = opened(path, "process", "first", write_then_kill)
     with closing(sqlite3.connect(path)) as blocker:
         blocker.execute("BEGIN IMMEDIATE")
-        journal = Journal(path, "process", "second")
+        journal = SQLiteConnection(path, "process", "second")
         with pytest.raises(Exception, match="locked"):
             journal.open()
-    second, renewed = opened(path, "process", "second", Journal.close)
+    second, renewed = opened(path, "process", "second", SQLiteConnection.close)
     assert second != first
     assert renewed
 

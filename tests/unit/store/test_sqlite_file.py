@@ -12,8 +12,8 @@ import pytest
 
 from sxhost.store.contracts import StoreUnusable
 from sxhost.store.sqlite import file
-from sxhost.store.sqlite.connection import Journal
-from sxhost.store.sqlite.rows import Page
+from sxhost.store.sqlite.connection import SQLiteConnection
+from sxhost.store.sqlite.rows import WriteBatch
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def refused(path: Path) -> str:
     """Return the sentence that refuses a file, which stays as it is."""
     before = path.read_bytes()
     with pytest.raises(StoreUnusable) as caught:
-        Journal(path).open()
+        SQLiteConnection(path).open()
     assert path.read_bytes() == before
     return str(caught.value)
 
@@ -103,7 +103,7 @@ class TestMigration:
         with monkeypatch.context() as then:
             then.setattr(file, "scripts", lambda: steps[:version])
             file.create(path)
-        journal = Journal(path)
+        journal = SQLiteConnection(path)
         assert journal.open().deeds == []
         journal.close()
         assert Path(f"{path}.version-{version}").exists()
@@ -139,9 +139,9 @@ class TestMigration:
 
 
 def test_a_row_that_was_changed_is_damage(made: Path) -> None:
-    journal = Journal(made)
+    journal = SQLiteConnection(made)
     journal.open()
-    journal.write(Page({"meta": [("a", "b")]}))
+    journal.write(WriteBatch({"meta": [("a", "b")]}))
     journal.close()
     with closing(sqlite3.connect(made)) as connection:
         connection.execute("UPDATE meta SET value = 'c' WHERE name = 'a'")

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from sxhost.store.contracts import StoreUnusable
-from sxhost.store.sqlite.connection import Journal
+from sxhost.store.sqlite.connection import SQLiteConnection
 from sxhost.store.sqlite.integrity import check
-from sxhost.store.sqlite.rows import Page
+from sxhost.store.sqlite.rows import WriteBatch
 
 HEADER, FRAME = 32, 24 + 4096
 SEED = 20261121
@@ -219,9 +219,9 @@ class TestJournal:
     @pytest.fixture
     def path(self, tmp_path: Path) -> Path:
         """Leave a database of ours as a process that is killed would, and damaged."""
-        journal = Journal(tmp_path / "live.db")
+        journal = SQLiteConnection(tmp_path / "live.db")
         journal.open()
-        journal.write(Page({"meta": [("a", "b")]}))
+        journal.write(WriteBatch({"meta": [("a", "b")]}))
         for end in ("", "-wal", "-shm"):
             shutil.copy(tmp_path / f"live.db{end}", tmp_path / f"left.db{end}")
         journal.close()
@@ -229,7 +229,7 @@ class TestJournal:
         return tmp_path / "left.db"
 
     def test_damage_is_refused_until_it_is_accepted(self, path: Path) -> None:
-        journal = Journal(path)
+        journal = SQLiteConnection(path)
         for _ in range(2):
             with pytest.raises(StoreUnusable, match="-shm to go on without"):
                 journal.open()
@@ -238,7 +238,7 @@ class TestJournal:
         journal.close()
 
     def test_without_power_a_log_may_end_early(self, path: Path) -> None:
-        journal = Journal(path, "process")
+        journal = SQLiteConnection(path, "process")
         journal.open()
         journal.close()
 
@@ -250,11 +250,11 @@ class TestJournal:
         flip(path, 4096 * (page - 1))
         before = path.read_bytes(), log_of(path).read_bytes()
         with pytest.raises(StoreUnusable):
-            Journal(path).open()
+            SQLiteConnection(path).open()
         assert before == (path.read_bytes(), log_of(path).read_bytes())
 
     def test_a_log_without_its_database_is_not_taken_over(self, path: Path) -> None:
         path.rename(path.with_name("elsewhere"))
         with pytest.raises(StoreUnusable, match="belongs to a database that is not there"):
-            Journal(path).open()
+            SQLiteConnection(path).open()
         assert not path.exists()

@@ -16,7 +16,7 @@ from sxhost.codec.json import encode_lines
 from sxhost.model.session import Event
 from sxhost.store.sqlite import rows
 from sxhost.store.sqlite.file import scripts, upgrade
-from sxhost.store.sqlite.rows import Enough, Floor, Page
+from sxhost.store.sqlite.rows import Enough, Floor, WriteBatch
 
 ALL = Enough(10**9, 10**9)
 
@@ -37,7 +37,7 @@ def append(
     numbers = range(first, first + count)
     events = [Event("x", Raw(b'"words"'), 0, n, n, 0, session) for n in numbers]
     row = (first, session, first, count, at, encode_lines(events))
-    rows.write(connection, Page({"log": [row]}))
+    rows.write(connection, WriteBatch({"log": [row]}))
 
 
 def seqs(connection: sqlite3.Connection, enough: Enough = ALL, after: int = 0) -> list[int]:
@@ -74,7 +74,7 @@ def interleaved(connection: sqlite3.Connection, batches: list[tuple[str, int]]) 
             for n in range(count)
         ]
         row = (first, session, before + 1, count, 0, encode_lines(events))
-        rows.write(connection, Page({"log": [row]}))
+        rows.write(connection, WriteBatch({"log": [row]}))
         log += events
     return log
 

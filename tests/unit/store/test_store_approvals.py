@@ -11,17 +11,17 @@ from hypothesis import strategies as st
 from sxhost.errors import AlreadyAnswered, HostError, UnknownApproval
 from sxhost.model.approval import Approval, Question, Resolution
 from sxhost.model.limits import Limits
-from sxhost.store.approvals import Book
+from sxhost.store.approvals import ApprovalBook
 
 END = Resolution(decision="deny", by="own", at_ms=9)
 KEYS = ["a", "b", "c", "d"]
 
 
-def book(closed: int = 2) -> Book:
-    return Book("s", Limits(closed_approvals=closed))
+def book(closed: int = 2) -> ApprovalBook:
+    return ApprovalBook("s", Limits(closed_approvals=closed))
 
 
-def ask(book: Book, number: int, key: str) -> Approval:
+def ask(book: ApprovalBook, number: int, key: str) -> Approval:
     question = Question(key=key, kind="tool", title=key, choices=["deny"])
     return book.ask(number, question, number, None)[0]
 
@@ -46,7 +46,7 @@ def test_what_was_kept_is_restored() -> None:
 
 
 def test_of_large_ones_fewer_are_remembered() -> None:
-    it = Book("s", Limits(closed_approvals=10, closed_approvals_size=3000))
+    it = ApprovalBook("s", Limits(closed_approvals=10, closed_approvals_size=3000))
     for number in range(1, 6):
         question = Question(
             key=str(number), kind="tool", title="x" * 1000, choices=["deny"], native="y" * 9000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Raw
 
 from sxhost.model.session import Event
-from sxhost.store.recent_events import Ring, weight
+from sxhost.store.recent_events import RecentEvents, weight
 
 MOST = 1 << 30
 
@@ -14,16 +14,16 @@ def event(seq: int, number: int) -> Event:
     return Event("x", Raw(b"null"), 0, seq, number, 0, "a")
 
 
-def filled(limit: int, count: int) -> Ring:
+def filled(limit: int, count: int) -> RecentEvents:
     """Return a ring to which so many events were added, with ids that are ten times as high."""
-    ring = Ring(limit, MOST)
+    ring = RecentEvents(limit, MOST)
     for seq in range(1, count + 1):
         ring.extend([event(seq, seq * 10)], {f"k{seq}": event(seq, seq * 10)})
     return ring
 
 
 def test_an_empty_ring_has_all_there_is() -> None:
-    ring = Ring(3, MOST)
+    ring = RecentEvents(3, MOST)
     assert (ring.start, ring.after(0), [*ring.since(0)], ring.oldest) == (0, [], [], None)
 
 
@@ -46,16 +46,16 @@ def test_a_key_leaves_with_its_event() -> None:
 
 
 def test_more_than_fits_at_once() -> None:
-    ring = Ring(3, MOST)
+    ring = RecentEvents(3, MOST)
     left = ring.extend([event(n, n) for n in range(1, 11)], {})
     assert [e.seq for e in left] == [1, 2, 3, 4, 5, 6, 7]
     assert [e.seq for e in ring.after(0)] == [8, 9, 10]
     assert ring.start == 7
-    assert not Ring(3, MOST).extend([event(1, 1)], {})
+    assert not RecentEvents(3, MOST).extend([event(1, 1)], {})
 
 
 def test_it_has_room_for_so_many_bytes() -> None:
-    ring = Ring(100, 3 * weight(event(1, 1)))
+    ring = RecentEvents(100, 3 * weight(event(1, 1)))
     ring.extend([event(n, n) for n in range(1, 11)], {})
     assert [e.seq for e in ring.after(0)] == [8, 9, 10]
     assert ring.size == sum(weight(e) for e in ring.after(0))
