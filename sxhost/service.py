@@ -67,7 +67,7 @@ from sxhost.service_agents import Agency
 from sxhost.slices import Slices
 from sxhost.store.contracts import Draft, SessionCounts, Store
 from sxhost.store.recent_events import OVERHEAD
-from sxhost.streams.notifier import HEARTBEAT_S, Hub
+from sxhost.streams.notifier import HEARTBEAT_S, LogNotifier
 from sxhost.streams.presence import Presence, StateTeller
 from sxhost.streams.reader import Logs
 from sxhost.streams.subscription import Selection, Sink, Subscription
@@ -115,7 +115,7 @@ class SessionService(Service):
         self.on_stop: Callable[[], object] = lambda: None
         self.limits = limits
         self.slices = Slices(clock)
-        self.hub = Hub(clock, store, limits, self.slices)
+        self.hub = LogNotifier(clock, store, limits, self.slices)
         self._store = store
         self._clock = clock
         self._wall_ms = wall_ms

@@ -32,7 +32,7 @@ from sxhost.model.limits import Limits
 from sxhost.model.session import Session
 from sxhost.policy.rules import ASK, Verdict
 from sxhost.store.contracts import Store
-from sxhost.streams.notifier import Hub
+from sxhost.streams.notifier import LogNotifier
 
 __all__ = ["Decide", "Desk", "ask_a_person", "no_of"]
 
@@ -84,7 +84,7 @@ class Desk:
     def __init__(
         self,
         store: Store,
-        hub: Hub,
+        hub: LogNotifier,
         clock: IReactorTime,
         wall_ms: Callable[[], int],
         *,

@@ -22,7 +22,7 @@ from sxhost.model.names import check_session_id
 from sxhost.model.session import EventDraft, Message, PullQuery, Registration
 from sxhost.project import git_branch, project_root
 from sxhost.service_agents import Agency
-from sxhost.streams.notifier import Hub, Watch
+from sxhost.streams.notifier import LogNotifier, Waiter
 
 __all__ = ["Heard", "HookQuery", "Hooked"]
 
@@ -60,14 +60,14 @@ class Heard(Struct, frozen=True):
 class Hooked:
     """Hears hooks; `host` has the verbs."""
 
-    def __init__(self, host: Host, agency: Agency, hub: Hub) -> None:
+    def __init__(self, host: Host, agency: Agency, hub: LogNotifier) -> None:
         self._host = host
         self._desk = agency.desk
         self._runs = agency.fleet.runs
         self._hub = hub
         self._known: OrderedDict[str, Registration] = OrderedDict()
         self._hooked: OrderedDict[tuple[str, str], None] = OrderedDict()
-        self._waiting: dict[str, dict[Watch, Hook]] = {}
+        self._waiting: dict[str, dict[Waiter, Hook]] = {}
 
     async def hear(self, hook: Hook, query: HookQuery) -> Heard:
         """Take note of what has happened; return what the agent is told.

@@ -26,7 +26,7 @@ from sxhost.store.contracts import Store
 from sxhost.streams.feed_index import FeedIndex
 from sxhost.streams.subscription import ChunkCache, Feed, Selection, Sink, Subscription
 
-__all__ = ["HEARTBEAT_S", "Hub", "Watch"]
+__all__ = ["HEARTBEAT_S", "LogNotifier", "Waiter"]
 
 HEARTBEAT_S = 15
 """Seconds between two heartbeats; as many buckets of readers take turns, one a second."""
@@ -40,10 +40,10 @@ SLICE = 32
 log = logger(__name__)
 
 
-class Watch:
+class Waiter:
     """One waiter's view of a topic, used as a context manager."""
 
-    def __init__(self, hub: Hub, topic: str, clock: IReactorTime) -> None:
+    def __init__(self, hub: LogNotifier, topic: str, clock: IReactorTime) -> None:
         self._hub = hub
         self._topic = topic
         self._clock = clock
@@ -83,7 +83,7 @@ class Watch:
         self._poked = False
 
 
-class Hub:
+class LogNotifier:
     """Who waits for what, by topic, and who reads which log.
 
     A write pokes only the readers that it concerns; many readers are served in slices.
@@ -101,7 +101,7 @@ class Hub:
         self._clock = clock
         self._limits = limits
         self._slices = slices or Slices(clock)
-        self._watchers: dict[str, set[Watch]] = {}
+        self._watchers: dict[str, set[Waiter]] = {}
         self._timers: set[IDelayedCall] = set()
         self._feeds: dict[tuple[Selection, int], Feed] = {}
         self._index = FeedIndex(store)
@@ -129,15 +129,15 @@ class Hub:
         """Tell whether someone waits for this topic now."""
         return topic in self._watchers
 
-    def watch(self, topic: str) -> Watch:
+    def watch(self, topic: str) -> Waiter:
         """Return a watch on a topic; it counts from when it is entered."""
-        return Watch(self, topic, self._clock)
+        return Waiter(self, topic, self._clock)
 
-    def add(self, topic: str, watcher: Watch) -> None:
+    def add(self, topic: str, watcher: Waiter) -> None:
         """Poke `watcher` from now on when `topic` is poked."""
         self._watchers.setdefault(topic, set()).add(watcher)
 
-    def remove(self, topic: str, watcher: Watch) -> None:
+    def remove(self, topic: str, watcher: Waiter) -> None:
         """Undo `add`."""
         watchers = self._watchers[topic]
         watchers.discard(watcher)

@@ -15,7 +15,7 @@ from sxhost.model.limits import Limits
 from sxhost.model.session import Session, State
 from sxhost.model.session_state import ACTIVE, derive, unheard
 from sxhost.store.contracts import Store
-from sxhost.streams.notifier import Hub
+from sxhost.streams.notifier import LogNotifier
 from sxhost.streams.subscription import Subscription
 
 __all__ = ["Presence", "StateTeller"]
@@ -67,7 +67,7 @@ class StateTeller:
 
     def __init__(
         self,
-        hub: Hub,
+        hub: LogNotifier,
         store: Store,
         clock: IReactorTime,
         now: Callable[[Session], Session],

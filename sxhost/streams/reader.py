@@ -10,7 +10,7 @@ from sxhost.model.limits import Limits
 from sxhost.model.session import Cursor, Event, EventQuery, LogQuery
 from sxhost.slices import Slices
 from sxhost.store.contracts import Store
-from sxhost.streams.subscription import Feed, Place, Selection
+from sxhost.streams.subscription import Feed, Position, Selection
 
 __all__ = ["PAGE", "PAGE_SIZE", "Logs", "Pages", "newest", "selection"]
 
@@ -77,22 +77,22 @@ class Logs:
             if number % TURN_EVERY == 0:
                 await self._slices.turn()
 
-    async def place(self, session_id: str | None, after: str) -> Place:
+    async def place(self, session_id: str | None, after: str) -> Position:
         """Find the place that a cursor means; without one, where the buffer begins."""
         now = self._store.position
         cursor = Cursor.parse(after)
         if cursor.epoch and cursor.epoch != self._store.epoch:
-            return Place(self._store.pruned(session_id), after, "another epoch")
+            return Position(self._store.pruned(session_id), after, "another epoch")
         if cursor.epoch or session_id is None:
             position = cursor.position if after else self._store.buffered
             if cursor.epoch and position > now:  # an old copy of the store was put back
-                return Place(now, after, "another epoch")
-            return Place(min(position, now))
+                return Position(now, after, "another epoch")
+            return Position(min(position, now))
         session = await self._store.session(session_id)
         seq = cursor.position if after else max(0, session.event_count - self._limits.events)
         events = await self._store.read(session_id, seq=min(seq, session.event_count), limit=1)
         missed = f"{seq}" if after and events and events[0].seq > seq + 1 else ""
-        return Place(events[0].id - 1 if events else now, missed, "retention")
+        return Position(events[0].id - 1 if events else now, missed, "retention")
 
 
 async def newest(pages: Pages, size: int) -> Sequence[Event]:

@@ -22,7 +22,7 @@ from sxhost.logs import logger
 from sxhost.model.session import Event, Session
 from sxhost.store.contracts import Store
 
-__all__ = ["Feed", "Place", "Selection", "Sink", "Subscription"]
+__all__ = ["Feed", "Position", "Selection", "Sink", "Subscription"]
 
 log = logger(__name__)
 
@@ -65,7 +65,7 @@ class Selection(Struct, frozen=True):
         return next(iter(self.sessions)) if len(self.sessions) == 1 else None
 
 
-class Place(Struct, frozen=True):
+class Position(Struct, frozen=True):
     """Where a reader begins: after an id, having `missed` what followed its cursor, and why."""
 
     position: int
@@ -110,7 +110,7 @@ class ChunkCache:
             self.size -= CHUNK_OVERHEAD + len(self._chunks.pop(oldest)[0])
 
 
-class Page:
+class ColdPage:
     """Events after `start` that are no longer hot; it leads to `end`.
 
     It is read once and lives as long as one of its readers has not caught up.
@@ -167,7 +167,7 @@ class Feed:
         self.readers: set[Subscription] = set()
         self._store = store
         self._cache = cache or ChunkCache()
-        self._pages: WeakSet[Page] = WeakSet()
+        self._pages: WeakSet[ColdPage] = WeakSet()
 
     def chunk(self, position: int) -> tuple[bytes, int] | None:
         """Return the bytes after `position` and the place they lead to.
@@ -199,7 +199,7 @@ class Feed:
             page.made[position] = self.encoded(events, page.end)
         return page.made[position]
 
-    def _page(self, position: int) -> Page | None:
+    def _page(self, position: int) -> ColdPage | None:
         return next((page for page in self._pages if page.covers(position)), None)
 
     @property
@@ -211,13 +211,13 @@ class Feed:
         """Write a place in the log as clients keep it."""
         return f"{self._store.epoch}:{position}"
 
-    async def page(self, position: int) -> Page:
+    async def page(self, position: int) -> ColdPage:
         """Read events after `position` that are no longer hot."""
         page = self._page(position)
         if page is not None:
             await page.wait()
             return page
-        page = Page(position, self.end)
+        page = ColdPage(position, self.end)
         self._pages.add(page)
         only = self.selection.only
         events = self._store.read(only, position=position, limit=PAGE, size=CHUNK)
@@ -282,9 +282,9 @@ class Subscription:
         self._reading = True
         self._idle = False
         """Whether it has read all there is: until it is due, nothing has come for it."""
-        self._page: Page | None = None
+        self._page: ColdPage | None = None
 
-    def start(self, place: Place, hello: dict[str, object]) -> None:
+    def start(self, place: Position, hello: dict[str, object]) -> None:
         """Say hello and begin at a place."""
         if not self.ended:
             self.position = place.position

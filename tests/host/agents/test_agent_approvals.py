@@ -26,7 +26,7 @@ from sxhost.model.limits import Limits
 from sxhost.model.session import Registration
 from sxhost.policy.rules import ASK, Verdict
 from sxhost.store.memory import MemoryStore
-from sxhost.streams.notifier import Hub
+from sxhost.streams.notifier import LogNotifier
 from tests.support.fake_agents import question
 from tests.support.in_memory import result_of, started
 
@@ -62,7 +62,7 @@ class Rig:
         self.deaf = False
         self.desk = Desk(
             self.store,
-            Hub(self.clock, self.store, self.limits),
+            LogNotifier(self.clock, self.store, self.limits),
             self.clock,
             lambda: int(self.clock.seconds() * 1000),
             limits=self.limits,

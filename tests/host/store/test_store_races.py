@@ -15,7 +15,7 @@ from sxhost.model.limits import Limits
 from sxhost.model.session import EventDraft, Fired
 from sxhost.store.sqlite.connection import SQLiteConnection
 from sxhost.store.sqlite.store import SQLiteStore, Threads
-from sxhost.streams.subscription import Place, Selection
+from sxhost.streams.subscription import Position, Selection
 from tests.contracts.test_store import HERE
 from tests.host.streams.test_subscription import Bench, Sink
 from tests.support.in_memory import result_of, started
@@ -83,7 +83,7 @@ def test_a_read_that_comes_before_the_news_of_a_drop(late: LateWrites, tmp_path:
     floors = function(*given)  # it has dropped the third, and the reactor does not know yet
     sink = Sink()
     feed = Selection(frozenset("a"))
-    bench.service.hub.subscribe(feed, NDJSON, sink).start(Place(2), {})
+    bench.service.hub.subscribe(feed, NDJSON, sink).start(Position(2), {})
     done.callback(floors)
     assert sink.ids() == [4, 5, 6, 7]
     assert len(sink.frames("gap")) == 1

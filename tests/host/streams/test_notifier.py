@@ -7,7 +7,7 @@ from twisted.internet.task import Clock
 
 from sxhost.model.limits import Limits
 from sxhost.store.memory import MemoryStore
-from sxhost.streams.notifier import Hub
+from sxhost.streams.notifier import LogNotifier
 from tests.support.in_memory import is_done, started
 
 
@@ -17,11 +17,11 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def hub(clock: Clock) -> Hub:
-    return Hub(clock, MemoryStore(Limits(), clock.seconds), Limits())
+def hub(clock: Clock) -> LogNotifier:
+    return LogNotifier(clock, MemoryStore(Limits(), clock.seconds), Limits())
 
 
-def test_a_poke_wakes_who_waits(hub: Hub, clock: Clock) -> None:
+def test_a_poke_wakes_who_waits(hub: LogNotifier, clock: Clock) -> None:
     with hub.watch("a") as watch:
         waiting = started(watch.wait(30))
         hub.poke("b")
@@ -31,14 +31,14 @@ def test_a_poke_wakes_who_waits(hub: Hub, clock: Clock) -> None:
     assert clock.getDelayedCalls() == []
 
 
-def test_a_poke_before_the_wait_is_not_lost(hub: Hub) -> None:
+def test_a_poke_before_the_wait_is_not_lost(hub: LogNotifier) -> None:
     with hub.watch("a") as watch:
         hub.poke("a")
         assert is_done(started(watch.wait(30)))
         assert not is_done(started(watch.wait(30)))
 
 
-def test_time_ends_a_wait(hub: Hub, clock: Clock) -> None:
+def test_time_ends_a_wait(hub: LogNotifier, clock: Clock) -> None:
     with hub.watch("a") as watch:
         waiting = started(watch.wait(30))
         clock.advance(29.9)
@@ -47,7 +47,7 @@ def test_time_ends_a_wait(hub: Hub, clock: Clock) -> None:
         assert is_done(waiting)
 
 
-def test_a_cancelled_wait_leaves_nothing(hub: Hub, clock: Clock) -> None:
+def test_a_cancelled_wait_leaves_nothing(hub: LogNotifier, clock: Clock) -> None:
     with hub.watch("a") as watch:
         waiting = started(watch.wait(30))
         waiting.addErrback(lambda _: None)
@@ -56,14 +56,14 @@ def test_a_cancelled_wait_leaves_nothing(hub: Hub, clock: Clock) -> None:
         hub.poke("a")
 
 
-def test_who_left_is_not_counted(hub: Hub) -> None:
+def test_who_left_is_not_counted(hub: LogNotifier) -> None:
     with hub.watch("a"), hub.watch("a"), hub.watch("b"):
         assert hub.watched("a")
     assert not hub.watched("a")
     hub.poke("a")
 
 
-def test_a_poke_can_come_later(hub: Hub, clock: Clock) -> None:
+def test_a_poke_can_come_later(hub: LogNotifier, clock: Clock) -> None:
     with hub.watch("a") as watch:
         hub.poke_later(10, "a")
         waiting = started(watch.wait(30))
@@ -71,7 +71,7 @@ def test_a_poke_can_come_later(hub: Hub, clock: Clock) -> None:
         assert is_done(waiting)
 
 
-def test_closing_wakes_everyone_and_drops_timers(hub: Hub, clock: Clock) -> None:
+def test_closing_wakes_everyone_and_drops_timers(hub: LogNotifier, clock: Clock) -> None:
     with hub.watch("a") as one, hub.watch("b") as two:
         hub.poke_later(10, "a")
         waiting = [started(one.wait(30)), started(two.wait(30))]

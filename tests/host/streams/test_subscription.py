@@ -26,7 +26,7 @@ from sxhost.store.memory import MemoryStore
 from sxhost.store.sqlite.connection import SQLiteConnection
 from sxhost.store.sqlite.store import SQLiteStore, Threads
 from sxhost.streams.notifier import TICK
-from sxhost.streams.subscription import PAGE, Place, Selection, Subscription
+from sxhost.streams.subscription import PAGE, Position, Selection, Subscription
 from tests.contracts.test_store import HERE
 from tests.support.in_memory import finished, result_of
 
@@ -332,7 +332,7 @@ class TestGaps:
         bench = on_disk(tmp_path / "s.db", limits, late, ["x", "x", "x"], ["x", "x", "x"])
         sink = Sink()
         reader = bench.service.hub.subscribe(Selection(frozenset("a")), NDJSON, sink)
-        reader.start(Place(3), {})
+        reader.start(Position(3), {})
         bench.fire("a", *"xxxx")
         assert sink.ids() == []
         late.go()
@@ -349,7 +349,7 @@ class TestGaps:
         bench = on_disk(tmp_path / "s.db", limits, late, *["x"] * 6)
         sink = Sink()
         reader = bench.service.hub.subscribe(Selection(frozenset("a")), NDJSON, sink)
-        reader.start(Place(2), {})
+        reader.start(Position(2), {})
         bench.fire("a")
         late.read()
         bench.fire("a", "x", "x")
@@ -367,7 +367,7 @@ class TestGaps:
         sinks = [Sink(), Sink(), Sink()]
         for sink, place in zip(sinks, (0, 0, 1), strict=True):
             reader = bench.service.hub.subscribe(Selection(frozenset("a")), NDJSON, sink)
-            reader.start(Place(place), {})
+            reader.start(Position(place), {})
         assert len(late.waiting) == 1
         late.go()
         assert [sink.ids() for sink in sinks] == [[1, 2, 3, 4], [1, 2, 3, 4], [2, 3, 4]]
@@ -381,7 +381,7 @@ class TestGaps:
         sinks = [Sink() for _ in places]
         for sink, place in zip(sinks, places, strict=True):
             reader = bench.service.hub.subscribe(Selection(frozenset("a")), NDJSON, sink)
-            reader.start(Place(place), {})
+            reader.start(Position(place), {})
         late.go()
         for sink, place in zip(sinks, places, strict=True):
             assert sink.ids() == list(range(place + 1, 701)), place
@@ -394,7 +394,7 @@ class TestGaps:
         sinks = [Sink(), Sink()]
         for sink in sinks:
             reader = bench.service.hub.subscribe(Selection(frozenset("a")), NDJSON, sink)
-            reader.start(Place(0), {})
+            reader.start(Position(0), {})
         late.fail(StoreUnavailable("it is wet"))
         assert all(sink.over and sink.frames("end")[0]["reconnect"] for sink in sinks)
         late.at_once()
@@ -435,7 +435,7 @@ class TestGaps:
         bench = Bench(store, clock, limits)
         sink = Sink()
         reader = bench.service.hub.subscribe(Selection(frozenset("a")), NDJSON, sink)
-        reader.start(Place(1), {})
+        reader.start(Position(1), {})
         bench.fire("a")
         bench.tick()
         late.go()
@@ -609,7 +609,7 @@ class Crowd(RuleBasedStateMachine):
     def follow(self, position: int) -> None:
         sink = Sink()
         reader = self.bench.service.hub.subscribe(Selection(frozenset("a")), NDJSON, sink)
-        reader.start(Place(position), {})
+        reader.start(Position(position), {})
         self.readers.append((position, sink, reader))
 
     @rule(count=st.sampled_from([1, 200, 2500]))
