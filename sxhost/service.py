@@ -16,11 +16,11 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
 from sxhost import __version__
-from sxhost.agents.approvals import Desk
-from sxhost.agents.dependencies import NO_AGENTS, Agents, Ground
-from sxhost.agents.directory import Roster
+from sxhost.agents.approvals import ApprovalDesk
+from sxhost.agents.dependencies import NO_AGENTS, Agents, Dependencies
+from sxhost.agents.directory import AgentDirectory
 from sxhost.agents.settings import in_force
-from sxhost.agents.supervisor import Fleet
+from sxhost.agents.supervisor import Supervisor
 from sxhost.audit import Audit
 from sxhost.codec.frames import Encoding
 from sxhost.codec.json import encode
@@ -124,9 +124,13 @@ class SessionService(Service):
         self._sweeper = LoopingCall(self._sweep)
         self._sweeper.clock = clock
         self._teller = StateTeller(self.hub, store, clock, self._now)
-        desk = Desk(store, self.hub, clock, wall_ms, limits=limits, decide=agents.decide)
-        ground = Ground(clock, wall_ms, limits, desk, self._append, self._note, agents.hold)
-        fleet = self._fleet = Fleet(store, ground, agents, self.send)
+        desk = ApprovalDesk(
+            store, self.hub, clock, wall_ms, limits=limits, decide=agents.decide
+        )
+        ground = Dependencies(
+            clock, wall_ms, limits, desk, self._append, self._note, agents.hold
+        )
+        fleet = self._fleet = Supervisor(store, ground, agents, self.send)
         self._eviction = Eviction(store, self._presence, self._now, fleet.lives, limits)
         self._audit = Audit(store, clock, wall_ms, limits)
         self.note = self._audit.note
@@ -170,9 +174,9 @@ class SessionService(Service):
         await self._audit.close()
         await self._store.close()
 
-    def roster(self, agent: str) -> Roster:
+    def roster(self, agent: str) -> AgentDirectory:
         """Return the hosted sessions of a kind of agent."""
-        return Roster(self._store, agent, self._wall_ms)
+        return AgentDirectory(self._store, agent, self._wall_ms)
 
     # Sessions.
 

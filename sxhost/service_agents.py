@@ -8,9 +8,9 @@ from typing import Any
 from msgspec.structs import replace
 from twisted.internet.defer import CancelledError
 
-from sxhost.agents.approvals import Desk
+from sxhost.agents.approvals import ApprovalDesk
 from sxhost.agents.settings import check_turn, described, told_of_launch
-from sxhost.agents.supervisor import Fleet, fresh_id
+from sxhost.agents.supervisor import Supervisor, fresh_id
 from sxhost.audit import uncancelled
 from sxhost.errors import HostError, NotHosted
 from sxhost.model.approval import Answer, Approval, ApprovalQuery
@@ -32,8 +32,8 @@ class Agency:
     def __init__(
         self,
         store: Store,
-        fleet: Fleet,
-        desk: Desk,
+        fleet: Supervisor,
+        desk: ApprovalDesk,
         summarise: Callable[[Session], Awaitable[Summary]],
         record: Record,
     ) -> None:

@@ -34,7 +34,7 @@ from sxhost.policy.rules import ASK, Verdict
 from sxhost.store.contracts import Store
 from sxhost.streams.notifier import LogNotifier
 
-__all__ = ["Decide", "Desk", "ask_a_person", "no_of"]
+__all__ = ["ApprovalDesk", "Decide", "ask_a_person", "no_of"]
 
 log = logger(__name__)
 
@@ -78,7 +78,7 @@ class End(Struct, frozen=True):
     caller: Caller | None = None
 
 
-class Desk:
+class ApprovalDesk:
     """The open questions of all agents."""
 
     def __init__(

@@ -7,15 +7,15 @@ from typing import NamedTuple, Protocol
 
 from twisted.internet.interfaces import IReactorTime
 
-from sxhost.agents.approvals import Decide, Desk, ask_a_person
-from sxhost.agents.workdirs import Roots
+from sxhost.agents.approvals import ApprovalDesk, Decide, ask_a_person
+from sxhost.agents.workdirs import WorkDirs
 from sxhost.drivers.contracts import Driver
 from sxhost.errors import BadField
 from sxhost.model.limits import Limits
 from sxhost.model.session import EventDraft, Hosting
 from sxhost.model.turn import Process
 
-__all__ = ["NO_AGENTS", "Agents", "Drivers", "Ground"]
+__all__ = ["NO_AGENTS", "Agents", "Dependencies", "Drivers"]
 
 Append = Callable[[str, Sequence[EventDraft]], Awaitable[object]]
 Note = Callable[[str, Hosting], Awaitable[object]]
@@ -46,7 +46,7 @@ class Agents(NamedTuple):
     """
 
     drivers: Drivers
-    roots: Roots = Roots()
+    roots: WorkDirs = WorkDirs()
     decide: Decide = ask_a_person
     hold: Callable[[bool], object] = lambda _wait: None
     bury: Callable[[Iterable[Process]], Awaitable[object]] = _nothing
@@ -67,7 +67,7 @@ class NoDrivers:
 NO_AGENTS = Agents(NoDrivers())
 
 
-class Ground(NamedTuple):
+class Dependencies(NamedTuple):
     """What all hosted sessions stand on.
 
     `append` writes to a log, `note` keeps what a later life of the host must know, `hold`
@@ -77,7 +77,7 @@ class Ground(NamedTuple):
     clock: IReactorTime
     wall_ms: Callable[[], int]
     limits: Limits
-    desk: Desk
+    desk: ApprovalDesk
     append: Append
     note: Note
     hold: Callable[[bool], object]

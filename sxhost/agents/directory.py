@@ -10,7 +10,7 @@ from sxhost.model.session import Event, Session
 from sxhost.store.contracts import Store
 from sxhost.streams.subscription import Selection
 
-__all__ = ["Roster"]
+__all__ = ["AgentDirectory"]
 
 TAILS = (256, 2048)
 """How far back the end of a log is looked through; the first is in memory as a rule."""
@@ -19,7 +19,7 @@ HEARD = 16
 """Sessions, heard of last, among whose events the newest are looked for."""
 
 
-class Roster:
+class AgentDirectory:
     """What a face for one kind of agent shows.  `wall_ms` is the time of day in Unix ms."""
 
     def __init__(self, store: Store, agent: str, wall_ms: Callable[[], int]) -> None:

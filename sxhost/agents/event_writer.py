@@ -24,7 +24,7 @@ from sxhost.errors import HostError, SessionLimit, UnknownSession
 from sxhost.logs import logger
 from sxhost.model.session import EventDraft
 
-__all__ = ["Outlet", "fitting"]
+__all__ = ["EventWriter", "fitting"]
 
 log = logger(__name__)
 
@@ -62,7 +62,7 @@ FRAME = 32
 """Bytes around a text that was cut: `Cut` without it."""
 
 
-class Outlet:
+class EventWriter:
     """The way of one session's events into its log.
 
     `hold` is called with True when too much waits, with False when it is better.

@@ -12,11 +12,11 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from sxhost.agents.approvals import no_of
-from sxhost.agents.dependencies import Ground
-from sxhost.agents.event_writer import Outlet, fitting
+from sxhost.agents.dependencies import Dependencies
+from sxhost.agents.event_writer import EventWriter, fitting
 from sxhost.agents.lifecycle import Named, new_life
 from sxhost.agents.settings import HOLDS, applied
-from sxhost.agents.watchdog import Care
+from sxhost.agents.watchdog import Watchdog
 from sxhost.drivers.contracts import Agent, Driver, Started
 from sxhost.errors import AgentFailed, HostError, QuestionLimit, Unsupported
 from sxhost.logs import logger
@@ -62,7 +62,7 @@ class HostedSession:
         session_id: str,
         launch: Launch,
         driver: Driver,
-        ground: Ground,
+        ground: Dependencies,
         free: Callable[[], object],
         *,
         turn: Turn | None = None,
@@ -76,14 +76,14 @@ class HostedSession:
         self._driver = driver
         self._ground = ground
         self._free = free
-        self._outlet = Outlet(
+        self._outlet = EventWriter(
             session_id,
             ground.append,
             ground.clock,
             most=ground.limits.event_size,
             hold=ground.hold,
         )
-        self._care = Care(ground.clock, ground.limits, self._stalled, self._restart)
+        self._care = Watchdog(ground.clock, ground.limits, self._stalled, self._restart)
         self._told = True
         self._early: list[Callable[[], None]] | None = None
         """What was reported while a turn was being submitted: first comes the turn itself."""

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.python.failure import Failure
 
-from sxhost.agents.dependencies import Agents, Ground
+from sxhost.agents.dependencies import Agents, Dependencies
 from sxhost.agents.session import HostedSession
 from sxhost.errors import AgentFailed, HostError, NotHosted, SessionExists, UnknownSession
 from sxhost.logs import logger
@@ -18,7 +18,7 @@ from sxhost.model.session import EventDraft, Hosting, Message, MessageDraft, Ses
 from sxhost.model.turn import Launch, ModelDraft, Process, SteerDraft, Turn, TurnDraft, text_of
 from sxhost.store.contracts import Store
 
-__all__ = ["HOST_ENDED", "Fleet", "fresh_id"]
+__all__ = ["HOST_ENDED", "Supervisor", "fresh_id"]
 
 log = logger(__name__)
 
@@ -36,13 +36,13 @@ def fresh_id(agent: str) -> str:
     return f"{agent}-{secrets.token_hex(4)}"
 
 
-class Fleet:
+class Supervisor:
     """The hosted sessions.  `send` puts a message into the inbox of an attached one."""
 
     def __init__(
         self,
         store: Store,
-        ground: Ground,
+        ground: Dependencies,
         agents: Agents,
         send: Send,
     ) -> None:

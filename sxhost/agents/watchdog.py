@@ -8,13 +8,13 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from sxhost.model.limits import Limits
 
-__all__ = ["Care"]
+__all__ = ["Watchdog"]
 
 STEADY_S = 60.0
 """Seconds after which an agent that was started again counts as well."""
 
 
-class Care:
+class Watchdog:
     """One agent's watch and restarts.
 
     `stalled` is called with the seconds of silence once they are too many, `restart` when

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from sxhost.errors import BadField
 
-__all__ = ["Roots"]
+__all__ = ["WorkDirs"]
 
 
-class Roots:
+class WorkDirs:
     """The directories below which agents may work; none given means everywhere.
 
     Symbolic links are followed before it is decided.

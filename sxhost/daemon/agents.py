@@ -11,7 +11,7 @@ from typing import Any
 
 from sxhost.agents.approvals import ask_a_person
 from sxhost.agents.dependencies import Agents
-from sxhost.agents.workdirs import Roots
+from sxhost.agents.workdirs import WorkDirs
 from sxhost.config import Settings
 from sxhost.drivers.contracts import Driver
 from sxhost.drivers.registry import Registry, installed
@@ -34,13 +34,13 @@ def make_agents(settings: Settings, reactor: Any, rules: Rules | None = None) ->
     """Return what a host runs agents with; without rules a person is asked everything."""
     limits, name = settings.limits, host_id(settings)
     spawn = ProcessSpawn(reactor, limits, name, environ=os.environ, keep=settings.agent_env)
-    workshop = Workshop(spawn, reactor)
+    workshop = DriverFactory(spawn, reactor)
     return Agents(
         workshop,
-        Roots(settings.agent_roots),
+        WorkDirs(settings.agent_roots),
         decide=rules or ask_a_person,
         hold=workshop.hold,
-        bury=Undertaker(reactor, limits, name).bury,
+        bury=OrphanReaper(reactor, limits, name).bury,
         resume_at_boot=settings.resume_at_boot,
     )
 
@@ -94,7 +94,7 @@ def host_id(settings: Settings) -> str:
     return sha256(place.encode()).hexdigest()[:16]
 
 
-class Workshop:
+class DriverFactory:
     """The drivers, and the programs that they run."""
 
     def __init__(self, spawn: ProcessSpawn, reactor: Any) -> None:
@@ -121,7 +121,7 @@ class Workshop:
         await self._spawn.close()
 
 
-class Undertaker:
+class OrphanReaper:
     """Ends what the agents of an earlier life have left."""
 
     def __init__(self, reactor: Any, limits: Limits, name: str) -> None:

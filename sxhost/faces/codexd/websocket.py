@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from sxhost.agents.directory import Roster
+from sxhost.agents.directory import AgentDirectory
 from sxhost.codec.frames import framed
 from sxhost.codec.json import decode, encode
 from sxhost.errors import HostError, SubscriptionLimit
@@ -44,7 +44,7 @@ Look = Callable[[str, int], Awaitable[State]]
 class EventText:
     """Events as codexd's WebSocket frames; of all else only gaps are told."""
 
-    def __init__(self, roster: Roster) -> None:
+    def __init__(self, roster: AgentDirectory) -> None:
         self._roster = roster
 
     def event(self, event: Event, epoch: str) -> bytes:  # noqa: ARG002 - `seq` is the place
@@ -85,7 +85,7 @@ class Sink:
 class Audience:
     """Who is connected.  `look` tells them all there is."""
 
-    def __init__(self, service: SessionService, roster: Roster, look: Look) -> None:
+    def __init__(self, service: SessionService, roster: AgentDirectory, look: Look) -> None:
         self.roster = roster
         self.look = look
         self.clients: set[CodexdConnection] = set()

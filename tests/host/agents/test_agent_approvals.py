@@ -8,7 +8,7 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from sxhost.agents.approvals import AGAIN_S, Desk, check
+from sxhost.agents.approvals import AGAIN_S, ApprovalDesk, check
 from sxhost.codec.json import encode
 from sxhost.errors import (
     AgentFailed,
@@ -60,7 +60,7 @@ class Rig:
         result_of(self.store.register("a", Registration(), 0))
         self.told: list[tuple[str, Answer]] = []
         self.deaf = False
-        self.desk = Desk(
+        self.desk = ApprovalDesk(
             self.store,
             LogNotifier(self.clock, self.store, self.limits),
             self.clock,

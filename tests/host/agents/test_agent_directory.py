@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sxhost.agents.directory import HEARD, TAILS, Roster
+from sxhost.agents.directory import HEARD, TAILS, AgentDirectory
 from sxhost.model.session import EventDraft, Registration
 from sxhost.model.turn import Launch
 from tests.host.agents.test_agent_supervisor import settle
@@ -30,7 +30,7 @@ def fire(host: Lab, session_id: str, *names: str) -> None:
     finished(host.service.fire_batch(session_id, drafts), host.clock)
 
 
-def latest(roster: Roster, most: int = 50, **how: Any) -> list[tuple[str, str]]:
+def latest(roster: AgentDirectory, most: int = 50, **how: Any) -> list[tuple[str, str]]:
     events = result_of(roster.latest(most, how.pop("until", roster.position), **how))
     return [(event.session, event.event) for event in events]
 

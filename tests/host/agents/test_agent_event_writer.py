@@ -21,7 +21,7 @@ from sxhost.agents.event_writer import (
     HIGH_BYTES,
     LOW,
     LOW_BYTES,
-    Outlet,
+    EventWriter,
     fitting,
 )
 from sxhost.codec.json import encode
@@ -41,7 +41,9 @@ class Rig:
         self.held: list[bool] = []
         self.refuse: HostError | None = None
         self.slow: Deferred[None] | None = None
-        self.outlet = Outlet("a", self._append, self.clock, most=most, hold=self.held.append)
+        self.outlet = EventWriter(
+            "a", self._append, self.clock, most=most, hold=self.held.append
+        )
 
     async def _append(self, session_id: str, drafts: Sequence[EventDraft]) -> None:
         assert session_id == "a"

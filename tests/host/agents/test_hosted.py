@@ -10,8 +10,8 @@ from msgspec.json import decode, encode
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from sxhost.agents.approvals import Desk
-from sxhost.agents.dependencies import Ground
+from sxhost.agents.approvals import ApprovalDesk
+from sxhost.agents.dependencies import Dependencies
 from sxhost.agents.event_writer import FINISH_S
 from sxhost.agents.session import CUT_SHORT, EARLY, HostedSession
 from sxhost.errors import (
@@ -70,11 +70,11 @@ class Rig:
         self.refuse: HostError | None = None
         self.noting: Deferred[None] | None = None
         self.free = 0
-        ground = Ground(
+        ground = Dependencies(
             self.clock,
             lambda: int(self.clock.seconds() * 1000),
             Limits(stall_after=10, restart_after=1),
-            cast("Desk", self.desk),
+            cast("ApprovalDesk", self.desk),
             self._append,
             self._note,
             lambda _hold: None,

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from twisted.internet.task import Clock
 
 from sxhost.config import Settings
-from sxhost.daemon.agents import Rules, Workshop, host_id, make_agents, make_rules
+from sxhost.daemon.agents import DriverFactory, Rules, host_id, make_agents, make_rules
 from sxhost.errors import BadField
 from sxhost.model.approval import Question
 from sxhost.model.session import Session, State
@@ -38,8 +38,8 @@ def spawn() -> Spawning:
 
 
 @pytest.fixture
-def workshop(spawn: Spawning) -> Workshop:
-    return Workshop(cast("ProcessSpawn", spawn), Clock())
+def workshop(spawn: Spawning) -> DriverFactory:
+    return DriverFactory(cast("ProcessSpawn", spawn), Clock())
 
 
 def test_a_host_is_known_by_its_store_in_all_its_lives(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_its_name_tells_nothing_of_its_place(tmp_path: Path) -> None:
 
 
 def test_programs_wait_until_as_many_have_let_go_as_have_held(
-    workshop: Workshop, spawn: Spawning
+    workshop: DriverFactory, spawn: Spawning
 ) -> None:
     for _ in range(2):
         spawn(cast("Any", None), cast("Any", None))
@@ -84,7 +84,7 @@ def test_programs_wait_until_as_many_have_let_go_as_have_held(
     assert [child.paused for child in spawn.children] == [False, False]
 
 
-def test_all_is_let_go_of(workshop: Workshop, spawn: Spawning) -> None:
+def test_all_is_let_go_of(workshop: DriverFactory, spawn: Spawning) -> None:
     workshop("echo")
     result_of(workshop.close())
     assert spawn.closed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from twisted.internet.task import Clock
 
-from sxhost.agents.watchdog import STEADY_S, Care
+from sxhost.agents.watchdog import STEADY_S, Watchdog
 from sxhost.model.limits import Limits
 
 LIMITS = Limits(stall_after=10, restart_after=1, restarts=3)
@@ -16,7 +16,7 @@ class Rig:
         self.clock = Clock()
         self.stalls: list[float] = []
         self.restarts = 0
-        self.care = Care(self.clock, LIMITS, self.stalls.append, self._restart)
+        self.care = Watchdog(self.clock, LIMITS, self.stalls.append, self._restart)
 
     def _restart(self) -> None:
         self.restarts += 1

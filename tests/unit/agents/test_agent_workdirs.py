@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sxhost.agents.workdirs import Roots
+from sxhost.agents.workdirs import WorkDirs
 from sxhost.errors import BadField
 
 
@@ -36,7 +36,7 @@ def place(tmp_path: Path) -> Path:
     ],
 )
 def test_what_leads_inside_is_allowed(place: Path, written: str, meant: str) -> None:
-    assert Roots([place]).place(f"{place}/{written}") == str(place / meant)
+    assert WorkDirs([place]).place(f"{place}/{written}") == str(place / meant)
 
 
 @pytest.mark.parametrize(
@@ -44,12 +44,12 @@ def test_what_leads_inside_is_allowed(place: Path, written: str, meant: str) -> 
 )
 def test_what_leads_outside_is_not(place: Path, written: str) -> None:
     with pytest.raises(BadField, match="may not work"):
-        Roots([place]).place(f"{place}/{written}")
+        WorkDirs([place]).place(f"{place}/{written}")
 
 
 @pytest.mark.parametrize("written", ["file", "nowhere", "work/\0", "loop"])
 def test_what_is_no_directory_is_refused(place: Path, written: str) -> None:
-    for roots in (Roots([place]), Roots()):
+    for roots in (WorkDirs([place]), WorkDirs()):
         with pytest.raises(BadField):
             roots.place(f"{place}/{written}")
 
@@ -57,21 +57,21 @@ def test_what_is_no_directory_is_refused(place: Path, written: str) -> None:
 @pytest.mark.parametrize("written", ["", ".", "work", "~", "x" * 300, "/" + "x" * 300])
 def test_a_path_must_be_whole(place: Path, written: str) -> None:
     with pytest.raises(BadField):
-        Roots([place]).place(written)
+        WorkDirs([place]).place(written)
     with pytest.raises(BadField):
-        Roots().place(written)
+        WorkDirs().place(written)
 
 
 def test_without_a_path_it_is_the_first_root_or_the_home(place: Path) -> None:
-    assert Roots([place / "in", place]).place(None) == str(place / "work")
-    assert Roots().place(None) == str(Path.home())
+    assert WorkDirs([place / "in", place]).place(None) == str(place / "work")
+    assert WorkDirs().place(None) == str(Path.home())
 
 
 def test_a_root_may_be_a_link_and_there_may_be_many(place: Path) -> None:
-    roots = Roots([place.parent / "door", place.parent / "root-beside"])
+    roots = WorkDirs([place.parent / "door", place.parent / "root-beside"])
     assert roots.place(str(place)) == str(place)
     assert roots.place(str(place.parent / "root-beside")) == str(place.parent / "root-beside")
 
 
 def test_without_roots_any_directory_will_do(place: Path) -> None:
-    assert Roots().place(str(place / "out")) == str(place.parent)
+    assert WorkDirs().place(str(place / "out")) == str(place.parent)
