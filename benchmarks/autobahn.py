@@ -23,7 +23,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 from twisted.internet.threads import deferToThread
 
-from sxhost.http.authentication import Guard, Policy, Tries
+from sxhost.http.authentication import Authenticator, LoginAttempts, Policy
 from sxhost.http.router import Route, opens, tree
 from sxhost.http.site import HostSite
 from sxhost.http.websocket import Connection, Upgrade
@@ -64,7 +64,7 @@ def site() -> HostSite:
     """Return a host whose only route is an echo."""
     routes = [Route("GET", "/echo", echo, "Give back.", status=101, scope="open")]
     policy = Policy(tokens="none")
-    guard = Guard(policy, lambda _: HOST, opens(routes), 0, Tries(reactor, 10))
+    guard = Authenticator(policy, lambda _: HOST, opens(routes), 0, LoginAttempts(reactor, 10))
     return HostSite(tree(routes, ROOM), guard, reactor, ROOM, lambda *_: None)
 
 

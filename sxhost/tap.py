@@ -45,9 +45,9 @@ from sxhost.faces.native.tokens import Keys
 from sxhost.faces.pi import websocket as mux
 from sxhost.faces.pi.multiplexer import Multiplexer
 from sxhost.faces.pi.session_files import Apart
-from sxhost.http.authentication import Guard, Policy, Tries
+from sxhost.http.authentication import Authenticator, LoginAttempts, Policy
 from sxhost.http.metrics import Metrics
-from sxhost.http.responses import Manner
+from sxhost.http.responses import ResponseFormat
 from sxhost.http.router import Route, asks, opens, tree
 from sxhost.http.site import HostSite
 from sxhost.logs import logger, set_level
@@ -63,7 +63,7 @@ __all__ = ["Options", "makeService"]
 
 log = logger(__name__)
 
-MANNERS: Mapping[str, Manner] = {**codexd.MANNERS}
+MANNERS: Mapping[str, ResponseFormat] = {**codexd.MANNERS}
 """How the faces of other systems speak, by the beginnings of their paths."""
 
 BYPASSED = (
@@ -181,15 +181,15 @@ def make_guard(
     browsers: Browsers,
     routes: Sequence[Route],
     clock: Any,
-) -> Guard:
+) -> Authenticator:
     """Return the gate in front of `routes`."""
     policy = Policy(
         hosts=frozenset(settings.hosts),
         origins=frozenset(settings.origins),
         tokens=settings.tokens,
     )
-    tries = Tries(clock, settings.limits.tries)
-    return Guard(
+    tries = LoginAttempts(clock, settings.limits.tries)
+    return Authenticator(
         policy,
         keyring.caller,
         opens(routes),

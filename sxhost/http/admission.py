@@ -24,7 +24,7 @@ from sxhost.logs import logger
 from sxhost.model.caller import Caller
 from sxhost.model.limits import Limits
 
-__all__ = ["Door", "Meter", "Rates", "peer_of", "tune"]
+__all__ = ["Admission", "RateLimiter", "RequestMeter", "peer_of", "tune"]
 
 log = logger(__name__)
 
@@ -47,7 +47,7 @@ NETWORK: Final = 64
 """Bits of an IPv6 address that one customer has."""
 
 
-class Door:
+class Admission:
     """Counts connections: in all, and from each peer but the host's own user, `own`."""
 
     def __init__(
@@ -184,7 +184,7 @@ class Door:
             self._again.cancel()
 
 
-class Rates:
+class RateLimiter:
     """Requests that each peer or token may still make: a bucket that fills by the second."""
 
     def __init__(self, limits: Limits, clock: IReactorTime, own: int | None) -> None:
@@ -216,7 +216,7 @@ class Rates:
         return min(left + (now - since) * self._limits.requests, self._limits.burst)
 
 
-class Meter:
+class RequestMeter:
     """Counts what comes within the same second."""
 
     def __init__(self, clock: IReactorTime, most: int) -> None:

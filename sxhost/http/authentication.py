@@ -21,7 +21,7 @@ from twisted.web.server import Request
 from sxhost.errors import BadRequest, ForbiddenHost, ForbiddenOrigin, RateLimited, Unauthorized
 from sxhost.model.caller import HOST, Caller
 
-__all__ = ["PROTOCOL", "Guard", "Policy", "Tries", "cookie_name"]
+__all__ = ["PROTOCOL", "Authenticator", "LoginAttempts", "Policy", "cookie_name"]
 
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 FORWARDED: Final = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
@@ -64,7 +64,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     """Who needs a token: all but the host's own user, everyone, or nobody."""
 
 
-class Guard:
+class Authenticator:
     """Lets requests in, or says why not.
 
     `check` knows the tokens, `check_browser` the cookies, `opens` the paths that are open to
@@ -77,7 +77,7 @@ class Guard:
         check: Check,
         opens: Callable[[str], object],
         uid: int,
-        tries: Tries,
+        tries: LoginAttempts,
         *,
         check_browser: CheckBrowser = lambda _cookie, _page: None,
         asks: Callable[[str], object] = lambda _path: None,
@@ -188,7 +188,7 @@ class Guard:
         return found
 
 
-class Tries:
+class LoginAttempts:
     """Wrong tokens of the last minute, by who tried them.
 
     Behind a proxy all are one peer, so whoever has a right token is never refused for it.

@@ -17,7 +17,7 @@ from twisted.web import http
 
 from sxhost.auth.peer_credentials import uid_of
 from sxhost.errors import BadFraming, HostError, RequestTimeout
-from sxhost.http.admission import Door, tune
+from sxhost.http.admission import Admission, tune
 from sxhost.http.framing import EMPTY_LINES, Chunks, Head, bare_newline, options, too_long
 from sxhost.logs import logger
 from sxhost.model.limits import Limits
@@ -64,7 +64,7 @@ class Listening(Protocol):
 
     limits: Limits
     clock: IReactorTime
-    door: Door
+    door: Admission
     connections: set[HostChannel]
 
     def gone(self, channel: HostChannel) -> None:

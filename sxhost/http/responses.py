@@ -13,10 +13,10 @@ from twisted.web.server import Request
 from sxhost.codec.json import encode
 from sxhost.errors import HostError
 
-__all__ = ["NATIVE", "Manner", "manner_of"]
+__all__ = ["NATIVE", "ResponseFormat", "manner_of"]
 
 
-class Manner(Protocol):
+class ResponseFormat(Protocol):
     """The shape of answers."""
 
     media_type: str
@@ -28,7 +28,7 @@ class Manner(Protocol):
         """Return the status and the body of a refusal."""
 
 
-class Native:
+class NativeFormat:
     """Our own: JSON, and one shape of errors."""
 
     media_type = "application/json"
@@ -42,10 +42,10 @@ class Native:
         return error.status, encode(error.to_wire())
 
 
-NATIVE: Final = Native()
+NATIVE: Final = NativeFormat()
 
 
-def manner_of(request: Request, manners: Mapping[str, Manner]) -> Manner:
+def manner_of(request: Request, manners: Mapping[str, ResponseFormat]) -> ResponseFormat:
     """Return the manner of the face that a path belongs to, by its longest prefix."""
     path = request.path.decode("ascii", "replace")
     fitting = [prefix for prefix in manners if f"{path}/".startswith(f"{prefix.rstrip('/')}/")]

@@ -39,7 +39,7 @@ from sxhost.errors import (
     UnknownRoute,
     UnsupportedType,
 )
-from sxhost.http.responses import NATIVE, Manner, manner_of
+from sxhost.http.responses import NATIVE, ResponseFormat, manner_of
 from sxhost.logs import logger
 from sxhost.model.caller import Caller, current
 from sxhost.model.limits import Limits
@@ -68,7 +68,7 @@ NDJSON = "application/x-ndjson"
 POLICY = "default-src 'self'; frame-ancestors 'none'"
 """What a browser may load for an answer that it shows, and who may show it in a frame."""
 
-NO_MANNERS: Mapping[str, Manner] = {}
+NO_MANNERS: Mapping[str, ResponseFormat] = {}
 SSE = "text/event-stream"
 SWITCHING = 101
 """The status of an answer after which the connection speaks something else."""
@@ -105,7 +105,7 @@ class Route:
     tag: str = field(default="native", kw_only=True)
     safe: bool = field(default=True, kw_only=True)
     """Whether a GET changes nothing, so that HEAD may stand for it."""
-    manner: Manner = field(default=NATIVE, kw_only=True)
+    manner: ResponseFormat = field(default=NATIVE, kw_only=True)
     """What its answers and refusals look like."""
     scope: Scope | Literal["open"] | None = field(default=None, kw_only=True)
     """What a caller's token must allow; open is for everyone."""
@@ -222,7 +222,7 @@ class Route:
 def tree(
     routes: Sequence[Route],
     limits: Limits,
-    manners: Mapping[str, Manner] = NO_MANNERS,
+    manners: Mapping[str, ResponseFormat] = NO_MANNERS,
     slices: Slices | None = None,
 ) -> KleinResource:
     """Return the resource tree that serves `routes`; what is long runs in `slices`.
@@ -316,7 +316,7 @@ class _Endpoint:
 class _Root(KleinResource):
     """The tree's root: what Klein answers in its own words is answered in ours."""
 
-    def __init__(self, app: Klein, manners: Mapping[str, Manner]) -> None:
+    def __init__(self, app: Klein, manners: Mapping[str, ResponseFormat]) -> None:
         super().__init__(app)
         self._manners = manners
 
@@ -368,7 +368,7 @@ def base_url(request: Request) -> str:
 
 def answer_error(request: Request, error: HostError) -> bytes:
     """Set a refusal's status and headers on `request`; return its body."""
-    manner: Manner = getattr(request, "manner", NATIVE)
+    manner: ResponseFormat = getattr(request, "manner", NATIVE)
     status, body = manner.refusal(error, request)
     request.setResponseCode(status, HTTPStatus(status).phrase.encode())
     _set_headers(request, manner.media_type, body)

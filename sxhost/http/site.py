@@ -20,11 +20,11 @@ from twisted.web.server import Request, Site
 
 from sxhost.errors import BodyTooLarge, HostError, Stopping
 from sxhost.http.access_log import FORMAT, entry
-from sxhost.http.admission import Door, Rates
-from sxhost.http.authentication import FORWARDED, Guard
+from sxhost.http.admission import Admission, RateLimiter
+from sxhost.http.authentication import FORWARDED, Authenticator
 from sxhost.http.channel import HostChannel
 from sxhost.http.framing import METHODS, Head
-from sxhost.http.responses import NATIVE, Manner, manner_of
+from sxhost.http.responses import NATIVE, ResponseFormat, manner_of
 from sxhost.http.router import NDJSON, NO_MANNERS, answer_error
 from sxhost.logs import enabled, logger
 from sxhost.model.caller import Caller
@@ -43,7 +43,7 @@ class HostRequest(Request):
 
     site: HostSite
     channel: HostChannel
-    manner: Manner = NATIVE
+    manner: ResponseFormat = NATIVE
     """What a refusal looks like."""
     caller: Caller
     """Who asks; nobody who was not let in comes as far as a route."""
@@ -192,21 +192,21 @@ class HostSite(Site):
     def __init__(
         self,
         root: IResource,
-        guard: Guard,
+        guard: Authenticator,
         clock: IReactorTime,
         limits: Limits,
         counted: Counted,
         *,
         own: int | None = None,
-        manners: Mapping[str, Manner] = NO_MANNERS,
+        manners: Mapping[str, ResponseFormat] = NO_MANNERS,
     ) -> None:
         super().__init__(root, reactor=clock, timeout=None)
         self.manners = manners
         self.guard = guard
         self.clock = clock
         self.limits = limits
-        self.door = Door(limits, clock, own)
-        self.rates = Rates(limits, clock, own)
+        self.door = Admission(limits, clock, own)
+        self.rates = RateLimiter(limits, clock, own)
         self.connections: set[HostChannel] = set()
         self.stopping = False
         self._counted = counted

@@ -26,7 +26,7 @@ from twisted.web.server import Request
 from zope.interface import implementer
 
 from sxhost.errors import BadRequest, UpgradeRequired
-from sxhost.http.admission import Meter
+from sxhost.http.admission import RequestMeter
 from sxhost.http.authentication import PROTOCOL
 from sxhost.http.framing import options
 from sxhost.http.site import HostRequest
@@ -88,8 +88,8 @@ class Connection(WebSocketServerProtocol):
         self._due: deque[Callable[[], Awaitable[None]]] = deque([self.begin])
         self._busy = False
         self._frames = 0
-        self._controls = Meter(request.site.clock, request.site.limits.pings)
-        self._said = Meter(request.site.clock, request.site.limits.commands)
+        self._controls = RequestMeter(request.site.clock, request.site.limits.pings)
+        self._said = RequestMeter(request.site.clock, request.site.limits.commands)
         self._owed: bytes | None = None
         self._heard = self._begun = 0.0
         self._arrived = 0

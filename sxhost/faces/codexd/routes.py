@@ -31,7 +31,7 @@ from sxhost.faces.codexd.requests import (
 from sxhost.faces.codexd.requests_to_host import AGENT, draft_of, launch_of, spoken_of, steer_of
 from sxhost.faces.codexd.responses import CODEXD, PREFIXES
 from sxhost.faces.codexd.websocket import Audience, State
-from sxhost.http.responses import Manner
+from sxhost.http.responses import ResponseFormat
 from sxhost.http.router import NDJSON, AnyText, Route
 from sxhost.http.websocket import Upgrade
 from sxhost.model.caller import current
@@ -41,7 +41,7 @@ from sxhost.service import SessionService
 
 __all__ = ["MANNERS", "routes"]
 
-MANNERS: dict[str, Manner] = dict.fromkeys(PREFIXES, CODEXD)
+MANNERS: dict[str, ResponseFormat] = dict.fromkeys(PREFIXES, CODEXD)
 """Under these paths refusals are codexd's, too."""
 
 CONFLICT, NOT_FOUND = 409, 404

@@ -13,7 +13,15 @@ from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs
 
 from sxhost.errors import HostError, RateLimited, TooManyConnections
-from sxhost.http.admission import MOST_BUCKETS, RETRY_S, Door, Rates, descriptors, peer_of, tune
+from sxhost.http.admission import (
+    MOST_BUCKETS,
+    RETRY_S,
+    Admission,
+    RateLimiter,
+    descriptors,
+    peer_of,
+    tune,
+)
 from sxhost.http.channel import MOST_SHUT_OUT
 from sxhost.model.caller import Caller
 from sxhost.model.limits import Limits
@@ -61,7 +69,7 @@ class Hall:
     def __init__(self, most: int = 1000, **limits: Any) -> None:
         self.clock = Clock()
         self.port = Port()
-        self.door = Door(Limits(**limits), self.clock, UID, lambda: most)
+        self.door = Admission(Limits(**limits), self.clock, UID, lambda: most)
         self.door.stand_at([self.port])
 
 
@@ -199,11 +207,11 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def rates(clock: Clock) -> Rates:
-    return Rates(Limits(requests=2, burst=3), clock, UID)
+def rates(clock: Clock) -> RateLimiter:
+    return RateLimiter(Limits(requests=2, burst=3), clock, UID)
 
 
-def allowed(rates: Rates, caller: Caller = ASKING, *, forwarded: bool = False) -> int:
+def allowed(rates: RateLimiter, caller: Caller = ASKING, *, forwarded: bool = False) -> int:
     """Return how many requests are let through at once, up to 10."""
     for count in range(10):
         try:
@@ -213,7 +221,7 @@ def allowed(rates: Rates, caller: Caller = ASKING, *, forwarded: bool = False) -
     return 10
 
 
-def test_requests_come_in_bursts_and_at_a_rate(rates: Rates, clock: Clock) -> None:
+def test_requests_come_in_bursts_and_at_a_rate(rates: RateLimiter, clock: Clock) -> None:
     assert [allowed(rates), allowed(rates)] == [3, 0]
     clock.advance(1)
     assert allowed(rates) == 2
@@ -221,7 +229,7 @@ def test_requests_come_in_bursts_and_at_a_rate(rates: Rates, clock: Clock) -> No
     assert allowed(rates) == 3
 
 
-def test_refused_requests_cost_nothing_more(rates: Rates, clock: Clock) -> None:
+def test_refused_requests_cost_nothing_more(rates: RateLimiter, clock: Clock) -> None:
     for _ in range(100):
         allowed(rates)
     clock.advance(0.5)
@@ -229,7 +237,7 @@ def test_refused_requests_cost_nothing_more(rates: Rates, clock: Clock) -> None:
 
 
 def test_it_is_told_when_to_ask_again(clock: Clock) -> None:
-    rates = Rates(Limits(requests=1, burst=1), clock, UID)
+    rates = RateLimiter(Limits(requests=1, burst=1), clock, UID)
     rates.take(ASKING, forwarded=False)
     with pytest.raises(RateLimited) as caught:
         rates.take(ASKING, forwarded=False)
@@ -244,23 +252,23 @@ def test_it_is_told_when_to_ask_again(clock: Clock) -> None:
         Caller(frozenset(), uid=OTHER, peer="10.0.0.1"),
     ],
 )
-def test_each_peer_user_and_token_has_its_own(rates: Rates, caller: Caller) -> None:
+def test_each_peer_user_and_token_has_its_own(rates: RateLimiter, caller: Caller) -> None:
     allowed(rates)
     assert allowed(rates, caller) == 3
 
 
-def test_a_token_is_counted_wherever_it_comes_from(rates: Rates) -> None:
+def test_a_token_is_counted_wherever_it_comes_from(rates: RateLimiter) -> None:
     allowed(rates, Caller(frozenset(), token="t", peer="10.0.0.1"))
     assert allowed(rates, Caller(frozenset(), token="t", peer="10.0.0.2")) == 0
 
 
-def test_the_own_user_is_not_counted_but_a_proxy_of_theirs_is(rates: Rates) -> None:
+def test_the_own_user_is_not_counted_but_a_proxy_of_theirs_is(rates: RateLimiter) -> None:
     own = Caller(frozenset(), uid=UID, peer="127.0.0.1")
     assert allowed(rates, own) == 10
     assert allowed(rates, own, forwarded=True) == 3
 
 
-def test_peers_are_forgotten_before_they_are_too_many(rates: Rates) -> None:
+def test_peers_are_forgotten_before_they_are_too_many(rates: RateLimiter) -> None:
     allowed(rates)
     for number in range(MOST_BUCKETS):
         allowed(rates, Caller(frozenset(), peer=str(number)))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sxhost.errors import RateLimited
-from sxhost.http.authentication import MOST_PEERS, Policy, Tries
+from sxhost.http.authentication import MOST_PEERS, LoginAttempts, Policy
 from sxhost.http.router import Route
 from sxhost.model.auth import TokenDraft
 from tests.host.http.test_http_router import named, path_of
@@ -239,7 +239,7 @@ def test_wrong_tokens_lock_nobody_out_who_has_a_right_one(gate: Gate, header: st
 
 
 def test_of_too_many_peers_the_oldest_is_forgotten(gate: Gate) -> None:
-    tries = Tries(gate.lab.clock, 1)
+    tries = LoginAttempts(gate.lab.clock, 1)
     for number in range(MOST_PEERS + 1):
         tries.failed(str(number))
     tries.failed("0")

@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from sxhost.errors import NoTurn
-from sxhost.http.responses import NATIVE, Native, manner_of
+from sxhost.http.responses import NATIVE, NativeFormat, manner_of
 
 
 class FakeRequest:
@@ -15,7 +15,7 @@ class FakeRequest:
         self.path = path
 
 
-SHORT, LONG = Native(), Native()
+SHORT, LONG = NativeFormat(), NativeFormat()
 MANNERS = {"/v1": SHORT, "/v1/long": LONG}
 
 
@@ -30,7 +30,7 @@ MANNERS = {"/v1": SHORT, "/v1/long": LONG}
         (b"", NATIVE),
     ],
 )
-def test_the_longest_prefix_counts(path: bytes, manner: Native) -> None:
+def test_the_longest_prefix_counts(path: bytes, manner: NativeFormat) -> None:
     assert manner_of(cast("Any", FakeRequest(path)), MANNERS) is manner
 
 
