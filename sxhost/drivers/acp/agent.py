@@ -13,10 +13,10 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
 from sxhost.codec.jsonrpc import Id
-from sxhost.drivers.acp.connection import FAREWELL, Link
-from sxhost.drivers.acp.events import Story
+from sxhost.drivers.acp.connection import FAREWELL, AcpConnection
+from sxhost.drivers.acp.events import UpdateTranslator
 from sxhost.drivers.acp.messages import Prompted
-from sxhost.drivers.acp.pending_requests import Desk
+from sxhost.drivers.acp.pending_requests import PendingPermissions
 from sxhost.drivers.acp.prompt import blocks, complaint
 from sxhost.drivers.acp.settings import Settings, check_sandbox
 from sxhost.drivers.contracts import Reports, Started
@@ -59,10 +59,10 @@ class ACPAgent:
         self._launch = launch
         self._reports = reports
         self._peer = Peer(self, {"jsonrpc": "2.0"})
-        self._link = Link(self._peer, clock, launch)
+        self._link = AcpConnection(self._peer, clock, launch)
         self._settings = Settings(self._learn)
-        self._story = Story(reports.event, self._settings, f"{token_hex(4)}-")
-        self._desk = Desk(self._peer, self._story, reports)
+        self._story = UpdateTranslator(reports.event, self._settings, f"{token_hex(4)}-")
+        self._desk = PendingPermissions(self._peer, self._story, reports)
         self._told: Mapping[str, Callable[[Raw], None]] = {
             "session/update": self._story.heard,
             "$/cancel_request": self._desk.took_back,

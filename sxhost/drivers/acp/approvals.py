@@ -21,7 +21,7 @@ from sxhost.drivers.acp.tools import Tool
 from sxhost.errors import BadField
 from sxhost.model.approval import Answer, ApprovalKind, Inquiry, Option, Question
 
-__all__ = ["CANCEL", "Ask", "Form", "Leave"]
+__all__ = ["CANCEL", "Form", "Leave", "PermissionRequest"]
 
 DECISIONS: Mapping[str, str] = {
     "allow_once": "approve",
@@ -40,7 +40,7 @@ KINDS: Mapping[str, ApprovalKind] = {
 """What a tool call of a kind needs leave for; all others are mere tools."""
 
 
-class Ask(Protocol):
+class PermissionRequest(Protocol):
     """A request of the agent that is not answered; `number` is JSON-RPC's."""
 
     number: Id
@@ -85,7 +85,7 @@ class Leave:
         return [*ours, *(name for name in self._options if name not in ours), CANCEL]
 
     def result(self, answer: Answer) -> dict[str, Any]:
-        """Return the option that was picked; see `Ask`."""
+        """Return the option that was picked; see `PermissionRequest`."""
         if answer.decision == CANCEL:
             return self.nothing
         offer = self._options.get(answer.decision)
@@ -129,7 +129,7 @@ class Form:
         self._fields = {name: field for name, field in given.items() if isinstance(field, dict)}
 
     def result(self, answer: Answer) -> dict[str, Any]:
-        """Return what was filled in; see `Ask`."""
+        """Return what was filled in; see `PermissionRequest`."""
         action = {"approve": "accept", "deny": "decline", CANCEL: "cancel"}.get(answer.decision)
         if action is None:
             raise BadField("decision", "The decision is approve, deny or cancel.")

@@ -19,7 +19,7 @@ from sxhost.drivers.jsonrpc_peer import Peer, Refused
 from sxhost.errors import AgentFailed
 from sxhost.model.turn import Launch
 
-__all__ = ["FAREWELL", "PATIENCE", "Link"]
+__all__ = ["FAREWELL", "PATIENCE", "AcpConnection"]
 
 PATIENCE = 60
 """Seconds that an agent has for each answer but that to a prompt."""
@@ -30,7 +30,7 @@ FAREWELL = 3
 AUTH_REQUIRED = -32000
 
 
-class Link:
+class AcpConnection:
     """One conversation with an agent; `session` is the agent's name for it, once it has one."""
 
     def __init__(self, peer: Peer, clock: IReactorTime, launch: Launch) -> None:

@@ -23,10 +23,10 @@ from sxhost.drivers.acp.updates import (
     Commands,
     Compaction,
     Configs,
-    Heard,
     ModeNow,
     Notice,
     Plan,
+    SessionUpdate,
     ToolBegun,
     ToolUpdate,
     Usage,
@@ -34,12 +34,12 @@ from sxhost.drivers.acp.updates import (
 )
 from sxhost.drivers.pieces import Pieces
 
-__all__ = ["Story"]
+__all__ = ["UpdateTranslator"]
 
 Tell = Callable[[str, Any], None]
 Chunk = AgentSays | AgentThinks
 
-_decode = msgspec.json.Decoder(Heard).decode
+_decode = msgspec.json.Decoder(SessionUpdate).decode
 
 SPENT: Mapping[str, tuple[str, ...]] = {
     "input_tokens": ("inputTokens", "input_tokens"),
@@ -50,7 +50,7 @@ SPENT: Mapping[str, tuple[str, ...]] = {
 """What a turn has used, by the names that agents have for it."""
 
 
-class Story:
+class UpdateTranslator:
     """What happens in a conversation, told as events.
 
     While it is `muted`, only what tells of the present state of the session is told: the
@@ -230,19 +230,19 @@ class Story:
         self._tell("native", {"native": params})
 
 
-_HEARD: Mapping[type, Callable[[Story, Any, Raw], None]] = {
-    AgentSays: Story._said,
-    AgentThinks: Story._thought,
-    UserSays: Story._echoed,
-    ToolBegun: Story._began,
-    ToolUpdate: Story._went_on,
-    Plan: Story._planned,
-    Usage: Story._filled,
-    Notice: Story._noticed,
-    Compaction: Story._shortened,
-    Commands: Story._commanded,
-    Configs: Story._configured,
-    ModeNow: Story._moded,
+_HEARD: Mapping[type, Callable[[UpdateTranslator, Any, Raw], None]] = {
+    AgentSays: UpdateTranslator._said,
+    AgentThinks: UpdateTranslator._thought,
+    UserSays: UpdateTranslator._echoed,
+    ToolBegun: UpdateTranslator._began,
+    ToolUpdate: UpdateTranslator._went_on,
+    Plan: UpdateTranslator._planned,
+    Usage: UpdateTranslator._filled,
+    Notice: UpdateTranslator._noticed,
+    Compaction: UpdateTranslator._shortened,
+    Commands: UpdateTranslator._commanded,
+    Configs: UpdateTranslator._configured,
+    ModeNow: UpdateTranslator._moded,
 }
 
 _PRESENT = frozenset({Usage, Commands, Configs, ModeNow})

@@ -8,26 +8,26 @@ import msgspec
 from msgspec import Raw, Struct
 
 from sxhost.codec.jsonrpc import INVALID_PARAMS, Id
-from sxhost.drivers.acp.approvals import Ask, Form, Leave
-from sxhost.drivers.acp.events import Story
+from sxhost.drivers.acp.approvals import Form, Leave, PermissionRequest
+from sxhost.drivers.acp.events import UpdateTranslator
 from sxhost.drivers.acp.messages import Elicitation, Permission
 from sxhost.drivers.contracts import Reports
 from sxhost.drivers.jsonrpc_peer import Peer
 from sxhost.model.approval import Answer, Question
 
-__all__ = ["Desk"]
+__all__ = ["PendingPermissions"]
 
 REQUEST_CANCELLED = -32800
 
 
-class Desk:
+class PendingPermissions:
     """The questions that are open; each is answered to the agent exactly once."""
 
-    def __init__(self, peer: Peer, story: Story, reports: Reports) -> None:
+    def __init__(self, peer: Peer, story: UpdateTranslator, reports: Reports) -> None:
         self._peer = peer
         self._story = story
         self._reports = reports
-        self._open: dict[str, Ask] = {}
+        self._open: dict[str, PermissionRequest] = {}
         self._times: dict[str, int] = {}
 
     def put(self, number: Id, method: str, params: Raw) -> bool:
@@ -81,12 +81,12 @@ class Desk:
             self._peer.refuse(number, REQUEST_CANCELLED, "The request was cancelled.")
             self._reports.settled(ask.key, "the agent took it back")
 
-    def _leave(self, number: Id, params: Raw) -> tuple[Ask, Question]:
+    def _leave(self, number: Id, params: Raw) -> tuple[PermissionRequest, Question]:
         asked = msgspec.json.decode(params, type=Permission)
         leave = Leave(number, self._key(asked.tool_call.tool_call_id), asked)
         return leave, leave.question(self._story.asked(asked.tool_call, params), params)
 
-    def _form(self, number: Id, params: Raw) -> tuple[Ask, Question]:
+    def _form(self, number: Id, params: Raw) -> tuple[PermissionRequest, Question]:
         asked = msgspec.json.decode(params, type=Elicitation)
         form = Form(number, self._key("elicitation"), asked)
         return form, form.question(params)
@@ -101,7 +101,9 @@ class _Cancelled(Struct, frozen=True, rename="camel"):
     request_id: Id
 
 
-_READ: Mapping[str, Callable[[Desk, Id, Raw], tuple[Ask, Question]]] = {
-    "session/request_permission": Desk._leave,
-    "elicitation/create": Desk._form,
+_READ: Mapping[
+    str, Callable[[PendingPermissions, Id, Raw], tuple[PermissionRequest, Question]]
+] = {
+    "session/request_permission": PendingPermissions._leave,
+    "elicitation/create": PendingPermissions._form,
 }

@@ -14,10 +14,10 @@ __all__ = [
     "Commands",
     "Compaction",
     "Configs",
-    "Heard",
     "ModeNow",
     "Notice",
     "Plan",
+    "SessionUpdate",
     "ToolBegun",
     "ToolUpdate",
     "Usage",
@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 
-class Said(Struct, frozen=True):
+class ContentBlock(Struct, frozen=True):
     """A block of content; words have a text."""
 
     type: str = ""
@@ -35,7 +35,7 @@ class Said(Struct, frozen=True):
 class Chunk(Struct, frozen=True, rename="camel", tag_field="sessionUpdate"):
     """A piece of what somebody says."""
 
-    content: Said
+    content: ContentBlock
     message_id: str | None = None
 
 
@@ -132,7 +132,7 @@ class ModeNow(
     current_mode_id: str = ""
 
 
-class Heard(Struct, frozen=True, rename="camel"):
+class SessionUpdate(Struct, frozen=True, rename="camel"):
     """The params of ``session/update``."""
 
     update: (

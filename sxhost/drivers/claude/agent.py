@@ -12,7 +12,7 @@ from msgspec import Raw, Struct
 from twisted.internet.interfaces import IReactorTime
 
 from sxhost.drivers.claude import input as words
-from sxhost.drivers.claude.approvals import Asks
+from sxhost.drivers.claude.approvals import PendingApprovals
 from sxhost.drivers.claude.control_requests import Control, default_model
 from sxhost.drivers.claude.events import Teller
 from sxhost.drivers.claude.messages import (
@@ -23,9 +23,9 @@ from sxhost.drivers.claude.messages import (
     Limit,
     NotClaude,
     Other,
-    Piece,
     Replied,
     Result,
+    StreamEvent,
     System,
     User,
     parse,
@@ -77,11 +77,11 @@ class Conversation:
         self._exit: Exit | None = None
         self._strange = 0
         self._control = Control(self._say, clock)
-        self._asks = Asks(reports, self._say)
+        self._asks = PendingApprovals(reports, self._say)
         self._teller = Teller(reports)
         self._turns = Turns(reports, self._teller)
         self._hear: Mapping[type, Callable[[Any, bytes], None]] = {
-            Piece: self._piece,
+            StreamEvent: self._piece,
             Assistant: self._assistant,
             User: self._teller.user,
             System: self._system,
@@ -222,7 +222,7 @@ class Conversation:
         self._reports.gone(how)
         self._control.gone(how)
 
-    def _piece(self, said: Piece, _line: bytes) -> None:
+    def _piece(self, said: StreamEvent, _line: bytes) -> None:
         if said.event.type == "message_start" and said.parent_tool_use_id is None:
             self._turns.stirred()
         self._teller.piece(said)

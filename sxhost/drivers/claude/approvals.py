@@ -18,7 +18,7 @@ from sxhost.drivers.contracts import Reports
 from sxhost.errors import AgentFailed, BadField
 from sxhost.model.approval import Answer, ApprovalKind, Inquiry, Option, Question
 
-__all__ = ["Asks", "question", "reply"]
+__all__ = ["PendingApprovals", "question", "reply"]
 
 KINDS: Final[Mapping[str, ApprovalKind]] = {
     "Bash": "command",
@@ -42,7 +42,7 @@ DENIED: Final = "The user does not want this to be done."
 CANCELLED: Final = "The user has stopped this turn."
 
 
-class Asks:
+class PendingApprovals:
     """What Claude waits for; `say` writes a message."""
 
     def __init__(self, reports: Reports, say: Callable[[Any], None]) -> None:

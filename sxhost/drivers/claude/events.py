@@ -15,7 +15,15 @@ from typing import Any, Final
 
 from msgspec import Raw
 
-from sxhost.drivers.claude.messages import Assistant, Block, Event, Limit, Piece, System, User
+from sxhost.drivers.claude.messages import (
+    Assistant,
+    Block,
+    Event,
+    Limit,
+    StreamEvent,
+    System,
+    User,
+)
 from sxhost.drivers.contracts import Reports
 from sxhost.drivers.pieces import Pieces
 
@@ -78,7 +86,7 @@ class Teller:
 
     # What is said, in pieces.
 
-    def piece(self, said: Piece) -> None:
+    def piece(self, said: StreamEvent) -> None:
         """Hear a piece of the stream."""
         part = _PARTS.get(said.event.type)
         if part is not None:

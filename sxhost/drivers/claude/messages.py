@@ -26,11 +26,11 @@ __all__ = [
     "NotClaude",
     "Origin",
     "Other",
-    "Piece",
     "Replied",
     "Reply",
     "Request",
     "Result",
+    "StreamEvent",
     "System",
     "User",
     "parse",
@@ -74,7 +74,7 @@ class Event(Struct, frozen=True):
     delta: _Delta = _Delta()
 
 
-class Piece(Struct, frozen=True):
+class StreamEvent(Struct, frozen=True):
     """``stream_event``; `parent_tool_use_id` names the call that started a subagent."""
 
     event: Event
@@ -243,7 +243,7 @@ class Replied(Struct, frozen=True):
 
 
 Line = (
-    Piece
+    StreamEvent
     | Assistant
     | User
     | System
@@ -259,7 +259,7 @@ Line = (
 _KINDS: Final[Mapping[str, msgspec.json.Decoder[Any]]] = {
     name: msgspec.json.Decoder(kind)
     for name, kind in {
-        "stream_event": Piece,
+        "stream_event": StreamEvent,
         "assistant": Assistant,
         "user": User,
         "system": System,

@@ -11,9 +11,9 @@ from msgspec.structs import replace
 
 from sxhost.codec.jsonrpc import Id
 from sxhost.drivers.codex.executable import app_server
-from sxhost.drivers.codex.items import Story
-from sxhost.drivers.codex.notifications import Told
-from sxhost.drivers.codex.pending_requests import Asks
+from sxhost.drivers.codex.items import ItemTranslator
+from sxhost.drivers.codex.notifications import Notification
+from sxhost.drivers.codex.pending_requests import PendingRequests
 from sxhost.drivers.codex.requests import input_of, resume_of, settings_of, start_of, turn_of
 from sxhost.drivers.codex.server import CALL_S, Server, Servers
 from sxhost.drivers.contracts import Reports, Started
@@ -73,8 +73,8 @@ class CodexAgent:
         self._next: ModelDraft | None = None
         self._effort = self._launch.effort
         self._sandbox = self._launch.native.get("sandboxPolicy")
-        self._story = Story(self._reports)
-        self._asks = Asks(self._reports, self._story.changes_of)
+        self._story = ItemTranslator(self._reports)
+        self._asks = PendingRequests(self._reports, self._story.changes_of)
 
     # Verbs.
 
@@ -228,7 +228,7 @@ class CodexAgent:
 
     # What the app server tells this member.
 
-    def heard(self, told: Told) -> None:
+    def heard(self, told: Notification) -> None:
         """Report a notice; one about a thread that this one started is passed on."""
         if told.method == "serverRequest/resolved":
             self._resolved(told)
@@ -237,7 +237,7 @@ class CodexAgent:
         else:
             self._story.pass_on(told)
 
-    def _resolved(self, told: Told) -> None:
+    def _resolved(self, told: Notification) -> None:
         with suppress(ValidationError, DecodeError):
             self._asks.resolved(json.decode(told.params, type=_Resolved).request_id)
 

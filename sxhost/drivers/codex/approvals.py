@@ -13,7 +13,7 @@ from sxhost.codec.jsonrpc import Id
 from sxhost.drivers.codex.forms import content_of, inquiries_of
 from sxhost.model.approval import Answer, ApprovalKind, Inquiry, Option, Question
 
-__all__ = ["ASKS", "Ask", "Changes", "Request"]
+__all__ = ["ASKS", "ApprovalForm", "Changes", "Request"]
 
 DECISIONS: Final = {
     "approve": "accept",
@@ -39,7 +39,7 @@ Wire = Callable[[Answer], Any]
 Changes = Callable[[str], list[Any]]
 
 
-class Ask(Struct, frozen=True):
+class ApprovalForm(Struct, frozen=True):
     """A question without its key, and what makes of an answer the words for codex."""
 
     question: Question
@@ -108,7 +108,7 @@ def _question(
 # Commands and files.
 
 
-def _command(request: Request, _changes: Changes) -> Ask:
+def _command(request: Request, _changes: Changes) -> ApprovalForm:
     offers = dict(_offers(request.available_decisions or []))
     ask = _question("command", _asked_for(request), [*DECISIONS, *offers])
     question = ask(
@@ -120,7 +120,7 @@ def _command(request: Request, _changes: Changes) -> Ask:
         offers=offers or None,
     )
     words = {**DECISIONS, **offers}
-    return Ask(question, lambda answer: {"decision": words[answer.decision]})
+    return ApprovalForm(question, lambda answer: {"decision": words[answer.decision]})
 
 
 def _offers(available: list[Any]) -> Iterator[tuple[str, Any]]:
@@ -147,7 +147,7 @@ def _asked_for(request: Request) -> str:
     return f"Connect to {host}" if host else request.reason or "Run a command"
 
 
-def _file_change(request: Request, changes: Changes) -> Ask:
+def _file_change(request: Request, changes: Changes) -> ApprovalForm:
     known = changes(request.item_id or "")
     paths = [str(c["path"]) for c in known if isinstance(c, dict) and "path" in c]
     question = _files(request, paths)(
@@ -156,7 +156,7 @@ def _file_change(request: Request, changes: Changes) -> Ask:
         reason=request.reason,
         grant_root=request.grant_root,
     )
-    return Ask(question, lambda answer: {"decision": DECISIONS[answer.decision]})
+    return ApprovalForm(question, lambda answer: {"decision": DECISIONS[answer.decision]})
 
 
 def _files(request: Request, paths: list[str]) -> Callable[..., Question]:
@@ -164,14 +164,14 @@ def _files(request: Request, paths: list[str]) -> Callable[..., Question]:
     return _question("file-change", title, list(DECISIONS))
 
 
-def _old_command(request: Request, _changes: Changes) -> Ask:
+def _old_command(request: Request, _changes: Changes) -> ApprovalForm:
     ask = _question("command", _asked_for(request), list(DECISIONS))
     title = _asked_for(request)
     question = ask(command=title, cwd=request.cwd, reason=request.reason)
-    return Ask(question, _review)
+    return ApprovalForm(question, _review)
 
 
-def _old_patch(request: Request, _changes: Changes) -> Ask:
+def _old_patch(request: Request, _changes: Changes) -> ApprovalForm:
     paths = list(request.file_changes)
     question = _files(request, paths)(
         paths=paths,
@@ -179,7 +179,7 @@ def _old_patch(request: Request, _changes: Changes) -> Ask:
         reason=request.reason,
         grant_root=request.grant_root,
     )
-    return Ask(question, _review)
+    return ApprovalForm(question, _review)
 
 
 def _review(answer: Answer) -> Any:
@@ -187,7 +187,7 @@ def _review(answer: Answer) -> Any:
     return {"decision": REVIEWS.get(answer.decision, refusal)}
 
 
-def _permissions(request: Request, _changes: Changes) -> Ask:
+def _permissions(request: Request, _changes: Changes) -> ApprovalForm:
     wanted = request.permissions if isinstance(request.permissions, dict) else {}
     title = request.reason or "Grant permissions"
     ask = _question("permission", title, ["approve", "approve_session", "deny"])
@@ -197,13 +197,13 @@ def _permissions(request: Request, _changes: Changes) -> Ask:
         scope = SCOPES.get(answer.decision)
         return {"permissions": wanted if scope else {}, "scope": scope or "turn"}
 
-    return Ask(question, wire)
+    return ApprovalForm(question, wire)
 
 
 # Questions and dialogs.
 
 
-def _user_input(request: Request, _changes: Changes) -> Ask:
+def _user_input(request: Request, _changes: Changes) -> ApprovalForm:
     queries = convert(request.questions, list[_Query])
     patience = request.auto_resolution_ms
     ask = _question(
@@ -213,7 +213,7 @@ def _user_input(request: Request, _changes: Changes) -> Ask:
         inquiries=[_inquiry(query) for query in queries],
         expires_s=None if patience is None else patience / 1000,
     )
-    return Ask(ask(), _replies)
+    return ApprovalForm(ask(), _replies)
 
 
 def _inquiry(query: _Query) -> Inquiry:
@@ -234,7 +234,7 @@ def _replies(answer: Answer) -> Any:
     return {"answers": {name: {"answers": reply} for name, reply in lists.items()}}
 
 
-def _elicitation(request: Request, _changes: Changes) -> Ask:
+def _elicitation(request: Request, _changes: Changes) -> ApprovalForm:
     proof = request.mode == "openai/userVerification"  # only a device can give it
     schema = request.requested_schema
     ask = _question(
@@ -255,10 +255,10 @@ def _elicitation(request: Request, _changes: Changes) -> Ask:
         content = content_of(schema, answer.answers or {}) if accepted else None
         return {"action": ACTIONS[answer.decision], "content": content}
 
-    return Ask(question, wire)
+    return ApprovalForm(question, wire)
 
 
-ASKS: Final[Mapping[str, Callable[[Request, Changes], Ask]]] = {
+ASKS: Final[Mapping[str, Callable[[Request, Changes], ApprovalForm]]] = {
     "item/commandExecution/requestApproval": _command,
     "item/fileChange/requestApproval": _file_change,
     "item/permissions/requestApproval": _permissions,

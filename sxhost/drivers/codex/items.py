@@ -12,9 +12,9 @@ from sxhost.drivers.codex.notifications import (
     DiffTold,
     ErrorTold,
     ItemTold,
+    Notification,
     PartTold,
     PlanTold,
-    Told,
     TurnTold,
     UsageTold,
     WarningTold,
@@ -25,7 +25,7 @@ from sxhost.drivers.pieces import KEPT, Pieces
 from sxhost.model.turn import TurnStatus
 from sxhost.process.contracts import Exit
 
-__all__ = ["Story"]
+__all__ = ["ItemTranslator"]
 
 OUTPUT_KEPT: Final = 65_536
 """Characters of a tool's output that are kept in case that it is cut."""
@@ -63,7 +63,7 @@ class _Opened:
         self.text = Pieces(OUTPUT_KEPT if event == "tool-done" else KEPT)
 
 
-class Story:
+class ItemTranslator:
     """Tells `reports` of one conversation.  `turn` is the running turn's native id."""
 
     def __init__(self, reports: Reports) -> None:
@@ -75,28 +75,28 @@ class Story:
 
     # What codex tells.
 
-    def heard(self, told: Told) -> None:
+    def heard(self, told: Notification) -> None:
         """Report a notice about this conversation."""
         event = DELTAS.get(told.method)
         if event is not None:
             self._piece(event, told)
             return
         try:
-            _TELL.get(told.method, Story.pass_on)(self, told)
+            _TELL.get(told.method, ItemTranslator.pass_on)(self, told)
         except (ValidationError, DecodeError, RecursionError):
             self.pass_on(told)
 
-    def pass_on(self, told: Told) -> None:
+    def pass_on(self, told: Notification) -> None:
         """Report a notice as it is."""
         self._reports.event("native", {"native": told.native})
 
-    def _tell(self, event: str, told: Told, /, **data: Any) -> None:
+    def _tell(self, event: str, told: Notification, /, **data: Any) -> None:
         data["native"] = told.native
         self._reports.event(event, data)
 
     # Items.
 
-    def _piece(self, event: str, told: Told) -> None:
+    def _piece(self, event: str, told: Notification) -> None:
         if told.item in self._cut:
             self.pass_on(told)
             return
@@ -107,13 +107,13 @@ class Story:
             opened.text.add(told.text)
         self._tell(event, told, item=told.item, text=told.text)
 
-    def _part_added(self, told: Told) -> None:
+    def _part_added(self, told: Notification) -> None:
         if json.decode(told.params, type=PartTold).summary_index == 0:
             self.pass_on(told)
             return
         self._piece("thinking-delta", replace(told, text="\n\n"))
 
-    def _item_started(self, told: Told) -> None:
+    def _item_started(self, told: Notification) -> None:
         item = json.decode(told.params, type=ItemTold).item
         self._cut.pop(item.id, None)
         if item.type == "userMessage":
@@ -126,7 +126,7 @@ class Story:
             self._open[item.id] = _Opened(SPEECH[item.type])
         self.pass_on(told)
 
-    def _item_completed(self, told: Told) -> None:
+    def _item_completed(self, told: Notification) -> None:
         item = json.decode(told.params, type=ItemTold).item
         self._open.pop(item.id, None)
         if item.id in self._cut:
@@ -141,7 +141,7 @@ class Story:
         else:
             self.pass_on(told)
 
-    def _said(self, item: Item, told: Told) -> None:
+    def _said(self, item: Item, told: Notification) -> None:
         text = text_of(item)
         if item.type == "plan":
             self._tell("plan", told, item=item.id, text=text, entries=[])
@@ -181,14 +181,14 @@ class Story:
         if turn != self._ended:
             self.turn = turn
 
-    def _turn_started(self, told: Told) -> None:
+    def _turn_started(self, told: Notification) -> None:
         turn = json.decode(told.params, type=TurnTold).turn.id
         self.begun(turn)
         if turn != self._announced:
             self._announced = turn
             self._reports.turn_began(turn)
 
-    def _turn_completed(self, told: Told) -> None:
+    def _turn_completed(self, told: Notification) -> None:
         turn = json.decode(told.params, type=TurnTold).turn
         if self.turn not in (turn.id, None) or turn.id == self._ended:
             self.pass_on(told)
@@ -214,7 +214,7 @@ class Story:
 
     # The rest.
 
-    def _plan(self, told: Told) -> None:
+    def _plan(self, told: Notification) -> None:
         plan = json.decode(told.params, type=PlanTold)
         entries = [
             {"content": step.step, "status": PLAN_STATUS.get(step.status, step.status)}
@@ -222,13 +222,13 @@ class Story:
         ]
         self._tell("plan", told, entries=entries, text=plan.explanation or "")
 
-    def _diff(self, told: Told) -> None:
+    def _diff(self, told: Notification) -> None:
         diff = json.decode(told.params, type=DiffTold).diff
         if diff != self._last_diff:  # codex says it once more with each answer of the model
             self._last_diff = diff
             self._tell("diff", told, diff=diff)
 
-    def _usage(self, told: Told) -> None:
+    def _usage(self, told: Notification) -> None:
         usage = json.decode(told.params, type=UsageTold).token_usage
         total = usage.total
         self._tell(
@@ -242,7 +242,7 @@ class Story:
             context_window=usage.model_context_window,
         )
 
-    def _error(self, told: Told) -> None:
+    def _error(self, told: Notification) -> None:
         """Warn of what codex tries again; what ends a turn is told at its end."""
         said = json.decode(told.params, type=ErrorTold)
         if said.will_retry:
@@ -253,24 +253,24 @@ class Story:
         else:
             self.pass_on(told)
 
-    def _warning(self, told: Told) -> None:
+    def _warning(self, told: Notification) -> None:
         said = json.decode(told.params, type=WarningTold)
         parts = said.message or said.summary, said.details
         self._tell("warning", told, text=": ".join(filter(None, parts)))
 
 
-_TELL: Final[Mapping[str, Callable[[Story, Told], None]]] = {
-    "item/started": Story._item_started,
-    "item/completed": Story._item_completed,
-    "item/reasoning/summaryPartAdded": Story._part_added,
-    "turn/started": Story._turn_started,
-    "turn/completed": Story._turn_completed,
-    "turn/plan/updated": Story._plan,
-    "turn/diff/updated": Story._diff,
-    "thread/tokenUsage/updated": Story._usage,
-    "error": Story._error,
-    "warning": Story._warning,
-    "guardianWarning": Story._warning,
-    "configWarning": Story._warning,
-    "deprecationNotice": Story._warning,
+_TELL: Final[Mapping[str, Callable[[ItemTranslator, Notification], None]]] = {
+    "item/started": ItemTranslator._item_started,
+    "item/completed": ItemTranslator._item_completed,
+    "item/reasoning/summaryPartAdded": ItemTranslator._part_added,
+    "turn/started": ItemTranslator._turn_started,
+    "turn/completed": ItemTranslator._turn_completed,
+    "turn/plan/updated": ItemTranslator._plan,
+    "turn/diff/updated": ItemTranslator._diff,
+    "thread/tokenUsage/updated": ItemTranslator._usage,
+    "error": ItemTranslator._error,
+    "warning": ItemTranslator._warning,
+    "guardianWarning": ItemTranslator._warning,
+    "configWarning": ItemTranslator._warning,
+    "deprecationNotice": ItemTranslator._warning,
 }

@@ -12,9 +12,9 @@ __all__ = [
     "DiffTold",
     "ErrorTold",
     "ItemTold",
+    "Notification",
     "PartTold",
     "PlanTold",
-    "Told",
     "TurnTold",
     "UsageTold",
     "WarningTold",
@@ -31,7 +31,7 @@ class _Brief(Struct, frozen=True, gc=False, rename="camel"):
 _brief = json.Decoder(_Brief).decode
 
 
-class Told(Struct, frozen=True, gc=False):
+class Notification(Struct, frozen=True, gc=False):
     """A notice: its words as they came, and what nearly all of them have."""
 
     method: str
@@ -41,7 +41,7 @@ class Told(Struct, frozen=True, gc=False):
     text: str = ""
 
     @classmethod
-    def of(cls, method: str, params: Raw) -> Told:
+    def of(cls, method: str, params: Raw) -> Notification:
         """Return a notice with what can be read of it."""
         try:
             brief = _brief(params)

@@ -8,12 +8,12 @@ from msgspec import DecodeError, Raw, Struct, ValidationError, json
 from msgspec.structs import replace
 
 from sxhost.codec.jsonrpc import Id
-from sxhost.drivers.codex.approvals import ASKS, Ask, Changes, Request
+from sxhost.drivers.codex.approvals import ASKS, ApprovalForm, Changes, Request
 from sxhost.drivers.contracts import Reports
 from sxhost.errors import BadField
 from sxhost.model.approval import Answer
 
-__all__ = ["Asks"]
+__all__ = ["PendingRequests"]
 
 
 class _Waiting(Struct, frozen=True):
@@ -21,10 +21,10 @@ class _Waiting(Struct, frozen=True):
 
     number: Id
     about: str
-    ask: Ask
+    ask: ApprovalForm
 
 
-class Asks:
+class PendingRequests:
     """The requests of one conversation.  `changes` looks up what an item does to files."""
 
     def __init__(self, reports: Reports, changes: Changes) -> None:

@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
 from sxhost.codec.jsonrpc import Id
-from sxhost.drivers.codex.notifications import Told
+from sxhost.drivers.codex.notifications import Notification
 from sxhost.drivers.codex.requests import CLIENT
 from sxhost.drivers.jsonrpc_peer import Peer, Refused
 from sxhost.errors import AgentFailed, HostError
@@ -41,7 +41,7 @@ LEFT: Final = Exit(code=0, asked=True)
 class Member(Protocol):
     """An agent in an app server."""
 
-    def heard(self, told: Told) -> None:
+    def heard(self, told: Notification) -> None:
         """Something was told about one of its threads, or about the whole process."""
 
     def asked(self, number: Id, method: str, params: Raw) -> bool:
@@ -199,7 +199,7 @@ class Server:
         if method == "thread/started":
             self._thread_started(method, params)
             return
-        told = Told.of(method, params)
+        told = Notification.of(method, params)
         if told.thread is None:
             self._tell_all(told)
         elif told.thread in self._threads:
@@ -216,9 +216,9 @@ class Server:
             member = self._threads.setdefault(thread.id, member)
         member = member or self._threads.get(thread.id)
         if member is not None:
-            member.heard(Told(method, params, thread.id))
+            member.heard(Notification(method, params, thread.id))
 
-    def _tell_all(self, told: Told) -> None:
+    def _tell_all(self, told: Notification) -> None:
         """Tell everyone what is about the process, but nothing twice over."""
         words = bytes(told.params)
         if self._news.get(told.method) != words:

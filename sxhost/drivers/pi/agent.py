@@ -13,13 +13,13 @@ from twisted.python.failure import Failure
 
 from sxhost.drivers.contracts import Reports, Started
 from sxhost.drivers.pi.conversation import CHANGES, Standing
-from sxhost.drivers.pi.decoder import Heard
+from sxhost.drivers.pi.decoder import DecodedLine
 from sxhost.drivers.pi.dialogs import Dialogs
 from sxhost.drivers.pi.events import Events
 from sxhost.drivers.pi.launch import argv, check_turn, session_file, spoken
 from sxhost.drivers.pi.messages import Request
 from sxhost.drivers.pi.rpc import Calls, Refused
-from sxhost.drivers.pi.run import BEGINS, Run
+from sxhost.drivers.pi.run import BEGINS, TurnTracker
 from sxhost.errors import AgentFailed, HostError, NoTurn, TurnInProgress
 from sxhost.model.approval import Answer, Question
 from sxhost.model.turn import Abilities, Item, Launch, ModelDraft, TurnDraft, items
@@ -59,7 +59,9 @@ class PiAgent:
         self._calls = Calls(self._heard, self._gone)
         self._events = Events(reports.event)
         self._dialogs = Dialogs(reports, clock, self._calls.tell)
-        self._run = Run(reports, clock, lambda: self._calls.ask("get_state"), self._over)
+        self._run = TurnTracker(
+            reports, clock, lambda: self._calls.ask("get_state"), self._over
+        )
         self._child: Child | None = None
         self._taking: Deferred[None] | None = None
         self._standing = Standing(self._calls, self._events)
@@ -239,7 +241,7 @@ class PiAgent:
 
     # What it says.
 
-    def _heard(self, heard: Heard) -> None:
+    def _heard(self, heard: DecodedLine) -> None:
         if isinstance(heard.said, Request) and self._dialogs.asked(heard.said, heard.native):
             self._take()
             return

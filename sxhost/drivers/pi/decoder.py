@@ -16,14 +16,14 @@ from msgspec.structs import replace
 
 from sxhost.drivers.pi.messages import KINDS, Snapshot, Update
 
-__all__ = ["Heard", "NotPi", "parse"]
+__all__ = ["DecodedLine", "NotPi", "parse"]
 
 
 class NotPi(ValueError):
     """A line is nothing that pi says."""
 
 
-class Heard(NamedTuple):
+class DecodedLine(NamedTuple):
     """What a line says: its `kind`, what we understand of it, and the line itself.
 
     `said` is None where we know nothing but the kind; of old pi's ``message_update``
@@ -50,7 +50,7 @@ _CALL = b'"toolcall_start"'
 _LONE = re.compile(rb"\\ud[89ab][0-9a-f]{2}(?!\\ud[c-f])|(?<!\\ud[89ab]..)\\ud[c-f][0-9a-f]{2}")
 
 
-def parse(line: bytes) -> Heard:
+def parse(line: bytes) -> DecodedLine:
     """Return what a line says.
 
     :raises NotPi: it is no object of JSON with a ``type``.
@@ -61,7 +61,7 @@ def parse(line: bytes) -> Heard:
         raise NotPi(str(error)) from None
 
 
-def _short(line: bytes) -> Heard | None:
+def _short(line: bytes) -> DecodedLine | None:
     """Read an update only up to its snapshots, which grow with every one of them.
 
     In a text the quotes would be escaped: what is found is a field.
@@ -77,7 +77,7 @@ def _short(line: bytes) -> Heard | None:
         return None
 
 
-def _named(heard: Heard, line: bytes) -> Heard:
+def _named(heard: DecodedLine, line: bytes) -> DecodedLine:
     """Add whose call begins to what old pi says of it."""
     said: Update = heard.said
     step = said.assistant_message_event
@@ -94,19 +94,19 @@ def _mended(line: bytes) -> bytes:
     return _LONE.sub(rb"\\ufffd", line) if b"\\ud" in line else line
 
 
-def _whole(line: bytes) -> Heard:
+def _whole(line: bytes) -> DecodedLine:
     begin = _BEGIN.match(line)
     kind = begin[1].decode() if begin else _head(line).type
     try:
         return _known(kind, line)
     except DecodeError:
         _head(line)
-        return Heard(kind, None, _raw(line))
+        return DecodedLine(kind, None, _raw(line))
 
 
-def _known(kind: str, line: bytes) -> Heard:
+def _known(kind: str, line: bytes) -> DecodedLine:
     decode = _decoders.get(kind, _nothing)
-    return Heard(kind, decode(line), _raw(line))
+    return DecodedLine(kind, decode(line), _raw(line))
 
 
 def _nothing(line: bytes) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import UNSET, Raw, Struct, json
 from msgspec.structs import replace
 
-from sxhost.drivers.pi.decoder import Heard
+from sxhost.drivers.pi.decoder import DecodedLine
 from sxhost.drivers.pi.messages import (
     AgentEnd,
     Delta,
@@ -59,7 +59,7 @@ class Events:
         self.cutting = False
         """Whether the turn is being stopped: what fails now was cut."""
 
-    def heard(self, heard: Heard) -> None:
+    def heard(self, heard: DecodedLine) -> None:
         """Tell what a line says."""
         _TOLD.get(type(heard.said), Events._other)(self, heard)
 
@@ -91,12 +91,12 @@ class Events:
         told = {"text": text} if native is None else {"text": text, "native": native}
         self._tell("warning", told)
 
-    def _other(self, heard: Heard) -> None:
+    def _other(self, heard: DecodedLine) -> None:
         self.native(heard.native)
 
     # Messages.
 
-    def _begins(self, heard: Heard) -> None:
+    def _begins(self, heard: DecodedLine) -> None:
         """Tell that a message begins; what is whole already is told with its end."""
         message = heard.said.message
         if message.role == "assistant":
@@ -106,7 +106,7 @@ class Events:
         else:
             self.native({"type": heard.kind, "message": {"role": message.role}})
 
-    def _grows(self, heard: Heard) -> None:
+    def _grows(self, heard: DecodedLine) -> None:
         step: Delta = heard.said.assistant_message_event
         name = _DELTAS.get(step.type)
         if name and step.delta:
@@ -122,7 +122,7 @@ class Events:
         same = said.usage is not UNSET and said.usage == before
         return Raw(json.encode(replace(said, usage=UNSET) if same else said))
 
-    def _whole(self, heard: Heard) -> None:
+    def _whole(self, heard: DecodedLine) -> None:
         message = heard.said.message
         if message.role == "assistant":
             self._said(heard)
@@ -132,7 +132,7 @@ class Events:
         else:
             self.native(heard.native)
 
-    def _said(self, heard: Heard) -> None:
+    def _said(self, heard: DecodedLine) -> None:
         """Tell an answer's parts; the last of them has pi's own words for them all."""
         parts = [
             (_WHOLE[block.type], {"item": f"{self._message}-{n}", "text": text})
@@ -172,7 +172,7 @@ class Events:
 
     # Tools.
 
-    def _tool(self, heard: Heard) -> None:
+    def _tool(self, heard: DecodedLine) -> None:
         said: ToolStart = heard.said
         self._tools[said.tool_call_id] = said.tool_name
         self._tell(
@@ -186,14 +186,14 @@ class Events:
             },
         )
 
-    def _prints(self, heard: Heard) -> None:
+    def _prints(self, heard: DecodedLine) -> None:
         item, output = heard.said.tool_call_id, heard.said.partial_result.text
         new = _added(self._printed.get(item, ""), output)
         self._printed[item] = output
         if new:
             self._tell("tool-output", {"item": item, "text": new})
 
-    def _done(self, heard: Heard) -> None:
+    def _done(self, heard: DecodedLine) -> None:
         said: ToolEnd = heard.said
         self._tools.pop(said.tool_call_id, None)
         self._printed.pop(said.tool_call_id, None)
@@ -212,14 +212,14 @@ class Events:
 
     # Pauses and ends.
 
-    def _ends(self, heard: Heard) -> None:
+    def _ends(self, heard: DecodedLine) -> None:
         """Tell that something is over, without all the messages that were told before."""
         told: dict[str, Any] = {"type": heard.kind}
         if isinstance(heard.said, AgentEnd) and heard.said.will_retry is not UNSET:
             told["willRetry"] = heard.said.will_retry
         self.native(told)
 
-    def _pauses(self, heard: Heard) -> None:
+    def _pauses(self, heard: DecodedLine) -> None:
         said: Pause = heard.said
         if heard.kind == "auto_retry_start":
             wait = (
@@ -237,11 +237,11 @@ class Events:
 
     # Extensions.
 
-    def _failed(self, heard: Heard) -> None:
+    def _failed(self, heard: DecodedLine) -> None:
         said: Woe = heard.said
         self.warn(f"{said.extension_path}: {said.event}: {said.error}", heard.native)
 
-    def _shown(self, heard: Heard) -> None:
+    def _shown(self, heard: DecodedLine) -> None:
         said: Request = heard.said
         if said.method == "notify" and said.notify_type in {"warning", "error"}:
             self.warn(said.message, heard.native)
@@ -249,7 +249,7 @@ class Events:
             self.native(heard.native)
 
 
-_TOLD: Mapping[type, Callable[[Events, Heard], None]] = {
+_TOLD: Mapping[type, Callable[[Events, DecodedLine], None]] = {
     MessageStart: Events._begins,
     Update: Events._grows,
     MessageEnd: Events._whole,
@@ -264,7 +264,7 @@ _TOLD: Mapping[type, Callable[[Events, Heard], None]] = {
 }
 
 
-def _without_result(heard: Heard) -> Any:
+def _without_result(heard: DecodedLine) -> Any:
     """Return a tool's message without what the tool's end has told."""
     message = dict(json.decode(heard.native, type=_Whole).message)
     for name in ("content", "details"):

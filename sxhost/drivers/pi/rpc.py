@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from msgspec import DecodeError, Raw, json
 from twisted.internet.defer import Deferred
 
-from sxhost.drivers.pi.decoder import Heard, NotPi, parse
+from sxhost.drivers.pi.decoder import DecodedLine, NotPi, parse
 from sxhost.drivers.pi.messages import Response
 from sxhost.errors import AgentFailed
 from sxhost.logs import logger
@@ -41,7 +41,7 @@ class Calls:
     """
 
     def __init__(
-        self, heard: Callable[[Heard], object], gone: Callable[[Exit], object]
+        self, heard: Callable[[DecodedLine], object], gone: Callable[[Exit], object]
     ) -> None:
         self._heard = heard
         self._gone = gone
@@ -97,7 +97,7 @@ class Calls:
             answer.errback(AgentFailed(f"No answer to {command}: {how.sentence}."))
         self._gone(how)
 
-    def _tell(self, heard: Heard) -> None:
+    def _tell(self, heard: DecodedLine) -> None:
         if isinstance(heard.said, Response):
             self._answered(heard.said)
         else:

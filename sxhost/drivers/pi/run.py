@@ -16,11 +16,11 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from sxhost.drivers.contracts import Reports
-from sxhost.drivers.pi.decoder import Heard
+from sxhost.drivers.pi.decoder import DecodedLine
 from sxhost.drivers.pi.messages import AgentEnd, Message, MessageEnd, Pause, Settled, State
 from sxhost.model.turn import TurnStatus
 
-__all__ = ["BEGINS", "Run"]
+__all__ = ["BEGINS", "TurnTracker"]
 
 SOON_S = 1.0
 """Seconds until pi is asked again, or is asked whether a prompt began anything at all."""
@@ -35,7 +35,7 @@ WHOLE = frozenset({"stop", "length"})
 """Reasons of an answer's end that an interruption was too late for."""
 
 
-class Run:
+class TurnTracker:
     """Follows the turns of one agent.
 
     `ask` asks for pi's state; `over` is called before a turn's end is reported.
@@ -96,7 +96,7 @@ class Run:
 
     # What pi says.
 
-    def begins(self, heard: Heard) -> None:
+    def begins(self, heard: DecodedLine) -> None:
         """Hear a line, before its event is told."""
         if heard.kind not in BEGINS:
             return
@@ -109,7 +109,7 @@ class Run:
             self._begun = True
             self._reports.turn_began(None)
 
-    def ends(self, heard: Heard) -> None:
+    def ends(self, heard: DecodedLine) -> None:
         """Hear a line, after its event was told."""
         hear = _HEARD.get((type(heard.said), heard.kind)) or _HEARD.get(type(heard.said))
         if hear is not None and self.on:
@@ -213,12 +213,12 @@ def _state(data: Raw) -> State | None:
         return None
 
 
-_HEARD: Mapping[Any, Callable[[Run, Any], None]] = {
-    MessageEnd: Run._message,
-    AgentEnd: Run._end,
-    Settled: Run._settled,
-    (Pause, "auto_retry_start"): Run._retries,
-    (Pause, "auto_retry_end"): Run._gives_up,
-    (Pause, "compaction_end"): Run._compacted,
-    (Pause, "auto_compaction_end"): Run._compacted,
+_HEARD: Mapping[Any, Callable[[TurnTracker, Any], None]] = {
+    MessageEnd: TurnTracker._message,
+    AgentEnd: TurnTracker._end,
+    Settled: TurnTracker._settled,
+    (Pause, "auto_retry_start"): TurnTracker._retries,
+    (Pause, "auto_retry_end"): TurnTracker._gives_up,
+    (Pause, "compaction_end"): TurnTracker._compacted,
+    (Pause, "auto_compaction_end"): TurnTracker._compacted,
 }

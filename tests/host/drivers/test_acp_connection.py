@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from twisted.internet.task import Clock
 
-from sxhost.drivers.acp.connection import FAREWELL, PATIENCE, Link
+from sxhost.drivers.acp.connection import FAREWELL, PATIENCE, AcpConnection
 from sxhost.drivers.acp.settings import Settings
 from sxhost.drivers.jsonrpc_peer import Peer
 from sxhost.errors import AgentFailed
@@ -28,7 +28,7 @@ class Wire:
         self.child = FakeChild(Command(argv=["x"], cwd="/"), peer, 1)
         self.child.script = self._answer
         peer.begin(self.child)
-        self.link = Link(peer, self.clock, Launch(agent="acp", cwd="/w", **launch))
+        self.link = AcpConnection(peer, self.clock, Launch(agent="acp", cwd="/w", **launch))
 
     def _answer(self, child: FakeChild, message: Any) -> None:
         if self.answers:

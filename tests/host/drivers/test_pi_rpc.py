@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from twisted.logger import capturedLogs
 
-from sxhost.drivers.pi.decoder import Heard
+from sxhost.drivers.pi.decoder import DecodedLine
 from sxhost.drivers.pi.messages import State
 from sxhost.drivers.pi.rpc import STRANGE_LINES, Calls, Refused, decoded
 from sxhost.errors import AgentFailed
@@ -21,7 +21,7 @@ class Ends:
     """Both ends of a conversation."""
 
     def __init__(self) -> None:
-        self.heard: list[Heard] = []
+        self.heard: list[DecodedLine] = []
         self.gone: list[Exit] = []
         self.calls = Calls(self.heard.append, self.gone.append)
         self.child = FakeChild(Command(argv=["pi"], cwd="/"), self.calls, 1)

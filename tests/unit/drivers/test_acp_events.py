@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from sxhost.drivers.acp.events import Story
+from sxhost.drivers.acp.events import UpdateTranslator
 from sxhost.drivers.acp.messages import Prompted
 from sxhost.drivers.acp.settings import Settings
 from tests.support.fake_children import FakeReports
@@ -25,7 +25,7 @@ class Told:
 
     def __init__(self) -> None:
         self.reports = FakeReports()
-        self.story = Story(self.reports.event, Settings(lambda: None), "m")
+        self.story = UpdateTranslator(self.reports.event, Settings(lambda: None), "m")
         self.story.session = "s1"
 
     def hear(self, sort: str, /, **fields: Any) -> None:

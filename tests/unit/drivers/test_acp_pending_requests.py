@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from sxhost.drivers.acp.events import Story
-from sxhost.drivers.acp.pending_requests import Desk
+from sxhost.drivers.acp.events import UpdateTranslator
+from sxhost.drivers.acp.pending_requests import PendingPermissions
 from sxhost.drivers.acp.settings import Settings
 from sxhost.drivers.jsonrpc_peer import Peer
 from sxhost.errors import BadField
@@ -38,8 +38,8 @@ class Room:
         peer = Peer(Nobody())
         self.child = FakeChild(Command(argv=["x"], cwd="/"), peer, 1)
         peer.begin(self.child)
-        story = Story(self.reports.event, Settings(lambda: None))
-        self.desk = Desk(peer, story, self.reports)
+        story = UpdateTranslator(self.reports.event, Settings(lambda: None))
+        self.desk = PendingPermissions(peer, story, self.reports)
         self.stops = 0
 
     def put(self, number: int | str, call: str = "c1") -> bool:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from sxhost.drivers.acp import updates as acp_updates
-from sxhost.drivers.acp.updates import AgentSays, Heard, ToolBegun, ToolUpdate, Usage
+from sxhost.drivers.acp.updates import AgentSays, SessionUpdate, ToolBegun, ToolUpdate, Usage
 
 
 @pytest.mark.parametrize(
@@ -21,14 +21,14 @@ from sxhost.drivers.acp.updates import AgentSays, Heard, ToolBegun, ToolUpdate, 
     ],
 )
 def test_kinds(update: dict[str, Any], kind: type) -> None:
-    assert type(msgspec.convert({"update": update}, Heard).update) is kind
+    assert type(msgspec.convert({"update": update}, SessionUpdate).update) is kind
 
 
 @pytest.mark.parametrize("update", [{}, {"sessionUpdate": "new"}, {"sessionUpdate": 1}, None])
 def test_what_is_no_known_kind(update: Any) -> None:
     with pytest.raises(msgspec.ValidationError):
-        msgspec.convert({"update": update}, Heard)
+        msgspec.convert({"update": update}, SessionUpdate)
 
 
 def test_all_kinds_are_exported() -> None:
-    assert "Heard" in acp_updates.__all__
+    assert "SessionUpdate" in acp_updates.__all__

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sxhost.drivers.claude.approvals import Asks
+from sxhost.drivers.claude.approvals import PendingApprovals
 from sxhost.drivers.claude.messages import Asked, parse
 from sxhost.errors import AgentFailed, BadField
 from sxhost.model.approval import Answer, Question
@@ -24,7 +24,7 @@ class Asking:
     def __init__(self, tool: str, given: dict[str, Any], **more: Any) -> None:
         self.reports = FakeReports()
         self.said: list[Any] = []
-        self.asks = Asks(self.reports, self.said.append)
+        self.asks = PendingApprovals(self.reports, self.said.append)
         self.ask(tool, given, **more)
 
     def ask(self, tool: str, given: dict[str, Any], **more: Any) -> None:

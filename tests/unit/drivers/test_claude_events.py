@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sxhost.drivers.claude.events import Teller
-from sxhost.drivers.claude.messages import Assistant, Limit, Piece, System, User, parse
+from sxhost.drivers.claude.messages import Assistant, Limit, StreamEvent, System, User, parse
 from tests.support.fake_children import FakeReports
 
 
@@ -23,7 +23,7 @@ class Telling:
             User: self.teller.user,
             System: self.teller.system,
             Limit: self.teller.limit,
-            Piece: lambda said, _line: self.teller.piece(said),
+            StreamEvent: lambda said, _line: self.teller.piece(said),
         }
 
     def say(self, kind: str, **more: Any) -> None:

@@ -14,8 +14,8 @@ from sxhost.drivers.claude.messages import (
     Assistant,
     NotClaude,
     Other,
-    Piece,
     Result,
+    StreamEvent,
     System,
     parse,
 )
@@ -74,7 +74,7 @@ def test_any_shape(kind: str, fields: dict[str, object]) -> None:
 def test_kinds() -> None:
     assert isinstance(parse(b'{"type":"assistant","message":{"content":[]}}'), Assistant)
     assert isinstance(parse(b'{"type":"system"}'), System)
-    assert isinstance(parse(b'{"type":"stream_event","event":{"type":"ping"}}'), Piece)
+    assert isinstance(parse(b'{"type":"stream_event","event":{"type":"ping"}}'), StreamEvent)
     assert parse(b'{"type":"surprise"}') == Other("surprise")
 
 

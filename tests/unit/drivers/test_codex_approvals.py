@@ -7,18 +7,18 @@ from typing import Any
 import pytest
 from msgspec import convert
 
-from sxhost.drivers.codex.approvals import ASKS, Ask, Request
+from sxhost.drivers.codex.approvals import ASKS, ApprovalForm, Request
 from sxhost.model.approval import Answer, Inquiry, Option
 
 ALL = ["approve", "approve_session", "deny", "cancel"]
 CHANGES = [{"path": "/w/a"}, {"path": "/w/b"}, "rubbish"]
 
 
-def ask(method: str, **params: Any) -> Ask:
+def ask(method: str, **params: Any) -> ApprovalForm:
     return ASKS[method](convert(params, Request), lambda name: CHANGES if name == "i" else [])
 
 
-def wire(it: Ask, decision: str, **more: Any) -> Any:
+def wire(it: ApprovalForm, decision: str, **more: Any) -> Any:
     return it.wire(Answer(decision=decision, **more))
 
 

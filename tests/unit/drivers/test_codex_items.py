@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from sxhost.drivers.codex.items import CUT_KEPT, OUTPUT_KEPT, Story
-from sxhost.drivers.codex.notifications import Told
+from sxhost.drivers.codex.items import CUT_KEPT, OUTPUT_KEPT, ItemTranslator
+from sxhost.drivers.codex.notifications import Notification
 from sxhost.drivers.pieces import KEPT
 from sxhost.process.contracts import Exit
 from tests.support.fake_children import FakeReports
@@ -22,11 +22,11 @@ class Teller:
 
     def __init__(self) -> None:
         self.reports = FakeReports()
-        self.story = Story(self.reports)
+        self.story = ItemTranslator(self.reports)
 
     def tell(self, method: str, **params: Any) -> None:
         raw = Raw(json.dumps({"threadId": "t", **params}).encode())
-        self.story.heard(Told.of(method, raw))
+        self.story.heard(Notification.of(method, raw))
 
     def start(self, kind: str, name: str = "i", **fields: Any) -> None:
         self.tell("item/started", item={"type": kind, "id": name, **fields})
@@ -287,6 +287,6 @@ def test_nothing_that_is_told_breaks_it(notices: list[tuple[str, Any, Any]]) -> 
     teller = Teller()
     for method, params, item in notices:
         said = {**params, "item": item} if isinstance(params, dict) else params
-        teller.story.heard(Told.of(method, Raw(json.dumps(said).encode())))
+        teller.story.heard(Notification.of(method, Raw(json.dumps(said).encode())))
     teller.story.gone(Exit(code=0))
     assert teller.reports.told[-1] == ("gone", Exit(code=0))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from msgspec import Raw
 
-from sxhost.drivers.codex.notifications import Told
+from sxhost.drivers.codex.notifications import Notification
 
 
 def test_what_a_delta_has() -> None:
     params = Raw(b'{"threadId": "t", "itemId": "i", "delta": "x", "turnId": "u"}')
-    told = Told.of("item/agentMessage/delta", params)
+    told = Notification.of("item/agentMessage/delta", params)
     assert (told.thread, told.item, told.text) == ("t", "i", "x")
     assert told.native == {"method": "item/agentMessage/delta", "params": params}
 
@@ -28,5 +28,5 @@ def test_what_a_delta_has() -> None:
     ],
 )
 def test_what_is_odd_is_nothing(params: bytes, text: str) -> None:
-    told = Told.of("any", Raw(params))
+    told = Notification.of("any", Raw(params))
     assert (told.thread, told.item, told.text) == (None, "", text)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from sxhost.drivers.codex.approvals import ASKS
-from sxhost.drivers.codex.pending_requests import Asks
+from sxhost.drivers.codex.pending_requests import PendingRequests
 from sxhost.errors import BadField
 from sxhost.model.approval import Answer
 from tests.support.fake_children import FakeReports
@@ -24,7 +24,7 @@ APPROVE = Answer(decision="approve")
 class Asking:
     def __init__(self) -> None:
         self.reports = FakeReports()
-        self.asks = Asks(self.reports, lambda _: [])
+        self.asks = PendingRequests(self.reports, lambda _: [])
 
     def ask(self, number: int | str, method: str = COMMAND, **params: Any) -> bool:
         return self.asks.asked(number, method, Raw(json.dumps(params).encode()))

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sxhost.drivers.pi.decoder import Heard, NotPi, parse
+from sxhost.drivers.pi.decoder import DecodedLine, NotPi, parse
 from sxhost.drivers.pi.messages import Delta, Response, Update
 from tests.support.agents.recorded_pi import plain, printed
 
@@ -32,7 +32,7 @@ def test_a_partial_elsewhere_is_no_snapshot() -> None:
     call = {"id": "c", "arguments": {"x": 1, "partial": True}}
     line = update({"type": "toolcall_end", "contentIndex": 0, "toolCall": call})
     step = Delta("toolcall_end", tool_call=msgspec.Raw(printed(call)))
-    assert parse(line) == Heard("message_update", Update(step), msgspec.Raw(line))
+    assert parse(line) == DecodedLine("message_update", Update(step), msgspec.Raw(line))
 
 
 def test_a_call_that_begins_has_its_name_from_the_snapshot() -> None:
