@@ -24,7 +24,7 @@ from sxhost.project import git_branch, project_root
 from sxhost.service_agents import Agency
 from sxhost.streams.notifier import LogNotifier, Waiter
 
-__all__ = ["Heard", "HookQuery", "Hooked"]
+__all__ = ["HookQuery", "HookReply", "Hooked"]
 
 log = logger(__name__)
 
@@ -49,7 +49,7 @@ class HookQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
     wait: Annotated[float, Meta(ge=0, le=86_400)] = 60.0
 
 
-class Heard(Struct, frozen=True):
+class HookReply(Struct, frozen=True):
     """What a hook answers; the messages in it, and whose they are."""
 
     answer: dict[str, Any] = {}
@@ -69,7 +69,7 @@ class Hooked:
         self._hooked: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._waiting: dict[str, dict[Waiter, Hook]] = {}
 
-    async def hear(self, hook: Hook, query: HookQuery) -> Heard:
+    async def hear(self, hook: Hook, query: HookQuery) -> HookReply:
         """Take note of what has happened; return what the agent is told.
 
         :raises BadField: it does not say whose hook it is, or which.
@@ -78,33 +78,33 @@ class Hooked:
             raise BadField("hook_event_name", "The field `hook_event_name` is missing.")
         session_id = check_session_id(hook.session_id)
         if self._runs(session_id) or self._is_aside(session_id, hook):
-            return Heard()
+            return HookReply()
         try:
             return await self._heard(session_id, hook, query)
         except UnknownSession:  # it was deleted since
             self._known.pop(session_id, None)
             return await self._heard(session_id, hook, query)
 
-    async def _heard(self, session_id: str, hook: Hook, query: HookQuery) -> Heard:
+    async def _heard(self, session_id: str, hook: Hook, query: HookQuery) -> HookReply:
         self._overtaken(session_id, hook)
         await self._registered(session_id, hook)
         if hook.can_ask and query.wait and (hook.may_ask or query.ask):
             await self._fire(session_id, hook.events())
-            return Heard(await self._asked(session_id, hook, query.wait))
+            return HookReply(await self._asked(session_id, hook, query.wait))
         messages = await self._messages(session_id, hook.takes)
         drafts = [*hook.events(goes_on=bool(messages)), *map(_arrived, messages)]
         await self._fire(session_id, drafts)
         if not messages:
-            return Heard()
+            return HookReply()
         answer = hook.handing([message.content for message in messages])
-        return Heard(answer, session_id, messages)
+        return HookReply(answer, session_id, messages)
 
-    async def read(self, heard: Heard) -> None:
+    async def read(self, heard: HookReply) -> None:
         """The agent has read an answer: its messages are delivered."""
         for message in heard.messages:
             await self._host.ack(heard.session_id, message.id)
 
-    async def unread(self, heard: Heard) -> None:
+    async def unread(self, heard: HookReply) -> None:
         """The agent has gone before it read an answer: its messages wait on."""
         for message in heard.messages:
             await self._host.nack(heard.session_id, message.id)

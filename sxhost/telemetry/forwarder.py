@@ -49,7 +49,7 @@ KINDS: Final[Mapping[str, str]] = {
 TEXTS: Final = ("text", "output", "title", "reason")
 
 
-class Piece(Struct, frozen=True):
+class ForwardedEvent(Struct, frozen=True):
     """An event as it is forwarded."""
 
     event: str
@@ -61,7 +61,7 @@ class _Objects:
     """Events as lines, and nothing else."""
 
     def event(self, event: Event, epoch: str) -> bytes:  # noqa: ARG002
-        return encode(Piece(event.event, event.session, event.data)) + b"\n"
+        return encode(ForwardedEvent(event.event, event.session, event.data)) + b"\n"
 
     def control(self, name: str, fields: dict[str, object]) -> bytes:  # noqa: ARG002
         return b""
@@ -117,14 +117,14 @@ class Forwarder(Service):
     def write(self, data: bytes) -> None:
         """Forward events; pause the reader while as many are under way as may be."""
         for line in data.splitlines():
-            piece = decode(line, type=Piece)
+            piece = decode(line, type=ForwardedEvent)
             if not piece.session.startswith(PREFIX):
                 self._forward(piece)
 
     def end(self) -> None:
         """Do nothing: the host is stopping."""
 
-    def _forward(self, piece: Piece) -> None:
+    def _forward(self, piece: ForwardedEvent) -> None:
         kind, said = KINDS[piece.event], decode(piece.data)
         text = content_of(said, self._content)
         root = project_root(self._cwd_of(piece.session) or "/")

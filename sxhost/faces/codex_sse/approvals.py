@@ -8,7 +8,7 @@ from typing import Any, Final
 from msgspec import DecodeError, Raw, ValidationError, json
 
 from sxhost.codec.json import encode
-from sxhost.faces.codex_sse.fields import Conversation, Native, changes_of, words_of
+from sxhost.faces.codex_sse.fields import Conversation, NativeNotice, changes_of, words_of
 from sxhost.model.approval import Approval
 from sxhost.model.session import Event
 
@@ -46,20 +46,20 @@ def asked(event: Event, about: Conversation) -> Frame:
     return name, {**common, **fields}
 
 
-def call_of(approval: Approval, native: Native | None = None) -> str:
+def call_of(approval: Approval, native: NativeNotice | None = None) -> str:
     """Return the agent's own name of the call that a question is about."""
     params = (native or _native(approval)).params
     return params.item_id or params.call_id or approval.key
 
 
-def _native(approval: Approval) -> Native:
-    return Native.of(Raw(encode(approval.native)))
+def _native(approval: Approval) -> NativeNotice:
+    return NativeNotice.of(Raw(encode(approval.native)))
 
 
 Told = tuple[str, dict[str, Any]]
 
 
-def _command(approval: Approval, native: Native) -> Told:
+def _command(approval: Approval, native: NativeNotice) -> Told:
     detail, params = approval.detail, native.params
     given = {
         "reason": detail.get("reason"),
@@ -75,7 +75,7 @@ def _command(approval: Approval, native: Native) -> Told:
     }
 
 
-def _patch(approval: Approval, _native: Native) -> Told:
+def _patch(approval: Approval, _native: NativeNotice) -> Told:
     detail = approval.detail
     given = {"reason": detail.get("reason"), "grant_root": detail.get("grant_root")}
     return "apply_patch_approval_request", {
@@ -84,14 +84,14 @@ def _patch(approval: Approval, _native: Native) -> Told:
     }
 
 
-def _permissions(approval: Approval, _native: Native) -> Told:
+def _permissions(approval: Approval, _native: NativeNotice) -> Told:
     detail = approval.detail
     reason = detail.get("reason") or approval.title
     permissions = detail.get("permissions") or {}
     return "request_permissions", {"reason": reason, "permissions": permissions}
 
 
-def _question(approval: Approval, native: Native) -> Told:
+def _question(approval: Approval, native: NativeNotice) -> Told:
     questions = native.params.questions
     if not isinstance(questions, list):
         questions = [_asked(inquiry) for inquiry in approval.inquiries]
@@ -110,7 +110,7 @@ def _asked(inquiry: Any) -> dict[str, Any]:
     }
 
 
-def _dialog(approval: Approval, native: Native) -> Told:
+def _dialog(approval: Approval, native: NativeNotice) -> Told:
     return "elicitation_request", {
         "server_name": approval.detail.get("server") or "",
         "elicitation_id": approval.key if native.id is None else native.id,
@@ -119,7 +119,7 @@ def _dialog(approval: Approval, native: Native) -> Told:
     }
 
 
-_ASKED: Final[Mapping[str, Callable[[Approval, Native], Told]]] = {
+_ASKED: Final[Mapping[str, Callable[[Approval, NativeNotice], Told]]] = {
     "command": _command,
     "file-change": _patch,
     "permission": _permissions,

@@ -10,7 +10,15 @@ from msgspec import DecodeError, Raw, Struct, ValidationError, json
 
 from sxhost.model.session import Event
 
-__all__ = ["Conversation", "Item", "Native", "Told", "changes_of", "snaked", "words_of"]
+__all__ = [
+    "Conversation",
+    "EventFields",
+    "Item",
+    "NativeNotice",
+    "changes_of",
+    "snaked",
+    "words_of",
+]
 
 LONGEST: Final = 16_384
 """Characters of a command that is taken apart into words."""
@@ -137,7 +145,7 @@ class Params(Struct, frozen=True, rename="camel"):
     message: Any = None
 
 
-class Native(Struct, frozen=True):
+class NativeNotice(Struct, frozen=True):
     """A notice or a request of ``codex app-server``."""
 
     method: str = ""
@@ -145,7 +153,7 @@ class Native(Struct, frozen=True):
     params: Params = Params()
 
     @classmethod
-    def of(cls, raw: Raw) -> Native:
+    def of(cls, raw: Raw) -> NativeNotice:
         """Return what can be read of it: other agents have other words."""
         try:
             return json.decode(raw, type=cls)
@@ -153,22 +161,22 @@ class Native(Struct, frozen=True):
             return cls()
 
 
-class Told(Struct, frozen=True):
+class EventFields(Struct, frozen=True):
     """An event, taken apart; `last` is what the agent said last in its turn."""
 
     about: Conversation
     words: Words
-    native: Native
+    native: NativeNotice
     last: str | None = None
 
     @classmethod
-    def of(cls, event: Event, about: Conversation, last: str | None) -> Told | None:
+    def of(cls, event: Event, about: Conversation, last: str | None) -> EventFields | None:
         """Return an event's words; None if it has none that are understood."""
         try:
             words = json.decode(event.data, type=Words)
         except (ValidationError, DecodeError, RecursionError):
             return None
-        return cls(about, words, Native.of(words.native), last)
+        return cls(about, words, NativeNotice.of(words.native), last)
 
     @property
     def params(self) -> Params:

@@ -42,7 +42,7 @@ __all__ = [
     "CodexMessage",
     "ConversationQuery",
     "DeltasQuery",
-    "Heard",
+    "RequestOutcome",
     "routes",
 ]
 
@@ -84,7 +84,7 @@ class ConversationQuery(DeltasQuery, frozen=True, kw_only=True, omit_defaults=Tr
     after: Annotated[str, Meta(pattern=CURSOR)] = ""
 
 
-class Heard(Struct, frozen=True, kw_only=True):
+class RequestOutcome(Struct, frozen=True, kw_only=True):
     """It was done, in this session; with the turn that began, or what was answered."""
 
     ok: bool = True
@@ -111,7 +111,7 @@ class Messages:
 
     async def say_to_codex(
         self, message: CodexMessage, query: DeltasQuery
-    ) -> Conversing | Heard:
+    ) -> Conversing | RequestOutcome:
         """Do what a client says."""
         return await _SAID[message.type](self, message, query)
 
@@ -157,7 +157,7 @@ class Messages:
         frames.recall([event for event in told if event.id not in to_come])
         return Conversing(self._service, session.id, after, frames)
 
-    async def _confirm(self, message: CodexMessage, _query: DeltasQuery) -> Heard:
+    async def _confirm(self, message: CodexMessage, _query: DeltasQuery) -> RequestOutcome:
         """Answer what the agent asks."""
         found = await self._meant(message, "approve")
         word = message.decision or ("approve" if message.approved else "deny")
@@ -182,13 +182,13 @@ class Messages:
             raise BadField("approval_id", f"Several questions wait: say which of {numbers}.")
         return waiting[0]
 
-    async def _cancel(self, message: CodexMessage, _query: DeltasQuery) -> Heard:
+    async def _cancel(self, message: CodexMessage, _query: DeltasQuery) -> RequestOutcome:
         """Stop the running turn."""
         found = await self._meant(message, "send")
         await self._host.interrupt(found.session.id)
         return _heard(found)
 
-    async def _edit(self, message: CodexMessage, _query: DeltasQuery) -> Heard:
+    async def _edit(self, message: CodexMessage, _query: DeltasQuery) -> RequestOutcome:
         """Add to the running turn; if there is none, begin one."""
         found = await self._meant(message, "send")
         text, session_id = _text(message), found.session.id
@@ -225,8 +225,8 @@ def _marks(after: str) -> EventQuery:
     return EventQuery(after=after, types="turn-started,message,complete,error")
 
 
-def _heard(found: _Found, **more: Any) -> Heard:
-    return Heard(id=found.about.id, session=found.session.id, **more)
+def _heard(found: _Found, **more: Any) -> RequestOutcome:
+    return RequestOutcome(id=found.about.id, session=found.session.id, **more)
 
 
 def _names(approval: Approval) -> tuple[str, str, str]:
@@ -262,7 +262,7 @@ async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
     return await waiting
 
 
-Do = Callable[[Messages, CodexMessage, DeltasQuery], Awaitable[Conversing | Heard]]
+Do = Callable[[Messages, CodexMessage, DeltasQuery], Awaitable[Conversing | RequestOutcome]]
 
 _SAID: Final[Mapping[str, Do]] = {
     "user_message": Messages._begin,

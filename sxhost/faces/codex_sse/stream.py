@@ -12,7 +12,7 @@ from twisted.web.server import Request
 
 from sxhost.codec.json import encode
 from sxhost.faces.codex_sse.approvals import asked
-from sxhost.faces.codex_sse.fields import Conversation, Told
+from sxhost.faces.codex_sse.fields import Conversation, EventFields
 from sxhost.faces.codex_sse.translate import ENDS, FRAMES
 from sxhost.http.stream_response import Response
 from sxhost.model.session import Event
@@ -70,14 +70,14 @@ class Frames:
         if event.event == "approval-requested":
             return asked(event, self._about)
         tell = FRAMES.get(event.event)
-        told = Told.of(event, self._about, self._last) if tell else None
+        told = EventFields.of(event, self._about, self._last) if tell else None
         if tell is None or told is None or not self._belongs(event, told):
             return None
         if event.event in _LAST:
             self._last = told.words.text if event.event == "message" else None
         return tell(told)
 
-    def _belongs(self, event: Event, told: Told) -> bool:
+    def _belongs(self, event: Event, told: EventFields) -> bool:
         """Take note of an end; one that names no turn is none of ours."""
         if event.event not in ENDS:
             return True

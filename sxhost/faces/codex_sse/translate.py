@@ -8,18 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from sxhost.faces.codex_sse.fields import Told, snaked
+from sxhost.faces.codex_sse.fields import EventFields, snaked
 from sxhost.faces.codex_sse.translate_tools import begun, done, output
 
 __all__ = ["ENDS", "FRAMES", "Frame"]
 
 Frame = tuple[str, dict[str, Any]] | None
-Frames = Mapping[str, Callable[[Told], Frame]]
+Frames = Mapping[str, Callable[[EventFields], Frame]]
 
 # The conversation and its turns.
 
 
-def _configured(told: Told) -> Frame:
+def _configured(told: EventFields) -> Frame:
     about = told.about
     known: dict[str, Any] = {}
     if about.approval_policy:
@@ -38,30 +38,30 @@ def _configured(told: Told) -> Frame:
     }
 
 
-def _task_started(told: Told) -> Frame:
+def _task_started(told: EventFields) -> Frame:
     return "task_started", {"turn_id": told.words.native_id or "", "model_context_window": None}
 
 
-def _task_over(told: Told) -> Frame:
+def _task_over(told: EventFields) -> Frame:
     return _OVER.get(told.words.status, _task_complete)(told)
 
 
-def _task_complete(told: Told) -> Frame:
+def _task_complete(told: EventFields) -> Frame:
     return "task_complete", {**_turn(told), "last_agent_message": told.last}
 
 
-def _task_aborted(told: Told) -> Frame:
+def _task_aborted(told: EventFields) -> Frame:
     return "turn_aborted", {**_turn(told), "reason": "interrupted"}
 
 
-def _task_failed(told: Told) -> Frame:
+def _task_failed(told: EventFields) -> Frame:
     turn = told.params.turn
     info = turn.error.codex_error_info if turn and turn.error else None
     message = told.words.reason or "The turn has failed."
     return "error", {"message": message, "codex_error_info": snaked(info)}
 
 
-def _turn(told: Told) -> dict[str, str]:
+def _turn(told: EventFields) -> dict[str, str]:
     turn = told.params.turn
     return {"turn_id": turn.id} if turn else {}
 
@@ -71,37 +71,37 @@ _OVER: Final[Frames] = {"interrupted": _task_aborted, "failed": _task_failed}
 # Words.
 
 
-def _user_message(told: Told) -> Frame:
+def _user_message(told: EventFields) -> Frame:
     return "user_message", {"message": told.words.text}
 
 
-def _message(told: Told) -> Frame:
+def _message(told: EventFields) -> Frame:
     return "agent_message", {"message": told.words.text}
 
 
-def _message_delta(told: Told) -> Frame:
+def _message_delta(told: EventFields) -> Frame:
     return "agent_message_delta", {"delta": told.words.text}
 
 
-def _thinking(told: Told) -> Frame:
+def _thinking(told: EventFields) -> Frame:
     item = told.params.item
     raw = item is not None and not item.summary
     return f"agent_reasoning{'_raw_content' * raw}", {"text": told.words.text}
 
 
-def _thinking_delta(told: Told) -> Frame:
+def _thinking_delta(told: EventFields) -> Frame:
     return _THOUGHTS.get(told.native.method, _reasoning_delta)(told)
 
 
-def _reasoning_delta(told: Told) -> Frame:
+def _reasoning_delta(told: EventFields) -> Frame:
     return "agent_reasoning_delta", {"delta": told.words.text}
 
 
-def _raw_delta(told: Told) -> Frame:
+def _raw_delta(told: EventFields) -> Frame:
     return "agent_reasoning_raw_content_delta", {"delta": told.words.text}
 
 
-def _section(told: Told) -> Frame:
+def _section(told: EventFields) -> Frame:
     params = told.params
     place = {"item_id": params.item_id or "", "summary_index": params.summary_index}
     return "agent_reasoning_section_break", place
@@ -113,16 +113,16 @@ _THOUGHTS: Final[Frames] = {"item/reasoning/textDelta": _raw_delta, _PART: _sect
 # What else there is to tell.
 
 
-def _plan(told: Told) -> Frame:
+def _plan(told: EventFields) -> Frame:
     steps = [{"step": s.content, "status": s.status} for s in told.words.entries]
     return "plan_update", {"explanation": told.words.text or None, "plan": steps}
 
 
-def _diff(told: Told) -> Frame:
+def _diff(told: EventFields) -> Frame:
     return "turn_diff", {"unified_diff": told.words.diff}
 
 
-def _usage(told: Told) -> Frame:
+def _usage(told: EventFields) -> Frame:
     usage, words = told.params.token_usage, told.words
     total = {
         "input_tokens": words.input_tokens,
@@ -139,19 +139,19 @@ def _usage(told: Told) -> Frame:
     return "token_count", {"info": info, "rate_limits": None}
 
 
-def _compact(_told: Told) -> Frame:
+def _compact(_told: EventFields) -> Frame:
     return "context_compacted", {}
 
 
-def _warning(told: Told) -> Frame:
+def _warning(told: EventFields) -> Frame:
     return _WARNINGS.get(told.native.method, _plain_warning)(told)
 
 
-def _plain_warning(told: Told) -> Frame:
+def _plain_warning(told: EventFields) -> Frame:
     return "warning", {"message": told.words.text}
 
 
-def _stream_error(told: Told) -> Frame:
+def _stream_error(told: EventFields) -> Frame:
     error = told.params.error
     if error is None:
         return _plain_warning(told)
@@ -162,7 +162,7 @@ def _stream_error(told: Told) -> Frame:
     }
 
 
-def _deprecation(told: Told) -> Frame:
+def _deprecation(told: EventFields) -> Frame:
     params = told.params
     return "deprecation_notice", {"summary": params.summary, "details": params.details}
 
@@ -170,12 +170,12 @@ def _deprecation(told: Told) -> Frame:
 _WARNINGS: Final[Frames] = {"error": _stream_error, "deprecationNotice": _deprecation}
 
 
-def _stalled(told: Told) -> Frame:
+def _stalled(told: EventFields) -> Frame:
     message = f"Nothing was heard of the agent for {told.words.silent_s:.0f} seconds."
     return "background_event", {"message": message}
 
 
-def _native(told: Told) -> Frame:
+def _native(told: EventFields) -> Frame:
     tell = _NATIVE.get(told.native.method)
     return tell(told) if tell else None
 

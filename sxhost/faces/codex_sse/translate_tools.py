@@ -6,7 +6,7 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from sxhost.faces.codex_sse.fields import Item, Told, changes_of, snaked, words_of
+from sxhost.faces.codex_sse.fields import EventFields, Item, changes_of, snaked, words_of
 
 __all__ = ["begun", "done", "output"]
 
@@ -19,17 +19,17 @@ STATUS: Final = {"completed": "completed", "declined": "declined"}
 """How a call ended; all else has failed."""
 
 
-def begun(told: Told) -> Frame:
+def begun(told: EventFields) -> Frame:
     """Tell that a tool is called."""
     return _TOOLS.get(told.item.type, _OTHER)[0](told)
 
 
-def done(told: Told) -> Frame:
+def done(told: EventFields) -> Frame:
     """Tell how the call of a tool ended."""
     return _TOOLS.get(told.item.type, _OTHER)[1](told)
 
 
-def output(told: Told) -> Frame:
+def output(told: EventFields) -> Frame:
     """Tell a piece of what a tool prints; there is one stream, and bytes go as base64."""
     chunk = b64encode(told.words.text.encode("utf-8", "surrogatepass")).decode()
     fields = {"call_id": told.words.item, "stream": "stdout", "chunk": chunk}
@@ -39,11 +39,11 @@ def output(told: Told) -> Frame:
 # Commands.
 
 
-def _exec_begin(told: Told) -> Frame:
+def _exec_begin(told: EventFields) -> Frame:
     return "exec_command_begin", _command(told)
 
 
-def _exec_end(told: Told) -> Frame:
+def _exec_end(told: EventFields) -> Frame:
     item = told.item
     text = item.aggregated_output or ""
     return "exec_command_end", {
@@ -58,7 +58,7 @@ def _exec_end(told: Told) -> Frame:
     }
 
 
-def _command(told: Told) -> dict[str, Any]:
+def _command(told: EventFields) -> dict[str, Any]:
     item = told.item
     process = {"process_id": item.process_id} if item.process_id else {}
     return {
@@ -80,12 +80,12 @@ def _parsed(action: dict[str, Any]) -> dict[str, Any]:
 # Files.
 
 
-def _patch_begin(told: Told) -> Frame:
+def _patch_begin(told: EventFields) -> Frame:
     fields = _patch(told)
     return "patch_apply_begin", {**fields, "auto_approved": _never_asks(told)}
 
 
-def _patch_end(told: Told) -> Frame:
+def _patch_end(told: EventFields) -> Frame:
     return "patch_apply_end", {
         **_patch(told),
         "stdout": "",
@@ -95,24 +95,24 @@ def _patch_end(told: Told) -> Frame:
     }
 
 
-def _patch(told: Told) -> dict[str, Any]:
+def _patch(told: EventFields) -> dict[str, Any]:
     item = told.item
     turn = told.params.turn_id or ""
     return {"call_id": item.id, "turn_id": turn, "changes": changes_of(item.changes)}
 
 
-def _never_asks(told: Told) -> bool:
+def _never_asks(told: EventFields) -> bool:
     return told.about.approval_policy == "never"
 
 
 # Tools of servers, and whatever else there is.
 
 
-def _mcp_begin(told: Told) -> Frame:
+def _mcp_begin(told: EventFields) -> Frame:
     return "mcp_tool_call_begin", _invocation(told)
 
 
-def _mcp_end(told: Told) -> Frame:
+def _mcp_end(told: EventFields) -> Frame:
     item = told.item
     failed = item.error.get("message") if isinstance(item.error, dict) else None
     result = {"Ok": item.result} if failed is None else {"Err": failed}
@@ -120,17 +120,17 @@ def _mcp_end(told: Told) -> Frame:
     return "mcp_tool_call_end", {**_invocation(told), "duration": duration, "result": result}
 
 
-def _invocation(told: Told) -> dict[str, Any]:
+def _invocation(told: EventFields) -> dict[str, Any]:
     item = told.item
     asked = {"server": item.server, "tool": item.tool, "arguments": item.arguments}
     return {"call_id": item.id, "invocation": asked}
 
 
-def _other_begin(told: Told) -> Frame:
+def _other_begin(told: EventFields) -> Frame:
     return "mcp_tool_call_begin", _other(told)
 
 
-def _other_end(told: Told) -> Frame:
+def _other_end(told: EventFields) -> Frame:
     words = told.words
     content = [{"type": "text", "text": words.output or ""}]
     result = {"content": content, "isError": words.status != "completed"}
@@ -138,7 +138,7 @@ def _other_end(told: Told) -> Frame:
     return "mcp_tool_call_end", {**_other(told), **fields}
 
 
-def _other(told: Told) -> dict[str, Any]:
+def _other(told: EventFields) -> dict[str, Any]:
     words = told.words
     asked = {"server": "", "tool": words.tool, "arguments": words.input}
     return {"call_id": words.item, "invocation": asked}
@@ -147,20 +147,20 @@ def _other(told: Told) -> dict[str, Any]:
 # Searches and pictures.
 
 
-def _search_begin(told: Told) -> Frame:
+def _search_begin(told: EventFields) -> Frame:
     return "web_search_begin", {"call_id": told.item.id}
 
 
-def _search_end(told: Told) -> Frame:
+def _search_end(told: EventFields) -> Frame:
     item = told.item
     return "web_search_end", {"call_id": item.id, "query": item.query, "action": item.action}
 
 
-def _image(told: Told) -> Frame:
+def _image(told: EventFields) -> Frame:
     return "view_image_tool_call", {"call_id": told.item.id, "path": told.item.path}
 
 
-def _nothing(_told: Told) -> Frame:
+def _nothing(_told: EventFields) -> Frame:
     return None
 
 
@@ -170,7 +170,7 @@ def _duration(item: Item) -> dict[str, int]:
     return {"secs": millis // 1000, "nanos": millis % 1000 * 1_000_000}
 
 
-Tell = Callable[[Told], Frame]
+Tell = Callable[[EventFields], Frame]
 
 _OTHER: Final[tuple[Tell, Tell]] = (_other_begin, _other_end)
 

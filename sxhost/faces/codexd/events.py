@@ -22,7 +22,7 @@ LONGEST: Final = 200
 Object = dict[str, Any]
 
 
-class Told(NamedTuple):
+class TranslatedEvent(NamedTuple):
     """What is told of an event."""
 
     level: Level
@@ -66,16 +66,16 @@ def _ids(event: Event, data: Object, session: Session | None) -> Object:
     return ids if turn is None else {**ids, "turnId": turn}
 
 
-def _registered(_event: Event, data: Object) -> Told:
+def _registered(_event: Event, data: Object) -> TranslatedEvent:
     message = f"Codex session for thread {data.get('native_id')} is registered."
-    return Told("info", "session.registered", message, {})
+    return TranslatedEvent("info", "session.registered", message, {})
 
 
-def _turn_started(_event: Event, _data: Object) -> Told:
-    return Told("info", "app-server.turn.started", "The turn has started.", {})
+def _turn_started(_event: Event, _data: Object) -> TranslatedEvent:
+    return TranslatedEvent("info", "app-server.turn.started", "The turn has started.", {})
 
 
-def _turn_over(event: Event, data: Object) -> Told:
+def _turn_over(event: Event, data: Object) -> TranslatedEvent:
     """Tell of a turn's end; where codex has not told of it, say why."""
     if "turn" not in data:
         return _native(event, data)
@@ -84,27 +84,27 @@ def _turn_over(event: Event, data: Object) -> Told:
         failure = reason if reason in FAILURES else CUT_SHORT
         message = f"The turn has failed, and codex has not told of its end: {reason}."
         detail = {"status": status, "failureClass": failure, "reason": reason}
-        return Told("error", "app-server.turn.completed.missing", message, detail)
+        return TranslatedEvent("error", "app-server.turn.completed.missing", message, detail)
     message = f"The turn is {status}: {reason}" if reason else f"The turn is {status}."
     level: Level = "error" if status == "failed" else "info"
     ended: Object = {"status": status, "reason": reason or None}
-    return Told(level, "app-server.turn.completed", _short(message), ended)
+    return TranslatedEvent(level, "app-server.turn.completed", _short(message), ended)
 
 
 FAILURES: Final = frozenset({CUT_SHORT, HOST_ENDED})
 """Why turns fail that codex could not finish."""
 
 
-def _closed(_event: Event, data: Object) -> Told:
+def _closed(_event: Event, data: Object) -> TranslatedEvent:
     message = str(data.get("reason") or "The app server has ended.")
     detail = {"exitCode": data.get("code"), "signal": data.get("signal")}
     stderr = _short(str(data.get("stderr") or ""))
-    return Told(
+    return TranslatedEvent(
         "warn", "app-server.transport.closed", _short(message), {**detail, "stderr": stderr}
     )
 
 
-def _native(event: Event, data: Object) -> Told:
+def _native(event: Event, data: Object) -> TranslatedEvent:
     """Tell what codex has said under codex's name for it, else under ours."""
     native = _object(data.get("native"))
     method = native.get("method")
@@ -114,18 +114,22 @@ def _native(event: Event, data: Object) -> Told:
     detail = _object(native.get("params"))
     if event.event == "approval-requested":
         detail = {**detail, "approvalId": data.get("id")}
-    return Told(LEVELS.get(event.event, "info"), name, _sentence(data) or name, detail)
+    return TranslatedEvent(
+        LEVELS.get(event.event, "info"), name, _sentence(data) or name, detail
+    )
 
 
-def _own(event: Event, data: Object) -> Told:
+def _own(event: Event, data: Object) -> TranslatedEvent:
     name = f"session.{event.event}"
     detail = {key: value for key, value in data.items() if key != "native"}
-    return Told(LEVELS.get(event.event, "info"), name, _sentence(data) or name, detail)
+    return TranslatedEvent(
+        LEVELS.get(event.event, "info"), name, _sentence(data) or name, detail
+    )
 
 
 LEVELS: Final[dict[str, Level]] = {"error": "error", "warning": "warn", "stalled": "warn"}
 
-_TELL: Final[dict[str, Callable[[Event, Object], Told]]] = {
+_TELL: Final[dict[str, Callable[[Event, Object], TranslatedEvent]]] = {
     "started": _registered,
     "turn-started": _turn_started,
     "complete": _turn_over,

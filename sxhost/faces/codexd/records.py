@@ -23,7 +23,7 @@ from sxhost.faces.codexd.requests_to_host import OURS
 from sxhost.model.session import Session
 from sxhost.model.turn import Turn
 
-__all__ = ["Moment", "session_record", "snapshot_of", "turn_name"]
+__all__ = ["HostMoment", "session_record", "snapshot_of", "turn_name"]
 
 Object = dict[str, Any]
 
@@ -110,7 +110,7 @@ def turn_name(turn: Turn | None) -> str | None:
     return (turn.native_id or str(turn.id)) if turn else None
 
 
-class Moment(NamedTuple):
+class HostMoment(NamedTuple):
     """A host at one moment: since when it runs, the time, which process, which log."""
 
     since_ms: int
@@ -120,7 +120,7 @@ class Moment(NamedTuple):
 
 
 def snapshot_of(
-    sessions: Sequence[Session], events: Sequence[CodexdEvent], moment: Moment
+    sessions: Sequence[Session], events: Sequence[CodexdEvent], moment: HostMoment
 ) -> CodexdSnapshot:
     """Return all there is."""
     now, since = iso(moment.now_ms), iso(moment.since_ms)

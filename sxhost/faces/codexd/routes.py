@@ -14,7 +14,7 @@ from twisted.internet.defer import DeferredLock
 from sxhost.errors import ForbiddenScope, UnknownSession
 from sxhost.faces.codexd.describe import EVENTS, SESSIONS, STATUS, TURN, described, event_url
 from sxhost.faces.codexd.events import DELTAS, event_record
-from sxhost.faces.codexd.records import Moment, session_record, snapshot_of, turn_name
+from sxhost.faces.codexd.records import HostMoment, session_record, snapshot_of, turn_name
 from sxhost.faces.codexd.records_wire import (
     MOST_RECENT,
     CodexdEvent,
@@ -168,7 +168,7 @@ class Codexd:
 
     async def _state(self, base_url: str, until: int) -> State:
         roster, events = self._roster, await self._recent(until)
-        moment = Moment(roster.since_ms, roster.wall_ms(), getpid(), roster.epoch)
+        moment = HostMoment(roster.since_ms, roster.wall_ms(), getpid(), roster.epoch)
         snapshot = snapshot_of(roster.sessions(), events, moment)
         return State(service=self._runtime(base_url), snapshot=snapshot)
 

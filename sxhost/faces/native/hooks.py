@@ -13,7 +13,7 @@ from twisted.web.server import Request
 from sxhost.codec.json import encode
 from sxhost.errors import HostError
 from sxhost.hooks.payload import Hook
-from sxhost.hooks.sessions import Heard, Hooked, HookQuery
+from sxhost.hooks.sessions import Hooked, HookQuery, HookReply
 from sxhost.http.router import Route
 from sxhost.logs import logger
 from sxhost.model.names import SessionId
@@ -83,7 +83,7 @@ class Hearing:
         request.setHeader("Content-Length", str(len(body)))
         request.write(body)
 
-    def _follow(self, request: Request, heard: Heard) -> None:
+    def _follow(self, request: Request, heard: HookReply) -> None:
         """Confirm the messages of an answer once it is on its way, else give them back."""
         over: Deferred[Any] = request.notifyFinish()
         over.addCallbacks(

@@ -17,6 +17,7 @@ from sxhost.faces.pi.fields import (
     Amount,
     Behavior,
     Dependencies,
+    DialogAnswer,
     Direction,
     Id,
     IfName,
@@ -30,7 +31,6 @@ from sxhost.faces.pi.fields import (
     Prompted,
     RequestId,
     SafePath,
-    Said,
     Script,
     Session,
     Switch,
@@ -184,7 +184,7 @@ class ExtensionUiResponse(SessionCommand, frozen=True, kw_only=True):
     """Answer what an extension, or an agent, has asked."""
 
     request_id: RequestId
-    response: Said
+    response: DialogAnswer
 
 
 class GetAvailableModels(SessionCommand, frozen=True):

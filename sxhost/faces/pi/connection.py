@@ -18,18 +18,18 @@ from sxhost.codec.json import encode
 from sxhost.errors import HostError
 from sxhost.faces.pi.commands import Command, SwitchSession, Unsubscribe
 from sxhost.faces.pi.encoder import Wire
-from sxhost.faces.pi.responses import Response, told
+from sxhost.faces.pi.responses import Response, notification
 from sxhost.faces.pi.validation import BadCommand, parse
 from sxhost.logs import logger
 from sxhost.model.caller import Caller, current
 from sxhost.streams.subscription import Selection, Subscription
 
-__all__ = ["Client", "Link"]
+__all__ = ["Client", "ClientTransport"]
 
 log = logger(__name__)
 
 
-class Link(Protocol):
+class ClientTransport(Protocol):
     """A transport's side of a client."""
 
     paused: bool
@@ -92,7 +92,9 @@ class Sink:
 class Client:
     """Whoever is at the other end of a link."""
 
-    def __init__(self, mux: Mux, link: Link, wires: tuple[Wire, Wire], caller: Caller) -> None:
+    def __init__(
+        self, mux: Mux, link: ClientTransport, wires: tuple[Wire, Wire], caller: Caller
+    ) -> None:
         self.link = link
         self.readers: dict[str, Subscription] = {}
         self._mux = mux
@@ -203,7 +205,7 @@ class Client:
         """A subscription has ended by itself: its session is forgotten, or the host stops."""
         if self.readers.pop(session_id, None) and not self._mux.knows(session_id):
             self._mux.forget(session_id)
-            self.say(told("session_deleted", {"sessionId": session_id}))
+            self.say(notification("session_deleted", {"sessionId": session_id}))
 
     def drop(self, session_id: str) -> None:
         """End a subscription."""

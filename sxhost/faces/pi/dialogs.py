@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from sxhost.faces.pi.fields import Said
+from sxhost.faces.pi.fields import DialogAnswer
 from sxhost.model.approval import Answer, Approval
 
 __all__ = ["as_answer", "as_request", "is_meant"]
@@ -51,7 +51,7 @@ def is_meant(approval: Approval, request_id: str) -> bool:
     return request_id in (approval.key, str(approval.id))
 
 
-def as_answer(said: Said, approval: Approval) -> Answer:
+def as_answer(said: DialogAnswer, approval: Approval) -> Answer:
     """Return what was answered as a decision."""
     choices = approval.choices
     no = next((word for word in ("cancel", "deny") if word in choices), choices[-1])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sxhost.codec.json import encode
-from sxhost.faces.pi.transcript_cache import Runs
+from sxhost.faces.pi.transcript_cache import TranscriptCache
 from sxhost.model.session import Event
 
 __all__ = ["Wire"]
@@ -26,7 +26,7 @@ class Wire:
     """
 
     def __init__(
-        self, wrap: Callable[[bytes], bytes], runs: Runs, *, thin: bool = False
+        self, wrap: Callable[[bytes], bytes], runs: TranscriptCache, *, thin: bool = False
     ) -> None:
         self.wrap = wrap
         self._runs = runs

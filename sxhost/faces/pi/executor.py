@@ -15,16 +15,16 @@ from twisted.python.failure import Failure
 
 from sxhost.errors import ForbiddenScope, HostError
 from sxhost.faces.pi.commands import RESERVED, Command, Prompt, SessionCommand
-from sxhost.faces.pi.idempotency import Known, Replays, fingerprint
-from sxhost.faces.pi.lanes import Lanes, Ride, Way
-from sxhost.faces.pi.rate_limits import Rates
+from sxhost.faces.pi.idempotency import IdempotencyStore, StoredResponse, fingerprint
+from sxhost.faces.pi.lanes import Lanes, Ticket, Way
+from sxhost.faces.pi.rate_limits import CommandRates
 from sxhost.faces.pi.responses import Response, again, lifecycle, refusal
 from sxhost.faces.pi.scheduling import TRAITS
 from sxhost.logs import logger
 from sxhost.model.caller import current
 from sxhost.model.limits import Limits
 
-__all__ = ["Does", "Engine", "Refusal"]
+__all__ = ["CommandHandler", "Engine", "Refusal"]
 
 log = logger(__name__)
 
@@ -35,7 +35,7 @@ SERVER = frozenset({"delete_session", "switch_session", "unsubscribe"})
 Answer = Callable[[Response], object]
 
 
-class Order:
+class Execution:
     """A command that is being executed, under the `number` that is told of it.
 
     `answer` is called once, before anything that waits for the command goes on.
@@ -47,7 +47,7 @@ class Order:
         self.answer = answer
         self.lane = "server" if command.target is None else f"session:{command.target}"
         self.print = ""
-        self.ride: Ride | None = None
+        self.ride: Ticket | None = None
         self.started = False
         self._left = 2
 
@@ -66,7 +66,7 @@ class Refusal(Exception):
     """A command does not work; the sentence is the answer."""
 
 
-class Does(Protocol):
+class CommandHandler(Protocol):
     """Does what commands say."""
 
     async def do(self, command: Command, begun: Callable[[], None]) -> Any:
@@ -90,11 +90,11 @@ class Engine:
         self,
         clock: IReactorTime,
         limits: Limits,
-        does: Does,
+        does: CommandHandler,
         tell: Callable[[bytes, str | None], object],
     ) -> None:
-        self.replays = Replays(clock, limits)
-        self.rates = Rates(clock, limits)
+        self.replays = IdempotencyStore(clock, limits)
+        self.rates = CommandRates(clock, limits)
         self.lanes = Lanes()
         self.versions: dict[str, int] = {}
         self.stopping = False
@@ -117,26 +117,26 @@ class Engine:
             answer(refusal(command, str(error)))
             return
         named = command.id is not UNSET or command.idempotency_key is not UNSET
-        order = Order(command, f"{RESERVED}{self._began}:{next(self._numbers)}", answer)
+        order = Execution(command, f"{RESERVED}{self._began}:{next(self._numbers)}", answer)
         found = None
         if named:
             order.print = fingerprint(said)
             found = self.replays.find(command, order.print)
-        if isinstance(found, Known):
+        if isinstance(found, StoredResponse):
             self._finish(order, again(await found.answered(), command))
         elif found is not None:
             self._finish(order, found)
         else:
             await self._admit(order, named=named)
 
-    async def _admit(self, order: Order, *, named: bool) -> None:
+    async def _admit(self, order: Execution, *, named: bool) -> None:
         why = self._refused(order.command)
         if why is not None:
             self._finish(order, refusal(order.command, why))
             return
         known = None
         if named:
-            known = Known(order.command, order.print, order.lane, Deferred())
+            known = StoredResponse(order.command, order.print, order.lane, Deferred())
             if not self.replays.begin(known):
                 busy = "Server busy - too many concurrent commands. Please retry."
                 self._finish(order, refusal(order.command, busy))
@@ -160,17 +160,17 @@ class Engine:
             self.counts["refused"] += 1
         return why
 
-    def _finish(self, order: Order, response: Response) -> None:
+    def _finish(self, order: Execution, response: Response) -> None:
         told = lifecycle("finished", order.command, order.number, response)
         self._tell(told, order.command.target)
         order.answer(response)
 
-    def _phase(self, phase: str, order: Order) -> None:
+    def _phase(self, phase: str, order: Execution) -> None:
         self._tell(lifecycle(phase, order.command, order.number), order.command.target)
 
     # In time.
 
-    async def _timed(self, order: Order) -> Response:
+    async def _timed(self, order: Execution) -> Response:
         """Return the answer, or that it took too long: what comes later is not told."""
         order.ride = self.lanes.enter(order.lane, _way(order.command))
         work = Deferred.fromCoroutine(self._ride(order, order.ride)).addBoth(_left, order)
@@ -193,7 +193,11 @@ class Engine:
         return {"short": limits.mux_read, "long": limits.mux_work, None: None}[kind]
 
     def _late(
-        self, order: Order, work: Deferred[Any], outcome: Deferred[Response], patience: float
+        self,
+        order: Execution,
+        work: Deferred[Any],
+        outcome: Deferred[Response],
+        patience: float,
     ) -> None:
         self.counts["late"] += 1
         command = order.command
@@ -202,27 +206,27 @@ class Engine:
         given_up.addErrback(lambda failure: log.warn("{why}", why=failure.value))
         given_up.addCallback(lambda _: outcome.callback(refusal(command, text, late=True)))
 
-    async def _give_up(self, order: Order, work: Deferred[Any]) -> None:
+    async def _give_up(self, order: Execution, work: Deferred[Any]) -> None:
         if order.started and await self._does.give_up(order.command):
             self._clock.callLater(GRACE_S, work.cancel)
         else:
             work.cancel()
 
-    def _broken(self, failure: Failure, order: Order) -> Response:
+    def _broken(self, failure: Failure, order: Execution) -> Response:
         if not failure.check(CancelledError):
             log.failure("a command of the multiplexer failed", failure)
         return refusal(order.command, "The host met an internal error; its log has it.")
 
     # In the lane.
 
-    async def _ride(self, order: Order, ride: Ride) -> Response:
+    async def _ride(self, order: Execution, ride: Ticket) -> Response:
         if ride.go is not None:
             await ride.go
         order.started = True
         self._phase("started", order)
         return await self._run(order, ride)
 
-    async def _run(self, order: Order, ride: Ride) -> Response:
+    async def _run(self, order: Execution, ride: Ticket) -> Response:
         command = order.command
         try:
             await self._check(order)
@@ -238,7 +242,7 @@ class Engine:
             session_version=version,
         )
 
-    async def _check(self, order: Order) -> None:
+    async def _check(self, order: Execution) -> None:
         """Check what must be so before a command is done.
 
         :raises Refusal: it is not.
@@ -256,7 +260,7 @@ class Engine:
                 raise Refusal(f"Session version mismatch: expected {wanted}, got {now}")
         _check_scope(command)
 
-    async def _depend(self, order: Order, numbers: list[str]) -> None:
+    async def _depend(self, order: Execution, numbers: list[str]) -> None:
         if order.number in numbers:
             raise Refusal(f"Command '{order.number}' cannot depend on itself")
         for number in numbers:
@@ -304,7 +308,7 @@ def _check_scope(command: Command) -> None:
     current.get().check(trait.scope, None if trait.starts else command.target)
 
 
-def _left(result: Any, order: Order) -> Any:
+def _left(result: Any, order: Execution) -> Any:
     order.leave()
     return result
 

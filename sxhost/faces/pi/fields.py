@@ -16,6 +16,7 @@ __all__ = [
     "Behavior",
     "Dependencies",
     "Dependency",
+    "DialogAnswer",
     "Direction",
     "Id",
     "IfName",
@@ -31,7 +32,6 @@ __all__ = [
     "Prompted",
     "RequestId",
     "SafePath",
-    "Said",
     "Script",
     "Session",
     "Switch",
@@ -121,7 +121,7 @@ class Picture(Struct, frozen=True, rename="camel"):
 Pictures = Annotated[list[Picture], Meta(description="Must be an array of images")]
 
 
-class Said(Struct, frozen=True, kw_only=True):
+class DialogAnswer(Struct, frozen=True, kw_only=True):
     """What a person answered to an extension."""
 
     method: Annotated[

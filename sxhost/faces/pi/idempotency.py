@@ -15,7 +15,7 @@ from sxhost.faces.pi.commands import Command
 from sxhost.faces.pi.responses import Response, refusal
 from sxhost.model.limits import Limits
 
-__all__ = ["Known", "Replays", "fingerprint"]
+__all__ = ["IdempotencyStore", "StoredResponse", "fingerprint"]
 
 
 def fingerprint(said: bytes) -> str:
@@ -26,7 +26,7 @@ def fingerprint(said: bytes) -> str:
     return f"v2:sha256:{sha256(source).hexdigest()}"
 
 
-class Known(NamedTuple):
+class StoredResponse(NamedTuple):
     """A command that runs, or has run: in which lane, and what answers it."""
 
     command: Command
@@ -55,18 +55,18 @@ class Known(NamedTuple):
         return await mine
 
 
-class Replays:
+class IdempotencyStore:
     """The commands that have an id, or an idempotency key."""
 
     def __init__(self, clock: IReactorTime, limits: Limits) -> None:
         self._clock = clock
         self._limits = limits
-        self._running: dict[str, Known] = {}
-        self._done: OrderedDict[str, Known] = OrderedDict()
-        self._keys: OrderedDict[tuple[str, str], tuple[float, Known]] = OrderedDict()
+        self._running: dict[str, StoredResponse] = {}
+        self._done: OrderedDict[str, StoredResponse] = OrderedDict()
+        self._keys: OrderedDict[tuple[str, str], tuple[float, StoredResponse]] = OrderedDict()
         self.refused = 0
 
-    def find(self, command: Command, print_: str) -> Known | Response | None:
+    def find(self, command: Command, print_: str) -> StoredResponse | Response | None:
         """Return the same command that was before, or why this cannot be it.
 
         What is asked for must be the same; the key counts more than the id.
@@ -78,11 +78,11 @@ class Replays:
         known = self.get(number) if number is not UNSET else None
         return known and _same(known, command, print_, "id", str(number))
 
-    def get(self, number: str) -> Known | None:
+    def get(self, number: str) -> StoredResponse | None:
         """Return a command by its id."""
         return self._done.get(number) or self._running.get(number)
 
-    def begin(self, known: Known) -> bool:
+    def begin(self, known: StoredResponse) -> bool:
         """Remember a command that begins; return False if there are too many."""
         number, key = known.command.id, known.command.idempotency_key
         if number is not UNSET:
@@ -94,7 +94,7 @@ class Replays:
             self._keys[_key(known.command, key)] = float("inf"), known
         return True
 
-    def end(self, known: Known, response: Response) -> None:
+    def end(self, known: StoredResponse, response: Response) -> None:
         """Remember the answer, and tell who waits for it."""
         number, key = known.command.id, known.command.idempotency_key
         if number is not UNSET:
@@ -137,8 +137,8 @@ def _key(command: Command, key: str) -> tuple[str, str]:
 
 
 def _same(
-    known: Known, command: Command, print_: str, what: str, value: str
-) -> Known | Response:
+    known: StoredResponse, command: Command, print_: str, what: str, value: str
+) -> StoredResponse | Response:
     if known.print == print_:
         return known
     before = f"previously used for '{known.command.type}', now used for '{command.type}'"

@@ -13,13 +13,13 @@ from typing import Literal
 
 from twisted.internet.defer import Deferred
 
-__all__ = ["Lanes", "Ride", "Way"]
+__all__ = ["Lanes", "Ticket", "Way"]
 
 Way = Literal["last", "beside", "first"]
 """Behind all that is there; past work that has begun; past everything."""
 
 
-class Ride:
+class Ticket:
     """One command's way through its lane."""
 
     def __init__(self, lane: Lane, way: Way) -> None:
@@ -45,21 +45,21 @@ class Lane:
     def __init__(self, name: str, lanes: dict[str, Lane]) -> None:
         self._name = name
         self._lanes = lanes
-        self._head: Ride | None = None
-        self._ruler: Ride | None = None
-        self._waiting: deque[Ride] = deque()
+        self._head: Ticket | None = None
+        self._ruler: Ticket | None = None
+        self._waiting: deque[Ticket] = deque()
         self._riding = 0
 
-    def enter(self, way: Way) -> Ride:
+    def enter(self, way: Way) -> Ticket:
         """Queue; the ride's `go`, if it has one, fires when it may go."""
-        ride = Ride(self, way)
+        ride = Ticket(self, way)
         self._riding += 1
         if not self._takes(ride):
             ride.go = Deferred()
             self._waiting.append(ride)
         return ride
 
-    def _takes(self, ride: Ride) -> bool:
+    def _takes(self, ride: Ticket) -> bool:
         """Let a ride go, if it may."""
         head = self._head
         if self._ruler is not None:
@@ -72,7 +72,7 @@ class Lane:
             return ride.way == "beside" and head.lets_by
         return True
 
-    def leave(self, ride: Ride) -> None:
+    def leave(self, ride: Ticket) -> None:
         """Let the next one go."""
         self._riding -= 1
         if ride is self._head:
@@ -102,7 +102,7 @@ class Lanes:
     def __init__(self) -> None:
         self._lanes: dict[str, Lane] = {}
 
-    def enter(self, name: str, way: Way) -> Ride:
+    def enter(self, name: str, way: Way) -> Ticket:
         """Queue in a lane."""
         lane = self._lanes.get(name)
         if lane is None:

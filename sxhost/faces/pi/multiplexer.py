@@ -8,17 +8,17 @@ from typing import Any, cast
 from sxhost.drivers.pi.agent import PiAgent
 from sxhost.errors import HostError, UnknownSession
 from sxhost.faces.pi.commands import Command, DeleteSession
-from sxhost.faces.pi.connection import Client, Link
+from sxhost.faces.pi.connection import Client, ClientTransport
 from sxhost.faces.pi.dispatch import verb
 from sxhost.faces.pi.encoder import Wire
 from sxhost.faces.pi.executor import Engine, Refusal
-from sxhost.faces.pi.responses import Response, ready, told
+from sxhost.faces.pi.responses import Response, notification, ready
 from sxhost.faces.pi.scheduling import TRAITS
 from sxhost.faces.pi.server_commands import ServerCommands, recovery
 from sxhost.faces.pi.session_commands import Context
 from sxhost.faces.pi.session_files import Apart, at_once
 from sxhost.faces.pi.session_info import Sessions, is_pi
-from sxhost.faces.pi.transcript_cache import Runs
+from sxhost.faces.pi.transcript_cache import TranscriptCache
 from sxhost.model.caller import current
 from sxhost.model.session import Event, EventQuery
 from sxhost.service import SessionService
@@ -38,7 +38,7 @@ class Multiplexer:
         self.clients: dict[Client, None] = {}
         self._lives: dict[str, tuple[str, int]] = {}
         """Of the sessions that were read: which agent the host runs, and since when (s)."""
-        self._runs = Runs(service.limits, self._agent)
+        self._runs = TranscriptCache(service.limits, self._agent)
         self._wires: dict[tuple[Callable[[bytes], bytes], bool], Wire] = {}
         self._sessions = Sessions(service, clock, apart)
         self._server = ServerCommands(service, self._sessions, self._census, clock)
@@ -46,7 +46,7 @@ class Multiplexer:
 
     # Clients.
 
-    def connect(self, link: Link, wrap: Callable[[bytes], bytes]) -> Client | None:
+    def connect(self, link: ClientTransport, wrap: Callable[[bytes], bytes]) -> Client | None:
         """Return a client at the other end of a link; None if it is one too many."""
         if len(self.clients) >= self.limits.mux_connections:
             return None
@@ -54,7 +54,7 @@ class Multiplexer:
         client = Client(self, link, wires, current.get())
         self.clients[client] = None
         client.say(ready())
-        client.say(told("startup_recovery_summary", recovery()))
+        client.say(notification("startup_recovery_summary", recovery()))
         return client
 
     def _wire(self, wrap: Callable[[bytes], bytes], *, thin: bool) -> Wire:
@@ -74,7 +74,9 @@ class Multiplexer:
     def stop(self) -> None:
         """Take no more commands."""
         self.engine.stopping = True
-        self.tell(told("server_shutdown", {"reason": "graceful_shutdown", "timeoutMs": 30000}))
+        self.tell(
+            notification("server_shutdown", {"reason": "graceful_shutdown", "timeoutMs": 30000})
+        )
 
     async def learn(self, session_id: str, cursor: str) -> None:
         """Learn whose session it is, and what comes before a place, before more is told."""
@@ -117,11 +119,13 @@ class Multiplexer:
         if not response.success:
             return
         if command.type == "create_session":
-            self.tell(told("session_created", response.data), response.data["sessionId"])
+            self.tell(
+                notification("session_created", response.data), response.data["sessionId"]
+            )
         elif command.type == "delete_session":
             self.forget(str(command.target))
             data = {"sessionId": command.target}
-            self.tell(told("session_deleted", data), command.target)
+            self.tell(notification("session_deleted", data), command.target)
 
     def knows(self, session_id: str) -> bool:
         """Tell whether there is such a session."""

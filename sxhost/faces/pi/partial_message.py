@@ -16,7 +16,7 @@ from msgspec.json import decode
 from sxhost.codec.json import encode
 from sxhost.codec.partial_json import completed
 
-__all__ = ["Growing", "Text", "message_of"]
+__all__ = ["PartialMessage", "Text", "message_of"]
 
 USAGE: Mapping[str, Any] = {
     "input": 0,
@@ -90,7 +90,7 @@ class Block:
         return encode({**call, "partialArgs": said})
 
 
-class Growing:
+class PartialMessage:
     """An assistant's message from the event with which it began; `item` may name it.
 
     One that becomes larger than `most` bytes is not kept.

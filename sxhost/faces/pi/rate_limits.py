@@ -8,7 +8,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from sxhost.model.limits import Limits
 
-__all__ = ["Rates"]
+__all__ = ["CommandRates"]
 
 MINUTE = 60.0
 
@@ -39,7 +39,7 @@ class Window:
         return len(self._times)
 
 
-class Rates:
+class CommandRates:
     """The commands of the last minute: of everybody, for each session, and answers."""
 
     def __init__(self, clock: IReactorTime, limits: Limits) -> None:

@@ -11,7 +11,7 @@ from sxhost import __version__
 from sxhost.codec.json import encode
 from sxhost.faces.pi.commands import Command
 
-__all__ = ["PROTOCOL", "Response", "again", "lifecycle", "ready", "refusal", "told"]
+__all__ = ["PROTOCOL", "Response", "again", "lifecycle", "notification", "ready", "refusal"]
 
 PROTOCOL = "1.0.0"
 """The version of the source's protocol that is spoken."""
@@ -48,7 +48,7 @@ def again(response: Response, command: Command) -> Response:
     return replace(response, id=command.id, replayed=True)
 
 
-def told(name: str, data: Any) -> bytes:
+def notification(name: str, data: Any) -> bytes:
     """Return what everybody is told."""
     return encode({"type": name, "data": data})
 
@@ -56,7 +56,7 @@ def told(name: str, data: Any) -> bytes:
 def ready() -> bytes:
     """Return what is said first on each connection."""
     versions = {"serverVersion": __version__, "protocolVersion": PROTOCOL}
-    return told("server_ready", {**versions, "transports": ["websocket", "stdio"]})
+    return notification("server_ready", {**versions, "transports": ["websocket", "stdio"]})
 
 
 class Phase(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -82,7 +82,7 @@ def lifecycle(
     if response is not None:
         names = ("success", "error", "session_version", "replayed")
         ended = {name: getattr(response, name) for name in names}
-    return told(
+    return notification(
         f"command_{phase}",
         Phase(
             command_id=number,

@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 from msgspec import Raw, Struct
 
 from sxhost.codec.json import encode
-from sxhost.faces.pi.partial_message import Growing, Text
+from sxhost.faces.pi.partial_message import PartialMessage, Text
 from sxhost.model.limits import Limits
 from sxhost.model.session import Event
 
-__all__ = ["Data", "Run", "Said", "Tool", "list_of"]
+__all__ = ["Data", "Tool", "Transcript", "WholeMessage", "list_of"]
 
 OUTPUT = 50_000
 """Bytes of what a tool has printed that are repeated: the end of it, as pi does."""
@@ -38,7 +38,7 @@ class Data(Struct, frozen=True):
     cut: bool = False
 
 
-class Said(NamedTuple):
+class WholeMessage(NamedTuple):
     """A message that is whole since an event; `alone` if nothing was told of it before."""
 
     seq: int
@@ -65,7 +65,7 @@ class Tool:
         return b"".join((*said, b',"partialResult":', result, b"}"))
 
 
-class Run:
+class Transcript:
     """A run of an agent, and what followed it up to the next one."""
 
     def __init__(self, event: Event, agent: str, limits: Limits) -> None:
@@ -79,9 +79,9 @@ class Run:
         self.size = 0
         self.tools: dict[Any, Tool] = {}
         self._limits = limits
-        self._said: list[Said] = []
+        self._said: list[WholeMessage] = []
         self._turns: list[int] = []
-        self._growing: list[Growing] = []
+        self._growing: list[PartialMessage] = []
 
     def covers(self, event: Event) -> bool:
         """Tell whether it knows what an event follows."""
@@ -95,9 +95,9 @@ class Run:
         """One of the model's answers, with its tools, begins."""
         self._turns.append(seq)
 
-    def begin(self, seq: int, message: Any, item: Any = "") -> Growing:
+    def begin(self, seq: int, message: Any, item: Any = "") -> PartialMessage:
         """A message begins."""
-        growing = Growing(seq, message, self._limits.mux_snapshot, item)
+        growing = PartialMessage(seq, message, self._limits.mux_snapshot, item)
         self._growing.append(growing)
         return growing
 
@@ -112,7 +112,7 @@ class Run:
 
     def say(self, seq: int, role: str, message: bytes, *, alone: bool = True) -> None:
         """A message is whole."""
-        self._said.append(Said(seq, role, message, alone))
+        self._said.append(WholeMessage(seq, role, message, alone))
         self.grew(len(message))
 
     def tool(self, item: Any, name: str, args: bytes) -> None:
@@ -129,7 +129,7 @@ class Run:
 
     # What is known at an event.
 
-    def growing(self, seq: int, item: Any = None) -> Growing | None:
+    def growing(self, seq: int, item: Any = None) -> PartialMessage | None:
         """Return the message that grows at an event; the one that is named, if one is."""
         last = bisect_right(self._growing, seq, key=attrgetter("began"))
         for one in reversed(self._growing[:last]):
@@ -137,11 +137,11 @@ class Run:
                 return one
         return None
 
-    def unfinished(self) -> Sequence[Growing]:
+    def unfinished(self) -> Sequence[PartialMessage]:
         """Return the messages that still grow."""
         return [one for one in self._growing if one.over is None]
 
-    def ended(self, seq: int) -> Sequence[Said]:
+    def ended(self, seq: int) -> Sequence[WholeMessage]:
         """Return the messages that an event made whole."""
         first = bisect_left(self._said, seq, key=attrgetter("seq"))
         last = bisect_right(self._said, seq, key=attrgetter("seq"))
@@ -161,7 +161,7 @@ class Run:
         """Return the messages of the run, as far as they are kept."""
         return list_of([one.message for one in self._until(seq)])
 
-    def _until(self, seq: int) -> Sequence[Said]:
+    def _until(self, seq: int) -> Sequence[WholeMessage]:
         return self._said[: bisect_right(self._said, seq, key=attrgetter("seq"))]
 
 

@@ -9,11 +9,11 @@ import msgspec
 from twisted.internet.defer import Deferred
 
 from sxhost.faces.pi import translate_any, translate_pi
-from sxhost.faces.pi.transcript import Data, Run
+from sxhost.faces.pi.transcript import Data, Transcript
 from sxhost.model.limits import Limits
 from sxhost.model.session import Event
 
-__all__ = ["Runs"]
+__all__ = ["TranscriptCache"]
 
 KEPT = 64 << 20
 """Bytes of runs that are kept for readers; who was not told for long goes first."""
@@ -32,14 +32,14 @@ Read = Callable[[int, int], Awaitable[Sequence[Event]]]
 _data = msgspec.json.Decoder(Data).decode
 
 
-class Runs:
+class TranscriptCache:
     """Tells of events what pi would; `agent` says whose session it is."""
 
     def __init__(self, limits: Limits, agent: Callable[[str], str]) -> None:
         self._limits = limits
         self._agent = agent
-        self._runs: dict[str, list[Run]] = {}
-        self._used: OrderedDict[int, Run] = OrderedDict()
+        self._runs: dict[str, list[Transcript]] = {}
+        self._used: OrderedDict[int, Transcript] = OrderedDict()
         self._size = 0
         self._recalled: dict[str, list[Deferred[None]]] = {}
         """Of which sessions something is being read back, and who waits for that."""
@@ -113,7 +113,7 @@ class Runs:
 
     # How it is done.
 
-    def _learned(self, event: Event, data: Data) -> Run:
+    def _learned(self, event: Event, data: Data) -> Transcript:
         """Return the run that an event belongs to, which knows of it from now on."""
         runs = self._runs.setdefault(event.session, [])
         run = next((run for run in reversed(runs) if run.covers(event)), None)
@@ -124,14 +124,14 @@ class Runs:
             self._learn(run, event, data)
         return run
 
-    def _begins(self, event: Event, before: Run | None) -> bool:
+    def _begins(self, event: Event, before: Transcript | None) -> bool:
         if self._agent(event.session) == "pi":
             return translate_pi.begins(event)
         return translate_any.begins(event, before)
 
-    def _begin(self, event: Event, *, after: bool = False) -> Run:
+    def _begin(self, event: Event, *, after: bool = False) -> Transcript:
         """Begin a run with an event, or `after` one that ended another."""
-        run = Run(event, self._agent(event.session), self._limits)
+        run = Transcript(event, self._agent(event.session), self._limits)
         if after:
             run.first, run.last, run.over = event.seq + 1, event.seq, True
         runs = self._runs.setdefault(event.session, [])
@@ -141,7 +141,7 @@ class Runs:
         self._size += OVERHEAD
         return run
 
-    def _learn(self, run: Run, event: Event, data: Data) -> None:
+    def _learn(self, run: Transcript, event: Event, data: Data) -> None:
         size = run.size
         (translate_pi if run.agent == "pi" else translate_any).learn(run, event, data)
         run.last, run.last_id = event.seq, event.id

@@ -12,8 +12,8 @@ from msgspec import Raw, json
 
 from sxhost.codec.json import encode
 from sxhost.faces.pi.dialogs import as_request
-from sxhost.faces.pi.partial_message import Growing, message_of
-from sxhost.faces.pi.transcript import Data, Run, Said, Tool
+from sxhost.faces.pi.partial_message import PartialMessage, message_of
+from sxhost.faces.pi.transcript import Data, Tool, Transcript, WholeMessage
 from sxhost.model.session import Event
 
 __all__ = ["GONE", "begins", "ends", "learn", "made", "result_of", "tell", "whole", "words"]
@@ -34,7 +34,7 @@ _SPEAKS = frozenset(
 )
 
 
-def begins(event: Event, before: Run | None) -> bool:
+def begins(event: Event, before: Transcript | None) -> bool:
     """Tell whether a run begins with an event; who is not hosted may begin without a word."""
     if event.event == "turn-started":
         return True
@@ -50,19 +50,19 @@ def ends(event: Event) -> bool:
 # What is learned of an event.
 
 
-def learn(run: Run, event: Event, data: Data) -> None:
+def learn(run: Transcript, event: Event, data: Data) -> None:
     """Learn what later events repeat of this one."""
     does = _LEARNED.get(event.event)
     if does is not None:
         does(run, event, data)
 
 
-def _user(run: Run, event: Event, data: Data) -> None:
+def _user(run: Transcript, event: Event, data: Data) -> None:
     run.say(event.seq, "user", encode(words("user", data.text, event.ts_ms)))
 
 
-def _grows(kind: str) -> Callable[[Run, Event, Data], None]:
-    def learned(run: Run, event: Event, data: Data) -> None:
+def _grows(kind: str) -> Callable[[Transcript, Event, Data], None]:
+    def learned(run: Transcript, event: Event, data: Data) -> None:
         growing = run.growing(event.seq, data.item)
         if growing is None:
             message = message_of(run.agent, [], event.ts_ms)
@@ -73,8 +73,8 @@ def _grows(kind: str) -> Callable[[Run, Event, Data], None]:
     return learned
 
 
-def _said(kind: str) -> Callable[[Run, Event, Data], None]:
-    def learned(run: Run, event: Event, data: Data) -> None:
+def _said(kind: str) -> Callable[[Transcript, Event, Data], None]:
+    def learned(run: Transcript, event: Event, data: Data) -> None:
         growing, at = _named(run, event, data), event.ts_ms
         if growing is not None:
             growing.over, at = event.seq, growing.at_ms or at
@@ -85,12 +85,12 @@ def _said(kind: str) -> Callable[[Run, Event, Data], None]:
     return learned
 
 
-def _named(run: Run, event: Event, data: Data) -> Growing | None:
+def _named(run: Transcript, event: Event, data: Data) -> PartialMessage | None:
     """Return the message that a text ends; pieces may have had no name."""
     return run.growing(event.seq, data.item) or run.growing(event.seq, "")
 
 
-def _tool(run: Run, event: Event, data: Data) -> None:
+def _tool(run: Transcript, event: Event, data: Data) -> None:
     run.tool(data.item, data.tool, bytes(data.input))
     args = Raw(run.tools[data.item].args)
     call = {"type": "toolCall", "id": data.item, "name": data.tool, "arguments": args}
@@ -98,11 +98,11 @@ def _tool(run: Run, event: Event, data: Data) -> None:
     run.say(event.seq, "assistant", encode(message))
 
 
-def _prints(run: Run, event: Event, data: Data) -> None:
+def _prints(run: Transcript, event: Event, data: Data) -> None:
     run.printed(event.seq, data.item, data.text)
 
 
-def _done(run: Run, event: Event, data: Data) -> None:
+def _done(run: Transcript, event: Event, data: Data) -> None:
     tool = run.tools.setdefault(data.item, Tool(data.tool, b"null"))
     tool.name = tool.name or data.tool
     called = {"role": "toolResult", "toolCallId": data.item, "toolName": tool.name}
@@ -116,7 +116,7 @@ def result_of(data: Data) -> dict[str, Raw]:
     return {"content": Raw(encode([{"type": "text", "text": text}]))}
 
 
-def _over(run: Run, event: Event, data: Data) -> None:
+def _over(run: Transcript, event: Event, data: Data) -> None:
     """End what was not finished; say why, if the turn failed."""
     run.over = True
     failed = {"stopReason": "error", "errorMessage": data.reason}
@@ -131,11 +131,11 @@ def _over(run: Run, event: Event, data: Data) -> None:
         run.say(event.seq, "assistant", encode({**message, **how}))
 
 
-def _turn(run: Run, event: Event, _data: Data) -> None:
+def _turn(run: Transcript, event: Event, _data: Data) -> None:
     run.turn(event.seq)
 
 
-_LEARNED: Mapping[str, Callable[[Run, Event, Data], None]] = {
+_LEARNED: Mapping[str, Callable[[Transcript, Event, Data], None]] = {
     "turn-started": _turn,
     "user-message": _user,
     "message-delta": _grows(_TEXT),
@@ -155,22 +155,22 @@ _LEARNED: Mapping[str, Callable[[Run, Event, Data], None]] = {
 Told = Iterator[bytes]
 
 
-def tell(run: Run, event: Event, data: Data, *, thin: bool) -> Told:
+def tell(run: Transcript, event: Event, data: Data, *, thin: bool) -> Told:
     """Tell of an event; `thin` without repeating a message that grows."""
     yield from _TOLD.get(event.event, _ours)(run, event, data, thin)
 
 
-def _ours(_run: Run, event: Event, _data: Data, _thin: bool) -> Told:
+def _ours(_run: Transcript, event: Event, _data: Data, _thin: bool) -> Told:
     """Tell what pi has no word for in ours."""
     yield encode({"type": "sxhost", "name": event.event, "data": event.data})
 
 
-def _started(_run: Run, _event: Event, _data: Data, _thin: bool) -> Told:
+def _started(_run: Transcript, _event: Event, _data: Data, _thin: bool) -> Told:
     yield from (b'{"type":"agent_start"}', b'{"type":"turn_start"}')
 
 
-def _delta(kind: str) -> Callable[[Run, Event, Data, bool], Told]:
-    def told(run: Run, event: Event, data: Data, thin: bool) -> Told:
+def _delta(kind: str) -> Callable[[Transcript, Event, Data, bool], Told]:
+    def told(run: Transcript, event: Event, data: Data, thin: bool) -> Told:
         growing = run.growing(event.seq, data.item)
         if growing is not None and growing.began == event.seq:
             empty = message_of(run.agent, [], event.ts_ms)
@@ -183,7 +183,7 @@ def _delta(kind: str) -> Callable[[Run, Event, Data, bool], Told]:
 
 
 def _step(
-    step: Mapping[str, Any], item: Any, growing: Growing | None, seq: int, thin: bool
+    step: Mapping[str, Any], item: Any, growing: PartialMessage | None, seq: int, thin: bool
 ) -> bytes:
     said = encode({**step, "contentIndex": 0, "item": item})
     head = b'{"type":"message_update","assistantMessageEvent":' + said[:-1]
@@ -193,8 +193,8 @@ def _step(
     return b"".join((head, b',"partial":', message, b'},"message":', message, b"}"))
 
 
-def _whole(kind: str) -> Callable[[Run, Event, Data, bool], Told]:
-    def told(run: Run, event: Event, data: Data, thin: bool) -> Told:
+def _whole(kind: str) -> Callable[[Transcript, Event, Data, bool], Told]:
+    def told(run: Transcript, event: Event, data: Data, thin: bool) -> Told:
         growing = _named(run, event, data)
         if growing is not None:
             step = {"type": f"{kind}_end", "content": data.text}
@@ -204,37 +204,37 @@ def _whole(kind: str) -> Callable[[Run, Event, Data, bool], Told]:
     return told
 
 
-def whole(said: Said) -> Told:
+def whole(said: WholeMessage) -> Told:
     """Tell of a message that is whole."""
     if said.alone:
         yield b'{"type":"message_start","message":%s}' % said.message
     yield b'{"type":"message_end","message":%s}' % said.message
 
 
-def made(run: Run, event: Event) -> Told:
+def made(run: Transcript, event: Event) -> Told:
     """Tell of the messages that an event has made whole."""
     for said in run.ended(event.seq):
         yield from whole(said)
 
 
-def _user_said(run: Run, event: Event, _data: Data, _thin: bool) -> Told:
+def _user_said(run: Transcript, event: Event, _data: Data, _thin: bool) -> Told:
     yield from made(run, event)
 
 
-def _tool_starts(run: Run, event: Event, data: Data, _thin: bool) -> Told:
+def _tool_starts(run: Transcript, event: Event, data: Data, _thin: bool) -> Told:
     yield from made(run, event)
     args = Raw(run.tools[data.item].args) if data.item in run.tools else data.input
     tool = {"toolCallId": data.item, "toolName": data.tool, "args": args}
     yield encode({"type": "tool_execution_start", **tool})
 
 
-def _tool_prints(run: Run, event: Event, data: Data, _thin: bool) -> Told:
+def _tool_prints(run: Transcript, event: Event, data: Data, _thin: bool) -> Told:
     tool = run.tools.get(data.item)
     if tool is not None:
         yield tool.update(data.item, event.seq)
 
 
-def _tool_ends(run: Run, event: Event, data: Data, _thin: bool) -> Told:
+def _tool_ends(run: Transcript, event: Event, data: Data, _thin: bool) -> Told:
     tool = run.tools.get(data.item)
     name = data.tool or (tool.name if tool is not None else "")
     called = {"toolCallId": data.item, "toolName": name}
@@ -244,18 +244,18 @@ def _tool_ends(run: Run, event: Event, data: Data, _thin: bool) -> Told:
     yield from made(run, event)
 
 
-def _ends(run: Run, event: Event, _data: Data, _thin: bool) -> Told:
+def _ends(run: Transcript, event: Event, _data: Data, _thin: bool) -> Told:
     yield from made(run, event)
     yield run.turn_end(event.seq)
     yield b'{"type":"agent_end","messages":%s}' % run.messages(event.seq)
 
 
-def _asks(run: Run, event: Event, data: Data, thin: bool) -> Told:
+def _asks(run: Transcript, event: Event, data: Data, thin: bool) -> Told:
     request = as_request(event.data)
     yield from (encode(request),) if request else _ours(run, event, data, thin)
 
 
-def _compacted(_run: Run, _event: Event, _data: Data, _thin: bool) -> Told:
+def _compacted(_run: Transcript, _event: Event, _data: Data, _thin: bool) -> Told:
     yield encode({"type": "compaction_end", "reason": "manual", "aborted": False})
 
 
@@ -264,7 +264,7 @@ def words(role: str, text: str, at_ms: int) -> dict[str, Any]:
     return {"role": role, "content": [{"type": "text", "text": text}], "timestamp": at_ms}
 
 
-_TOLD: Mapping[str, Callable[[Run, Event, Data, bool], Told]] = {
+_TOLD: Mapping[str, Callable[[Transcript, Event, Data, bool], Told]] = {
     "turn-started": _started,
     "user-message": _user_said,
     "message-delta": _delta(_TEXT),

@@ -14,7 +14,7 @@ from msgspec import Raw, Struct
 
 from sxhost.codec.json import encode
 from sxhost.faces.pi import translate_any
-from sxhost.faces.pi.transcript import Data, Run, Tool
+from sxhost.faces.pi.transcript import Data, Tool, Transcript
 from sxhost.model.session import Event
 
 __all__ = ["begins", "ends", "learn", "tell"]
@@ -35,7 +35,7 @@ class Step(Struct, frozen=True, rename="camel"):
     tool_call: Raw = NONE
 
 
-class Native(Struct, frozen=True, rename="camel"):
+class PiLine(Struct, frozen=True, rename="camel"):
     """What of pi's lines is repeated later."""
 
     type: str = ""
@@ -54,9 +54,9 @@ class Native(Struct, frozen=True, rename="camel"):
         return bytes(self.message.get("role", b"")).decode().strip('"')
 
 
-_native = msgspec.json.Decoder(Native).decode
+_native = msgspec.json.Decoder(PiLine).decode
 _steps = msgspec.json.Decoder(Step).decode
-_EMPTY = Native()
+_EMPTY = PiLine()
 _NO_STEP = Step()
 _KINDS = {"text": "text", "thinking": "thinking"}
 
@@ -75,7 +75,7 @@ def _is(event: Event, kind: bytes) -> bool:
     return event.event == "native" and kind in bytes(memoryview(event.data)[:NAMES])
 
 
-def _heard(data: Data) -> Native:
+def _heard(data: Data) -> PiLine:
     try:
         return _native(data.native)
     except msgspec.DecodeError:
@@ -92,7 +92,7 @@ def _step(raw: bytes) -> Step:
 # What is learned of an event.
 
 
-def learn(run: Run, event: Event, data: Data) -> None:
+def learn(run: Transcript, event: Event, data: Data) -> None:
     """Learn what later events repeat of this one."""
     said = _heard(data)
     does = _LEARNED.get(said.type)
@@ -111,16 +111,16 @@ def _is_gone(event: Event, data: Data) -> bool:
     return event.event == "error" and data.reason in translate_any.GONE
 
 
-def _turn(run: Run, seq: int, _said: Native) -> None:
+def _turn(run: Transcript, seq: int, _said: PiLine) -> None:
     run.turn(seq)
 
 
-def _start(run: Run, seq: int, said: Native) -> None:
+def _start(run: Transcript, seq: int, said: PiLine) -> None:
     if said.role == "assistant":
         run.begin(seq, {name: said.message[name] for name in said.message})
 
 
-def _update(run: Run, seq: int, said: Native) -> None:
+def _update(run: Transcript, seq: int, said: PiLine) -> None:
     growing = run.growing(seq)
     if growing is None:
         return
@@ -137,7 +137,7 @@ def _update(run: Run, seq: int, said: Native) -> None:
     run.grew(growing.size - before)
 
 
-def _end(run: Run, seq: int, said: Native) -> None:
+def _end(run: Transcript, seq: int, said: PiLine) -> None:
     growing, role, message = run.growing(seq), said.role, said.message
     if role == "assistant" and growing is not None:
         growing.over = seq
@@ -146,7 +146,7 @@ def _end(run: Run, seq: int, said: Native) -> None:
     run.say(seq, role, encode(message), alone=role != "assistant")
 
 
-def _returned(run: Run, message: Mapping[str, Raw]) -> dict[str, Raw]:
+def _returned(run: Transcript, message: Mapping[str, Raw]) -> dict[str, Raw]:
     """Return a tool's message with what the tool has returned."""
     number = bytes(message.get("toolCallId", NONE))
     tool = run.tools.get(msgspec.json.decode(number)) if number.startswith(b'"') else None
@@ -157,20 +157,20 @@ def _returned(run: Run, message: Mapping[str, Raw]) -> dict[str, Raw]:
     return {"content": Raw(b"[]"), **told, **message}
 
 
-def _tool(run: Run, _seq: int, said: Native) -> None:
+def _tool(run: Transcript, _seq: int, said: PiLine) -> None:
     run.tool(said.tool_call_id, said.tool_name, bytes(said.args))
 
 
-def _done(run: Run, _seq: int, said: Native) -> None:
+def _done(run: Transcript, _seq: int, said: PiLine) -> None:
     tool = run.tools.setdefault(said.tool_call_id, Tool(said.tool_name, b"null"))
     tool.result = {name: Raw(encode(value)) for name, value in said.result.items()}
 
 
-def _over(run: Run, _seq: int, _said: Native) -> None:
+def _over(run: Transcript, _seq: int, _said: PiLine) -> None:
     run.over = True
 
 
-_LEARNED: Mapping[str, Callable[[Run, int, Native], None]] = {
+_LEARNED: Mapping[str, Callable[[Transcript, int, PiLine], None]] = {
     "turn_start": _turn,
     "message_start": _start,
     "message_update": _update,
@@ -184,7 +184,7 @@ _LEARNED: Mapping[str, Callable[[Run, int, Native], None]] = {
 # What is told of it.
 
 
-def tell(run: Run, event: Event, data: Data, *, thin: bool) -> Iterator[bytes]:
+def tell(run: Transcript, event: Event, data: Data, *, thin: bool) -> Iterator[bytes]:
     """Tell of an event; `thin` without repeating a message that grows."""
     native = bytes(data.native)
     if event.event == "approval-requested":
@@ -202,7 +202,7 @@ def tell(run: Run, event: Event, data: Data, *, thin: bool) -> Iterator[bytes]:
 Told = Iterator[bytes]
 
 
-def _started(_run: Run, _seq: int, said: Native, native: bytes, _thin: bool) -> Told:
+def _started(_run: Transcript, _seq: int, said: PiLine, native: bytes, _thin: bool) -> Told:
     """Tell of an answer that begins; other messages are told once they are whole."""
     if said.role == "assistant" and "content" in said.message:
         yield native
@@ -210,7 +210,7 @@ def _started(_run: Run, _seq: int, said: Native, native: bytes, _thin: bool) -> 
         yield encode({"type": said.type, "message": {**said.message, "content": []}})
 
 
-def _updated(run: Run, seq: int, said: Native, native: bytes, thin: bool) -> Told:
+def _updated(run: Transcript, seq: int, said: PiLine, native: bytes, thin: bool) -> Told:
     step, growing = bytes(said.assistant_message_event), run.growing(seq)
     if not _step(step).type:
         yield native  # pi adds nothing without saying what
@@ -238,7 +238,7 @@ def _content(step: Step, text: Callable[[int, int], bytes | None], seq: int) -> 
     return b',"content":"%s"' % whole if whole is not None else b""
 
 
-def _ended(run: Run, seq: int, said: Native, native: bytes, _thin: bool) -> Told:
+def _ended(run: Transcript, seq: int, said: PiLine, native: bytes, _thin: bool) -> Told:
     if said.role == "assistant":
         yield native
         return
@@ -246,16 +246,16 @@ def _ended(run: Run, seq: int, said: Native, native: bytes, _thin: bool) -> Told
         yield from translate_any.whole(one)
 
 
-def _turned(run: Run, seq: int, _said: Native, _native: bytes, _thin: bool) -> Told:
+def _turned(run: Transcript, seq: int, _said: PiLine, _native: bytes, _thin: bool) -> Told:
     yield run.turn_end(seq)
 
 
-def _finished(run: Run, seq: int, said: Native, _native: bytes, _thin: bool) -> Told:
+def _finished(run: Transcript, seq: int, said: PiLine, _native: bytes, _thin: bool) -> Told:
     retry = b',"willRetry":' + bytes(said.will_retry) if said.will_retry else b""
     yield b'{"type":"agent_end","messages":%s%s}' % (run.messages(seq), retry)
 
 
-_TOLD: Mapping[str, Callable[[Run, int, Native, bytes, bool], Told]] = {
+_TOLD: Mapping[str, Callable[[Transcript, int, PiLine, bytes, bool], Told]] = {
     "message_start": _started,
     "message_update": _updated,
     "message_end": _ended,

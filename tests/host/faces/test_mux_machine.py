@@ -15,7 +15,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from sxhost.faces.pi.transcript_cache import Runs
+from sxhost.faces.pi.transcript_cache import TranscriptCache
 from sxhost.model.session import EventQuery
 from sxhost.process.contracts import Exit
 from tests.support.fake_agents import FakeAgent, question
@@ -193,7 +193,7 @@ class Machine(RuleBasedStateMachine):
 
     def all_were_told_the_same(self, name: str) -> None:
         """Whoever came when and where was told what a reader of the whole log is told."""
-        runs = Runs(self.lab.limits, lambda _: "fake")
+        runs = TranscriptCache(self.lab.limits, lambda _: "fake")
         told: dict[tuple[str, int], list[Any]] = {}
         for event in result_of(self.lab.service.events(name, EventQuery(after="0"))):
             frames = [json.loads(one) for one in runs.tell(event)]

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from sxhost.codec.json import encode
 from sxhost.errors import StoreUnavailable
 from sxhost.faces.pi import transcript_cache as module
-from sxhost.faces.pi.transcript_cache import Runs
+from sxhost.faces.pi.transcript_cache import TranscriptCache
 from sxhost.model.limits import Limits
 from sxhost.model.session import Event
 from tests.support.in_memory import is_done, result_of, started
@@ -28,11 +28,11 @@ def log(count: int) -> list[Event]:
     return [event(1, "started"), event(2, "turn-started"), *pieces]
 
 
-def new() -> Runs:
-    return Runs(Limits(), lambda _: "codex")
+def new() -> TranscriptCache:
+    return TranscriptCache(Limits(), lambda _: "codex")
 
 
-def recall(runs: Runs, seq: int, events: list[Event]) -> list[tuple[int, int]]:
+def recall(runs: TranscriptCache, seq: int, events: list[Event]) -> list[tuple[int, int]]:
     asked = []
 
     async def read(after: int, limit: int) -> list[Event]:
@@ -43,7 +43,7 @@ def recall(runs: Runs, seq: int, events: list[Event]) -> list[tuple[int, int]]:
     return asked
 
 
-def grown(runs: Runs, one: Event) -> int:
+def grown(runs: TranscriptCache, one: Event) -> int:
     return len(json.loads(runs.tell(one)[-1])["message"]["content"][0]["text"])
 
 

@@ -6,12 +6,12 @@ from typing import Any
 
 from msgspec import to_builtins
 
-from sxhost.faces.codexd.records import Moment, session_record, snapshot_of
+from sxhost.faces.codexd.records import HostMoment, session_record, snapshot_of
 from sxhost.faces.codexd.records_wire import CodexdEvent, iso
 from sxhost.model.session import Session, State
 from sxhost.model.turn import Launch, Process, Turn
 
-MOMENT = Moment(1000, 5000, 77, "e1")
+MOMENT = HostMoment(1000, 5000, 77, "e1")
 
 
 def session(**fields: Any) -> Session:

@@ -9,7 +9,7 @@ from msgspec import Raw
 
 from sxhost.codec.json import encode
 from sxhost.faces.pi.dialogs import as_answer, as_request, is_meant
-from sxhost.faces.pi.fields import Said
+from sxhost.faces.pi.fields import DialogAnswer
 from sxhost.model.approval import Answer, Approval, Inquiry
 
 
@@ -25,29 +25,29 @@ def approval(**fields: Any) -> Approval:
 @pytest.mark.parametrize(
     ("said", "decision"),
     [
-        (Said(method="select", value="approve"), "approve"),
-        (Said(method="select"), "cancel"),
-        (Said(method="confirm", confirmed=True), "approve"),
-        (Said(method="confirm"), "deny"),
-        (Said(method="cancelled"), "cancel"),
+        (DialogAnswer(method="select", value="approve"), "approve"),
+        (DialogAnswer(method="select"), "cancel"),
+        (DialogAnswer(method="confirm", confirmed=True), "approve"),
+        (DialogAnswer(method="confirm"), "deny"),
+        (DialogAnswer(method="cancelled"), "cancel"),
     ],
 )
-def test_a_decision(said: Said, decision: str) -> None:
+def test_a_decision(said: DialogAnswer, decision: str) -> None:
     assert as_answer(said, approval()) == Answer(decision=decision)
 
 
 def test_who_cannot_be_cancelled_is_denied() -> None:
     confirm = approval(choices=["approve", "deny"])
-    assert as_answer(Said(method="cancelled"), confirm).decision == "deny"
+    assert as_answer(DialogAnswer(method="cancelled"), confirm).decision == "deny"
     odd = approval(choices=["yes", "no"])
-    assert as_answer(Said(method="cancelled"), odd).decision == "no"
+    assert as_answer(DialogAnswer(method="cancelled"), odd).decision == "no"
 
 
 def test_words() -> None:
     asked = approval(inquiries=[Inquiry(id="value", text="Your name?")])
-    answer = as_answer(Said(method="input", value="Ada"), asked)
+    answer = as_answer(DialogAnswer(method="input", value="Ada"), asked)
     assert (answer.decision, answer.answers) == ("approve", {"value": "Ada"})
-    answer = as_answer(Said(method="interview", responses={"value": "Bob"}), asked)
+    answer = as_answer(DialogAnswer(method="interview", responses={"value": "Bob"}), asked)
     assert answer.answers == {"value": "Bob"}
 
 

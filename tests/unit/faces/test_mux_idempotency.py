@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
 from sxhost.faces.pi.idempotency import fingerprint
-from sxhost.faces.pi.rate_limits import Rates
+from sxhost.faces.pi.rate_limits import CommandRates
 from sxhost.model.limits import Limits
 
 fields = st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=5), max_size=5)
@@ -31,7 +31,7 @@ def test_what_counts_is_not_seen() -> None:
 
 def test_a_minute_slides() -> None:
     clock = Clock()
-    rates = Rates(clock, Limits(mux_rate=2, mux_rate_all=3))
+    rates = CommandRates(clock, Limits(mux_rate=2, mux_rate_all=3))
     assert rates.refuse("a", answers=False) is None
     clock.advance(30)
     assert rates.refuse("a", answers=False) is None

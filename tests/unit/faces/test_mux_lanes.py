@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sxhost.faces.pi.lanes import Lanes, Ride
+from sxhost.faces.pi.lanes import Lanes, Ticket
 
 
-def goes(ride: Ride) -> bool:
+def goes(ride: Ticket) -> bool:
     return ride.go is None or ride.go.called
 
 
