@@ -27,7 +27,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from sxhost.attach.outbox import Outbox
-from sxhost.attach.signal import Bell, sleep
+from sxhost.attach.signal import Signal, sleep
 from sxhost.auth.client_tokens import BadToken, given_token, own_token
 from sxhost.client.host import HostClient, connect
 from sxhost.config import host_url
@@ -112,7 +112,7 @@ class AgentSession:
         about["git_branch"] = git_branch(project_root(place))
         self._about = _registration(**about, **known)
         self._host: HostClient | None = None
-        self._bell = Bell()
+        self._bell = Signal()
         self._work: list[Deferred[None]] = []
         self._closing = False
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-__all__ = ["Bell", "sleep"]
+__all__ = ["Signal", "sleep"]
 
 
-class Bell:
+class Signal:
     """Wakes the one who waits for it; a ring that nobody waits for is not lost."""
 
     def __init__(self) -> None:

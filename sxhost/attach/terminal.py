@@ -16,7 +16,7 @@ from typing import Any, Final
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
-__all__ = ["STREAMS", "Lines", "Signals", "Stream", "Typed", "outputs", "write_all"]
+__all__ = ["STREAMS", "OutputLines", "Signals", "Stream", "Typed", "outputs", "write_all"]
 
 OFLAG: Final = 1
 LFLAG: Final = 3
@@ -39,7 +39,7 @@ FROM_KEYS: Final = ("SIGINT", "SIGQUIT")
 STREAMS: Final[Mapping[int, str]] = {1: "stdout", 2: "stderr"}
 
 
-class Lines:
+class OutputLines:
     """What a program prints on one stream, in lines, some at a time."""
 
     def __init__(self, tell: Callable[[list[str]], object]) -> None:

@@ -16,7 +16,7 @@ from twisted.internet.stdio import StandardIO
 from twisted.python.failure import Failure
 
 from sxhost.attach.agent import AgentSession
-from sxhost.attach.terminal import STREAMS, Lines, Signals, Typed, outputs, write_all
+from sxhost.attach.terminal import STREAMS, OutputLines, Signals, Typed, outputs, write_all
 from sxhost.model.session import Message
 
 __all__ = ["Detail", "Wrapped", "wrap"]
@@ -29,7 +29,7 @@ class Wrapped(ProcessProtocol):
 
     def __init__(self, session: AgentSession) -> None:
         self.ended: Deferred[int] = Deferred()
-        self._heard = {fd: Lines(self._teller(name)) for fd, name in STREAMS.items()}
+        self._heard = {fd: OutputLines(self._teller(name)) for fd, name in STREAMS.items()}
         self._session = session
         self._early: list[int] = []
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sxhost.cli.output import fail, put
-from sxhost.cli.terminal import Link, linked
+from sxhost.cli.terminal import HostLink, linked
 
 if TYPE_CHECKING:
     from sxhost.model.auth import AuditEntry, Token
@@ -58,7 +58,7 @@ def show(state_dir: str | None) -> None:
 
 @token.command()
 @linked
-def rotate(link: Link) -> None:
+def rotate(link: HostLink) -> None:
     """Replace the host's own token; the old one is worth nothing any more."""
     done = link.ask(lambda host: host.rotate_token())
     link.show(done, "The host has a new token; `sxhost token show` prints it")
@@ -71,7 +71,7 @@ def rotate(link: Link) -> None:
 @click.option("--name", default="", help="What it is for.")
 @linked
 def create(
-    link: Link, *, scope: str, session: str | None, expires: float | None, name: str
+    link: HostLink, *, scope: str, session: str | None, expires: float | None, name: str
 ) -> None:
     """Make a token, and print it this once."""
     from sxhost.model.auth import TokenDraft
@@ -86,7 +86,7 @@ def create(
 
 @token.command("list")
 @linked
-def list_tokens(link: Link) -> None:
+def list_tokens(link: HostLink) -> None:
     """List tokens, and the browsers that are logged in."""
     found = link.ask(lambda host: host.tokens())
     link.show(found, *map(token_line, found))
@@ -95,7 +95,7 @@ def list_tokens(link: Link) -> None:
 @token.command()
 @click.argument("token_id", metavar="ID")
 @linked
-def revoke(link: Link, token_id: str) -> None:
+def revoke(link: HostLink, token_id: str) -> None:
     """Let nobody in with this token any more."""
     link.show(link.ask(lambda host: host.revoke_token(token_id)), f"{token_id} revoked")
 
@@ -113,7 +113,7 @@ def token_line(one: Token) -> str:
 @click.option("--after", type=click.IntRange(0), help="Only what comes after this entry.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
 @linked
-def audit(link: Link, after: int | None, limit: int) -> None:
+def audit(link: HostLink, after: int | None, limit: int) -> None:
     """Tell who did what: the newest entries, or those after one."""
     from sxhost.model.auth import AuditQuery
 
@@ -138,7 +138,7 @@ def doer(deed: AuditEntry) -> str:
 @click.command("open")
 @click.option("--print", "only_print", is_flag=True, help="Do not start a browser.")
 @linked
-def open_dashboard(link: Link, only_print: bool) -> None:
+def open_dashboard(link: HostLink, only_print: bool) -> None:
     """Let a browser in, once, by a link that is good for a minute."""
     from msgspec.structs import replace
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sxhost.cli.output import fail
-from sxhost.cli.terminal import Link, linked
+from sxhost.cli.terminal import HostLink, linked
 
 if TYPE_CHECKING:
     from sxhost.model.approval import Answer, Approval
@@ -67,7 +67,7 @@ def launched(prompt: str | None, given: dict[str, Any]) -> Launch:
 @click.argument("prompt", required=False)
 @starts
 @linked
-def new(link: Link, prompt: str | None, **given: Any) -> None:
+def new(link: HostLink, prompt: str | None, **given: Any) -> None:
     """Start an agent in a new session; PROMPT is its first turn, - reads standard input."""
     launch = launched(_words(prompt), given)
     made = link.ask(lambda host: host.agency.start(launch))
@@ -80,7 +80,7 @@ def new(link: Link, prompt: str | None, **given: Any) -> None:
 @click.option("--model")
 @click.option("--effort")
 @linked
-def turn(link: Link, session_id: str, text: str, **given: Any) -> None:
+def turn(link: HostLink, session_id: str, text: str, **given: Any) -> None:
     """Begin a turn; TEXT may be - for standard input."""
     from sxhost.model.turn import TurnDraft
 
@@ -93,7 +93,7 @@ def turn(link: Link, session_id: str, text: str, **given: Any) -> None:
 @click.argument("session_id", metavar="ID")
 @click.argument("text")
 @linked
-def steer(link: Link, session_id: str, text: str) -> None:
+def steer(link: HostLink, session_id: str, text: str) -> None:
     """Add to the running turn; TEXT may be - for standard input."""
     from sxhost.model.turn import SteerDraft
 
@@ -105,7 +105,7 @@ def steer(link: Link, session_id: str, text: str) -> None:
 @click.command()
 @click.argument("session_id", metavar="ID")
 @linked
-def interrupt(link: Link, session_id: str) -> None:
+def interrupt(link: HostLink, session_id: str) -> None:
     """Stop the running turn."""
     done = link.ask(lambda host: host.agency.interrupt(session_id))
     link.show(done, f"{session_id} interrupted")
@@ -115,7 +115,7 @@ def interrupt(link: Link, session_id: str) -> None:
 @click.option("--all", "everything", is_flag=True, help="Those that are closed, too.")
 @click.option("--follow", "-f", is_flag=True, help="Go on with what is asked, and decided.")
 @linked
-def approvals(link: Link, *, everything: bool, follow: bool) -> None:
+def approvals(link: HostLink, *, everything: bool, follow: bool) -> None:
     """List what agents ask."""
     from sxhost.model.approval import ApprovalQuery
 
@@ -144,7 +144,7 @@ def approvals(link: Link, *, everything: bool, follow: bool) -> None:
 @click.option("--reason")
 @linked
 def approve(
-    link: Link,
+    link: HostLink,
     session_id: str,
     approval: int,
     *,
@@ -169,7 +169,7 @@ def approve(
 @click.option("--reason", help="What the agent is told.")
 @linked
 def deny(
-    link: Link, session_id: str, approval: int, *, cancel: bool, reason: str | None
+    link: HostLink, session_id: str, approval: int, *, cancel: bool, reason: str | None
 ) -> None:
     """Say no to what an agent asks."""
     from sxhost.model.approval import Answer
@@ -178,7 +178,7 @@ def deny(
     decide(link, session_id, approval, Answer(decision=decision, reason=reason))
 
 
-def decide(link: Link, session_id: str, approval: int, answer: Answer) -> None:
+def decide(link: HostLink, session_id: str, approval: int, answer: Answer) -> None:
     """Answer an agent."""
     done = link.ask(lambda host: host.agency.answer(session_id, approval, answer))
     link.show(done, f"{session_id} approval {approval}: {answer.decision}")
@@ -189,11 +189,11 @@ def decide(link: Link, session_id: str, approval: int, answer: Answer) -> None:
 @starts
 @click.option("--rm", is_flag=True, help="Forget the session at the end.")
 @linked
-def run(link: Link, prompt: str, *, rm: bool, **given: Any) -> None:
+def run(link: HostLink, prompt: str, *, rm: bool, **given: Any) -> None:
     """Start an agent, show what it does, ask what it asks; end with its turn's result."""
-    from sxhost.cli.run import Ride
+    from sxhost.cli.run import TurnView
 
-    ride = Ride(link, launched(None, given), _words(prompt) or "")
+    ride = TurnView(link, launched(None, given), _words(prompt) or "")
     status = link.ask(lambda host: ride.go(host, forget=rm))
     sys.exit(0 if status == "completed" else 1)
 

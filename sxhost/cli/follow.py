@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from sxhost.cli.output import put, put_json
-from sxhost.cli.terminal import Link, event_line, row
+from sxhost.cli.terminal import HostLink, event_line, row
 from sxhost.codec.json import encode
 from sxhost.errors import HostError
 from sxhost.model.approval import ApprovalQuery
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sxhost.client.host import HostClient
     from sxhost.client.stream import Following, Value
 
-__all__ = ["Lines", "approval_of", "watch"]
+__all__ = ["LinePrinter", "approval_of", "watch"]
 
 Subscribe = Callable[["HostClient", dict[str, Any]], "Following"]
 """Begins a stream; the second argument is how it tells of its link."""
@@ -50,7 +50,7 @@ COLOURS = {
 }
 
 
-class Lines:
+class LinePrinter:
     """Writes values as lines: for machines as JSON, else aligned, with `names` of sessions."""
 
     def __init__(self, *, json: bool, names: bool, colours: bool) -> None:
@@ -90,7 +90,7 @@ def _told(value: Value) -> tuple[str, str, str]:
 
 
 def watch(
-    link: Link,
+    link: HostLink,
     subscribe: Subscribe,
     most: int | None = None,
     *,
@@ -104,7 +104,7 @@ def watch(
     for every command.
     """
     colours = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    lines = Lines(json=link.json, names=names, colours=colours)
+    lines = LinePrinter(json=link.json, names=names, colours=colours)
     how: dict[str, Any] = {"fail_fast": True, "on_link": _teller(link)}
 
     async def follow(host: HostClient) -> str:
@@ -143,7 +143,7 @@ async def approval_of(host: HostClient, value: Value) -> Value | None:
     return None if found is None else replace(value, data=Raw(encode(found)))
 
 
-def _teller(link: Link) -> Callable[[bool, str], None]:
+def _teller(link: HostLink) -> Callable[[bool, str], None]:
     """Return what tells of the link on stderr, unless it was the user who ended it."""
 
     def tell(up: bool, why: str) -> None:
@@ -155,7 +155,7 @@ def _teller(link: Link) -> Callable[[bool, str], None]:
 
 
 @contextmanager
-def _ending_with_pipe(link: Link, stream: Following) -> Iterator[None]:
+def _ending_with_pipe(link: HostLink, stream: Following) -> Iterator[None]:
     """End quietly once nobody reads our output, even if there is nothing to print."""
     output = sys.stdout.fileno()
     pipe = _Pipe(output, link, stream)
@@ -177,7 +177,7 @@ def _ending_with_pipe(link: Link, stream: Following) -> Iterator[None]:
 class _Pipe:
     """Our end of a pipe that we write to: its only news is that the other end is closed."""
 
-    def __init__(self, output: int, link: Link, stream: Following) -> None:
+    def __init__(self, output: int, link: HostLink, stream: Following) -> None:
         self.broken = False
         self._output = output
         self._link = link

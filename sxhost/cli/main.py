@@ -21,7 +21,7 @@ from sxhost.cli.hooks import hook
 from sxhost.cli.output import Flow, fail, put_code, put_table
 from sxhost.cli.policy import policy
 from sxhost.cli.terminal import (
-    Link,
+    HostLink,
     detail_lines,
     detail_rows,
     event_line,
@@ -164,7 +164,7 @@ def _words(options: dict[str, Any]) -> list[str]:
 
 @sxhost.command()
 @linked
-def status(link: Link) -> None:
+def status(link: HostLink) -> None:
     """Say how the host is."""
     found = link.ask(lambda host: host.status())
     link.show(found, status_line(found))
@@ -176,7 +176,7 @@ def status(link: Link) -> None:
 )
 @click.option("--label", default="", metavar="NAME:VALUE", help="Only those with this label.")
 @linked
-def sessions(link: Link, state: str, label: str) -> None:
+def sessions(link: HostLink, state: str, label: str) -> None:
     """List sessions."""
     from sxhost.model.session import SessionQuery
 
@@ -188,7 +188,7 @@ def sessions(link: Link, state: str, label: str) -> None:
 @sxhost.command()
 @click.argument("session_id", metavar="ID")
 @linked
-def show(link: Link, session_id: str) -> None:
+def show(link: HostLink, session_id: str) -> None:
     """Tell all about a session."""
     found = link.ask(lambda host: host.session(session_id))
     if sys.stdout.isatty() and not link.json:
@@ -202,7 +202,7 @@ def show(link: Link, session_id: str) -> None:
 @click.argument("text")
 @click.option("--mode", type=click.Choice(["auto", "interrupt", "queue"]), default="auto")
 @linked
-def send(link: Link, session_id: str, text: str, mode: Any) -> None:
+def send(link: HostLink, session_id: str, text: str, mode: Any) -> None:
     """Queue a message for a session's agent; TEXT may be - for standard input."""
     from sxhost.model.session import MessageDraft
 
@@ -213,7 +213,7 @@ def send(link: Link, session_id: str, text: str, mode: Any) -> None:
 
 @sxhost.command()
 @linked
-def stop(link: Link) -> None:
+def stop(link: HostLink) -> None:
     """Stop the host in order."""
     link.show(link.ask(lambda host: host.stop()), "Host stopping")
 
@@ -253,7 +253,7 @@ def stdio(
 @click.option("--types", default="", metavar="A,B", help="Only these events.")
 @linked
 def events(
-    link: Link, session_id: str, *, follow: bool, after: str, limit: int | None, types: str
+    link: HostLink, session_id: str, *, follow: bool, after: str, limit: int | None, types: str
 ) -> None:
     """Print a session's events."""
     if follow:
@@ -277,7 +277,7 @@ def events(
 @click.option("--after", default="now", help="A cursor, or the id after which to begin.  [now]")
 @click.option("--state", is_flag=True, help="Also tell states, and how they change.")
 @linked
-def tail(link: Link, session: str, types: str, **how: Any) -> None:
+def tail(link: HostLink, session: str, types: str, **how: Any) -> None:
     """Print the events of all sessions as they come."""
     from sxhost.cli.follow import watch
 
@@ -293,7 +293,7 @@ def tail(link: Link, session: str, types: str, **how: Any) -> None:
 @click.option("--key", help="Makes a repeated call harmless.")
 @linked
 def fire(
-    link: Link, session_id: str, event: str, data: str | None, *, raw: bool, key: str
+    link: HostLink, session_id: str, event: str, data: str | None, *, raw: bool, key: str
 ) -> None:
     """Fire an event of a session; DATA may be - for standard input."""
     from sxhost.model.session import EventDraft
@@ -315,7 +315,7 @@ def fire(
 @click.option("--pid", type=int)
 @click.option("--label", "labels", multiple=True, metavar="NAME:VALUE")
 @linked
-def register(link: Link, session_id: str, *, labels: Sequence[str], **fields: Any) -> None:
+def register(link: HostLink, session_id: str, *, labels: Sequence[str], **fields: Any) -> None:
     """Create a session, or update what is given of it."""
     from sxhost.model.session import Registration
 
@@ -331,7 +331,7 @@ def register(link: Link, session_id: str, *, labels: Sequence[str], **fields: An
 @click.argument("session_id", metavar="ID")
 @click.option("--wait", is_flag=True, help="Wait until there is a message.")
 @linked
-def pull(link: Link, session_id: str, wait: bool) -> None:
+def pull(link: HostLink, session_id: str, wait: bool) -> None:
     """Take a session's messages and print them."""
     from sxhost.model.session import PullQuery
 
@@ -348,7 +348,7 @@ def pull(link: Link, session_id: str, wait: bool) -> None:
 @sxhost.command()
 @click.argument("session_id", metavar="ID")
 @linked
-def rm(link: Link, session_id: str) -> None:
+def rm(link: HostLink, session_id: str) -> None:
     """End a session and forget it."""
     link.show(link.ask(lambda host: host.forget(session_id)), f"{session_id} forgotten")
 

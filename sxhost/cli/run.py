@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from sxhost.cli.output import Flow, put, put_json
-from sxhost.cli.terminal import Link
+from sxhost.cli.terminal import HostLink
 from sxhost.errors import AlreadyAnswered, HostError, HostUnreachable
 from sxhost.model.approval import Answer, Approval, ApprovalQuery
 from sxhost.model.rights import APPROVAL_EVENTS
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sxhost.client.host import HostClient
     from sxhost.model.turn import Launch
 
-__all__ = ["Ride"]
+__all__ = ["TurnView"]
 
 KEYS = {"y": "approve", "a": "approve_session", "n": "deny", "c": "cancel"}
 ENDS = frozenset({"complete", "error", "ended"})
@@ -54,13 +54,13 @@ class Shown(Struct, frozen=True):
             return cls()
 
 
-class Ride:
+class TurnView:
     """One turn, shown as it goes.
 
     Events only say that there may be more: what is asked, and decided, the host is asked for.
     """
 
-    def __init__(self, link: Link, launch: Launch, words: str) -> None:
+    def __init__(self, link: HostLink, launch: Launch, words: str) -> None:
         self._link = link
         self._launch = launch
         self._words = words

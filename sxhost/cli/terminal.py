@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sxhost.model.session import Detail, Event, Status, Summary
 
 __all__ = [
-    "Link",
+    "HostLink",
     "detail_lines",
     "detail_rows",
     "event_line",
@@ -44,7 +44,7 @@ HOST_SAID_NO, USAGE, NO_HOST = 1, 2, 3
 INTERRUPTED = 130
 
 
-class Link:
+class HostLink:
     """How a command reaches its host, and how it prints: `json` for machines.
 
     `token_file` and `ca` are what the options of these names say; `interrupted` tells whether
@@ -137,7 +137,7 @@ class Link:
 
 
 def linked(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command what leads to a host, and a `Link` as its first argument."""
+    """Give a command what leads to a host, and a `HostLink` as its first argument."""
 
     @click.option("--url", metavar="URL", help="The host: http:, https: or unix:/path.")
     @click.option("--token-file", metavar="FILE", help="Where the token for it is.")
@@ -147,7 +147,7 @@ def linked(command: Callable[..., None]) -> Callable[..., None]:
     def linked_command(
         *, url: str | None, token_file: str | None, ca: str | None, as_json: bool, **given: Any
     ) -> None:
-        command(Link(url or host_url(os.environ), as_json, token_file, ca), **given)
+        command(HostLink(url or host_url(os.environ), as_json, token_file, ca), **given)
 
     return linked_command
 

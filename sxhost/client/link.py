@@ -16,7 +16,15 @@ from sxhost.client.requests import why_lost
 from sxhost.codec.lines import Lines, LineTooLong
 from sxhost.model.session import Event, Gap, StateChange
 
-__all__ = ["End", "Heartbeat", "Hello", "Link", "Said", "greeting", "understood"]
+__all__ = [
+    "EndFrame",
+    "Heartbeat",
+    "HelloFrame",
+    "Said",
+    "StreamConnection",
+    "greeting",
+    "understood",
+]
 
 LINE = 16 << 20
 """Bytes of one line at the most: a hello with a session's last 10 events is the longest."""
@@ -28,7 +36,7 @@ MISSED = 4
 """Beats' times without a byte after which a link is dead: three beats are missing at least."""
 
 
-class Hello(Struct, frozen=True, tag_field="frame", tag="hello"):
+class HelloFrame(Struct, frozen=True, tag_field="frame", tag="hello"):
     """The first frame: where the stream begins, and how often it says something."""
 
     cursor: str
@@ -42,7 +50,7 @@ class Heartbeat(Struct, frozen=True, tag_field="frame", tag="heartbeat"):
     cursor: str = ""
 
 
-class End(Struct, frozen=True, tag_field="frame", tag="end"):
+class EndFrame(Struct, frozen=True, tag_field="frame", tag="end"):
     """The last frame: why, and whether to come again."""
 
     reason: str
@@ -55,16 +63,16 @@ class Named(Struct, frozen=True):
     frame: str
 
 
-Said = Event | Gap | StateChange | Hello | Heartbeat | End
+Said = Event | Gap | StateChange | HelloFrame | Heartbeat | EndFrame
 
 _event = msgspec.json.Decoder(Event)
-_hello = msgspec.json.Decoder(Hello)
+_hello = msgspec.json.Decoder(HelloFrame)
 _named = msgspec.json.Decoder(Named)
-_frame = msgspec.json.Decoder(Gap | StateChange | Hello | Heartbeat | End)
+_frame = msgspec.json.Decoder(Gap | StateChange | HelloFrame | Heartbeat | EndFrame)
 _known = {"gap", "state", "hello", "heartbeat", "end"}
 
 
-def greeting(line: bytes) -> Hello:
+def greeting(line: bytes) -> HelloFrame:
     """Return what a host's first line says; `msgspec.DecodeError` if no host says so."""
     return _hello.decode(line)
 
@@ -80,7 +88,7 @@ def understood(line: bytes) -> Said | None:
         return _frame.decode(line) if _named.decode(line).frame in _known else None
 
 
-class Link(Protocol):
+class StreamConnection(Protocol):
     """One answer that goes on: its lines, taken one by one."""
 
     transport: Any

@@ -18,7 +18,14 @@ import msgspec
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 
-from sxhost.client.link import End, Heartbeat, Hello, Link, greeting, understood
+from sxhost.client.link import (
+    EndFrame,
+    Heartbeat,
+    HelloFrame,
+    StreamConnection,
+    greeting,
+    understood,
+)
 from sxhost.client.requests import Exchange
 from sxhost.errors import HostError, HostUnreachable
 from sxhost.model.session import Event, Gap, StateChange
@@ -97,7 +104,7 @@ class Following:
         self._on_link = on_link
         self._back_off = BackOff(jitter)
         self._not_before = 0.0
-        self._link: Link | None = None
+        self._link: StreamConnection | None = None
         self._up: bool | None = None
         self._epoch = ""
         self._due = ""
@@ -194,11 +201,11 @@ class Following:
             case Heartbeat():
                 self.cursor = said.cursor or self.cursor
                 self._back_off.reset()
-            case End():
+            case EndFrame():
                 self._end(said)
         return None
 
-    def _greeted(self, hello: Hello) -> None:
+    def _greeted(self, hello: HelloFrame) -> None:
         """Take over the place where the stream begins.
 
         A gap before that place is told by the very next frame.  If the link is lost before
@@ -217,7 +224,7 @@ class Following:
         self._states[state.session] = state
         return state
 
-    def _end(self, end: End) -> None:
+    def _end(self, end: EndFrame) -> None:
         if end.reconnect:
             self._lose(end.reason)
         else:
@@ -229,7 +236,7 @@ class Following:
     async def _connect(self) -> None:
         """Try once to have a link; raise what another attempt cannot mend."""
         await self._wait()
-        link = Link(self._host.clock)
+        link = StreamConnection(self._host.clock)
         try:
             hello = await self._host.in_time(self._greeting(link))
         except HostError as error:
@@ -248,7 +255,7 @@ class Following:
             if self._link is not link:
                 link.close()
 
-    async def _greeting(self, link: Link) -> Hello:
+    async def _greeting(self, link: StreamConnection) -> HelloFrame:
         response = await self._host.open(self._path(self.cursor))
         response.deliverBody(link)
         await link.more()

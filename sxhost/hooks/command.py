@@ -144,7 +144,7 @@ def shortened(value: object) -> object:
 def post(path: str, body: bytes, patience: float, environ: Mapping[str, str]) -> bytes:
     """Send the hook; return the answer, after so many seconds at the latest."""
     url = environ.get("SXHOST_URL") or announced(environ) or DEFAULT_URL
-    host = Host(url, environ.get("SXHOST_CA", ""))
+    host = HostConnection(url, environ.get("SXHOST_CA", ""))
     token = given_token(environ)
     status, answer = host.ask(path, body, patience, token)
     if status == UNAUTHORIZED and not token:
@@ -179,7 +179,7 @@ def given_token(environ: Mapping[str, str]) -> str:
     return named(None, environ) or ""
 
 
-class Host:
+class HostConnection:
     """The host at ``http:``, ``https:`` or ``unix:``; `ca` has the authorities to believe."""
 
     def __init__(self, url: str, ca: str) -> None:

@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sxhost.attach.agent import AgentSession
-from sxhost.attach.terminal import LINE_MOST, Lines
+from sxhost.attach.terminal import LINE_MOST, OutputLines
 from sxhost.attach.wrapper import Wrapped
 from tests.support.hosts import PATIENCE, Host, StartHost, clean_environ, until
 
@@ -62,7 +62,7 @@ def is_there(host: Host, name: str) -> Callable[[], bool]:
 @given(st.lists(st.binary(max_size=30), max_size=8))
 def test_output_is_told_in_lines_however_it_comes(pieces: list[bytes]) -> None:
     told: list[str] = []
-    lines = Lines(told.extend)
+    lines = OutputLines(told.extend)
     for piece in pieces:
         lines.hear(piece)
     lines.end()
@@ -73,7 +73,7 @@ def test_output_is_told_in_lines_however_it_comes(pieces: list[bytes]) -> None:
 
 def test_a_line_without_an_end_is_bounded() -> None:
     told: list[str] = []
-    lines = Lines(told.extend)
+    lines = OutputLines(told.extend)
     for _ in range(100):
         lines.hear(b"x" * 10_000)
     lines.end()

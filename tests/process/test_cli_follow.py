@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 from msgspec import Raw
 
-from sxhost.cli.follow import Lines, approval_of
+from sxhost.cli.follow import LinePrinter, approval_of
 from sxhost.model.approval import Approval
 from sxhost.model.session import Event, Gap, StateChange
 from tests.host.faces.test_readers import Asked, event
@@ -42,11 +42,11 @@ STATE = StateChange("abc-123", "active", "waiting", "approval-requested", 1_710_
 GAP = Gap("e:1", "e:9", "retention")
 
 
-def lines(*, json: bool = False, names: bool = True, colours: bool = False) -> Lines:
-    return Lines(json=json, names=names, colours=colours)
+def lines(*, json: bool = False, names: bool = True, colours: bool = False) -> LinePrinter:
+    return LinePrinter(json=json, names=names, colours=colours)
 
 
-def text(printer: Lines, value: Event | StateChange | Gap) -> str:
+def text(printer: LinePrinter, value: Event | StateChange | Gap) -> str:
     return printer.line(value)[0]
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from msgspec.structs import asdict, replace
 
-from sxhost.cli.run import Asking, Ride
-from sxhost.cli.terminal import Link
+from sxhost.cli.run import Asking, TurnView
+from sxhost.cli.terminal import HostLink
 from sxhost.model.approval import Approval, Inquiry, Option, Resolution
 from sxhost.model.turn import Launch
 from tests.host.faces.test_readers import Asked, Stream, event
@@ -102,7 +102,7 @@ def test_what_is_shown_is_what_the_host_knows(capsys: pytest.CaptureFixture[str]
     second = replace(first, id=2, title="make test")
     decided = Resolution(decision="deny", by="policy tests", at_ms=0)
     closed = replace(first, id=3, title="git push", state="answered", resolution=decided)
-    ride = Ride(Link("http://x", json=False), Launch(agent="echo"), "")
+    ride = TurnView(HostLink("http://x", json=False), Launch(agent="echo"), "")
     forged = event("approval-requested", {**asdict(first), "title": "ls -la"})
     of_nothing = event("approval-requested", {"id": 9, "title": "ls -la"})
     stream: Any = Stream(forged, of_nothing, event("complete", "a text"))

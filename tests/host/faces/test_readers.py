@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from msgspec import Raw, json
 from twisted.internet.defer import Deferred
 
-from sxhost.cli.follow import Lines, approval_of
-from sxhost.cli.run import Ride
-from sxhost.cli.terminal import Link, event_line
+from sxhost.cli.follow import LinePrinter, approval_of
+from sxhost.cli.run import TurnView
+from sxhost.cli.terminal import HostLink, event_line
 from sxhost.codec.json import encode
 from sxhost.faces.codex_sse.fields import Conversation
 from sxhost.faces.codex_sse.stream import Frames, ends
@@ -122,13 +122,13 @@ class Stream:
 
 
 def runs_at_a_terminal(one: Event) -> None:
-    ride = Ride(Link("http://x", json=False), Launch(agent="echo"), "")
+    ride = TurnView(HostLink("http://x", json=False), Launch(agent="echo"), "")
     result_of(Deferred.fromCoroutine(ride._follow(Asked(), Stream(one))))  # type: ignore[arg-type]
 
 
 def is_watched(one: Event) -> None:
     event_line(one)
-    Lines(json=False, names=True, colours=True).line(one)
+    LinePrinter(json=False, names=True, colours=True).line(one)
     assert result_of(Deferred.fromCoroutine(approval_of(Asked(), one))) is None  # type: ignore[arg-type]
 
 

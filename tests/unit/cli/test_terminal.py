@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from sxhost.cli.main import _words
 from sxhost.cli.terminal import (
-    Link,
+    HostLink,
     detail_lines,
     detail_rows,
     event_line,
@@ -161,7 +161,7 @@ def test_a_terminal_gets_rows_of_the_same() -> None:
 def test_machines_get_an_object_or_a_line_for_each(
     value: Any, printed: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    Link("http://h", json=True).show(value, "for people")
+    HostLink("http://h", json=True).show(value, "for people")
     assert capsys.readouterr().out == printed
 
 
@@ -171,7 +171,7 @@ def test_machines_get_an_object_or_a_line_for_each(
 def test_people_get_lines(
     lines: list[str], printed: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    Link("http://h", json=False).show(Done(), *lines)
+    HostLink("http://h", json=False).show(Done(), *lines)
     assert capsys.readouterr().out == printed
 
 
