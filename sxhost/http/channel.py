@@ -67,7 +67,7 @@ class Listening(Protocol):
     door: Admission
     connections: set[HostChannel]
 
-    def gone(self, channel: HostChannel) -> None:
+    def channel_closed(self, channel: HostChannel) -> None:
         """Take note that a connection is closed."""
 
 
@@ -128,7 +128,7 @@ class HostChannel(http.HTTPChannel):
         self._keep(0)
         if self._peer is not None:
             self.factory.door.leave(self._peer)
-        self.factory.gone(self)
+        self.factory.channel_closed(self)
 
     @cached_property
     def uid(self) -> int | None:

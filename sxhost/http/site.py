@@ -227,7 +227,7 @@ class HostSite(Site):
             self._drained.addTimeout(self.limits.stop_within, self.clock, lambda *_: None)
             await self._drained
 
-    def gone(self, channel: HostChannel) -> None:
+    def channel_closed(self, channel: HostChannel) -> None:
         """Take note that a connection is closed."""
         self.connections.discard(channel)
         if not self.connections and self._drained is not None and not self._drained.called:

@@ -110,7 +110,7 @@ class Connection(WebSocketServerProtocol):
     def go_on(self) -> None:
         """Make more, as long as the client keeps up (`paused`)."""
 
-    def gone(self) -> None:
+    def connection_closed(self) -> None:
         """The connection is lost."""
 
     # The connection begins and ends.
@@ -141,7 +141,7 @@ class Connection(WebSocketServerProtocol):
         for call in (self.closeHandshakeTimeoutCall, self._late, self._cut):
             if call is not None and call.active():
                 call.cancel()
-        self.gone()
+        self.connection_closed()
         self._channel.connectionLost(reason)
         if self.failedByMe:
             why = (self.localCloseReason or b"").decode()

@@ -64,7 +64,7 @@ class ACPAgent:
         self._story = UpdateTranslator(reports.event, self._settings, f"{token_hex(4)}-")
         self._desk = PendingPermissions(self._peer, self._story, reports)
         self._told: Mapping[str, Callable[[Raw], None]] = {
-            "session/update": self._story.heard,
+            "session/update": self._story.update_received,
             "$/cancel_request": self._desk.took_back,
         }
         self._child: Child | None = None

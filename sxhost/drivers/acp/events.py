@@ -81,7 +81,7 @@ class UpdateTranslator:
 
     # What the agent says.
 
-    def heard(self, params: Raw) -> None:
+    def update_received(self, params: Raw) -> None:
         """Hear an update."""
         try:
             said = _decode(params)

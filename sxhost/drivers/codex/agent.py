@@ -228,12 +228,12 @@ class CodexAgent:
 
     # What the app server tells this member.
 
-    def heard(self, told: Notification) -> None:
+    def notification_received(self, told: Notification) -> None:
         """Report a notice; one about a thread that this one started is passed on."""
         if told.method == "serverRequest/resolved":
             self._resolved(told)
         if told.thread in (None, self._thread):
-            self._story.heard(told)
+            self._story.notification_received(told)
         else:
             self._story.pass_on(told)
 

@@ -75,7 +75,7 @@ class ItemTranslator:
 
     # What codex tells.
 
-    def heard(self, told: Notification) -> None:
+    def notification_received(self, told: Notification) -> None:
         """Report a notice about this conversation."""
         event = DELTAS.get(told.method)
         if event is not None:

@@ -41,7 +41,7 @@ LEFT: Final = Exit(code=0, asked=True)
 class Member(Protocol):
     """An agent in an app server."""
 
-    def heard(self, told: Notification) -> None:
+    def notification_received(self, told: Notification) -> None:
         """Something was told about one of its threads, or about the whole process."""
 
     def asked(self, number: Id, method: str, params: Raw) -> bool:
@@ -203,7 +203,7 @@ class Server:
         if told.thread is None:
             self._tell_all(told)
         elif told.thread in self._threads:
-            self._threads[told.thread].heard(told)
+            self._threads[told.thread].notification_received(told)
 
     def _thread_started(self, method: str, params: Raw) -> None:
         """Know the threads that a thread starts: what they ask goes to the same member."""
@@ -216,7 +216,7 @@ class Server:
             member = self._threads.setdefault(thread.id, member)
         member = member or self._threads.get(thread.id)
         if member is not None:
-            member.heard(Notification(method, params, thread.id))
+            member.notification_received(Notification(method, params, thread.id))
 
     def _tell_all(self, told: Notification) -> None:
         """Tell everyone what is about the process, but nothing twice over."""
@@ -224,7 +224,7 @@ class Server:
         if self._news.get(told.method) != words:
             self._news[told.method] = words
             for member in list(self._members):
-                member.heard(told)
+                member.notification_received(told)
 
     def asked(self, number: Id, method: str, params: Raw) -> bool:
         """Ask the member whose thread asks; return whether there will be an answer."""

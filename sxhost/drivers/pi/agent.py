@@ -246,7 +246,7 @@ class PiAgent:
             self._take()
             return
         self._run.begins(heard)
-        self._events.heard(heard)
+        self._events.line_received(heard)
         self._run.ends(heard)
         if heard.kind in BEGINS:
             self._take()

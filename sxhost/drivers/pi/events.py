@@ -59,7 +59,7 @@ class Events:
         self.cutting = False
         """Whether the turn is being stopped: what fails now was cut."""
 
-    def heard(self, heard: DecodedLine) -> None:
+    def line_received(self, heard: DecodedLine) -> None:
         """Tell what a line says."""
         _TOLD.get(type(heard.said), Events._other)(self, heard)
 

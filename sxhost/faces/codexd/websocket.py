@@ -160,7 +160,7 @@ class CodexdConnection(Connection):
         if self._reader is not None:
             self._reader.resumeProducing()
 
-    def gone(self) -> None:
+    def connection_closed(self) -> None:
         """End the subscription."""
         self._audience.clients.discard(self)
         if self._reader is not None:

@@ -146,7 +146,7 @@ class LiveConnection(Connection):
                 reader = self.readers[name] = self.readers.pop(name)
                 reader.resumeProducing()
 
-    def gone(self) -> None:
+    def connection_closed(self) -> None:
         """End all subscriptions."""
         for reader in tuple(self.readers.values()):
             reader.close()

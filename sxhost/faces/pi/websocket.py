@@ -102,7 +102,7 @@ class MuxConnection(Connection):
         if self._talker is not None:
             self._talker.go_on()
 
-    def gone(self) -> None:
+    def connection_closed(self) -> None:
         """Forget the client."""
         if self._talker is not None:
             self._talker.gone()

@@ -20,17 +20,17 @@ class Side:
     """A driver that keeps what it hears; it answers only what is called ``known``."""
 
     def __init__(self) -> None:
-        self.heard: list[tuple[Any, ...]] = []
+        self.notification_received: list[tuple[Any, ...]] = []
 
     def noticed(self, method: str, params: Raw) -> None:
-        self.heard.append(("noticed", method, json.decode(params)))
+        self.notification_received.append(("noticed", method, json.decode(params)))
 
     def asked(self, number: Id, method: str, params: Raw) -> bool:
-        self.heard.append(("asked", number, method))
+        self.notification_received.append(("asked", number, method))
         return method == "known"
 
     def gone(self, how: Exit) -> None:
-        self.heard.append(("gone", how.sentence))
+        self.notification_received.append(("gone", how.sentence))
 
 
 class Rig:
@@ -106,14 +106,17 @@ def test_what_is_said_beside_does_no_harm(rig: Rig, lines: list[Any]) -> None:
 
 def test_what_is_asked_is_answered_or_refused(rig: Rig) -> None:
     rig.child.say({"id": "q", "method": "known"}, {"id": 0, "method": "item/nobody/knows"})
-    assert rig.side.heard == [("asked", "q", "known"), ("asked", 0, "item/nobody/knows")]
+    assert rig.side.notification_received == [
+        ("asked", "q", "known"),
+        ("asked", 0, "item/nobody/knows"),
+    ]
     (refused,) = rig.child.said
     assert (refused["id"], refused["error"]["code"]) == (0, METHOD_NOT_FOUND)
 
 
 def test_what_is_told_is_passed_on(rig: Rig) -> None:
     rig.child.say({"method": "turn/started", "params": {"turn": 1}})
-    assert rig.side.heard == [("noticed", "turn/started", {"turn": 1})]
+    assert rig.side.notification_received == [("noticed", "turn/started", {"turn": 1})]
 
 
 def test_an_end_answers_whoever_waits(rig: Rig) -> None:
@@ -124,7 +127,7 @@ def test_an_end_answers_whoever_waits(rig: Rig) -> None:
         with pytest.raises(AgentFailed, match=f"No answer to {method}: .*no disk"):
             result_of(call)
     assert (before, rig.peer.over) == (False, True)
-    assert rig.side.heard == [("gone", "the agent ended with code 3: no disk")]
+    assert rig.side.notification_received == [("gone", "the agent ended with code 3: no disk")]
     with pytest.raises(AgentFailed, match="nobody to ask"):
         result_of(rig.peer.call("c", {}))
 

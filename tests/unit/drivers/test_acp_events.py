@@ -30,7 +30,7 @@ class Told:
 
     def hear(self, sort: str, /, **fields: Any) -> None:
         params = {"sessionId": "s1", "update": {"sessionUpdate": sort, **fields}}
-        self.story.heard(Raw(json.dumps(params).encode()))
+        self.story.update_received(Raw(json.dumps(params).encode()))
 
     def say(self, text: str, name: str | None = None, sort: str = ANSWER) -> None:
         self.hear(sort, content={"type": "text", "text": text}, messageId=name)

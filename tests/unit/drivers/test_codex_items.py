@@ -26,7 +26,7 @@ class Teller:
 
     def tell(self, method: str, **params: Any) -> None:
         raw = Raw(json.dumps({"threadId": "t", **params}).encode())
-        self.story.heard(Notification.of(method, raw))
+        self.story.notification_received(Notification.of(method, raw))
 
     def start(self, kind: str, name: str = "i", **fields: Any) -> None:
         self.tell("item/started", item={"type": kind, "id": name, **fields})
@@ -287,6 +287,8 @@ def test_nothing_that_is_told_breaks_it(notices: list[tuple[str, Any, Any]]) -> 
     teller = Teller()
     for method, params, item in notices:
         said = {**params, "item": item} if isinstance(params, dict) else params
-        teller.story.heard(Notification.of(method, Raw(json.dumps(said).encode())))
+        teller.story.notification_received(
+            Notification.of(method, Raw(json.dumps(said).encode()))
+        )
     teller.story.gone(Exit(code=0))
     assert teller.reports.told[-1] == ("gone", Exit(code=0))

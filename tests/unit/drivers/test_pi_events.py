@@ -20,7 +20,7 @@ class Told:
         self.events = Events(lambda name, data: self.told.append((name, data)))
 
     def hear(self, **message: Any) -> tuple[str, Any]:
-        self.events.heard(parse(printed(message)))
+        self.events.line_received(parse(printed(message)))
         return self.told[-1]
 
 
