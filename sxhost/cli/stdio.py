@@ -154,7 +154,7 @@ class Remote(WebSocketClientProtocol):
         """Read on."""
         self.transport.resumeProducing()
 
-    def gone(self) -> None:
+    def connection_closed(self) -> None:
         """Nobody listens any more."""
         self.sendClose(1000)
 

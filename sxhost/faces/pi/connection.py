@@ -240,7 +240,7 @@ class Client:
                 reader = self.readers[name] = self.readers.pop(name)
                 reader.resumeProducing()
 
-    def gone(self) -> None:
+    def connection_closed(self) -> None:
         """Forget it and its subscriptions; what it asked for goes on."""
         self._gone = True
         self._mux.clients.pop(self, None)

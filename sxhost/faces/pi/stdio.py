@@ -142,6 +142,6 @@ class Pipe(Talk):
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: ARG002
         """Forget it."""
         if self._talker is not None:
-            self._talker.gone()
+            self._talker.connection_closed()
         if not self.over.called:
             self.over.callback(None)

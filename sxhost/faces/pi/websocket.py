@@ -31,7 +31,7 @@ class Talker(Protocol):
     def go_on(self) -> None:
         """Make more."""
 
-    def gone(self) -> None:
+    def connection_closed(self) -> None:
         """Forget it."""
 
 
@@ -105,7 +105,7 @@ class MuxConnection(Connection):
     def connection_closed(self) -> None:
         """Forget the client."""
         if self._talker is not None:
-            self._talker.gone()
+            self._talker.connection_closed()
 
 
 def routes(face: Face) -> Sequence[Route]:

@@ -128,7 +128,7 @@ def test_attached_sessions(lab: Lab, peer: Peer) -> None:
 
 def test_a_client_that_leaves_is_forgotten(lab: Lab, peer: Peer) -> None:
     peer.ask("switch_session", "s")
-    peer.client.gone()
+    peer.client.connection_closed()
     peer.forget()
     fire(lab, "s", 2)
     assert peer.heard == []
