@@ -35,6 +35,7 @@ from sxhost.eviction import Eviction
 from sxhost.logs import logger
 from sxhost.model.auth import AuditEntry, AuditQuery
 from sxhost.model.caller import current
+from sxhost.model.cursor import Cursor
 from sxhost.model.limits import Limits
 from sxhost.model.rights import check_event, check_registration, owner
 from sxhost.model.session import (
@@ -250,7 +251,7 @@ class SessionService(Service):
     @property
     def cursor(self) -> str:
         """The place at the end of the log."""
-        return f"{self._store.epoch}:{self._store.position}"
+        return str(Cursor(self._store.position, self._store.epoch))
 
     def now_ms(self) -> int:
         """Return the time of day in Unix milliseconds."""

@@ -19,6 +19,7 @@ from zope.interface import implementer
 from sxhost.codec.frames import Encoding, joined
 from sxhost.errors import HostError, UnknownSession
 from sxhost.logs import logger
+from sxhost.model.cursor import Cursor
 from sxhost.model.session import Event, Session
 from sxhost.store.contracts import Store
 
@@ -209,7 +210,7 @@ class Feed:
 
     def cursor(self, position: int) -> str:
         """Write a place in the log as clients keep it."""
-        return f"{self._store.epoch}:{position}"
+        return str(Cursor(position, self._store.epoch))
 
     async def page(self, position: int) -> ColdPage:
         """Read events after `position` that are no longer hot."""

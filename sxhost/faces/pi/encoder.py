@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from sxhost.codec.json import encode
 from sxhost.faces.pi.transcript_cache import TranscriptCache
+from sxhost.model.cursor import Cursor
 from sxhost.model.session import Event
 
 __all__ = ["Wire"]
@@ -48,11 +49,11 @@ class Wire:
         return made
 
     def _make(self, event: Event, epoch: str) -> bytes:
-        tail = b',"cursor":"%s:%d","seq":%d}'
+        tail = b',"cursor":"%s","seq":%d}'
         head = b'{"type":"event","sessionId":"%s","event":' % event.session.encode()
         told = self._runs.tell(event, thin=self._thin)
         places = [event.id - 1] * (len(told) - 1) + [event.id]
-        tails = (tail % (epoch.encode(), place, event.seq) for place in places)
+        tails = (tail % (str(Cursor(at, epoch)).encode(), event.seq) for at in places)
         frames = (b"".join((head, *one)) for one in zip(told, tails, strict=False))
         return b"".join(map(self.wrap, frames))
 
