@@ -32,6 +32,7 @@ def rooms_of(names: str) -> frozenset[str]:
 ROOMS = {
     "errors": Room("0", ("errors/*.py",), rooms_of(""), rooms_of("")),
     "files": Room("0", ("files.py",), rooms_of(""), rooms_of("")),
+    "localnet": Room("0", ("localnet.py",), rooms_of(""), rooms_of("")),
     "logs": Room("0", ("logs.py",), rooms_of(""), rooms_of("twisted.logger")),
     "project": Room("0", ("project.py",), rooms_of(""), rooms_of("")),
     "slices": Room("0", ("slices.py",), rooms_of(""), rooms_of("twisted")),
@@ -44,7 +45,7 @@ ROOMS = {
     "auth": Room(
         "3",
         ("auth/*.py",),
-        rooms_of("config errors files logs model"),
+        rooms_of("config errors files localnet logs model"),
         rooms_of("OpenSSL cryptography msgspec service_identity twisted zope"),
     ),
     "process": Room(
