@@ -22,7 +22,7 @@ from sxhost.localnet import is_loopback, parse_address
 
 __all__ = ["Ends", "ears", "is_local", "uid_by_netlink", "uid_by_tables", "uid_of"]
 
-Place = tuple[IPv4Address | IPv6Address, int]
+SocketAddress = tuple[IPv4Address | IPv6Address, int]
 """An address and a port."""
 
 NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST = 4, 20, 1
@@ -38,8 +38,8 @@ TABLES = (Path("/proc/self/net/tcp"), Path("/proc/self/net/tcp6"))
 class Ends(NamedTuple):
     """The two ends of a TCP connection, seen from our side."""
 
-    peer: Place
-    host: Place
+    peer: SocketAddress
+    host: SocketAddress
 
 
 class KernelSocket(NamedTuple):
@@ -150,7 +150,7 @@ def _unix_uid(connection: socket.socket | None) -> int | None:
     return int(struct.unpack("=iII", credentials)[1])
 
 
-def _mapped(place: Place) -> Place:
+def _mapped(place: SocketAddress) -> SocketAddress:
     """Dress an IPv4 address in IPv6's clothes."""
     return ip_address(f"::ffff:{place[0]}") if place[0].version == 4 else place[0], place[1]  # noqa: PLR2004
 
@@ -176,7 +176,7 @@ def _listed() -> Iterator[KernelSocket]:
             yield KernelSocket(ends, words[3], int(words[7]), int(words[9]))
 
 
-def _read(text: str) -> Place:
+def _read(text: str) -> SocketAddress:
     """Read ``0100007F:1D08``: words of four bytes in the machine's order, a port in hex."""
     digits, _, port = text.partition(":")
     words = struct.pack(
