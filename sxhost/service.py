@@ -71,6 +71,7 @@ from sxhost.streams.notifier import HEARTBEAT_S, LogNotifier
 from sxhost.streams.presence import Presence, StateTeller
 from sxhost.streams.reader import Logs
 from sxhost.streams.subscription import Selection, Sink, Subscription
+from sxhost.waiting import background
 
 __all__ = ["SessionService"]
 
@@ -149,8 +150,7 @@ class SessionService(Service):
         """Begin to drop what is too old, now and then."""
         super().startService()
         self._sweeper.start(SWEEP_EVERY, now=True)
-        found = Deferred.fromCoroutine(self._fleet.reconcile())
-        found.addErrback(lambda failure: log.failure("agents could not be found", failure))
+        background(self._fleet.reconcile(), log, "finding the agents of a former life")
 
     def _sweep(self) -> Deferred[None]:
         return Deferred.fromCoroutine(self._store.sweep(self._wall_ms()))

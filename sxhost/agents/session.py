@@ -34,6 +34,7 @@ from sxhost.model.turn import (
     text_of,
 )
 from sxhost.process.contracts import Exit
+from sxhost.waiting import Signal, background
 
 __all__ = ["CUT_SHORT", "HostedSession"]
 
@@ -88,10 +89,10 @@ class HostedSession:
         self._early: list[Callable[[], None]] | None = None
         """What was reported while a turn was being submitted: first comes the turn itself."""
         self._open: set[str] = set()
-        self._waiting: list[Deferred[None]] = []
+        self._turn_over = Signal()
         self._ending = False
-        self._starting: list[Deferred[None]] | None = None
-        """While it is being started: who waits for that."""
+        self._starting: Signal | None = None
+        """Fires when the start that goes on now has come to its end."""
 
     # Its life.
 
@@ -105,21 +106,18 @@ class HostedSession:
 
         :raises AgentFailed: it cannot be started, or is ended already.
         """
-        begins = self._starting is None and self.life.name() == "gone"
-        if begins:
-            self._starting = []
         if self._starting is not None:
-            mine: Deferred[None] = Deferred()
-            self._starting.append(mine)
-            if begins:
-                Deferred.fromCoroutine(self._start()).addBoth(self._start_over)
-            await mine
+            await self._starting.wait()
+        elif self.life.name() == "gone":
+            starting = self._starting = Signal()
+            outcome = starting.wait()
 
-    def _start_over(self, result: Any) -> None:
-        """Tell everyone who wanted the start what became of it."""
-        waiting, self._starting = self._starting or [], None
-        for mine in waiting:
-            mine.callback(result)
+            def over(failure: Failure | None) -> None:
+                self._starting = None
+                starting.fire(failure)
+
+            Deferred.fromCoroutine(self._start()).addBoth(over)
+            await outcome
 
     async def _start(self) -> None:
         if self._ending:
@@ -237,9 +235,7 @@ class HostedSession:
         None: it is forgotten since another one runs, or never began.
         """
         while not self._is_over(turn):
-            done: Deferred[None] = Deferred()
-            self._waiting.append(done)
-            await done
+            await self._turn_over.wait()
         await self.written()
         return self.turn if self.turn and self.turn.id == turn else None
 
@@ -247,11 +243,6 @@ class HostedSession:
         now = self.turn.id if self.turn else 0
         running = self.turn is not None and self.turn.status == "running"
         return now > turn or (now == turn and not running) or self.life.name() == "gone"
-
-    def _tell_waiting(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for done in waiting:
-            done.callback(None)
 
     async def written(self) -> None:
         """Return once all that was reported is in the log."""
@@ -400,7 +391,7 @@ class HostedSession:
         self.life.over()
         self._care.rest()
         self._ground.clock.callLater(0, self._free)
-        self._tell_waiting()
+        self._turn_over.fire()
 
     def gone(self, how: Exit) -> None:
         """The agent's process is no more: its turn has failed, it may be started again."""
@@ -410,7 +401,7 @@ class HostedSession:
             self.turn_ended("failed", "the agent was ended" if wanted else CUT_SHORT)
             self._withdraw(how.sentence)
         self.life.gone()
-        self._tell_waiting()
+        self._turn_over.fire()
         self._care.rest()
         if not starting:
             self.event("ended", {**_exit(how), "reason": how.sentence})
@@ -462,15 +453,8 @@ class HostedSession:
             self._later(self._ground.desk.withdraw(self.id, why, "agent"))
             self.life.answered()
 
-    def _later(self, work: Any) -> None:
-        Deferred.fromCoroutine(_awaited(work)).addErrback(self._failed)
-
-    def _failed(self, failure: Failure) -> None:
-        log.warn("{session}: {why}", session=self.id, why=failure.value)
-
-
-async def _awaited(work: Awaitable[object]) -> None:
-    await work
+    def _later(self, work: Awaitable[object]) -> None:
+        background(work, log, self.id, (HostError,))
 
 
 def _exit(how: Exit) -> dict[str, Any]:
