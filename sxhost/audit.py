@@ -68,7 +68,7 @@ class Audit:
         self._writing = DeferredLock()
         self._retry: IDelayedCall | None = None
 
-    def deed(self, what: str, session_id: str | None = None, detail: str = "") -> AuditEntry:
+    def entry(self, what: str, session_id: str | None = None, detail: str = "") -> AuditEntry:
         """Return an entry of what the caller does, not numbered yet."""
         by = current.get()
         return AuditEntry(
@@ -80,7 +80,7 @@ class Audit:
 
         :raises HostError: it cannot be, and so must not be done.
         """
-        deed = self.deed(what, session_id, detail)
+        deed = self.entry(what, session_id, detail)
         if ACTS.get(what, True):
             await self._store.record(deed)
             return

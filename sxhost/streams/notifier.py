@@ -27,7 +27,7 @@ from sxhost.streams.feed_index import FeedIndex
 from sxhost.streams.subscription import ChunkCache, Feed, Selection, Sink, Subscription
 from sxhost.waiting import Signal
 
-__all__ = ["HEARTBEAT_S", "LogNotifier", "Waiter"]
+__all__ = ["HEARTBEAT_S", "LogNotifier", "Waiter", "inbox_topic"]
 
 HEARTBEAT_S = 15
 """Seconds between two heartbeats; as many buckets of readers take turns, one a second."""
@@ -39,6 +39,11 @@ SLICE = 32
 """Readers that are served before others have their turn: a millisecond, or two."""
 
 log = logger(__name__)
+
+
+def inbox_topic(session_id: str) -> str:
+    """Return the topic that is poked when there may be messages for a session's agent."""
+    return f"inbox:{session_id}"
 
 
 class Waiter:
@@ -226,6 +231,11 @@ class LogNotifier:
         if self._delivery is None and not self._delivering:
             due = self._delivered + TICK - self._clock.seconds()
             self._delivery = self._clock.callLater(max(0, due), self._deliver)
+
+    def session_removed(self, session_id: str) -> None:
+        """Wake whoever waits for a session's messages or reads its log: it is no more."""
+        self.poke(inbox_topic(session_id))
+        self.appended(session_id)
 
     def settled(self) -> Deferred[None]:
         """Deliver what is due; fires when it is, so that what is said next comes after it."""

@@ -95,7 +95,14 @@ ROOMS = {
     ),
     "service": Room(
         "6",
-        ("eviction.py", "service.py", "service_agents.py"),
+        (
+            "event_drafts.py",
+            "eviction.py",
+            "registration.py",
+            "service.py",
+            "service_agents.py",
+            "service_messages.py",
+        ),
         rooms_of("agents audit codec errors logs model slices store streams waiting"),
         rooms_of("msgspec twisted"),
     ),
