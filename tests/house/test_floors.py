@@ -37,6 +37,7 @@ ROOMS = {
     "project": Room("0", ("project.py",), rooms_of(""), rooms_of("")),
     "slices": Room("0", ("slices.py",), rooms_of(""), rooms_of("twisted")),
     "visible": Room("0", ("visible.py",), rooms_of(""), rooms_of("")),
+    "waiting": Room("0", ("waiting.py",), rooms_of(""), rooms_of("twisted")),
     "model": Room("1", ("__init__.py", "model/*.py"), rooms_of("errors"), rooms_of("msgspec")),
     "trust": Room("1", ("trust.py",), rooms_of("files"), rooms_of("")),
     "codec": Room("2", ("codec/*.py",), rooms_of("errors model"), rooms_of("msgspec")),
@@ -54,11 +55,14 @@ ROOMS = {
     "store": Room(
         "3",
         ("store/*.py", "store/sqlite/*.py"),
-        rooms_of("codec errors files logs model"),
+        rooms_of("codec errors files logs model waiting"),
         rooms_of("msgspec twisted"),
     ),
     "audit": Room(
-        "4", ("audit.py",), rooms_of("errors logs model store"), rooms_of("msgspec twisted")
+        "4",
+        ("audit.py",),
+        rooms_of("errors logs model store waiting"),
+        rooms_of("msgspec twisted"),
     ),
     "client": Room(
         "4",
@@ -75,13 +79,13 @@ ROOMS = {
     "streams": Room(
         "4",
         ("streams/*.py",),
-        rooms_of("codec errors logs model slices store"),
+        rooms_of("codec errors logs model slices store waiting"),
         rooms_of("msgspec twisted zope"),
     ),
     "agents": Room(
         "5",
         ("agents/*.py",),
-        rooms_of("codec drivers errors logs model policy process store streams"),
+        rooms_of("codec drivers errors logs model policy process store streams waiting"),
         rooms_of("automat msgspec twisted"),
     ),
     "attach": Room(
@@ -92,8 +96,15 @@ ROOMS = {
     ),
     "service": Room(
         "6",
-        ("eviction.py", "service.py", "service_agents.py"),
-        rooms_of("agents audit codec errors logs model slices store streams"),
+        (
+            "event_drafts.py",
+            "eviction.py",
+            "registration.py",
+            "service.py",
+            "service_agents.py",
+            "service_messages.py",
+        ),
+        rooms_of("agents audit codec errors logs model slices store streams waiting"),
         rooms_of("msgspec twisted"),
     ),
     "hooks": Room(

@@ -13,7 +13,8 @@ from twisted.internet.task import Clock
 from sxhost.agents.approvals import ApprovalDesk
 from sxhost.agents.dependencies import Dependencies
 from sxhost.agents.event_writer import FINISH_S
-from sxhost.agents.session import CUT_SHORT, EARLY, HostedSession
+from sxhost.agents.session import CUT_SHORT, HostedSession
+from sxhost.agents.turns import EARLY
 from sxhost.errors import (
     AgentFailed,
     HostError,
