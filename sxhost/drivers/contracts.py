@@ -3,7 +3,7 @@
 A driver speaks one program's language (``codex app-server``, ``pi --mode rpc``, …); an agent
 is one conversation in it.  The host calls the agent's verbs; the agent tells `Reports` what
 happens, and nothing else.  Drivers are found by the entry point ``sxhost.drivers``, each a
-callable with the signature of `Make`.
+callable with the signature of `DriverEntryPoint`.
 
 What an agent reports, beside questions and the ends of turns, are events.  Their data is an
 object; text stands in ``text``, what belongs together has the same ``item``, and ``native``
@@ -46,7 +46,7 @@ from sxhost.model.turn import (
 )
 from sxhost.process.contracts import Exit, Spawn
 
-__all__ = ["Agent", "Driver", "Make", "Reports", "Started"]
+__all__ = ["Agent", "Driver", "DriverEntryPoint", "Reports", "Started"]
 
 # Between host and driver.
 
@@ -137,7 +137,7 @@ class Driver(Protocol):
         """Let go of what agents shared; they are all stopped."""
 
 
-class Make(Protocol):
+class DriverEntryPoint(Protocol):
     """What an entry point of ``sxhost.drivers`` names."""
 
     def __call__(self, spawn: Spawn, clock: IReactorTime) -> Driver:

@@ -15,7 +15,7 @@ from sxhost.errors import AgentFailed
 from sxhost.logs import logger
 from sxhost.process.contracts import Child, Exit
 
-__all__ = ["Peer", "Refused", "Side"]
+__all__ = ["Peer", "PeerListener", "Refused"]
 
 log = logger(__name__)
 
@@ -32,23 +32,23 @@ class Refused(AgentFailed):
         self.said = refusal
 
 
-class Side(Protocol):
+class PeerListener(Protocol):
     """What a driver does about what its agent says."""
 
     def noticed(self, method: str, params: Raw) -> None:
         """The agent tells something."""
 
-    def asked(self, number: Id, method: str, params: Raw) -> bool:
-        """The agent asks something; return whether it will be answered (`Peer.answer`)."""
+    def request_received(self, number: Id, method: str, params: Raw) -> bool:
+        """The agent asks something; return whether it will be answered (`Peer.respond`)."""
 
-    def gone(self, how: Exit) -> None:
+    def process_exited(self, how: Exit) -> None:
         """The agent has ended."""
 
 
 class Peer:
     """Our end of the conversation: a `Talk`.  `more` are fields that each message has."""
 
-    def __init__(self, side: Side, more: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, side: PeerListener, more: Mapping[str, Any] | None = None) -> None:
         self._side = side
         self._more = dict(more or {})
         self._numbers = count(1)
@@ -57,12 +57,12 @@ class Peer:
         self._child: Child | None = None
         self._exit: Exit | None = None
 
-    def begin(self, child: Child) -> None:
+    def attach_child(self, child: Child) -> None:
         """Speak with a child from now on."""
         self._child = child
 
     @property
-    def over(self) -> bool:
+    def exited(self) -> bool:
         """Whether the child has ended."""
         return self._exit is not None
 
@@ -75,7 +75,7 @@ class Peer:
         :raises AgentFailed: it went before it answered, or its answer makes no sense.
         """
         number = next(self._numbers)
-        answer = self.ask(number, method, params)
+        answer = self.send_call(number, method, params)
         try:
             return json.decode(await answer, type=kind)
         except (ValueError, RecursionError) as error:
@@ -83,7 +83,7 @@ class Peer:
         finally:
             self._waiting.pop(number, None)
 
-    def ask(self, number: int, method: str, params: Any) -> Deferred[Raw]:
+    def send_call(self, number: int, method: str, params: Any) -> Deferred[Raw]:
         """Send a call; the Deferred fires with the answer as it came."""
         answer: Deferred[Raw] = Deferred()
         if self._exit is not None:
@@ -93,15 +93,15 @@ class Peer:
         self._send(jsonrpc.call(method, params, number, **self._more))
         return answer
 
-    def tell(self, method: str, *params: Any) -> None:
+    def notify(self, method: str, *params: Any) -> None:
         """Tell something that needs no answer."""
         self._send(jsonrpc.call(method, *params, **self._more))
 
-    def answer(self, number: Id, value: Any) -> None:
+    def respond(self, number: Id, value: Any) -> None:
         """Answer what was asked."""
         self._send(jsonrpc.result(number, value, **self._more))
 
-    def refuse(self, number: Id, code: int, message: str) -> None:
+    def respond_error(self, number: Id, code: int, message: str) -> None:
         """Refuse what was asked."""
         self._send(jsonrpc.refusal(number, code, message, **self._more))
 
@@ -128,15 +128,15 @@ class Peer:
         waiting, self._waiting = self._waiting, {}
         for method, answer in waiting.values():
             answer.errback(AgentFailed(f"No answer to {method}: {how.sentence}."))
-        self._side.gone(how)
+        self._side.process_exited(how)
 
     def _noticed(self, said: Notice) -> None:
         self._side.noticed(said.method, said.params)
 
     def _asked(self, said: Call) -> None:
-        if not self._side.asked(said.id, said.method, said.params):
+        if not self._side.request_received(said.id, said.method, said.params):
             text = f"This client does not know {said.method}."
-            self.refuse(said.id, jsonrpc.METHOD_NOT_FOUND, text)
+            self.respond_error(said.id, jsonrpc.METHOD_NOT_FOUND, text)
 
     def _answered(self, said: Result | Refusal) -> None:
         waiting = None if said.id is None else self._waiting.pop(said.id, None)

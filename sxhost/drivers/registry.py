@@ -7,7 +7,7 @@ from importlib.metadata import entry_points
 
 from twisted.internet.interfaces import IReactorTime
 
-from sxhost.drivers.contracts import Driver, Make
+from sxhost.drivers.contracts import Driver, DriverEntryPoint
 from sxhost.errors import BadField
 from sxhost.process.contracts import Spawn
 
@@ -15,7 +15,7 @@ __all__ = ["Registry", "installed"]
 
 GROUP = "sxhost.drivers"
 
-Load = Callable[[], Make]
+Load = Callable[[], DriverEntryPoint]
 
 
 def installed() -> Mapping[str, Load]:

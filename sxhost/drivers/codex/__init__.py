@@ -21,7 +21,7 @@ from __future__ import annotations
 from twisted.internet.interfaces import IReactorTime
 
 from sxhost.drivers.codex.agent import CodexAgent
-from sxhost.drivers.codex.server import Servers
+from sxhost.drivers.codex.server import ServerPool
 from sxhost.drivers.contracts import Agent, Driver, Reports
 from sxhost.model.turn import Launch
 from sxhost.process.contracts import Spawn
@@ -33,7 +33,7 @@ class CodexDriver:
     """Makes agents that are threads of shared app servers."""
 
     def __init__(self, spawn: Spawn, clock: IReactorTime) -> None:
-        self._servers = Servers(spawn, clock)
+        self._servers = ServerPool(spawn, clock)
 
     def agent(self, launch: Launch, reports: Reports) -> Agent:
         """Return an agent that is not started."""

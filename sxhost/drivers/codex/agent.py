@@ -15,7 +15,7 @@ from sxhost.drivers.codex.items import ItemTranslator
 from sxhost.drivers.codex.notifications import Notification
 from sxhost.drivers.codex.pending_requests import PendingRequests
 from sxhost.drivers.codex.requests import input_of, resume_of, settings_of, start_of, turn_of
-from sxhost.drivers.codex.server import CALL_S, Server, Servers
+from sxhost.drivers.codex.server import CALL_S, Server, ServerPool
 from sxhost.drivers.contracts import Reports, Started
 from sxhost.drivers.jsonrpc_peer import Refused
 from sxhost.errors import AgentFailed, Unsupported
@@ -60,7 +60,7 @@ class CodexAgent:
 
     can = Abilities(steer=True, interrupt=True, compact=True, set_model=True, resume=True)
 
-    def __init__(self, launch: Launch, reports: Reports, servers: Servers) -> None:
+    def __init__(self, launch: Launch, reports: Reports, servers: ServerPool) -> None:
         self._launch = launch
         self._reports = reports
         self._servers = servers
@@ -83,7 +83,7 @@ class CodexAgent:
         if self._server is not None:
             raise AgentFailed("The agent runs already.")
         self._renew()
-        self._joining = server = self._servers.serve(self._command())
+        self._joining = server = self._servers.server_for(self._command())
         try:
             self._reports.spawned(await server.join(self))
             started = await self._open(server)
@@ -105,7 +105,9 @@ class CodexAgent:
         if self._launch.resume:
             method, params = "thread/resume", resume_of(self._launch)
             self._thread = self._launch.resume
-            server.listen(self._thread, self)  # what it says of itself comes before the answer
+            server.route_thread(
+                self._thread, self
+            )  # what it says of itself comes before the answer
         native = await server.call(method, params)
         if self._joining is None:
             raise AgentFailed("The agent was stopped while it started.")
@@ -118,7 +120,7 @@ class CodexAgent:
     def _started(self, server: Server, opened: _Opened, native: Any) -> Started:
         self._thread = opened.thread.id
         self._provider = opened.model_provider or ""
-        server.listen(self._thread, self)
+        server.route_thread(self._thread, self)
         return Started(
             native_id=self._thread,
             model=opened.model or "",
@@ -140,7 +142,7 @@ class CodexAgent:
             draft = replace(draft, native={"sandboxPolicy": self._sandbox, **draft.native})
         begun: _Begun = await server.call("turn/start", turn_of(self._thread, draft), _Begun)
         self._next = self._effort = self._sandbox = None  # codex keeps what a turn was told
-        self._story.begun(begun.turn.id)
+        self._story.turn_accepted(begun.turn.id)
         return begun.turn.id
 
     async def steer(self, given: Sequence[Item]) -> None:
@@ -170,7 +172,7 @@ class CodexAgent:
     def _over(self, turn: str, why: str) -> None:
         """End a turn that codex does not know, unless its end was told meanwhile."""
         if self._story.turn == turn:
-            self._story.end("interrupted", why)
+            self._story.end_turn("interrupted", why)
 
     async def compact(self) -> None:
         """Shorten the conversation: a turn of its own."""
@@ -203,9 +205,9 @@ class CodexAgent:
     async def answer(self, question: Question, answer: Answer) -> None:
         """Tell codex what was decided, if it still waits."""
         server = self._running()
-        sent = self._asks.answered(question.key, answer)
+        sent = self._asks.take_answer(question.key, answer)
         if sent is not None:
-            server.answer(*sent)
+            server.respond(*sent)
 
     async def stop(self) -> None:
         """End what runs, let go of the thread, and of the process if nobody else uses it."""
@@ -218,7 +220,7 @@ class CodexAgent:
             await self._interrupt(server, STOP_S)
             await server.call("thread/unsubscribe", {"threadId": self._thread}, limit=STOP_S)
         if self._server is not None and self._story.turn is not None:
-            self._story.end("interrupted", "the agent was stopped")
+            self._story.end_turn("interrupted", "the agent was stopped")
         await server.leave(self)
 
     def _running(self) -> Server:
@@ -235,18 +237,18 @@ class CodexAgent:
         if told.thread in (None, self._thread):
             self._story.notification_received(told)
         else:
-            self._story.pass_on(told)
+            self._story.pass_through(told)
 
     def _resolved(self, told: Notification) -> None:
         with suppress(ValidationError, DecodeError):
-            self._asks.resolved(json.decode(told.params, type=_Resolved).request_id)
+            self._asks.request_resolved(json.decode(told.params, type=_Resolved).request_id)
 
-    def asked(self, number: Id, method: str, params: Raw) -> bool:
+    def request_received(self, number: Id, method: str, params: Raw) -> bool:
         """Put a request to the host."""
-        return self._asks.asked(number, method, params)
+        return self._asks.request_received(number, method, params)
 
-    def gone(self, how: Exit) -> None:
+    def process_exited(self, how: Exit) -> None:
         """Report the end; an agent that never began has nothing to report."""
         if self._server is not None:
             self._server = None
-            self._story.gone(how)
+            self._story.process_exited(how)

@@ -13,7 +13,7 @@ from sxhost.codec.jsonrpc import Id
 from sxhost.drivers.codex.forms import content_of, inquiries_of
 from sxhost.model.approval import Answer, ApprovalKind, Inquiry, Option, Question
 
-__all__ = ["ASKS", "ApprovalForm", "Changes", "Request"]
+__all__ = ["REQUEST_FORMS", "ApprovalForm", "FileChanges", "Request"]
 
 DECISIONS: Final = {
     "approve": "accept",
@@ -36,7 +36,7 @@ ACTIONS: Final = {"approve": "accept", "deny": "decline", "cancel": "cancel"}
 SCOPES: Final = {"approve": "turn", "approve_session": "session"}
 
 Wire = Callable[[Answer], Any]
-Changes = Callable[[str], list[Any]]
+FileChanges = Callable[[str], list[Any]]
 
 
 class ApprovalForm(Struct, frozen=True):
@@ -108,7 +108,7 @@ def _question(
 # Commands and files.
 
 
-def _command(request: Request, _changes: Changes) -> ApprovalForm:
+def _command(request: Request, _changes: FileChanges) -> ApprovalForm:
     offers = dict(_offers(request.available_decisions or []))
     ask = _question("command", _asked_for(request), [*DECISIONS, *offers])
     question = ask(
@@ -147,7 +147,7 @@ def _asked_for(request: Request) -> str:
     return f"Connect to {host}" if host else request.reason or "Run a command"
 
 
-def _file_change(request: Request, changes: Changes) -> ApprovalForm:
+def _file_change(request: Request, changes: FileChanges) -> ApprovalForm:
     known = changes(request.item_id or "")
     paths = [str(c["path"]) for c in known if isinstance(c, dict) and "path" in c]
     question = _files(request, paths)(
@@ -164,14 +164,14 @@ def _files(request: Request, paths: list[str]) -> Callable[..., Question]:
     return _question("file-change", title, list(DECISIONS))
 
 
-def _old_command(request: Request, _changes: Changes) -> ApprovalForm:
+def _old_command(request: Request, _changes: FileChanges) -> ApprovalForm:
     ask = _question("command", _asked_for(request), list(DECISIONS))
     title = _asked_for(request)
     question = ask(command=title, cwd=request.cwd, reason=request.reason)
     return ApprovalForm(question, _review)
 
 
-def _old_patch(request: Request, _changes: Changes) -> ApprovalForm:
+def _old_patch(request: Request, _changes: FileChanges) -> ApprovalForm:
     paths = list(request.file_changes)
     question = _files(request, paths)(
         paths=paths,
@@ -187,7 +187,7 @@ def _review(answer: Answer) -> Any:
     return {"decision": REVIEWS.get(answer.decision, refusal)}
 
 
-def _permissions(request: Request, _changes: Changes) -> ApprovalForm:
+def _permissions(request: Request, _changes: FileChanges) -> ApprovalForm:
     wanted = request.permissions if isinstance(request.permissions, dict) else {}
     title = request.reason or "Grant permissions"
     ask = _question("permission", title, ["approve", "approve_session", "deny"])
@@ -203,7 +203,7 @@ def _permissions(request: Request, _changes: Changes) -> ApprovalForm:
 # Questions and dialogs.
 
 
-def _user_input(request: Request, _changes: Changes) -> ApprovalForm:
+def _user_input(request: Request, _changes: FileChanges) -> ApprovalForm:
     queries = convert(request.questions, list[_Query])
     patience = request.auto_resolution_ms
     ask = _question(
@@ -234,7 +234,7 @@ def _replies(answer: Answer) -> Any:
     return {"answers": {name: {"answers": reply} for name, reply in lists.items()}}
 
 
-def _elicitation(request: Request, _changes: Changes) -> ApprovalForm:
+def _elicitation(request: Request, _changes: FileChanges) -> ApprovalForm:
     proof = request.mode == "openai/userVerification"  # only a device can give it
     schema = request.requested_schema
     ask = _question(
@@ -258,7 +258,7 @@ def _elicitation(request: Request, _changes: Changes) -> ApprovalForm:
     return ApprovalForm(question, wire)
 
 
-ASKS: Final[Mapping[str, Callable[[Request, Changes], ApprovalForm]]] = {
+REQUEST_FORMS: Final[Mapping[str, Callable[[Request, FileChanges], ApprovalForm]]] = {
     "item/commandExecution/requestApproval": _command,
     "item/fileChange/requestApproval": _file_change,
     "item/permissions/requestApproval": _permissions,

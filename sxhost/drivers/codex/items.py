@@ -9,15 +9,15 @@ from msgspec import DecodeError, ValidationError, json
 from msgspec.structs import replace
 
 from sxhost.drivers.codex.notifications import (
-    DiffTold,
-    ErrorTold,
-    ItemTold,
+    DiffParams,
+    ErrorParams,
+    ItemParams,
     Notification,
-    PartTold,
-    PlanTold,
-    TurnTold,
-    UsageTold,
-    WarningTold,
+    PlanParams,
+    SummaryPartParams,
+    TurnParams,
+    UsageParams,
+    WarningParams,
 )
 from sxhost.drivers.codex.tools import SPEECH, TOOLS, Item, text_of, tool_of
 from sxhost.drivers.contracts import Reports
@@ -82,11 +82,11 @@ class ItemTranslator:
             self._piece(event, told)
             return
         try:
-            _TELL.get(told.method, ItemTranslator.pass_on)(self, told)
+            _TELL.get(told.method, ItemTranslator.pass_through)(self, told)
         except (ValidationError, DecodeError, RecursionError):
-            self.pass_on(told)
+            self.pass_through(told)
 
-    def pass_on(self, told: Notification) -> None:
+    def pass_through(self, told: Notification) -> None:
         """Report a notice as it is."""
         self._reports.event("native", {"native": told.native})
 
@@ -98,7 +98,7 @@ class ItemTranslator:
 
     def _piece(self, event: str, told: Notification) -> None:
         if told.item in self._cut:
-            self.pass_on(told)
+            self.pass_through(told)
             return
         opened = self._open.get(told.item)
         if opened is None and event in WHOLE:
@@ -108,30 +108,32 @@ class ItemTranslator:
         self._tell(event, told, item=told.item, text=told.text)
 
     def _part_added(self, told: Notification) -> None:
-        if json.decode(told.params, type=PartTold).summary_index == 0:
-            self.pass_on(told)
+        if json.decode(told.params, type=SummaryPartParams).summary_index == 0:
+            self.pass_through(told)
             return
         self._piece("thinking-delta", replace(told, text="\n\n"))
 
     def _item_started(self, told: Notification) -> None:
-        item = json.decode(told.params, type=ItemTold).item
+        item = json.decode(told.params, type=ItemParams).item
         self._cut.pop(item.id, None)
         if item.type == "userMessage":
-            self.cut(words_only=True)  # codex drops what it was saying, without a word
+            self.cut_open_items(
+                words_only=True
+            )  # codex drops what it was saying, without a word
         if item.type in TOOLS:
             self._open[item.id] = _Opened("tool-done", item)
             self._tell("tool-start", told, **tool_of(item, with_input=True))
             return
         if item.type in SPEECH:
             self._open[item.id] = _Opened(SPEECH[item.type])
-        self.pass_on(told)
+        self.pass_through(told)
 
     def _item_completed(self, told: Notification) -> None:
-        item = json.decode(told.params, type=ItemTold).item
+        item = json.decode(told.params, type=ItemParams).item
         self._open.pop(item.id, None)
         if item.id in self._cut:
             del self._cut[item.id]
-            self.pass_on(told)
+            self.pass_through(told)
         elif item.type in TOOLS:
             self._tell("tool-done", told, **tool_of(item), **TOOLS[item.type].outcome(item))
         elif item.type in SPEECH:
@@ -139,7 +141,7 @@ class ItemTranslator:
         elif item.type == "contextCompaction":
             self._tell("compact", told, item=item.id)
         else:
-            self.pass_on(told)
+            self.pass_through(told)
 
     def _said(self, item: Item, told: Notification) -> None:
         text = text_of(item)
@@ -148,7 +150,7 @@ class ItemTranslator:
         elif text or item.type == "agentMessage":
             self._tell(SPEECH[item.type], told, item=item.id, text=text)
         else:
-            self.pass_on(told)
+            self.pass_through(told)
 
     def changes_of(self, item_id: str) -> list[Any]:
         """Return the changes that an open item wants to make to files."""
@@ -156,7 +158,7 @@ class ItemTranslator:
         item = opened.item if opened else None
         return item.changes if item is not None and isinstance(item.changes, list) else []
 
-    def cut(self, *, words_only: bool = False) -> None:
+    def cut_open_items(self, *, words_only: bool = False) -> None:
         """Close what is open: nothing more comes of it."""
         for name, opened in list(self._open.items()):
             if not words_only or opened.event != "tool-done":
@@ -176,46 +178,46 @@ class ItemTranslator:
 
     # Turns.
 
-    def begun(self, turn: str) -> None:
+    def turn_accepted(self, turn: str) -> None:
         """Know that a turn runs, unless it is over already."""
         if turn != self._ended:
             self.turn = turn
 
     def _turn_started(self, told: Notification) -> None:
-        turn = json.decode(told.params, type=TurnTold).turn.id
-        self.begun(turn)
+        turn = json.decode(told.params, type=TurnParams).turn.id
+        self.turn_accepted(turn)
         if turn != self._announced:
             self._announced = turn
             self._reports.turn_began(turn)
 
     def _turn_completed(self, told: Notification) -> None:
-        turn = json.decode(told.params, type=TurnTold).turn
+        turn = json.decode(told.params, type=TurnParams).turn
         if self.turn not in (turn.id, None) or turn.id == self._ended:
-            self.pass_on(told)
+            self.pass_through(told)
             return
         reason = turn.error.message if turn.error else ""
         status = TURN_STATUS.get(turn.status, "failed")
-        self.end(status, reason, told.native, turn.id)
+        self.end_turn(status, reason, told.native, turn.id)
 
-    def end(
+    def end_turn(
         self, status: TurnStatus, reason: str, native: Any = None, turn: str | None = None
     ) -> None:
         """Report the end of the running turn, and that what it left open is cut."""
         self._ended = turn or self.turn or ""
         self.turn = None
-        self.cut()
+        self.cut_open_items()
         self._reports.turn_ended(status, reason, native)
 
-    def gone(self, how: Exit) -> None:
+    def process_exited(self, how: Exit) -> None:
         """Report that nothing more comes."""
-        self.cut()
+        self.cut_open_items()
         self.turn = None
         self._reports.gone(how)
 
     # The rest.
 
     def _plan(self, told: Notification) -> None:
-        plan = json.decode(told.params, type=PlanTold)
+        plan = json.decode(told.params, type=PlanParams)
         entries = [
             {"content": step.step, "status": PLAN_STATUS.get(step.status, step.status)}
             for step in plan.plan
@@ -223,13 +225,13 @@ class ItemTranslator:
         self._tell("plan", told, entries=entries, text=plan.explanation or "")
 
     def _diff(self, told: Notification) -> None:
-        diff = json.decode(told.params, type=DiffTold).diff
+        diff = json.decode(told.params, type=DiffParams).diff
         if diff != self._last_diff:  # codex says it once more with each answer of the model
             self._last_diff = diff
             self._tell("diff", told, diff=diff)
 
     def _usage(self, told: Notification) -> None:
-        usage = json.decode(told.params, type=UsageTold).token_usage
+        usage = json.decode(told.params, type=UsageParams).token_usage
         total = usage.total
         self._tell(
             "usage",
@@ -244,17 +246,17 @@ class ItemTranslator:
 
     def _error(self, told: Notification) -> None:
         """Warn of what codex tries again; what ends a turn is told at its end."""
-        said = json.decode(told.params, type=ErrorTold)
+        said = json.decode(told.params, type=ErrorParams)
         if said.will_retry:
-            self.cut(words_only=True)  # what it was saying begins anew
+            self.cut_open_items(words_only=True)  # what it was saying begins anew
         if said.will_retry or self.turn is None:
             parts = said.error.message, said.error.additional_details
             self._tell("warning", told, text=": ".join(filter(None, parts)))
         else:
-            self.pass_on(told)
+            self.pass_through(told)
 
     def _warning(self, told: Notification) -> None:
-        said = json.decode(told.params, type=WarningTold)
+        said = json.decode(told.params, type=WarningParams)
         parts = said.message or said.summary, said.details
         self._tell("warning", told, text=": ".join(filter(None, parts)))
 

@@ -9,15 +9,15 @@ from msgspec import DecodeError, Raw, Struct, ValidationError, json
 from sxhost.drivers.codex.tools import Item
 
 __all__ = [
-    "DiffTold",
-    "ErrorTold",
-    "ItemTold",
+    "DiffParams",
+    "ErrorParams",
+    "ItemParams",
     "Notification",
-    "PartTold",
-    "PlanTold",
-    "TurnTold",
-    "UsageTold",
-    "WarningTold",
+    "PlanParams",
+    "SummaryPartParams",
+    "TurnParams",
+    "UsageParams",
+    "WarningParams",
 ]
 
 
@@ -57,7 +57,7 @@ class Notification(Struct, frozen=True, gc=False):
         return {"method": self.method, "params": self.params}
 
 
-class ItemTold(Struct, frozen=True):
+class ItemParams(Struct, frozen=True):
     """``item/started``, ``item/completed``."""
 
     item: Item
@@ -74,20 +74,20 @@ class _Turn(Struct, frozen=True):
     error: _Error | None = None
 
 
-class TurnTold(Struct, frozen=True):
+class TurnParams(Struct, frozen=True):
     """``turn/started``, ``turn/completed``."""
 
     turn: _Turn
 
 
-class ErrorTold(Struct, frozen=True, rename="camel"):
+class ErrorParams(Struct, frozen=True, rename="camel"):
     """``error``."""
 
     error: _Error
     will_retry: bool = False
 
 
-class WarningTold(Struct, frozen=True):
+class WarningParams(Struct, frozen=True):
     """Warnings of four kinds."""
 
     message: str = ""
@@ -108,7 +108,7 @@ class _Usage(Struct, frozen=True, rename="camel"):
     model_context_window: int | None = None
 
 
-class UsageTold(Struct, frozen=True, rename="camel"):
+class UsageParams(Struct, frozen=True, rename="camel"):
     """``thread/tokenUsage/updated``."""
 
     token_usage: _Usage
@@ -119,20 +119,20 @@ class _Step(Struct, frozen=True):
     status: str = ""
 
 
-class PlanTold(Struct, frozen=True):
+class PlanParams(Struct, frozen=True):
     """``turn/plan/updated``."""
 
     plan: list[_Step]
     explanation: str | None = None
 
 
-class DiffTold(Struct, frozen=True):
+class DiffParams(Struct, frozen=True):
     """``turn/diff/updated``."""
 
     diff: str
 
 
-class PartTold(Struct, frozen=True, rename="camel"):
+class SummaryPartParams(Struct, frozen=True, rename="camel"):
     """``item/reasoning/summaryPartAdded``."""
 
     summary_index: int = 0

@@ -8,7 +8,7 @@ from msgspec import DecodeError, Raw, Struct, ValidationError, json
 from msgspec.structs import replace
 
 from sxhost.codec.jsonrpc import Id
-from sxhost.drivers.codex.approvals import ASKS, ApprovalForm, Changes, Request
+from sxhost.drivers.codex.approvals import REQUEST_FORMS, ApprovalForm, FileChanges, Request
 from sxhost.drivers.contracts import Reports
 from sxhost.errors import BadField
 from sxhost.model.approval import Answer
@@ -27,15 +27,15 @@ class _Waiting(Struct, frozen=True):
 class PendingRequests:
     """The requests of one conversation.  `changes` looks up what an item does to files."""
 
-    def __init__(self, reports: Reports, changes: Changes) -> None:
+    def __init__(self, reports: Reports, changes: FileChanges) -> None:
         self._reports = reports
         self._changes = changes
         self._open: dict[str, _Waiting] = {}
         self._closed: dict[str, int] = {}
 
-    def asked(self, number: Id, method: str, params: Raw) -> bool:
+    def request_received(self, number: Id, method: str, params: Raw) -> bool:
         """Ask the host; return whether it is a question that a person can answer."""
-        make = ASKS.get(method)
+        make = REQUEST_FORMS.get(method)
         if make is None:
             return False
         try:
@@ -62,7 +62,7 @@ class PendingRequests:
         before = self._closed.get(waiting.about, 0) + others
         return f"{waiting.about}:{before + 1}" if before else waiting.about
 
-    def answered(self, key: str, answer: Answer) -> tuple[Id, Any] | None:
+    def take_answer(self, key: str, answer: Answer) -> tuple[Id, Any] | None:
         """Close a request; return its number and what to send, or None if none is open.
 
         :raises BadField: the request knows no such decision.
@@ -77,7 +77,7 @@ class PendingRequests:
         self._close(key)
         return waiting.number, sent
 
-    def resolved(self, number: Id) -> None:
+    def request_resolved(self, number: Id) -> None:
         """Tell the host that codex does not wait any more, unless it was answered."""
         for key, waiting in list(self._open.items()):
             if waiting.number == number:

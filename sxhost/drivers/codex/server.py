@@ -20,7 +20,7 @@ from sxhost.logs import logger
 from sxhost.model.turn import Process
 from sxhost.process.contracts import Child, Command, Exit, Spawn
 
-__all__ = ["CALL_S", "HANDSHAKE_S", "Member", "Server", "Servers"]
+__all__ = ["CALL_S", "HANDSHAKE_S", "Member", "Server", "ServerPool"]
 
 log = logger(__name__)
 
@@ -44,10 +44,10 @@ class Member(Protocol):
     def notification_received(self, told: Notification) -> None:
         """Something was told about one of its threads, or about the whole process."""
 
-    def asked(self, number: Id, method: str, params: Raw) -> bool:
+    def request_received(self, number: Id, method: str, params: Raw) -> bool:
         """Something is asked in one of its threads; return whether it will be answered."""
 
-    def gone(self, how: Exit) -> None:
+    def process_exited(self, how: Exit) -> None:
         """The process has ended for this agent."""
 
 
@@ -83,7 +83,7 @@ class Server:
 
     # Its life.
 
-    def run(self, spawn: Spawn, command: Command) -> None:
+    def start(self, spawn: Spawn, command: Command) -> None:
         """Start the process.
 
         :raises HostError: it cannot be started.
@@ -93,13 +93,13 @@ class Server:
         except HostError:
             self._retire(self)
             raise
-        self._peer.begin(self._child)
+        self._peer.attach_child(self._child)
         Deferred.fromCoroutine(self._shake_hands()).addErrback(self._complain)
 
     async def _shake_hands(self) -> None:
         try:
             await self.call("initialize", CLIENT, limit=HANDSHAKE_S)
-            self._peer.tell("initialized")
+            self._peer.notify("initialized")
         except AgentFailed as error:
             self._failure = error
             await self.end()
@@ -135,13 +135,15 @@ class Server:
         return self._child.process
 
     async def leave(self, member: Member) -> None:
-        """Let a member go, and the process with the last one; `Member.gone` comes before."""
+        """Let a member go, and the process with the last one; `Member.process_exited` comes
+        before.
+        """
         if list(self._members) == [member]:
             await self.end()
         elif member in self._members:
             del self._members[member]
             self._threads = {t: m for t, m in self._threads.items() if m is not member}
-            member.gone(LEFT)
+            member.process_exited(LEFT)
 
     async def end(self) -> None:
         """End the process; its members are told before this returns."""
@@ -180,11 +182,11 @@ class Server:
             text = f"The agent has not answered {method} within {limit:g} seconds."
             raise AgentFailed(text) from None
 
-    def answer(self, number: Id, value: Any) -> None:
+    def respond(self, number: Id, value: Any) -> None:
         """Answer what was asked."""
-        self._peer.answer(number, value)
+        self._peer.respond(number, value)
 
-    def listen(self, thread: str, member: Member) -> None:
+    def route_thread(self, thread: str, member: Member) -> None:
         """Give a member the words about a thread.
 
         :raises AgentFailed: another one has them.
@@ -226,25 +228,25 @@ class Server:
             for member in list(self._members):
                 member.notification_received(told)
 
-    def asked(self, number: Id, method: str, params: Raw) -> bool:
+    def request_received(self, number: Id, method: str, params: Raw) -> bool:
         """Ask the member whose thread asks; return whether there will be an answer."""
         try:
             asked = json.decode(params, type=_Asked)
         except (ValidationError, DecodeError, RecursionError):
             return False
         if method in _ANSWERS:
-            self.answer(number, _ANSWERS[method](asked))
+            self.respond(number, _ANSWERS[method](asked))
             return True
         member = self._threads.get(asked.thread_id or asked.conversation_id or "")
-        return member is not None and member.asked(number, method, params)
+        return member is not None and member.request_received(number, method, params)
 
-    def gone(self, how: Exit) -> None:
+    def process_exited(self, how: Exit) -> None:
         """The process has ended: tell every member."""
         self._retire(self)
         self._child = None
         members, self._members, self._threads = list(self._members), {}, {}
         for member in members:
-            member.gone(how)
+            member.process_exited(how)
         ending, self._ending = self._ending, []
         for told in ending:
             told.callback(None)
@@ -259,7 +261,7 @@ _ANSWERS: Final[Mapping[str, Callable[[_Asked], Any]]] = {"item/tool/call": _no_
 """Requests that are answered at once."""
 
 
-class Servers:
+class ServerPool:
     """The app servers that run: one for each command and environment."""
 
     def __init__(self, spawn: Spawn, clock: IReactorTime) -> None:
@@ -267,7 +269,7 @@ class Servers:
         self._clock = clock
         self._running: dict[Any, Server] = {}
 
-    def serve(self, command: Command) -> Server:
+    def server_for(self, command: Command) -> Server:
         """Return the app server that runs a command, if need be a new one.
 
         :raises HostError: it cannot be started.
@@ -276,7 +278,7 @@ class Servers:
         server = self._running.get(key)
         if server is None:
             server = self._running[key] = Server(self._clock, self._retire)
-            server.run(self._spawn, command)
+            server.start(self._spawn, command)
         return server
 
     def _retire(self, server: Server) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 
-__all__ = ["SPEECH", "TOOLS", "Item", "Tool", "text_of", "tool_of"]
+__all__ = ["SPEECH", "TOOLS", "Item", "ToolKind", "text_of", "tool_of"]
 
 
 class Item(Struct, frozen=True, rename="camel"):
@@ -50,7 +50,7 @@ STATUS: Final = {
 }
 
 
-class Tool(NamedTuple):
+class ToolKind(NamedTuple):
     """How a kind of item shows: its tool's name, a title, what it was given and gave."""
 
     name: Callable[[Item], str]
@@ -130,19 +130,19 @@ def _texts(parts: Any) -> str:
     return "\n".join(_words(p.get("text")) for p in parts if isinstance(p, dict))
 
 
-TOOLS: Final[Mapping[str, Tool]] = {
-    "commandExecution": Tool(
+TOOLS: Final[Mapping[str, ToolKind]] = {
+    "commandExecution": ToolKind(
         _type, _of("command"), ("command", "cwd"), _of("aggregated_output")
     ),
-    "fileChange": Tool(_type, _paths, ("changes",), _nothing),
-    "mcpToolCall": Tool(_called, _called, ("server", "tool", "arguments"), _mcp_output),
-    "dynamicToolCall": Tool(
+    "fileChange": ToolKind(_type, _paths, ("changes",), _nothing),
+    "mcpToolCall": ToolKind(_called, _called, ("server", "tool", "arguments"), _mcp_output),
+    "dynamicToolCall": ToolKind(
         _called, _called, ("namespace", "tool", "arguments"), _dynamic_output
     ),
-    "collabAgentToolCall": Tool(_called, _of("prompt"), ("tool", "prompt"), _nothing),
-    "webSearch": Tool(_type, _of("query"), ("query",), _nothing),
-    "imageView": Tool(_type, _of("path"), ("path",), _nothing),
-    "imageGeneration": Tool(_type, _type, (), _nothing),
-    "sleep": Tool(_type, _type, ("duration_ms",), _nothing),
+    "collabAgentToolCall": ToolKind(_called, _of("prompt"), ("tool", "prompt"), _nothing),
+    "webSearch": ToolKind(_type, _of("query"), ("query",), _nothing),
+    "imageView": ToolKind(_type, _of("path"), ("path",), _nothing),
+    "imageGeneration": ToolKind(_type, _type, (), _nothing),
+    "sleep": ToolKind(_type, _type, ("duration_ms",), _nothing),
 }
 """Items that are calls of tools."""

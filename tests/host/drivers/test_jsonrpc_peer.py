@@ -25,11 +25,11 @@ class Side:
     def noticed(self, method: str, params: Raw) -> None:
         self.notification_received.append(("noticed", method, json.decode(params)))
 
-    def asked(self, number: Id, method: str, params: Raw) -> bool:
+    def request_received(self, number: Id, method: str, params: Raw) -> bool:
         self.notification_received.append(("asked", number, method))
         return method == "known"
 
-    def gone(self, how: Exit) -> None:
+    def process_exited(self, how: Exit) -> None:
         self.notification_received.append(("gone", how.sentence))
 
 
@@ -38,7 +38,7 @@ class Rig:
         self.side = Side()
         self.peer = Peer(self.side, more)
         self.child: FakeChild = FakeSpawn()(Command(argv=["x"], cwd="/"), self.peer)
-        self.peer.begin(self.child)
+        self.peer.attach_child(self.child)
 
 
 @pytest.fixture
@@ -61,10 +61,10 @@ def test_a_call_waits_for_its_own_answer(rig: Rig) -> None:
 def test_every_message_has_the_fields_that_all_have() -> None:
     rig = Rig(jsonrpc="2.0")
     started(rig.peer.call("a", {})).addErrback(lambda _: None)
-    rig.peer.tell("b")
-    rig.peer.tell("b", [1])
-    rig.peer.answer(7, "seven")
-    rig.peer.refuse("x", -1, "no")
+    rig.peer.notify("b")
+    rig.peer.notify("b", [1])
+    rig.peer.respond(7, "seven")
+    rig.peer.respond_error("x", -1, "no")
     assert all(message.pop("jsonrpc") == "2.0" for message in rig.child.said)
     assert rig.child.said[1:] == [
         {"method": "b"},
@@ -121,12 +121,12 @@ def test_what_is_told_is_passed_on(rig: Rig) -> None:
 
 def test_an_end_answers_whoever_waits(rig: Rig) -> None:
     calls = [started(rig.peer.call("a", {})), started(rig.peer.call("b", {}))]
-    before = rig.peer.over
+    before = rig.peer.exited
     rig.child.die(Exit(code=3, stderr="no disk\n"))
     for method, call in zip("ab", calls, strict=True):
         with pytest.raises(AgentFailed, match=f"No answer to {method}: .*no disk"):
             result_of(call)
-    assert (before, rig.peer.over) == (False, True)
+    assert (before, rig.peer.exited) == (False, True)
     assert rig.side.notification_received == [("gone", "the agent ended with code 3: no disk")]
     with pytest.raises(AgentFailed, match="nobody to ask"):
         result_of(rig.peer.call("c", {}))
