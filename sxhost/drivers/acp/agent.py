@@ -250,7 +250,7 @@ class ACPAgent:
 
     # What the agent says (`sxhost.drivers.jsonrpc_peer.Side`).
 
-    def noticed(self, method: str, params: Raw) -> None:
+    def notification_received(self, method: str, params: Raw) -> None:
         """Hear what it tells."""
         told = self._told.get(method)
         if told is not None:

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from sxhost.codec.shorten import BoundedText
 from sxhost.drivers.acp.messages import PromptResult, ToolCall
 from sxhost.drivers.acp.settings import SessionSettings
 from sxhost.drivers.acp.tools import OpenToolCall, ToolCallTracker
@@ -32,7 +33,6 @@ from sxhost.drivers.acp.updates import (
     UsageUpdate,
     UserMessageChunk,
 )
-from sxhost.drivers.pieces import Pieces
 
 __all__ = ["UpdateTranslator"]
 
@@ -73,7 +73,7 @@ class UpdateTranslator:
         self._voice = ""
         self._id: str | None = None
         self._item = ""
-        self._text = Pieces()
+        self._text = BoundedText()
         self._used: set[str] = set()
         self._usage: dict[str, Any] = {}
         self._commands = b""
@@ -165,7 +165,7 @@ class UpdateTranslator:
 
     def _close(self) -> None:
         voice, text = self._voice, str(self._text)
-        self._voice, self._id, self._text = "", None, Pieces()
+        self._voice, self._id, self._text = "", None, BoundedText()
         if text:
             self._tell(voice, {"item": self._item, "text": text})
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from msgspec import Raw
 
+from sxhost.codec.shorten import BoundedText
 from sxhost.drivers.claude.messages import (
     Assistant,
     Block,
@@ -25,7 +26,6 @@ from sxhost.drivers.claude.messages import (
     User,
 )
 from sxhost.drivers.contracts import Reports
-from sxhost.drivers.pieces import Pieces
 
 __all__ = ["ClaudeTranslator"]
 
@@ -46,7 +46,7 @@ class _Speech:
         self.message = ""
         self.index = -1
         self.open = ""
-        self.pieces = Pieces()
+        self.pieces = BoundedText()
 
     @property
     def item(self) -> str:
@@ -126,7 +126,7 @@ class ClaudeTranslator:
         if text and speech.open in _WHOLE:
             self._event(_WHOLE[speech.open], parent, item=speech.item, text=text, cut=True)
         speech.open = ""
-        speech.pieces = Pieces()
+        speech.pieces = BoundedText()
 
     # What is said, whole.
 
@@ -161,7 +161,7 @@ class ClaudeTranslator:
         if not speech.open:
             speech.index += 1
         speech.open = ""
-        speech.pieces = Pieces()
+        speech.pieces = BoundedText()
 
     def _message(self, block: Block, item: str, parent: str | None, cut: bool) -> None:
         more = {"cut": True} if cut else {}

@@ -8,6 +8,7 @@ from typing import Any, Final
 from msgspec import DecodeError, ValidationError, json
 from msgspec.structs import replace
 
+from sxhost.codec.shorten import TEXT_KEPT, BoundedText
 from sxhost.drivers.codex.notifications import (
     DiffParams,
     ErrorParams,
@@ -21,7 +22,6 @@ from sxhost.drivers.codex.notifications import (
 )
 from sxhost.drivers.codex.tools import SPEECH, TOOLS, Item, text_of, tool_of
 from sxhost.drivers.contracts import Reports
-from sxhost.drivers.pieces import KEPT, Pieces
 from sxhost.model.turn import TurnStatus
 from sxhost.process.contracts import Exit
 
@@ -47,7 +47,7 @@ DELTAS: Final = {
     "item/fileChange/outputDelta": "tool-output",
     "item/mcpToolCall/progress": "tool-output",
 }
-"""Pieces of an item, and the event that each becomes."""
+"""BoundedText of an item, and the event that each becomes."""
 
 WHOLE: Final = {"message-delta": "message", "thinking-delta": "thinking"}
 
@@ -60,7 +60,7 @@ class _Opened:
     def __init__(self, event: str, item: Item | None = None) -> None:
         self.event = event
         self.item = item
-        self.text = Pieces(OUTPUT_KEPT if event == "tool-done" else KEPT)
+        self.text = BoundedText(OUTPUT_KEPT if event == "tool-done" else TEXT_KEPT)
 
 
 class ItemTranslator:

@@ -196,7 +196,7 @@ class Server:
 
     # What we hear.
 
-    def noticed(self, method: str, params: Raw) -> None:
+    def notification_received(self, method: str, params: Raw) -> None:
         """Pass on a notice to the member whose thread it is about, or else to all."""
         if method == "thread/started":
             self._thread_started(method, params)

@@ -13,9 +13,9 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from sxhost.codec.shorten import BoundedText
 from sxhost.drivers.contracts import Reports
 from sxhost.drivers.echo.script import Step
-from sxhost.drivers.pieces import Pieces
 from sxhost.model.approval import Answer, Inquiry, Option, Question
 from sxhost.model.turn import TurnStatus
 from sxhost.process.contracts import Exit
@@ -77,7 +77,7 @@ class ScriptRun:
         self.cwd = cwd
         self.pause = pause
         self.report = reports.event
-        self._open: dict[str, tuple[str, Pieces]] = {}
+        self._open: dict[str, tuple[str, BoundedText]] = {}
 
     def new_id(self, kind: str) -> str:
         """Return a name that nothing in the conversation has had."""
@@ -87,13 +87,13 @@ class ScriptRun:
     def open_text(self, kind: str) -> str:
         """Open a message or a thought; return its name."""
         item = self.new_id(kind)
-        self._open[item] = kind, Pieces()
+        self._open[item] = kind, BoundedText()
         return item
 
     def open_tool(self, tool: str, title: str, **given: Any) -> str:
         """Open the use of a tool; return its name."""
         item = self.new_id("tool")
-        self._open[item] = "tool", Pieces()
+        self._open[item] = "tool", BoundedText()
         told = {"item": item, "tool": tool, "title": title, "input": given}
         self.report("tool-start", told)
         return item

@@ -20,17 +20,17 @@ class Side:
     """A driver that keeps what it hears; it answers only what is called ``known``."""
 
     def __init__(self) -> None:
-        self.notification_received: list[tuple[Any, ...]] = []
+        self.received: list[tuple[Any, ...]] = []
 
-    def noticed(self, method: str, params: Raw) -> None:
-        self.notification_received.append(("noticed", method, json.decode(params)))
+    def notification_received(self, method: str, params: Raw) -> None:
+        self.received.append(("noticed", method, json.decode(params)))
 
     def request_received(self, number: Id, method: str, params: Raw) -> bool:
-        self.notification_received.append(("asked", number, method))
+        self.received.append(("asked", number, method))
         return method == "known"
 
     def process_exited(self, how: Exit) -> None:
-        self.notification_received.append(("gone", how.sentence))
+        self.received.append(("gone", how.sentence))
 
 
 class Rig:
@@ -106,7 +106,7 @@ def test_what_is_said_beside_does_no_harm(rig: Rig, lines: list[Any]) -> None:
 
 def test_what_is_asked_is_answered_or_refused(rig: Rig) -> None:
     rig.child.say({"id": "q", "method": "known"}, {"id": 0, "method": "item/nobody/knows"})
-    assert rig.side.notification_received == [
+    assert rig.side.received == [
         ("asked", "q", "known"),
         ("asked", 0, "item/nobody/knows"),
     ]
@@ -116,7 +116,7 @@ def test_what_is_asked_is_answered_or_refused(rig: Rig) -> None:
 
 def test_what_is_told_is_passed_on(rig: Rig) -> None:
     rig.child.say({"method": "turn/started", "params": {"turn": 1}})
-    assert rig.side.notification_received == [("noticed", "turn/started", {"turn": 1})]
+    assert rig.side.received == [("noticed", "turn/started", {"turn": 1})]
 
 
 def test_an_end_answers_whoever_waits(rig: Rig) -> None:
@@ -127,7 +127,7 @@ def test_an_end_answers_whoever_waits(rig: Rig) -> None:
         with pytest.raises(AgentFailed, match=f"No answer to {method}: .*no disk"):
             result_of(call)
     assert (before, rig.peer.exited) == (False, True)
-    assert rig.side.notification_received == [("gone", "the agent ended with code 3: no disk")]
+    assert rig.side.received == [("gone", "the agent ended with code 3: no disk")]
     with pytest.raises(AgentFailed, match="nobody to ask"):
         result_of(rig.peer.call("c", {}))
 

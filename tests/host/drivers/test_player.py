@@ -477,7 +477,7 @@ class StubAgent:
         assert self._child is not None
         await self._child.end()
 
-    def noticed(self, method: str, params: Raw) -> None:
+    def notification_received(self, method: str, params: Raw) -> None:
         if method == "turn/completed":
             self._reports.turn_ended("completed")
 

@@ -24,7 +24,7 @@ OPTIONS = [{"optionId": "y", "kind": "allow_once"}, {"optionId": "n", "kind": "r
 class Nobody:
     """A side that is never spoken to."""
 
-    def noticed(self, method: str, params: Raw) -> None: ...
+    def notification_received(self, method: str, params: Raw) -> None: ...
 
     def request_received(self, number: int | str, method: str, params: Raw) -> bool:
         return False

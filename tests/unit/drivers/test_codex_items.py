@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
+from sxhost.codec.shorten import TEXT_KEPT
 from sxhost.drivers.codex.items import CUT_KEPT, OUTPUT_KEPT, ItemTranslator
 from sxhost.drivers.codex.notifications import Notification
-from sxhost.drivers.pieces import KEPT
 from sxhost.process.contracts import Exit
 from tests.support.fake_children import FakeReports
 
@@ -57,11 +57,11 @@ def test_a_message_that_begins_without_a_start_can_be_cut() -> None:
 
 def test_of_what_is_cut_no_more_is_kept_than_an_event_has_room_for() -> None:
     teller = Teller()
-    for _ in range(KEPT // 1000 + 10):
+    for _ in range(TEXT_KEPT // 1000 + 10):
         teller.delta("x" * 1000)
     teller.story.cut_open_items()
     (message,) = teller.told("message")
-    assert message["text"] == "x" * KEPT
+    assert message["text"] == "x" * TEXT_KEPT
 
 
 def test_what_was_never_said_is_not_cut() -> None:
