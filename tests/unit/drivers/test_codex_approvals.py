@@ -21,7 +21,7 @@ def ask(method: str, **params: Any) -> ApprovalForm:
 
 
 def wire(it: ApprovalForm, decision: str, **more: Any) -> Any:
-    return it.wire(Answer(decision=decision, **more))
+    return it.encode_answer(Answer(decision=decision, **more))
 
 
 def test_a_command() -> None:
