@@ -8,7 +8,7 @@ import pytest
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Clock
 
-from sxhost.drivers.contracts import Make
+from sxhost.drivers.contracts import DriverEntryPoint
 from sxhost.drivers.registry import Registry, installed
 from sxhost.errors import BadField
 from sxhost.process.contracts import Spawn
@@ -29,7 +29,7 @@ class Counted(FakeDriver):
         self.closed += 1
 
 
-def counted() -> Make:
+def counted() -> DriverEntryPoint:
     return Counted
 
 
