@@ -20,7 +20,7 @@ from twisted.web.server import Request, Site
 
 from sxhost.errors import BodyTooLarge, HostError, Stopping
 from sxhost.http.access_log import FORMAT, entry
-from sxhost.http.admission import Admission, RateLimiter
+from sxhost.http.admission import Admission, RequestRates
 from sxhost.http.authentication import FORWARDED, Authenticator
 from sxhost.http.channel import HostChannel
 from sxhost.http.framing import METHODS, Head
@@ -206,7 +206,7 @@ class HostSite(Site):
         self.clock = clock
         self.limits = limits
         self.door = Admission(limits, clock, own)
-        self.rates = RateLimiter(limits, clock, own)
+        self.rates = RequestRates(limits, clock, own)
         self.connections: set[HostChannel] = set()
         self.stopping = False
         self._counted = counted

@@ -34,6 +34,7 @@ ROOMS = {
     "files": Room("0", ("files.py",), rooms_of(""), rooms_of("")),
     "logs": Room("0", ("logs.py",), rooms_of(""), rooms_of("twisted.logger")),
     "project": Room("0", ("project.py",), rooms_of(""), rooms_of("")),
+    "ratelimit": Room("0", ("ratelimit.py",), rooms_of(""), rooms_of("")),
     "slices": Room("0", ("slices.py",), rooms_of(""), rooms_of("twisted")),
     "visible": Room("0", ("visible.py",), rooms_of(""), rooms_of("")),
     "model": Room("1", ("__init__.py", "model/*.py"), rooms_of("errors"), rooms_of("msgspec")),
@@ -104,7 +105,7 @@ ROOMS = {
     "http": Room(
         "7",
         ("http/*.py",),
-        rooms_of("auth codec errors logs model service slices streams"),
+        rooms_of("auth codec errors logs model ratelimit service slices streams"),
         rooms_of("autobahn klein msgspec prometheus_client twisted werkzeug zope"),
     ),
     "telemetry": Room(
@@ -134,7 +135,7 @@ ROOMS = {
     "faces/pi": Room(
         "8",
         ("faces/pi/*.py",),
-        rooms_of("agents codec drivers errors http logs model service streams"),
+        rooms_of("agents codec drivers errors http logs model ratelimit service streams"),
         rooms_of("msgspec twisted zope"),
     ),
     "daemon": Room(

@@ -20,7 +20,7 @@ from sxhost.auth.tokens import TokenStore
 from sxhost.client.host import HostClient
 from sxhost.faces.native.tokens import Keys
 from sxhost.faces.pi.multiplexer import Multiplexer
-from sxhost.http.authentication import Authenticator, LoginAttempts, Policy
+from sxhost.http.authentication import Authenticator, Policy, login_attempts
 from sxhost.http.metrics import Metrics
 from sxhost.http.router import asks, opens, tree
 from sxhost.http.site import HostSite
@@ -166,13 +166,13 @@ class Lab:
 
     def site(self, policy: Policy = ANYONE, clock: Any = None) -> HostSite:
         """Return the listening side of this host, behind a gate."""
-        tries = LoginAttempts(self.clock, self.limits.tries)
+        attempts = login_attempts(self.clock, self.limits.tries)
         guard = Authenticator(
             policy,
             self.keyring.caller,
             opens(self.routes),
             UID,
-            tries,
+            attempts,
             check_browser=self.browsers.caller,
             asks=asks(self.routes),
         )
