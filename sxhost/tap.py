@@ -140,7 +140,7 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
         limits,
         metrics.count,
         own=settings.user,
-        manners=MANNERS,
+        formats=MANNERS,
     )
     shown = make_shown(settings)
     host = HostService(

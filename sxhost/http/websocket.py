@@ -149,7 +149,7 @@ class Connection(WebSocketServerProtocol):
 
     def _may_go_on(self) -> bool:
         """Tell whether what was said is done: what a client may changes while it is here."""
-        ended = self._request.caller.ended
+        ended = self._request.context.caller.ended
         if ended is not None:
             self.dismiss(ended)
         return self._open
@@ -309,7 +309,7 @@ class Connection(WebSocketServerProtocol):
         self._fail_connection(INTERNAL_ERROR, "the host met an internal error")
 
     async def _answer_all(self) -> None:
-        current.set(self._request.caller)
+        current.set(self._request.context.caller)
         try:
             while self._due and not self.paused and self._may_go_on():
                 await self._due.popleft()()
@@ -361,7 +361,7 @@ class Upgrade:
         try:
             await Deferred()  # cancelled when the connection is lost
         except CancelledError:
-            ended = taken.caller.ended
+            ended = taken.context.caller.ended
             if ended is None:
                 raise
             connection.dismiss(ended)
