@@ -35,6 +35,7 @@ ROOMS = {
     "localnet": Room("0", ("localnet.py",), rooms_of(""), rooms_of("")),
     "logs": Room("0", ("logs.py",), rooms_of(""), rooms_of("twisted.logger")),
     "project": Room("0", ("project.py",), rooms_of(""), rooms_of("")),
+    "ratelimit": Room("0", ("ratelimit.py",), rooms_of(""), rooms_of("")),
     "slices": Room("0", ("slices.py",), rooms_of(""), rooms_of("twisted")),
     "visible": Room("0", ("visible.py",), rooms_of(""), rooms_of("")),
     "waiting": Room("0", ("waiting.py",), rooms_of(""), rooms_of("twisted")),
@@ -116,7 +117,7 @@ ROOMS = {
     "http": Room(
         "7",
         ("http/*.py",),
-        rooms_of("auth codec errors logs model service slices streams"),
+        rooms_of("auth codec errors logs model ratelimit service slices streams"),
         rooms_of("autobahn klein msgspec prometheus_client twisted werkzeug zope"),
     ),
     "telemetry": Room(
@@ -146,7 +147,7 @@ ROOMS = {
     "faces/pi": Room(
         "8",
         ("faces/pi/*.py",),
-        rooms_of("agents codec drivers errors http logs model service streams"),
+        rooms_of("agents codec drivers errors http logs model ratelimit service streams"),
         rooms_of("msgspec twisted zope"),
     ),
     "daemon": Room(

@@ -20,8 +20,9 @@ from sxhost.auth.tokens import TokenStore
 from sxhost.client.host import HostClient
 from sxhost.faces.native.tokens import Keys
 from sxhost.faces.pi.multiplexer import Multiplexer
-from sxhost.http.authentication import Authenticator, LoginAttempts, Policy
+from sxhost.http.authentication import Authenticator, Policy, login_attempts
 from sxhost.http.metrics import Metrics
+from sxhost.http.request_context import context_of
 from sxhost.http.router import asks, opens, tree
 from sxhost.http.site import HostSite
 from sxhost.model.caller import HOST
@@ -114,7 +115,7 @@ class Door(Resource):
         self._tree = tree
 
     def render(self, request: Any) -> Any:
-        request.caller = self.caller
+        context_of(request).caller = self.caller
         return self._tree.render(request)
 
 
@@ -166,18 +167,18 @@ class Lab:
 
     def site(self, policy: Policy = ANYONE, clock: Any = None) -> HostSite:
         """Return the listening side of this host, behind a gate."""
-        tries = LoginAttempts(self.clock, self.limits.tries)
+        attempts = login_attempts(self.clock, self.limits.tries)
         guard = Authenticator(
             policy,
             self.keyring.caller,
             opens(self.routes),
             UID,
-            tries,
+            attempts,
             check_browser=self.browsers.caller,
             asks=asks(self.routes),
         )
         root = tree(self.routes, self.limits, MANNERS, self.service.slices)
-        own: dict[str, Any] = {"own": UID, "manners": MANNERS}
+        own: dict[str, Any] = {"own": UID, "formats": MANNERS}
         return HostSite(
             root, guard, clock or self.clock, self.limits, self.metrics.count, **own
         )

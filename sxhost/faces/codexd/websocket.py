@@ -18,7 +18,7 @@ from sxhost.errors import HostError, SubscriptionLimit
 from sxhost.faces.codexd.events import event_record, gap_record
 from sxhost.faces.codexd.records_wire import CodexdRuntime, CodexdSnapshot
 from sxhost.faces.codexd.requests import trimmed
-from sxhost.http.router import base_url
+from sxhost.http.parameters import base_url
 from sxhost.http.site import HostRequest
 from sxhost.http.websocket import Connection
 from sxhost.model.cursor import Cursor

@@ -42,7 +42,7 @@ from sxhost.errors import (
     UnknownRoute,
     UnknownSession,
 )
-from sxhost.http.router import answer_error
+from sxhost.http.rendering import answer_error
 from sxhost.http.site import HostSite
 from sxhost.model.host import Host
 from sxhost.model.session import (

@@ -251,8 +251,10 @@ def test_too_many_at_once(lab: Lab) -> None:
     assert other.ask("get_state", "s")["success"]
 
 
-def test_the_101st(peer: Peer) -> None:
-    peer.lab.mux.engine.rates._limits = peer.lab.limits.but({"mux_rate": "1000"})
+def test_the_101st(lab: Lab) -> None:
+    peer = Peer(Lab(mux_rate=1000))
+    peer.ask("create_session", "s", agent="fake")
+    peer.forget()
     for _ in range(100):
         peer.client.receive(b'{"type":"prompt","sessionId":"s","message":"x"}')
     peer.settle()

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from sxhost.errors import RateLimited
-from sxhost.http.authentication import MOST_PEERS, LoginAttempts, Policy
+from sxhost.http.authentication import Policy
 from sxhost.http.router import Route
 from sxhost.model.auth import TokenDraft
 from tests.host.http.test_http_router import named, path_of
@@ -236,15 +235,6 @@ def test_wrong_tokens_lock_nobody_out_who_has_a_right_one(gate: Gate, header: st
     for given in ([bearer(gate.own)], page):
         assert gate.refused("/status", header, *given, uid=7) == ""
     assert gate.refused("/status", header, uid=7) == "unauthorized"
-
-
-def test_of_too_many_peers_the_oldest_is_forgotten(gate: Gate) -> None:
-    tries = LoginAttempts(gate.lab.clock, 1)
-    for number in range(MOST_PEERS + 1):
-        tries.failed(str(number))
-    tries.failed("0")
-    with pytest.raises(RateLimited):
-        tries.failed(str(MOST_PEERS))
 
 
 # Browsers.

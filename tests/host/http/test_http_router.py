@@ -14,7 +14,7 @@ from tests.conftest import FailureLog
 from tests.support.in_memory import Answer, Door, Lab
 
 MakeLab = Callable[..., Lab]
-ROUTES = [route for route in Lab().routes if route.manner is NATIVE]
+ROUTES = [route for route in Lab().routes if route.response_format is NATIVE]
 """Those of our own; the faces of other systems refuse in their ways."""
 
 

@@ -30,6 +30,20 @@ def test_parameters_come_from_the_types(lab: Lab) -> None:
     }
 
 
+def test_every_parameter_in_a_path_has_bounds(lab: Lab) -> None:
+    for route in lab.routes:
+        for name in route.path_names:
+            schema = route.path_schema(name)
+            assert {"pattern", "maximum", "maxLength"} & schema.keys(), (route.path, schema)
+
+
+def test_an_answer_that_writes_itself_has_a_type(lab: Lab) -> None:
+    document = lab.request("GET", "/openapi.json").json()
+    answer = document["paths"]["/hooks/claude"]["post"]["responses"]["200"]
+    schema = answer["content"]["application/json"]["schema"]
+    assert schema == {"$ref": "#/components/schemas/HookAnswer"}
+
+
 def test_patterns_are_those_of_json_schema(lab: Lab) -> None:
     assert rb"\\Z" not in lab.request("GET", "/openapi.json").body
 
