@@ -107,7 +107,7 @@ def test_a_session_that_is_gone(lab: Lab, peer: Peer) -> None:
     peer.ask("switch_session", "s")
     result_of(lab.service.forget("s"))
     peer.settle()
-    assert peer.client.readers == {}
+    assert peer.client.subscriptions == {}
     assert peer.heard[-1] == {"type": "session_deleted", "data": {"sessionId": "s"}}
     assert peer.ask("switch_session", "s")["error"] == "Session s not found"
 

@@ -172,7 +172,7 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def subscriptions_are_to_sessions(self) -> None:
         for peer in self.peers:
-            assert all(map(self.lab.service.knows, peer.client.readers))
+            assert all(map(self.lab.service.knows, peer.client.subscriptions))
 
     def teardown(self) -> None:
         """In the end each command has its answer."""
@@ -196,7 +196,7 @@ class Machine(RuleBasedStateMachine):
         runs = TranscriptCache(self.lab.limits, lambda _: "fake")
         told: dict[tuple[str, int], list[Any]] = {}
         for event in result_of(self.lab.service.events(name, EventQuery(after="0"))):
-            frames = [json.loads(one) for one in runs.tell(event)]
+            frames = [json.loads(one) for one in runs.translate(event)]
             place = f"{self.lab.store.epoch}:{event.id - 1}", event.seq
             told.setdefault(place, []).extend(frames[:-1])
             told[f"{self.lab.store.epoch}:{event.id}", event.seq] = frames[-1:]

@@ -10,8 +10,8 @@ from twisted.internet.defer import Deferred
 
 from sxhost.drivers.pi.agent import Refused
 from sxhost.faces.pi.commands import COMMANDS, SessionCommand
-from sxhost.faces.pi.pi_commands import CANNOT, PI
-from sxhost.faces.pi.session_commands import HOSTED
+from sxhost.faces.pi.pi_commands import PI_COMMANDS, UNSUPPORTED
+from sxhost.faces.pi.session_commands import HOSTED_COMMANDS
 from sxhost.faces.pi.session_info import ASK_S
 from tests.support.fake_agents import Crew, FakeAgent, FakeDriver
 from tests.support.in_memory import Lab
@@ -80,8 +80,8 @@ def did(lab: Lab, which: int = 0) -> Any:
 def test_every_command_is_done_or_refused_with_a_reason() -> None:
     names = {n for n, kind in COMMANDS.items() if issubclass(kind, SessionCommand)}
     assert len(names) == 34
-    assert names == PI.keys() | HOSTED.keys() | CANNOT.keys()
-    assert not CANNOT.keys() & (PI.keys() | HOSTED.keys())
+    assert names == PI_COMMANDS.keys() | HOSTED_COMMANDS.keys() | UNSUPPORTED.keys()
+    assert not UNSUPPORTED.keys() & (PI_COMMANDS.keys() | HOSTED_COMMANDS.keys())
 
 
 def test_what_pi_says_of_itself(peer: Peer) -> None:

@@ -13,8 +13,8 @@ from twisted.internet.defer import Deferred
 
 from sxhost.drivers.contracts import Reports
 from sxhost.errors import AgentFailed
-from sxhost.faces.pi.executor import Refusal
 from sxhost.faces.pi.multiplexer import Multiplexer
+from sxhost.faces.pi.responses import CommandRefused
 from sxhost.faces.pi.session_files import SessionFiles
 from sxhost.faces.pi.session_info import ASK_S
 from sxhost.faces.pi.session_tree import MOST_NODES, nodes_of
@@ -44,7 +44,7 @@ def write(path: Path, *lines: Any) -> str:
 
 
 def refused(files: SessionFiles, path: str) -> str:
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(CommandRefused) as caught:
         files.check(path)
     return str(caught.value)
 

@@ -99,7 +99,7 @@ def test_who_does_not_read_is_not_read_from() -> None:
     pipes.transport.producer.pauseProducing()  # type: ignore[union-attr]
     assert pipes.transport.producerState == "paused"
     before = len(pipes.frames)
-    lab.mux.tell(b'{"type":"news"}')
+    lab.mux.broadcast(b'{"type":"news"}')
     lab.crew.last.reports.event("message-delta", {"item": "1", "text": "hi"})
     settle(lab)
     assert len(pipes.frames) == before
