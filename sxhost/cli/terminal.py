@@ -33,6 +33,7 @@ __all__ = [
     "row",
     "session_lines",
     "status_line",
+    "text_or_stdin",
 ]
 
 T = TypeVar("T")
@@ -216,3 +217,13 @@ def _leave_out_tls(url: str) -> None:
     """
     if not url.startswith("https:") and "OpenSSL" not in sys.modules:
         sys.modules["OpenSSL"] = None  # type: ignore[assignment]
+
+
+def text_or_stdin(text: str) -> str:
+    """Return a text that was given, or for ``-`` what stands on standard input."""
+    if text != "-":
+        return text
+    try:
+        return sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError:
+        fail(2, "Standard input is not UTF-8.")
