@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -93,6 +94,7 @@ def stdio(
         fail(2, f"{options[0]} is for a host inside, not for --connect.")
     from sxhost.auth.client_tokens import given_token, own_token
 
+    url = re.sub(r"\Aws(s?):", r"http\1:", url)  # as WebSockets' own clients are told
     try:
         token = given_token(token_file, os.environ) or own_token(url, os.environ)
     except ValueError as error:

@@ -30,6 +30,7 @@ def rooms_of(names: str) -> frozenset[str]:
 
 
 ROOMS = {
+    "address": Room("0", ("address.py",), rooms_of(""), rooms_of("")),
     "errors": Room("0", ("errors/*.py",), rooms_of(""), rooms_of("")),
     "files": Room("0", ("files.py",), rooms_of(""), rooms_of("")),
     "logs": Room("0", ("logs.py",), rooms_of(""), rooms_of("twisted.logger")),
@@ -44,7 +45,7 @@ ROOMS = {
     "auth": Room(
         "3",
         ("auth/*.py",),
-        rooms_of("config errors files logs model"),
+        rooms_of("address config errors files logs model"),
         rooms_of("OpenSSL cryptography msgspec service_identity twisted zope"),
     ),
     "process": Room(
@@ -62,7 +63,7 @@ ROOMS = {
     "client": Room(
         "4",
         ("client/*.py",),
-        rooms_of("auth codec errors model"),
+        rooms_of("address auth codec errors model"),
         rooms_of("msgspec treq twisted zope"),
     ),
     "drivers": Room(
@@ -98,7 +99,9 @@ ROOMS = {
     "hooks": Room(
         "7",
         ("hooks/*.py",),
-        rooms_of("auth codec drivers errors files logs model project service streams visible"),
+        rooms_of(
+            "address auth codec drivers errors files logs model project service streams visible"
+        ),
         rooms_of("msgspec"),
     ),
     "http": Room(
@@ -159,7 +162,7 @@ ROOMS = {
         "11",
         ("__main__.py", "cli/*.py"),
         rooms_of(
-            "attach auth client codec config daemon errors faces/pi hooks logs "
+            "address attach auth client codec config daemon errors faces/pi hooks logs "
             "model policy project telemetry top trust visible"
         ),
         rooms_of("autobahn click msgspec rich twisted zope"),
