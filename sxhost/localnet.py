@@ -9,49 +9,23 @@ from __future__ import annotations
 
 import re
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Final, NamedTuple
-from urllib.parse import urlsplit
+from typing import Final
+
+from sxhost.address import HostAddress
 
 __all__ = [
     "LOOPBACK_NAMES",
-    "HostAddress",
     "is_local_endpoint",
     "is_local_url",
     "is_loopback",
     "loopback_addresses",
     "parse_address",
-    "parse_url",
 ]
 
 LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 """How this machine is usually called, without the brackets that a URL has around IPv6."""
 
-DEFAULT_PORTS: Final = {"http": 80, "https": 443}
-
 _TCP_ENDPOINT = re.compile(r"tcp:\d+:interface=((?:\\.|[^\\:])*)\Z")
-
-
-class HostAddress(NamedTuple):
-    """Where a URL leads: to the unix socket at `path`, or else to a name and a port."""
-
-    scheme: str
-    name: str
-    port: int
-    path: str
-
-
-def parse_url(url: str) -> HostAddress:
-    """Split a host's URL: ``http://NAME[:PORT]``, ``https:`` or ``unix:PATH``.
-
-    :raises ValueError: it is none of them.
-    """
-    if url.startswith("unix:"):
-        return HostAddress("unix", "", 0, "/" + url.removeprefix("unix:").lstrip("/"))
-    parts = urlsplit(url)
-    if parts.scheme not in DEFAULT_PORTS or not parts.hostname or parts.port == 0:
-        raise ValueError(f"{url!r} is not an http:, https: or unix: address")
-    port = parts.port or DEFAULT_PORTS[parts.scheme]
-    return HostAddress(parts.scheme, parts.hostname, port, "")
 
 
 def parse_address(text: str) -> IPv4Address | IPv6Address:
@@ -88,10 +62,10 @@ def loopback_addresses(name: str) -> tuple[str, ...]:
 def is_local_url(url: str) -> bool:
     """Tell whether what is sent to a URL stays on this machine."""
     try:
-        address = parse_url(url)
+        address = HostAddress(url)
     except ValueError:
         return False
-    return address.scheme == "unix" or is_loopback(address.name)
+    return bool(address.socket_path) or is_loopback(address.name)
 
 
 def is_local_endpoint(endpoint: str) -> bool:

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sxhost import files
+from sxhost.address import HostAddress
 from sxhost.config import state_dir
-from sxhost.localnet import HostAddress, is_local_url, loopback_addresses, parse_url
+from sxhost.localnet import loopback_addresses
 
-__all__ = ["BadToken", "given_token", "own_token", "stays_here", "token_in"]
+__all__ = ["BadToken", "given_token", "own_token", "token_in"]
 
 ROOT = 0
 
@@ -56,29 +57,21 @@ def own_token(url: str, environ: Mapping[str, str]) -> str | None:
         return None
 
 
-def stays_here(url: str) -> bool:
-    """Tell whether what is sent to an address stays on this machine."""
-    return is_local_url(url)
-
-
 def _is_ours(url: str) -> bool:
     """Tell whether all who listen at `url` are this user or root.
 
     A stranger can listen at our port while our host is away, and would only have to ask.
     """
     try:
-        address = parse_url(url)
-    except ValueError:
+        address = HostAddress(url)
+        users = _socket_users(address) if address.socket_path else _port_users(address)
+    except (OSError, ValueError):
         return False
-    users = _socket_users(address) if address.scheme == "unix" else _port_users(address)
     return bool(users) and users <= {os.getuid(), ROOT}
 
 
 def _socket_users(address: HostAddress) -> set[int]:
-    try:
-        return {Path(address.path).stat().st_uid}
-    except OSError:
-        return set()
+    return {Path(address.socket_path).stat().st_uid}
 
 
 def _port_users(address: HostAddress) -> set[int]:

@@ -18,12 +18,12 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.web.server import Request
 
 from sxhost.errors import BadRequest, ForbiddenHost, ForbiddenOrigin, RateLimited, Unauthorized
+from sxhost.localnet import LOOPBACK_NAMES
 from sxhost.model.caller import HOST, Caller
 from sxhost.ratelimit import SlidingWindows
 
 __all__ = ["PROTOCOL", "Authenticator", "Policy", "cookie_name", "login_attempts"]
 
-LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 FORWARDED: Final = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 """Headers of a proxy: the socket is its own, and not that of whoever asks."""
 
@@ -137,7 +137,7 @@ class Authenticator:
         if host in self._policy.hosts or name in self._policy.hosts:
             return True
         right = port == here.port if port is not None else here.port in USUAL_PORTS
-        return right and (name in LOOPBACK or name.strip("[]") == here.host)
+        return right and name.strip("[]") in {*LOOPBACK_NAMES, here.host}
 
     def _check_origin(self, request: Request, host: str) -> None:
         origin = _only(request, "origin")

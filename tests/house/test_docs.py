@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from sxhost.cli.main import sxhost
+from sxhost.daemon.serving_options import SERVING_OPTIONS
 from sxhost.errors import HostError
 from sxhost.model.limits import Limits
 from sxhost.model.session import EventDraft
@@ -166,11 +167,23 @@ def state_of(lab: Lab, session_id: str) -> str:
 # The command line.
 
 
-def test_every_option_of_the_host_stands_in_the_operations() -> None:
-    told = section("docs/operations.md", "## Options")
-    for option in Options().longOpt:
-        name = option.rstrip("=")
-        assert name in ("help", "version") or f"`--{name}`" in told, name
+def test_the_table_of_the_operations_is_that_of_the_serving_options() -> None:
+    table = rows(section("docs/operations.md", "## Options"))
+    for option, (names, default, environment, meaning) in zip(
+        SERVING_OPTIONS, table, strict=True
+    ):
+        short = f", `-{option.short}`" if option.short else ""
+        assert names == f"`--{option.name}`{short}"
+        assert default == f"`{option.default}`" if option.default else "`" not in default
+        assert environment == ", ".join(f"`{name}`" for name in option.environment)
+        again = "; repeatable" if option.repeatable else ""
+        assert plain(meaning).lower().startswith(option.help.lower()), option.name
+        assert again in meaning, option.name
+
+
+def plain(text: str) -> str:
+    """Return a text without its links and backticks."""
+    return re.sub(r"\[([^]]+)\]\([^)]*\)", r"\1", text).replace("`", "")
 
 
 def test_every_option_of_the_foreground_host_stands_somewhere() -> None:

@@ -30,9 +30,10 @@ def rooms_of(names: str) -> frozenset[str]:
 
 
 ROOMS = {
+    "address": Room("0", ("address.py",), rooms_of(""), rooms_of("")),
     "errors": Room("0", ("errors/*.py",), rooms_of(""), rooms_of("")),
     "files": Room("0", ("files.py",), rooms_of(""), rooms_of("")),
-    "localnet": Room("0", ("localnet.py",), rooms_of(""), rooms_of("")),
+    "localnet": Room("1", ("localnet.py",), rooms_of("address"), rooms_of("")),
     "logs": Room("0", ("logs.py",), rooms_of(""), rooms_of("twisted.logger")),
     "project": Room("0", ("project.py",), rooms_of(""), rooms_of("")),
     "ratelimit": Room("0", ("ratelimit.py",), rooms_of(""), rooms_of("")),
@@ -47,7 +48,7 @@ ROOMS = {
     "auth": Room(
         "3",
         ("auth/*.py",),
-        rooms_of("config errors files localnet logs model"),
+        rooms_of("address config errors files localnet logs model"),
         rooms_of("OpenSSL cryptography msgspec service_identity twisted zope"),
     ),
     "process": Room(
@@ -68,7 +69,7 @@ ROOMS = {
     "client": Room(
         "4",
         ("client/*.py",),
-        rooms_of("auth codec errors model"),
+        rooms_of("address auth codec errors model"),
         rooms_of("msgspec treq twisted zope"),
     ),
     "drivers": Room(
@@ -111,19 +112,23 @@ ROOMS = {
     "hooks": Room(
         "7",
         ("hooks/*.py",),
-        rooms_of("auth codec drivers errors files logs model project service streams visible"),
+        rooms_of(
+            "address auth codec drivers errors files logs model project service streams visible"
+        ),
         rooms_of("msgspec"),
     ),
     "http": Room(
         "7",
         ("http/*.py",),
-        rooms_of("auth codec errors logs model ratelimit service slices streams"),
+        rooms_of("auth codec errors localnet logs model ratelimit service slices streams"),
         rooms_of("autobahn klein msgspec prometheus_client twisted werkzeug zope"),
     ),
     "telemetry": Room(
         "7",
         ("telemetry/*.py",),
-        rooms_of("codec config errors logs model project service store streams trust visible"),
+        rooms_of(
+            "codec config errors localnet logs model project service store streams trust visible"
+        ),
         rooms_of("msgspec treq twisted"),
     ),
     "faces/codex_sse": Room(
@@ -154,8 +159,7 @@ ROOMS = {
         "9",
         ("daemon/*.py",),
         rooms_of(
-            "agents auth config drivers faces/pi files http logs model policy "
-            "process service store visible"
+            "agents auth config drivers faces/pi files http localnet logs model policy process service store visible"
         ),
         rooms_of("OpenSSL twisted"),
     ),
@@ -163,8 +167,7 @@ ROOMS = {
         "10",
         ("tap.py",),
         rooms_of(
-            "auth config daemon faces/codex_sse faces/codexd faces/native faces/pi "
-            "http logs service store telemetry visible"
+            "auth config daemon faces/codex_sse faces/codexd faces/native faces/pi http logs service store telemetry visible"
         ),
         rooms_of("msgspec twisted"),
     ),
@@ -172,8 +175,7 @@ ROOMS = {
         "11",
         ("__main__.py", "cli/*.py"),
         rooms_of(
-            "attach auth client codec config daemon errors faces/pi hooks logs "
-            "model policy project telemetry top trust visible"
+            "address attach auth client codec config daemon errors faces/pi hooks localnet logs model policy project telemetry top trust visible"
         ),
         rooms_of("autobahn click msgspec rich twisted zope"),
     ),

@@ -21,9 +21,9 @@ from twisted.logger import capturedLogs, formatEvent
 
 from sxhost import __version__
 from sxhost.config import Settings
-from sxhost.daemon.options import BYPASS
 from sxhost.daemon.preflight import make_state_dir
 from sxhost.daemon.service import HostService
+from sxhost.daemon.serving_options import BYPASS
 from sxhost.logs import LEVELS
 from sxhost.model.limits import Limits
 from sxhost.model.session import Registration
