@@ -11,9 +11,9 @@ import pytest
 from twisted.logger import ILogObserver, LogLevel, globalLogPublisher
 from zope.interface import implementer
 
+from sxhost.testing import HostInMemory
 from tests.support.agents.real_agents import agent_home, fake_model, real_agents
 from tests.support.hosts import running_host, start_daemon, start_host, twistd
-from tests.support.in_memory import Lab
 
 __all__ = [
     "FailureLog",
@@ -66,15 +66,15 @@ def failure_log() -> Iterator[FailureLog]:
 
 
 @pytest.fixture
-def lab() -> Lab:
+def lab() -> HostInMemory:
     """A host in memory with the usual limits."""
-    return Lab()
+    return HostInMemory()
 
 
 @pytest.fixture
-def make_lab() -> Callable[..., Lab]:
+def make_lab() -> Callable[..., HostInMemory]:
     """Make a host in memory with limits of the test's own."""
-    return Lab
+    return HostInMemory
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -164,6 +164,15 @@ ROOMS = {
         ),
         rooms_of("autobahn click msgspec rich twisted zope"),
     ),
+    "testing": Room(
+        "11",
+        ("testing/*.py",),
+        rooms_of(
+            "agents auth client drivers errors faces/native faces/pi http model process "
+            "service store top"
+        ),
+        rooms_of("msgspec treq twisted zope"),
+    ),
 }
 
 REACTOR_NAME = "twisted.internet.reactor"
