@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +39,9 @@ class FailureLog:
         if "log_failure" in event or event.get("log_level") is LogLevel.critical:
             self._events.append(event)
 
-    def flush(self) -> list[dict[str, Any]]:
+    def flush(self, oldest_generation: int = 2) -> list[dict[str, Any]]:
         """Return what was logged, and forget it: the test expected it."""
-        gc.collect()
+        gc.collect(oldest_generation)
         events, self._events = self._events, []
         return events
 
@@ -52,17 +53,36 @@ def _quick_collections() -> None:
     gc.freeze()
 
 
-@pytest.fixture(autouse=True)
-def failure_log() -> Iterator[FailureLog]:
-    """Fail the test if a failure was lost or logged that it did not expect."""
+@contextmanager
+def no_failures(oldest_generation: int) -> Iterator[FailureLog]:
+    """Assert that no failure is logged, or lost and found by the garbage collector."""
     log = FailureLog()
     globalLogPublisher.addObserver(log)
     try:
         yield log
-        lost = log.flush()
+        lost = log.flush(oldest_generation)
     finally:
         globalLogPublisher.removeObserver(log)
     assert not lost, "\n".join(str(e.get("log_failure") or e) for e in lost)
+
+
+@pytest.fixture(autouse=True)
+def failure_log() -> Iterator[FailureLog]:
+    """Fail the test if a failure was lost or logged that it did not expect.
+
+    Only young objects are collected: all of them, after each of thousands of tests, take longer
+    than many a test does.
+    """
+    with no_failures(oldest_generation=1) as log:
+        yield log
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_old_failure() -> Iterator[None]:
+    """Fail a module's last test if one of its tests lost a failure that had grown old."""
+    yield
+    with no_failures(oldest_generation=2):
+        pass
 
 
 @pytest.fixture
