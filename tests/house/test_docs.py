@@ -19,8 +19,8 @@ from sxhost.errors import HostError
 from sxhost.model.limits import Limits
 from sxhost.model.session import EventDraft
 from sxhost.tap import Options
+from sxhost.testing import HostInMemory, result_of
 from tests.house.test_floors import ROOMS, modules, room_of
-from tests.support.in_memory import Lab, result_of
 from tests.support.places import TOP
 
 DOCUMENTS = [TOP / "README.md", *sorted((TOP / "docs").glob("*.md"))]
@@ -84,12 +84,12 @@ def documented(path: str) -> str:
     return re.sub(r"<(\w+)>", lambda found: names[found[1]], path)
 
 
-def test_every_route_stands_in_the_api_and_nothing_else(lab: Lab) -> None:
+def test_every_route_stands_in_the_api_and_nothing_else(lab: HostInMemory) -> None:
     table = [(row[0], row[1].strip("`")) for row in rows(section("docs/api.md", "## Routes"))]
     assert sorted(table) == sorted((r.method, documented(r.path)) for r in lab.routes)
 
 
-def test_every_parameter_of_a_query_stands_beside_its_route(lab: Lab) -> None:
+def test_every_parameter_of_a_query_stands_beside_its_route(lab: HostInMemory) -> None:
     told = {(row[0], row[1]): row[2] for row in rows(section("docs/api.md", "## Routes"))}
     for route in lab.routes:
         if route.query is not None:
@@ -98,7 +98,7 @@ def test_every_parameter_of_a_query_stands_beside_its_route(lab: Lab) -> None:
                 assert f"?{name}=" in parameters, f"{route.path}: {name}"
 
 
-def test_every_field_of_every_object_stands_in_the_api(lab: Lab) -> None:
+def test_every_field_of_every_object_stands_in_the_api(lab: HostInMemory) -> None:
     text = text_of("docs/api.md")
     words = names_in(text) | set(re.findall(r'"(\w+)"', text))
     for route in lab.routes:
@@ -151,7 +151,7 @@ def meanings() -> list[tuple[str, str]]:
 @pytest.mark.parametrize("before", ["idle", "ended", "thinking"])
 @pytest.mark.parametrize(("event", "meaning"), meanings())
 def test_every_event_means_what_the_api_says(
-    lab: Lab, before: str, event: str, meaning: str
+    lab: HostInMemory, before: str, event: str, meaning: str
 ) -> None:
     lab.request("POST", "/sessions/a/events", {"event": before})
     expected = state_of(lab, "a") if meaning == "stays as it was" else meaning
@@ -159,7 +159,7 @@ def test_every_event_means_what_the_api_says(
     assert state_of(lab, "a") == expected
 
 
-def state_of(lab: Lab, session_id: str) -> str:
+def state_of(lab: HostInMemory, session_id: str) -> str:
     state: str = lab.request("GET", f"/sessions/{session_id}").json()["detail_state"]
     return state
 

@@ -127,7 +127,8 @@ ROOMS = {
         "7",
         ("telemetry/*.py",),
         rooms_of(
-            "codec config errors localnet logs model project service store streams trust visible"
+            "codec config errors localnet logs model project service store streams "
+            "trust visible"
         ),
         rooms_of("msgspec treq twisted"),
     ),
@@ -159,7 +160,8 @@ ROOMS = {
         "9",
         ("daemon/*.py",),
         rooms_of(
-            "agents auth config drivers faces/pi files http localnet logs model policy process service store visible"
+            "agents auth config drivers faces/pi files http localnet logs model "
+            "policy process service store visible"
         ),
         rooms_of("OpenSSL twisted"),
     ),
@@ -167,7 +169,8 @@ ROOMS = {
         "10",
         ("tap.py",),
         rooms_of(
-            "auth config daemon faces/codex_sse faces/codexd faces/native faces/pi http logs service store telemetry visible"
+            "auth config daemon faces/codex_sse faces/codexd faces/native faces/pi "
+            "http logs service store telemetry visible"
         ),
         rooms_of("msgspec twisted"),
     ),
@@ -175,9 +178,19 @@ ROOMS = {
         "11",
         ("__main__.py", "cli/*.py"),
         rooms_of(
-            "address attach auth client codec config daemon errors faces/pi hooks localnet logs model policy project telemetry top trust visible"
+            "address attach auth client codec config daemon errors faces/pi hooks "
+            "localnet logs model policy project telemetry top trust visible"
         ),
         rooms_of("autobahn click msgspec rich twisted zope"),
+    ),
+    "testing": Room(
+        "11",
+        ("testing/*.py",),
+        rooms_of(
+            "agents auth client drivers errors faces/native faces/pi http model "
+            "process service store top"
+        ),
+        rooms_of("msgspec treq twisted zope"),
     ),
 }
 

@@ -28,9 +28,9 @@ from sxhost.logs import LEVELS
 from sxhost.model.limits import Limits
 from sxhost.model.session import Registration
 from sxhost.tap import Options, apart, assemble
+from sxhost.testing import result_of
 from tests.support.daemons import CLASSIC, DAEMON, FREE_PORT, NODAEMON, PATIENCE, SXHOST, run
 from tests.support.faults import until
-from tests.support.in_memory import result_of
 
 if TYPE_CHECKING:
     from tests.support.hosts import Host, StartDaemon, StartHost

@@ -17,9 +17,9 @@ from sxhost.errors import AgentFailed, BadField, NoTurn, TurnInProgress, Unsuppo
 from sxhost.model.approval import Answer, Question
 from sxhost.model.turn import File, Item, Launch, ModelDraft, Text, TurnDraft
 from sxhost.process.contracts import Exit
+from sxhost.testing import is_done, result_of, started
 from tests.support.agents.recorded_acp import CWD, Play, Record, recorded
 from tests.support.fake_children import FakeChild, FakeReports, FakeSpawn
-from tests.support.in_memory import is_done, result_of, started
 
 OPENCODE = "opencode-1.18.33"
 GEMINI = "gemini-0.61.0"

@@ -13,8 +13,8 @@ from sxhost.drivers.jsonrpc_peer import Peer
 from sxhost.errors import AgentFailed
 from sxhost.model.turn import Launch
 from sxhost.process.contracts import Command
+from sxhost.testing import result_of, started
 from tests.support.fake_children import FakeChild
-from tests.support.in_memory import result_of, started
 from tests.unit.drivers.test_acp_pending_requests import Nobody
 
 

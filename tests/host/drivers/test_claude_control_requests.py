@@ -12,7 +12,7 @@ from sxhost.drivers.claude.control_requests import ControlRequests
 from sxhost.drivers.claude.messages import ControlResult
 from sxhost.errors import AgentFailed
 from sxhost.process.contracts import Exit
-from tests.support.in_memory import result_of, started
+from sxhost.testing import result_of, started
 
 ASK = {"subtype": "interrupt"}
 

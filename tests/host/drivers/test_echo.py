@@ -18,8 +18,8 @@ from sxhost.errors import AgentFailed, BadField, NoTurn, TurnInProgress
 from sxhost.model.approval import Answer
 from sxhost.model.turn import Image, Launch, ModelDraft, Text, TurnDraft
 from sxhost.process.contracts import Exit
+from sxhost.testing import result_of, started
 from tests.support.fake_children import FakeReports, FakeSpawn
-from tests.support.in_memory import result_of, started
 
 
 class Rig:

@@ -12,8 +12,8 @@ from sxhost.codec.jsonrpc import METHOD_NOT_FOUND, Id
 from sxhost.drivers.jsonrpc_peer import STRANGE_LINES, Peer, Refused
 from sxhost.errors import AgentFailed
 from sxhost.process.contracts import Command, Exit
+from sxhost.testing import is_done, result_of, started
 from tests.support.fake_children import FakeChild, FakeSpawn
-from tests.support.in_memory import is_done, result_of, started
 
 
 class Side:

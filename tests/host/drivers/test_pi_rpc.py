@@ -12,9 +12,9 @@ from sxhost.drivers.pi.messages import PiState
 from sxhost.drivers.pi.rpc import STRANGE_LINES, Refused, RpcClient, decode_answer
 from sxhost.errors import AgentFailed
 from sxhost.process.contracts import Command, Exit
+from sxhost.testing import is_done, result_of
 from tests.support.agents.recorded_pi import plain, printed
 from tests.support.fake_children import FakeChild
-from tests.support.in_memory import is_done, result_of
 
 
 class Ends:

@@ -32,8 +32,8 @@ from sxhost.drivers.jsonrpc_peer import Peer
 from sxhost.errors import AgentFailed, BadField
 from sxhost.model.turn import Launch, TurnDraft, text_of
 from sxhost.process.contracts import Child, Command, Exit, Spawn
+from sxhost.testing import result_of, started
 from tests.support.fake_children import FakeReports, FakeSpawn
-from tests.support.in_memory import result_of, started
 from tests.support.places import RECORDINGS
 
 FILES = sorted(path for path in RECORDINGS.glob("*/*.jsonl") if path.stem != "serve_http")

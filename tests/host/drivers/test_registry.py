@@ -12,9 +12,8 @@ from sxhost.drivers.contracts import DriverEntryPoint
 from sxhost.drivers.registry import Registry, installed
 from sxhost.errors import BadField
 from sxhost.process.contracts import Spawn
-from tests.support.fake_agents import FakeDriver
+from sxhost.testing import FakeDriver, result_of
 from tests.support.fake_children import FakeSpawn
-from tests.support.in_memory import result_of
 
 
 class Counted(FakeDriver):

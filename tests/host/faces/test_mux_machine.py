@@ -18,8 +18,7 @@ from hypothesis.stateful import (
 from sxhost.faces.pi.transcript_cache import TranscriptCache
 from sxhost.model.session import EventQuery
 from sxhost.process.contracts import Exit
-from tests.support.fake_agents import FakeAgent, question
-from tests.support.in_memory import Lab, result_of
+from sxhost.testing import FakeAgent, HostInMemory, question, result_of
 from tests.support.multiplexer_in_memory import Peer
 
 NAMES = st.sampled_from("abc")
@@ -34,7 +33,7 @@ class Machine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.lab = Lab(mux_rate=10**6, mux_rate_all=10**6)
+        self.lab = HostInMemory(mux_rate=10**6, mux_rate_all=10**6)
         self.peers = [Peer(self.lab) for _ in range(3)]
         self.said: list[list[str]] = [[], [], []]
         self.seen = [0, 0, 0]
@@ -101,7 +100,7 @@ class Machine(RuleBasedStateMachine):
 
     @property
     def running(self) -> list[FakeAgent]:
-        agents = self.lab.crew.drivers["fake"].agents
+        agents = self.lab.drivers.by_agent["fake"].agents
         return [agent for agent in agents if self._hosted(agent) in ("running", "waiting")]
 
     def _hosted(self, agent: FakeAgent) -> str:
@@ -165,7 +164,7 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def a_session_has_one_agent(self) -> None:
-        agents = self.lab.crew.drivers["fake"].agents
+        agents = self.lab.drivers.by_agent["fake"].agents
         live = [a.launch.id for a in agents if self._hosted(a) not in ("gone", "stopping")]
         assert len(live) == len(set(live))
 

@@ -15,7 +15,7 @@ from sxhost.faces.pi import transcript_cache as module
 from sxhost.faces.pi.transcript_cache import TranscriptCache
 from sxhost.model.limits import Limits
 from sxhost.model.session import Event
-from tests.support.in_memory import is_done, result_of, started
+from sxhost.testing import is_done, result_of, started
 
 
 def event(seq: int, name: str, session: str = "s", **data: Any) -> Event:

@@ -13,8 +13,8 @@ from sxhost.codec.json import encode
 from sxhost.faces.pi.transcript_cache import TranscriptCache
 from sxhost.model.limits import Limits
 from sxhost.model.session import Event
+from sxhost.testing import result_of
 from tests.support.agents.recorded_pi import LINES, OLD, Player, tapes
-from tests.support.in_memory import result_of
 
 Object = dict[str, Any]
 

@@ -28,7 +28,7 @@ from sxhost.model.session import Event, Session, State
 from sxhost.model.session_state import SPOKEN, after
 from sxhost.model.turn import Launch
 from sxhost.telemetry.forwarder import content_of
-from tests.support.in_memory import result_of
+from sxhost.testing import result_of
 
 NAMES = sorted({*HOST_EVENTS, "note", "output", "system"})
 ODD: list[Any] = [

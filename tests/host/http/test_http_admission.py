@@ -25,9 +25,9 @@ from sxhost.http.channel import MOST_SHUT_OUT
 from sxhost.model.caller import Caller
 from sxhost.model.limits import Limits
 from sxhost.ratelimit import MAX_KEYS
+from sxhost.testing import UID
 from tests.host.http.test_site import GET, Connection, Wire, post
 from tests.support.http_bytes import NEXT, get, replies
-from tests.support.in_memory import UID
 
 OTHER = UID + 1
 

@@ -1,4 +1,4 @@
-"""A real host under stress, with exact counts: ``python -m benchmarks.stress --seed 1``.
+"""A real host under stress, with exact counts: ``python -m tests.stress --seed 1``.
 
 All choices come from the seed (how threads take turns does not).  What is wrong is told with
 the seed, the scenario and the first difference.
@@ -17,19 +17,19 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.endings import crash, stop
-from benchmarks.mail import messages
-from benchmarks.rebirth import rebirth
-from benchmarks.rig import open_files, raise_files
-from benchmarks.scenarios import RETAIN, logs, past, retention, rude
-from benchmarks.stage import Server, Stage, Wrong
+from tests.stress.deletion_scenario import deletion
+from tests.stress.host_process import open_files, raise_files
+from tests.stress.log_scenarios import RETAIN, logs, past, retention, rude
+from tests.stress.message_scenarios import messages
+from tests.stress.restart_scenarios import crash, stop
+from tests.stress.scenario import Mismatch, Scenario, Server
 
-SCENARIOS: dict[str, Callable[[Stage], dict[str, int]]] = {
+SCENARIOS: dict[str, Callable[[Scenario], dict[str, int]]] = {
     "logs": logs,
     "past": past,
     "retention": retention,
     "messages": messages,
-    "rebirth": rebirth,
+    "deletion": deletion,
     "rude": rude,
     "crash": crash,
     "stop": stop,
@@ -51,12 +51,12 @@ def play(server: Server, name: str, args: argparse.Namespace) -> str:
     sizes: list[int] = []
     start, host = time.monotonic(), None
     for number in range(args.repeat):
-        stage = Stage(server, f"{args.seed}/{name}/{number}", args.seconds / USUAL)
-        stage.place()  # what the host opens for its first client stays open
+        scenario = Scenario(server, f"{args.seed}/{name}/{number}", args.seconds / USUAL)
+        scenario.place()  # what the host opens for its first client stays open
         files = server.host.files()
-        for what, count in SCENARIOS[name](stage).items():
+        for what, count in SCENARIOS[name](scenario).items():
             counts[what] = max(counts[what], count) if "ms" in what else counts[what] + count
-        stage.settle(files)
+        scenario.settle(files)
         sizes = [*sizes, server.host.memory()] if server.host is host else []
         host = server.host
     text = ", ".join(f"{what} {count}" for what, count in counts.items())
@@ -69,7 +69,7 @@ def _memory(sizes: list[int]) -> str:
     if not sizes:
         return ""
     if sizes[-1] - sizes[0] > GROWTH:
-        raise Wrong(f"memory grows: {[size // 1_000_000 for size in sizes]} MB")
+        raise Mismatch(f"memory grows: {[size // 1_000_000 for size in sizes]} MB")
     return f"memory {sizes[0] / 1e6:.0f} to {sizes[-1] / 1e6:.0f} MB, "
 
 
@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> None:
 def _nobody_listens(port: int) -> None:
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", port)) == 0:
-            raise Wrong("the host has ended, and somebody still listens on its port")
+            raise Mismatch("the host has ended, and somebody still listens on its port")
 
 
 def main() -> None:
@@ -107,9 +107,9 @@ def main() -> None:
     try:
         run(args)
         left = open_files(os.getpid()) - before
-        Stage.right(f"{left} sockets are left here" if left else "")
+        Scenario.right(f"{left} sockets are left here" if left else "")
     except Exception as error:  # noqa: BLE001 - a defect of this program is told as well
-        wrong = str(error) if isinstance(error, Wrong) else traceback.format_exc()
+        wrong = str(error) if isinstance(error, Mismatch) else traceback.format_exc()
         print(f"seed {args.seed}, scenario {args.at}: {wrong}", flush=True)
         sys.exit(1)
 

@@ -7,23 +7,25 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.history import (
-    Fact,
+from tests.stress.log_history import (
+    Acknowledged,
     Gap,
     Item,
     Log,
-    Seen,
+    Received,
     assembled,
     check_lives,
     check_reader,
     lives,
 )
-from benchmarks.queues import Queue, check_queue, contiguous
-from benchmarks.wire import Chunks, Decoder, Frame
+from tests.stress.queue_history import Queue, check_queue, contiguous
+from tests.stress.stream_client import Chunks, Decoder, Frame
 
 # Two sessions, whose events alternate: a has the ids 1, 3, 5 …, b has 2, 4, 6 ….
-FACTS = [Fact("ab"[n % 2], n // 2 + 1, "xy"[n // 2 % 2], f"t{n}", n + 1) for n in range(12)]
-SEEN: list[Item] = [Seen(f.id, f.session, f.seq, f.name, f.token) for f in FACTS]
+FACTS = [
+    Acknowledged("ab"[n % 2], n // 2 + 1, "xy"[n // 2 % 2], f"t{n}", n + 1) for n in range(12)
+]
+SEEN: list[Item] = [Received(f.id, f.session, f.seq, f.name, f.token) for f in FACTS]
 
 
 def the_log() -> Log:
@@ -32,7 +34,7 @@ def the_log() -> Log:
     return log
 
 
-def everything(_: Seen) -> bool:
+def everything(_: Received) -> bool:
     return True
 
 
@@ -53,7 +55,7 @@ class TestWriters:
         assert wrong == "nobody was told of event 3 of b"
 
     def test_an_event_that_was_stored_twice(self) -> None:
-        _, wrong = assembled([*FACTS, Fact("a", 7, "x", "t4")])
+        _, wrong = assembled([*FACTS, Acknowledged("a", 7, "x", "t4")])
         assert "in the log twice" in wrong
 
 
@@ -62,10 +64,10 @@ class TestReaders:
         assert check_reader(the_log(), everything, SEEN) == ""
 
     def test_a_selection_of_it(self) -> None:
-        def wants(seen: Seen) -> bool:
+        def wants(seen: Received) -> bool:
             return (seen.session, seen.name) == ("a", "y")
 
-        chosen = [item for item in SEEN if isinstance(item, Seen) and wants(item)]
+        chosen = [item for item in SEEN if isinstance(item, Received) and wants(item)]
         assert check_reader(the_log(), wants, chosen) == ""
         assert "not due" in check_reader(the_log(), wants, SEEN)
         assert "lost" in check_reader(the_log(), wants, chosen[:1] + chosen[2:])
@@ -80,9 +82,9 @@ class TestReaders:
             pytest.param(SEEN[:-1], "lost at the end", id="lost at the end"),
             pytest.param([], "lost at the end", id="all lost"),
             pytest.param(swapped(SEEN, 4), "out of order", id="swapped"),
-            pytest.param([Seen(13, "a", 7, "x", "new")], "not due", id="invented"),
-            pytest.param([Seen(1, "a", 1, "x", "t2")], "not what was fired", id="changed"),
-            pytest.param([Seen(1, "c", 1, "x", "t0")], "not due", id="another session's"),
+            pytest.param([Received(13, "a", 7, "x", "new")], "not due", id="invented"),
+            pytest.param([Received(1, "a", 1, "x", "t2")], "not what was fired", id="changed"),
+            pytest.param([Received(1, "c", 1, "x", "t0")], "not due", id="another session's"),
             pytest.param([Gap(4), *SEEN[4:]], "retention went only as far", id="idle gap"),
         ],
     )
@@ -92,7 +94,7 @@ class TestReaders:
     def test_the_same_event_under_two_ids(self) -> None:
         log = the_log()
         assert log.learn(SEEN) == ""
-        assert "another id" in log.learn([Seen(99, "a", 1, "x", "t0")])
+        assert "another id" in log.learn([Received(99, "a", 1, "x", "t0")])
 
 
 class TestGaps:
@@ -120,28 +122,32 @@ class TestGaps:
         assert the_log().dropped(1) == 10
 
     def test_an_id_that_nobody_saw_is_at_least_the_one_before(self) -> None:
-        log, _ = assembled([FACTS[0], Fact("a", 2, "x", "u"), Fact("a", 3, "x", "v", 9)])
-        assert [log.at_least(fact) for fact in log.facts["a"]] == [1, 2, 9]
-        assert check_reader(log, everything, [Gap(2), Seen(9, "a", 3, "x", "v")], 2) == ""
-        assert "lost" in check_reader(log, everything, [Gap(1), Seen(9, "a", 3, "x", "v")], 2)
+        log, _ = assembled(
+            [FACTS[0], Acknowledged("a", 2, "x", "u"), Acknowledged("a", 3, "x", "v", 9)]
+        )
+        assert [log.at_least(fact) for fact in log.acknowledged["a"]] == [1, 2, 9]
+        assert check_reader(log, everything, [Gap(2), Received(9, "a", 3, "x", "v")], 2) == ""
+        assert "lost" in check_reader(
+            log, everything, [Gap(1), Received(9, "a", 3, "x", "v")], 2
+        )
 
 
 class TestLives:
-    facts = (
-        Fact("a", 1, "x", "t0", 1),
-        Fact("a", 2, "x", "t1", 3),
-        Fact("b", 1, "x", "t2", 4),
-        Fact("a", 1, "x", "t3", 6),
-        Fact("a", 2, "x", "t4", 8),
+    acknowledged = (
+        Acknowledged("a", 1, "x", "t0", 1),
+        Acknowledged("a", 2, "x", "t1", 3),
+        Acknowledged("b", 1, "x", "t2", 4),
+        Acknowledged("a", 1, "x", "t3", 6),
+        Acknowledged("a", 2, "x", "t4", 8),
     )
 
     @staticmethod
     def seen(*ids: int) -> list[Item]:
-        facts = {fact.id: fact for fact in TestLives.facts}
-        return [Seen(i, *(f := facts[i])[:2], f.name, f.token) for i in ids]
+        acknowledged = {fact.id: fact for fact in TestLives.acknowledged}
+        return [Received(i, *(f := acknowledged[i])[:2], f.name, f.token) for i in ids]
 
     def test_each_begins_with_one(self) -> None:
-        found, wrong = lives(self.facts)
+        found, wrong = lives(self.acknowledged)
         assert wrong == ""
         assert {session: list(map(len, all_)) for session, all_ in found.items()} == {
             "a": [2, 2],
@@ -149,22 +155,26 @@ class TestLives:
         }
 
     def test_a_hole_in_one(self) -> None:
-        assert lives([*self.facts, Fact("b", 3, "x", "t", 9)])[1].startswith("after Fact")
-        assert lives([Fact("c", 2, "x", "t", 9)])[1].startswith("after nothing")
+        assert lives([*self.acknowledged, Acknowledged("b", 3, "x", "t", 9)])[1].startswith(
+            "after Acknowledged"
+        )
+        assert lives([Acknowledged("c", 2, "x", "t", 9)])[1].startswith("after nothing")
 
     @pytest.mark.parametrize("ids", [(1, 3, 4, 6, 8), (1, 4, 6, 8), (4, 6, 8)])
     def test_a_beginning_of_each_is_enough(self, ids: tuple[int, ...]) -> None:
-        assert check_lives(lives(self.facts)[0], self.seen(*ids)) == ""
+        assert check_lives(lives(self.acknowledged)[0], self.seen(*ids)) == ""
 
     @pytest.mark.parametrize(
         "ids",
         [(3, 4, 6, 8), (1, 3, 4, 6), (1, 3, 6, 8), (1, 1, 4, 6, 8), (4, 3, 6, 8), (1, 6, 4, 8)],
     )
     def test_a_wrong_history(self, ids: tuple[int, ...]) -> None:
-        assert check_lives(lives(self.facts)[0], self.seen(*ids)) != ""
+        assert check_lives(lives(self.acknowledged)[0], self.seen(*ids)) != ""
 
     def test_no_gap_is_due(self) -> None:
-        assert "pruned" in check_lives(lives(self.facts)[0], [Gap(3), *self.seen(4, 6, 8)])
+        assert "pruned" in check_lives(
+            lives(self.acknowledged)[0], [Gap(3), *self.seen(4, 6, 8)]
+        )
 
 
 RIGHT = Queue(

@@ -6,52 +6,52 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.actors import LAST, Reader, Writer
-from benchmarks.history import Fact, check_lives, lives
-from benchmarks.rig import request
-from benchmarks.stage import Caller, Stage, Wrong
-from benchmarks.wire import ALL, Frame, Refused, Transport, Wanted
+from tests.stress.host_process import request
+from tests.stress.log_clients import LAST, Reader, Writer
+from tests.stress.log_history import Acknowledged, check_lives, lives
+from tests.stress.scenario import Mismatch, RetryingClient, Scenario
+from tests.stress.stream_client import ALL, Frame, Refused, Transport, Wanted
 
-__all__ = ["rebirth"]
+__all__ = ["deletion"]
 
 SESSIONS, WRITERS, EVENTS = 5, 4, 1400
 TRANSPORTS: tuple[Transport, ...] = ("sse", "ndjson", "websocket")
 
 
-class Author(Writer):
+class SingleEventWriter(Writer):
     """Fires one event at a time: the answer tells its id, and so the life that it is in."""
 
     def __call__(self) -> None:
         """Fire them all."""
         for _ in range(self.amount):
             self.fire(self._chance.choice(self._sessions), 1)
-        self.caller.close()
+        self.client.close()
 
 
-class Reaper:
-    """Deletes sessions, and registers some of them again, until the authors are done."""
+class SessionDeleter:
+    """Deletes sessions, and registers some of them again, until the writers are done."""
 
-    def __init__(self, stage: Stage, sessions: Sequence[str]) -> None:
+    def __init__(self, scenario: Scenario, sessions: Sequence[str]) -> None:
         self.deleted = dict.fromkeys(sessions, 0)
         self.done = False
-        self._chance = stage.chance("reaper")
-        self._caller = Caller(stage)
+        self._chance = scenario.chance("deleter")
+        self._client = RetryingClient(scenario)
 
     def __call__(self) -> None:
         """Delete, again and again."""
         while not self.done:
             session = self._chance.choice(list(self.deleted))
-            status, answer = self._caller.ask(request("DELETE", f"/sessions/{session}"))
+            status, answer = self._client.ask(request("DELETE", f"/sessions/{session}"))
             if status not in (200, 404):
-                raise Wrong(f"DELETE was answered by {answer}")
+                raise Mismatch(f"DELETE was answered by {answer}")
             self.deleted[session] += status == 200
             if self._chance.random() < 0.3:
-                self._caller.insist(request("POST", f"/sessions/{session}/register", b"{}"))
+                self._client.insist(request("POST", f"/sessions/{session}/register", b"{}"))
             time.sleep(self._chance.random() * 0.02)
-        self._caller.close()
+        self._client.close()
 
 
-class Mourner(Reader):
+class ReturningReader(Reader):
     """A reader whose session may be gone: it asks until it is there again."""
 
     losses = 0
@@ -65,7 +65,7 @@ class Mourner(Reader):
     def ended(self, value: dict[str, Any]) -> None:
         """Take note of the end of a session."""
         if value != {"reason": "the session is forgotten", "reconnect": False} | _extra(value):
-            raise Wrong(f"{self.name} got an end: {value}")
+            raise Mismatch(f"{self.name} got an end: {value}")
         self.ends += 1
         raise Refused(404)
 
@@ -81,47 +81,49 @@ def _extra(value: dict[str, Any]) -> dict[str, Any]:
     return {"frame": "end"} if "frame" in value else {}
 
 
-def rebirth(stage: Stage) -> dict[str, int]:
+def deletion(scenario: Scenario) -> dict[str, int]:
     """Let sessions live, die and live again; each reader has a beginning of each life."""
     sessions = [f"soul-{number}" for number in range(SESSIONS)]
-    each, place = stage.amount(EVENTS) // WRITERS, stage.place()
+    each, place = scenario.amount(EVENTS) // WRITERS, scenario.place()
     for session in sessions:
-        stage.ask("POST", f"/sessions/{session}/register", {})
-    authors = [Author(stage, f"a{n}", sessions, each, keys=False) for n in range(WRITERS)]
+        scenario.ask("POST", f"/sessions/{session}/register", {})
+    writers = [
+        SingleEventWriter(scenario, f"a{n}", sessions, each, keys=False) for n in range(WRITERS)
+    ]
     wanted = (
         ALL,
         *(Wanted((session,)) for session in sessions[:3]),
         Wanted(tuple(sessions[:2])),
     )
-    readers: list[Mourner] = []
+    readers: list[ReturningReader] = []
     for one in wanted:
         for transport in TRANSPORTS:
             name = f"r{len(readers)}"
-            reader = Mourner(stage, name, transport, one, place, mean=20_000)
+            reader = ReturningReader(scenario, name, transport, one, place, mean=20_000)
             reader.until = set(one.sessions or sessions)
             readers.append(reader)
-    reaper = Reaper(stage, sessions)
+    deleter = SessionDeleter(scenario, sessions)
 
     def write() -> None:
         try:
-            stage.play(authors)
+            scenario.play(writers)
         finally:
-            reaper.done = True
+            deleter.done = True
 
-    def mourn() -> None:
-        stage.play([write, reaper])
+    def read_all() -> None:
+        scenario.play([write, deleter])
         for session in sessions:
-            authors[0].fire(session, 1, LAST)
-        authors[0].caller.close()
+            writers[0].fire(session, 1, LAST)
+        writers[0].client.close()
 
-    stage.play([mourn, *readers])
-    facts = [fact for author in authors for fact in author.told]
-    _judge(stage, facts, readers, reaper.deleted)
+    scenario.play([read_all, *readers])
+    acknowledged = [fact for author in writers for fact in author.told]
+    _judge(scenario, acknowledged, readers, deleter.deleted)
     for session in sessions:
-        stage.ask("DELETE", f"/sessions/{session}")
+        scenario.ask("DELETE", f"/sessions/{session}")
     return {
-        "events": len(facts),
-        "deaths": sum(reaper.deleted.values()),
+        "events": len(acknowledged),
+        "deaths": sum(deleter.deleted.values()),
         "readers": len(readers),
         "deliveries": sum(len(reader.items) for reader in readers),
         "cuts": sum(reader.cuts for reader in readers),
@@ -130,17 +132,22 @@ def rebirth(stage: Stage) -> dict[str, int]:
 
 
 def _judge(
-    stage: Stage, facts: Sequence[Fact], readers: Sequence[Mourner], deleted: dict[str, int]
+    scenario: Scenario,
+    acknowledged: Sequence[Acknowledged],
+    readers: Sequence[ReturningReader],
+    deleted: dict[str, int],
 ) -> None:
-    found, wrong = lives(facts)
-    stage.right(wrong)
+    found, wrong = lives(acknowledged)
+    scenario.right(wrong)
     for session, all_ in found.items():
         if len(all_) > deleted[session] + 1:
-            stage.right(f"{session} lived {len(all_)} times, and died only {deleted[session]}")
-        kept = [(e["id"], e["seq"]) for e in stage.log(session)]
+            scenario.right(
+                f"{session} lived {len(all_)} times, and died only {deleted[session]}"
+            )
+        kept = [(e["id"], e["seq"]) for e in scenario.log(session)]
         if kept != [(fact.id, fact.seq) for fact in all_[-1]]:
-            stage.right(f"in the end {session} has {len(kept)} events of {len(all_[-1])}")
+            scenario.right(f"in the end {session} has {len(kept)} events of {len(all_[-1])}")
     for reader in readers:
         follows = reader.wanted.sessions or tuple(found)
         chosen = {session: found[session] for session in follows}
-        stage.right(check_lives(chosen, reader.items), reader.name)
+        scenario.right(check_lives(chosen, reader.items), reader.name)

@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from random import Random
 
-from benchmarks.rig import request
-from benchmarks.stage import Stage
-from benchmarks.wire import Stream, Transport, masked
+from tests.stress.host_process import request
+from tests.stress.scenario import Scenario
+from tests.stress.stream_client import Stream, Transport, masked
 
-__all__ = ["Visitor"]
+__all__ = ["RudeClients"]
 
-Rude = Callable[[int, Random], None]
+RudeClient = Callable[[int, Random], None]
 
 TRANSPORTS: tuple[Transport, ...] = ("sse", "ndjson", "websocket")
 
@@ -154,7 +154,7 @@ def nagging(port: int, chance: Random) -> None:
         stream.socket.sendall(pings)
 
 
-RUDE: tuple[Rude, ...] = (
+RUDE: tuple[RudeClient, ...] = (
     silent,
     rambling,
     halting,
@@ -167,13 +167,13 @@ RUDE: tuple[Rude, ...] = (
 )
 
 
-class Visitor:
+class RudeClients:
     """A rude client after the other."""
 
-    def __init__(self, stage: Stage, name: str, visits: int) -> None:
+    def __init__(self, scenario: Scenario, name: str, visits: int) -> None:
         self.visits = visits
-        self._port = stage.server.port
-        self._chance = stage.chance(name)
+        self._port = scenario.server.port
+        self._chance = scenario.chance(name)
 
     def __call__(self) -> None:
         """Be rude."""

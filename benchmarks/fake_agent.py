@@ -45,8 +45,8 @@ says.
 def command(dialect: Dialect) -> list[str]:
     """Return the words that run it; it passes over further arguments."""
     path = f"import sys; sys.path.append({str(Path(__file__).parents[1])!r})"
-    program = f"{path}; import benchmarks.puppet as it; it.main()"
-    program = f"{path}; import benchmarks.puppet as it; it.main()"
+    program = f"{path}; import benchmarks.fake_agent as it; it.main()"
+    program = f"{path}; import benchmarks.fake_agent as it; it.main()"
     return [sys.executable, "-I", "-S", "-c", program, dialect]
 
 

@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from benchmarks.history import Fact, Gap, Item, Seen
-from benchmarks.rig import NDJSON, request
-from benchmarks.stage import Caller, Stage, Wrong
-from benchmarks.wire import Frame, Refused, Stream, Transport, Wanted
+from tests.stress.host_process import NDJSON, request
+from tests.stress.log_history import Acknowledged, Gap, Item, Received
+from tests.stress.scenario import Mismatch, RetryingClient, Scenario
+from tests.stress.stream_client import Frame, Refused, Stream, Transport, Wanted
 
 LAST = "complete"
 """The type of the event that ends each session's part; every reader selects it."""
@@ -35,16 +35,16 @@ class Writer:
     """
 
     def __init__(
-        self, stage: Stage, name: str, sessions: Sequence[str], amount: int, *, keys: bool
+        self, scenario: Scenario, name: str, sessions: Sequence[str], amount: int, *, keys: bool
     ) -> None:
-        self.told: list[Fact] = []
+        self.told: list[Acknowledged] = []
         self.repeats = 0
         self._name = name
         self._sessions = sessions
         self.amount = amount
         self._keys = keys
-        self._chance = stage.chance(name)
-        self.caller = Caller(stage)
+        self._chance = scenario.chance(name)
+        self.client = RetryingClient(scenario)
 
     def __call__(self) -> None:
         """Fire them all."""
@@ -53,7 +53,7 @@ class Writer:
             left = self.amount - len(self.told)
             count = 1 if chance.random() < 0.7 else min(left, chance.randrange(2, 60))
             self.fire(chance.choice(self._sessions), count)
-        self.caller.close()
+        self.client.close()
 
     def fire(self, session: str, count: int, name: str = "") -> None:
         """Fire so many events in one request."""
@@ -64,11 +64,11 @@ class Writer:
         doubled = lines[:1] if self._keys and count > 1 and chance.random() < 0.2 else []
         answer = self._post(session, lines + doubled)
         if answer.get("accepted", 1) != len(lines + doubled):
-            raise Wrong(f"{len(lines + doubled)} lines were answered by {answer}")
+            raise Mismatch(f"{len(lines + doubled)} lines were answered by {answer}")
         seq, number = answer["event_count"] - count, answer.get("id", 0)
         for given in zip(names, tokens, strict=True):
             seq += 1
-            self.told.append(Fact(session, seq, *given, number))
+            self.told.append(Acknowledged(session, seq, *given, number))
 
     def _line(self, name: str, token: str) -> bytes:
         size = self._chance.choice((0, 10, 100, 100, 1000))
@@ -80,12 +80,12 @@ class Writer:
         message = request("POST", f"/sessions/{session}/events", b"\n".join(lines), kind)
         luck = self._chance.random() if self._keys else 1.0
         if luck < 0.1:
-            self.caller.cut(message, self._chance.randrange(len(message) + 1))
-        answer = self.caller.insist(message)
+            self.client.cut(message, self._chance.randrange(len(message) + 1))
+        answer = self.client.insist(message)
         if luck < 0.2:
-            again = self.caller.insist(message)
+            again = self.client.insist(message)
             if again != answer:
-                raise Wrong(f"the same keys were answered by {answer}, and then by {again}")
+                raise Mismatch(f"the same keys were answered by {answer}, and then by {again}")
         self.repeats += luck < 0.2
         return answer
 
@@ -99,7 +99,7 @@ class Reader:
 
     def __init__(
         self,
-        stage: Stage,
+        scenario: Scenario,
         name: str,
         transport: Transport,
         wanted: Wanted,
@@ -116,17 +116,17 @@ class Reader:
         """The sessions whose last event has not come yet."""
         self.rests_for = 0.0
         """The share of all events that must be there before it comes back from a cut."""
-        self._stage = stage
+        self._scenario = scenario
         self._transport = transport
         self._after = after
         self._mean = mean
         self._slow = slow
-        self._chance = stage.chance(name)
+        self._chance = scenario.chance(name)
 
     def __call__(self) -> None:
         """Read until the last event of each session has come."""
         while self.until:
-            self._stage.check(self._progress)
+            self._scenario.check(self._progress)
             try:
                 with self._open() as stream:
                     self.read(stream)
@@ -135,7 +135,7 @@ class Reader:
 
     def _open(self) -> Stream:
         room = ROOM if self._slow else 0
-        port = self._stage.server.port
+        port = self._scenario.server.port
         return Stream(port, self._transport, self.wanted, self._after, room=room)
 
     def read(self, stream: Stream) -> None:
@@ -143,7 +143,7 @@ class Reader:
         enough = int(self._chance.expovariate(1 / self._mean)) if self._mean else 1 << 62
         stream.socket.settimeout(0.5)
         while stream.received < enough and self.until:
-            self._stage.check(self._progress)
+            self._scenario.check(self._progress)
             most = min(enough - stream.received, ROOM if self._slow else 1 << 16)
             with suppress(TimeoutError):
                 for frame in stream.some(most):
@@ -170,20 +170,20 @@ class Reader:
         elif frame.name in ("hello", "heartbeat"):
             self._after = value["cursor"]
         else:
-            raise Wrong(f"{self.name} got {frame}")
+            raise Mismatch(f"{self.name} got {frame}")
 
     def ended(self, value: dict[str, Any]) -> None:
         """Take note of the host's farewell."""
-        if not (self._stage.patient and value["reconnect"]):
-            raise Wrong(f"{self.name} got an end: {value}")
+        if not (self._scenario.patient and value["reconnect"]):
+            raise Mismatch(f"{self.name} got an end: {value}")
         self.ends += 1
         if self._transport == "websocket":
             raise EOFError  # there, who is told hangs up; else the host does
 
     def refused(self, error: Exception) -> None:
         """Wait a little, if the host may be away."""
-        if not self._stage.patient:
-            raise Wrong(f"{self.name} was cut off: {error!r}") from error
+        if not self._scenario.patient:
+            raise Mismatch(f"{self.name} was cut off: {error!r}") from error
         time.sleep(0.05)
 
     def _hang_up(self, stream: Stream) -> None:
@@ -193,8 +193,8 @@ class Reader:
             stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
         stream.close()
         self.cuts += bool(self.until)
-        while self.until and self._stage.progress() < self.rests_for:
-            self._stage.check(self._progress)
+        while self.until and self._scenario.progress() < self.rests_for:
+            self._scenario.check(self._progress)
             time.sleep(0.005)
         if self.until:
             time.sleep(self._chance.choice((0, 0, 0.01, 0.3 if self._slow else 0.1)))
@@ -204,7 +204,7 @@ class Reader:
         return f"{self.name}, which got {len(self.items)} items, at last {last},"
 
 
-def seen_in(value: dict[str, Any]) -> Seen:
+def seen_in(value: dict[str, Any]) -> Received:
     """Return an event of ours as a reader notes it down."""
     token = value["data"][0]
-    return Seen(value["id"], value["session"], value["seq"], value["event"], token)
+    return Received(value["id"], value["session"], value["seq"], value["event"], token)

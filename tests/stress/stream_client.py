@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Self
 from urllib.parse import urlencode
 
-from benchmarks.rig import request
+from tests.stress.host_process import request
 
 Transport = Literal["sse", "ndjson", "websocket"]
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 __all__ = [
-    "Fact",
+    "Acknowledged",
     "Gap",
     "Log",
-    "Seen",
+    "Received",
     "assembled",
     "check_lives",
     "check_reader",
@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 
-class Fact(NamedTuple):
+class Acknowledged(NamedTuple):
     """An event that a writer was told of: its session, its number, its type, its token.
 
     `id` is 0 where the answer did not tell it (that of a batch does not).
@@ -37,7 +37,7 @@ class Fact(NamedTuple):
     id: int = 0
 
 
-class Seen(NamedTuple):
+class Received(NamedTuple):
     """An event as a reader got it."""
 
     id: int
@@ -53,32 +53,32 @@ class Gap(NamedTuple):
     to: int
 
 
-Item = Seen | Gap
-Wants = Callable[[Seen], bool]
+Item = Received | Gap
+Wants = Callable[[Received], bool]
 
 
 @dataclass
 class Log:
-    """All that was fired: of each session its facts in order, their ids as far as known."""
+    """All that was fired: each session's events in order, with ids as far as known."""
 
-    facts: dict[str, list[Fact]]
+    acknowledged: dict[str, list[Acknowledged]]
     ids: dict[tuple[str, int], int] = field(default_factory=dict)
 
     @property
     def count(self) -> int:
         """How many events there are."""
-        return sum(map(len, self.facts.values()))
+        return sum(map(len, self.acknowledged.values()))
 
     def learn(self, items: Iterable[Item]) -> str:
         """Take note of ids that a reader saw; they must be the same for all."""
         for item in items:
-            if isinstance(item, Seen):
+            if isinstance(item, Received):
                 known = self.ids.setdefault((item.session, item.seq), item.id)
                 if known != item.id:
                     return f"{item} has another id elsewhere: {known}"
         return ""
 
-    def at_least(self, fact: Fact) -> int:
+    def at_least(self, fact: Acknowledged) -> int:
         """Return a fact's id, or the least that it can be if nobody has seen it."""
         for seq in range(fact.seq, 0, -1):
             number = self.ids.get((fact.session, seq), 0)
@@ -89,19 +89,19 @@ class Log:
     def dropped(self, retain: int) -> int:
         """Return the last id that retention may have dropped, if it keeps so many events."""
         bounds = [0]
-        for session, facts in self.facts.items():
-            if len(facts) > retain:
-                past = range(len(facts) - retain, len(facts) + 1)
+        for session, acknowledged in self.acknowledged.items():
+            if len(acknowledged) > retain:
+                past = range(len(acknowledged) - retain, len(acknowledged) + 1)
                 known = (self.ids.get((session, seq), 0) for seq in past)
                 bounds.append(next(filter(None, known), 0))
         return max(bounds)
 
 
-def assembled(facts: Iterable[Fact]) -> tuple[Log, str]:
+def assembled(acknowledged: Iterable[Acknowledged]) -> tuple[Log, str]:
     """Put together what writers were told: each number once, and none left out."""
-    sessions: dict[str, dict[int, Fact]] = defaultdict(dict)
+    sessions: dict[str, dict[int, Acknowledged]] = defaultdict(dict)
     log = Log({})
-    for fact in facts:
+    for fact in acknowledged:
         known = sessions[fact.session].setdefault(fact.seq, fact)
         if known.token != fact.token:
             return log, f"one number for two events: {known}, {fact}"
@@ -111,14 +111,14 @@ def assembled(facts: Iterable[Fact]) -> tuple[Log, str]:
         missing = next((n for n in range(1, len(numbered) + 1) if n not in numbered), 0)
         if missing:
             return log, f"nobody was told of event {missing} of {session}"
-        log.facts[session] = [numbered[seq] for seq in sorted(numbered)]
+        log.acknowledged[session] = [numbered[seq] for seq in sorted(numbered)]
     return log, _twice(log)
 
 
 def _twice(log: Log) -> str:
     """Look for an event that is in the log twice: a retry that was taken for a new one."""
-    places: dict[str, Fact] = {}
-    for fact in (fact for facts in log.facts.values() for fact in facts):
+    places: dict[str, Acknowledged] = {}
+    for fact in (fact for acknowledged in log.acknowledged.values() for fact in acknowledged):
         other = places.setdefault(fact.token, fact)
         if other is not fact:
             return f"fired once, in the log twice: {other}, {fact}"
@@ -145,7 +145,7 @@ class _Follower:
     def __init__(self, log: Log, wants: Wants, dropped: int) -> None:
         self._log = log
         self._dropped = dropped
-        self._due = {name: _wanted(facts, wants) for name, facts in log.facts.items()}
+        self._due = {name: _wanted(events, wants) for name, events in log.acknowledged.items()}
         self._at = dict.fromkeys(self._due, 0)
         self._last = self._leapt = 0
 
@@ -155,7 +155,7 @@ class _Follower:
         self._leapt = max(self._leapt, gap.to)
         return ""
 
-    def event(self, seen: Seen) -> str:
+    def event(self, seen: Received) -> str:
         if seen.id <= self._last:
             return f"out of order: {seen} after id {self._last}"
         self._last = seen.id
@@ -169,9 +169,9 @@ class _Follower:
             return f"not what was fired: {seen} instead of {due[found]}"
         return self._missed(due[at:found], seen.id)
 
-    def _missed(self, facts: Sequence[Fact], before: int) -> str:
+    def _missed(self, acknowledged: Sequence[Acknowledged], before: int) -> str:
         """Tell of the first event that was passed over without a gap that covers it."""
-        for fact in facts:
+        for fact in acknowledged:
             number = self._log.at_least(fact)
             if number > self._leapt or not self._leapt:
                 return f"lost before id {before}: {fact}, id {number} or more"
@@ -186,20 +186,22 @@ class _Follower:
         return ""
 
 
-def _wanted(facts: Sequence[Fact], wants: Wants) -> list[Fact]:
-    return [f for f in facts if wants(Seen(f.id, f.session, f.seq, f.name, f.token))]
+def _wanted(acknowledged: Sequence[Acknowledged], wants: Wants) -> list[Acknowledged]:
+    return [f for f in acknowledged if wants(Received(f.id, f.session, f.seq, f.name, f.token))]
 
 
 # Sessions that are forgotten and come again.
 
 
-def lives(facts: Iterable[Fact]) -> tuple[dict[str, list[list[Fact]]], str]:
-    """Split each session's facts, which must all have ids, into its lives.
+def lives(
+    acknowledged: Iterable[Acknowledged],
+) -> tuple[dict[str, list[list[Acknowledged]]], str]:
+    """Split each session's acknowledged, which must all have ids, into its lives.
 
     In each life the numbers begin with 1 and none is left out.
     """
-    found: dict[str, list[list[Fact]]] = defaultdict(list)
-    for fact in sorted(facts, key=lambda fact: fact.id):
+    found: dict[str, list[list[Acknowledged]]] = defaultdict(list)
+    for fact in sorted(acknowledged, key=lambda fact: fact.id):
         if fact.seq == 1:
             found[fact.session].append([])
         life = found[fact.session][-1] if found[fact.session] else []
@@ -209,7 +211,9 @@ def lives(facts: Iterable[Fact]) -> tuple[dict[str, list[list[Fact]]], str]:
     return found, ""
 
 
-def check_lives(found: Mapping[str, Sequence[list[Fact]]], items: Sequence[Item]) -> str:
+def check_lives(
+    found: Mapping[str, Sequence[list[Acknowledged]]], items: Sequence[Item]
+) -> str:
     """Compare what a reader saw with the lives of the sessions that it follows.
 
     It has the last life of each whole; of each other life, which may end before the reader
@@ -233,5 +237,5 @@ def check_lives(found: Mapping[str, Sequence[list[Fact]]], items: Sequence[Item]
     return ""
 
 
-def _seen(fact: Fact) -> Seen:
-    return Seen(fact.id, fact.session, fact.seq, fact.name, fact.token)
+def _seen(fact: Acknowledged) -> Received:
+    return Received(fact.id, fact.session, fact.seq, fact.name, fact.token)

@@ -1,17 +1,15 @@
-"""A whole host in memory: the real tree, service and store on a clock that we move."""
+"""A whole host in memory: the real routes, service and store on a clock that the test moves."""
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import msgspec
 from treq.client import HTTPClient
 from treq.testing import StubTreq
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
-from twisted.python.failure import Failure
 from twisted.web.resource import IResource, Resource
 
 from sxhost.agents.dependencies import Agents
@@ -25,56 +23,19 @@ from sxhost.http.metrics import Metrics
 from sxhost.http.request_context import context_of
 from sxhost.http.router import asks, opens, tree
 from sxhost.http.site import HostSite
-from sxhost.model.caller import HOST
+from sxhost.model.caller import HOST, Caller
 from sxhost.model.limits import Limits
 from sxhost.service import SessionService
 from sxhost.store.memory import MemoryStore
 from sxhost.tap import MANNERS, faces
-from tests.support.fake_agents import Crew
 
-T = TypeVar("T")
+from .agents import FakeDrivers
+from .waiting import result_of, started
 
 MIDNIGHT_MS = 1_710_288_000_000
-"""The wall clock's reading when a lab opens: 13 March 2024."""
+"""The wall clock's reading (Unix time in ms) when a host in memory begins: 13 March 2024."""
 
 URL = "http://127.0.0.1:7432"
-
-
-def result_of(work: Coroutine[Any, Any, T] | Deferred[T]) -> T:
-    """Return the result of work that is done without waiting, or raise its error."""
-    results: list[Any] = []
-    started(work).addBoth(results.append)
-    assert results, "it has not finished"
-    if isinstance(results[0], Failure):
-        results[0].raiseException()
-    return results[0]  # type: ignore[no-any-return]
-
-
-def started(work: Coroutine[Any, Any, T] | Deferred[T]) -> Deferred[T]:
-    """Begin work that may have to wait."""
-    return work if isinstance(work, Deferred) else Deferred.fromCoroutine(work)
-
-
-def is_done(work: Deferred[Any]) -> bool:
-    """Tell whether work has finished."""
-    return work.called
-
-
-def finished(work: Coroutine[Any, Any, T] | Deferred[T], clock: Clock) -> T:
-    """Return the result of work that may take many turns, but no time."""
-    begun = started(work)
-    clock.advance(0)
-    return result_of(begun)
-
-
-def turn(clock: Clock) -> None:
-    """Run what is due now, and not what that makes due, as a turn of a reactor does."""
-    for call in clock.getDelayedCalls():
-        if call.active() and call.getTime() <= clock.seconds():
-            clock.calls.remove(call)  # type: ignore[arg-type]
-            call.called = 1  # type: ignore[attr-defined]
-            call.func(*call.args, **call.kw)  # type: ignore[attr-defined]
-
 
 NOWHERE = Path("/nowhere")
 ANYONE = Policy(hosts=frozenset({"x", "localhost", "127.0.0.1"}), tokens="none")
@@ -82,8 +43,8 @@ UID = 1000
 """The user that a host in memory runs as."""
 
 
-class Answer:
-    """A response that has been read whole."""
+class BufferedResponse:
+    """A response whose body has been read whole."""
 
     def __init__(self, response: Any, body: bytes) -> None:
         self.status: int = response.code
@@ -92,53 +53,67 @@ class Answer:
         self.body = body
 
     def header(self, name: str) -> str | None:
+        """Return the first value of a header."""
         values = self.headers.getRawHeaders(name)
         return values[0] if values else None
 
     def json(self) -> Any:
-        assert self.header("content-type") == "application/json", self.body
+        """Return the value of a JSON body."""
+        self._expect("application/json")
         return msgspec.json.decode(self.body)
 
     def lines(self) -> list[Any]:
-        assert self.header("content-type") == "application/x-ndjson", self.body
+        """Return the values of a body of JSON lines."""
+        self._expect("application/x-ndjson")
         return [msgspec.json.decode(line) for line in self.body.splitlines()]
 
+    def _expect(self, media_type: str) -> None:
+        if self.header("content-type") != media_type:
+            raise AssertionError(f"not {media_type}: {self.body!r}")
 
-class Door(Resource):
-    """Lets everyone in as `caller`; the gate itself is tested over real bytes."""
+
+class AssumedCaller(Resource):
+    """Serves each request as that of the host's `caller`, without authentication."""
 
     isLeaf = True
 
-    def __init__(self, tree: IResource) -> None:
+    def __init__(self, host: HostInMemory, tree: IResource) -> None:
         super().__init__()
-        self.caller = HOST
+        self._host = host
         self._tree = tree
 
     def render(self, request: Any) -> Any:
-        context_of(request).caller = self.caller
+        """Answer a request as the routes do."""
+        context_of(request).caller = self._host.caller
         return self._tree.render(request)
 
 
-class Lab:
-    """A host (`service`), its HTTP face (`request`) and a `client`, all on one `clock`."""
+class HostInMemory:
+    """A host (`service`), its routes (`request`) and a `client`, all on one `clock`.
+
+    `caller` is whom each request comes from; `drivers` make the agents that it runs; keyword
+    arguments are limits (`sxhost.model.limits.Limits`).  Only `place`, if it is given, is
+    written to: tokens are stored there.
+    """
 
     def __init__(
-        self, place: Path = NOWHERE, *, crew: Crew | None = None, **limits: Any
+        self, place: Path = NOWHERE, *, drivers: FakeDrivers | None = None, **limits: Any
     ) -> None:
         self.clock = Clock()
         self.ahead_ms = 0
         """How much the wall clock has jumped."""
+        self.caller: Caller = HOST
         self.limits = Limits(**limits)
         self.store = MemoryStore(self.limits, self.clock.seconds)
         self.keyring = TokenStore(place, self.wall_ms, self.clock.callLater)
         self.browsers = Browsers(self.clock, self.wall_ms, self.limits)
-        self.crew = crew or Crew()
+        self.drivers = drivers or FakeDrivers()
         self.bypass = False
-        self.agents = Agents(self.crew)
-        self.live()
+        self.agents = Agents(self.drivers)
+        self.restart()
         self.client = HostClient(URL, cast(HTTPClient, self.treq), self.clock)
 
-    def live(self) -> None:
+    def restart(self) -> None:
         """Begin a life of the host on its store: the first, or one after a stop."""
         self.service = SessionService(
             self.store, self.clock, self.wall_ms, self.limits, self.agents
@@ -159,14 +134,18 @@ class Lab:
             self.mux,
             bypass=self.bypass,
         )
-        self.door = Door(tree(self.routes, self.limits, MANNERS, self.service.slices))
-        self.treq: Any = StubTreq(self.door)
+        self.serve(tree(self.routes, self.limits, MANNERS, self.service.slices))
+
+    def serve(self, root: IResource) -> None:
+        """Answer requests by `root`, as whatever `caller` is at the time."""
+        self.treq: Any = StubTreq(AssumedCaller(self, root))
 
     def wall_ms(self) -> int:
+        """Return what the wall clock shows (Unix time in ms)."""
         return MIDNIGHT_MS + self.ahead_ms + int(self.clock.seconds() * 1000)
 
     def site(self, policy: Policy = ANYONE, clock: Any = None) -> HostSite:
-        """Return the listening side of this host, behind a gate."""
+        """Return the listening side of this host, which authenticates by `policy`."""
         attempts = login_attempts(self.clock, self.limits.tries)
         guard = Authenticator(
             policy,
@@ -183,20 +162,22 @@ class Lab:
             root, guard, clock or self.clock, self.limits, self.metrics.count, **own
         )
 
-    def request(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
+    def request(
+        self, method: str, path: str, body: Any = None, **headers: str
+    ) -> BufferedResponse:
         """Send a request that is answered at once; a `body` that is not bytes goes as JSON."""
         return result_of(self.begin(method, path, body, **headers))
 
     def begin(
         self, method: str, path: str, body: Any = None, **headers: str
-    ) -> Deferred[Answer]:
-        """Send a request that may have to wait."""
+    ) -> Deferred[BufferedResponse]:
+        """Send a request that may have to wait; ``_`` in a header's name stands for ``-``."""
         data = body if isinstance(body, bytes | None) else msgspec.json.encode(body)
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return started(self._exchange(method, path, data, named))
 
     async def _exchange(
         self, method: str, path: str, data: bytes | None, headers: dict[str, str]
-    ) -> Answer:
+    ) -> BufferedResponse:
         response = await self.treq.request(method, URL + path, data=data, headers=headers)
-        return Answer(response, await response.content())
+        return BufferedResponse(response, await response.content())

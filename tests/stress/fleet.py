@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from benchmarks.actors import LAST, Reader, Writer
-from benchmarks.history import Log, Seen, assembled, check_reader
-from benchmarks.stage import Stage
-from benchmarks.wire import Transport, Wanted
+from tests.stress.log_clients import LAST, Reader, Writer
+from tests.stress.log_history import Log, Received, assembled, check_reader
+from tests.stress.scenario import Scenario
+from tests.stress.stream_client import Transport, Wanted
 
 TRANSPORTS: tuple[Transport, ...] = ("sse", "ndjson", "websocket")
 TEAMS = ("red", "blue")
@@ -15,26 +15,26 @@ TEAMS = ("red", "blue")
 Counts = dict[str, int]
 
 
-class Cast:
+class Fleet:
     """Sessions, their writers and their readers; `LAST` ends each session's part."""
 
-    def __init__(self, stage: Stage, sessions: int, name: str = "s") -> None:
-        self.stage = stage
-        many = max(sessions, stage.amount(sessions))
+    def __init__(self, scenario: Scenario, sessions: int, name: str = "s") -> None:
+        self.scenario = scenario
+        many = max(sessions, scenario.amount(sessions))
         self.labels = {f"{name}-{n}": {"team": TEAMS[n % 2]} for n in range(many)}
         self.writers: list[Writer] = []
         self.readers: list[Reader] = []
-        self.place = stage.place()
-        stage.progress = self.progress
+        self.place = scenario.place()
+        scenario.progress = self.progress
         for session, labels in self.labels.items():
-            stage.ask("POST", f"/sessions/{session}/register", {"labels": labels})
+            scenario.ask("POST", f"/sessions/{session}/register", {"labels": labels})
 
     def add_writers(self, count: int, events: int, *, keys: bool) -> None:
         """Let writers share the events."""
-        each, sessions = self.stage.amount(events) // count, list(self.labels)
+        each, sessions = self.scenario.amount(events) // count, list(self.labels)
         for number in range(count):
             name = f"w{number}"
-            self.writers.append(Writer(self.stage, name, sessions, each, keys=keys))
+            self.writers.append(Writer(self.scenario, name, sessions, each, keys=keys))
 
     def add_readers(self, wanted: Iterable[Wanted], *, mean: int, slow: int = 0) -> None:
         """Let one reader over each transport follow what is wanted; every n-th is slow."""
@@ -42,7 +42,7 @@ class Cast:
             for transport in TRANSPORTS:
                 number = len(self.readers)
                 reader = Reader(
-                    self.stage,
+                    self.scenario,
                     f"r{number}",
                     transport,
                     one,
@@ -64,31 +64,31 @@ class Cast:
 
     def play(self, *beside: Callable[[], object]) -> None:
         """Let writers write, then end each session; readers read along."""
-        self.stage.play([self._write, *self.readers, *beside])
+        self.scenario.play([self._write, *self.readers, *beside])
 
     def _write(self) -> None:
-        self.stage.play(self.writers)
+        self.scenario.play(self.writers)
         for session in self.labels:
             self.writers[0].fire(session, 1, LAST)
-        self.writers[0].caller.close()
+        self.writers[0].client.close()
 
     def judge(self, *, retain: int = 0) -> Log:
         """Compare what all were told; with `retain`, some may have been dropped."""
-        stage = self.stage
+        scenario = self.scenario
         log, wrong = assembled(fact for writer in self.writers for fact in writer.told)
-        stage.right(wrong)
+        scenario.right(wrong)
         for reader in self.readers:
-            stage.right(log.learn(reader.items), reader.name)
+            scenario.right(log.learn(reader.items), reader.name)
         dropped = log.dropped(retain) if retain else 0
         for reader in self.readers:
             wrong = check_reader(log, self._wants(reader.wanted), reader.items, dropped)
-            stage.right(wrong, reader.name)
+            scenario.right(wrong, reader.name)
         for session in self.labels:
             self._compare(log, session, retain)
         return log
 
-    def _wants(self, wanted: Wanted) -> Callable[[Seen], bool]:
-        def wants(seen: Seen) -> bool:
+    def _wants(self, wanted: Wanted) -> Callable[[Received], bool]:
+        def wants(seen: Received) -> bool:
             event = {"session": seen.session, "event": seen.name}
             return wanted.has(event, self.labels[seen.session])
 
@@ -96,17 +96,17 @@ class Cast:
 
     def _compare(self, log: Log, session: str, retain: int) -> None:
         """Compare the log with what the host says afterwards."""
-        told = log.facts[session]
-        kept = [(e["seq"], e["event"], e["data"][0]) for e in self.stage.log(session)]
+        told = log.acknowledged[session]
+        kept = [(e["seq"], e["event"], e["data"][0]) for e in self.scenario.log(session)]
         due = [(f.seq, f.name, f.token) for f in told][-len(kept) :]
         enough = len(kept) >= min(len(told), retain or len(told))
         if kept != due or not enough:
-            self.stage.right(f"in the end {session} has {len(kept)} events of {len(told)}")
+            self.scenario.right(f"in the end {session} has {len(kept)} events of {len(told)}")
 
     def clear(self) -> None:
         """Forget the sessions."""
         for session in self.labels:
-            self.stage.ask("DELETE", f"/sessions/{session}")
+            self.scenario.ask("DELETE", f"/sessions/{session}")
 
     def counts(self, log: Log) -> Counts:
         """Return how much there was."""

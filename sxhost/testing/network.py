@@ -7,9 +7,9 @@ from itertools import repeat
 from typing import Any
 
 from treq.client import HTTPClient
+from twisted.internet import error
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.error import ConnectionDone, ConnectionLost, ConnectionRefusedError
 from twisted.internet.interfaces import IProtocolFactory
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
@@ -19,29 +19,33 @@ from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
 from sxhost.client.host import HostClient
-from tests.support.in_memory import URL, Lab
+
+from .host import URL, HostInMemory
 
 SOCKET = 1 << 16
 """Bytes that a sender may have under way before it is paused."""
 
-ENDLESS = 1 << 60
+UNLIMITED = 1 << 60
+"""Bytes of a cable that is not cut by itself."""
 
 
-class End(StringTransport):
+class CableEnd(StringTransport):
     """One end of a cable: pauses its producer while too much is under way."""
 
     protocol: Any
 
     def write(self, data: bytes) -> None:
+        """Send; the sender is paused if that is too much for now."""
         super().write(data)
         if self.producer is not None and len(self.value()) > SOCKET:
             self.producer.pauseProducing()
 
     def writeSequence(self, data: Iterable[bytes]) -> None:
+        """Send pieces as one."""
         self.write(b"".join(data))
 
-    def taken(self, most: int) -> bytes:
-        """Return and forget at most so many of the bytes that were written."""
+    def take(self, most: int) -> bytes:
+        """Return and forget at most `most` of the bytes that were written."""
         whole = bytes(self.value())
         self.clear()
         self.io.write(whole[most:])
@@ -51,96 +55,102 @@ class End(StringTransport):
 
 
 class Cable:
-    """A connection: `room` is how many bytes the client gets before it is cut."""
+    """A connection, which is cut when the client has got `bytes_left` bytes."""
 
-    def __init__(self, client: Any, server: Any, room: int) -> None:
-        self.client, self.server = End(), End()
-        self.room = room
+    def __init__(self, client: Any, server: Any, bytes_left: int) -> None:
+        self.client, self.server = CableEnd(), CableEnd()
+        self.bytes_left = bytes_left
         self.open = True
         self.client.protocol, self.server.protocol = client, server
 
     def plug_in(self) -> None:
+        """Tell both ends that they are connected."""
         self.server.protocol.makeConnection(self.server)
         self.client.protocol.makeConnection(self.client)
 
     def carry(self) -> bool:
         """Carry what there is, both ways; return whether that was anything."""
-        asked = self.client.taken(ENDLESS)
-        if asked:
-            self.server.protocol.dataReceived(asked)
-        told = b"" if self.client.producerState != "producing" else self._told()
-        if told:
-            self.client.protocol.dataReceived(told)
-        if not self.room:
+        upward = self.client.take(UNLIMITED)
+        if upward:
+            self.server.protocol.dataReceived(upward)
+        downward = self._take_for_client() if self.client.producerState == "producing" else b""
+        if downward:
+            self.client.protocol.dataReceived(downward)
+        if not self.bytes_left:
             self.cut()
         elif self.client.disconnecting or (self.server.disconnecting and not self.waiting):
-            self.cut(ConnectionDone())
-        return bool(asked or told) and self.open
+            self.cut(error.ConnectionDone())
+        return bool(upward or downward) and self.open
 
     @property
     def waiting(self) -> int:
         """How many bytes are on their way to the client."""
         return len(self.server.value())
 
-    def _told(self) -> bytes:
-        told = self.server.taken(min(self.room, SOCKET))
-        self.room -= len(told)
-        return told
+    def _take_for_client(self) -> bytes:
+        data = self.server.take(min(self.bytes_left, SOCKET))
+        self.bytes_left -= len(data)
+        return data
 
     def cut(self, reason: Exception | None = None) -> None:
         """End the connection for both ends; what is under way is lost."""
         if self.open:
             self.open = False
             for end in (self.server, self.client):
-                end.protocol.connectionLost(Failure(reason or ConnectionLost()))
+                end.protocol.connectionLost(Failure(reason or error.ConnectionLost()))
 
 
 @implementer(IAgentEndpointFactory)
-class Net:
-    """A host (`lab`), which may be `down`, a way to it, and a client."""
+class NetworkInMemory:
+    """A `host`, which may be `down`, and a `client` that reaches it by cables.
 
-    def __init__(self, lab: Lab | None = None, *, clock: Clock | None = None) -> None:
-        self.lab = lab or Lab()
-        self.clock = clock or self.lab.clock
+    `cable_bytes` says for each connection how many bytes the client gets before it is cut;
+    `attempts` are the times at which it connected or tried to; `build_server` makes what
+    answers in place of the host.  `clock` is the client's (else the host's).
+    """
+
+    def __init__(self, host: HostInMemory | None = None, *, clock: Clock | None = None) -> None:
+        self.host = host or HostInMemory()
+        self.clock = clock or self.host.clock
         self.down = False
-        self.rooms: Iterator[int] = repeat(ENDLESS)
+        self.cable_bytes: Iterator[int] = repeat(UNLIMITED)
         self.cables: list[Cable] = []
         self.attempts: list[float] = []
-        self.answers: Callable[[], Any] | None = None
-        self.service = self.lab.service
-        self._site = self.lab.site(clock=self.clock)
+        self.build_server: Callable[[], Any] | None = None
+        self.service = self.host.service
+        self._site = self.host.site(clock=self.clock)
         pool = HTTPConnectionPool(self.clock, persistent=False)
         agent = Agent.usingEndpointFactory(self.clock, self, pool)
         self.client = HostClient(URL, HTTPClient(agent), self.clock)
 
-    def endpointForURI(self, uri: URI) -> Any:
+    def endpointForURI(self, uri: URI) -> Any:  # noqa: ARG002 - Twisted's signature
+        """Return the way to the host, wherever the client wants to go."""
         return self
 
     def connect(self, factory: IProtocolFactory) -> Deferred[Any]:
         """Connect a client, if the host is up."""
         self.attempts.append(self.clock.seconds())
         if self.down:
-            return fail(ConnectionRefusedError())
-        server = self.answers() if self.answers else self._site.buildProtocol(None)
+            return fail(error.ConnectionRefusedError())
+        server = self.build_server() if self.build_server else self._site.buildProtocol(None)
         client = factory.buildProtocol(IPv4Address("TCP", "127.0.0.1", 7432))
-        assert client is not None
-        cable = Cable(client, server, next(self.rooms))
+        cable = Cable(client, server, next(self.cable_bytes))
         self.cables.append(cable)
         cable.plug_in()
         return succeed(client)
 
     @property
-    def plugged(self) -> list[Cable]:
+    def open_cables(self) -> list[Cable]:
         """The connections that are open."""
         return [cable for cable in self.cables if cable.open]
 
     def run(self) -> None:
         """Carry all that there is to carry."""
-        while sum(cable.carry() for cable in self.plugged):
+        while sum(cable.carry() for cable in self.open_cables):
             pass
 
     def advance(self, seconds: float) -> None:
-        """Let time go by."""
+        """Move the clock on, in steps of 50 ms, and carry what that sends."""
         for _ in range(max(1, round(seconds * 20))):
             self.clock.advance(0.05)
             self.run()
@@ -150,8 +160,8 @@ class Net:
         self.advance(0.05)
 
     def cut(self) -> None:
-        """Cut all that is plugged in."""
-        for cable in self.plugged:
+        """Cut all open connections."""
+        for cable in self.open_cables:
             cable.cut()
 
     def stop(self) -> None:
@@ -162,6 +172,6 @@ class Net:
 
     def restart(self) -> None:
         """Begin the host's next life on the same store."""
-        self.lab.live()
-        self.service = self.lab.service
-        self._site, self.down = self.lab.site(clock=self.clock), False
+        self.host.restart()
+        self.service = self.host.service
+        self._site, self.down = self.host.site(clock=self.clock), False

@@ -6,12 +6,10 @@ import os
 import re
 import resource
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Thread
@@ -200,24 +198,3 @@ def request(method: str, path: str, body: bytes = b"", media_type: str = "") -> 
         head += f"Content-Type: {media_type or 'application/json'}\r\n"
         head += f"Content-Length: {len(body)}\r\n"
     return head.encode() + b"\r\n" + body
-
-
-def exchanges(host: Host, client: Client, message: bytes, seconds: float) -> tuple[float, ...]:
-    """Repeat an exchange; return how many a second, and the host's CPU µs for each."""
-    cpu, start, count = host.cpu(), time.perf_counter(), 0
-    while time.perf_counter() - start < seconds:
-        client.exchange(message)
-        count += 1
-    return count / (time.perf_counter() - start), (host.cpu() - cpu) / count * 1e6
-
-
-def spent(host: Host, work: Callable[[], object]) -> float:
-    """Return the CPU seconds that the host spends while `work` runs."""
-    cpu = host.cpu()
-    work()
-    return host.cpu() - cpu
-
-
-def spread(figures: Sequence[float], form: str = ".2f") -> str:
-    """Write figures as their least and their median: the machine is shared."""
-    return f"min {min(figures):{form}}, median {statistics.median(figures):{form}}"

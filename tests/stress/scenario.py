@@ -1,4 +1,4 @@
-"""The stage of a stress run: a host that comes and goes, and clients that come back."""
+"""One run of the stress program: a host that comes and goes, and clients that come back."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from benchmarks.rig import Client, Host, request, running_host
-from benchmarks.wire import Stream
+from tests.stress.host_process import Client, Host, request, running_host
+from tests.stress.stream_client import Stream
 
 PATIENCE = 60.0
 """Seconds after which a scenario is given up: something was lost."""
 
 
-class Wrong(Exception):
+class Mismatch(Exception):
     """The host did something that it must not: a sentence."""
 
 
@@ -51,9 +51,9 @@ class Server:
         self._end()
         left = [child for child in children if Path(f"/proc/{child}").exists()]
         if left:
-            raise Wrong(f"the host has left children: {left}")
+            raise Mismatch(f"the host has left children: {left}")
         if code not in (0, -15) or "Stopped" not in self.host.last:
-            raise Wrong(f"the host ended with {code}, and said at last: {self.host.last!r}")
+            raise Mismatch(f"the host ended with {code}, and said at last: {self.host.last!r}")
 
     def close(self) -> None:
         """Let go of it, whatever state it is in."""
@@ -62,7 +62,7 @@ class Server:
     def _end(self) -> None:
         self._running.close()
         if self.host.trouble:
-            raise Wrong("the host's log has trouble:\n" + "".join(self.host.trouble))
+            raise Mismatch("the host's log has trouble:\n" + "".join(self.host.trouble))
 
 
 def free_port() -> int:
@@ -80,15 +80,15 @@ def free_port() -> int:
 
 
 @dataclass
-class Stage:
-    """Where actors meet.  `name` has the seed, and makes each one's chance its own."""
+class Scenario:
+    """What the clients share.  `name` has the seed: each client has choices of its own."""
 
     server: Server
     name: str
     size: float = 1.0
     """How much is done, as a share of the usual."""
     patient: bool = False
-    """Whether actors have to put up with a host that goes away and comes back."""
+    """Whether clients have to put up with a host that goes away and comes back."""
     progress: Callable[[], float] = lambda: 1.0
     """Tells the share of the events that has been fired."""
     until: float = field(init=False)
@@ -99,7 +99,7 @@ class Stage:
         self.until = time.monotonic() + PATIENCE * max(1.0, self.size)
 
     def chance(self, name: str) -> Random:
-        """Return an actor's source of chance."""
+        """Return an client's source of chance."""
         return Random(f"{self.name}/{name}")
 
     def amount(self, usual: int) -> int:
@@ -107,9 +107,9 @@ class Stage:
         return max(1, round(usual * self.size))
 
     def check(self, who: Callable[[], str]) -> None:
-        """End an actor whose time is up."""
+        """End an client whose time is up."""
         if time.monotonic() > self.until:
-            raise Wrong(f"{who()} has waited too long")
+            raise Mismatch(f"{who()} has waited too long")
 
     def play(self, acts: Sequence[Callable[[], object]]) -> None:
         """Let all act at once; return when all are done, or raise what ends the first."""
@@ -135,7 +135,7 @@ class Stage:
     def right(wrong: str, what: str = "") -> None:
         """Go on if nothing is wrong."""
         if wrong:
-            raise Wrong(f"{what}: {wrong}" if what else wrong)
+            raise Mismatch(f"{what}: {wrong}" if what else wrong)
 
     def settle(self, files: int) -> None:
         """Wait until nobody is left on the host, and it has so few files open again."""
@@ -159,12 +159,12 @@ class Stage:
         return [json.loads(line) for line in body.splitlines()]
 
 
-class Caller:
+class RetryingClient:
     """A client that comes back: after it hung up itself, or if it must be patient."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, scenario: Scenario) -> None:
         self.retries = 0
-        self._stage = stage
+        self._scenario = scenario
         self._client: Client | None = None
 
     def ask(self, message: bytes) -> tuple[int, Any]:
@@ -175,7 +175,7 @@ class Caller:
             except OSError:
                 self._again()
             else:
-                if status != 503 or not self._stage.patient:
+                if status != 503 or not self._scenario.patient:
                     return status, json.loads(body)
                 self._again()
 
@@ -183,7 +183,7 @@ class Caller:
         """Return the decoded body of a 200."""
         status, body = self.ask(message)
         if status != 200:
-            raise Wrong(f"{message[:200]!r} was answered by {status}: {body}")
+            raise Mismatch(f"{message[:200]!r} was answered by {status}: {body}")
         return body
 
     def cut(self, message: bytes, length: int) -> None:
@@ -191,7 +191,7 @@ class Caller:
         try:
             self._connected().send(message[:length])
         except OSError:
-            if not self._stage.patient:
+            if not self._scenario.patient:
                 raise
         self.close()
 
@@ -203,13 +203,13 @@ class Caller:
 
     def _connected(self) -> Client:
         if self._client is None:
-            self._client = Client(self._stage.server.port)
+            self._client = Client(self._scenario.server.port)
         return self._client
 
     def _again(self) -> None:
         self.close()
-        if not self._stage.patient:
-            raise Wrong("the host hung up on an honest client")
-        self._stage.check(lambda: "a client that the host does not answer")
+        if not self._scenario.patient:
+            raise Mismatch("the host hung up on an honest client")
+        self._scenario.check(lambda: "a client that the host does not answer")
         self.retries += 1
         time.sleep(0.02)
