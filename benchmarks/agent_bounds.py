@@ -18,9 +18,9 @@ from threading import Event, Thread
 from typing import Self
 
 from benchmarks.driving import delete, finish, get, post
+from benchmarks.fake_agent import launch
 from benchmarks.mux import Talker
-from benchmarks.puppet import launch
-from benchmarks.rig import Client, Host, request, running_host
+from tests.stress.host_process import Client, Host, request, running_host
 
 HEALTH = request("GET", "/health")
 QUESTIONS, FILES, PIECES, SIZE = 12_000, 20_000, 100_000, 1000

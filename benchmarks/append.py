@@ -5,7 +5,8 @@ The CPU is that of the host's whole process, HTTP and the writer's thread includ
 
 from __future__ import annotations
 
-from benchmarks.rig import NDJSON, Client, exchanges, request, running_host, spread
+from benchmarks.measures import exchanges, spread
+from tests.stress.host_process import NDJSON, Client, request, running_host
 
 EVENT = b'{"event":"tool-start","data":"Bash: git status --short --branch"}'
 SECONDS, ROUNDS = 1.5, 7

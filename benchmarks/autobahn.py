@@ -23,7 +23,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 from twisted.internet.threads import deferToThread
 
-from sxhost.http.authentication import Authenticator, LoginAttempts, Policy
+from sxhost.http.authentication import Authenticator, Policy, login_attempts
 from sxhost.http.router import Route, opens, tree
 from sxhost.http.site import HostSite
 from sxhost.http.websocket import Connection, Upgrade
@@ -64,7 +64,8 @@ def site() -> HostSite:
     """Return a host whose only route is an echo."""
     routes = [Route("GET", "/echo", echo, "Give back.", status=101, scope="open")]
     policy = Policy(tokens="none")
-    guard = Authenticator(policy, lambda _: HOST, opens(routes), 0, LoginAttempts(reactor, 10))
+    attempts = login_attempts(reactor, 10)
+    guard = Authenticator(policy, lambda _: HOST, opens(routes), 0, attempts)
     return HostSite(tree(routes, ROOM), guard, reactor, ROOM, lambda *_: None)
 
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks.rig import NDJSON, Client, Host, request, running_host
 from sxhost.model.limits import Limits
 from tests.host.http.test_bombs import COSTLY
+from tests.stress.host_process import NDJSON, Client, Host, request, running_host
 
 TIMES = 5
 

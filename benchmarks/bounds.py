@@ -20,7 +20,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Final
 
-from benchmarks.rig import NDJSON, Client, Host, raise_files, request, running_host
+from tests.stress.host_process import NDJSON, Client, Host, raise_files, request, running_host
 
 MB: Final = 1_000_000
 LARGE: Final = "x" * 262_000

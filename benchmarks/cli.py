@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.rig import running_host
+from tests.stress.host_process import running_host
 
 ROUNDS = 25
 

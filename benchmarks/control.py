@@ -14,10 +14,10 @@ import time
 from multiprocessing.connection import Connection
 
 from benchmarks.driving import HEARD, Listener, finish, get, post, times
-from benchmarks.puppet import Dialect, launch
+from benchmarks.fake_agent import Dialect, launch
 from benchmarks.readers import apart
-from benchmarks.rig import Host, running_host
-from benchmarks.wire import Stream, Wanted
+from tests.stress.host_process import Host, running_host
+from tests.stress.stream_client import Stream, Wanted
 
 RUNS, FLOODS, FLOOD_S, READERS = 50, 10, 1.0, 50
 DIALECTS: tuple[Dialect, ...] = ("codex", "pi")

@@ -1,6 +1,6 @@
 """From an agent's stdout to the subscribers of its session: ``python -m benchmarks.deltas``.
 
-The agent is made up (`benchmarks.puppet`), the host real and durable.  The CPU is the host
+The agent is made up (`benchmarks.fake_agent`), the host real and durable.  The CPU is the host
 process's, for all that becomes of a delta: it is read, understood, committed, and written to
 each subscriber.
 """
@@ -11,10 +11,11 @@ import argparse
 import time
 
 from benchmarks.driving import finish, post
-from benchmarks.puppet import Dialect, launch
+from benchmarks.fake_agent import Dialect, launch
+from benchmarks.measures import spread
 from benchmarks.readers import crowd
-from benchmarks.rig import Host, running_host, spread
-from benchmarks.wire import Wanted
+from tests.stress.host_process import Host, running_host
+from tests.stress.stream_client import Wanted
 
 DIALECTS: tuple[Dialect, ...] = ("codex", "pi")
 READERS = (1, 50)

@@ -8,8 +8,8 @@ import time
 from collections.abc import Sequence
 from typing import Any, Self
 
-from benchmarks.rig import Client, Host, request
-from benchmarks.wire import Stream, Wanted
+from tests.stress.host_process import Client, Host, request
+from tests.stress.stream_client import Stream, Wanted
 
 __all__ = ["HEARD", "Listener", "delete", "finish", "get", "post", "times"]
 

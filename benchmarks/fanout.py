@@ -10,9 +10,10 @@ import argparse
 import statistics
 import time
 
+from benchmarks.measures import spent
 from benchmarks.readers import LAST, crowd
-from benchmarks.rig import NDJSON, Client, Host, request, running_host, spent
-from benchmarks.wire import Refused, Stream, Transport
+from tests.stress.host_process import NDJSON, Client, Host, request, running_host
+from tests.stress.stream_client import Refused, Stream, Transport
 
 READERS, EVENTS, ROUNDS = 200, 2000, 5
 TRANSPORTS: tuple[Transport, ...] = ("sse", "ndjson", "websocket")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 
-from benchmarks.rig import Client, request, running_host
+from tests.stress.host_process import Client, request, running_host
 
 SESSIONS, EVENTS, ROUNDS = 1024, 256, 15
 EVENT = b'{"event":"tool-done","data":"%s"}' % (b"x" * 200)

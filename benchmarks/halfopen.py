@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.rig import NDJSON, Client, Host, request, running_host
+from tests.stress.host_process import NDJSON, Client, Host, request, running_host
 
 OURS, THEIRS = "192.0.2.1", "192.0.2.2"
 INSIDE = "SXHOST_BENCHMARK_INSIDE"

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from benchmarks.rig import running_host
+from tests.stress.host_process import running_host
 
 ROUNDS = 40
 NAMES = ("UserPromptSubmit", "PreToolUse", "PostToolUse", "Stop")

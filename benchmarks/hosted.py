@@ -10,8 +10,8 @@ import argparse
 import time
 
 from benchmarks.driving import finish, post
-from benchmarks.puppet import Dialect, launch
-from benchmarks.rig import Host, running_host
+from benchmarks.fake_agent import Dialect, launch
+from tests.stress.host_process import Host, running_host
 
 DIALECTS: tuple[Dialect, ...] = ("codex", "pi")
 COUNTS = (100, 200)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import statistics
 import time
 
-from benchmarks.rig import Client, Host, request, running_host
+from tests.stress.host_process import Client, Host, request, running_host
 
 EVENT = b'{"event":"tool-start","data":"Bash: git status --short --branch"}'
 SECONDS, ROUNDS = 2.0, 5

@@ -6,9 +6,10 @@ import argparse
 import time
 from multiprocessing.connection import Connection
 
+from benchmarks.measures import spread
 from benchmarks.readers import apart
-from benchmarks.rig import Client, Host, raise_files, request, running_host, spread
-from benchmarks.wire import Stream, Wanted
+from tests.stress.host_process import Client, Host, raise_files, request, running_host
+from tests.stress.stream_client import Stream, Wanted
 
 READERS, SESSIONS, SECONDS, POSTS = 10_000, 1000, 30.0, 50
 

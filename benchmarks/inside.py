@@ -15,7 +15,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
-from benchmarks.rig import spread
+from benchmarks.measures import spread
 from sxhost.config import Settings
 from sxhost.model.session import EventDraft
 from sxhost.service import SessionService

@@ -13,8 +13,8 @@ from multiprocessing.connection import Connection
 from threading import Thread
 
 from benchmarks.readers import apart
-from benchmarks.rig import Client, request, running_host
-from benchmarks.wire import ALL, Stream
+from tests.stress.host_process import Client, request, running_host
+from tests.stress.stream_client import ALL, Stream
 
 RATE, SECONDS, CLIENTS = 500, 10.0, 10
 

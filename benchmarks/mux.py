@@ -17,18 +17,10 @@ import statistics
 import time
 from multiprocessing.connection import Connection
 
+from benchmarks.measures import spent, spread
 from benchmarks.readers import LAST, PATIENCE, apart
-from benchmarks.rig import (
-    NDJSON,
-    Client,
-    Host,
-    raise_files,
-    request,
-    running_host,
-    spent,
-    spread,
-)
-from benchmarks.wire import PONG, header, masked
+from tests.stress.host_process import NDJSON, Client, Host, raise_files, request, running_host
+from tests.stress.stream_client import PONG, header, masked
 
 PING, TAIL = 0x89, 200
 SEQ = re.compile(rb'"seq":([0-9]+)}\Z')

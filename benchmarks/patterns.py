@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from sxhost.model.approval import Question
 from sxhost.policy.rules import About, Policy, Rule
-from sxhost.policy.shell import LONGEST
+from sxhost.policy.shell import MAX_COMMAND_LENGTH
 
 RULES = {
     "a usual rule": r"git (status|diff|log)( .*)?",
@@ -28,7 +28,7 @@ def commands(seed: int) -> Iterator[str]:
     """Yield commands that are as long as are looked into."""
     chance = random.Random(seed)
     for letters in ("a", "ab", "ab ;", "aж ;"):
-        yield "".join(chance.choices(letters, k=LONGEST))
+        yield "".join(chance.choices(letters, k=MAX_COMMAND_LENGTH))
 
 
 def main() -> None:

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Any
 
-from benchmarks.rig import raise_files
-from benchmarks.wire import ALL, Stream, Transport, Wanted
+from tests.stress.host_process import raise_files
+from tests.stress.stream_client import ALL, Stream, Transport, Wanted
 
 LAST = b"benchmark-end"
 """The name of the event after which a reader has had enough, if nothing else is said."""

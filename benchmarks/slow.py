@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.rig import NDJSON, Client, Host, raise_files, request, running_host
+from tests.stress.host_process import NDJSON, Client, Host, raise_files, request, running_host
 
 CONNECTIONS = 1000
 LONGEST = 90

@@ -15,8 +15,8 @@ import time
 from typing import Any
 
 from benchmarks.driving import Listener, delete, post, times
-from benchmarks.puppet import Dialect, command, launch
-from benchmarks.rig import Host, running_host
+from benchmarks.fake_agent import Dialect, command, launch
+from tests.stress.host_process import Host, running_host
 
 RUNS = 30
 DIALECTS: tuple[Dialect, ...] = ("codex", "pi")

@@ -23,8 +23,8 @@ from threading import Thread
 from typing import NamedTuple
 
 from benchmarks.readers import apart
-from benchmarks.rig import NDJSON, Client, Host, raise_files, request, running_host
-from benchmarks.wire import ALL, Stream
+from tests.stress.host_process import NDJSON, Client, Host, raise_files, request, running_host
+from tests.stress.stream_client import ALL, Stream
 
 READERS, RATE, SECONDS, ROUNDS = 100, 1000, 60.0, 3
 BATCH, CLIENTS, SESSIONS, WARM_S = 10, 4, 16, 5.0

@@ -8,8 +8,8 @@ from __future__ import annotations
 import argparse
 import time
 
-from benchmarks.rig import NDJSON, Client, Host, request, running_host
-from benchmarks.wire import ALL, Stream
+from tests.stress.host_process import NDJSON, Client, Host, request, running_host
+from tests.stress.stream_client import ALL, Stream
 
 READERS, MEGABYTES = 50, 30
 SIZES = (1_000, 10_000, 100_000)

@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.rig import Client, Host, request, running_host
+from tests.stress.host_process import Client, Host, request, running_host
 
 SECONDS, CONNECTIONS = 60, 32
 MOST_MB = 5

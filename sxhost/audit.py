@@ -9,11 +9,11 @@ store works, in the log meanwhile.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Coroutine
-from typing import Any, Final, TypeVar
+from collections.abc import Callable
+from typing import Final
 
 from msgspec.structs import asdict
-from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.defer import DeferredLock
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from sxhost.errors import HostError
@@ -22,11 +22,11 @@ from sxhost.model.auth import AuditEntry
 from sxhost.model.caller import current
 from sxhost.model.limits import Limits
 from sxhost.store.contracts import Store
+from sxhost.waiting import background, uncancelled
 
-__all__ = ["ACTS", "Audit", "uncancelled"]
+__all__ = ["ACTS", "Audit"]
 
 log = logger(__name__)
-T = TypeVar("T")
 
 RETRY_S = 5.0
 """Seconds between two tries to write down what waits."""
@@ -68,7 +68,7 @@ class Audit:
         self._writing = DeferredLock()
         self._retry: IDelayedCall | None = None
 
-    def deed(self, what: str, session_id: str | None = None, detail: str = "") -> AuditEntry:
+    def entry(self, what: str, session_id: str | None = None, detail: str = "") -> AuditEntry:
         """Return an entry of what the caller does, not numbered yet."""
         by = current.get()
         return AuditEntry(
@@ -80,7 +80,7 @@ class Audit:
 
         :raises HostError: it cannot be, and so must not be done.
         """
-        deed = self.deed(what, session_id, detail)
+        deed = self.entry(what, session_id, detail)
         if ACTS.get(what, True):
             await self._store.record(deed)
             return
@@ -110,15 +110,7 @@ class Audit:
         return True
 
     def _write_later(self) -> None:
-        writing = Deferred.fromCoroutine(self._write())
-        writing.addErrback(lambda failure: log.failure("the audit cannot be written", failure))
-
-
-async def uncancelled(work: Coroutine[Any, Any, T]) -> T:
-    """Wait for work that goes on to its end, also if whoever waits here is cancelled."""
-    over = Deferred[T]()
-    Deferred.fromCoroutine(work).chainDeferred(over)
-    return await over
+        background(self._write(), log, "writing the audit")
 
 
 def tell(why: str, deed: AuditEntry) -> None:

@@ -27,6 +27,9 @@ EmitContent = Literal["full", "redacted", "none"]
 """How much telemetry tells of what was said."""
 
 LogFormat = Literal["text", "json", "combined"]
+LogLevelName = Literal["debug", "info", "warn", "error", "critical"]
+"""`sxhost.logs.LEVELS`, for commands that are too quick to import Twisted."""
+
 TokensFor = Literal["others", "all", "none"]
 """Who needs a token: all but the host's own user, everyone, or nobody."""
 

@@ -1,54 +1,88 @@
-"""Which session makes room for another when the host is full."""
+"""Room for another session when the host is full: the one that is missed least is archived."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
+from sxhost.agents.supervisor import Supervisor
+from sxhost.errors import SessionLimit
+from sxhost.logs import logger
 from sxhost.model.limits import Limits
 from sxhost.model.session import Session
 from sxhost.store.contracts import Store
+from sxhost.streams.notifier import LogNotifier
 from sxhost.streams.presence import Presence
 
 __all__ = ["Eviction"]
 
+log = logger(__name__)
+T = TypeVar("T")
+
 
 class Eviction:
-    """Chooses the session that is missed least.
+    """Archives a session when a write needs its place.
 
-    It is one that is over, or an attached one that was silent for a while; of these those
-    for which something waits (a message, a question) go last.  A hosted one whose agent
-    `lives` is never chosen, whatever its log says: others may write there.
+    Chosen is one that has ended, or an attached one that has been silent for a while; those
+    for which something waits (a message, an approval) go last.  A hosted session whose agent
+    lives is never chosen, whatever its log says: others may write there.
+
+    `now` returns a session with its state as it is at this moment.
     """
 
     def __init__(
         self,
         store: Store,
+        *,
+        hub: LogNotifier,
+        fleet: Supervisor,
         presence: Presence,
         now: Callable[[Session], Session],
-        lives: Callable[[str], bool],
         limits: Limits,
     ) -> None:
         self._store = store
+        self._hub = hub
+        self._fleet = fleet
         self._presence = presence
         self._now = now
-        self._lives = lives
         self._limits = limits
 
-    async def choose(self) -> str | None:
-        """Return the session that makes room, or None if all are busy."""
-        views = [self._now(session) for session in await self._store.sessions()]
-        spare = [view for view in views if self._is_over(view) or self._is_silent(view)]
-        ranks = [(await self._rank(view), view.id) for view in spare]
+    async def run_with_room(self, write: Callable[[], Awaitable[T]]) -> T:
+        """Run a write that may create a session; once more if another one makes room for it.
+
+        :raises SessionLimit: the host is full, and all of its sessions are busy.
+        """
+        try:
+            return await write()
+        except SessionLimit:
+            await self._make_room()
+            return await write()
+
+    async def _make_room(self) -> None:
+        """Archive the session that is missed least, if there is one."""
+        session_id = await self._choose()
+        if session_id is not None:
+            await self._fleet.end(session_id)
+            await self._store.archive(session_id)
+            self._presence.forget(session_id)
+            self._hub.session_removed(session_id)
+            log.info("session {session} has made room", session=session_id)
+
+    async def _choose(self) -> str | None:
+        sessions = [self._now(session) for session in await self._store.sessions()]
+        spare = [s for s in sessions if self._has_ended(s) or self._is_silent(s)]
+        ranks = [(await self._rank(session), session.id) for session in spare]
         return min(ranks)[1] if ranks else None
 
-    def _is_silent(self, view: Session) -> bool:
-        silence = self._presence.silence(view.id)
-        return view.kind == "attached" and silence > self._limits.busy_within
+    def _is_silent(self, session: Session) -> bool:
+        silence = self._presence.silence(session.id)
+        return session.kind == "attached" and silence > self._limits.busy_within
 
-    def _is_over(self, view: Session) -> bool:
-        return view.state.name in ("ended", "lost") and not self._lives(view.id)
+    def _has_ended(self, session: Session) -> bool:
+        return session.state.name in ("ended", "lost") and not self._fleet.lives(session.id)
 
-    async def _rank(self, view: Session) -> tuple[bool, bool, int]:
-        waits = bool(view.pending_approvals or await self._store.waiting(view.id))
-        over = self._is_over(view)
-        return waits, not over, view.state.since_ms if over else view.last_seen_ms
+    async def _rank(self, session: Session) -> tuple[bool, bool, int]:
+        """Return what sessions are ordered by, the one that goes first being the least."""
+        pending = bool(session.pending_approvals or await self._store.waiting(session.id))
+        ended = self._has_ended(session)
+        return pending, not ended, session.state.since_ms if ended else session.last_seen_ms

@@ -18,7 +18,16 @@ if TYPE_CHECKING:
 
     Place = str | PathLike[str]
 
-__all__ = ["UnsafeFile", "check_directory", "check_way", "lock", "read", "replace"]
+__all__ = [
+    "UnsafeFile",
+    "check_directory",
+    "check_way",
+    "lock",
+    "lock_descriptor",
+    "open_unlinked",
+    "read",
+    "replace",
+]
 
 ROOT = 0
 OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
@@ -83,7 +92,7 @@ def read(path: Place, most: int = 1 << 20) -> bytes:
 
     :raises UnsafeFile: it is a link, no file, or somebody else's, or others may change it.
     """
-    file = _open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    file = open_unlinked(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
     try:
         _check_file(path, os.fstat(file))
         return os.read(file, most)
@@ -91,19 +100,28 @@ def read(path: Place, most: int = 1 << 20) -> bytes:
         os.close(file)
 
 
-def replace(path: Place, content: bytes, *, synced: bool = True) -> None:
-    """Write a file for this user alone: made anew, whole or not at all.
+def replace(
+    path: Place,
+    content: bytes,
+    *,
+    synced: bool = True,
+    mode: int = 0o600,
+    draft_suffix: str = ".new",
+) -> None:
+    """Write a file for this user alone, or with another `mode`: whole or not at all.
 
     `synced`: it outlives a power cut from when this returns.  After an error the old file
-    stands, and nothing of the new one is left.
+    stands, and nothing of the new one is left.  The new one is written beside the old one,
+    under its name and `draft_suffix`; what has that name already is removed.
     """
     path = os.fspath(path)
-    draft = f"{path}.new"
+    draft = f"{path}{draft_suffix}"
     if os.path.lexists(draft):
         os.unlink(draft)
-    file = _open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    file = open_unlinked(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     try:
         try:
+            os.fchmod(file, mode)
             written = 0
             while written < len(content):
                 written += os.write(file, content[written:])
@@ -129,27 +147,39 @@ def lock(path: Place) -> int:
     :raises BlockingIOError: another process holds it; `errno` and `filename` are set.
     :raises UnsafeFile: as for `read`, or the file has another name too.
     """
-    import fcntl
-
-    file = _open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK)
+    file = open_unlinked(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK)
     try:
         _check_file(path, os.fstat(file), names=1)
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock_descriptor(file)
     except BaseException:
         os.close(file)
         raise
     return file
 
 
-def _parts(path: str) -> list[str]:
-    """Return the names on a way, the first at the end."""
-    return [part for part in reversed(path.split("/")) if part not in ("", ".")]
+def lock_descriptor(file: int) -> None:
+    """Lock an open file for this process, without waiting; closing it gives the lock back.
+
+    :raises BlockingIOError: another process holds it.
+    """
+    import fcntl
+
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def _open(path: Place, flags: int) -> int:
+def open_unlinked(path: Place, flags: int) -> int:
+    """Open a file, or make it for this user alone, but not where a link leads to.
+
+    :raises UnsafeFile: it is a symbolic link.
+    """
     if os.path.islink(path):
         raise UnsafeFile(f"{os.fspath(path)} is a symbolic link: it is not followed")
     return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+
+
+def _parts(path: str) -> list[str]:
+    """Return the names on a way, the first at the end."""
+    return [part for part in reversed(path.split("/")) if part not in ("", ".")]
 
 
 def _sync_directory(place: str) -> None:

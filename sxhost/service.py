@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from functools import partial
-from typing import TypeVar
 
-from msgspec import Raw, Struct
 from msgspec.structs import asdict
 from twisted.application.service import Service
 from twisted.internet import defer
@@ -23,23 +21,19 @@ from sxhost.agents.settings import in_force
 from sxhost.agents.supervisor import Supervisor
 from sxhost.audit import Audit
 from sxhost.codec.frames import Encoding
-from sxhost.codec.json import encode
 from sxhost.errors import (
     BadField,
-    EventTooLarge,
-    MessageTooLarge,
-    SessionLimit,
-    Unsupported,
 )
+from sxhost.event_drafts import encoded_drafts
 from sxhost.eviction import Eviction
 from sxhost.logs import logger
 from sxhost.model.auth import AuditEntry, AuditQuery
 from sxhost.model.caller import current
+from sxhost.model.cursor import Cursor
 from sxhost.model.limits import Limits
-from sxhost.model.rights import check_event, check_registration, owner
+from sxhost.model.rights import check_event
 from sxhost.model.session import (
     Accepted,
-    Claim,
     Detail,
     Done,
     Event,
@@ -63,23 +57,20 @@ from sxhost.model.session import (
 )
 from sxhost.model.session_state import ACTIVE
 from sxhost.model.summaries import chooser, summary
+from sxhost.registration import Registrar
 from sxhost.service_agents import Agency
+from sxhost.service_messages import MessageService
 from sxhost.slices import Slices
-from sxhost.store.contracts import Draft, SessionCounts, Store
-from sxhost.store.recent_events import OVERHEAD
-from sxhost.streams.notifier import HEARTBEAT_S, LogNotifier
+from sxhost.store.contracts import SessionCounts, Store
+from sxhost.streams.notifier import HEARTBEAT_S, LogNotifier, inbox_topic
 from sxhost.streams.presence import Presence, StateTeller
 from sxhost.streams.reader import Logs
 from sxhost.streams.subscription import Selection, Sink, Subscription
+from sxhost.waiting import background
 
 __all__ = ["SessionService"]
 
 log = logger(__name__)
-T = TypeVar("T", bound=Struct)
-R = TypeVar("R")
-
-RELABELS = frozenset({"labels", "title"})
-"""What of a registration a hosted session goes on with."""
 
 SWEEP_EVERY = 60.0
 """Seconds between two looks for events that are too old."""
@@ -87,11 +78,8 @@ SWEEP_EVERY = 60.0
 CLOSE_WITHIN = 0.9
 """Seconds that the store gets to close; a disk that hangs does not hold up a stop."""
 
-CHECKED_AT_ONCE = 1024 * 1024
-"""Bytes of events that are encoded in one step: a millisecond, or two."""
-
 RECENT_EVENTS = 10
-"""How many events a session's detail shows ``[S0]``."""
+"""How many events a session's detail shows: as many as scorpiox-host's."""
 
 
 class SessionService(Service):
@@ -131,8 +119,29 @@ class SessionService(Service):
             clock, wall_ms, limits, desk, self._append, self._note, agents.hold
         )
         fleet = self._fleet = Supervisor(store, ground, agents, self.send)
-        self._eviction = Eviction(store, self._presence, self._now, fleet.lives, limits)
-        self._audit = Audit(store, clock, wall_ms, limits)
+        presence, audit = self._presence, Audit(store, clock, wall_ms, limits)
+        eviction = Eviction(
+            store, hub=self.hub, fleet=fleet, presence=presence, now=self._now, limits=limits
+        )
+        self._eviction, self._audit = eviction, audit
+        self._registrar = Registrar(
+            store,
+            fleet=fleet,
+            presence=presence,
+            eviction=eviction,
+            wall_ms=wall_ms,
+            limits=limits,
+        )
+        self._messages = MessageService(
+            store,
+            hub=self.hub,
+            fleet=fleet,
+            presence=presence,
+            eviction=eviction,
+            audit=audit,
+            clock=clock,
+            limits=limits,
+        )
         self.note = self._audit.note
         """Records for the audit what the caller does, now or as soon as the store can."""
         self.agency = Agency(store, fleet, desk, self._summary, self.note)
@@ -149,8 +158,7 @@ class SessionService(Service):
         """Begin to drop what is too old, now and then."""
         super().startService()
         self._sweeper.start(SWEEP_EVERY, now=True)
-        found = Deferred.fromCoroutine(self._fleet.reconcile())
-        found.addErrback(lambda failure: log.failure("agents could not be found", failure))
+        background(self._fleet.reconcile(), log, "finding the agents of a former life")
 
     def _sweep(self) -> Deferred[None]:
         return Deferred.fromCoroutine(self._store.sweep(self._wall_ms()))
@@ -250,7 +258,7 @@ class SessionService(Service):
     @property
     def cursor(self) -> str:
         """The place at the end of the log."""
-        return f"{self._store.epoch}:{self._store.position}"
+        return str(Cursor(self._store.position, self._store.epoch))
 
     def now_ms(self) -> int:
         """Return the time of day in Unix milliseconds."""
@@ -259,37 +267,11 @@ class SessionService(Service):
     async def register(self, session_id: str, registration: Registration) -> Registered:
         """Create a session, or update the fields that are given.
 
-        :raises ForbiddenScope: whoever asks may not change one of them.
+        :raises ForbiddenScope: the caller may not change one of them.
         :raises Reserved: nobody may; the host alone says it.
         """
-        self._check_metadata(registration)
-        claimed = await self._claimed(session_id, registration)
-        register = partial(self._store.register, session_id, claimed, self._wall_ms())
-        session, created = await self._roomy(register)
-        self._presence.hear(session_id)
-        if created:
-            log.info("session {session} registered", session=session_id)
+        session, created = await self._registrar.register(session_id, registration)
         return Registered(id=session_id, created=created, session=await self._summary(session))
-
-    async def _claimed(self, session_id: str, registration: Registration) -> Registration:
-        """Check a registration; return it with whose session it makes it, if nobody's yet."""
-        caller, known = current.get(), await self._held(session_id)
-        if known is not None:
-            changed = check_registration(caller, known, registration)
-            if known.kind == "hosted":
-                given = {name: getattr(registration, name) for name in changed & RELABELS}
-                if given:
-                    await self._fleet.relabel(known, **given)
-                return registration
-            if known.owner is not None:
-                return registration
-        return Claim(**asdict(registration), owner=owner(caller))
-
-    async def _held(self, session_id: str) -> Session | None:
-        """Return a session, also an archived one, or None if there is none."""
-        if not self._store.holds(session_id):
-            return None
-        return self._store.known(session_id) or await self._store.session(session_id)
 
     async def forget(self, session_id: str) -> Done:
         """End a session and forget it with its log and its inbox."""
@@ -297,7 +279,7 @@ class SessionService(Service):
         try:
             await self._fleet.end(session_id)
             await self.hub.settled()  # its readers are told how it ended before it is no more
-            await self._forget(session_id, self._audit.deed("delete", session_id))
+            await self._forget(session_id, self._audit.entry("delete", session_id))
         except BaseException:  # the session stays, but its agent does not
             if known is not None and known.kind == "hosted":
                 await self.note("end", session_id)
@@ -307,8 +289,7 @@ class SessionService(Service):
     async def _forget(self, session_id: str, by: AuditEntry | None = None) -> None:
         await self._store.delete(session_id, by)
         self._presence.forget(session_id)
-        self.hub.poke(_inbox(session_id))
-        self.hub.appended(session_id)
+        self.hub.session_removed(session_id)
         log.info("session {session} forgotten", session=session_id)
 
     # Events.
@@ -318,7 +299,7 @@ class SessionService(Service):
 
         :raises Reserved: the host alone tells it.
         """
-        check_event(session_id, await self._held(session_id), [draft.event])
+        check_event(session_id, await self._registrar.find(session_id), [draft.event])
         event = (await self._append(session_id, [draft]))[0]
         return Fired(event_count=event.seq, seq=event.seq, id=event.id)
 
@@ -331,7 +312,7 @@ class SessionService(Service):
         if not drafts:
             raise BadField("event", "The batch is empty; send one event a line.")
         names = (draft.event for draft in drafts)
-        check_event(session_id, await self._held(session_id), names)
+        check_event(session_id, await self._registrar.find(session_id), names)
         events = await self._append(session_id, drafts)
         return Accepted(event_count=max(e.seq for e in events), accepted=len(events))
 
@@ -382,15 +363,7 @@ class SessionService(Service):
 
     async def send(self, session_id: str, draft: MessageDraft) -> Sent:
         """Queue a message for the session's agent."""
-        size = len(draft.content.encode())
-        if size > self.limits.message_size:
-            raise MessageTooLarge(size, self.limits.message_size)
-        by = self._audit.deed("send", session_id)
-        put = partial(self._store.put, session_id, draft, by.at_ms, by)
-        message, waiting = await self._roomy(put)
-        self.hub.poke(_inbox(session_id))
-        self._fleet.mail(session_id)
-        return Sent(id=message.id, queued=waiting)
+        return await self._messages.send(session_id, draft)
 
     async def pull(self, session_id: str, query: PullQuery) -> list[Message]:
         """Take the messages that wait, or look at them.
@@ -398,52 +371,26 @@ class SessionService(Service):
         With `wait`, an empty inbox is answered once a message is there, the time is up or
         the host stops.
 
-        :raises Unauthorized: whoever waits may no longer; no message is taken.
+        :raises Unauthorized: the caller's token has ended meanwhile; no message is taken.
         """
-        if query.peek:
-            return await self._store.peek(session_id)
-        await self._check_pulled(session_id)
-        until = self._clock.seconds() + min(query.wait, self.limits.wait)
-        caller = current.get()
-        with self.hub.watch(_inbox(session_id)) as watch, caller.on_end(watch.poke):
-            while True:
-                caller.check_ended()
-                messages = await self._take(session_id, query)
-                left = until - self._clock.seconds()
-                if messages or left <= 0 or self.hub.closed:
-                    return messages
-                await watch.wait(left)
-
-    async def _check_pulled(self, session_id: str) -> None:
-        """Check that a session's messages are for its agent to pull."""
-        if (await self._store.session(session_id)).kind == "hosted":
-            raise Unsupported(
-                "The host delivers this session's messages itself; ?peek=1 shows them."
-            )
+        return await self._messages.pull(session_id, query)
 
     async def ack(self, session_id: str, message_id: int) -> Done:
         """Confirm a message: it is delivered.
 
         :raises Unsupported: the host delivers it itself.
         """
-        await self._check_pulled(session_id)
-        await self._store.ack(session_id, message_id)
-        return self._done(session_id)
+        await self._messages.ack(session_id, message_id)
+        return Done()
 
     async def nack(self, session_id: str, message_id: int) -> Done:
-        """Give a leased message back to its place in the queue.
-
-        :raises Unsupported: the host delivers it itself.
-        """
-        await self._check_pulled(session_id)
-        await self._store.nack(session_id, message_id)
-        self.hub.poke(_inbox(session_id))
-        return self._done(session_id)
+        """Give a leased message back to its place in the queue; errors as for `ack`."""
+        await self._messages.nack(session_id, message_id)
+        return Done()
 
     async def withdraw(self, session_id: str, message_id: int) -> Done:
         """Take back a message that nobody has taken yet."""
-        by = self._audit.deed("withdraw", session_id)
-        await self._store.withdraw(session_id, message_id, by)
+        await self._messages.withdraw(session_id, message_id)
         return Done()
 
     # The host.
@@ -468,77 +415,22 @@ class SessionService(Service):
 
     async def _append(self, session_id: str, drafts: Sequence[EventDraft]) -> list[Event]:
         at = self._wall_ms()
-        checked = await self.slices.gather(self._checked(drafts, at))
-        events = await self._roomy(partial(self._store.append, session_id, checked, at))
+        encoded = encoded_drafts(drafts, at, self.limits.event_size)
+        append = partial(self._store.append, session_id, await self.slices.gather(encoded), at)
+        events = await self._eviction.run_with_room(append)
         self._presence.hear(session_id)
         self.hub.appended(session_id)
         return events
 
     async def _note(self, session_id: str, hosting: Hosting) -> None:
-        await self._roomy(partial(self._store.register, session_id, hosting, self._wall_ms()))
-
-    def _check_metadata(self, registration: Registration) -> None:
-        most = self.limits.metadata_size
-        if len(encode(registration.metadata)) > most:
-            raise BadField("metadata", f"The metadata is larger than {most} bytes of JSON.")
-
-    def _checked(self, drafts: Sequence[EventDraft], at: int) -> Iterator[list[Draft]]:
-        """Check drafts, some at a time."""
-        part, size = list[Draft](), 0
-        for draft in drafts:
-            part.append(self._check(draft, at))
-            size += OVERHEAD + len(part[-1].data)
-            if size >= CHECKED_AT_ONCE:
-                yield part
-                part, size = [], 0
-        yield part
-
-    def _check(self, draft: EventDraft, at: int) -> Draft:
-        data = encode(draft.data)
-        if len(data) > self.limits.event_size:
-            raise EventTooLarge(len(data), self.limits.event_size)
-        ts_ms = at if draft.ts is None else draft.ts * 1000
-        return Draft(draft.event, Raw(data), ts_ms, draft.key)
-
-    async def _take(self, session_id: str, query: PullQuery) -> list[Message]:
-        lease = min(query.lease, self.limits.lease)
-        messages = await self._roomy(partial(self._store.take, session_id, lease))
-        if messages and lease:
-            self.hub.poke_later(lease, _inbox(session_id))
-        self._presence.hear(session_id)
-        return messages
-
-    async def _roomy(self, work: Callable[[], Awaitable[R]]) -> R:
-        """Do what may need a session's place, once more if one can make room."""
-        try:
-            return await work()
-        except SessionLimit:
-            await self._make_room()
-            return await work()
-
-    async def _make_room(self) -> None:
-        """Archive the session that is missed least, if one can go: its place is needed."""
-        session_id = await self._eviction.choose()
-        if session_id is not None:
-            await self._fleet.end(session_id)
-            await self._store.archive(session_id)
-            self._presence.forget(session_id)
-            self.hub.poke(_inbox(session_id))
-            self.hub.appended(session_id)
-            log.info("session {session} has made room", session=session_id)
-
-    def _done(self, session_id: str) -> Done:
-        self._presence.hear(session_id)
-        return Done()
+        """Keep what the host has to know of a hosted session after a restart."""
+        note = partial(self._store.register, session_id, hosting, self._wall_ms())
+        await self._eviction.run_with_room(note)
 
     def _now(self, session: Session) -> Session:
-        if session.kind == "attached" and self.hub.watched(_inbox(session.id)):
+        if session.kind == "attached" and self.hub.watched(inbox_topic(session.id)):
             self._presence.hear(session.id)  # its agent is on the line, waiting
         return self._presence.now(session)
 
     async def _summary(self, session: Session) -> Summary:
         return summary(self._now(session), await self._store.waiting(session.id))
-
-
-def _inbox(session_id: str) -> str:
-    return f"inbox:{session_id}"

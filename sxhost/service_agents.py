@@ -11,7 +11,6 @@ from twisted.internet.defer import CancelledError
 from sxhost.agents.approvals import ApprovalDesk
 from sxhost.agents.settings import check_turn, described, told_of_launch
 from sxhost.agents.supervisor import Supervisor, fresh_id
-from sxhost.audit import uncancelled
 from sxhost.errors import HostError, NotHosted
 from sxhost.model.approval import Answer, Approval, ApprovalQuery
 from sxhost.model.caller import current
@@ -19,6 +18,7 @@ from sxhost.model.session import Done, Hosted, Session, Summary
 from sxhost.model.summaries import wanted
 from sxhost.model.turn import Launch, ModelDraft, SteerDraft, Submitted, Turn, TurnDraft
 from sxhost.store.contracts import Store
+from sxhost.waiting import uncancelled
 
 __all__ = ["Agency"]
 

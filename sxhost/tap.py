@@ -45,7 +45,7 @@ from sxhost.faces.native.tokens import Keys
 from sxhost.faces.pi import websocket as mux
 from sxhost.faces.pi.multiplexer import Multiplexer
 from sxhost.faces.pi.session_files import Apart
-from sxhost.http.authentication import Authenticator, LoginAttempts, Policy
+from sxhost.http.authentication import Authenticator, Policy, login_attempts
 from sxhost.http.metrics import Metrics
 from sxhost.http.responses import ResponseFormat
 from sxhost.http.router import Route, asks, opens, tree
@@ -140,7 +140,7 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
         limits,
         metrics.count,
         own=settings.user,
-        manners=MANNERS,
+        formats=MANNERS,
     )
     shown = make_shown(settings)
     host = HostService(
@@ -188,13 +188,13 @@ def make_guard(
         origins=frozenset(settings.origins),
         tokens=settings.tokens,
     )
-    tries = LoginAttempts(clock, settings.limits.tries)
+    attempts = login_attempts(clock, settings.limits.tries)
     return Authenticator(
         policy,
         keyring.caller,
         opens(routes),
         settings.user,
-        tries,
+        attempts,
         check_browser=browsers.caller,
         asks=asks(routes),
     )

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gc
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +14,9 @@ import pytest
 from twisted.logger import ILogObserver, LogLevel, globalLogPublisher
 from zope.interface import implementer
 
+from sxhost.testing import HostInMemory
 from tests.support.agents.real_agents import agent_home, fake_model, real_agents
 from tests.support.hosts import running_host, start_daemon, start_host, twistd
-from tests.support.in_memory import Lab
 
 __all__ = [
     "FailureLog",
@@ -38,9 +41,9 @@ class FailureLog:
         if "log_failure" in event or event.get("log_level") is LogLevel.critical:
             self._events.append(event)
 
-    def flush(self) -> list[dict[str, Any]]:
+    def flush(self, oldest_generation: int = 2) -> list[dict[str, Any]]:
         """Return what was logged, and forget it: the test expected it."""
-        gc.collect()
+        gc.collect(oldest_generation)
         events, self._events = self._events, []
         return events
 
@@ -52,29 +55,48 @@ def _quick_collections() -> None:
     gc.freeze()
 
 
-@pytest.fixture(autouse=True)
-def failure_log() -> Iterator[FailureLog]:
-    """Fail the test if a failure was lost or logged that it did not expect."""
+@contextmanager
+def no_failures(oldest_generation: int) -> Iterator[FailureLog]:
+    """Assert that no failure is logged, or lost and found by the garbage collector."""
     log = FailureLog()
     globalLogPublisher.addObserver(log)
     try:
         yield log
-        lost = log.flush()
+        lost = log.flush(oldest_generation)
     finally:
         globalLogPublisher.removeObserver(log)
     assert not lost, "\n".join(str(e.get("log_failure") or e) for e in lost)
 
 
+@pytest.fixture(autouse=True)
+def failure_log() -> Iterator[FailureLog]:
+    """Fail the test if a failure was lost or logged that it did not expect.
+
+    Only young objects are collected: all of them, after each of thousands of tests, take longer
+    than many a test does.
+    """
+    with no_failures(oldest_generation=1) as log:
+        yield log
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_old_failure() -> Iterator[None]:
+    """Fail a module's last test if one of its tests lost a failure that had grown old."""
+    yield
+    with no_failures(oldest_generation=2):
+        pass
+
+
 @pytest.fixture
-def lab() -> Lab:
+def lab() -> HostInMemory:
     """A host in memory with the usual limits."""
-    return Lab()
+    return HostInMemory()
 
 
 @pytest.fixture
-def make_lab() -> Callable[..., Lab]:
+def make_lab() -> Callable[..., HostInMemory]:
     """Make a host in memory with limits of the test's own."""
-    return Lab
+    return HostInMemory
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -82,3 +104,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         tier = item.path.relative_to(Path(__file__).parent).parts[0]
         item.add_marker(tier)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print how long each tier's tests took; workers of xdist share that time."""
+    seconds, tests = defaultdict[str, float](float), Counter[str]()
+    for report in chain.from_iterable(terminalreporter.stats.values()):
+        if isinstance(report, pytest.TestReport):
+            tier = report.nodeid.split("/")[1]
+            seconds[tier] += report.duration
+            tests[tier] += report.when == "call"
+    for tier, spent in sorted(seconds.items()):
+        terminalreporter.write_line(f"{tier:10} {tests[tier]:6} tests {spent:7.1f} s")

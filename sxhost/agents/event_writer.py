@@ -17,12 +17,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as TookTooLong
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import deferLater
-from twisted.python.failure import Failure
 
 from sxhost.codec.json import encode
 from sxhost.errors import HostError, SessionLimit, UnknownSession
 from sxhost.logs import logger
 from sxhost.model.session import EventDraft
+from sxhost.waiting import Signal, background
 
 __all__ = ["EventWriter", "fitting"]
 
@@ -87,7 +87,7 @@ class EventWriter:
         self._next: IDelayedCall | None = None
         self._wrote_at = float("-inf")
         self._urgent = False
-        self._waiting: list[tuple[int, Deferred[None]]] = []
+        self._progress = Signal()
         self._put = self._written = 0
         self._writing = False
         self._held = False
@@ -106,7 +106,7 @@ class EventWriter:
             self._hold(True)
         if not self._writing:
             self._writing = True
-            Deferred.fromCoroutine(self._write()).addErrback(_report)
+            background(self._write(), log, f"{self._session_id}: writing events")
         if name not in PIECES or self._is_much():
             self._hasten()
 
@@ -120,9 +120,9 @@ class EventWriter:
         """
         if self._writing:
             self._hasten()
-            done: Deferred[None] = Deferred()
-            self._waiting.append((self._put, done))
-            await done
+        last = self._put
+        while self._writing and self._written < last:
+            await self._progress.wait()
 
     async def finish(self) -> None:
         """Let all be written, but for a store that refuses for too long; then close."""
@@ -148,7 +148,7 @@ class EventWriter:
                 await self._write_some()
         finally:
             self._writing = False
-            self._tell(self._put)
+            self._progress.fire()
 
     async def _gathered(self) -> None:
         """Return once it is time to write: now if something is urgent, else a while later."""
@@ -181,7 +181,7 @@ class EventWriter:
         if not self._closed:
             self._take_off(batch)
         self._written += len(batch)
-        self._tell(self._written)
+        self._progress.fire()
 
     def _batch(self) -> list[EventDraft]:
         """Return what goes in one commit: at least one event."""
@@ -200,11 +200,6 @@ class EventWriter:
             self._bytes -= size_of(draft.data)
         if self._held and len(self._drafts) < LOW and self._bytes < LOW_BYTES:
             self._release()
-
-    def _tell(self, written: int) -> None:
-        """Let go on whoever waits for no more than this."""
-        while self._waiting and self._waiting[0][0] <= written:
-            self._waiting.pop(0)[1].callback(None)
 
     def _release(self) -> None:
         if self._held:
@@ -239,7 +234,3 @@ def size_of(data: Any) -> int:
 
 def _short(value: Any) -> Any:
     return value[:TEXT] if isinstance(value, str) else value
-
-
-def _report(failure: Failure) -> None:
-    log.failure("an agent's events could not be written", failure)

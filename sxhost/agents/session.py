@@ -11,14 +11,15 @@ from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from sxhost.agents.approvals import no_of
 from sxhost.agents.dependencies import Dependencies
 from sxhost.agents.event_writer import EventWriter, fitting
 from sxhost.agents.lifecycle import Named, new_life
+from sxhost.agents.questions import SessionQuestions
 from sxhost.agents.settings import HOLDS, applied
+from sxhost.agents.turns import HeldReports, TurnLog
 from sxhost.agents.watchdog import Watchdog
 from sxhost.drivers.contracts import Agent, Driver, Started
-from sxhost.errors import AgentFailed, HostError, QuestionLimit, Unsupported
+from sxhost.errors import AgentFailed, HostError, Unsupported
 from sxhost.logs import logger
 from sxhost.model.approval import Answer, Question
 from sxhost.model.session import Hosting
@@ -34,6 +35,7 @@ from sxhost.model.turn import (
     text_of,
 )
 from sxhost.process.contracts import Exit
+from sxhost.waiting import Signal, background
 
 __all__ = ["CUT_SHORT", "HostedSession"]
 
@@ -42,19 +44,11 @@ log = logger(__name__)
 CUT_SHORT = "transport_closed_before_turn_completed"
 """Why a turn failed whose process went away in the middle of it."""
 
-EARLY = 256
-"""Reports that wait for a turn to be told first: an agent that begins in haste makes a few."""
-
-TITLE = 200
-"""Characters of the title of a question that is refused."""
-
-NOT_ASKED = "the agent does not wait for it any more"
-
 
 class HostedSession:
     """A session whose agent we run (the `Reports` of that agent).
 
-    `free` is called whenever the agent could take something: it is ready, or a turn is over.
+    `on_free` is called whenever the agent could take something: it is ready, or a turn is over.
     """
 
     def __init__(
@@ -62,69 +56,78 @@ class HostedSession:
         session_id: str,
         launch: Launch,
         driver: Driver,
-        ground: Dependencies,
-        free: Callable[[], object],
+        dependencies: Dependencies,
+        on_free: Callable[[], object],
         *,
         turn: Turn | None = None,
     ) -> None:
         self.id = session_id
         self.launch = launch
-        self.turn = turn
-        """The turn that runs, or the last one."""
         self.life = new_life(Named(session_id))
         self.agent: Agent = driver.agent(launch, self)
         self._driver = driver
-        self._ground = ground
-        self._free = free
-        self._outlet = EventWriter(
+        self._dependencies = dependencies
+        self._on_free = on_free
+        self._writer = EventWriter(
             session_id,
-            ground.append,
-            ground.clock,
-            most=ground.limits.event_size,
-            hold=ground.hold,
+            dependencies.append,
+            dependencies.clock,
+            most=dependencies.limits.event_size,
+            hold=dependencies.hold,
         )
-        self._care = Watchdog(ground.clock, ground.limits, self._stalled, self._restart)
-        self._told = True
-        self._early: list[Callable[[], None]] | None = None
-        """What was reported while a turn was being submitted: first comes the turn itself."""
-        self._open: set[str] = set()
-        self._waiting: list[Deferred[None]] = []
+        self._turns = TurnLog(self._writer, dependencies.wall_ms, turn)
+        self._turn_over = Signal()
+        self._reports = HeldReports()
+        self._questions = SessionQuestions(
+            session_id,
+            dependencies,
+            self._writer,
+            answer=self._answer_agent,
+            on_wait=self._wait_for_decision,
+            on_resume=self._resume_turn,
+        )
+        self._watchdog = Watchdog(
+            dependencies.clock, dependencies.limits, self._stalled, self._restart
+        )
         self._ending = False
-        self._starting: list[Deferred[None]] | None = None
-        """While it is being started: who waits for that."""
+        self._starting: Signal | None = None
+        """Fires when the start that goes on now has come to its end."""
+
+    @property
+    def turn(self) -> Turn | None:
+        """The turn that runs, or the last one."""
+        return self._turns.turn
 
     # Its life.
 
     @property
     def lives(self) -> bool:
         """Whether the agent is there, or will be without anybody asking for it."""
-        return self.life.name() != "gone" or self._starting is not None or self._care.restarts
+        is_there = self.life.name() != "gone" or self._starting is not None
+        return is_there or self._watchdog.restarts
 
     async def start(self) -> None:
         """Start the agent; whoever else wants it meanwhile waits for the same start.
 
         :raises AgentFailed: it cannot be started, or is ended already.
         """
-        begins = self._starting is None and self.life.name() == "gone"
-        if begins:
-            self._starting = []
         if self._starting is not None:
-            mine: Deferred[None] = Deferred()
-            self._starting.append(mine)
-            if begins:
-                Deferred.fromCoroutine(self._start()).addBoth(self._start_over)
-            await mine
+            await self._starting.wait()
+        elif self.life.name() == "gone":
+            starting = self._starting = Signal()
+            outcome = starting.wait()
 
-    def _start_over(self, result: Any) -> None:
-        """Tell everyone who wanted the start what became of it."""
-        waiting, self._starting = self._starting or [], None
-        for mine in waiting:
-            mine.callback(result)
+            def over(failure: Failure | None) -> None:
+                self._starting = None
+                starting.fire(failure)
+
+            Deferred.fromCoroutine(self._start()).addBoth(over)
+            await outcome
 
     async def _start(self) -> None:
         if self._ending:
             raise AgentFailed(f"The agent of {self.id!r} was ended.")
-        self._care.no_restart()
+        self._watchdog.no_restart()
         self.agent = self._driver.agent(self.launch, self)
         self.life.start()
         try:
@@ -142,7 +145,7 @@ class HostedSession:
 
     async def _started(self, started: Started) -> None:
         self.launch = replace(self.launch, resume=started.native_id, prompt=None)
-        await self._ground.note(
+        await self._dependencies.note(
             self.id,
             Hosting(
                 native_id=started.native_id,
@@ -154,47 +157,49 @@ class HostedSession:
         )
         if self.life.name() != "starting":
             raise AgentFailed(f"The agent of {self.id!r} has gone while it was started.")
-        self._care.started()
+        self._watchdog.started()
         self.event("started", {"agent": self.launch.agent, "native_id": started.native_id})
         self.life.ready()
-        self._free()
+        self._on_free()
 
     async def end(self) -> None:
         """End the agent; it is not started again."""
         self._ending = True
-        self._care.no_restart()
+        self._watchdog.no_restart()
         if self.life.name() != "gone":
             self.life.stop()
             await self.agent.stop()
         if self._starting is not None:
             with suppress(HostError):
                 await self.start()  # what goes on comes to its end
-        await self._outlet.finish()
+        await self._writer.finish()
 
     # Its verbs.
 
     async def submit(self, draft: TurnDraft, by: str = "turn") -> Turn:
         """Begin a turn; return it once the log has it."""
         self.life.begin()
-        before, turn = self.turn, self._next_turn()
-        self._early = []
-        self._care.watch()
+        before, turn = self.turn, self._turns.begin()
+        self._reports.hold()
+        self._watchdog.watch()
         try:
-            native_id = await self._submitted(draft)
+            native_id = await self._submit_to_agent(draft)
         except BaseException:
-            self._take_back(before)
+            self._turns.revert(before)
+            self.life.over()
+            self._watchdog.rest()
             raise
         else:
-            self._name(native_id)
-            self._tell_turn()
+            self._turns.set_native_id(native_id)
+            self._turns.announce()
             self.said(draft.input, by, turn.id)
         finally:
-            self._report_early()
-        await self._outlet.flushed()
+            self._reports.release()
+        await self._writer.flushed()
         return self.turn or turn
 
-    async def _submitted(self, draft: TurnDraft) -> str | None:
-        """Tell the agent; what holds from then on is noted before it can be so."""
+    async def _submit_to_agent(self, draft: TurnDraft) -> str | None:
+        """Submit a turn; the settings that it changes are kept before the agent has them."""
         before = {name: getattr(self.launch, name) for name in HOLDS}
         try:
             await self._keep(applied(self.launch, draft))
@@ -209,18 +214,7 @@ class HostedSession:
         if launch != self.launch:
             self.launch = launch
             noted = Hosting(model=launch.model, cwd=launch.cwd, launch=launch)
-            await self._ground.note(self.id, noted)
-
-    def _take_back(self, before: Turn | None) -> None:
-        """Forget a turn that did not begin."""
-        self.turn, self._told = before, True
-        self.life.over()
-        self._care.rest()
-
-    def _next_turn(self) -> Turn:
-        number = self.turn.id + 1 if self.turn else 1
-        self.turn, self._told = Turn(id=number, start_ms=self._ground.wall_ms()), False
-        return self.turn
+            await self._dependencies.note(self.id, noted)
 
     async def steer(self, given: Input, by: str = "steer") -> None:
         """Add to the running turn."""
@@ -228,8 +222,8 @@ class HostedSession:
         if not self.agent.can.steer:
             raise Unsupported(f"{self.launch.agent} cannot be steered; send a message instead.")
         await self.agent.steer(items(given))
-        self.said(given, by, self.turn.id if self.turn else None)
-        await self._outlet.flushed()
+        self.said(given, by, self._turns.number or None)
+        await self._writer.flushed()
 
     async def over(self, turn: int) -> Turn | None:
         """Return a turn once it is over and its end is in the log.
@@ -237,25 +231,18 @@ class HostedSession:
         None: it is forgotten since another one runs, or never began.
         """
         while not self._is_over(turn):
-            done: Deferred[None] = Deferred()
-            self._waiting.append(done)
-            await done
+            await self._turn_over.wait()
         await self.written()
         return self.turn if self.turn and self.turn.id == turn else None
 
     def _is_over(self, turn: int) -> bool:
-        now = self.turn.id if self.turn else 0
-        running = self.turn is not None and self.turn.status == "running"
-        return now > turn or (now == turn and not running) or self.life.name() == "gone"
-
-    def _tell_waiting(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for done in waiting:
-            done.callback(None)
+        turns = self._turns
+        ended = turns.number == turn and not turns.runs
+        return turns.number > turn or ended or self.life.name() == "gone"
 
     async def written(self) -> None:
         """Return once all that was reported is in the log."""
-        await self._outlet.flushed()
+        await self._writer.flushed()
 
     async def interrupt(self) -> None:
         """Stop the running turn."""
@@ -279,7 +266,7 @@ class HostedSession:
         """The agent goes on with another conversation: a restart will, too."""
         self.launch = replace(self.launch, resume=native_id)
         noted = Hosting(native_id=native_id, launch=self.launch)
-        await self._ground.note(self.id, noted)
+        await self._dependencies.note(self.id, noted)
 
     async def uses(
         self, model: str | None = None, provider: str | None = None, effort: str | None = None
@@ -288,119 +275,72 @@ class HostedSession:
         given = {"model": model, "provider": provider, "effort": effort}
         self.launch = replace(self.launch, **{k: v for k, v in given.items() if v is not None})
         noted = Hosting(model=model, provider=provider, launch=self.launch)
-        await self._ground.note(self.id, noted)
+        await self._dependencies.note(self.id, noted)
 
     def said(self, given: Input, by: str, turn: int | None) -> None:
         """Have the log tell what the agent was told."""
-        self._outlet.put("user-message", {"text": text_of(given), "by": by, "turn": turn})
+        self._writer.put("user-message", {"text": text_of(given), "by": by, "turn": turn})
 
     # What the agent reports.
 
     def event(self, name: str, data: Any) -> None:
         """Pass an event on to the log."""
-        if self._early is not None:
-            fit = fitting(data, self._ground.limits.event_size)
-            self._put_off(self._early, partial(self.event, name, fit))
+        if self._reports.holding:
+            fit = fitting(data, self._dependencies.limits.event_size)
+            self._reports.add(partial(self.event, name, fit))
             return
-        self._care.hear()
-        self._tell_turn()
-        self._outlet.put(name, data)
-
-    def _put_off(self, early: list[Callable[[], None]], report: Callable[[], None]) -> None:
-        """Wait with a report until the log has its turn; too many do not wait for that."""
-        early.append(report)
-        if len(early) > EARLY:
-            self._report_early()
-
-    def _report_early(self) -> None:
-        early, self._early = self._early or [], None
-        for report in early:
-            report()
+        self._watchdog.hear()
+        self._turns.announce()
+        self._writer.put(name, data)
 
     def spawned(self, process: Process) -> None:
         """Note which process runs."""
-        self._later(self._ground.note(self.id, Hosting(process=process)))
+        self._background(self._dependencies.note(self.id, Hosting(process=process)))
 
     def asked(self, question: Question) -> None:
-        """Take a question to the desk, after what was told before it."""
-        if self._early is not None:
-            self._put_off(self._early, partial(self.asked, question))
+        """Open an approval, after all that was reported before it."""
+        if self._reports.holding:
+            self._reports.add(partial(self.asked, question))
             return
-        most = self._ground.limits.open_questions
-        if len(self._open) >= most and question.key not in self._open:
-            self._refuse(question, QuestionLimit("of one session", most))
-            return
-        self._care.rest()
-        self._open.add(question.key)
-        self.life.asked()
-        self._later(self._ask(question))
-
-    async def _ask(self, question: Question) -> None:
-        await self._outlet.flushed()
-        if question.key in self._open:
-            try:
-                await self._ground.desk.ask(self.id, question, self._tell)
-            except QuestionLimit as error:
-                self._closed(question.key)
-                self._refuse(question, error)
-                return
-        if question.key not in self._open:  # meanwhile the agent has thought better of it
-            await self._ground.desk.settle(self.id, question.key, NOT_ASKED)
-
-    def _refuse(self, question: Question, error: QuestionLimit) -> None:
-        """Say no at once, also in the log; the agent, which asks just now, hears it next."""
-        self._outlet.put("warning", {"text": f"{question.title[:TITLE]}: {error.message}"})
-        answer = Answer(decision=no_of(question), reason=error.message)
-        self._ground.clock.callLater(0, self._answer, question, answer)
-
-    def _answer(self, question: Question, answer: Answer) -> None:
-        self._later(self.agent.answer(question, answer))
-
-    async def _tell(self, question: Any, answer: Any) -> None:
-        self._closed(question.key)
-        await self.agent.answer(question, answer)
+        self._questions.open(question)
 
     def settled(self, key: str, why: str) -> None:
-        """Close a question that the agent asks no longer."""
-        if key in self._open:
-            self._closed(key)
-            self._later(self._ground.desk.settle(self.id, key, why))
+        """Close the approval of a question that the agent asks no longer."""
+        self._questions.close(key, why)
 
-    def _closed(self, key: str) -> None:
-        was_open = key in self._open
-        self._open.discard(key)
-        if was_open and not self._open:
-            self.life.answered()
-            self._care.watch()
-            self._ground.clock.callLater(0, self._free)
+    async def _answer_agent(self, question: Question, answer: Answer) -> None:
+        await self.agent.answer(question, answer)
+
+    def _wait_for_decision(self) -> None:
+        self._watchdog.rest()
+        self.life.asked()
+
+    def _resume_turn(self) -> None:
+        self.life.answered()
+        self._watchdog.watch()
+        self._dependencies.clock.callLater(0, self._on_free)
 
     def turn_began(self, native_id: str | None) -> None:
         """Learn the agent's name for a turn, or of one that it began by itself."""
         if self.life.name() == "idle":
             self.life.begin()
-            self._next_turn()
-            self._care.watch()
-        self._name(native_id)
-        if self._early is None:
-            self._tell_turn()
+            self._turns.begin()
+            self._watchdog.watch()
+        self._turns.set_native_id(native_id)
+        if not self._reports.holding:
+            self._turns.announce()
 
     def turn_ended(self, status: TurnStatus, reason: str = "", native: Any = None) -> None:
         """The turn is over: the agent is free for more."""
-        if self._early is not None:
-            self._put_off(self._early, partial(self.turn_ended, status, reason, native))
-            return
-        if self.turn is None or self.turn.status != "running":
-            return
-        self._tell_turn()
-        self._withdraw("the turn is over")
-        ids = {"turn": self.turn.id, "native_id": self.turn.native_id}
-        told = {**ids, "status": status, "reason": reason, "native": native}
-        self.event("error" if status == "failed" else "complete", told)
-        self.turn = replace(self.turn, status=status, reason=reason)
-        self.life.over()
-        self._care.rest()
-        self._ground.clock.callLater(0, self._free)
-        self._tell_waiting()
+        if self._reports.holding:
+            self._reports.add(partial(self.turn_ended, status, reason, native))
+        elif self._turns.runs:
+            self._withdraw_questions("the turn is over")
+            self._turns.end(status, reason, native)
+            self.life.over()
+            self._watchdog.rest()
+            self._dependencies.clock.callLater(0, self._on_free)
+            self._turn_over.fire()
 
     def gone(self, how: Exit) -> None:
         """The agent's process is no more: its turn has failed, it may be started again."""
@@ -408,13 +348,13 @@ class HostedSession:
         starting = self.life.name() == "starting"
         if not starting:
             self.turn_ended("failed", "the agent was ended" if wanted else CUT_SHORT)
-            self._withdraw(how.sentence)
+            self._withdraw_questions(how.sentence)
         self.life.gone()
-        self._tell_waiting()
-        self._care.rest()
+        self._turn_over.fire()
+        self._watchdog.rest()
         if not starting:
             self.event("ended", {**_exit(how), "reason": how.sentence})
-            self._later(self._ground.note(self.id, Hosting(process=Process(0))))
+            self._background(self._dependencies.note(self.id, Hosting(process=Process(0))))
         if not (wanted or starting or how.asked):
             self._restart_later(how.sentence)
 
@@ -423,14 +363,14 @@ class HostedSession:
     def _restart_later(self, why: str) -> None:
         """Start the agent again, where it can go on with its conversation."""
         if self.agent.can.resume:
-            delay = self._care.restart_later()
+            delay = self._watchdog.restart_later()
             plan = (
                 "it failed too often and rests now" if delay is None else f"again in {delay} s"
             )
             log.warn("{session}: {why}; {plan}", session=self.id, why=why, plan=plan)
 
     def _restart(self) -> None:
-        self._later(self._start_again())
+        self._background(self._start_again())
 
     async def _start_again(self) -> None:
         try:
@@ -440,37 +380,17 @@ class HostedSession:
                 self._restart_later(error.message)
 
     def _stalled(self, silent: float) -> None:
-        told = {"silent_s": round(silent), "turn": self.turn.id if self.turn else None}
-        self._outlet.put("stalled", told)
+        data = {"silent_s": round(silent), "turn": self._turns.number or None}
+        self._writer.put("stalled", data)
 
     # How it is done.
 
-    def _name(self, native_id: str | None) -> None:
-        if native_id and self.turn is not None:
-            self.turn = replace(self.turn, native_id=native_id)
-
-    def _tell_turn(self) -> None:
-        """Have the log tell of the turn before anything that happens in it."""
-        if self.turn is not None and not self._told:
-            self._told = True
-            told = {"turn": self.turn.id, "native_id": self.turn.native_id}
-            self._outlet.put("turn-started", told)
-
-    def _withdraw(self, why: str) -> None:
-        keys, self._open = self._open, set()
-        if keys:
-            self._later(self._ground.desk.withdraw(self.id, why, "agent"))
+    def _withdraw_questions(self, why: str) -> None:
+        if self._questions.withdraw_all(why):
             self.life.answered()
 
-    def _later(self, work: Any) -> None:
-        Deferred.fromCoroutine(_awaited(work)).addErrback(self._failed)
-
-    def _failed(self, failure: Failure) -> None:
-        log.warn("{session}: {why}", session=self.id, why=failure.value)
-
-
-async def _awaited(work: Awaitable[object]) -> None:
-    await work
+    def _background(self, work: Awaitable[object]) -> None:
+        background(work, log, self.id, (HostError,))
 
 
 def _exit(how: Exit) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from typing import Any
 
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred, DeferredList
-from twisted.python.failure import Failure
 
 from sxhost.agents.dependencies import Agents, Dependencies
 from sxhost.agents.session import HostedSession
@@ -17,6 +16,7 @@ from sxhost.logs import logger
 from sxhost.model.session import EventDraft, Hosting, Message, MessageDraft, Session
 from sxhost.model.turn import Launch, ModelDraft, Process, SteerDraft, Turn, TurnDraft, text_of
 from sxhost.store.contracts import Store
+from sxhost.waiting import background
 
 __all__ = ["HOST_ENDED", "Supervisor", "fresh_id"]
 
@@ -162,7 +162,12 @@ class Supervisor:
             self._more.add(session_id)
         else:
             self._delivering.add(session_id)
-            Deferred.fromCoroutine(self._deliver(session_id)).addErrback(_report)
+            background(
+                self._deliver(session_id),
+                log,
+                session_id,
+                (HostError,),
+            )
 
     async def _deliver(self, session_id: str) -> None:
         try:
@@ -217,7 +222,12 @@ class Supervisor:
             if await self._store.waiting(session.id):
                 self.mail(session.id)
             elif self._agents.resume_at_boot:
-                _later(self.awake(session.id))
+                background(
+                    self.awake(session.id),
+                    log,
+                    session.id,
+                    (HostError,),
+                )
 
     async def _settle(self, session: Session) -> None:
         """Have the log say what is so: no agent of this session runs."""
@@ -317,14 +327,3 @@ def _next(queued: list[Message], hosted: HostedSession) -> Message | None:
     if hosted.agent.can.steer and hosted.life.name() == "running":
         wanted.add("auto")
     return next((message for message in queued if message.mode in wanted), None)
-
-
-def _later(work: Any) -> None:
-    Deferred.fromCoroutine(work).addErrback(_report)
-
-
-def _report(failure: Failure) -> None:
-    if failure.check(HostError):
-        log.warn("a hosted session: {error}", error=failure.value)
-    else:
-        log.failure("a hosted session failed", failure)

@@ -34,7 +34,7 @@ class Credentials(NamedTuple):
     page: str
 
 
-class Browser:
+class BrowserLogin:
     """One of them; `clock` decides when it is forgotten, `created_ms` is a label."""
 
     def __init__(
@@ -45,18 +45,18 @@ class Browser:
         self._clock = clock
         self._idle = limits.browser_idle
         self._until = clock.seconds() + limits.browser_life
-        self.grant = Grant(self.left, clock.callLater, self.touch)
+        self.grant = Grant(self.remaining_s, clock.callLater, self.touch)
         self.touch()
 
     def touch(self) -> None:
         """Take note that it asks."""
         self.used = self._clock.seconds()
 
-    def left(self) -> float:
+    def remaining_s(self) -> float:
         """Return for how many seconds it still is let in, if it asks no more."""
         return min(self._until, self.used + self._idle) - self._clock.seconds()
 
-    def shows(self, cookie: str, page: str | None) -> bool:
+    def matches_secrets(self, cookie: str, page: str | None) -> bool:
         """Tell whether this is its cookie, and what its page has; None: that is not asked."""
         right = hmac.compare_digest(digest_of(cookie), self._cookie)
         return right and (page is None or hmac.compare_digest(digest_of(page), self._page))
@@ -69,7 +69,7 @@ class Browsers:
         self._clock = clock
         self._wall_ms = wall_ms
         self._limits = limits
-        self._here: dict[str, Browser] = {}
+        self._here: dict[str, BrowserLogin] = {}
 
     def log_in(self) -> Credentials:
         """Let one more in; return what it shows from now on."""
@@ -79,16 +79,16 @@ class Browsers:
         self._forget_expired()
         if len(self._here) >= self._limits.browsers:
             self.log_out(min(self._here, key=lambda name: self._here[name].used))
-        self._here[browser_id] = Browser(
+        self._here[browser_id] = BrowserLogin(
             credentials, self._clock, self._wall_ms(), self._limits
         )
         return credentials
 
     def caller(self, cookie: str, page: str | None) -> Caller | None:
-        """Return who shows a cookie, if it is good; `page` as for `Browser.shows`."""
+        """Return who shows a cookie, if it is good; `page` as for `BrowserLogin.shows`."""
         browser_id = cookie.partition(".")[0]
         browser = self._here.get(browser_id)
-        if browser is None or not browser.shows(cookie, page) or browser.grant.ended:
+        if browser is None or not browser.matches_secrets(cookie, page) or browser.grant.ended:
             return None
         return Caller(frozenset({"admin"}), token=browser_id, grant=browser.grant)
 
@@ -110,5 +110,5 @@ class Browsers:
 
     def _token(self, browser_id: str) -> Token:
         browser = self._here[browser_id]
-        expires_ms = self._wall_ms() + int(browser.left() * 1000)
+        expires_ms = self._wall_ms() + int(browser.remaining_s() * 1000)
         return Token(browser_id, ["admin"], None, NAME, browser.created_ms, expires_ms)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from ipaddress import ip_address
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from sxhost import files
+from sxhost.address import HostAddress
 from sxhost.config import state_dir
+from sxhost.localnet import loopback_addresses
 
-__all__ = ["BadToken", "given_token", "own_token", "stays_here", "token_in"]
+__all__ = ["BadToken", "given_token", "own_token", "token_in"]
 
 ROOT = 0
-LOOPBACK = {"localhost": ("127.0.0.1", "::1")}
 
 
 class BadToken(ValueError):
@@ -58,43 +57,28 @@ def own_token(url: str, environ: Mapping[str, str]) -> str | None:
         return None
 
 
-def stays_here(url: str) -> bool:
-    """Tell whether what is sent to an address stays on this machine."""
-    return url.startswith("unix:") or bool(_loopback(url))
-
-
 def _is_ours(url: str) -> bool:
-    """Tell whether all who listen there are this user or root.
+    """Tell whether all who listen at `url` are this user or root.
 
     A stranger can listen at our port while our host is away, and would only have to ask.
     """
-    users = _socket_users(url) if url.startswith("unix:") else _port_users(url)
+    try:
+        address = HostAddress(url)
+        users = _socket_users(address) if address.socket_path else _port_users(address)
+    except (OSError, ValueError):
+        return False
     return bool(users) and users <= {os.getuid(), ROOT}
 
 
-def _socket_users(url: str) -> set[int]:
-    try:
-        return {Path("/" + url.removeprefix("unix:").lstrip("/")).stat().st_uid}
-    except OSError:
-        return set()
+def _socket_users(address: HostAddress) -> set[int]:
+    return {Path(address.socket_path).stat().st_uid}
 
 
-def _port_users(url: str) -> set[int]:
+def _port_users(address: HostAddress) -> set[int]:
     from sxhost.auth.peer_credentials import ears
 
-    parts = urlsplit(url)
-    port = parts.port or {"https": 443}.get(parts.scheme, 80)
-    places = _loopback(url)
-    return ears(places, port) if places else set()
-
-
-def _loopback(url: str) -> tuple[str, ...]:
-    """Return the loopback addresses that a URL stands for; none if it leads elsewhere."""
-    name = urlsplit(url).hostname or ""
-    try:
-        return (name,) if ip_address(name).is_loopback else ()
-    except ValueError:
-        return LOOPBACK.get(name, ())
+    places = loopback_addresses(address.name)
+    return ears(places, address.port) if places else set()
 
 
 def _checked(token: str, place: str) -> str:

@@ -18,9 +18,11 @@ from typing import Any, NamedTuple
 from twisted.internet import address
 from twisted.internet.interfaces import IAddress
 
+from sxhost.localnet import is_loopback, parse_address
+
 __all__ = ["Ends", "ears", "is_local", "uid_by_netlink", "uid_by_tables", "uid_of"]
 
-Place = tuple[IPv4Address | IPv6Address, int]
+SocketAddress = tuple[IPv4Address | IPv6Address, int]
 """An address and a port."""
 
 NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST = 4, 20, 1
@@ -36,8 +38,8 @@ TABLES = (Path("/proc/self/net/tcp"), Path("/proc/self/net/tcp6"))
 class Ends(NamedTuple):
     """The two ends of a TCP connection, seen from our side."""
 
-    peer: Place
-    host: Place
+    peer: SocketAddress
+    host: SocketAddress
 
 
 class KernelSocket(NamedTuple):
@@ -60,7 +62,7 @@ def uid_of(transport: Any) -> int | None:
         return _unix_uid(getattr(transport, "socket", None))
     if not is_local(peer):
         return None
-    ends = Ends((_plain(peer.host), peer.port), (_plain(host.host), host.port))
+    ends = Ends((parse_address(peer.host), peer.port), (parse_address(host.host), host.port))
     try:
         return uid_by_netlink(ends) if _has_netlink() else uid_by_tables(ends)
     except OSError:
@@ -71,7 +73,7 @@ def is_local(place: IAddress) -> bool:
     """Tell whether an address is a unix socket's or of the loopback network."""
     if not isinstance(place, address.IPv4Address | address.IPv6Address):
         return True
-    return _plain(place.host).is_loopback
+    return is_loopback(place.host)
 
 
 def uid_by_netlink(ends: Ends) -> int | None:
@@ -107,7 +109,7 @@ def ears(places: Collection[str], port: int) -> set[int]:
 
     None are found where the kernel's tables cannot be read.
     """
-    wanted = {*map(_plain, places), *map(ip_address, ("0.0.0.0", "::"))}  # noqa: S104
+    wanted = {*map(parse_address, places), *map(ip_address, ("0.0.0.0", "::"))}  # noqa: S104
     try:
         listed = list(_listed())
     except OSError:
@@ -115,7 +117,7 @@ def ears(places: Collection[str], port: int) -> set[int]:
     found: set[int] = set()
     for one in listed:
         address, number = one.ends.peer  # its own end
-        if one.state == LISTEN and number == port and _plain(str(address)) in wanted:
+        if one.state == LISTEN and number == port and parse_address(str(address)) in wanted:
             found.add(one.uid)
     return found
 
@@ -148,13 +150,7 @@ def _unix_uid(connection: socket.socket | None) -> int | None:
     return int(struct.unpack("=iII", credentials)[1])
 
 
-def _plain(host: str) -> IPv4Address | IPv6Address:
-    """Read an address; an IPv4 address in IPv6's clothes is an IPv4 address."""
-    found = ip_address(host.partition("%")[0])
-    return (isinstance(found, IPv6Address) and found.ipv4_mapped) or found
-
-
-def _mapped(place: Place) -> Place:
+def _mapped(place: SocketAddress) -> SocketAddress:
     """Dress an IPv4 address in IPv6's clothes."""
     return ip_address(f"::ffff:{place[0]}") if place[0].version == 4 else place[0], place[1]  # noqa: PLR2004
 
@@ -180,7 +176,7 @@ def _listed() -> Iterator[KernelSocket]:
             yield KernelSocket(ends, words[3], int(words[7]), int(words[9]))
 
 
-def _read(text: str) -> Place:
+def _read(text: str) -> SocketAddress:
     """Read ``0100007F:1D08``: words of four bytes in the machine's order, a port in hex."""
     digits, _, port = text.partition(":")
     words = struct.pack(

@@ -136,7 +136,7 @@ def trust(file: str) -> Any:
     )
 
 
-class NotBelieved(Exception):
+class CertificateNotTrusted(Exception):
     """The host may be another one; the message says what speaks against it."""
 
 
@@ -144,9 +144,11 @@ def explained(failure: Failure) -> Failure:
     """Return why a connection failed, in words if it is that the host was not believed."""
     error = failure.value
     if isinstance(error, VerificationError):
-        return Failure(NotBelieved("its certificate is for another name"))
+        return Failure(CertificateNotTrusted("its certificate is for another name"))
     if isinstance(error, SSL.Error) and "certificate verify failed" in str(error):
-        return Failure(NotBelieved("its certificate is of nobody known here, or out of date"))
+        return Failure(
+            CertificateNotTrusted("its certificate is of nobody known here, or out of date")
+        )
     return failure
 
 

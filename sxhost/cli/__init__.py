@@ -1,12 +1,16 @@
 """The command ``sxhost``: a group of commands to a room.
 
 ========= =====================================================================
-main      serve, status, sessions, send, events and the like
-follow    the commands that go on: tail, events -f
+main      the group of all commands
+serve     serve: in the foreground, as a daemon, over two pipes
+sessions  sessions, show, register, rm
+messages  send, pull
+events    events, tail, fire
+follow    what goes on: the events of tail and events -f, as they come
 agents    new, turn, steer, interrupt, approvals, approve, deny
 run       an agent at the terminal, for one turn
 policy    what the rules of a file would decide
-admin     token, open, audit
+admin     status, stop, token, open, audit
 attach    any program as an attached session
 hooks     agents' hooks, and their settings
 trust     which projects may say where telemetry goes

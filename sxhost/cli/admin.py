@@ -1,4 +1,4 @@
-"""``sxhost token``, ``open``, ``audit``: who may ask a host, and who did what."""
+"""``sxhost status``, ``stop``, ``token``, ``open``, ``audit``: the host, and who may use it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sxhost.cli.output import fail, put
-from sxhost.cli.terminal import HostLink, linked
+from sxhost.cli.terminal import HostLink, linked, status_line
 
 if TYPE_CHECKING:
     from sxhost.model.auth import AuditEntry, Token
 
-__all__ = ["audit", "open_dashboard", "token"]
+__all__ = ["audit", "open_dashboard", "status", "stop", "token"]
 
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 SCOPES = ("read", "send", "approve", "admin")
@@ -166,3 +166,18 @@ def _has_display() -> bool:
     if sys.platform == "darwin":
         return True
     return any(map(os.environ.get, ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY")))
+
+
+@click.command()
+@linked
+def status(link: HostLink) -> None:
+    """Say how the host is."""
+    found = link.ask(lambda host: host.status())
+    link.show(found, status_line(found))
+
+
+@click.command()
+@linked
+def stop(link: HostLink) -> None:
+    """Stop the host in order."""
+    link.show(link.ask(lambda host: host.stop()), "Host stopping")

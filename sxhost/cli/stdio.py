@@ -10,18 +10,17 @@ import sys
 import time
 from collections.abc import Sequence
 from typing import Any, NoReturn
-from urllib.parse import urlsplit
 
 from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientProtocol
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint, wrapClientTLS
-from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.stdio import StandardIO
 from twisted.internet.task import react
 from twisted.logger import FileLogObserver, globalLogBeginner
 
+from sxhost.address import HostAddress
 from sxhost.cli.output import fail
+from sxhost.client.endpoints import make_client_endpoint
 from sxhost.daemon.logfile import as_text
 from sxhost.daemon.options import Options
 from sxhost.daemon.preflight import make_state_dir
@@ -169,32 +168,15 @@ def connect(url: str, token: str | None, ca: str | None) -> NoReturn:
 
 async def _connect(reactor: Any, url: str, token: str | None, ca: str | None) -> None:
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-    place = urlsplit(url)
-    name = place.netloc or "localhost"
-    factory = WebSocketClientFactory(f"ws://{name}/ws", headers=headers, reactor=reactor)
-    factory.protocol = Remote
     try:
-        remote: Any = await _endpoint(reactor, url, ca).connect(factory)
+        address = HostAddress(url)
+        page = f"ws://{address.authority}/ws"
+        factory = WebSocketClientFactory(page, headers=headers, reactor=reactor)
+        factory.protocol = Remote
+        remote: Any = await make_client_endpoint(reactor, address, ca).connect(factory)
         await remote.opened
     except Exception as error:  # noqa: BLE001 - whatever it is, it is said
         fail(1, f"No host answers at {url}: {error}.")
     pipe = remote.pipe = Forward(remote, Limits().mux_message)
     StandardIO(pipe, reactor=reactor)
     await pipe.over
-
-
-def _endpoint(reactor: Any, url: str, ca: str | None) -> IStreamClientEndpoint:
-    if url.startswith("unix:"):
-        return UNIXClientEndpoint(reactor, "/" + url.removeprefix("unix:").lstrip("/"))
-    place = urlsplit(url)
-    name = place.hostname or ""
-    secure = place.scheme in ("https", "wss")
-    endpoint = HostnameEndpoint(reactor, name, place.port or (443 if secure else 80))
-    if not secure:
-        return endpoint
-    from twisted.internet.ssl import optionsForClientTLS
-
-    from sxhost.auth.tls import trust
-
-    roots = None if ca is None else trust(ca)
-    return wrapClientTLS(optionsForClientTLS(name, trustRoot=roots), endpoint)

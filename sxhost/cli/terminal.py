@@ -33,6 +33,7 @@ __all__ = [
     "row",
     "session_lines",
     "status_line",
+    "text_or_stdin",
 ]
 
 T = TypeVar("T")
@@ -67,11 +68,12 @@ class HostLink:
 
         :raises ValueError: the address, the token or the authorities cannot be used.
         """
-        from sxhost.auth.client_tokens import given_token, own_token, stays_here
+        from sxhost.auth.client_tokens import given_token, own_token
         from sxhost.client.host import connect
+        from sxhost.localnet import is_local_url
 
         token = given_token(self._token_file, os.environ)
-        if token and self.url.startswith("http:") and not stays_here(self.url):
+        if token and self.url.startswith("http:") and not is_local_url(self.url):
             put("The token crosses the network in clear; use https:.", err=True)
         find = partial(own_token, self.url, os.environ)
         return connect(reactor, self.url, token or find, self._ca)
@@ -216,3 +218,13 @@ def _leave_out_tls(url: str) -> None:
     """
     if not url.startswith("https:") and "OpenSSL" not in sys.modules:
         sys.modules["OpenSSL"] = None  # type: ignore[assignment]
+
+
+def text_or_stdin(text: str) -> str:
+    """Return a text that was given, or for ``-`` what stands on standard input."""
+    if text != "-":
+        return text
+    try:
+        return sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError:
+        fail(2, "Standard input is not UTF-8.")

@@ -1,6 +1,7 @@
 """A host's verbs over HTTP: what scripts, the command line and agents use.
 
 ========= =====================================================================
+endpoints the endpoint that leads to a host, made of its address
 host      `HostClient`: sessions, events, messages
 requests  one request and its answer: a whole one, or one that goes on
 auth      requests that have a token, or find one when asked

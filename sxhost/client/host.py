@@ -14,18 +14,19 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from msgspec.structs import replace
 from treq.client import HTTPClient
-from twisted.internet.endpoints import UNIXClientEndpoint
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.web.client import URI, Agent, BrowserLikePolicyForHTTPS, HTTPConnectionPool
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
 
+from sxhost.address import HostAddress
 from sxhost.client.auth import Bearer
 from sxhost.client.auth import Token as Shown
+from sxhost.client.endpoints import CONNECT_WITHIN, make_client_endpoint
 from sxhost.client.requests import NDJSON, PATIENCE, Exchange, Verbs, query_of, session_path
 from sxhost.client.stream import Following, OnLink, ignore
 from sxhost.codec.json import encode_lines
@@ -274,14 +275,14 @@ def connect(reactor: Any, url: str, token: Shown = None, ca: str | None = None) 
 
     :raises ValueError: the URL is none of them, or the file has no certificates.
     """
+    address = HostAddress(url)
     pool = HTTPConnectionPool(reactor, persistent=False)
-    if url.startswith("unix:"):
-        path = "/" + url.removeprefix("unix:").lstrip("/")
-        agent = Agent.usingEndpointFactory(reactor, _UnixEndpoints(reactor, path), pool)
+    if address.socket_path:
+        socket = _OneEndpoint(make_client_endpoint(reactor, address))
+        agent = Agent.usingEndpointFactory(reactor, socket, pool)
         return HostClient("http://localhost", Bearer(agent, token), reactor, place=url)
-    _check_url(url)
-    policy = {} if ca is None or not url.startswith("https:") else _policy(ca)
-    agent = Agent(reactor, pool=pool, connectTimeout=5, **policy)
+    policy = _policy(ca) if ca is not None and address.secure else {}
+    agent = Agent(reactor, pool=pool, connectTimeout=CONNECT_WITHIN, **policy)
     return HostClient(url, Bearer(agent, token), reactor)
 
 
@@ -292,18 +293,11 @@ def _policy(ca: str) -> dict[str, Any]:
 
 
 @implementer(IAgentEndpointFactory)
-class _UnixEndpoints:
-    """Leads every request to one socket file."""
+class _OneEndpoint:
+    """Sends every request to one endpoint, wherever its URI would lead."""
 
-    def __init__(self, reactor: Any, path: str) -> None:
-        self._reactor = reactor
-        self._path = path
+    def __init__(self, endpoint: IStreamClientEndpoint) -> None:
+        self._endpoint = endpoint
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:  # noqa: ARG002
-        return UNIXClientEndpoint(self._reactor, self._path, timeout=5)
-
-
-def _check_url(url: str) -> None:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
-        raise ValueError(f"{url!r} is not an http:, https: or unix: address")
+        return self._endpoint

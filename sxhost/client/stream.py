@@ -28,6 +28,7 @@ from sxhost.client.link import (
 )
 from sxhost.client.requests import Exchange
 from sxhost.errors import HostError, HostUnreachable
+from sxhost.model.cursor import Cursor
 from sxhost.model.session import Event, Gap, StateChange
 
 __all__ = ["BackOff", "Following", "OnLink", "Value", "ignore"]
@@ -190,7 +191,7 @@ class Following:
             self.cursor, self._due = self._due, ""
         match said:
             case Event():
-                self.cursor = f"{self._epoch}:{said.id}"
+                self.cursor = str(Cursor(said.id, self._epoch))
                 self._back_off.reset()
                 return said
             case Gap():

@@ -7,6 +7,6 @@ json_edit    changes to a JSON text that leave every other byte as it was
 jsonrpc      JSON-RPC, a message a line
 lines        bytes to lines, on LF alone, of bounded length
 partial_json JSON that has not come to its end: what can be known of it
-shorten      data that have to fit into an event
+shorten      texts and data cut to the room that an event or a title has
 ============ =====================================================================
 """

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from sxhost.codec.json import encode
+from sxhost.model.cursor import Cursor
 from sxhost.model.session import Event
 
 __all__ = ["NDJSON", "SSE", "TEXT", "Encoding", "framed", "joined"]
@@ -41,7 +42,8 @@ class _SSE:
     """
 
     def event(self, event: Event, epoch: str) -> bytes:
-        return b"id: %s:%d\ndata: %s\n\n" % (epoch.encode(), event.id, encode(event))
+        cursor = str(Cursor(event.id, epoch)).encode()
+        return b"id: %s\ndata: %s\n\n" % (cursor, encode(event))
 
     def control(self, name: str, fields: dict[str, object]) -> bytes:
         place = fields.get("cursor") or fields.get("to")

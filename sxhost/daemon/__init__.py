@@ -1,13 +1,14 @@
 """The host as a daemon of the machine that it runs on.
 
-========= =====================================================================
-service   listens, starts, stops in order
-preflight what would fail later, met while a terminal can be told
-pidfile   the pidfile, a word to root, SIGHUP
-listening endpoints as the command line writes them
-logfile   the log as it is written
-systemd   systemd is told how the host is
-agents    what hosts agents, put together: programs, drivers, places
-options   the command line of `twistd sxhost`
-========= =====================================================================
+=============== ===============================================================
+service         listens, starts, stops in order
+preflight       what would fail later, met while a terminal can be told
+pidfile         the pidfile, a warning to root, SIGHUP
+listening       endpoints as the command line writes them
+logfile         the log as it is written
+systemd         systemd is told how the host is
+agents          what hosts agents, put together: programs, drivers, places
+serving_options the table of all options of serving
+options         the command line of `twistd sxhost`, made from that table
+=============== ===============================================================
 """

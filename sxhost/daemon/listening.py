@@ -14,7 +14,7 @@ from sxhost.auth.tls import OverTLS, ServerCertificate, is_secure
 from sxhost.config import USAGE_ERROR
 from sxhost.visible import refuse
 
-__all__ = ["CannotListen", "make_endpoint", "refuse_taken", "sentence", "stays_here", "url_of"]
+__all__ = ["CannotListen", "make_endpoint", "refuse_taken", "sentence", "url_of"]
 
 _CLEAR = re.compile("unix:|ssl:|systemd:.*domain=UNIX")
 """Endpoints that --tls-cert leaves as they are: none of another machine, or of TLS already."""
@@ -24,15 +24,6 @@ _TCP = re.compile(r"tcp:(\d+)(?::interface=((?:\\.|[^\\:])*))?\Z")
 
 class CannotListen(Exception):
     """There is a place where nothing can listen; the message is a sentence."""
-
-
-def stays_here(endpoint: str) -> bool:
-    """Tell whether only this machine can connect to an endpoint."""
-    if endpoint.startswith("unix:"):
-        return True
-    tcp = _TCP.match(endpoint)
-    name = tcp[2].replace("\\", "") if tcp and tcp[2] else ""
-    return name in ("localhost", "::1") or name.startswith("127.")
 
 
 def refuse_taken(text: str) -> None:

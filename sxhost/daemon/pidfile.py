@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import signal
 import stat
@@ -13,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+from sxhost import files
 from sxhost.logs import logger
 
 __all__ = ["AlreadyRunning", "PidFile", "on_hangup", "warn_of_others", "warn_of_root"]
@@ -58,9 +58,8 @@ class PidFile:
         """
         for _ in range(TRIES):
             self._remove_stale()
-            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             try:
-                handle = os.open(self.path, flags, 0o600)
+                handle = files.open_unlinked(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
             except FileExistsError:
                 continue
             except OSError as error:
@@ -96,8 +95,7 @@ class PidFile:
         """Return a descriptor of the file that is there if it is stale; None if none is."""
         try:
             # Without waiting: a pipe would wait for somebody to open its other end.
-            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-            handle = os.open(self.path, flags)
+            handle = files.open_unlinked(self.path, os.O_RDONLY | os.O_NONBLOCK)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -112,7 +110,7 @@ class PidFile:
 
     def _lock(self, handle: int) -> None:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            files.lock_descriptor(handle)
         except BlockingIOError:
             raise AlreadyRunning(_runs(_pid_in(handle), self.path)) from None
 
@@ -133,7 +131,9 @@ class PidFile:
         return os.path.samestat(here, os.fstat(handle))
 
     def _unusable(self, error: OSError) -> AlreadyRunning:
-        why = "it is a link" if error.errno == errno.ELOOP else (error.strerror or "").lower()
+        # ELOOP: it has become a link after it was looked at.
+        linked = isinstance(error, files.UnsafeFile) or error.errno == errno.ELOOP
+        why = "it is a link" if linked else (error.strerror or "").lower()
         return AlreadyRunning(f"cannot use the pidfile {self.path}: {why}.")
 
 

@@ -24,6 +24,7 @@ from sxhost.daemon.systemd import Notifier
 from sxhost.faces.pi.multiplexer import Multiplexer
 from sxhost.http.router import Route
 from sxhost.http.site import HostSite
+from sxhost.localnet import is_local_url
 from sxhost.logs import logger
 from sxhost.service import SessionService
 from sxhost.store.contracts import StoreUnusable
@@ -31,9 +32,6 @@ from sxhost.store.contracts import StoreUnusable
 __all__ = ["CannotStart", "HostService"]
 
 log = logger(__name__)
-
-LOCAL = ("http://127.", "http://localhost:", "http://[::1]:", "unix:")
-"""What addresses begin with that are reached from here alone, and need no certificate."""
 
 
 class CannotStart(SystemExit, Exception):
@@ -132,7 +130,7 @@ class HostService(MultiService):
     def _announce(self) -> None:
         """Write down where this user's commands and agents find us, as long as we run."""
         urls = [url_of(port) for port in self.ports]
-        usual = [url for url in urls if url.startswith(LOCAL)]
+        usual = [url for url in urls if is_local_url(url) and not url.startswith("https:")]
         with suppress(OSError):  # then they look where hosts usually are
             said = "".join(f"{url}\n" for url in usual[:1])
             files.replace(self._address, said.encode(), synced=False)

@@ -1,9 +1,10 @@
-"""What speaks each agent's language; the host knows the contract alone.
+"""Drivers: each speaks the protocol of one kind of agent; the host knows the contract alone.
 
 ============ =====================================================================
-contracts    the contract of host, driver and child as Protocols
-jsonrpc_peer a conversation in JSON-RPC: calls awaited, questions answered
-pieces       a text that is said in pieces, as much of it as an event has room for
-registry     the drivers that are installed (entry points)
+contracts    the contract of host and driver, and the table of events
+jsonrpc_peer a JSON-RPC connection over a child's lines: codex, ACP
+registry     the installed drivers, by their entry points
 ============ =====================================================================
+
+A package for each agent: ``codex``, ``pi``, ``claude``, ``acp``; ``echo`` runs no program.
 """

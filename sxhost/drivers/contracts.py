@@ -1,29 +1,49 @@
-"""What the host and a driver say to each other, and a driver and its child.
+"""The contract of host and driver: what the host calls, and what a driver reports.
 
-A driver speaks one program's language (``codex app-server``, ``pi --mode rpc``, …); an agent
-is one conversation in it.  The host calls the agent's verbs; the agent tells `Reports` what
-happens, and nothing else.  Drivers are found by the entry point ``sxhost.drivers``, each a
-callable with the signature of `Make`.
+A driver speaks one program's protocol (``codex app-server``, ``pi --mode rpc``, …); an agent
+is one conversation in it.  The host calls the methods of `Agent`; the agent answers through
+`Reports` alone.  A driver is found by its entry point in the group ``sxhost.drivers``, a
+callable with the signature of `DriverEntryPoint`.
 
-What an agent reports, beside questions and the ends of turns, are events.  Their data is an
-object; text stands in ``text``, what belongs together has the same ``item``, and ``native``
-holds the agent's own words where they say more:
+The order of reports: `Reports.spawned`, then for each turn `Reports.turn_began`, its events
+and questions, `Reports.turn_ended`; at the very end `Reports.gone`, once.  Before a turn ends,
+whatever it has begun is closed: a text by its whole event with ``cut: true``, a tool's call by
+``tool-done`` with the status ``cut``, a question by `Reports.settled`.  Where the process ends
+in the middle of a turn, the driver closes the same and calls `Reports.gone`; the host ends the
+turn.
+
+Events (`Reports.event`) have an object for data.  Every event that belongs to an item names it
+in ``item``: a string, unique in its conversation, the same from the first piece to the last
+event.  Every event may have ``native``, the agent's own message, where that says more; an event
+of a subagent has ``parent``, the item of the call that started it (Claude).
 
 ============== =====================================================================
-message        what the assistant said, whole: item, text
-message-delta  a piece of it: item, text
-thinking       item, text, whole
-thinking-delta item, text
-tool-start     item, tool, title, input
-tool-output    a piece of what it prints: item, text
-tool-done      item, tool, status (completed, failed, declined, cut), output, exit_code
-plan, diff     entries; diff
-usage          input_tokens, cached_tokens, output_tokens, reasoning_tokens,
-               total_tokens, context_window, cost_usd: of the conversation so far
-compact        the conversation was shortened
-warning        text: something is wrong and the turn goes on
-native         what has no other name: native
+event          its data
 ============== =====================================================================
+message        a text of the assistant, whole: item, text; cut (true) if it broke off
+message-delta  the next piece of such a text: item, text
+thinking       reasoning, whole: item, text; cut
+thinking-delta the next piece of it: item, text
+tool-start     the call of a tool begins, once for each item: item; tool, its name;
+               title, one line for a person; input, an object
+tool-output    what the tool has printed since the last such event: item, text
+tool-done      the call is over, once for each tool-start: item, tool;
+               status: completed, failed, declined (a person said no) or cut;
+               output, its text in all; exit_code, an integer or null
+plan           what the agent means to do, the whole list each time: entries, each with
+               content and status (pending, in_progress, completed); text
+diff           changes of files in the unified format: diff; ACP: item and path as well;
+               codex: of the turn so far, and it replaces the last
+usage          of the conversation so far, not of the turn: input_tokens (those from a
+               cache included), cached_tokens, output_tokens, reasoning_tokens,
+               total_tokens, context_window (tokens), cost_usd; what is not known is
+               left out or null
+compact        the conversation has been shortened; pi: tokens_before
+warning        something is wrong and the turn goes on: text, one sentence for a person
+native         anything else, so that nothing which an agent says is lost: native
+============== =====================================================================
+
+Texts may be of any length; the host cuts an event that is larger than its limit.
 """
 
 from __future__ import annotations
@@ -46,102 +66,111 @@ from sxhost.model.turn import (
 )
 from sxhost.process.contracts import Exit, Spawn
 
-__all__ = ["Agent", "Driver", "Make", "Reports", "Started"]
-
-# Between host and driver.
+__all__ = ["Agent", "Driver", "DriverEntryPoint", "Reports", "Started"]
 
 
 class Started(Struct, frozen=True, kw_only=True):
-    """An agent is ready for turns; what it says of itself."""
+    """What an agent that is ready for turns says of itself."""
 
     native_id: str
-    """Names the conversation to the agent, also in a later process."""
+    """The agent's own id of the conversation, by which a later process can resume it."""
     model: str = ""
     provider: str = ""
+    """The model's vendor."""
     title: str = ""
     native: Any = None
+    """The agent's own answer."""
 
 
 class Reports(Protocol):
-    """What an agent tells the host.  None of it raises, blocks or needs an answer."""
+    """What an agent reports to the host; no method raises, blocks or returns anything."""
 
     def event(self, name: str, data: Any) -> None:
-        """Something happened in the conversation; see the module for names and data."""
+        """Report an event; the module's table has the names and their data."""
 
     def spawned(self, process: Process) -> None:
-        """A process runs for this agent, alone or for others too."""
+        """Report which process runs for this agent (codex: for other agents as well)."""
 
     def asked(self, question: Question) -> None:
-        """The agent waits for a decision; it comes by `Agent.answer`."""
+        """Report that the agent waits for a decision; the host brings it by `Agent.answer`."""
 
     def settled(self, key: str, why: str) -> None:
-        """The agent no longer waits for a decision, for a reason of its own."""
+        """Report that a question needs no answer any more: `why` is shown to a person.
+
+        Not for a question that `Agent.answer` has closed.
+        """
 
     def turn_began(self, native_id: str | None) -> None:
-        """A turn runs; one that nobody submitted (a compaction, say) is told so as well."""
+        """Report that a turn has begun, also one that nobody submitted (a compaction, say).
+
+        `native_id` is the agent's own id of it, None if it has none.
+        """
 
     def turn_ended(self, status: TurnStatus, reason: str = "", native: Any = None) -> None:
-        """The turn is over.  What the agent left open was reported as cut before."""
+        """Report that the turn is over; what it had begun was reported as cut before.
+
+        `reason` says why it is not completed; `native` is the agent's own message.
+        """
 
     def gone(self, how: Exit) -> None:
-        """The agent's process has ended, whether it was asked to or not: the last report."""
+        """Report that the agent's process has ended, asked or not: the last report."""
 
 
 class Agent(Protocol):
-    """One conversation with a running agent; every verb may raise `HostError`.
+    """One conversation with a running agent; every method may raise `HostError`.
 
-    Verbs return when the agent has understood, not when it is done: none waits for a turn.
-    An agent that goes while a verb waits makes it raise `AgentFailed`.
+    A method returns when the agent has accepted the request, not when it is done: none waits
+    for a turn.  It raises `AgentFailed` if the agent refuses, or ends before it answers.
     """
 
     can: Abilities
+    """What this agent can do; the host refuses the rest before it calls."""
 
     async def start(self) -> Started:
-        """Begin: a new conversation, or with ``launch.resume`` one that was.
+        """Run the agent with a new conversation, or resume the one in ``launch.resume``.
 
-        :raises AgentFailed: the program cannot be run, went, or refused; nothing remains.
+        :raises AgentFailed: the program cannot be run, ended or refused; nothing is left of it.
         """
 
     async def submit(self, draft: TurnDraft) -> str | None:
-        """Begin a turn; return the agent's own name for it, if it has one."""
+        """Begin a turn; return the agent's own id of it, None if it has none."""
 
     async def steer(self, given: Sequence[Item]) -> None:
-        """Add to the running turn."""
+        """Add input to the running turn."""
 
     async def interrupt(self) -> None:
-        """Stop the running turn and what it runs; `Reports.turn_ended` follows."""
+        """Stop the running turn and its commands; `Reports.turn_ended` follows."""
 
     async def compact(self) -> None:
-        """Shorten the conversation; it may be a turn of its own."""
+        """Have the agent summarise the conversation; it may be a turn of its own."""
 
     async def set_model(self, draft: ModelDraft) -> None:
         """Use another model from now on."""
 
     async def answer(self, question: Question, answer: Answer) -> None:
-        """Tell the agent what was decided."""
+        """Send a decision about a question that this agent has reported."""
 
     async def stop(self) -> None:
-        """End in order and leave nothing behind; `Reports.gone` comes before it returns."""
+        """End the turn, then the process; `Reports.gone` is called before this returns."""
 
 
 class Driver(Protocol):
     """Makes agents of one kind."""
 
     def agent(self, launch: Launch, reports: Reports) -> Agent:
-        """Return an agent that is not started yet; ``launch.cwd`` is there and allowed.
+        """Return an agent that is not started yet; the host has checked ``launch.cwd``.
 
-        :raises HostError: it cannot be started this way.
+        :raises HostError: the launch has what this kind of agent cannot do.
         """
 
     async def close(self) -> None:
-        """Let go of what agents shared; they are all stopped."""
+        """Free what agents have shared; the host has stopped them all."""
 
 
-class Make(Protocol):
+class DriverEntryPoint(Protocol):
     """What an entry point of ``sxhost.drivers`` names."""
 
     def __call__(self, spawn: Spawn, clock: IReactorTime) -> Driver:
-        """Return the driver; nothing runs yet."""
-
-
-# Between driver and child.
+        """Return the driver, which has started nothing: `spawn` runs its programs, all its
+        timers are on `clock`.
+        """

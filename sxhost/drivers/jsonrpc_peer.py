@@ -1,8 +1,8 @@
-"""A conversation in JSON-RPC with a child: calls are awaited, what is asked is answered."""
+"""A JSON-RPC connection over the lines of a child process, for codex and for ACP agents."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import count
 from typing import Any, Protocol
 
@@ -15,16 +15,16 @@ from sxhost.errors import AgentFailed
 from sxhost.logs import logger
 from sxhost.process.contracts import Child, Exit
 
-__all__ = ["Peer", "Refused", "Side"]
+__all__ = ["Peer", "PeerListener", "Refused"]
 
 log = logger(__name__)
 
 STRANGE_LINES = 20
-"""Lines of an agent that make no sense and are written to the log; later ones are counted."""
+"""How many lines that are no JSON-RPC are logged for each agent; a broken one may print on."""
 
 
 class Refused(AgentFailed):
-    """The agent refused a call; `number` is JSON-RPC's."""
+    """The agent answered a call with an error; `number` is JSON-RPC's error code."""
 
     def __init__(self, method: str, refusal: Refusal) -> None:
         super().__init__(f"The agent refused {method}: {refusal.message.rstrip('.')}.")
@@ -32,130 +32,138 @@ class Refused(AgentFailed):
         self.said = refusal
 
 
-class Side(Protocol):
-    """What a driver does about what its agent says."""
+class PeerListener(Protocol):
+    """What a driver does with the messages of its agent that are no answers."""
 
-    def noticed(self, method: str, params: Raw) -> None:
-        """The agent tells something."""
+    def notification_received(self, method: str, params: Raw) -> None:
+        """Handle a notification, which has no answer."""
 
-    def asked(self, number: Id, method: str, params: Raw) -> bool:
-        """The agent asks something; return whether it will be answered (`Peer.answer`)."""
+    def request_received(self, number: Id, method: str, params: Raw) -> bool:
+        """Handle a request; return whether it will be answered by `Peer.respond`.
 
-    def gone(self, how: Exit) -> None:
-        """The agent has ended."""
+        Where it returns False, the agent is told at once that there is no such method.
+        """
+
+    def process_exited(self, how: Exit) -> None:
+        """Handle the end of the process; all pending calls have failed before."""
 
 
 class Peer:
-    """Our end of the conversation: a `Talk`.  `more` are fields that each message has."""
+    """The host's end of a JSON-RPC connection over a child's lines: a `ChildListener`.
 
-    def __init__(self, side: Side, more: Mapping[str, Any] | None = None) -> None:
-        self._side = side
-        self._more = dict(more or {})
-        self._numbers = count(1)
-        self._waiting: dict[Id, tuple[str, Deferred[Raw]]] = {}
-        self._strange = 0
+    `extra_fields` go into each message: ACP wants ``"jsonrpc": "2.0"``, codex leaves it out.
+    """
+
+    def __init__(
+        self, listener: PeerListener, extra_fields: Mapping[str, Any] | None = None
+    ) -> None:
+        self._listener = listener
+        self._extra_fields = dict(extra_fields or {})
+        self._ids = count(1)
+        self._pending: dict[Id, tuple[str, Deferred[Raw]]] = {}
+        self._invalid_lines = 0
         self._child: Child | None = None
         self._exit: Exit | None = None
 
-    def begin(self, child: Child) -> None:
-        """Speak with a child from now on."""
+    def attach_child(self, child: Child) -> None:
+        """Send to this child from now on."""
         self._child = child
 
     @property
-    def over(self) -> bool:
+    def exited(self) -> bool:
         """Whether the child has ended."""
         return self._exit is not None
 
-    # What we say.
+    # Sending.
 
     async def call(self, method: str, params: Any, kind: Any = Any) -> Any:
-        """Call, and return the answer decoded into `kind`.
+        """Call a method, and return its result decoded into `kind`.
 
-        :raises Refused: the agent said no.
-        :raises AgentFailed: it went before it answered, or its answer makes no sense.
+        :raises Refused: the agent answered with an error.
+        :raises AgentFailed: it ended before it answered, or its result is no `kind`.
         """
-        number = next(self._numbers)
-        answer = self.ask(number, method, params)
+        number = next(self._ids)
+        result = self.send_call(number, method, params)
         try:
-            return json.decode(await answer, type=kind)
+            return json.decode(await result, type=kind)
         except (ValueError, RecursionError) as error:
             raise AgentFailed(f"The agent's answer to {method} is wrong: {error}.") from None
-        finally:
-            self._waiting.pop(number, None)
+        finally:  # a caller that stops waiting cancels: its answer will be one of nobody's
+            self._pending.pop(number, None)
 
-    def ask(self, number: int, method: str, params: Any) -> Deferred[Raw]:
-        """Send a call; the Deferred fires with the answer as it came."""
-        answer: Deferred[Raw] = Deferred()
+    def send_call(self, number: int, method: str, params: Any) -> Deferred[Raw]:
+        """Send a call; the Deferred fires with the result, undecoded."""
+        result: Deferred[Raw] = Deferred()
         if self._exit is not None:
-            answer.errback(AgentFailed(f"There is nobody to ask: {self._exit.sentence}."))
-            return answer
-        self._waiting[number] = method, answer
-        self._send(jsonrpc.call(method, params, number, **self._more))
-        return answer
+            result.errback(AgentFailed(f"There is nobody to ask: {self._exit.sentence}."))
+            return result
+        self._pending[number] = method, result
+        self._send(jsonrpc.call(method, params, number, **self._extra_fields))
+        return result
 
-    def tell(self, method: str, *params: Any) -> None:
-        """Tell something that needs no answer."""
-        self._send(jsonrpc.call(method, *params, **self._more))
+    def notify(self, method: str, *params: Any) -> None:
+        """Send a notification."""
+        self._send(jsonrpc.call(method, *params, **self._extra_fields))
 
-    def answer(self, number: Id, value: Any) -> None:
-        """Answer what was asked."""
-        self._send(jsonrpc.result(number, value, **self._more))
+    def respond(self, number: Id, value: Any) -> None:
+        """Answer a request of the agent with a result."""
+        self._send(jsonrpc.result(number, value, **self._extra_fields))
 
-    def refuse(self, number: Id, code: int, message: str) -> None:
-        """Refuse what was asked."""
-        self._send(jsonrpc.refusal(number, code, message, **self._more))
+    def respond_error(self, number: Id, code: int, message: str) -> None:
+        """Answer a request of the agent with an error."""
+        self._send(jsonrpc.refusal(number, code, message, **self._extra_fields))
 
     def _send(self, line: bytes) -> None:
         if self._child is not None:
             self._child.send(line)
 
-    # What we hear.
+    # Receiving.
 
     def line(self, line: bytes) -> None:
-        """Hear a line."""
+        """Handle a line of the child; one that is no JSON-RPC is logged and passed over.
+
+        Agents print other things on stdout as well (a warning of their runtime, say).
+        """
         if not line.strip():
             return
         try:
-            said = jsonrpc.parse(line)
+            message = jsonrpc.parse(line)
         except jsonrpc.NotRPC as error:
-            self._wonder(line, str(error))
-        else:
-            _HEARD[type(said)](self, said)
+            self._log_invalid(line, str(error))
+            return
+        match message:
+            case Notice():
+                self._listener.notification_received(message.method, message.params)
+            case Call():
+                self._request_received(message)
+            case _:
+                self._answer_received(message)
 
     def child_exited(self, how: Exit) -> None:
-        """Nothing more will be heard: whoever waits is told."""
+        """Fail every pending call, then tell the listener."""
         self._exit = how
-        waiting, self._waiting = self._waiting, {}
-        for method, answer in waiting.values():
-            answer.errback(AgentFailed(f"No answer to {method}: {how.sentence}."))
-        self._side.gone(how)
+        pending, self._pending = self._pending, {}
+        for method, result in pending.values():
+            result.errback(AgentFailed(f"No answer to {method}: {how.sentence}."))
+        self._listener.process_exited(how)
 
-    def _noticed(self, said: Notice) -> None:
-        self._side.noticed(said.method, said.params)
+    def _request_received(self, request: Call) -> None:
+        if not self._listener.request_received(request.id, request.method, request.params):
+            text = f"This client does not know {request.method}."
+            self.respond_error(request.id, jsonrpc.METHOD_NOT_FOUND, text)
 
-    def _asked(self, said: Call) -> None:
-        if not self._side.asked(said.id, said.method, said.params):
-            text = f"This client does not know {said.method}."
-            self.refuse(said.id, jsonrpc.METHOD_NOT_FOUND, text)
-
-    def _answered(self, said: Result | Refusal) -> None:
-        waiting = None if said.id is None else self._waiting.pop(said.id, None)
-        if waiting is None:
-            self._wonder(repr(said).encode(), "nobody asked for this answer")
-        elif isinstance(said, Result):
-            waiting[1].callback(said.result)
+    def _answer_received(self, answer: Result | Refusal) -> None:
+        pending = None if answer.id is None else self._pending.pop(answer.id, None)
+        if pending is None:
+            self._log_invalid(repr(answer).encode(), "nobody asked for this answer")
+            return
+        method, result = pending
+        if isinstance(answer, Result):
+            result.callback(answer.result)
         else:
-            waiting[1].errback(Refused(waiting[0], said))
+            result.errback(Refused(method, answer))
 
-    def _wonder(self, line: bytes, why: str) -> None:
-        self._strange += 1
-        if self._strange <= STRANGE_LINES:
+    def _log_invalid(self, line: bytes, why: str) -> None:
+        self._invalid_lines += 1
+        if self._invalid_lines <= STRANGE_LINES:
             log.warn("an agent said {line!r}: {why}", line=line[:200], why=why)
-
-
-_HEARD: Mapping[type, Callable[[Peer, Any], None]] = {
-    Notice: Peer._noticed,
-    Call: Peer._asked,
-    Result: Peer._answered,
-    Refusal: Peer._answered,
-}

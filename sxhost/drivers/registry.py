@@ -1,4 +1,4 @@
-"""The drivers that are installed, each made when it is first asked for."""
+"""The installed drivers, found by their entry points and made on first use."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from importlib.metadata import entry_points
 
 from twisted.internet.interfaces import IReactorTime
 
-from sxhost.drivers.contracts import Driver, Make
+from sxhost.drivers.contracts import Driver, DriverEntryPoint
 from sxhost.errors import BadField
 from sxhost.process.contracts import Spawn
 
@@ -15,37 +15,39 @@ __all__ = ["Registry", "installed"]
 
 GROUP = "sxhost.drivers"
 
-Load = Callable[[], Make]
+Loader = Callable[[], DriverEntryPoint]
 
 
-def installed() -> Mapping[str, Load]:
-    """Return what loads each installed driver, by the agent's name."""
+def installed() -> Mapping[str, Loader]:
+    """Return a loader for each installed driver, by the name in ``--agent``."""
     return {entry.name: entry.load for entry in entry_points(group=GROUP)}
 
 
 class Registry:
-    """Drivers by the names of their agents."""
+    """Makes each driver once; `loaders` are by the name in ``--agent``."""
 
-    def __init__(self, known: Mapping[str, Load], spawn: Spawn, clock: IReactorTime) -> None:
-        self._known = known
+    def __init__(
+        self, loaders: Mapping[str, Loader], spawn: Spawn, clock: IReactorTime
+    ) -> None:
+        self._loaders = loaders
         self._spawn = spawn
         self._clock = clock
-        self._made: dict[str, Driver] = {}
+        self._drivers: dict[str, Driver] = {}
 
     def __call__(self, agent: str) -> Driver:
-        """Return a driver.
+        """Return the driver of a kind of agent.
 
-        :raises BadField: there is none of this name.
+        :raises BadField: none of this name is installed.
         """
-        if agent not in self._known:
-            names = ", ".join(sorted(self._known))
+        if agent not in self._loaders:
+            names = ", ".join(sorted(self._loaders))
             raise BadField("agent", f"The field `agent` is wrong: choose one of {names}.")
-        if agent not in self._made:
-            self._made[agent] = self._known[agent]()(self._spawn, self._clock)
-        return self._made[agent]
+        if agent not in self._drivers:
+            self._drivers[agent] = self._loaders[agent]()(self._spawn, self._clock)
+        return self._drivers[agent]
 
     async def close(self) -> None:
-        """Let go of what the drivers hold."""
-        made, self._made = self._made, {}
-        for driver in made.values():
+        """Close every driver that was made."""
+        drivers, self._drivers = self._drivers, {}
+        for driver in drivers.values():
             await driver.close()

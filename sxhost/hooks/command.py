@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
+from sxhost.address import HostAddress
 from sxhost.files import read
 
 TYPE_CHECKING = False
@@ -180,10 +181,10 @@ def given_token(environ: Mapping[str, str]) -> str:
 
 
 class HostConnection:
-    """The host at ``http:``, ``https:`` or ``unix:``; `ca` has the authorities to believe."""
+    """One request to the host at an address; `ca` has the authorities to believe."""
 
     def __init__(self, url: str, ca: str) -> None:
-        self.scheme, _, self.place = url.partition(":")
+        self.address = HostAddress(url)
         self.ca = ca
 
     def ask(self, path: str, body: bytes, patience: float, token: str) -> tuple[int, bytes]:
@@ -200,36 +201,27 @@ class HostConnection:
         return int(lines.split(b" ", 2)[1]), content
 
     def head(self, path: str, size: int, token: str) -> str:
-        """Return a request up to its body."""
-        name, _, prefix = self.place.removeprefix("//").partition("/")
-        if self.scheme == "unix":
-            name, prefix = "localhost", ""
-        shown = f"Authorization: Bearer {token}\r\n" if token else ""
-        before = f"/{prefix.rstrip('/')}" if prefix else ""
+        """Return the request up to its body of `size` bytes."""
+        authorization = f"Authorization: Bearer {token}\r\n" if token else ""
         return (
-            f"POST {before}{path} HTTP/1.1\r\n"
-            f"Host: {name}\r\nContent-Type: application/json\r\n{shown}"
+            f"POST {self.address.prefix}{path} HTTP/1.1\r\n"
+            f"Host: {self.address.authority}\r\n"
+            f"Content-Type: application/json\r\n{authorization}"
             f"Content-Length: {size}\r\nConnection: close\r\n\r\n"
         )
 
     def connection(self) -> socket:
-        """Return a connection to it."""
+        """Return a connection to the host, over which TLS is spoken already where it is."""
         import socket
 
-        if self.scheme == "unix":
+        address = self.address
+        if address.socket_path:
             link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             link.settimeout(CONNECT)
-            link.connect("/" + self.place.lstrip("/"))
+            link.connect(address.socket_path)
             return link
-        if self.scheme not in ("http", "https"):
-            where = f"{self.scheme}:{self.place}"
-            raise HookError(f"{where} is not an http:, https: or unix: address")
-        place = self.place.removeprefix("//").partition("/")[0]
-        name, colon, port = place.rpartition(":")
-        if not colon or "]" in port:
-            name, port = place, "443" if self.scheme == "https" else "80"
-        link = socket.create_connection((name.strip("[]"), int(port)), CONNECT)
-        return link if self.scheme == "http" else self.secured(link, name.strip("[]"))
+        link = socket.create_connection((address.name, address.port), CONNECT)
+        return self.secured(link, address.name) if address.secure else link
 
     def secured(self, link: socket, name: str) -> socket:
         """Speak TLS on a connection, with a host whose certificate is good."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import tempfile
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from sxhost import files
 from sxhost.codec.json_edit import NotJSON, append, remove, value_at
 
 __all__ = [
@@ -166,31 +166,18 @@ def write(path: Path, text: str) -> None:
     try:
         real = Path(os.path.realpath(path))
         real.parent.mkdir(parents=True, exist_ok=True)
+        mode = 0o600
         if real.exists():
-            before = real.read_bytes()
-            _replace(real.with_name(real.name + BACKUP), before, real)
-        _replace(real, text.encode(), real)
+            mode = real.stat().st_mode & 0o777
+            _replace(real.with_name(real.name + BACKUP), real.read_bytes(), mode)
+        _replace(real, text.encode(), mode)
     except OSError as error:
         raise BadSettings(f"{path} cannot be written: {error.strerror}.") from None
 
 
-# How it is done.
-
-
-def _replace(path: Path, content: bytes, like: Path) -> None:
-    """Write a file in one step, with the mode of another one."""
-    mode = like.stat().st_mode & 0o777 if like.exists() else 0o600
-    number, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(number, "wb") as file:
-            os.fchmod(number, mode)
-            file.write(content)
-            file.flush()
-            os.fsync(number)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+def _replace(path: Path, content: bytes, mode: int) -> None:
+    # The directory is an agent's: a `settings.json.new` in it would be somebody's.
+    files.replace(path, content, mode=mode, draft_suffix=f".sxhost-{os.getpid()}")
 
 
 def _entry(agent: str, name: str, wiring: Wiring) -> dict[str, Any]:

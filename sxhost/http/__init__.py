@@ -10,6 +10,9 @@ channel         one connection: its bytes become requests, whole and in time, or
 framing         where a request begins and ends: heads and chunks, strict and pure
 metrics         `/metrics`
 openapi         the contract, from the routes and their types
+parameters      what handlers are given: from the path, the query, the body
+rendering       status and headers of answers and refusals
+request_context what is known of a request: its id, caller, route, response format
 responses       how a face's answers and refusals look
 router          routes as data, and the one place where a request meets its handler
 site            listening side: bodies bounded while they arrive, access log, draining

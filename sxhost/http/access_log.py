@@ -8,6 +8,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from twisted.web.server import Request
 
+from sxhost.http.request_context import RequestContext, context_of
 from sxhost.model.caller import Caller
 
 __all__ = ["FORMAT", "entry"]
@@ -24,38 +25,38 @@ def entry(request: Request, ms: float) -> dict[str, Any]:
 
     All text in them is printable ASCII without double quotes.
     """
+    context = context_of(request)
     return {
         "peer": getattr(request.getClientAddress(), "host", "unix"),
         "method": _printable(request.method),
-        "uri": _uri(request),
+        "uri": _uri(request.uri, context),
         "version": _printable(request.clientproto),
-        "route": getattr(request, "route", ""),
+        "route": context.route,
         "status": request.code,
         "size": request.sentLength,
         "ms": round(ms, 3),
-        "token": _who(getattr(request, "caller", None)),
-        "request_id": getattr(request, "request_id", "-"),
+        "token": _token(context.caller),
+        "request_id": context.request_id,
         "referer": _referer(_raw(request, b"referer")),
         "agent": _printable(_raw(request, b"user-agent") or b"-"),
     }
 
 
-def _who(caller: Caller | None) -> str:
-    """Return the id of the token that was shown; ``own``: the host's user needed none."""
-    if caller is None or not caller.scopes:
+def _token(caller: Caller) -> str:
+    """Return the id of the caller's token; ``own``: the host's user, who needs none."""
+    if not caller.scopes:
         return "-"
     return caller.token or "own"
 
 
-def _uri(request: Request) -> str:
+def _uri(uri: bytes, context: RequestContext) -> str:
     """Return path and query, without the code of a login and what nobody asked for.
 
     Tokens do not belong into a query, but that does not keep people from putting them there.
     """
-    path, _, query = request.uri.partition(b"?")
-    told = _path(path, getattr(request, "route", ""))
-    known: Collection[str] = getattr(request, "query_names", ())
-    return f"{told}?{_query(query, known)}" if query else told
+    path, _, query = uri.partition(b"?")
+    logged = _path(path, context.route)
+    return f"{logged}?{_query(query, context.query_names)}" if query else logged
 
 
 def _path(path: bytes, route: str) -> str:
@@ -68,8 +69,10 @@ def _query(query: bytes, known: Collection[str]) -> str:
     """Return the parameters that the route knows; dots stand for all others."""
     pairs = query.split(b"&")
     names = [pair.partition(b"=")[0].decode("latin-1") for pair in pairs]
-    told = [_printable(pair) for pair, name in zip(pairs, names, strict=True) if name in known]
-    return "&".join(told if len(told) == len(pairs) else [*told, "..."])
+    logged = [
+        _printable(pair) for pair, name in zip(pairs, names, strict=True) if name in known
+    ]
+    return "&".join(logged if len(logged) == len(pairs) else [*logged, "..."])
 
 
 def _referer(page: bytes) -> str:

@@ -23,8 +23,9 @@ from sxhost.errors import HostError, Overloaded, RateLimited, TooManyConnections
 from sxhost.logs import logger
 from sxhost.model.caller import Caller
 from sxhost.model.limits import Limits
+from sxhost.ratelimit import TokenBuckets
 
-__all__ = ["Admission", "RateLimiter", "RequestMeter", "peer_of", "tune"]
+__all__ = ["Admission", "RequestRates", "peer_of", "tune"]
 
 log = logger(__name__)
 
@@ -39,9 +40,6 @@ QUEUE: Final = 1024
 
 RETRY_S: Final = 5
 """Seconds after which a refused connection may be worth another try."""
-
-MOST_BUCKETS: Final = 4096
-"""Peers and tokens whose requests are counted; who has not asked the longest is dropped."""
 
 NETWORK: Final = 64
 """Bits of an IPv6 address that one customer has."""
@@ -184,52 +182,25 @@ class Admission:
             self._again.cancel()
 
 
-class RateLimiter:
-    """Requests that each peer or token may still make: a bucket that fills by the second."""
+class RequestRates:
+    """Limits how many requests each peer or token may make; `own` user's are not counted."""
 
     def __init__(self, limits: Limits, clock: IReactorTime, own: int | None) -> None:
-        self._limits = limits
-        self._clock = clock
+        self._rate = limits.requests
+        self._buckets = TokenBuckets(clock.seconds, limits.requests, limits.burst)
         self._own = own
-        self._buckets: dict[str, tuple[float, float]] = {}
 
     def take(self, caller: Caller, *, forwarded: bool) -> None:
-        """Count a request; the own user's are not, unless a proxy of theirs forwards them.
+        """Count a request; one of the own user is counted only if a proxy forwards it.
 
         :raises RateLimited: there have been too many.
         """
         if caller.uid is not None and caller.uid == self._own and not forwarded:
             return
         key = f"token {caller.token}" if caller.token else f"{caller.peer} {caller.uid}"
-        left = self._left(key)
-        self._buckets[key] = max(left - 1, 0.0) if left >= 1 else left, self._clock.seconds()
-        if len(self._buckets) > MOST_BUCKETS:
-            del self._buckets[next(iter(self._buckets))]
-        if left < 1:
-            wait = ceil((1 - left) / self._limits.requests)
-            raise RateLimited(f"More than {self._limits.requests} requests a second came", wait)
-
-    def _left(self, key: str) -> float:
-        """Take a bucket out and return what is in it by now."""
-        now = self._clock.seconds()
-        left, since = self._buckets.pop(key, (float(self._limits.burst), now))
-        return min(left + (now - since) * self._limits.requests, self._limits.burst)
-
-
-class RequestMeter:
-    """Counts what comes within the same second."""
-
-    def __init__(self, clock: IReactorTime, most: int) -> None:
-        self._clock = clock
-        self._most = most
-        self._second = self._count = 0
-
-    def passes(self) -> bool:
-        """Count one more; tell whether it is not one too many."""
-        second = int(self._clock.seconds())
-        self._count = self._count + 1 if second == self._second else 1
-        self._second = second
-        return self._count <= self._most
+        wait = self._buckets.take(key)
+        if wait:
+            raise RateLimited(f"More than {self._rate} requests a second came", ceil(wait))
 
 
 def peer_of(transport: Any, uid: int | None) -> str:

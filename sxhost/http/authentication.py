@@ -9,7 +9,6 @@ counts together with that word, or with what its page has.
 from __future__ import annotations
 
 import re
-from collections import deque
 from collections.abc import Callable
 from typing import Final, Literal
 
@@ -19,11 +18,12 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.web.server import Request
 
 from sxhost.errors import BadRequest, ForbiddenHost, ForbiddenOrigin, RateLimited, Unauthorized
+from sxhost.localnet import LOOPBACK_NAMES
 from sxhost.model.caller import HOST, Caller
+from sxhost.ratelimit import SlidingWindows
 
-__all__ = ["PROTOCOL", "Authenticator", "LoginAttempts", "Policy", "cookie_name"]
+__all__ = ["PROTOCOL", "Authenticator", "Policy", "cookie_name", "login_attempts"]
 
-LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 FORWARDED: Final = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 """Headers of a proxy: the socket is its own, and not that of whoever asks."""
 
@@ -31,10 +31,6 @@ USUAL_PORTS: Final = frozenset({80, 443})
 NAME_AND_PORT: Final = re.compile(
     r"(?P<name>\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(:(?P<port>[0-9]{1,5}))?\Z"
 )
-MINUTE: Final = 60.0
-MOST_PEERS: Final = 4096
-"""Peers whose failed tries are remembered; the oldest is forgotten first."""
-
 PAGE: Final = "sxhost-page"
 """The header in which a page shows what it has; pages cannot set any for a WebSocket."""
 
@@ -77,7 +73,7 @@ class Authenticator:
         check: Check,
         opens: Callable[[str], object],
         uid: int,
-        tries: LoginAttempts,
+        attempts: SlidingWindows,
         *,
         check_browser: CheckBrowser = lambda _cookie, _page: None,
         asks: Callable[[str], object] = lambda _path: None,
@@ -88,7 +84,7 @@ class Authenticator:
         self._check = check
         self._check_browser = check_browser
         self._uid = uid
-        self._tries = tries
+        self._attempts = attempts
 
     def admit(self, request: Request, uid: int | None) -> Caller:
         """Return who asks; `uid` is the user at the other end, if that is known.
@@ -141,7 +137,7 @@ class Authenticator:
         if host in self._policy.hosts or name in self._policy.hosts:
             return True
         right = port == here.port if port is not None else here.port in USUAL_PORTS
-        return right and (name in LOOPBACK or name.strip("[]") == here.host)
+        return right and name.strip("[]") in {*LOOPBACK_NAMES, here.host}
 
     def _check_origin(self, request: Request, host: str) -> None:
         origin = _only(request, "origin")
@@ -172,7 +168,11 @@ class Authenticator:
             return self._identify_browser(request, own=own)
         found = self._check(token)
         if found is None:
-            self._tries.failed(peer)
+            wait = self._attempts.take(peer)
+            if wait:
+                raise RateLimited(
+                    f"{self._attempts.limit} wrong tokens came from here", int(wait) + 1
+                )
             raise Unauthorized("This token is not known, or has expired.")
         return found
 
@@ -188,32 +188,12 @@ class Authenticator:
         return found
 
 
-class LoginAttempts:
-    """Wrong tokens of the last minute, by who tried them.
+def login_attempts(clock: IReactorTime, limit: int) -> SlidingWindows:
+    """Return what counts wrong tokens by who shows them: `limit` in any minute.
 
     Behind a proxy all are one peer, so whoever has a right token is never refused for it.
     """
-
-    def __init__(self, clock: IReactorTime, most: int) -> None:
-        self._clock = clock
-        self._most = most
-        self._failed: dict[str, deque[float]] = {}
-
-    def failed(self, peer: str) -> None:
-        """Take note of a wrong token.
-
-        :raises RateLimited: there have been too many.
-        """
-        now, times = self._clock.seconds(), self._failed.pop(peer, deque[float]())
-        while times and times[0] <= now - MINUTE:
-            times.popleft()
-        self._failed[peer] = times  # now the youngest
-        while len(self._failed) > MOST_PEERS:
-            del self._failed[next(iter(self._failed))]
-        if len(times) >= self._most:
-            wait = int(times[0] + MINUTE - now) + 1
-            raise RateLimited(f"{self._most} wrong tokens came from here", wait)
-        times.append(now)
+    return SlidingWindows(clock.seconds, limit, 60.0)
 
 
 def cookie_name(request: Request) -> bytes:

@@ -10,20 +10,10 @@ import msgspec
 
 from sxhost import __version__
 from sxhost.http.router import JSON, NDJSON, Route
-from sxhost.model.names import SESSION_ID
 
 __all__ = ["document"]
 
 Schema = dict[str, Any]
-
-PATH_SCHEMAS: dict[str, Schema] = {
-    "session_id": {"type": "string", "pattern": SESSION_ID},
-    "token_id": {"type": "string", "pattern": "^[0-9a-z]{1,16}$"},
-    "code": {"type": "string", "pattern": "^[0-9A-Za-z_-]{1,64}$"},
-    "request_id": {"type": "string", "minLength": 1, "maxLength": 256},
-    "approval_id": {"type": "integer", "minimum": 0, "maximum": 10**18 - 1},
-    "message_id": {"type": "integer", "minimum": 0, "maximum": 10**18 - 1},
-}
 
 ERROR: Schema = {
     "type": "object",
@@ -102,7 +92,7 @@ def _operation(route: Route, components: dict[str, Schema]) -> Schema:
 
 def _path_parameters(route: Route) -> Iterator[Schema]:
     for name in route.path_names:
-        yield {"name": name, "in": "path", "required": True, "schema": PATH_SCHEMAS[name]}
+        yield {"name": name, "in": "path", "required": True, "schema": route.path_schema(name)}
 
 
 def _query_parameters(route: Route, components: dict[str, Schema]) -> Iterator[Schema]:

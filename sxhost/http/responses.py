@@ -1,6 +1,6 @@
-"""How a face speaks: what its answers and its refusals look like.
+"""Response formats: what the answers and refusals of a face look like.
 
-The native face has one shape; the faces of other systems keep theirs.
+The native face has one; those that stand in for other programs keep theirs.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from twisted.web.server import Request
 from sxhost.codec.json import encode
 from sxhost.errors import HostError
 
-__all__ = ["NATIVE", "ResponseFormat", "manner_of"]
+__all__ = ["NATIVE", "NO_FORMATS", "ResponseFormat", "format_of"]
 
 
 class ResponseFormat(Protocol):
-    """The shape of answers."""
+    """The bodies of answers and refusals, and their media type."""
 
     media_type: str
 
@@ -29,7 +29,7 @@ class ResponseFormat(Protocol):
 
 
 class NativeFormat:
-    """Our own: JSON, and one shape of errors."""
+    """JSON; every refusal is an object of ``ok``, ``error``, ``message`` and details."""
 
     media_type = "application/json"
 
@@ -43,10 +43,12 @@ class NativeFormat:
 
 
 NATIVE: Final = NativeFormat()
+NO_FORMATS: Final[Mapping[str, ResponseFormat]] = {}
+"""Formats by prefixes of paths, where all are native."""
 
 
-def manner_of(request: Request, manners: Mapping[str, ResponseFormat]) -> ResponseFormat:
-    """Return the manner of the face that a path belongs to, by its longest prefix."""
+def format_of(request: Request, formats: Mapping[str, ResponseFormat]) -> ResponseFormat:
+    """Return the format of the face that a path belongs to: that of its longest prefix."""
     path = request.path.decode("ascii", "replace")
-    fitting = [prefix for prefix in manners if f"{path}/".startswith(f"{prefix.rstrip('/')}/")]
-    return manners[max(fitting, key=len)] if fitting else NATIVE
+    fitting = [prefix for prefix in formats if f"{path}/".startswith(f"{prefix.rstrip('/')}/")]
+    return formats[max(fitting, key=len)] if fitting else NATIVE

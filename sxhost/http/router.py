@@ -14,8 +14,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from http import HTTPStatus
-from typing import Any, Literal, NewType, Protocol, TypeVar, cast, get_args
+from typing import Any, Literal, Protocol, TypeVar, cast, get_args
 
 from klein import Klein
 from klein.resource import KleinResource
@@ -24,13 +23,12 @@ from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
 from twisted.web.server import Request
 from werkzeug.exceptions import HTTPException
-from werkzeug.exceptions import MethodNotAllowed as NoSuchMethod
+from werkzeug.exceptions import MethodNotAllowed as WrongMethod
 
 from sxhost.codec.json import LineBounds, convert, decode, decoded_lines, encode_lines
 from sxhost.errors import (
     BadField,
     BadRequest,
-    BodyTooLarge,
     ForbiddenTelemetry,
     HostError,
     InternalError,
@@ -39,42 +37,32 @@ from sxhost.errors import (
     UnknownRoute,
     UnsupportedType,
 )
-from sxhost.http.responses import NATIVE, ResponseFormat, manner_of
+from sxhost.http.parameters import (
+    base_url,
+    media_type,
+    path_schema,
+    path_value,
+    query_of,
+    read_body,
+)
+from sxhost.http.rendering import answer_error, set_headers
+from sxhost.http.request_context import context_of
+from sxhost.http.responses import NATIVE, NO_FORMATS, ResponseFormat, format_of
 from sxhost.logs import logger
 from sxhost.model.caller import Caller, current
 from sxhost.model.limits import Limits
-from sxhost.model.names import TELEMETRY_HEADER, Scope, check_session_id
+from sxhost.model.names import TELEMETRY_HEADER, Scope
 from sxhost.slices import Slices
 
-__all__ = [
-    "JSON",
-    "NDJSON",
-    "NO_MANNERS",
-    "SSE",
-    "Answering",
-    "AnyText",
-    "Route",
-    "answer_error",
-    "asks",
-    "base_url",
-    "opens",
-    "tree",
-]
+__all__ = ["JSON", "NDJSON", "SSE", "Answering", "Route", "asks", "opens", "tree"]
 
 log = logger(__name__)
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
-POLICY = "default-src 'self'; frame-ancestors 'none'"
-"""What a browser may load for an answer that it shows, and who may show it in a frame."""
-
-NO_MANNERS: Mapping[str, ResponseFormat] = {}
 SSE = "text/event-stream"
 SWITCHING = 101
 """The status of an answer after which the connection speaks something else."""
-
-AnyText = NewType("AnyText", str)
-"""The type of a path's parameter that is taken as it is: its handler knows what it may be."""
 
 T = TypeVar("T")
 Handler = Callable[..., Awaitable[Any]]
@@ -105,16 +93,18 @@ class Route:
     tag: str = field(default="native", kw_only=True)
     safe: bool = field(default=True, kw_only=True)
     """Whether a GET changes nothing, so that HEAD may stand for it."""
-    manner: ResponseFormat = field(default=NATIVE, kw_only=True)
+    response_format: ResponseFormat = field(default=NATIVE, kw_only=True)
     """What its answers and refusals look like."""
     scope: Scope | Literal["open"] | None = field(default=None, kw_only=True)
     """What a caller's token must allow; open is for everyone."""
     asks: bool = field(default=False, kw_only=True)
-    """Whether an open route wants to know who comes nevertheless, and tells some more."""
+    """Whether callers of an open route are identified all the same: it tells some more."""
     telemetry: bool = field(default=False, kw_only=True)
-    """Whether it is a collector's: all others refuse what is marked as telemetry."""
+    """Whether it collects telemetry: all others refuse what is marked as such."""
     reads: Any = field(default=None, kw_only=True)
-    """What a handler that takes its body as it comes makes of it: a type, or one of a tuple."""
+    """The body's type, or a tuple of types, where the handler takes bytes or any object."""
+    answers: Any = field(default=None, kw_only=True)
+    """The answer's type, where the handler returns something that writes itself."""
 
     @property
     def needs(self) -> Scope | Literal["open"]:
@@ -129,8 +119,8 @@ class Route:
 
     @property
     def answer(self) -> Any:
-        """The type that the handler returns."""
-        return self._kinds["return"]
+        """The type of the answer."""
+        return self._kinds["return"] if self.answers is None else self.answers
 
     @property
     def query(self) -> Any:
@@ -157,8 +147,8 @@ class Route:
     @property
     def value_type(self) -> str:
         """The media type of an answer that is no stream; a stream of events never is one."""
-        native = self.manner is NATIVE and self.produces != SSE
-        return self.produces if native else self.manner.media_type
+        native = self.response_format is NATIVE and self.produces != SSE
+        return self.produces if native else self.response_format.media_type
 
     @cached_property
     def pattern(self) -> str:
@@ -170,18 +160,23 @@ class Route:
         """The names of the parameters in the path."""
         return re.findall(r"<(\w+)>", self.path)
 
+    def path_schema(self, name: str) -> dict[str, Any]:
+        """Return the JSON Schema of a parameter in the path."""
+        return path_schema(name, self._kinds[name])
+
     async def arguments(
         self, request: Request, path: dict[str, str], limits: Limits, slices: Slices | None
     ) -> dict[str, Any]:
         """Decode what the handler takes out of a request; a large batch takes many turns."""
         given: dict[str, Any] = {
-            name: text if self._kinds[name] is AnyText else _path(name, text)
-            for name, text in path.items()
+            name: path_value(name, self._kinds[name], text) for name, text in path.items()
         }
         if "base_url" in self._kinds:
             given["base_url"] = base_url(request)
         if self._body_name is not None:
-            body = _body(request, self._limit(limits))
+            body = read_body(
+                request, limits.batch_body if self.consumes == NDJSON else limits.body
+            )
             batch = self.consumes == NDJSON and self.body is not bytes
             given[self._body_name] = (
                 await self._lines(body, limits, slices) if batch else self._decode(body, limits)
@@ -191,13 +186,10 @@ class Route:
         return given
 
     def _given(self, request: Request) -> dict[str, str]:
-        """Return the query; a browser that comes back tells its place in a header."""
-        given = _query(request)
+        """Return the query; a browser that connects again sends its cursor in a header."""
+        given = query_of(request)
         last = request.getHeader("last-event-id")
         return {**given, "after": last} if last and self.produces == SSE else given
-
-    def _limit(self, limits: Limits) -> int:
-        return limits.batch_body if self.consumes == NDJSON else limits.body
 
     def _decode(self, body: bytes, limits: Limits) -> Any:
         if self.body is bytes:
@@ -216,18 +208,22 @@ class Route:
         """Encode the handler's answer."""
         if isinstance(value, bytes):
             return value
-        return encode_lines(value) if self.produces == NDJSON else self.manner.answer(value)
+        return (
+            encode_lines(value)
+            if self.produces == NDJSON
+            else self.response_format.answer(value)
+        )
 
 
 def tree(
     routes: Sequence[Route],
     limits: Limits,
-    manners: Mapping[str, ResponseFormat] = NO_MANNERS,
+    formats: Mapping[str, ResponseFormat] = NO_FORMATS,
     slices: Slices | None = None,
 ) -> KleinResource:
-    """Return the resource tree that serves `routes`; what is long runs in `slices`.
+    """Return the resource tree that serves `routes`; large batches are decoded in `slices`.
 
-    `manners` are those of whole parts of the tree, by the beginnings of their paths.
+    `formats` are those of refusals under whole parts of the tree, by the prefixes of paths.
     """
     app = Klein()
     app.url_map.merge_slashes = False
@@ -238,8 +234,8 @@ def tree(
         app.route(path, methods=[method], strict_slashes=False, endpoint=f"{method} {path}")(
             _Endpoint(choices, limits, slices)
         )
-    app.handle_errors(Exception)(cast("Any", _render_error))
-    return _Root(app, manners)
+    app.handle_errors(Exception)(cast("Any", _render_failure))
+    return _Root(app, formats)
 
 
 def opens(routes: Sequence[Route]) -> Callable[[str], object]:
@@ -268,12 +264,12 @@ class _Endpoint:
 
     async def _answer(self, request: Request, path: dict[str, str]) -> bytes:
         route = self._choose(request)
-        setattr(request, "manner", route.manner)  # noqa: B010 - for refusals
-        setattr(request, "route", route.path)  # noqa: B010 - for the access log and metrics
-        setattr(request, "query_names", route.query_names)  # noqa: B010 - for the access log
+        context = context_of(request)
+        context.response_format = route.response_format
+        context.route, context.query_names = route.path, route.query_names
         if request.getHeader(TELEMETRY_HEADER) is not None and not route.telemetry:
             raise ForbiddenTelemetry
-        caller: Caller = getattr(request, "caller")  # noqa: B009 - `HostRequest` has it
+        caller = context.caller
         if route.needs != "open":
             caller.check(route.needs, path.get("session_id"))
         current.set(caller)
@@ -283,22 +279,22 @@ class _Endpoint:
         looks = route.method == "GET" and route.safe
         value = await (_while_permitted(caller, work) if looks else work)
         if hasattr(value, "serve"):
-            _set_headers(request, route.produces)
+            set_headers(request, route.produces)
             await _while_permitted(caller, value.serve(request))
             return b""
         request.setResponseCode(route.status)
         if value is None:
             return b""
         body = route.encode(value)
-        _set_headers(request, route.value_type, body)
+        set_headers(request, route.value_type, body)
         return body
 
     def _choose(self, request: Request) -> Route:
         if request.method == b"HEAD" and not self._routes[0].safe:
-            raise NoSuchMethod([route.method for route in self._routes])
+            raise WrongMethod([route.method for route in self._routes])
         if all(route.body is None for route in self._routes):
             return self._choose_answer(request)
-        declared = _media_type(request)
+        declared = media_type(request)
         for route in self._routes:
             if declared in ("", route.consumes) or route.body is bytes:
                 return route
@@ -316,14 +312,14 @@ class _Endpoint:
 class _Root(KleinResource):
     """The tree's root: what Klein answers in its own words is answered in ours."""
 
-    def __init__(self, app: Klein, manners: Mapping[str, ResponseFormat]) -> None:
+    def __init__(self, app: Klein, formats: Mapping[str, ResponseFormat]) -> None:
         super().__init__(app)
-        self._manners = manners
+        self._formats = formats
 
     def render(self, request: IRequest) -> Any:
         _trim(request.postpath)
-        manner = manner_of(cast("Request", request), self._manners)
-        setattr(request, "manner", manner)  # noqa: B010 - for refusals
+        answered = cast("Request", request)
+        context_of(answered).response_format = format_of(answered, self._formats)
         if not request.requestHeaders.hasHeader("host"):
             request.requestHeaders.setRawHeaders("host", ["localhost"])  # Klein needs one
         try:
@@ -335,7 +331,7 @@ class _Root(KleinResource):
             error = BadField("path", "The path is not UTF-8.")
         except HTTPException:
             error = BadRequest("The Host header is not the name of a host.")
-        return answer_error(cast("Request", request), error)
+        return answer_error(answered, error)
 
 
 def _trim(segments: list[bytes]) -> None:
@@ -360,85 +356,27 @@ async def _while_permitted(caller: Caller, work: Awaitable[T]) -> T:
             raise
 
 
-def base_url(request: Request) -> str:
-    """Return the host's address as whoever asks has written it."""
-    scheme = "https" if request.isSecure() else "http"
-    return f"{scheme}://{request.getHeader('host') or 'localhost'}"
+def _render_failure(request: Request, failure: Failure) -> bytes:
+    """Answer with what a handler, or Klein, has raised."""
+    if isinstance(failure.value, Unauthorized) and request.startedWriting:
+        return b""  # a stream breaks off
+    return answer_error(request, _refusal_of(request, failure))
 
 
-def answer_error(request: Request, error: HostError) -> bytes:
-    """Set a refusal's status and headers on `request`; return its body."""
-    manner: ResponseFormat = getattr(request, "manner", NATIVE)
-    status, body = manner.refusal(error, request)
-    request.setResponseCode(status, HTTPStatus(status).phrase.encode())
-    _set_headers(request, manner.media_type, body)
-    if "retry_after" in error.details:
-        request.setHeader("Retry-After", str(error.details["retry_after"]))
-    if isinstance(error, Unauthorized):
-        request.setHeader("WWW-Authenticate", "Bearer")
-    return body
-
-
-def _render_error(request: Request, failure: Failure) -> bytes:
+def _refusal_of(request: Request, failure: Failure) -> HostError:
     error = failure.value
-    if isinstance(error, Unauthorized) and request.startedWriting:
-        return b""  # what was being told breaks off
     if isinstance(error, HostError):
-        return answer_error(request, error)
-    if isinstance(error, NoSuchMethod):
+        return error
+    if isinstance(error, WrongMethod):
         allowed = sorted(error.valid_methods or ())
         request.setHeader("Allow", ", ".join(allowed))
-        return answer_error(request, MethodNotAllowed(_text(request.method), allowed))
+        return MethodNotAllowed(_printable(request.method), allowed)
     if isinstance(error, HTTPException):
-        return answer_error(request, UnknownRoute(_text(request.path)))
-    request_id = getattr(request, "request_id", "-")
+        return UnknownRoute(_printable(request.path))
+    request_id = context_of(request).request_id
     log.failure("request {request_id} failed", failure, request_id=request_id)
-    return answer_error(request, InternalError(request_id))
+    return InternalError(request_id)
 
 
-def _set_headers(request: Request, media_type: str, body: bytes | None = None) -> None:
-    """Set the headers of an answer; without a body, of one that comes piece by piece."""
-    request.setHeader("Content-Type", media_type)
-    if body is None:
-        request.setHeader("X-Accel-Buffering", "no")  # nginx would keep the pieces
-    else:
-        request.setHeader("Content-Length", str(len(body)))
-    request.setHeader("Cache-Control", "no-store")
-    request.setHeader("X-Content-Type-Options", "nosniff")
-    request.setHeader("Cross-Origin-Resource-Policy", "same-origin")
-    request.setHeader("Content-Security-Policy", POLICY)
-    request.setHeader("Referrer-Policy", "no-referrer")
-
-
-def _path(name: str, text: str) -> str | int:
-    if name == "session_id":
-        return check_session_id(text)
-    if name in ("code", "request_id", "token_id"):
-        return text
-    if text.isascii() and text.isdigit() and len(text) <= 18:  # noqa: PLR2004 - 63 bits
-        return int(text)
-    raise BadField(name, f"`{name}` is a number that the host gave out.")
-
-
-def _body(request: Request, limit: int) -> bytes:
-    content = request.content.read() if request.content else b""
-    if len(content) > limit:
-        raise BodyTooLarge(limit)
-    return bytes(content)
-
-
-def _query(request: Request) -> dict[str, str]:
-    """Return the query's parameters; of one that is given twice, the last counts."""
-    try:
-        return {name.decode(): values[-1].decode() for name, values in request.args.items()}
-    except UnicodeDecodeError:
-        raise BadField("query", "The query is not UTF-8.") from None
-
-
-def _media_type(request: Request) -> str:
-    declared = request.getHeader("content-type") or ""
-    return declared.partition(";")[0].strip().lower()
-
-
-def _text(raw: bytes) -> str:
+def _printable(raw: bytes) -> str:
     return raw.decode("ascii", "backslashreplace")

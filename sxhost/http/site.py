@@ -8,7 +8,7 @@ connection may do before and between its requests is `web.channel`'s.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from io import BytesIO
 from typing import Any, cast
 
@@ -20,14 +20,15 @@ from twisted.web.server import Request, Site
 
 from sxhost.errors import BodyTooLarge, HostError, Stopping
 from sxhost.http.access_log import FORMAT, entry
-from sxhost.http.admission import Admission, RateLimiter
+from sxhost.http.admission import Admission, RequestRates
 from sxhost.http.authentication import FORWARDED, Authenticator
 from sxhost.http.channel import HostChannel
 from sxhost.http.framing import METHODS, Head
-from sxhost.http.responses import NATIVE, ResponseFormat, manner_of
-from sxhost.http.router import NDJSON, NO_MANNERS, answer_error
+from sxhost.http.rendering import answer_error
+from sxhost.http.request_context import context_of
+from sxhost.http.responses import NO_FORMATS, ResponseFormat, format_of
+from sxhost.http.router import NDJSON
 from sxhost.logs import enabled, logger
-from sxhost.model.caller import Caller
 from sxhost.model.limits import Limits
 
 __all__ = ["HostRequest", "HostSite"]
@@ -43,20 +44,12 @@ class HostRequest(Request):
 
     site: HostSite
     channel: HostChannel
-    manner: ResponseFormat = NATIVE
-    """What a refusal looks like."""
-    caller: Caller
-    """Who asks; nobody who was not let in comes as far as a route."""
-    route = ""
-    """The path of the route that answers, for the log and the metrics."""
-    query_names: Collection[str] = ()
-    """The parameters that the route knows; no others are logged."""
 
     def __init__(self, channel: http.HTTPChannel, *args: Any, **kwargs: Any) -> None:
         super().__init__(channel, *args, **kwargs)
-        self.request_id = secrets.token_hex(6)
-        """Names the request to the client and in the log."""
-        self.setHeader("X-Request-Id", self.request_id)
+        self.context = context_of(self)
+        self.context.request_id = secrets.token_hex(6)
+        self.setHeader("X-Request-Id", self.context.request_id)
         self._parsePOSTFormSubmission = False  # bodies are JSON; forms have no reader here
         self.refused = False
         """Whether a refusal was sent; the rest of the body is thrown away."""
@@ -67,8 +60,8 @@ class HostRequest(Request):
         self._preflight = False
 
     def __repr__(self) -> str:
-        """Say which request this is; Twisted's would tell its query."""
-        return f"<HostRequest {self.request_id}>"
+        """Name the request by its id; Twisted's own repr has the query, which may be secret."""
+        return f"<HostRequest {self.context.request_id}>"
 
     def gotLength(self, length: int | None) -> None:
         """Prepare for a body of `length` bytes, or of unknown length (None)."""
@@ -81,7 +74,7 @@ class HostRequest(Request):
         self.path, self.clientproto = self.uri.partition(b"?")[0], self.channel._version
         try:
             self._admit()
-            self.manner = manner_of(self, self.site.manners)
+            self.context.response_format = format_of(self, self.site.formats)
             if length is not None and length > self._room:
                 raise BodyTooLarge(self._room)
         except HostError as error:
@@ -92,10 +85,10 @@ class HostRequest(Request):
         guard = self.site.guard
         self._preflight = guard.preflight(self)
         if not self._preflight:
-            self.caller = guard.admit(self, self.channel.uid)
+            caller = self.context.caller = guard.admit(self, self.channel.uid)
             forwarded = any(map(self.requestHeaders.hasHeader, FORWARDED))
-            self.site.rates.take(self.caller, forwarded=forwarded)
-            if self.caller.scopes:
+            self.site.rates.take(caller, forwarded=forwarded)
+            if caller.scopes:
                 self.site.door.check_unsent()
 
     @property
@@ -183,7 +176,7 @@ class HostRequest(Request):
 class HostSite(Site):
     """Serves `root`; knows its connections, so that a stop can wait for their answers.
 
-    `own` is the host's own user, who has to share with nobody; `manners` are the tree's.
+    `own` is the host's own user, who has to share with nobody; `formats` are the tree's.
     """
 
     protocol = cast("Any", HostChannel)
@@ -198,15 +191,15 @@ class HostSite(Site):
         counted: Counted,
         *,
         own: int | None = None,
-        manners: Mapping[str, ResponseFormat] = NO_MANNERS,
+        formats: Mapping[str, ResponseFormat] = NO_FORMATS,
     ) -> None:
         super().__init__(root, reactor=clock, timeout=None)
-        self.manners = manners
+        self.formats = formats
         self.guard = guard
         self.clock = clock
         self.limits = limits
         self.door = Admission(limits, clock, own)
-        self.rates = RateLimiter(limits, clock, own)
+        self.rates = RequestRates(limits, clock, own)
         self.connections: set[HostChannel] = set()
         self.stopping = False
         self._counted = counted
@@ -239,7 +232,8 @@ class HostSite(Site):
         seconds = self.clock.seconds() - request.began
         method = request.method.decode("ascii", "backslashreplace")
         known = method if request.method in METHODS else "other"  # there is no end of others
-        self._counted(known, request.route, request.code, seconds)
-        level = "debug" if request.route == "/health" else "info"
+        route = request.context.route
+        self._counted(known, route, request.code, seconds)
+        level = "debug" if route == "/health" else "info"
         if enabled(level):
             getattr(log, level)(FORMAT, access=True, **entry(request, seconds * 1000))

@@ -26,12 +26,12 @@ from twisted.web.server import Request
 from zope.interface import implementer
 
 from sxhost.errors import BadRequest, UpgradeRequired
-from sxhost.http.admission import RequestMeter
 from sxhost.http.authentication import PROTOCOL
 from sxhost.http.framing import options
 from sxhost.http.site import HostRequest
 from sxhost.logs import logger
 from sxhost.model.caller import current
+from sxhost.ratelimit import FixedWindow
 
 __all__ = ["Connection", "Upgrade"]
 
@@ -88,8 +88,8 @@ class Connection(WebSocketServerProtocol):
         self._due: deque[Callable[[], Awaitable[None]]] = deque([self.begin])
         self._busy = False
         self._frames = 0
-        self._controls = RequestMeter(request.site.clock, request.site.limits.pings)
-        self._said = RequestMeter(request.site.clock, request.site.limits.commands)
+        self._controls = FixedWindow(request.site.clock.seconds, request.site.limits.pings)
+        self._messages = FixedWindow(request.site.clock.seconds, request.site.limits.commands)
         self._owed: bytes | None = None
         self._heard = self._begun = 0.0
         self._arrived = 0
@@ -149,7 +149,7 @@ class Connection(WebSocketServerProtocol):
 
     def _may_go_on(self) -> bool:
         """Tell whether what was said is done: what a client may changes while it is here."""
-        ended = self._request.caller.ended
+        ended = self._request.context.caller.ended
         if ended is not None:
             self.dismiss(ended)
         return self._open
@@ -250,7 +250,7 @@ class Connection(WebSocketServerProtocol):
 
     def onPing(self, payload: bytes) -> None:
         """Answer a ping; to a client that is behind only the newest, once it has caught up."""
-        if not self._controls.passes():
+        if not self._controls.take():
             self._put_out(f"more than {self.site.limits.pings} pings a second")
         elif self.paused:
             self._owed = payload
@@ -260,7 +260,7 @@ class Connection(WebSocketServerProtocol):
     def onPong(self, payload: bytes) -> None:
         """Count a pong, whether or not it was asked for."""
         super().onPong(payload)
-        if not self._controls.passes():
+        if not self._controls.take():
             self._put_out(f"more than {self.site.limits.pings} pongs a second")
 
     def onMessageBegin(self, isBinary: bool) -> None:
@@ -280,7 +280,7 @@ class Connection(WebSocketServerProtocol):
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: ARG002 - never is
         """Answer a message, or let it wait."""
-        if not self._said.passes():
+        if not self._messages.take():
             self._put_out(f"more than {self.site.limits.commands} messages a second")
         elif self._open:
             self._due.append(partial(self.answer, payload))
@@ -309,7 +309,7 @@ class Connection(WebSocketServerProtocol):
         self._fail_connection(INTERNAL_ERROR, "the host met an internal error")
 
     async def _answer_all(self) -> None:
-        current.set(self._request.caller)
+        current.set(self._request.context.caller)
         try:
             while self._due and not self.paused and self._may_go_on():
                 await self._due.popleft()()
@@ -361,7 +361,7 @@ class Upgrade:
         try:
             await Deferred()  # cancelled when the connection is lost
         except CancelledError:
-            ended = taken.caller.ended
+            ended = taken.context.caller.ended
             if ended is None:
                 raise
             connection.dismiss(ended)

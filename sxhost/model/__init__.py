@@ -4,6 +4,7 @@
 approval      what an agent asks, and what it is told
 auth          tokens, logins, the audit
 caller        who asks, what they may do, and until when
+cursor        a reader's place in the log, as clients keep it and send it back
 host          the verbs of a host as Protocols: of the service, and of a client to it
 limits        every bound, with unit and reason
 names         how names are written
@@ -21,10 +22,10 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from sxhost.model.cursor import Cursor
     from sxhost.model.session import (
         Accepted,
         Claim,
-        Cursor,
         Detail,
         Done,
         Event,
@@ -88,6 +89,6 @@ if not TYPE_CHECKING:
         """Import what is public here when it is asked for, not before."""
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from sxhost.model import session
+        from sxhost.model import cursor, session
 
-        return getattr(session, name)
+        return getattr(cursor if name in cursor.__all__ else session, name)

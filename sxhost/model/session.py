@@ -7,19 +7,15 @@ from the source system (``scorpiox-host``) stand first, in its order.
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Raw, Struct, field
 
-from sxhost.errors import BadField
 from sxhost.model.limits import Limits
 from sxhost.model.names import (
     ALL,
-    ALL_EVENTS,
     CURSOR,
-    GRAMMARS,
     LABEL,
     EventName,
     Key,
@@ -33,7 +29,6 @@ from sxhost.model.turn import Launch, Process, Turn
 __all__ = [
     "Accepted",
     "Claim",
-    "Cursor",
     "Detail",
     "Done",
     "Event",
@@ -375,26 +370,6 @@ class Status(Struct, frozen=True, kw_only=True):
     """Where the host's own telemetry goes, without what may be secret in it, if it is on."""
     memory: Memory = Memory()
     limits: Limits
-
-
-class Cursor(Struct, frozen=True):
-    """A reader's place: a position in the log whose life is `epoch`, or a plain number."""
-
-    position: int
-    epoch: str = ""
-
-    @classmethod
-    def parse(cls, text: str) -> Cursor:
-        """Read a cursor, or a plain integer; no text is the beginning.
-
-        :raises BadField: it is neither.
-        """
-        if text == "now":
-            return cls(ALL_EVENTS)
-        if re.match(CURSOR, text):
-            epoch, _, position = text.rpartition(":")
-            return cls(int(position or 0), epoch)
-        raise BadField("after", f"The field `after` is wrong: expected {GRAMMARS[CURSOR]}.")
 
 
 # What a stream tells beside events.

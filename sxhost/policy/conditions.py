@@ -11,18 +11,25 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol, get_args
 
 from sxhost.model.approval import ApprovalKind, Question
-from sxhost.policy.paths import MOST_PATHS, Area, Seen, look, paths_of
+from sxhost.policy.paths import MAX_PATHS, PathPattern, ResolvedPath, paths_of, resolve
 from sxhost.policy.pattern import BadPattern, Pattern, glob
-from sxhost.policy.shell import BEFORE, BEHIND, LONGEST, is_plain, readings, script_of
+from sxhost.policy.shell import (
+    BEFORE,
+    BEHIND,
+    MAX_COMMAND_LENGTH,
+    command_line_of,
+    is_single_program,
+    searchable_forms,
+)
 
-__all__ = ["CONDITIONS", "Condition", "Facts", "facts_of"]
+__all__ = ["CONDITIONS", "Condition", "QuestionFacts", "facts_of"]
 
 KINDS: Final = get_args(ApprovalKind)
 MORE: Final = ("permissions", "network")
 """What a question may ask for beside its command or its files; no pattern tells of it."""
 
 
-class Facts(NamedTuple):
+class QuestionFacts(NamedTuple):
     """What is known of a question."""
 
     names: Mapping[str, str]
@@ -31,8 +38,8 @@ class Facts(NamedTuple):
     script: str | None
     looked: Sequence[str]
     """The command as it may be looked into; nothing if it is too long."""
-    cwd: Seen | None
-    paths: Sequence[Seen | None]
+    cwd: ResolvedPath | None
+    paths: Sequence[ResolvedPath | None]
     more: bool
 
     @property
@@ -47,13 +54,13 @@ def facts_of(
     session: str,
     labels: Mapping[str, str],
     cwd: str | None,
-) -> Facts:
+) -> QuestionFacts:
     """Return what is known of a question; what its detail says goes before what we know."""
     detail = question.detail
     here = detail.get("cwd") or cwd
-    seen = look(here, cwd)
-    script = script_of(detail.get("command"))
-    return Facts(
+    seen = resolve(here, cwd)
+    script = command_line_of(detail.get("command"))
+    return QuestionFacts(
         names={
             "agent": agent,
             "session": session,
@@ -64,7 +71,7 @@ def facts_of(
         script=script,
         looked=_looked(detail.get("command"), script),
         cwd=seen,
-        paths=[look(path, seen.real if seen else None) for path in paths_of(detail)],
+        paths=[resolve(path, seen.real if seen else None) for path in paths_of(detail)],
         more=any(detail.get(name) for name in MORE),
     )
 
@@ -73,16 +80,16 @@ def _looked(command: Any, script: str | None) -> list[str]:
     if script is None:
         return []
     whole = " ".join(command) if isinstance(command, list) else str(command)
-    return readings(whole) if len(whole) <= LONGEST else []
+    return searchable_forms(whole) if len(whole) <= MAX_COMMAND_LENGTH else []
 
 
 class Condition(Protocol):
     """What one field of a rule asks for."""
 
-    def surely(self, facts: Facts) -> bool:
+    def certainly_holds(self, facts: QuestionFacts) -> bool:
         """Tell whether all of it is so."""
 
-    def perhaps(self, facts: Facts) -> bool | None:
+    def possibly_holds(self, facts: QuestionFacts) -> bool | None:
         """Tell whether any of it is so; None if that cannot be told."""
 
 
@@ -95,11 +102,11 @@ class _Name:
         if field == "kind" and not all(map(_is_known, self._globs)):
             raise BadPattern(f"the kinds are {', '.join(KINDS)}")
 
-    def surely(self, facts: Facts) -> bool:
+    def certainly_holds(self, facts: QuestionFacts) -> bool:
         name = facts.names[self._field]
         return any(pattern.matches(name) for pattern in self._globs)
 
-    perhaps = surely
+    possibly_holds = certainly_holds
 
 
 def _is_known(kind: Pattern) -> bool:
@@ -114,13 +121,13 @@ class _Labels:
             raise BadPattern("a label is written `name:value`")
         self._globs = [glob(value) for value in values]
 
-    def surely(self, facts: Facts) -> bool:
+    def certainly_holds(self, facts: QuestionFacts) -> bool:
         return all(self._found(facts))
 
-    def perhaps(self, facts: Facts) -> bool | None:
+    def possibly_holds(self, facts: QuestionFacts) -> bool | None:
         return any(self._found(facts))
 
-    def _found(self, facts: Facts) -> list[bool]:
+    def _found(self, facts: QuestionFacts) -> list[bool]:
         labels = [f"{name}:{value}" for name, value in facts.labels.items()]
         return [any(map(pattern.matches, labels)) for pattern in self._globs]
 
@@ -133,14 +140,14 @@ class _Command:
         self._parts = [Pattern(value, BEFORE, BEHIND) for value in values]
         self._shell = shell
 
-    def surely(self, facts: Facts) -> bool:
+    def certainly_holds(self, facts: QuestionFacts) -> bool:
         script = facts.script
-        if script is None or len(script) > LONGEST or facts.more:
+        if script is None or len(script) > MAX_COMMAND_LENGTH or facts.more:
             return False
-        readable = self._shell or is_plain(script)
+        readable = self._shell or is_single_program(script)
         return readable and any(pattern.matches(script) for pattern in self._patterns)
 
-    def perhaps(self, facts: Facts) -> bool | None:
+    def possibly_holds(self, facts: QuestionFacts) -> bool | None:
         if facts.script is None:
             return None if facts.kind == "command" else False
         if not facts.looked:
@@ -152,38 +159,40 @@ class _Paths:
     """Each path of the question lies in one of some areas, or any does."""
 
     def __init__(self, values: Sequence[str], _shell: bool) -> None:
-        self._areas = [Area(value) for value in values]
+        self._areas = [PathPattern(value) for value in values]
 
-    def surely(self, facts: Facts) -> bool:
-        if not facts.paths or len(facts.paths) > MOST_PATHS or facts.more:
+    def certainly_holds(self, facts: QuestionFacts) -> bool:
+        if not facts.paths or len(facts.paths) > MAX_PATHS or facts.more:
             return False
         return all(seen is not None and self._covers(seen) for seen in facts.paths)
 
-    def perhaps(self, facts: Facts) -> bool | None:
+    def possibly_holds(self, facts: QuestionFacts) -> bool | None:
         seen = [one for one in facts.paths if one is not None]
-        if any(area.touches(one) for area in self._areas for one in seen):
+        if any(area.possibly_contains(one) for area in self._areas for one in seen):
             return True
-        unknown = len(seen) < len(facts.paths) or len(facts.paths) > MOST_PATHS
+        unknown = len(seen) < len(facts.paths) or len(facts.paths) > MAX_PATHS
         nothing = not facts.paths and facts.kind == "file-change"
         return None if unknown or nothing else False
 
-    def _covers(self, seen: Seen) -> bool:
-        return any(area.covers(seen) for area in self._areas)
+    def _covers(self, seen: ResolvedPath) -> bool:
+        return any(area.certainly_contains(seen) for area in self._areas)
 
 
 class _Cwd:
     """The command's directory lies in one of some areas."""
 
     def __init__(self, values: Sequence[str], _shell: bool) -> None:
-        self._areas = [Area(value) for value in values]
+        self._areas = [PathPattern(value) for value in values]
 
-    def surely(self, facts: Facts) -> bool:
-        return facts.cwd is not None and any(area.covers(facts.cwd) for area in self._areas)
+    def certainly_holds(self, facts: QuestionFacts) -> bool:
+        return facts.cwd is not None and any(
+            area.certainly_contains(facts.cwd) for area in self._areas
+        )
 
-    def perhaps(self, facts: Facts) -> bool | None:
+    def possibly_holds(self, facts: QuestionFacts) -> bool | None:
         if facts.cwd is None:
             return None
-        return any(area.touches(facts.cwd) for area in self._areas)
+        return any(area.possibly_contains(facts.cwd) for area in self._areas)
 
 
 def _name(field: str) -> Callable[[Sequence[str], bool], Condition]:

@@ -14,9 +14,9 @@ from typing import Any, Final, NamedTuple
 
 from sxhost.policy.pattern import BadPattern, path_glob
 
-__all__ = ["MOST_PATHS", "Area", "Seen", "look", "paths_of"]
+__all__ = ["MAX_PATHS", "PathPattern", "ResolvedPath", "paths_of", "resolve"]
 
-MOST_PATHS: Final = 1000
+MAX_PATHS: Final = 1000
 """Paths of one question that are looked at."""
 
 NAMES: Final = ("paths", "path", "grant_root")
@@ -29,14 +29,14 @@ ELSEWHERE = re.compile(r"~|[A-Za-z][A-Za-z0-9+.-]*:")
 """What an agent may read otherwise than as a path: a home directory, an address."""
 
 
-class Seen(NamedTuple):
+class ResolvedPath(NamedTuple):
     """A path without its ``..``, as written and as it leads through links; both absolute."""
 
     written: str
     real: str
 
 
-def look(path: Any, cwd: str | None) -> Seen | None:
+def resolve(path: Any, cwd: str | None) -> ResolvedPath | None:
     """Return where a path leads from a directory; None if that cannot be told."""
     if not isinstance(path, str) or not path or ELSEWHERE.match(path):
         return None
@@ -44,7 +44,7 @@ def look(path: Any, cwd: str | None) -> Seen | None:
     if not whole.startswith("/"):
         return None
     try:
-        return Seen(os.path.normpath(whole), os.path.realpath(whole))
+        return ResolvedPath(os.path.normpath(whole), os.path.realpath(whole))
     except ValueError:
         return None
 
@@ -57,9 +57,9 @@ def paths_of(detail: Mapping[str, Any]) -> list[Any]:
         found += given if isinstance(given, list) else [] if given is None else [given]
     for path in _moves(detail.get("changes")):
         found.append(path)
-        if len(found) > MOST_PATHS:
+        if len(found) > MAX_PATHS:
             break
-    return found[: MOST_PATHS + 1]
+    return found[: MAX_PATHS + 1]
 
 
 def _moves(changes: Any) -> Iterator[Any]:
@@ -74,7 +74,7 @@ def _moves(changes: Any) -> Iterator[Any]:
             waiting.extend(one)
 
 
-class Area:
+class PathPattern:
     """The paths that a glob covers: absolute, or from ``~``, or from ``**``.
 
     :raises BadPattern: it is none.
@@ -92,11 +92,11 @@ class Area:
         self._root = "/".join(fixed).rstrip("/")
         self._rest = path_glob("".join(f"/{name}" for name in rest))
 
-    def covers(self, seen: Seen) -> bool:
+    def certainly_contains(self, seen: ResolvedPath) -> bool:
         """Tell whether a path certainly leads into it."""
         return self._has(seen.real, self._real_root())
 
-    def touches(self, seen: Seen) -> bool:
+    def possibly_contains(self, seen: ResolvedPath) -> bool:
         """Tell whether a path leads into it, or says so."""
         real = self._real_root()
         return (

@@ -23,7 +23,7 @@ import re2
 
 __all__ = ["BadPattern", "Pattern", "glob", "path_glob"]
 
-MOST_ATOMS: Final = 1000
+MAX_ATOMS: Final = 1000
 """Characters that a pattern matches one after the other: 4096 of a text take at most 30 ms."""
 
 MEMORY: Final = (1 << 20, 8 << 20)
@@ -193,7 +193,7 @@ class _Reader:
     def _add(self, atoms: int) -> None:
         self._last = atoms
         self._sizes[-1] += atoms
-        if self._sizes[-1] > MOST_ATOMS:
+        if self._sizes[-1] > MAX_ATOMS:
             raise BadPattern(TOO_LARGE)
 
     def _wrong(self, at: int) -> BadPattern:

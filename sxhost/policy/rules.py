@@ -19,7 +19,7 @@ from msgspec import Meta, Struct
 
 from sxhost.model.approval import Question
 from sxhost.model.turn import Launch
-from sxhost.policy.conditions import CONDITIONS, Condition, Facts, facts_of
+from sxhost.policy.conditions import CONDITIONS, Condition, QuestionFacts, facts_of
 from sxhost.policy.pattern import BadPattern
 
 __all__ = ["ASK", "About", "Policy", "PolicyError", "Rule", "Verdict"]
@@ -115,11 +115,11 @@ class _Ready(Struct, frozen=True):
     name: str
     conditions: Sequence[Condition]
 
-    def holds(self, facts: Facts) -> bool | None:
+    def holds(self, facts: QuestionFacts) -> bool | None:
         """Tell whether it matches; None: that cannot be told."""
         if self.rule.allows:
-            return all(condition.surely(facts) for condition in self.conditions)
-        found = {condition.perhaps(facts) for condition in self.conditions}
+            return all(condition.certainly_holds(facts) for condition in self.conditions)
+        found = {condition.possibly_holds(facts) for condition in self.conditions}
         return False if False in found else None if None in found else True
 
 

@@ -1,8 +1,10 @@
 """What can be told of a shell's command line without running it.
 
-To allow one, it must be known for certain what it does: `is_plain` says yes only to one program
+To allow one, it must be known for certain what it does: `is_single_program` says yes only to
+one program
 with its words, written in characters that have no second meaning.  To deny one, it is enough
-to find something in it (`readings`), however it is written; a shell knows endless ways to write
+to find something in it (`searchable_forms`), however it is written; a shell knows endless ways
+to write
 anything, so that what is not found may be there all the same.
 """
 
@@ -12,9 +14,16 @@ import re
 import shlex
 from typing import Any, Final
 
-__all__ = ["BEFORE", "BEHIND", "LONGEST", "is_plain", "readings", "script_of"]
+__all__ = [
+    "BEFORE",
+    "BEHIND",
+    "MAX_COMMAND_LENGTH",
+    "command_line_of",
+    "is_single_program",
+    "searchable_forms",
+]
 
-LONGEST: Final = 4096
+MAX_COMMAND_LENGTH: Final = 4096
 """Characters of a command line that is looked into."""
 
 # Quoting that every shell reads alike.  `++` never gives back: no text is read twice.
@@ -35,7 +44,7 @@ BEHIND = frozenset(" \t\r\n;&|()<>{}$`\"'\\,=")
 """Characters before and behind which a word may begin and end."""
 
 
-def script_of(command: Any) -> str | None:
+def command_line_of(command: Any) -> str | None:
     """Return what a shell is to do: a command line, or a program's words, as one text.
 
     What is only there to start a shell (``bash -lc '…'``) is taken off, if that is certain.
@@ -45,18 +54,18 @@ def script_of(command: Any) -> str | None:
         command = shlex.join(command)
     if not isinstance(command, str) or not command.strip():
         return None
-    found = WRAPPED.fullmatch(command) if len(command) <= LONGEST else None
+    found = WRAPPED.fullmatch(command) if len(command) <= MAX_COMMAND_LENGTH else None
     return "".join(map("".join, PIECE.findall(found[1]))) if found else command
 
 
-def is_plain(script: str) -> bool:
+def is_single_program(script: str) -> bool:
     """Tell whether it is certainly one program with its words.
 
     It has no operators, expansions, redirections, not even in quotes (a program may be a shell
     in disguise); no words quoted in part; no ``..`` steps; nothing invisible.
     """
     return (
-        len(script) <= LONGEST
+        len(script) <= MAX_COMMAND_LENGTH
         and script.isprintable()
         and not SPECIAL.search(script)
         and not UPWARD.search(script)
@@ -64,7 +73,7 @@ def is_plain(script: str) -> bool:
     )
 
 
-def readings(script: str) -> list[str]:
+def searchable_forms(script: str) -> list[str]:
     """Return what to look into for something forbidden: as written, and without quoting.
 
     Words begin and end there at `BEFORE` and `BEHIND`.

@@ -25,8 +25,9 @@ from sxhost.slices import Slices
 from sxhost.store.contracts import Store
 from sxhost.streams.feed_index import FeedIndex
 from sxhost.streams.subscription import ChunkCache, Feed, Selection, Sink, Subscription
+from sxhost.waiting import Signal
 
-__all__ = ["HEARTBEAT_S", "LogNotifier", "Waiter"]
+__all__ = ["HEARTBEAT_S", "LogNotifier", "Waiter", "inbox_topic"]
 
 HEARTBEAT_S = 15
 """Seconds between two heartbeats; as many buckets of readers take turns, one a second."""
@@ -40,6 +41,11 @@ SLICE = 32
 log = logger(__name__)
 
 
+def inbox_topic(session_id: str) -> str:
+    """Return the topic that is poked when there may be messages for a session's agent."""
+    return f"inbox:{session_id}"
+
+
 class Waiter:
     """One waiter's view of a topic, used as a context manager."""
 
@@ -48,7 +54,7 @@ class Waiter:
         self._topic = topic
         self._clock = clock
         self._poked = False
-        self._waiter: Deferred[None] | None = None
+        self._signal = Signal()
 
     def __enter__(self) -> Self:
         self._hub.add(self._topic, self)
@@ -65,19 +71,15 @@ class Waiter:
     def poke(self) -> None:
         """Wake the waiter, or spare it the next wait."""
         self._poked = True
-        waiter, self._waiter = self._waiter, None
-        if waiter is not None:
-            waiter.callback(None)
+        self._signal.fire()
 
     async def wait(self, seconds: float) -> None:
         """Return once poked (since the last wait), or after `seconds`."""
         if not self._poked:
-            self._waiter = Deferred()
             timer = self._clock.callLater(seconds, self.poke)
             try:
-                await self._waiter
+                await self._signal.wait()
             finally:
-                self._waiter = None
                 if timer.active():
                     timer.cancel()
         self._poked = False
@@ -113,7 +115,7 @@ class LogNotifier:
         self._delivery: IDelayedCall | None = None
         self._delivered = clock.seconds() - TICK
         self._delivering = False
-        self._unsettled: list[Deferred[None]] = []
+        self._delivery_ended = Signal()
         self._heart = LoopingCall(self._beat)
         self._heart.clock = clock
         self._beats = 0
@@ -230,6 +232,11 @@ class LogNotifier:
             due = self._delivered + TICK - self._clock.seconds()
             self._delivery = self._clock.callLater(max(0, due), self._deliver)
 
+    def session_removed(self, session_id: str) -> None:
+        """Wake whoever waits for a session's messages or reads its log: it is no more."""
+        self.poke(inbox_topic(session_id))
+        self.appended(session_id)
+
     def settled(self) -> Deferred[None]:
         """Deliver what is due; fires when it is, so that what is said next comes after it."""
         return Deferred.fromCoroutine(self._settle())
@@ -240,9 +247,7 @@ class LogNotifier:
                 self._delivery.cancel()
                 self._deliver()
             if self._delivering:
-                done = Deferred[None]()
-                self._unsettled.append(done)
-                await done
+                await self._delivery_ended.wait()
 
     def _deliver(self) -> None:
         self._delivery, self._delivered = None, self._clock.seconds()
@@ -266,11 +271,9 @@ class LogNotifier:
 
     def _is_delivered(self, _: object) -> None:
         self._delivering = False
-        unsettled, self._unsettled = self._unsettled, []
         if self._touched:
             self.appended(next(iter(self._touched)))
-        for done in unsettled:
-            done.callback(None)
+        self._delivery_ended.fire()
 
     def _beat(self) -> Deferred[None]:
         """Serve the bucket of readers whose turn it is."""

@@ -6,8 +6,9 @@ from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 
 from sxhost.codec.frames import NDJSON
+from sxhost.model.cursor import Cursor
 from sxhost.model.limits import Limits
-from sxhost.model.session import Cursor, Event, EventQuery, LogQuery
+from sxhost.model.session import Event, EventQuery, LogQuery
 from sxhost.slices import Slices
 from sxhost.store.contracts import Store
 from sxhost.streams.subscription import Feed, Position, Selection

@@ -19,8 +19,10 @@ from zope.interface import implementer
 from sxhost.codec.frames import Encoding, joined
 from sxhost.errors import HostError, UnknownSession
 from sxhost.logs import logger
+from sxhost.model.cursor import Cursor
 from sxhost.model.session import Event, Session
 from sxhost.store.contracts import Store
+from sxhost.waiting import Signal
 
 __all__ = ["Feed", "Position", "Selection", "Sink", "Subscription"]
 
@@ -121,7 +123,7 @@ class ColdPage:
         self.end = end
         self.events: Sequence[Event] | None = None
         self.made: dict[int, tuple[bytes, int]] = {}
-        self._waiting: list[Deferred[None]] = []
+        self._read = Signal()
 
     def covers(self, position: int) -> bool:
         """Tell whether a reader at this place goes on with this page."""
@@ -140,16 +142,12 @@ class ColdPage:
             self.end, outcome = self.start, Failure()
             raise
         finally:
-            waiting, self._waiting = self._waiting, []
-            for waiter in waiting:
-                waiter.callback(outcome)
+            self._read.fire(outcome)
 
     async def wait(self) -> None:
         """Return once somebody else has read it."""
         if self.events is None:
-            waiter = Deferred[None]()
-            self._waiting.append(waiter)
-            await waiter
+            await self._read.wait()
 
 
 class Feed:
@@ -209,7 +207,7 @@ class Feed:
 
     def cursor(self, position: int) -> str:
         """Write a place in the log as clients keep it."""
-        return f"{self._store.epoch}:{position}"
+        return str(Cursor(position, self._store.epoch))
 
     async def page(self, position: int) -> ColdPage:
         """Read events after `position` that are no longer hot."""

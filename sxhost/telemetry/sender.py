@@ -12,7 +12,6 @@ import json
 import time
 from datetime import datetime
 from functools import partial
-from ipaddress import ip_address
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -27,6 +26,7 @@ from twisted.web import http
 from twisted.web.client import Agent, BrowserLikePolicyForHTTPS, ResponseDone
 from twisted.web.http_headers import Headers
 
+from sxhost.localnet import is_loopback
 from sxhost.model.names import TELEMETRY_HEADER
 from sxhost.project import git_branch, machine
 
@@ -233,14 +233,6 @@ def checked(url: str) -> str:
     if parts.scheme == "http" and not is_loopback(host):
         raise SendError(f"plain http to {host} is refused: use https")
     return parts.geturl()
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a connection to `host` stays on this machine."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def redirected(url: str, response: IResponse) -> str:

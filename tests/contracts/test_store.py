@@ -30,7 +30,7 @@ from sxhost.store.hot import RECENT
 from sxhost.store.memory import MemoryStore
 from sxhost.store.sqlite.connection import SQLiteConnection
 from sxhost.store.sqlite.store import SQLiteStore, Threads
-from tests.support.in_memory import result_of
+from sxhost.testing import result_of
 
 MakeStore = Callable[..., Store]
 

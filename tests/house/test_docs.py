@@ -14,12 +14,13 @@ import msgspec
 import pytest
 
 from sxhost.cli.main import sxhost
+from sxhost.daemon.serving_options import SERVING_OPTIONS
 from sxhost.errors import HostError
 from sxhost.model.limits import Limits
 from sxhost.model.session import EventDraft
 from sxhost.tap import Options
+from sxhost.testing import HostInMemory, result_of
 from tests.house.test_floors import ROOMS, modules, room_of
-from tests.support.in_memory import Lab, result_of
 from tests.support.places import TOP
 
 DOCUMENTS = [TOP / "README.md", *sorted((TOP / "docs").glob("*.md"))]
@@ -83,12 +84,12 @@ def documented(path: str) -> str:
     return re.sub(r"<(\w+)>", lambda found: names[found[1]], path)
 
 
-def test_every_route_stands_in_the_api_and_nothing_else(lab: Lab) -> None:
+def test_every_route_stands_in_the_api_and_nothing_else(lab: HostInMemory) -> None:
     table = [(row[0], row[1].strip("`")) for row in rows(section("docs/api.md", "## Routes"))]
     assert sorted(table) == sorted((r.method, documented(r.path)) for r in lab.routes)
 
 
-def test_every_parameter_of_a_query_stands_beside_its_route(lab: Lab) -> None:
+def test_every_parameter_of_a_query_stands_beside_its_route(lab: HostInMemory) -> None:
     told = {(row[0], row[1]): row[2] for row in rows(section("docs/api.md", "## Routes"))}
     for route in lab.routes:
         if route.query is not None:
@@ -97,7 +98,7 @@ def test_every_parameter_of_a_query_stands_beside_its_route(lab: Lab) -> None:
                 assert f"?{name}=" in parameters, f"{route.path}: {name}"
 
 
-def test_every_field_of_every_object_stands_in_the_api(lab: Lab) -> None:
+def test_every_field_of_every_object_stands_in_the_api(lab: HostInMemory) -> None:
     text = text_of("docs/api.md")
     words = names_in(text) | set(re.findall(r'"(\w+)"', text))
     for route in lab.routes:
@@ -150,7 +151,7 @@ def meanings() -> list[tuple[str, str]]:
 @pytest.mark.parametrize("before", ["idle", "ended", "thinking"])
 @pytest.mark.parametrize(("event", "meaning"), meanings())
 def test_every_event_means_what_the_api_says(
-    lab: Lab, before: str, event: str, meaning: str
+    lab: HostInMemory, before: str, event: str, meaning: str
 ) -> None:
     lab.request("POST", "/sessions/a/events", {"event": before})
     expected = state_of(lab, "a") if meaning == "stays as it was" else meaning
@@ -158,7 +159,7 @@ def test_every_event_means_what_the_api_says(
     assert state_of(lab, "a") == expected
 
 
-def state_of(lab: Lab, session_id: str) -> str:
+def state_of(lab: HostInMemory, session_id: str) -> str:
     state: str = lab.request("GET", f"/sessions/{session_id}").json()["detail_state"]
     return state
 
@@ -166,11 +167,23 @@ def state_of(lab: Lab, session_id: str) -> str:
 # The command line.
 
 
-def test_every_option_of_the_host_stands_in_the_operations() -> None:
-    told = section("docs/operations.md", "## Options")
-    for option in Options().longOpt:
-        name = option.rstrip("=")
-        assert name in ("help", "version") or f"`--{name}`" in told, name
+def test_the_table_of_the_operations_is_that_of_the_serving_options() -> None:
+    table = rows(section("docs/operations.md", "## Options"))
+    for option, (names, default, environment, meaning) in zip(
+        SERVING_OPTIONS, table, strict=True
+    ):
+        short = f", `-{option.short}`" if option.short else ""
+        assert names == f"`--{option.name}`{short}"
+        assert default == f"`{option.default}`" if option.default else "`" not in default
+        assert environment == ", ".join(f"`{name}`" for name in option.environment)
+        again = "; repeatable" if option.repeatable else ""
+        assert plain(meaning).lower().startswith(option.help.lower()), option.name
+        assert again in meaning, option.name
+
+
+def plain(text: str) -> str:
+    """Return a text without its links and backticks."""
+    return re.sub(r"\[([^]]+)\]\([^)]*\)", r"\1", text).replace("`", "")
 
 
 def test_every_option_of_the_foreground_host_stands_somewhere() -> None:

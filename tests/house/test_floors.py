@@ -30,12 +30,16 @@ def rooms_of(names: str) -> frozenset[str]:
 
 
 ROOMS = {
+    "address": Room("0", ("address.py",), rooms_of(""), rooms_of("")),
     "errors": Room("0", ("errors/*.py",), rooms_of(""), rooms_of("")),
     "files": Room("0", ("files.py",), rooms_of(""), rooms_of("")),
+    "localnet": Room("1", ("localnet.py",), rooms_of("address"), rooms_of("")),
     "logs": Room("0", ("logs.py",), rooms_of(""), rooms_of("twisted.logger")),
     "project": Room("0", ("project.py",), rooms_of(""), rooms_of("")),
+    "ratelimit": Room("0", ("ratelimit.py",), rooms_of(""), rooms_of("")),
     "slices": Room("0", ("slices.py",), rooms_of(""), rooms_of("twisted")),
     "visible": Room("0", ("visible.py",), rooms_of(""), rooms_of("")),
+    "waiting": Room("0", ("waiting.py",), rooms_of(""), rooms_of("twisted")),
     "model": Room("1", ("__init__.py", "model/*.py"), rooms_of("errors"), rooms_of("msgspec")),
     "trust": Room("1", ("trust.py",), rooms_of("files"), rooms_of("")),
     "codec": Room("2", ("codec/*.py",), rooms_of("errors model"), rooms_of("msgspec")),
@@ -44,7 +48,7 @@ ROOMS = {
     "auth": Room(
         "3",
         ("auth/*.py",),
-        rooms_of("config errors files logs model"),
+        rooms_of("address config errors files localnet logs model"),
         rooms_of("OpenSSL cryptography msgspec service_identity twisted zope"),
     ),
     "process": Room(
@@ -53,16 +57,19 @@ ROOMS = {
     "store": Room(
         "3",
         ("store/*.py", "store/sqlite/*.py"),
-        rooms_of("codec errors files logs model"),
+        rooms_of("codec errors files logs model waiting"),
         rooms_of("msgspec twisted"),
     ),
     "audit": Room(
-        "4", ("audit.py",), rooms_of("errors logs model store"), rooms_of("msgspec twisted")
+        "4",
+        ("audit.py",),
+        rooms_of("errors logs model store waiting"),
+        rooms_of("msgspec twisted"),
     ),
     "client": Room(
         "4",
         ("client/*.py",),
-        rooms_of("auth codec errors model"),
+        rooms_of("address auth codec errors model"),
         rooms_of("msgspec treq twisted zope"),
     ),
     "drivers": Room(
@@ -74,13 +81,13 @@ ROOMS = {
     "streams": Room(
         "4",
         ("streams/*.py",),
-        rooms_of("codec errors logs model slices store"),
+        rooms_of("codec errors logs model slices store waiting"),
         rooms_of("msgspec twisted zope"),
     ),
     "agents": Room(
         "5",
         ("agents/*.py",),
-        rooms_of("codec drivers errors logs model policy process store streams"),
+        rooms_of("codec drivers errors logs model policy process store streams waiting"),
         rooms_of("automat msgspec twisted"),
     ),
     "attach": Room(
@@ -91,26 +98,38 @@ ROOMS = {
     ),
     "service": Room(
         "6",
-        ("eviction.py", "service.py", "service_agents.py"),
-        rooms_of("agents audit codec errors logs model slices store streams"),
+        (
+            "event_drafts.py",
+            "eviction.py",
+            "registration.py",
+            "service.py",
+            "service_agents.py",
+            "service_messages.py",
+        ),
+        rooms_of("agents audit codec errors logs model slices store streams waiting"),
         rooms_of("msgspec twisted"),
     ),
     "hooks": Room(
         "7",
         ("hooks/*.py",),
-        rooms_of("auth codec drivers errors files logs model project service streams visible"),
+        rooms_of(
+            "address auth codec drivers errors files logs model project service streams visible"
+        ),
         rooms_of("msgspec"),
     ),
     "http": Room(
         "7",
         ("http/*.py",),
-        rooms_of("auth codec errors logs model service slices streams"),
+        rooms_of("auth codec errors localnet logs model ratelimit service slices streams"),
         rooms_of("autobahn klein msgspec prometheus_client twisted werkzeug zope"),
     ),
     "telemetry": Room(
         "7",
         ("telemetry/*.py",),
-        rooms_of("codec config errors logs model project service store streams trust visible"),
+        rooms_of(
+            "codec config errors localnet logs model project service store streams "
+            "trust visible"
+        ),
         rooms_of("msgspec treq twisted"),
     ),
     "faces/codex_sse": Room(
@@ -134,15 +153,15 @@ ROOMS = {
     "faces/pi": Room(
         "8",
         ("faces/pi/*.py",),
-        rooms_of("agents codec drivers errors http logs model service streams"),
+        rooms_of("agents codec drivers errors http logs model ratelimit service streams"),
         rooms_of("msgspec twisted zope"),
     ),
     "daemon": Room(
         "9",
         ("daemon/*.py",),
         rooms_of(
-            "agents auth config drivers faces/pi files http logs model policy "
-            "process service store visible"
+            "agents auth config drivers faces/pi files http localnet logs model "
+            "policy process service store visible"
         ),
         rooms_of("OpenSSL twisted"),
     ),
@@ -159,10 +178,19 @@ ROOMS = {
         "11",
         ("__main__.py", "cli/*.py"),
         rooms_of(
-            "attach auth client codec config daemon errors faces/pi hooks logs "
-            "model policy project telemetry top trust visible"
+            "address attach auth client codec config daemon errors faces/pi hooks "
+            "localnet logs model policy project telemetry top trust visible"
         ),
         rooms_of("autobahn click msgspec rich twisted zope"),
+    ),
+    "testing": Room(
+        "11",
+        ("testing/*.py",),
+        rooms_of(
+            "agents auth client drivers errors faces/native faces/pi http model "
+            "process service store top"
+        ),
+        rooms_of("msgspec treq twisted zope"),
     ),
 }
 

@@ -20,10 +20,11 @@ from urllib.request import Request, urlopen
 import click
 import pytest
 
-from sxhost.auth.client_tokens import BadToken, given_token, own_token, stays_here
+from sxhost.auth.client_tokens import BadToken, given_token, own_token
 from sxhost.auth.peer_credentials import ears
 from sxhost.auth.tokens import token_file
 from sxhost.cli.admin import deed_line, seconds, token_line
+from sxhost.localnet import is_local_url
 from sxhost.model.auth import AuditEntry, Token
 from tests.support.daemons import SXHOST, Ended, run
 
@@ -263,7 +264,7 @@ def test_nobody_who_listens_gets_it(home: Path) -> None:
     ],
 )
 def test_what_stays_on_this_machine(url: str, here: bool, home: Path) -> None:
-    assert stays_here(url) is here
+    assert is_local_url(url) is here
     if not here:
         assert own_token(url, {"STATE_DIRECTORY": str(home)}) is None
 

@@ -24,16 +24,16 @@ from sxhost.attach import agent as attach
 from sxhost.attach.agent import AgentSession
 from sxhost.client.host import HostClient
 from sxhost.model.session import Message
+from sxhost.testing import URL, HostInMemory, is_done, result_of
 from tests.conftest import FailureLog
 from tests.support.hosts import PATIENCE, Host, clean_environ
-from tests.support.in_memory import URL, Lab, is_done, result_of
 from tests.support.places import TOP
 
 
 class Net:
     """The way to a host in memory; `mood` says how it is."""
 
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: HostInMemory) -> None:
         self.lab = lab
         self.mood = "well"
         self.asked: list[str] = []
@@ -102,7 +102,7 @@ MOODS = {"well": Net.deliver, "hangs": lambda *_: Deferred(), **ILL}
 
 @pytest.fixture
 def net() -> Net:
-    return Net(Lab(events=1000))
+    return Net(HostInMemory(events=1000))
 
 
 def session(net: Net, **how: Any) -> AgentSession:
@@ -376,7 +376,7 @@ def test_what_cannot_be_told_is_left_out(net: Net) -> None:
     end(net, ours)
 
 
-def test_an_address_that_is_none_leaves_it_off(lab: Lab) -> None:
+def test_an_address_that_is_none_leaves_it_off(lab: HostInMemory) -> None:
     ours = AgentSession(lab.clock, "ftp://nowhere", jitter=random.random)
     ours.start(print)
     ours.fire("thinking")

@@ -16,6 +16,7 @@ from msgspec import Raw
 from sxhost.cli.follow import LinePrinter, approval_of
 from sxhost.model.approval import Approval
 from sxhost.model.session import Event, Gap, StateChange
+from sxhost.testing import result_of
 from tests.host.faces.test_readers import Asked, event
 from tests.process.test_cli import (
     ESCAPE,
@@ -28,7 +29,6 @@ from tests.process.test_cli import (
     shell,
 )
 from tests.support.hosts import PATIENCE, StartHost, running_host, start_host
-from tests.support.in_memory import result_of
 
 __all__ = ["nowhere", "running_host", "shell", "start_host"]
 

@@ -17,10 +17,10 @@ from sxhost.cli.run import Asking, TurnView
 from sxhost.cli.terminal import HostLink
 from sxhost.model.approval import Approval, Inquiry, Option, Resolution
 from sxhost.model.turn import Launch
+from sxhost.testing import result_of
 from tests.host.faces.test_readers import Asked, Stream, event
 from tests.process.test_cli import SXHOST, Shell, ask, shell
 from tests.support.hosts import PATIENCE
-from tests.support.in_memory import result_of
 
 __all__ = ["shell"]
 

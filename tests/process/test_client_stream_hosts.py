@@ -21,8 +21,8 @@ from sxhost.client.host import HostClient, connect
 from sxhost.client.stream import Following, Value
 from sxhost.errors import UnknownSession
 from sxhost.model.session import Event, EventDraft, EventQuery, Gap
+from sxhost.testing import UNLIMITED
 from tests.support.hosts import PATIENCE, Host, StartHost, running_host, start_host
-from tests.support.network_in_memory import ENDLESS
 
 __all__ = ["running_host", "start_host"]
 
@@ -44,7 +44,7 @@ class Cutter(Factory):
         self._chance = chance
 
     def buildProtocol(self, addr: Any) -> Protocol:
-        return ClientSide(self, self._chance.randrange(1, 20_000) if self.cuts else ENDLESS)
+        return ClientSide(self, self._chance.randrange(1, 20_000) if self.cuts else UNLIMITED)
 
 
 class Side(Protocol):

@@ -19,11 +19,11 @@ from twisted.python.failure import Failure
 
 from sxhost.daemon.logfile import FORMATS, as_combined, as_json, as_text, escaped
 from sxhost.logs import logger, set_level
+from sxhost.testing import HostInMemory
 from tests.conftest import FailureLog
 from tests.host.http.test_site import Wire
 from tests.process.test_tap import ask, rest, say, url_in
 from tests.support.daemons import DAEMON, FREE_PORT, NODAEMON, TWISTD, run
-from tests.support.in_memory import Lab
 
 if TYPE_CHECKING:
     from tests.support.hosts import StartDaemon, StartHost
@@ -354,7 +354,7 @@ def test_a_log_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
     assert done.stderr.startswith("sxhost: cannot write the log: ")
 
 
-def test_what_is_below_the_level_is_not_even_formatted(lab: Lab) -> None:
+def test_what_is_below_the_level_is_not_even_formatted(lab: HostInMemory) -> None:
     set_level("warn")
     with capturedLogs() as events:
         logger("sxhost.x").info("hello")

@@ -19,7 +19,7 @@ from sxhost.process.child import ProcessChild
 from sxhost.process.contracts import Command, Exit
 from sxhost.process.orphans import find
 from sxhost.process.table import ProcessEntry, Processes
-from tests.support.in_memory import started
+from sxhost.testing import started
 from tests.support.programs import (
     HURRY,
     PATIENT,

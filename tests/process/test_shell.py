@@ -10,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sxhost.policy.pattern import Pattern
-from sxhost.policy.shell import BEFORE, BEHIND, LONGEST, is_plain, readings, script_of
+from sxhost.policy.shell import (
+    BEFORE,
+    BEHIND,
+    MAX_COMMAND_LENGTH,
+    command_line_of,
+    is_single_program,
+    searchable_forms,
+)
 
 
 @pytest.mark.parametrize(
@@ -38,12 +45,12 @@ from sxhost.policy.shell import BEFORE, BEHIND, LONGEST, is_plain, readings, scr
     ],
 )
 def test_what_only_starts_a_shell_is_taken_off(command: object, script: str) -> None:
-    assert script_of(command) == script
+    assert command_line_of(command) == script
 
 
 @pytest.mark.parametrize("command", [None, "", "  \n", 7, ["a", 7], {"argv": ["a"]}, []])
 def test_what_is_no_command(command: object) -> None:
-    assert script_of(command) is None
+    assert command_line_of(command) is None
 
 
 PLAIN = [
@@ -110,23 +117,23 @@ TRICKY = [
     "git sta\u200btus",
     "git status\u2028rm",
     "git\u00a0status",
-    "git status " + "x" * LONGEST,
+    "git status " + "x" * MAX_COMMAND_LENGTH,
 ]
 
 
 @pytest.mark.parametrize("script", PLAIN)
 def test_what_is_plain(script: str) -> None:
-    assert is_plain(script)
+    assert is_single_program(script)
 
 
 @pytest.mark.parametrize("script", TRICKY)
 def test_what_is_not_plain(script: str) -> None:
-    assert not is_plain(script)
+    assert not is_single_program(script)
 
 
 @given(st.text("ab'\"\\ ;$&|\n=~.*-#(){}!<>`", max_size=30))
 def test_what_is_plain_has_nothing_that_a_shell_acts_on(script: str) -> None:
-    if is_plain(script):
+    if is_single_program(script):
         assert not set(script) & set(";$&|\n\\<>`")
         assert shlex.split(script)
 
@@ -135,7 +142,7 @@ def test_what_is_plain_has_nothing_that_a_shell_acts_on(script: str) -> None:
 @given(st.text("ab' \"-._/=", min_size=1, max_size=20))
 def test_a_shell_reads_plain_words_as_they_look(words: str) -> None:
     script = f"printf %s. {words}"
-    if is_plain(script):
+    if is_single_program(script):
         shell = ["/bin/sh", "-c", script]
         printed = subprocess.run(shell, capture_output=True, check=True, text=True, cwd="/")
         expected = shlex.split(words) or [""]
@@ -146,7 +153,7 @@ def test_a_shell_reads_plain_words_as_they_look(words: str) -> None:
 @given(st.text("ab'\"\\ ;$`!#\n", min_size=1, max_size=20))
 def test_a_shell_gets_the_script_that_is_taken_out(text: str) -> None:
     wrapped = f"sh -c {text}"
-    script = script_of(wrapped)
+    script = command_line_of(wrapped)
     if script != wrapped:
         shell = ["/bin/sh", "-c", f"printf %s {text}"]
         printed = subprocess.run(shell, capture_output=True, check=True, text=True)
@@ -184,4 +191,4 @@ def test_a_part_of_a_word_is_not_found(script: str) -> None:
 
 def found(script: str, word: str) -> bool:
     part = Pattern(word, BEFORE, BEHIND)
-    return any(part.matches(text) for text in readings(script))
+    return any(part.matches(text) for text in searchable_forms(script))

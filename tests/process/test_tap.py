@@ -21,16 +21,16 @@ from twisted.logger import capturedLogs, formatEvent
 
 from sxhost import __version__
 from sxhost.config import Settings
-from sxhost.daemon.options import BYPASS
 from sxhost.daemon.preflight import make_state_dir
 from sxhost.daemon.service import HostService
+from sxhost.daemon.serving_options import BYPASS
 from sxhost.logs import LEVELS
 from sxhost.model.limits import Limits
 from sxhost.model.session import Registration
 from sxhost.tap import Options, apart, assemble
+from sxhost.testing import result_of
 from tests.support.daemons import CLASSIC, DAEMON, FREE_PORT, NODAEMON, PATIENCE, SXHOST, run
 from tests.support.faults import until
-from tests.support.in_memory import result_of
 
 if TYPE_CHECKING:
     from tests.support.hosts import Host, StartDaemon, StartHost

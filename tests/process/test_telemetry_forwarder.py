@@ -15,10 +15,10 @@ from twisted.internet.defer import Deferred, succeed
 from sxhost.daemon.options import Options
 from sxhost.telemetry.forwarder import Forwarder, content_of
 from sxhost.telemetry.sender import IN_FLIGHT, Emitter
+from sxhost.testing import HostInMemory
 from sxhost.trust import trust
 from tests.support.certificates import Authority
 from tests.support.hosts import FOREGROUND, PATIENCE, Host, StartHost, until
-from tests.support.in_memory import Lab
 
 
 class FakeEmitter:
@@ -41,18 +41,18 @@ class FakeEmitter:
         return self.waiting[-1]
 
 
-def forwarding(lab: Lab, emitter: FakeEmitter, content: Any = "full") -> Forwarder:
+def forwarding(lab: HostInMemory, emitter: FakeEmitter, content: Any = "full") -> Forwarder:
     forwarder = Forwarder(lab.service, cast(Emitter, emitter), content, lambda _: "/nowhere")
     forwarder.startService()
     return forwarder
 
 
-def fire(lab: Lab, event: str, data: Any, session: str = "a") -> None:
+def fire(lab: HostInMemory, event: str, data: Any, session: str = "a") -> None:
     lab.request("POST", f"/sessions/{session}/events", {"event": event, "data": data})
     lab.clock.advance(0.01)
 
 
-def test_each_piece_of_a_turn_is_sent_under_the_sources_names(lab: Lab) -> None:
+def test_each_piece_of_a_turn_is_sent_under_the_sources_names(lab: HostInMemory) -> None:
     fire(lab, "message", "before")
     emitter = FakeEmitter()
     forwarder = forwarding(lab, emitter)
@@ -78,7 +78,7 @@ def test_each_piece_of_a_turn_is_sent_under_the_sources_names(lab: Lab) -> None:
     assert len(emitter.sent) == 6
 
 
-def test_what_was_reported_to_us_is_not_sent_on(lab: Lab) -> None:
+def test_what_was_reported_to_us_is_not_sent_on(lab: HostInMemory) -> None:
     emitter = FakeEmitter()
     forwarder = forwarding(lab, emitter)
     fire(lab, "message", "x", session="telemetry:a")
@@ -89,7 +89,7 @@ def test_what_was_reported_to_us_is_not_sent_on(lab: Lab) -> None:
 @pytest.mark.parametrize(
     ("how", "told"), [("full", "secret"), ("redacted", "[6 characters]"), ("none", "")]
 )
-def test_how_much_is_told_is_the_users_choice(lab: Lab, how: Any, told: str) -> None:
+def test_how_much_is_told_is_the_users_choice(lab: HostInMemory, how: Any, told: str) -> None:
     emitter = FakeEmitter()
     forwarder = forwarding(lab, emitter, how)
     fire(lab, "message", "secret")
@@ -97,7 +97,7 @@ def test_how_much_is_told_is_the_users_choice(lab: Lab, how: Any, told: str) -> 
     forwarder.stopService()
 
 
-def test_what_cannot_be_sent_at_once_waits_in_the_log(lab: Lab) -> None:
+def test_what_cannot_be_sent_at_once_waits_in_the_log(lab: HostInMemory) -> None:
     emitter = FakeEmitter(slow=True)
     forwarder = forwarding(lab, emitter)
     for number in range(200):

@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 from sxhost.agents.dependencies import Agents
+from sxhost.testing import FakeAgent, FakeDriver, FakeDrivers, question
 from tests.host.faces.test_native_events import content
 from tests.host.http.test_site import Connection, Wire
-from tests.support.fake_agents import Crew, FakeAgent, FakeDriver, question
 
 Fields = dict[str, Any]
 
@@ -20,13 +20,13 @@ class Stage(Wire):
         super().__init__(**{"body": 100_000, **limits})
         self.lab.bypass = bypass
         self.codex = FakeDriver()
-        self.lab.crew = Crew(codex=self.codex)
+        self.lab.drivers = FakeDrivers(codex=self.codex)
         self.live()
 
     def live(self) -> None:
         """Begin a life of the host."""
-        self.lab.agents = Agents(self.lab.crew)
-        self.lab.live()
+        self.lab.agents = Agents(self.lab.drivers)
+        self.lab.restart()
         self.site = self.lab.site()
 
     def reborn(self) -> None:

@@ -16,7 +16,7 @@ from msgspec.json import encode
 from sxhost.http.router import Route
 from sxhost.model.approval import Approval
 from sxhost.model.session import Event, Gap, StateChange
-from tests.support.in_memory import Lab
+from sxhost.testing import HostInMemory
 
 HOSTILE = (
     "x\x1b]0;title\x07\x1b[8m\x9b8m\x90q\x9c\x9d0;t\x9c\x7f\x00\x08\r"
@@ -94,7 +94,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.manner = manner
         self.asked: set[str] = set()
-        routes: Sequence[Route] = Lab().routes
+        routes: Sequence[Route] = HostInMemory().routes
         self.routes = [(one, re.compile(re.sub(r"<\w+>", "[^/]+", one.path))) for one in routes]
 
 

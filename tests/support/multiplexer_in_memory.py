@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from sxhost.model.caller import HOST, Caller, current
-from tests.support.in_memory import Lab
+from sxhost.testing import HostInMemory
 
 Object = dict[str, Any]
 
@@ -14,7 +14,7 @@ Object = dict[str, Any]
 class Peer:
     """A client: `heard` are the objects that it was sent."""
 
-    def __init__(self, lab: Lab, caller: Caller = HOST) -> None:
+    def __init__(self, lab: HostInMemory, caller: Caller = HOST) -> None:
         self.lab = lab
         self.paused = False
         self.heard: list[Object] = []

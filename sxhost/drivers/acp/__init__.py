@@ -62,4 +62,4 @@ class ACPDriver:
 
 
 make = ACPDriver
-"""The entry point; see `sxhost.drivers.contracts.Make`."""
+"""The entry point; see `sxhost.drivers.contracts.DriverEntryPoint`."""

@@ -16,12 +16,12 @@ from typing import Any, Protocol
 from msgspec import Raw
 
 from sxhost.codec.jsonrpc import Id
-from sxhost.drivers.acp.messages import Elicitation, Offer, Permission
-from sxhost.drivers.acp.tools import Tool
+from sxhost.drivers.acp.messages import ElicitationParams, PermissionOption, PermissionParams
+from sxhost.drivers.acp.tools import OpenToolCall
 from sxhost.errors import BadField
 from sxhost.model.approval import Answer, ApprovalKind, Inquiry, Option, Question
 
-__all__ = ["CANCEL", "Form", "Leave", "PermissionRequest"]
+__all__ = ["CANCEL", "ElicitationForm", "PendingRequest", "ToolPermission"]
 
 DECISIONS: Mapping[str, str] = {
     "allow_once": "approve",
@@ -40,14 +40,14 @@ KINDS: Mapping[str, ApprovalKind] = {
 """What a tool call of a kind needs leave for; all others are mere tools."""
 
 
-class PermissionRequest(Protocol):
+class PendingRequest(Protocol):
     """A request of the agent that is not answered; `number` is JSON-RPC's."""
 
     number: Id
     key: str
     tool: str
     """The tool call that it is about, if it is about one."""
-    nothing: dict[str, Any]
+    cancelled_result: dict[str, Any]
     """The result where nobody decides."""
 
     def result(self, answer: Answer) -> dict[str, Any]:
@@ -56,23 +56,23 @@ class PermissionRequest(Protocol):
         :raises BadField: the decision is none of the choices.
         """
 
-    def declines(self, answer: Answer) -> bool:
+    def declines_tool(self, answer: Answer) -> bool:
         """Tell whether an answer keeps `tool` from running."""
 
-    def stops(self, answer: Answer) -> bool:
+    def stops_turn(self, answer: Answer) -> bool:
         """Tell whether an answer stops the turn, too."""
 
 
-class Leave:
+class ToolPermission:
     """A request for leave; `tool` is the tool call's id."""
 
-    nothing: dict[str, Any] = {"outcome": {"outcome": "cancelled"}}  # noqa: RUF012 - never written
+    cancelled_result: dict[str, Any] = {"outcome": {"outcome": "cancelled"}}  # noqa: RUF012 - never written
 
-    def __init__(self, number: Id, key: str, asked: Permission) -> None:
+    def __init__(self, number: Id, key: str, asked: PermissionParams) -> None:
         self.number = number
         self.key = key
         self.tool = asked.tool_call.tool_call_id
-        self._options: dict[str, Offer] = {}
+        self._options: dict[str, PermissionOption] = {}
         for offer in asked.options:
             name = DECISIONS.get(offer.kind, offer.option_id)
             own = name in self._options or name == CANCEL
@@ -85,24 +85,24 @@ class Leave:
         return [*ours, *(name for name in self._options if name not in ours), CANCEL]
 
     def result(self, answer: Answer) -> dict[str, Any]:
-        """Return the option that was picked; see `PermissionRequest`."""
+        """Return the option that was picked; see `PendingRequest`."""
         if answer.decision == CANCEL:
-            return self.nothing
+            return self.cancelled_result
         offer = self._options.get(answer.decision)
         if offer is None:
             raise BadField("decision", f"The agent offers {', '.join(self.choices)}.")
         return {"outcome": {"outcome": "selected", "optionId": offer.option_id}}
 
-    def declines(self, answer: Answer) -> bool:
+    def declines_tool(self, answer: Answer) -> bool:
         """Tell whether an option that rejects was picked."""
         offer = self._options.get(answer.decision)
         return offer is not None and offer.kind.startswith("reject")
 
-    def stops(self, answer: Answer) -> bool:
+    def stops_turn(self, answer: Answer) -> bool:
         """``cancel`` does: to the agent, it means that the turn was cancelled."""
         return answer.decision == CANCEL
 
-    def question(self, tool: Tool, native: Raw) -> Question:
+    def question(self, tool: OpenToolCall, native: Raw) -> Question:
         """Return it as a question about what is known of the tool call."""
         return Question(
             key=self.key,
@@ -114,12 +114,12 @@ class Leave:
         )
 
 
-class Form:
+class ElicitationForm:
     """A request for words, or for a visit to an address."""
 
-    nothing: dict[str, Any] = {"action": "cancel"}  # noqa: RUF012 - never written
+    cancelled_result: dict[str, Any] = {"action": "cancel"}  # noqa: RUF012 - never written
 
-    def __init__(self, number: Id, key: str, asked: Elicitation) -> None:
+    def __init__(self, number: Id, key: str, asked: ElicitationParams) -> None:
         self.number = number
         self.key = key
         self.tool = ""
@@ -129,7 +129,7 @@ class Form:
         self._fields = {name: field for name, field in given.items() if isinstance(field, dict)}
 
     def result(self, answer: Answer) -> dict[str, Any]:
-        """Return what was filled in; see `PermissionRequest`."""
+        """Return what was filled in; see `PendingRequest`."""
         action = {"approve": "accept", "deny": "decline", CANCEL: "cancel"}.get(answer.decision)
         if action is None:
             raise BadField("decision", "The decision is approve, deny or cancel.")
@@ -137,11 +137,11 @@ class Form:
             return {"action": action}
         return {"action": action, "content": self._content(answer.answers or {})}
 
-    def declines(self, answer: Answer) -> bool:  # noqa: ARG002
+    def declines_tool(self, answer: Answer) -> bool:  # noqa: ARG002
         """Return False: no tool call waits for it."""
         return False
 
-    def stops(self, answer: Answer) -> bool:  # noqa: ARG002
+    def stops_turn(self, answer: Answer) -> bool:  # noqa: ARG002
         """Return False: to dismiss a form is an answer to it."""
         return False
 
@@ -162,7 +162,7 @@ class Form:
         )
 
 
-def _detail(tool: Tool) -> dict[str, Any]:
+def _detail(tool: OpenToolCall) -> dict[str, Any]:
     given = tool.input if isinstance(tool.input, dict) else {}
     known = {
         "command": _command(given.get("command")),  # never the title: policies go by it

@@ -11,20 +11,20 @@ from twisted.internet.defer import TimeoutError as TookTooLong
 from twisted.internet.interfaces import IReactorTime
 
 from sxhost import __version__
-from sxhost.drivers.acp.messages import VERSION, Hello, Session
-from sxhost.drivers.acp.prompt import complaint, hello
-from sxhost.drivers.acp.settings import Request, Settings
-from sxhost.drivers.acp.updates import Configs
+from sxhost.drivers.acp.messages import VERSION, InitializeResult, SessionResult
+from sxhost.drivers.acp.prompt import initialize_params, refusal_reason
+from sxhost.drivers.acp.settings import Request, SessionSettings
+from sxhost.drivers.acp.updates import ConfigOptionsUpdate
 from sxhost.drivers.jsonrpc_peer import Peer, Refused
 from sxhost.errors import AgentFailed
 from sxhost.model.turn import Launch
 
-__all__ = ["FAREWELL", "PATIENCE", "AcpConnection"]
+__all__ = ["CALL_S", "STOP_S", "AcpConnection"]
 
-PATIENCE = 60
+CALL_S = 60
 """Seconds that an agent has for each answer but that to a prompt."""
 
-FAREWELL = 3
+STOP_S = 3
 """Seconds that it has for each step of an ordered end."""
 
 AUTH_REQUIRED = -32000
@@ -37,7 +37,7 @@ class AcpConnection:
         self._peer = peer
         self._clock = clock
         self._launch = launch
-        self.hello = Hello()
+        self.agent_info = InitializeResult()
         self.session = launch.resume or ""
         self.native: dict[str, Raw] = {}
         """The agent's answers, as they came."""
@@ -45,30 +45,34 @@ class AcpConnection:
     @property
     def replays(self) -> bool:
         """Whether going on with a conversation tells all of its past again."""
-        return bool(self._launch.resume) and not self.hello.agent_capabilities.has("resume")
+        return bool(self._launch.resume) and not self.agent_info.agent_capabilities.has(
+            "resume"
+        )
 
-    async def greet(self) -> None:
+    async def initialize(self) -> None:
         """Learn who it is, and log in if that is wanted.
 
         :raises AgentFailed: it speaks no version of ours, or does not know us.
         """
-        self.native["initialize"] = answer = await self.ask("initialize", hello(__version__))
-        self.hello = _read("initialize", answer, Hello)
-        if self.hello.protocol_version != VERSION:
-            theirs = self.hello.protocol_version
-            raise AgentFailed(f"{self.hello.name} speaks ACP {theirs}, and not {VERSION}.")
+        self.native["initialize"] = answer = await self.call(
+            "initialize", initialize_params(__version__)
+        )
+        self.agent_info = _read("initialize", answer, InitializeResult)
+        if self.agent_info.protocol_version != VERSION:
+            theirs = self.agent_info.protocol_version
+            raise AgentFailed(f"{self.agent_info.name} speaks ACP {theirs}, and not {VERSION}.")
         method = self._launch.native.get("authenticate")
         if method is not None:
-            await self.ask("authenticate", {"methodId": method})
+            await self.call("authenticate", {"methodId": method})
 
-    async def open(self) -> Session:
+    async def open_session(self) -> SessionResult:
         """Begin a conversation, or go on with one.
 
         :raises AgentFailed: it cannot, or wants a login first.
         """
         method, params = self._opening()
-        self.native["session"] = answer = await self.ask(method, params)
-        session = _read(method, answer, Session | None) or Session()
+        self.native["session"] = answer = await self.call(method, params)
+        session = _read(method, answer, SessionResult | None) or SessionResult()
         self.session = self.session or session.session_id
         return session
 
@@ -80,27 +84,31 @@ class AcpConnection:
         params["sessionId"] = self.session
         if not self.replays:
             return "session/resume", params
-        if self.hello.agent_capabilities.load_session:
+        if self.agent_info.agent_capabilities.load_session:
             return "session/load", params
-        raise AgentFailed(f"{self.hello.name} cannot resume a conversation in a new process.")
+        raise AgentFailed(
+            f"{self.agent_info.name} cannot resume a conversation in a new process."
+        )
 
-    async def set(self, request: Request, settings: Settings) -> None:
+    async def apply_setting(self, request: Request, settings: SessionSettings) -> None:
         """Set something of the conversation, and learn what that changes.
 
         :raises AgentFailed: the agent refused.
         """
         method, params = request
-        answer = await self.ask(method, {"sessionId": self.session, **params})
-        options = (_read(method, answer, Session | None) or Session()).config_options
+        answer = await self.call(method, {"sessionId": self.session, **params})
+        options = (
+            _read(method, answer, SessionResult | None) or SessionResult()
+        ).config_options
         if options is not None:
-            settings.configured(Configs(config_options=options))
+            settings.options_updated(ConfigOptionsUpdate(config_options=options))
 
-    async def close(self) -> None:
+    async def close_session(self) -> None:
         """Let the agent end the conversation in order, if it can."""
-        if self.session and self.hello.agent_capabilities.has("close"):
-            await self.ask("session/close", {"sessionId": self.session}, FAREWELL)
+        if self.session and self.agent_info.agent_capabilities.has("close"):
+            await self.call("session/close", {"sessionId": self.session}, STOP_S)
 
-    async def ask(self, method: str, params: Any, patience: float = PATIENCE) -> Raw:
+    async def call(self, method: str, params: Any, patience: float = CALL_S) -> Raw:
         """Call, and return the answer as it came.
 
         :raises AgentFailed: it refused, went, or took too long.
@@ -111,17 +119,17 @@ class AcpConnection:
             return await answer
         except TookTooLong:
             raise AgentFailed(f"No answer to {method} within {patience:g} s.") from None
-        except Refused as error:
-            self._refused(method, error)
+        except Refused as refused:
+            self._raise_refusal(method, refused)
 
-    def _refused(self, method: str, error: Refused) -> NoReturn:
-        if error.number == AUTH_REQUIRED:
+    def _raise_refusal(self, method: str, refused: Refused) -> NoReturn:
+        agent, reason = self.agent_info, refusal_reason(refused)
+        if refused.number == AUTH_REQUIRED:
             raise AgentFailed(
-                f"{self.hello.name} wants a login first ({complaint(error)}). Log in where it"
-                f" runs, as the same user and with the same HOME: {self.hello.logins}."
+                f"{agent.name} wants a login first ({reason}). Log in where it runs,"
+                f" as the same user and with the same HOME: {agent.logins}."
             ) from None
-        why = complaint(error).rstrip(".")
-        raise AgentFailed(f"{self.hello.name} refused {method}: {why}.") from None
+        raise AgentFailed(f"{agent.name} refused {method}: {reason.rstrip('.')}.") from None
 
 
 def _read(method: str, answer: Raw, kind: Any) -> Any:

@@ -14,30 +14,30 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from sxhost.drivers.acp.messages import Prompted, ToolCall
-from sxhost.drivers.acp.settings import Settings
-from sxhost.drivers.acp.tools import Tool, Tools
+from sxhost.codec.shorten import BoundedText
+from sxhost.drivers.acp.messages import PromptResult, ToolCall
+from sxhost.drivers.acp.settings import SessionSettings
+from sxhost.drivers.acp.tools import OpenToolCall, ToolCallTracker
 from sxhost.drivers.acp.updates import (
-    AgentSays,
-    AgentThinks,
-    Commands,
-    Compaction,
-    Configs,
-    ModeNow,
-    Notice,
-    Plan,
+    AgentMessageChunk,
+    AgentThoughtChunk,
+    CommandsUpdate,
+    CompactionUpdate,
+    ConfigOptionsUpdate,
+    ModeUpdate,
+    NoticeUpdate,
+    PlanUpdate,
     SessionUpdate,
-    ToolBegun,
-    ToolUpdate,
-    Usage,
-    UserSays,
+    ToolCallStart,
+    ToolCallUpdate,
+    UsageUpdate,
+    UserMessageChunk,
 )
-from sxhost.drivers.pieces import Pieces
 
 __all__ = ["UpdateTranslator"]
 
 Tell = Callable[[str, Any], None]
-Chunk = AgentSays | AgentThinks
+Chunk = AgentMessageChunk | AgentThoughtChunk
 
 _decode = msgspec.json.Decoder(SessionUpdate).decode
 
@@ -57,10 +57,10 @@ class UpdateTranslator:
     past is being replayed.  `stem` begins the names of messages that the agent has none for.
     """
 
-    def __init__(self, tell: Tell, settings: Settings, stem: str = "") -> None:
+    def __init__(self, tell: Tell, settings: SessionSettings, stem: str = "") -> None:
         self._tell = tell
         self._settings = settings
-        self.tools = Tools(tell)
+        self.tools = ToolCallTracker(tell)
         self.silent = True
         """Whether nothing was said or done in this turn."""
         self.session = ""
@@ -73,7 +73,7 @@ class UpdateTranslator:
         self._voice = ""
         self._id: str | None = None
         self._item = ""
-        self._text = Pieces()
+        self._text = BoundedText()
         self._used: set[str] = set()
         self._usage: dict[str, Any] = {}
         self._commands = b""
@@ -96,26 +96,26 @@ class UpdateTranslator:
             self.silent = self.silent and type(said.update) in _ASIDE
             _HEARD[type(said.update)](self, said.update, params)
 
-    def asked(self, call: ToolCall, params: Raw) -> Tool:
+    def permission_requested(self, call: ToolCall, params: Raw) -> OpenToolCall:
         """Leave is asked for a tool call; return what is known of it."""
         self.silent = False
         self._close()
-        return self.tools.asked(call, params)
+        return self.tools.permission_requested(call, params)
 
-    def begin(self) -> None:
+    def turn_started(self) -> None:
         """A turn begins."""
         self.muted = False
         self.compacted = False
         self.silent = True
         self._close()
 
-    def end(self) -> None:
+    def turn_ended(self) -> None:
         """A turn is over, or will have no more words: what is open is closed."""
         self._close()
-        self.tools.end()
+        self.tools.cut_open_calls()
         self._used.clear()
 
-    def spent(self, said: Prompted) -> None:
+    def add_turn_usage(self, said: PromptResult) -> None:
         """Add what a turn has used to what the conversation has; no more words come in it."""
         self._close()
         quota = (said.meta or {}).get("quota")
@@ -138,10 +138,10 @@ class UpdateTranslator:
         else:
             self._tell("native", {"native": params})
 
-    def _said(self, said: AgentSays, params: Raw) -> None:
+    def _said(self, said: AgentMessageChunk, params: Raw) -> None:
         self._chunk("message", said, params)
 
-    def _thought(self, said: AgentThinks, params: Raw) -> None:
+    def _thought(self, said: AgentThoughtChunk, params: Raw) -> None:
         self._chunk("thinking", said, params)
 
     def _chunk(self, voice: str, said: Chunk, params: Raw) -> None:
@@ -165,26 +165,26 @@ class UpdateTranslator:
 
     def _close(self) -> None:
         voice, text = self._voice, str(self._text)
-        self._voice, self._id, self._text = "", None, Pieces()
+        self._voice, self._id, self._text = "", None, BoundedText()
         if text:
             self._tell(voice, {"item": self._item, "text": text})
 
-    def _echoed(self, _said: UserSays, params: Raw) -> None:
+    def _echoed(self, _said: UserMessageChunk, params: Raw) -> None:
         self._close()
         self._tell("native", {"native": params})
 
-    def _began(self, call: ToolBegun, params: Raw) -> None:
+    def _began(self, call: ToolCallStart, params: Raw) -> None:
         self._close()
-        self.tools.begun(call, params)
+        self.tools.call_started(call, params)
 
-    def _went_on(self, call: ToolUpdate, params: Raw) -> None:
-        self.tools.updated(call, params)
+    def _went_on(self, call: ToolCallUpdate, params: Raw) -> None:
+        self.tools.call_updated(call, params)
 
-    def _planned(self, said: Plan, params: Raw) -> None:
+    def _planned(self, said: PlanUpdate, params: Raw) -> None:
         self._close()
         self._tell("plan", {"entries": said.entries, "native": params})
 
-    def _filled(self, said: Usage, _params: Raw) -> None:
+    def _filled(self, said: UsageUpdate, _params: Raw) -> None:
         """Some say 0 where a turn failed: that tells nothing of the conversation."""
         usage = {**self._usage, "context_window": said.size}
         if said.used:
@@ -198,12 +198,12 @@ class UpdateTranslator:
             self._usage = usage
             self._tell("usage", dict(usage))
 
-    def _noticed(self, said: Notice, params: Raw) -> None:
+    def _noticed(self, said: NoticeUpdate, params: Raw) -> None:
         text = f"{said.title}: {said.description}" if said.description else said.title
         name = "native" if said.severity == "info" else "warning"
         self._tell(name, {"text": text, "native": params})
 
-    def _shortened(self, said: Compaction, params: Raw) -> None:
+    def _shortened(self, said: CompactionUpdate, params: Raw) -> None:
         """Some tell the end of one twice."""
         if said.status == "completed" and said.compaction_id not in self._compactions:
             self.compacted = True
@@ -215,37 +215,37 @@ class UpdateTranslator:
         else:
             self._tell("native", {"native": params})
 
-    def _commanded(self, said: Commands, params: Raw) -> None:
+    def _commanded(self, said: CommandsUpdate, params: Raw) -> None:
         """Commands are long, and some tell them in every turn."""
-        self._settings.commanded(said)
+        self._settings.commands_updated(said)
         if bytes(params) != self._commands:
             self._commands = bytes(params)
             self._tell("native", {"native": params})
 
-    def _configured(self, said: Configs, params: Raw) -> None:
-        self._settings.configured(said)
+    def _configured(self, said: ConfigOptionsUpdate, params: Raw) -> None:
+        self._settings.options_updated(said)
         self._tell("native", {"native": params})
 
-    def _moded(self, _said: ModeNow, params: Raw) -> None:
+    def _moded(self, _said: ModeUpdate, params: Raw) -> None:
         self._tell("native", {"native": params})
 
 
 _HEARD: Mapping[type, Callable[[UpdateTranslator, Any, Raw], None]] = {
-    AgentSays: UpdateTranslator._said,
-    AgentThinks: UpdateTranslator._thought,
-    UserSays: UpdateTranslator._echoed,
-    ToolBegun: UpdateTranslator._began,
-    ToolUpdate: UpdateTranslator._went_on,
-    Plan: UpdateTranslator._planned,
-    Usage: UpdateTranslator._filled,
-    Notice: UpdateTranslator._noticed,
-    Compaction: UpdateTranslator._shortened,
-    Commands: UpdateTranslator._commanded,
-    Configs: UpdateTranslator._configured,
-    ModeNow: UpdateTranslator._moded,
+    AgentMessageChunk: UpdateTranslator._said,
+    AgentThoughtChunk: UpdateTranslator._thought,
+    UserMessageChunk: UpdateTranslator._echoed,
+    ToolCallStart: UpdateTranslator._began,
+    ToolCallUpdate: UpdateTranslator._went_on,
+    PlanUpdate: UpdateTranslator._planned,
+    UsageUpdate: UpdateTranslator._filled,
+    NoticeUpdate: UpdateTranslator._noticed,
+    CompactionUpdate: UpdateTranslator._shortened,
+    CommandsUpdate: UpdateTranslator._commanded,
+    ConfigOptionsUpdate: UpdateTranslator._configured,
+    ModeUpdate: UpdateTranslator._moded,
 }
 
-_PRESENT = frozenset({Usage, Commands, Configs, ModeNow})
+_PRESENT = frozenset({UsageUpdate, CommandsUpdate, ConfigOptionsUpdate, ModeUpdate})
 """What tells how the session is now, and not what has happened in it."""
 
-_ASIDE = _PRESENT | {UserSays}
+_ASIDE = _PRESENT | {UserMessageChunk}

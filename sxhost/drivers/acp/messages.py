@@ -12,17 +12,17 @@ from msgspec import Struct, field
 
 __all__ = [
     "VERSION",
-    "Config",
-    "Content",
-    "Elicitation",
-    "Hello",
+    "ConfigOption",
+    "ElicitationParams",
+    "InitializeResult",
     "Models",
     "Modes",
-    "Offer",
-    "Permission",
-    "Prompted",
-    "Session",
+    "PermissionOption",
+    "PermissionParams",
+    "PromptResult",
+    "SessionResult",
     "ToolCall",
+    "ToolCallContent",
 ]
 
 VERSION = 1
@@ -30,7 +30,7 @@ VERSION = 1
 # What an agent says of itself.
 
 
-class Login(Struct, frozen=True):
+class AuthMethod(Struct, frozen=True):
     """A way to be known to the agent's vendor."""
 
     id: str = ""
@@ -38,17 +38,17 @@ class Login(Struct, frozen=True):
     description: str | None = None
 
 
-class Accepts(Struct, frozen=True):
+class PromptCapabilities(Struct, frozen=True):
     """What a prompt may hold beside words and links."""
 
     image: bool = False
 
 
-class Talents(Struct, frozen=True, rename="camel"):
+class AgentCapabilities(Struct, frozen=True, rename="camel"):
     """What an agent can do; `session_capabilities` has a key for each optional method."""
 
     load_session: bool = False
-    prompt_capabilities: Accepts = Accepts()
+    prompt_capabilities: PromptCapabilities = PromptCapabilities()
     session_capabilities: dict[str, Any] | None = None
 
     def has(self, method: str) -> bool:
@@ -61,7 +61,7 @@ class Talents(Struct, frozen=True, rename="camel"):
         return self.load_session or self.has("resume")
 
 
-class Named(Struct, frozen=True):
+class Implementation(Struct, frozen=True):
     """The program."""
 
     name: str = "the agent"
@@ -69,18 +69,18 @@ class Named(Struct, frozen=True):
     version: str = ""
 
 
-class Hello(Struct, frozen=True, rename="camel"):
+class InitializeResult(Struct, frozen=True, rename="camel"):
     """The answer to ``initialize``."""
 
     protocol_version: int = VERSION
-    agent_capabilities: Talents = Talents()
-    agent_info: Named | None = None
-    auth_methods: list[Login] | None = None
+    agent_capabilities: AgentCapabilities = AgentCapabilities()
+    agent_info: Implementation | None = None
+    auth_methods: list[AuthMethod] | None = None
 
     @property
     def name(self) -> str:
         """What to call the agent."""
-        info = self.agent_info or Named()
+        info = self.agent_info or Implementation()
         return info.title or info.name
 
     @property
@@ -90,20 +90,20 @@ class Hello(Struct, frozen=True, rename="camel"):
         return "; ".join(way for way in ways if way) or "by its own command"
 
 
-class Choice(Struct, frozen=True):
+class ConfigValue(Struct, frozen=True):
     """A value of an option, or a group of such."""
 
     value: Any = None
-    options: list[Choice] = []
+    options: list[ConfigValue] = []
 
 
-class Config(Struct, frozen=True, rename="camel"):
+class ConfigOption(Struct, frozen=True, rename="camel"):
     """One of the session's settings."""
 
     id: str
     category: str | None = None
     current_value: Any = None
-    options: list[Choice] = []
+    options: list[ConfigValue] = []
 
     @property
     def values(self) -> list[Any]:
@@ -138,16 +138,16 @@ class Modes(Struct, frozen=True, rename="camel"):
     current_mode_id: str = ""
 
 
-class Session(Struct, frozen=True, rename="camel"):
+class SessionResult(Struct, frozen=True, rename="camel"):
     """The answer to ``session/new``, ``/load`` and ``/resume``; only the first names it."""
 
     session_id: str = ""
-    config_options: list[Config] | None = None
+    config_options: list[ConfigOption] | None = None
     models: Models | None = None
     modes: Modes | None = None
 
 
-class Prompted(Struct, frozen=True, rename="camel"):
+class PromptResult(Struct, frozen=True, rename="camel"):
     """The end of a turn; `usage` is that of the turn."""
 
     stop_reason: str = "end_turn"
@@ -158,7 +158,7 @@ class Prompted(Struct, frozen=True, rename="camel"):
 # What an agent does and asks.
 
 
-class Content(Struct, frozen=True, rename="camel"):
+class ToolCallContent(Struct, frozen=True, rename="camel"):
     """A part of what a tool call shows: a block of content, a diff, or a terminal."""
 
     type: str = ""
@@ -181,14 +181,14 @@ class ToolCall(Struct, frozen=True, rename="camel"):
     title: str | None = None
     kind: str | None = None
     status: str | None = None
-    content: list[Content] | None = None
+    content: list[ToolCallContent] | None = None
     locations: Any = None
     raw_input: Any = None
     raw_output: Any = None
     meta: Any = field(default=None, name="_meta")
 
 
-class Offer(Struct, frozen=True, rename="camel"):
+class PermissionOption(Struct, frozen=True, rename="camel"):
     """One of the answers to a request for leave."""
 
     option_id: str
@@ -196,14 +196,14 @@ class Offer(Struct, frozen=True, rename="camel"):
     name: str = ""
 
 
-class Permission(Struct, frozen=True, rename="camel"):
+class PermissionParams(Struct, frozen=True, rename="camel"):
     """What ``session/request_permission`` asks."""
 
     tool_call: ToolCall
-    options: list[Offer] = []
+    options: list[PermissionOption] = []
 
 
-class Elicitation(Struct, frozen=True, rename="camel"):
+class ElicitationParams(Struct, frozen=True, rename="camel"):
     """What ``elicitation/create`` asks; another mode is not understood."""
 
     mode: Literal["form", "url"]

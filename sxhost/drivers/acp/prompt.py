@@ -16,13 +16,13 @@ from sxhost.drivers.jsonrpc_peer import Refused
 from sxhost.errors import AgentFailed, BadField, Unsupported
 from sxhost.model.turn import File, Image, Item, LocalImage, Text
 
-__all__ = ["blocks", "complaint", "hello"]
+__all__ = ["content_blocks", "initialize_params", "refusal_reason"]
 
 REASON = 1000
 """Characters of a complaint that are passed on."""
 
 
-def hello(version: str) -> dict[str, Any]:
+def initialize_params(version: str) -> dict[str, Any]:
     """Return the params of ``initialize``: files and terminals are the agent's own affair."""
     return {
         "protocolVersion": VERSION,
@@ -36,7 +36,7 @@ def hello(version: str) -> dict[str, Any]:
     }
 
 
-def blocks(given: Sequence[Item], *, images: bool) -> list[dict[str, Any]]:
+def content_blocks(given: Sequence[Item], *, images: bool) -> list[dict[str, Any]]:
     """Return the content of a prompt; files are linked, never read.
 
     :raises Unsupported: there is a picture, and the agent takes no `images`.
@@ -79,7 +79,7 @@ def _link(path: str) -> dict[str, Any]:
 # Why not.
 
 
-def complaint(error: AgentFailed) -> str:
+def refusal_reason(error: AgentFailed) -> str:
     """Return why an agent refused, as plainly as its answer allows."""
     return _reason(error.said) if isinstance(error, Refused) else error.message
 

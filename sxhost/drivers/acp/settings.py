@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sxhost.drivers.acp.messages import Config, Models, Modes, Session
-from sxhost.drivers.acp.updates import Commands, Configs
+from sxhost.drivers.acp.messages import ConfigOption, Models, Modes, SessionResult
+from sxhost.drivers.acp.updates import CommandsUpdate, ConfigOptionsUpdate
 from sxhost.errors import BadField, Unsupported
 
-__all__ = ["Settings", "check_sandbox"]
+__all__ = ["SessionSettings", "check_sandbox"]
 
 Request = tuple[str, dict[str, Any]]
 """A method, and its params beside the session's id."""
@@ -22,11 +22,11 @@ COMPACT = ("compact", "compress")
 """The commands that shorten a conversation, by the names that agents give them."""
 
 
-class Settings:
+class SessionSettings:
     """What there is to set, as the agent last told it; `changed` is called when it did."""
 
     def __init__(self, changed: Callable[[], None]) -> None:
-        self._configs: list[Config] = []
+        self._configs: list[ConfigOption] = []
         self._models: Models | None = None
         self._modes: Modes | None = None
         self._commands: frozenset[str] = frozenset()
@@ -34,19 +34,19 @@ class Settings:
 
     # What the agent tells.
 
-    def begin(self, session: Session) -> None:
+    def session_opened(self, session: SessionResult) -> None:
         """Take what a new conversation came with."""
         self._configs = session.config_options or []
         self._models = session.models
         self._modes = session.modes
         self._changed()
 
-    def configured(self, said: Configs) -> None:
+    def options_updated(self, said: ConfigOptionsUpdate) -> None:
         """Take the options as they are now."""
         self._configs = said.config_options
         self._changed()
 
-    def commanded(self, said: Commands) -> None:
+    def commands_updated(self, said: CommandsUpdate) -> None:
         """Take the commands."""
         self._commands = frozenset(command.name for command in said.available_commands)
         self._changed()
@@ -67,11 +67,11 @@ class Settings:
         return self._config("model") is not None or self._models is not None
 
     @property
-    def compact(self) -> str | None:
+    def compact_prompt(self) -> str | None:
         """The prompt that shortens the conversation, if there is one."""
         return next((f"/{name}" for name in COMPACT if name in self._commands), None)
 
-    def to_model(self, wanted: str, provider: str | None = None) -> Request:
+    def model_request(self, wanted: str, provider: str | None = None) -> Request:
         """Return how to choose a model; names that the agent does not list may still do.
 
         :raises Unsupported: it cannot be chosen at all.
@@ -90,7 +90,7 @@ class Settings:
         whole = f"{provider}/{wanted}"
         return whole if provider and (whole in known or wanted not in known) else wanted
 
-    def to_effort(self, wanted: str) -> Request:
+    def effort_request(self, wanted: str) -> Request:
         """Return how to choose how much it thinks.
 
         :raises Unsupported: it cannot be chosen, or not so.
@@ -100,7 +100,7 @@ class Settings:
             raise Unsupported("This agent has no setting for the effort with this model.")
         return _option(config, _among(wanted, config.values, "effort"))
 
-    def to_mode(self, wanted: str) -> Request:
+    def mode_request(self, wanted: str) -> Request:
         """Return how to choose when it asks for leave: an approval policy is a mode here.
 
         :raises Unsupported: it has no modes, or none of this name.
@@ -111,13 +111,13 @@ class Settings:
         known = [mode.id for mode in self._modes.available_modes] if self._modes else []
         return "session/set_mode", {"modeId": _among(wanted, known, "mode")}
 
-    def _config(self, category: str) -> Config | None:
+    def _config(self, category: str) -> ConfigOption | None:
         """Return the option of a category; where none is named, an id may be the same word."""
         named = (c for c in self._configs if (c.category or c.id) == category)
         return next(named, None)
 
 
-def _option(config: Config, value: str) -> Request:
+def _option(config: ConfigOption, value: str) -> Request:
     return "session/set_config_option", {"configId": config.id, "value": value}
 
 

@@ -17,9 +17,9 @@ from typing import Any
 
 from msgspec import Raw
 
-from sxhost.drivers.acp.messages import Content, ToolCall
+from sxhost.drivers.acp.messages import ToolCall, ToolCallContent
 
-__all__ = ["Tool", "Tools"]
+__all__ = ["OpenToolCall", "ToolCallTracker"]
 
 Tell = Callable[[str, Any], None]
 
@@ -31,7 +31,7 @@ DONE: Mapping[str, str] = {
 }
 """What ends a call, and what that is called here; the last two are not in ACP v1."""
 
-OUTPUT = 100_000
+OUTPUT_KEPT = 100_000
 """Characters of output that are kept for the end of a call: the last ones."""
 
 DIFF = 200_000
@@ -41,7 +41,7 @@ REMEMBERED = 512
 """Calls that are over and still known."""
 
 
-class Tool:
+class OpenToolCall:
     """A tool call that is not over."""
 
     def __init__(self, item: str) -> None:
@@ -51,11 +51,11 @@ class Tool:
         self.input: Any = None
         self.paths: list[str] = []
         self.started = False
-        self.diffs: list[Content] = []
+        self.diffs: list[ToolCallContent] = []
         self._shown = ""
         self._printed = ""
 
-    def learn(self, call: ToolCall) -> None:
+    def merge_update(self, call: ToolCall) -> None:
         """Take what is told of it: what is left out has not changed."""
         self.kind = call.kind or self.kind
         self.title = call.title or self.title
@@ -63,31 +63,31 @@ class Tool:
         self.paths = _paths(call.locations) or self.paths
         self.diffs = [c for c in call.content or [] if c.type == "diff"] or self.diffs
 
-    def introduce(self, call: ToolCall) -> None:
+    def set_initial_content(self, call: ToolCall) -> None:
         """Take what it shows at first, which is about its input: that is no output."""
         self._shown = self._shown if call.content is None else _text(call.content)
 
-    def printed(self, call: ToolCall) -> str:
+    def new_output(self, call: ToolCall) -> str:
         """Return what is new in its output, and keep it."""
         new = _terminal(call.meta)
         if call.content is not None and call.status not in DONE:
             shown = _text(call.content)
             new += shown.removeprefix(self._shown)
             self._shown = shown
-        self._printed = (self._printed + new)[-OUTPUT:]
+        self._printed = (self._printed + new)[-OUTPUT_KEPT:]
         return new
 
-    def output(self, call: ToolCall) -> str:
+    def final_output(self, call: ToolCall) -> str:
         """Return what it has printed in all, now that it is over."""
         return _words(call.raw_output) or _text(call.content) or self._printed
 
 
-class Tools:
+class ToolCallTracker:
     """The tool calls of a conversation."""
 
     def __init__(self, tell: Tell) -> None:
         self._tell = tell
-        self._open: dict[str, Tool] = {}
+        self._open: dict[str, OpenToolCall] = {}
         self._over: dict[str, None] = {}
         self.cutting = False
         """Whether the turn is being interrupted: what ends then was cut, unless it exited.
@@ -95,20 +95,20 @@ class Tools:
         opencode and gemini call a command that they killed completed.
         """
 
-    def begun(self, call: ToolCall, native: Raw) -> None:
+    def call_started(self, call: ToolCall, native: Raw) -> None:
         """A call is told of; some tell of it more than once."""
         if call.tool_call_id in self._open:
-            self.updated(call, native)
+            self.call_updated(call, native)
             return
         tool = self._new(call)
-        tool.introduce(call)
+        tool.set_initial_content(call)
         if call.status in DONE:
             self._start(tool, native)
             self._finish(tool, call, native)
         elif not _unwritten(call.raw_input):
             self._start(tool, native)
 
-    def updated(self, call: ToolCall, native: Raw) -> None:
+    def call_updated(self, call: ToolCall, native: Raw) -> None:
         """Something is new about a call, which need not have been told of."""
         if call.tool_call_id in self._over:
             self._tell("native", {"native": native})
@@ -117,56 +117,56 @@ class Tools:
         if tool is None:
             tool = self._new(call)
         elif not tool.started:
-            tool.introduce(call)
-        tool.learn(call)
+            tool.set_initial_content(call)
+        tool.merge_update(call)
         self._start(tool, native)
-        new = tool.printed(call)
+        new = tool.new_output(call)
         if new:
             self._tell("tool-output", {"item": tool.item, "text": new})
         if call.status in DONE:
             self._finish(tool, call, native)
 
-    def asked(self, call: ToolCall, native: Raw) -> Tool:
+    def permission_requested(self, call: ToolCall, native: Raw) -> OpenToolCall:
         """Leave is asked for a call; return what is known of it."""
         tool = self._open.get(call.tool_call_id) or self._new(call)
-        tool.learn(call)
-        tool.introduce(call)
+        tool.merge_update(call)
+        tool.set_initial_content(call)
         self._start(tool, native)
         return tool
 
-    def declined(self, item: str) -> None:
+    def call_declined(self, item: str) -> None:
         """Leave was not given."""
         self._end(item, "declined")
 
-    def end(self) -> None:
+    def cut_open_calls(self) -> None:
         """The turn is over."""
         for item in list(self._open):
             self._end(item, "cut")
         self.cutting = False
 
-    def _new(self, call: ToolCall) -> Tool:
+    def _new(self, call: ToolCall) -> OpenToolCall:
         self._over.pop(call.tool_call_id, None)
-        tool = self._open[call.tool_call_id] = Tool(call.tool_call_id)
-        tool.learn(call)
+        tool = self._open[call.tool_call_id] = OpenToolCall(call.tool_call_id)
+        tool.merge_update(call)
         return tool
 
-    def _start(self, tool: Tool, native: Raw | None = None) -> None:
+    def _start(self, tool: OpenToolCall, native: Raw | None = None) -> None:
         if tool.started:
             return
         tool.started = True
         start = {"item": tool.item, "tool": tool.kind, "title": tool.title or tool.kind}
         self._tell("tool-start", {**start, "input": tool.input, "native": native})
 
-    def _finish(self, tool: Tool, call: ToolCall, native: Raw) -> None:
+    def _finish(self, tool: OpenToolCall, call: ToolCall, native: Raw) -> None:
         status = DONE[call.status or "failed"]
         code = _exit_code(call)
         if self.cutting and (status == "failed" or code is None):
             status = "cut"
         if status == "completed":
             self._diffs(tool)
-        self._end(tool.item, status, tool.output(call), code, native)
+        self._end(tool.item, status, tool.final_output(call), code, native)
 
-    def _diffs(self, tool: Tool) -> None:
+    def _diffs(self, tool: OpenToolCall) -> None:
         for content in tool.diffs:
             diff = _diff(content)
             if diff:
@@ -205,7 +205,7 @@ def _paths(locations: Any) -> list[str]:
     return [path for path in found if isinstance(path, str)]
 
 
-def _text(contents: list[Content] | None) -> str:
+def _text(contents: list[ToolCallContent] | None) -> str:
     return "\n".join(content.text for content in contents or [] if content.text)
 
 
@@ -240,7 +240,7 @@ def _exit_code(call: ToolCall) -> int | None:
     return next((code for code in places if isinstance(code, int)), None)
 
 
-def _diff(content: Content) -> str:
+def _diff(content: ToolCallContent) -> str:
     old, new = content.old_text or "", content.new_text
     if len(old) + len(new) > DIFF:
         return ""

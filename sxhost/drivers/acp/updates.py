@@ -6,22 +6,22 @@ from typing import Any
 
 from msgspec import Struct
 
-from sxhost.drivers.acp.messages import Config, ToolCall
+from sxhost.drivers.acp.messages import ConfigOption, ToolCall
 
 __all__ = [
-    "AgentSays",
-    "AgentThinks",
-    "Commands",
-    "Compaction",
-    "Configs",
-    "ModeNow",
-    "Notice",
-    "Plan",
+    "AgentMessageChunk",
+    "AgentThoughtChunk",
+    "CommandsUpdate",
+    "CompactionUpdate",
+    "ConfigOptionsUpdate",
+    "ModeUpdate",
+    "NoticeUpdate",
+    "PlanUpdate",
     "SessionUpdate",
-    "ToolBegun",
-    "ToolUpdate",
-    "Usage",
-    "UserSays",
+    "ToolCallStart",
+    "ToolCallUpdate",
+    "UsageUpdate",
+    "UserMessageChunk",
 ]
 
 
@@ -39,27 +39,27 @@ class Chunk(Struct, frozen=True, rename="camel", tag_field="sessionUpdate"):
     message_id: str | None = None
 
 
-class AgentSays(Chunk, frozen=True, tag="agent_message_chunk"):
+class AgentMessageChunk(Chunk, frozen=True, tag="agent_message_chunk"):
     """A piece of an answer."""
 
 
-class AgentThinks(Chunk, frozen=True, tag="agent_thought_chunk"):
+class AgentThoughtChunk(Chunk, frozen=True, tag="agent_thought_chunk"):
     """A piece of a thought."""
 
 
-class UserSays(Chunk, frozen=True, tag="user_message_chunk"):
+class UserMessageChunk(Chunk, frozen=True, tag="user_message_chunk"):
     """A piece of a prompt: an echo, or the past."""
 
 
-class ToolBegun(ToolCall, frozen=True, tag_field="sessionUpdate", tag="tool_call"):
+class ToolCallStart(ToolCall, frozen=True, tag_field="sessionUpdate", tag="tool_call"):
     """A tool call that was not there."""
 
 
-class ToolUpdate(ToolCall, frozen=True, tag_field="sessionUpdate", tag="tool_call_update"):
+class ToolCallUpdate(ToolCall, frozen=True, tag_field="sessionUpdate", tag="tool_call_update"):
     """What is new about a tool call."""
 
 
-class Plan(Struct, frozen=True, tag_field="sessionUpdate", tag="plan"):
+class PlanUpdate(Struct, frozen=True, tag_field="sessionUpdate", tag="plan"):
     """The whole plan."""
 
     entries: list[Any] = []
@@ -72,7 +72,7 @@ class Cost(Struct, frozen=True):
     currency: str = ""
 
 
-class Usage(Struct, frozen=True, tag_field="sessionUpdate", tag="usage_update"):
+class UsageUpdate(Struct, frozen=True, tag_field="sessionUpdate", tag="usage_update"):
     """How full the context is, in tokens, and the cost so far."""
 
     used: int = 0
@@ -80,7 +80,7 @@ class Usage(Struct, frozen=True, tag_field="sessionUpdate", tag="usage_update"):
     cost: Cost | None = None
 
 
-class Notice(Struct, frozen=True, tag_field="sessionUpdate", tag="notice"):
+class NoticeUpdate(Struct, frozen=True, tag_field="sessionUpdate", tag="notice"):
     """Something to show."""
 
     title: str = ""
@@ -88,7 +88,7 @@ class Notice(Struct, frozen=True, tag_field="sessionUpdate", tag="notice"):
     description: str | None = None
 
 
-class Compaction(
+class CompactionUpdate(
     Struct, frozen=True, rename="camel", tag_field="sessionUpdate", tag="compaction_update"
 ):
     """How the shortening of the conversation goes."""
@@ -98,13 +98,13 @@ class Compaction(
     error: str | None = None
 
 
-class Slash(Struct, frozen=True):
+class SlashCommand(Struct, frozen=True):
     """A command that a prompt can be."""
 
     name: str
 
 
-class Commands(
+class CommandsUpdate(
     Struct,
     frozen=True,
     rename="camel",
@@ -113,18 +113,18 @@ class Commands(
 ):
     """All commands."""
 
-    available_commands: list[Slash] = []
+    available_commands: list[SlashCommand] = []
 
 
-class Configs(
+class ConfigOptionsUpdate(
     Struct, frozen=True, rename="camel", tag_field="sessionUpdate", tag="config_option_update"
 ):
     """All settings."""
 
-    config_options: list[Config] = []
+    config_options: list[ConfigOption] = []
 
 
-class ModeNow(
+class ModeUpdate(
     Struct, frozen=True, rename="camel", tag_field="sessionUpdate", tag="current_mode_update"
 ):
     """The mode."""
@@ -136,17 +136,17 @@ class SessionUpdate(Struct, frozen=True, rename="camel"):
     """The params of ``session/update``."""
 
     update: (
-        AgentSays
-        | AgentThinks
-        | UserSays
-        | ToolBegun
-        | ToolUpdate
-        | Plan
-        | Usage
-        | Notice
-        | Compaction
-        | Commands
-        | Configs
-        | ModeNow
+        AgentMessageChunk
+        | AgentThoughtChunk
+        | UserMessageChunk
+        | ToolCallStart
+        | ToolCallUpdate
+        | PlanUpdate
+        | UsageUpdate
+        | NoticeUpdate
+        | CompactionUpdate
+        | CommandsUpdate
+        | ConfigOptionsUpdate
+        | ModeUpdate
     )
     session_id: str = ""

@@ -26,7 +26,7 @@ from uuid import uuid4
 from twisted.internet.interfaces import IReactorTime
 
 from sxhost.drivers.claude import input as words
-from sxhost.drivers.claude.agent import About, Conversation
+from sxhost.drivers.claude.agent import ClaudeAgent, ConversationSpec
 from sxhost.drivers.contracts import Agent, Driver, Reports
 from sxhost.model.turn import Launch
 from sxhost.process.contracts import Command, Spawn
@@ -54,8 +54,8 @@ class ClaudeDriver:
         argv = words.arguments(launch, session_id)
         env = {**ENVIRONMENT, **launch.env}
         command = Command(argv=argv, cwd=launch.cwd or ".", env=env)
-        about = About(launch, command, session_id)
-        return Conversation(about, reports, self._spawn, self._clock)
+        about = ConversationSpec(launch, command, session_id)
+        return ClaudeAgent(about, reports, self._spawn, self._clock)
 
     async def close(self) -> None:
         """Let go of nothing."""

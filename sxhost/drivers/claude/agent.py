@@ -13,24 +13,24 @@ from twisted.internet.interfaces import IReactorTime
 
 from sxhost.drivers.claude import input as words
 from sxhost.drivers.claude.approvals import PendingApprovals
-from sxhost.drivers.claude.control_requests import Control, default_model
-from sxhost.drivers.claude.events import Teller
+from sxhost.drivers.claude.control_requests import ControlRequests, default_model
+from sxhost.drivers.claude.events import ClaudeTranslator
 from sxhost.drivers.claude.messages import (
     Asked,
     Assistant,
-    Cancelled,
-    Lifecycle,
-    Limit,
-    NotClaude,
-    Other,
-    Replied,
+    CommandLifecycle,
+    ControlCancelRequest,
+    ControlResponse,
+    NotClaudeLine,
+    RateLimitEvent,
     Result,
     StreamEvent,
     System,
+    UnknownLine,
     User,
     parse,
 )
-from sxhost.drivers.claude.turns import Turns
+from sxhost.drivers.claude.turns import ClaudeTurns
 from sxhost.drivers.contracts import Reports, Started
 from sxhost.errors import AgentFailed
 from sxhost.logs import logger
@@ -38,7 +38,7 @@ from sxhost.model.approval import Answer, Question
 from sxhost.model.turn import Abilities, Item, Launch, ModelDraft, TurnDraft, items
 from sxhost.process.contracts import Child, Command, Exit, Spawn
 
-__all__ = ["About", "Conversation"]
+__all__ = ["ClaudeAgent", "ConversationSpec"]
 
 log = logger(__name__)
 
@@ -54,7 +54,7 @@ STRANGE_LINES: Final = 20
 WORKING: Final = frozenset({"requesting", "compacting"})
 
 
-class About(Struct, frozen=True):
+class ConversationSpec(Struct, frozen=True):
     """How a conversation begins: its names are Claude's own."""
 
     launch: Launch
@@ -62,13 +62,13 @@ class About(Struct, frozen=True):
     session_id: str
 
 
-class Conversation:
+class ClaudeAgent:
     """One process of Claude Code: an `Agent`, and the `Talk` of its child."""
 
     can = Abilities(steer=True, compact=True, set_model=True, resume=True)
 
     def __init__(
-        self, about: About, reports: Reports, spawn: Spawn, clock: IReactorTime
+        self, about: ConversationSpec, reports: Reports, spawn: Spawn, clock: IReactorTime
     ) -> None:
         self._spawn = spawn
         self._about = about
@@ -76,22 +76,22 @@ class Conversation:
         self._child: Child | None = None
         self._exit: Exit | None = None
         self._strange = 0
-        self._control = Control(self._say, clock)
+        self._control = ControlRequests(self._say, clock)
         self._asks = PendingApprovals(reports, self._say)
-        self._teller = Teller(reports)
-        self._turns = Turns(reports, self._teller)
+        self._teller = ClaudeTranslator(reports)
+        self._turns = ClaudeTurns(reports, self._teller)
         self._hear: Mapping[type, Callable[[Any, bytes], None]] = {
             StreamEvent: self._piece,
             Assistant: self._assistant,
-            User: self._teller.user,
+            User: self._teller.user_received,
             System: self._system,
             Result: self._result,
-            Limit: self._teller.limit,
-            Lifecycle: self._lifecycle,
-            Asked: self._asks.asked,
-            Cancelled: self._cancelled,
-            Replied: self._replied,
-            Other: self._other,
+            RateLimitEvent: self._teller.rate_limit_received,
+            CommandLifecycle: self._lifecycle,
+            Asked: self._asks.request_received,
+            ControlCancelRequest: self._cancelled,
+            ControlResponse: self._replied,
+            UnknownLine: self._other,
         }
 
     # Verbs.
@@ -104,7 +104,9 @@ class Conversation:
         self._child = child = self._spawn(self._about.command, self)
         self._reports.spawned(child.process)
         try:
-            said = await self._control.ask(words.initialize(self._about.launch), PATIENCE_S)
+            said = await self._control.send_request(
+                words.initialize(self._about.launch), PATIENCE_S
+            )
         except AgentFailed as error:
             await child.end()
             raise self._unready(error) from None
@@ -130,15 +132,15 @@ class Conversation:
         :raises HostError: Claude cannot do it so, or is gone.
         """
         words.check_turn(draft, self._about.launch.cwd)
-        policy = words.mode(draft.approval_policy) if draft.approval_policy else None
+        policy = words.permission_mode(draft.approval_policy) if draft.approval_policy else None
         await self._use(draft.model, draft.effort)
         if policy:
             await self._ask("set_permission_mode", mode=policy)
-        return self._send(items(draft.input), self._turns.submitted, draft.native)
+        return self._send(items(draft.input), self._turns.message_sent, draft.native)
 
     async def steer(self, given: Sequence[Item]) -> None:
         """Send a message that Claude takes when it next has used a tool, or else at the end."""
-        self._send(given, self._turns.submitted, {})
+        self._send(given, self._turns.message_sent, {})
 
     async def interrupt(self) -> None:
         """Stop the turn, its command, and messages that wait to be taken."""
@@ -146,7 +148,7 @@ class Conversation:
 
     async def compact(self) -> None:
         """Have the conversation summed up: a turn of its own."""
-        self._send(items("/compact"), self._turns.began, {})
+        self._send(items("/compact"), self._turns.begin_turn, {})
 
     async def set_model(self, draft: ModelDraft) -> None:
         """Use another model (of the same provider), and with it another effort."""
@@ -171,7 +173,9 @@ class Conversation:
     async def _interrupt(self, patience: float) -> None:
         self._teller.interrupting = self._turns.running
         try:
-            await self._control.ask({"subtype": "interrupt", "cancel_queued": True}, patience)
+            await self._control.send_request(
+                {"subtype": "interrupt", "cancel_queued": True}, patience
+            )
         except AgentFailed:
             self._teller.interrupting = False
             raise
@@ -183,7 +187,7 @@ class Conversation:
             await self._ask("apply_flag_settings", settings={"effortLevel": effort})
 
     async def _ask(self, subtype: str, **more: Any) -> Raw:
-        return await self._control.ask({"subtype": subtype, **more}, PATIENCE_S)
+        return await self._control.send_request({"subtype": subtype, **more}, PATIENCE_S)
 
     # What we write.
 
@@ -194,7 +198,7 @@ class Conversation:
             how = self._exit.sentence if self._exit else "it was not started"
             raise AgentFailed(f"Nobody hears this: {how}.")
         name = str(uuid4())
-        message = words.user(given, name, native)
+        message = words.user_message(given, name, native)
         noted(name)
         self._say(message)
         return name
@@ -209,7 +213,7 @@ class Conversation:
         """Hear a line."""
         try:
             said = parse(line)
-        except NotClaude as error:
+        except NotClaudeLine as error:
             self._wonder(line, str(error))
         else:
             self._hear[type(said)](said, line)
@@ -217,44 +221,44 @@ class Conversation:
     def child_exited(self, how: Exit) -> None:
         """Hear that the process has ended."""
         self._exit = how
-        self._asks.gone()
-        self._turns.gone()
+        self._asks.clear()
+        self._turns.process_exited()
         self._reports.gone(how)
-        self._control.gone(how)
+        self._control.process_exited(how)
 
     def _piece(self, said: StreamEvent, _line: bytes) -> None:
         if said.event.type == "message_start" and said.parent_tool_use_id is None:
-            self._turns.stirred()
-        self._teller.piece(said)
+            self._turns.activity_seen()
+        self._teller.stream_event_received(said)
 
     def _assistant(self, said: Assistant, line: bytes) -> None:
         if said.parent_tool_use_id is None:
-            self._turns.stirred()
-        self._teller.assistant(said, line)
+            self._turns.activity_seen()
+        self._teller.assistant_received(said, line)
 
     def _system(self, said: System, line: bytes) -> None:
         if said.subtype == "status" and said.status in WORKING:
-            self._turns.stirred()
-        self._teller.system(said, line)
+            self._turns.activity_seen()
+        self._teller.system_received(said, line)
 
     def _result(self, said: Result, line: bytes) -> None:
         if self._turns.running:
-            self._turns.ended(said, line)
+            self._turns.result_received(said, line)
         else:
-            self._teller.native(line)
+            self._teller.report_native(line)
 
-    def _lifecycle(self, said: Lifecycle, _line: bytes) -> None:
-        self._turns.followed(said)
+    def _lifecycle(self, said: CommandLifecycle, _line: bytes) -> None:
+        self._turns.lifecycle_received(said)
 
-    def _cancelled(self, said: Cancelled, _line: bytes) -> None:
-        self._asks.cancelled(said)
+    def _cancelled(self, said: ControlCancelRequest, _line: bytes) -> None:
+        self._asks.request_cancelled(said)
 
-    def _replied(self, said: Replied, line: bytes) -> None:
-        if not self._control.replied(said.response):
+    def _replied(self, said: ControlResponse, line: bytes) -> None:
+        if not self._control.response_received(said.response):
             self._wonder(line, "nobody asked for this answer")
 
-    def _other(self, _said: Other, line: bytes) -> None:
-        self._teller.native(line)
+    def _other(self, _said: UnknownLine, line: bytes) -> None:
+        self._teller.report_native(line)
 
     def _wonder(self, line: bytes, why: str) -> None:
         self._strange += bool(line.strip())

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from msgspec import Raw
 
-from sxhost.drivers.claude.messages import Asked, Cancelled, Request
+from sxhost.drivers.claude.messages import Asked, ControlCancelRequest, Request
 from sxhost.drivers.contracts import Reports
 from sxhost.errors import AgentFailed, BadField
 from sxhost.model.approval import Answer, ApprovalKind, Inquiry, Option, Question
@@ -50,7 +50,7 @@ class PendingApprovals:
         self._say = say
         self._open: dict[str, Asked] = {}
 
-    def asked(self, said: Asked, line: bytes) -> None:
+    def request_received(self, said: Asked, line: bytes) -> None:
         """Hear a question; one of a kind that we do not know is refused."""
         if said.request.subtype == "can_use_tool":
             asked = question(said, Raw(line))
@@ -60,7 +60,7 @@ class PendingApprovals:
             text = f"This host does not answer {said.request.subtype or 'this'}."
             self._respond({"subtype": "error", "request_id": said.request_id, "error": text})
 
-    def cancelled(self, said: Cancelled) -> None:
+    def request_cancelled(self, said: ControlCancelRequest) -> None:
         """Hear that Claude no longer waits for an answer."""
         keys = [key for key, a in self._open.items() if a.request_id == said.request_id]
         for key in keys:
@@ -80,7 +80,7 @@ class PendingApprovals:
         del self._open[key]
         self._respond({"subtype": "success", "request_id": asked.request_id, "response": said})
 
-    def gone(self) -> None:
+    def clear(self) -> None:
         """Nobody waits any more."""
         self._open.clear()
 

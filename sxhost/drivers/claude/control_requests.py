@@ -12,14 +12,14 @@ from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as Late
 from twisted.internet.interfaces import IReactorTime
 
-from sxhost.drivers.claude.messages import Reply
+from sxhost.drivers.claude.messages import ControlResult
 from sxhost.errors import AgentFailed
 from sxhost.process.contracts import Exit
 
-__all__ = ["Control", "default_model"]
+__all__ = ["ControlRequests", "default_model"]
 
 
-class Control:
+class ControlRequests:
     """Our requests that wait for a response; `send` writes a message."""
 
     def __init__(self, send: Callable[[Any], None], clock: IReactorTime) -> None:
@@ -29,7 +29,7 @@ class Control:
         self._waiting: dict[str, tuple[str, Deferred[Raw]]] = {}
         self._exit: Exit | None = None
 
-    async def ask(self, request: Mapping[str, Any], patience: float) -> Raw:
+    async def send_request(self, request: Mapping[str, Any], patience: float) -> Raw:
         """Ask, and return the response as it came; wait for `patience` seconds.
 
         :raises AgentFailed: Claude said no, went, or did not answer in time.
@@ -50,7 +50,7 @@ class Control:
         finally:
             self._waiting.pop(number, None)
 
-    def replied(self, reply: Reply) -> bool:
+    def response_received(self, reply: ControlResult) -> bool:
         """Hear a response; return whether somebody waits for it."""
         what, answer = self._waiting.pop(reply.request_id, (None, None))
         if answer is None:
@@ -62,7 +62,7 @@ class Control:
             answer.errback(AgentFailed(f"Claude refused {what}: {said}."))
         return True
 
-    def gone(self, how: Exit) -> None:
+    def process_exited(self, how: Exit) -> None:
         """Nothing more will be heard: whoever waits is told."""
         self._exit = how
         waiting, self._waiting = self._waiting, {}

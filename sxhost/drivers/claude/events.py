@@ -15,19 +15,19 @@ from typing import Any, Final
 
 from msgspec import Raw
 
+from sxhost.codec.shorten import BoundedText
 from sxhost.drivers.claude.messages import (
     Assistant,
     Block,
-    Event,
-    Limit,
+    ModelEvent,
+    RateLimitEvent,
     StreamEvent,
     System,
     User,
 )
 from sxhost.drivers.contracts import Reports
-from sxhost.drivers.pieces import Pieces
 
-__all__ = ["Teller"]
+__all__ = ["ClaudeTranslator"]
 
 TITLED: Final = ("command", "file_path", "path", "pattern", "url", "query", "description")
 """What of a tool's input tells most, the best first."""
@@ -46,14 +46,14 @@ class _Speech:
         self.message = ""
         self.index = -1
         self.open = ""
-        self.pieces = Pieces()
+        self.pieces = BoundedText()
 
     @property
     def item(self) -> str:
         return f"{self.message}:{self.index}"
 
 
-class Teller:
+class ClaudeTranslator:
     """Reports events; remembers what is open, so that it can be closed."""
 
     def __init__(self, reports: Reports) -> None:
@@ -66,11 +66,11 @@ class Teller:
         self.interrupting = False
         """Whether calls that did not run are cut rather than declined."""
 
-    def native(self, line: bytes) -> None:
+    def report_native(self, line: bytes) -> None:
         """Tell what has no other name."""
         self._reports.event("native", {"native": Raw(line)})
 
-    def close(self, everything: bool) -> None:
+    def cut_open_items(self, everything: bool) -> None:
         """Close what Claude has left open; what subagents do may outlive a turn."""
         for parent in [p for p in self._speeches if everything or p is None]:
             self._cut(parent, self._speeches.pop(parent))
@@ -86,23 +86,23 @@ class Teller:
 
     # What is said, in pieces.
 
-    def piece(self, said: StreamEvent) -> None:
+    def stream_event_received(self, said: StreamEvent) -> None:
         """Hear a piece of the stream."""
         part = _PARTS.get(said.event.type)
         if part is not None:
             part(self, said.event, said.parent_tool_use_id)
 
-    def _message_began(self, event: Event, parent: str | None) -> None:
+    def _message_began(self, event: ModelEvent, parent: str | None) -> None:
         speech = self._speech(parent)
         self._cut(parent, speech)
         speech.message, speech.index = event.message.id, -1
 
-    def _block_began(self, event: Event, parent: str | None) -> None:
+    def _block_began(self, event: ModelEvent, parent: str | None) -> None:
         speech = self._speech(parent)
         self._cut(parent, speech)
         speech.index, speech.open = event.index, event.content_block.type
 
-    def _grew(self, event: Event, parent: str | None) -> None:
+    def _grew(self, event: ModelEvent, parent: str | None) -> None:
         delta = event.delta
         name = _GROWS.get(delta.type)
         if name is None:
@@ -126,17 +126,17 @@ class Teller:
         if text and speech.open in _WHOLE:
             self._event(_WHOLE[speech.open], parent, item=speech.item, text=text, cut=True)
         speech.open = ""
-        speech.pieces = Pieces()
+        speech.pieces = BoundedText()
 
     # What is said, whole.
 
-    def assistant(self, said: Assistant, line: bytes) -> None:
+    def assistant_received(self, said: Assistant, line: bytes) -> None:
         """Hear blocks that are whole."""
         content, parent = said.message.content, said.parent_tool_use_id
         if said.error is not None:
             self._warn(_text(content), line)
         elif isinstance(content, str):
-            self.native(line)
+            self.report_native(line)
         else:
             self._blocks(said, content, parent, line)
 
@@ -151,7 +151,7 @@ class Teller:
             self._place(speech)
             tell = _BLOCKS.get(block.type)
             if tell is None:
-                self.native(line)
+                self.report_native(line)
             else:
                 tell(self, block, speech.item, parent, said.aborted)
 
@@ -161,7 +161,7 @@ class Teller:
         if not speech.open:
             speech.index += 1
         speech.open = ""
-        speech.pieces = Pieces()
+        speech.pieces = BoundedText()
 
     def _message(self, block: Block, item: str, parent: str | None, cut: bool) -> None:
         more = {"cut": True} if cut else {}
@@ -179,7 +179,7 @@ class Teller:
 
     # What tools gave.
 
-    def user(self, said: User, line: bytes) -> None:
+    def user_received(self, said: User, line: bytes) -> None:
         """Hear results of tools; other words put in the user's mouth stay Claude's own."""
         content = said.message.content
         results = [] if isinstance(content, str) else content
@@ -189,7 +189,7 @@ class Teller:
             why = whys.get(block.tool_use_id)
             self._tool_ended(block, said.parent_tool_use_id, why)
         if not results:
-            self.native(line)
+            self.report_native(line)
 
     def _tool_ended(self, block: Block, parent: str | None, why: str | None) -> None:
         item, text = block.tool_use_id, _text(block.content)
@@ -208,11 +208,11 @@ class Teller:
 
     # What Claude says of itself.
 
-    def system(self, said: System, line: bytes) -> None:
+    def system_received(self, said: System, line: bytes) -> None:
         """Hear what is neither said nor done."""
         tell = _SYSTEM.get(said.subtype)
         if tell is None:
-            self.native(line)
+            self.report_native(line)
         else:
             tell(self, said, line)
 
@@ -220,7 +220,7 @@ class Teller:
         now = (said.session_id, said.model, said.permission_mode, said.cwd, said.tools)
         if now != self._said_of_itself:
             self._said_of_itself, self.model = now, said.model
-            self.native(line)
+            self.report_native(line)
 
     def _compacted(self, _said: System, line: bytes) -> None:
         self._reports.event("compact", {"native": Raw(line)})
@@ -234,12 +234,12 @@ class Teller:
     def _silent(self, said: System, line: bytes) -> None:
         """A status: that the model is asked is no news."""
         if said.status != "requesting":
-            self.native(line)
+            self.report_native(line)
 
-    def limit(self, said: Limit, line: bytes) -> None:
+    def rate_limit_received(self, said: RateLimitEvent, line: bytes) -> None:
         """Hear how near the vendor's limit is."""
         if said.info.status in {"", "allowed"}:
-            self.native(line)
+            self.report_native(line)
         else:
             self._warn(f"The limit {said.info.kind or 'of use'}: {said.info.status}.", line)
 
@@ -269,22 +269,24 @@ def _words(block: Any) -> str:
     return text if isinstance(text, str) else ""
 
 
-_PARTS: Final[Mapping[str, Callable[[Teller, Event, str | None], None]]] = {
-    "message_start": Teller._message_began,
-    "content_block_start": Teller._block_began,
-    "content_block_delta": Teller._grew,
+_PARTS: Final[Mapping[str, Callable[[ClaudeTranslator, ModelEvent, str | None], None]]] = {
+    "message_start": ClaudeTranslator._message_began,
+    "content_block_start": ClaudeTranslator._block_began,
+    "content_block_delta": ClaudeTranslator._grew,
 }
 _GROWS: Final = {"text_delta": "message-delta", "thinking_delta": "thinking-delta"}
 _WHOLE: Final = {"text": "message", "thinking": "thinking"}
-_BLOCKS: Final[Mapping[str, Callable[[Teller, Block, str, str | None, bool], None]]] = {
-    "text": Teller._message,
-    "thinking": Teller._thinking,
-    "tool_use": Teller._tool_began,
-    "server_tool_use": Teller._tool_began,
+_BLOCKS: Final[
+    Mapping[str, Callable[[ClaudeTranslator, Block, str, str | None, bool], None]]
+] = {
+    "text": ClaudeTranslator._message,
+    "thinking": ClaudeTranslator._thinking,
+    "tool_use": ClaudeTranslator._tool_began,
+    "server_tool_use": ClaudeTranslator._tool_began,
 }
-_SYSTEM: Final[Mapping[str, Callable[[Teller, System, bytes], None]]] = {
-    "init": Teller._init,
-    "status": Teller._silent,
-    "compact_boundary": Teller._compacted,
-    "api_retry": Teller._retried,
+_SYSTEM: Final[Mapping[str, Callable[[ClaudeTranslator, System, bytes], None]]] = {
+    "init": ClaudeTranslator._init,
+    "status": ClaudeTranslator._silent,
+    "compact_boundary": ClaudeTranslator._compacted,
+    "api_retry": ClaudeTranslator._retried,
 }

@@ -8,9 +8,16 @@ from typing import Any, Final
 from sxhost.errors import BadField, Unsupported
 from sxhost.model.turn import File, Image, Item, Launch, LocalImage, Text, TurnDraft
 
-__all__ = ["arguments", "check_launch", "check_turn", "initialize", "mode", "user"]
+__all__ = [
+    "arguments",
+    "check_launch",
+    "check_turn",
+    "initialize",
+    "permission_mode",
+    "user_message",
+]
 
-SPEAK: Final = (
+STREAM_OPTIONS: Final = (
     "-p",
     "--input-format=stream-json",
     "--output-format=stream-json",
@@ -32,7 +39,7 @@ MODES: Final[Mapping[str, str]] = {
 """Approval policies; Claude calls the usual one by two names, and hears one at any time."""
 
 
-def mode(policy: str) -> str:
+def permission_mode(policy: str) -> str:
     """Return Claude's permission mode of that name.
 
     :raises BadField: it has none.
@@ -85,11 +92,11 @@ def arguments(launch: Launch, session_id: str) -> list[str]:
         "--model": launch.model,
         "--effort": launch.effort,
         "--name": launch.title,
-        "--permission-mode": mode(policy) if policy else None,
+        "--permission-mode": permission_mode(policy) if policy else None,
     }
     options = [f"{name}={value}" for name, value in given.items() if value]
     more: list[str] = launch.native.get("args", [])
-    return [*(launch.command or ["claude"]), *SPEAK, begin, *options, *more]
+    return [*(launch.command or ["claude"]), *STREAM_OPTIONS, begin, *options, *more]
 
 
 def initialize(launch: Launch) -> dict[str, Any]:
@@ -98,7 +105,7 @@ def initialize(launch: Launch) -> dict[str, Any]:
     return {**more, "subtype": "initialize"}
 
 
-def user(given: Sequence[Item], name: str, native: Mapping[str, Any]) -> dict[str, Any]:
+def user_message(given: Sequence[Item], name: str, native: Mapping[str, Any]) -> dict[str, Any]:
     """Return a user's message; `name` is a UUID by which Claude tells what becomes of it."""
     content = [_BLOCKS[type(item)](item) for item in given]
     message = {"role": "user", "content": content}

@@ -18,30 +18,30 @@ __all__ = [
     "Asked",
     "Assistant",
     "Block",
-    "Cancelled",
-    "Event",
-    "Lifecycle",
-    "Limit",
+    "CommandLifecycle",
+    "ControlCancelRequest",
+    "ControlResponse",
+    "ControlResult",
+    "ModelEvent",
     "ModelUsage",
-    "NotClaude",
-    "Origin",
-    "Other",
-    "Replied",
-    "Reply",
+    "NotClaudeLine",
+    "RateLimitEvent",
     "Request",
     "Result",
     "StreamEvent",
     "System",
+    "TurnOrigin",
+    "UnknownLine",
     "User",
     "parse",
 ]
 
 
-class NotClaude(ValueError):
+class NotClaudeLine(ValueError):
     """A line is nothing that Claude says."""
 
 
-class Other(Struct, frozen=True):
+class UnknownLine(Struct, frozen=True):
     """A line of a type or shape that we do not know."""
 
     type: str
@@ -64,7 +64,7 @@ class _Kind(Struct, frozen=True):
     type: str = ""
 
 
-class Event(Struct, frozen=True):
+class ModelEvent(Struct, frozen=True):
     """An event of the model's stream: a message or one of its blocks begins, grows, ends."""
 
     type: str
@@ -77,7 +77,7 @@ class Event(Struct, frozen=True):
 class StreamEvent(Struct, frozen=True):
     """``stream_event``; `parent_tool_use_id` names the call that started a subagent."""
 
-    event: Event
+    event: ModelEvent
     parent_tool_use_id: str | None = None
 
 
@@ -157,7 +157,7 @@ class ModelUsage(Struct, frozen=True, rename="camel"):
     context_window: int = 0
 
 
-class Origin(Struct, frozen=True):
+class TurnOrigin(Struct, frozen=True):
     """Who began a turn; ``human`` or nothing where a message did."""
 
     kind: str = ""
@@ -174,7 +174,7 @@ class Result(Struct, frozen=True):
     total_cost_usd: float | None = None
     model_usage: dict[str, ModelUsage] = msgspec.field(default={}, name="modelUsage")
     user_message_uuids: list[str] = []
-    origin: Origin | None = None
+    origin: TurnOrigin | None = None
 
 
 class _LimitInfo(Struct, frozen=True):
@@ -182,13 +182,13 @@ class _LimitInfo(Struct, frozen=True):
     kind: str | None = msgspec.field(default=None, name="rateLimitType")
 
 
-class Limit(Struct, frozen=True):
+class RateLimitEvent(Struct, frozen=True):
     """``rate_limit_event``: how near the vendor's limit is."""
 
     info: _LimitInfo = msgspec.field(default=_LimitInfo(), name="rate_limit_info")
 
 
-class Lifecycle(Struct, frozen=True):
+class CommandLifecycle(Struct, frozen=True):
     """``command_lifecycle``: what becomes of a message of ours."""
 
     command_uuid: str
@@ -221,13 +221,13 @@ class Asked(Struct, frozen=True):
     request: Request
 
 
-class Cancelled(Struct, frozen=True):
+class ControlCancelRequest(Struct, frozen=True):
     """``control_cancel_request``: Claude no longer waits for an answer."""
 
     request_id: str
 
 
-class Reply(Struct, frozen=True):
+class ControlResult(Struct, frozen=True):
     """How a request of ours went: `subtype` is ``success`` or ``error``."""
 
     request_id: str
@@ -236,10 +236,10 @@ class Reply(Struct, frozen=True):
     error: str = ""
 
 
-class Replied(Struct, frozen=True):
+class ControlResponse(Struct, frozen=True):
     """``control_response``."""
 
-    response: Reply
+    response: ControlResult
 
 
 Line = (
@@ -248,12 +248,12 @@ Line = (
     | User
     | System
     | Result
-    | Limit
-    | Lifecycle
+    | RateLimitEvent
+    | CommandLifecycle
     | Asked
-    | Cancelled
-    | Replied
-    | Other
+    | ControlCancelRequest
+    | ControlResponse
+    | UnknownLine
 )
 
 _KINDS: Final[Mapping[str, msgspec.json.Decoder[Any]]] = {
@@ -264,14 +264,14 @@ _KINDS: Final[Mapping[str, msgspec.json.Decoder[Any]]] = {
         "user": User,
         "system": System,
         "result": Result,
-        "rate_limit_event": Limit,
-        "command_lifecycle": Lifecycle,
+        "rate_limit_event": RateLimitEvent,
+        "command_lifecycle": CommandLifecycle,
         "control_request": Asked,
-        "control_cancel_request": Cancelled,
-        "control_response": Replied,
+        "control_cancel_request": ControlCancelRequest,
+        "control_response": ControlResponse,
     }.items()
 }
-_other = msgspec.json.Decoder(Other)
+_other = msgspec.json.Decoder(UnknownLine)
 
 
 class _Ended(Struct, frozen=True):
@@ -301,12 +301,12 @@ def parse(line: bytes) -> Line:
         other = _other.decode(line)
         line.isascii() or line.decode()  # msgspec looks only at the texts that it keeps
     except (ValueError, RecursionError) as error:
-        raise NotClaude(str(error)) from None
+        raise NotClaudeLine(str(error)) from None
     kind = _KINDS.get(other.type)
     return other if kind is None else _shaped(line, kind, other)
 
 
-def _shaped(line: bytes, kind: msgspec.json.Decoder[Any], other: Other) -> Line:
+def _shaped(line: bytes, kind: msgspec.json.Decoder[Any], other: UnknownLine) -> Line:
     for decode in (kind.decode, _BARE.get(other.type)):
         with suppress(ValueError, RecursionError):
             if decode is not None:

@@ -13,21 +13,21 @@ from typing import Any, Final
 
 from msgspec import Raw
 
-from sxhost.drivers.claude.events import Teller
-from sxhost.drivers.claude.messages import Lifecycle, Result
+from sxhost.drivers.claude.events import ClaudeTranslator
+from sxhost.drivers.claude.messages import CommandLifecycle, Result
 from sxhost.drivers.contracts import Reports
 from sxhost.model.turn import TurnStatus
 
-__all__ = ["Turns"]
+__all__ = ["ClaudeTurns"]
 
 DROPPED: Final = frozenset({"cancelled", "discarded", "refused"})
 """What becomes of messages that are never answered."""
 
 
-class Turns:
+class ClaudeTurns:
     """The turn that runs, if one does."""
 
-    def __init__(self, reports: Reports, teller: Teller) -> None:
+    def __init__(self, reports: Reports, teller: ClaudeTranslator) -> None:
         self._reports = reports
         self._teller = teller
         self._open: set[str] = set()
@@ -35,49 +35,49 @@ class Turns:
         self._told = False
         self.running = False
 
-    def submitted(self, name: str) -> None:
+    def message_sent(self, name: str) -> None:
         """A message is sent that begins a turn of its name (or, as it runs, adds to it)."""
         if not self.running:
             self.running, self._told, self._name = True, False, name
         self._open.add(name)
 
-    def began(self, name: str | None = None) -> None:
+    def begin_turn(self, name: str | None = None) -> None:
         """A turn begins that nobody has submitted, by the message `name` or by Claude."""
         self.running, self._told, self._name = True, True, None
         self._open.update({name} if name else ())
         self._reports.turn_began(None)
 
-    def stirred(self) -> None:
+    def activity_seen(self) -> None:
         """Claude is at work."""
         if not self.running:
-            self.began()
+            self.begin_turn()
         elif not self._told:
             self._told = True
             self._reports.turn_began(self._name)
 
-    def followed(self, said: Lifecycle) -> None:
+    def lifecycle_received(self, said: CommandLifecycle) -> None:
         """Hear what becomes of a message."""
         if said.command_uuid not in self._open:
             return
         if said.state == "started":
-            self.stirred()
+            self.activity_seen()
         elif said.state in DROPPED:
             self._open.discard(said.command_uuid)
             if not self._open:
                 self._end("interrupted", f"Claude has {said.state} the message.", None)
 
-    def ended(self, said: Result, line: bytes) -> None:
+    def result_received(self, said: Result, line: bytes) -> None:
         """Hear that something was answered."""
-        self.stirred()
+        self.activity_seen()
         if said.model_usage:
             self._reports.event("usage", _usage(said, self._teller.model))
         self._answered(said)
         if not self._open:
             self._end(*_status(said), Raw(line))
 
-    def gone(self) -> None:
+    def process_exited(self) -> None:
         """Nothing more will be answered; the host tells of the turn whose process has gone."""
-        self._teller.close(everything=True)
+        self._teller.cut_open_items(everything=True)
         self._open.clear()
         self.running = False
 
@@ -89,7 +89,7 @@ class Turns:
             self._open.clear()
 
     def _end(self, status: TurnStatus, reason: str, native: Raw | None) -> None:
-        self._teller.close(everything=status != "completed")
+        self._teller.cut_open_items(everything=status != "completed")
         self._teller.interrupting = False
         self.running = False
         self._reports.turn_ended(status, reason, native)

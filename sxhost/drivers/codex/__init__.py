@@ -1,17 +1,17 @@
-"""Codex through its app server: ``codex app-server``, JSON-RPC in lines.
+"""The codex driver: ``codex app-server``, JSON-RPC in lines without the field ``jsonrpc``.
 
-Many threads live in one process; an agent is a thread.
+One process serves many conversations, which codex calls threads: an agent is a thread.
 
 ================ =====================================================================
-agent            the verbs of an agent
-server           the process, its handshake, and whom its words are for
-requests         drafts as codex's parameters
-notifications    the fields of its notices that are read
-items            notices as reports
-tools            what an item is: a tool's call, words
-pending_requests requests that wait
-approvals        a request as a question, an answer as codex's decision
-forms            what tool servers ask in forms
+agent            an agent's methods as calls of the app server
+server           the process, its handshake, the routing of its messages to threads
+requests         launches and turns as parameters of codex's methods
+notifications    codex's notifications as structs
+items            notifications as events
+tools            codex's kinds of items: tools' calls, texts
+pending_requests codex's requests that wait for a decision
+approvals        a request as a question, a decision as its answer
+forms            a tool server's form (JSON Schema) as inquiries, answers as its content
 executable       which program is run
 ================ =====================================================================
 """
@@ -21,7 +21,7 @@ from __future__ import annotations
 from twisted.internet.interfaces import IReactorTime
 
 from sxhost.drivers.codex.agent import CodexAgent
-from sxhost.drivers.codex.server import Servers
+from sxhost.drivers.codex.server import ServerPool
 from sxhost.drivers.contracts import Agent, Driver, Reports
 from sxhost.model.turn import Launch
 from sxhost.process.contracts import Spawn
@@ -30,13 +30,13 @@ __all__ = ["make"]
 
 
 class CodexDriver:
-    """Makes agents that are threads of shared app servers."""
+    """Makes agents that are threads of app servers, which they share."""
 
     def __init__(self, spawn: Spawn, clock: IReactorTime) -> None:
-        self._servers = Servers(spawn, clock)
+        self._servers = ServerPool(spawn, clock)
 
     def agent(self, launch: Launch, reports: Reports) -> Agent:
-        """Return an agent that is not started."""
+        """Return an agent that is not started; see `sxhost.drivers.contracts.Driver`."""
         return CodexAgent(launch, reports, self._servers)
 
     async def close(self) -> None:
@@ -45,5 +45,5 @@ class CodexDriver:
 
 
 def make(spawn: Spawn, clock: IReactorTime) -> Driver:
-    """Return the driver: the entry point's target."""
+    """Return the driver (the entry point ``codex`` of ``sxhost.drivers``)."""
     return CodexDriver(spawn, clock)

@@ -1,4 +1,4 @@
-"""One conversation with codex: the host's verbs as calls of the app server."""
+"""One codex conversation: the methods of an `Agent` as calls of the app server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sxhost.drivers.codex.items import ItemTranslator
 from sxhost.drivers.codex.notifications import Notification
 from sxhost.drivers.codex.pending_requests import PendingRequests
 from sxhost.drivers.codex.requests import input_of, resume_of, settings_of, start_of, turn_of
-from sxhost.drivers.codex.server import CALL_S, Server, Servers
+from sxhost.drivers.codex.server import CALL_S, Server, ServerPool
 from sxhost.drivers.contracts import Reports, Started
 from sxhost.drivers.jsonrpc_peer import Refused
 from sxhost.errors import AgentFailed, Unsupported
@@ -26,10 +26,10 @@ from sxhost.process.contracts import Command, Exit
 __all__ = ["CodexAgent"]
 
 STOP_S: Final = 10.0
-"""How long a call may take when the agent is to stop."""
+"""Seconds for each call while the agent is being stopped."""
 
 ROOT: Final = "/"
-"""Where an app server runs: its conversations have places of their own."""
+"""The working directory of an app server: each thread has one of its own."""
 
 
 class _Thread(Struct, frozen=True):
@@ -37,7 +37,7 @@ class _Thread(Struct, frozen=True):
     name: str | None = None
 
 
-class _Opened(Struct, frozen=True, rename="camel"):
+class _ThreadOpened(Struct, frozen=True, rename="camel"):
     thread: _Thread
     model: str | None = None
     model_provider: str | None = None
@@ -47,43 +47,46 @@ class _Turn(Struct, frozen=True):
     id: str
 
 
-class _Begun(Struct, frozen=True):
+class _TurnStarted(Struct, frozen=True):
     turn: _Turn
 
 
-class _Resolved(Struct, frozen=True, rename="camel"):
+class _RequestResolved(Struct, frozen=True, rename="camel"):
     request_id: int | str
 
 
 class CodexAgent:
-    """A thread of an app server.  It may be started again when it has gone."""
+    """A thread of an app server: an `Agent`.  It may be started again after its end."""
 
     can = Abilities(steer=True, interrupt=True, compact=True, set_model=True, resume=True)
 
-    def __init__(self, launch: Launch, reports: Reports, servers: Servers) -> None:
+    def __init__(self, launch: Launch, reports: Reports, servers: ServerPool) -> None:
         self._launch = launch
         self._reports = reports
         self._servers = servers
         self._server: Server | None = None
         self._joining: Server | None = None
-        self._renew()
+        self._reset()
 
-    def _renew(self) -> None:
+    def _reset(self) -> None:
         self._thread = self._provider = ""
-        self._next: ModelDraft | None = None
+        self._next_model: ModelDraft | None = None
         self._effort = self._launch.effort
         self._sandbox = self._launch.native.get("sandboxPolicy")
-        self._story = ItemTranslator(self._reports)
-        self._asks = PendingRequests(self._reports, self._story.changes_of)
+        self._items = ItemTranslator(self._reports)
+        self._requests = PendingRequests(self._reports, self._items.changes_of)
 
-    # Verbs.
+    # Methods of an agent.
 
     async def start(self) -> Started:
-        """Begin a thread, or go on with one that was."""
+        """Start a thread, or resume one."""
         if self._server is not None:
             raise AgentFailed("The agent runs already.")
-        self._renew()
-        self._joining = server = self._servers.serve(self._command())
+        self._reset()
+        launch = self._launch
+        argv = launch.command or app_server(launch.env.get("PATH"))
+        command = Command(argv=argv, cwd=ROOT, env=launch.env)
+        self._joining = server = self._servers.server_for(command)
         try:
             self._reports.spawned(await server.join(self))
             started = await self._open(server)
@@ -95,30 +98,25 @@ class CodexAgent:
         self._server = server
         return started
 
-    def _command(self) -> Command:
-        launch = self._launch
-        argv = launch.command or app_server(launch.env.get("PATH"))
-        return Command(argv=argv, cwd=ROOT, env=launch.env)
-
     async def _open(self, server: Server) -> Started:
         method, params = "thread/start", start_of(self._launch)
         if self._launch.resume:
             method, params = "thread/resume", resume_of(self._launch)
             self._thread = self._launch.resume
-            server.listen(self._thread, self)  # what it says of itself comes before the answer
+            server.route_thread(self._thread, self)  # its notifications come before the answer
         native = await server.call(method, params)
         if self._joining is None:
             raise AgentFailed("The agent was stopped while it started.")
         try:
-            opened = convert(native, _Opened)
+            opened = convert(native, _ThreadOpened)
         except ValidationError as error:
             raise AgentFailed(f"The agent's answer to {method} is wrong: {error}.") from None
         return self._started(server, opened, native)
 
-    def _started(self, server: Server, opened: _Opened, native: Any) -> Started:
+    def _started(self, server: Server, opened: _ThreadOpened, native: Any) -> Started:
         self._thread = opened.thread.id
         self._provider = opened.model_provider or ""
-        server.listen(self._thread, self)
+        server.route_thread(self._thread, self)
         return Started(
             native_id=self._thread,
             model=opened.model or "",
@@ -128,87 +126,90 @@ class CodexAgent:
         )
 
     async def submit(self, draft: TurnDraft) -> str | None:
-        """Begin a turn."""
-        server = self._running()
-        after = self._next
+        """Start a turn; return codex's id of it."""
+        server = self._running_server()
+        pending = self._next_model
         draft = replace(
             draft,
-            model=draft.model or (after and after.model),
-            effort=draft.effort or (after and after.effort) or self._effort,
+            model=draft.model or (pending and pending.model),
+            effort=draft.effort or (pending and pending.effort) or self._effort,
         )
-        if self._sandbox and not draft.sandbox:  # a thread begins with no more than its name
+        # thread/start takes a sandbox's name alone: its details go with the first turn
+        if self._sandbox and not draft.sandbox:
             draft = replace(draft, native={"sandboxPolicy": self._sandbox, **draft.native})
-        begun: _Begun = await server.call("turn/start", turn_of(self._thread, draft), _Begun)
-        self._next = self._effort = self._sandbox = None  # codex keeps what a turn was told
-        self._story.begun(begun.turn.id)
-        return begun.turn.id
+        params = turn_of(self._thread, draft)
+        started: _TurnStarted = await server.call("turn/start", params, _TurnStarted)
+        # codex keeps a turn's settings for those that follow
+        self._next_model = self._effort = self._sandbox = None
+        self._items.turn_accepted(started.turn.id)
+        return started.turn.id
 
     async def steer(self, given: Sequence[Item]) -> None:
-        """Add to the running turn; codex drops what it was just saying."""
-        server, turn = self._running(), self._story.turn
+        """Add input to the running turn; codex cuts the message that it was writing."""
+        server, turn = self._running_server(), self._items.turn
         if turn is None:
             raise AgentFailed("No turn is running that could be steered.")
         params = {"threadId": self._thread, "expectedTurnId": turn, "input": input_of(given)}
         await server.call("turn/steer", params)
 
     async def interrupt(self) -> None:
-        """Stop the running turn, and the commands that codex would leave running."""
-        await self._interrupt(self._running(), CALL_S)
+        """Stop the running turn and its commands.
+
+        An interruption alone leaves a running command alive as a background terminal.
+        """
+        await self._interrupt(self._running_server(), CALL_S)
 
     async def _interrupt(self, server: Server, limit: float) -> None:
-        turn = self._story.turn
+        turn = self._items.turn
         if turn is not None:
             params = {"threadId": self._thread, "turnId": turn}
             try:
                 await server.call("turn/interrupt", params, limit=limit)
             except Refused as refused:
-                self._over(turn, refused.message)
-        with suppress(Refused):  # an older codex cannot do it
+                # codex does not know the turn, and will not report its end
+                if self._items.turn == turn:  # its end was not reported meanwhile
+                    self._items.end_turn("interrupted", refused.message)
+        with suppress(Refused):  # older versions have no such method
             clean = "thread/backgroundTerminals/clean"
             await server.call(clean, {"threadId": self._thread}, limit=limit)
 
-    def _over(self, turn: str, why: str) -> None:
-        """End a turn that codex does not know, unless its end was told meanwhile."""
-        if self._story.turn == turn:
-            self._story.end("interrupted", why)
-
     async def compact(self) -> None:
-        """Shorten the conversation: a turn of its own."""
-        await self._running().call("thread/compact/start", {"threadId": self._thread})
+        """Have codex compact the thread, which is a turn of its own."""
+        await self._running_server().call("thread/compact/start", {"threadId": self._thread})
 
     async def set_model(self, draft: ModelDraft) -> None:
         """Use another model from the next turn on."""
-        server = self._running()
+        server = self._running_server()
         if draft.provider and draft.provider != self._provider:
             text = f"A conversation of codex stays with its provider ({self._provider})."
             raise Unsupported(text)
         try:
             await server.call("thread/settings/update", settings_of(self._thread, draft))
-        except Refused:  # an older codex: tell it with the turn
-            self._next = draft
+        except Refused:  # older versions have no such method: it goes with the next turn
+            self._next_model = draft
 
     async def command(self, method: str, /, **params: Any) -> Any:
-        """Call any method of codex's own; return its answer.
+        """Call any method of the app server; return its result.
 
-        :raises Refused: codex said no.
-        :raises AgentFailed: it went before it answered, or is not there.
+        :raises Refused: codex answered with an error.
+        :raises AgentFailed: it ended before it answered, or does not run.
         """
-        return await self._running().call(method, params)
+        return await self._running_server().call(method, params)
 
     @property
     def thread(self) -> str:
-        """Codex's name for the conversation."""
+        """Codex's id of the conversation."""
         return self._thread
 
     async def answer(self, question: Question, answer: Answer) -> None:
-        """Tell codex what was decided, if it still waits."""
-        server = self._running()
-        sent = self._asks.answered(question.key, answer)
-        if sent is not None:
-            server.answer(*sent)
+        """Answer codex's request, if it still waits for that."""
+        server = self._running_server()
+        response = self._requests.take_answer(question.key, answer)
+        if response is not None:
+            server.respond(*response)
 
     async def stop(self) -> None:
-        """End what runs, let go of the thread, and of the process if nobody else uses it."""
+        """Interrupt the turn, leave the thread; end the process if nobody else uses it."""
         server, joining, self._joining = self._server, self._joining, None
         if joining is not None:
             await joining.leave(self)
@@ -217,36 +218,34 @@ class CodexAgent:
         with suppress(AgentFailed):
             await self._interrupt(server, STOP_S)
             await server.call("thread/unsubscribe", {"threadId": self._thread}, limit=STOP_S)
-        if self._server is not None and self._story.turn is not None:
-            self._story.end("interrupted", "the agent was stopped")
+        if self._server is not None and self._items.turn is not None:
+            self._items.end_turn("interrupted", "the agent was stopped")
         await server.leave(self)
 
-    def _running(self) -> Server:
+    def _running_server(self) -> Server:
         if self._server is None:
             raise AgentFailed("The agent is not running.")
         return self._server
 
-    # What the app server tells this member.
+    # Messages of the app server (`sxhost.drivers.codex.server.Member`).
 
-    def notification_received(self, told: Notification) -> None:
-        """Report a notice; one about a thread that this one started is passed on."""
-        if told.method == "serverRequest/resolved":
-            self._resolved(told)
-        if told.thread in (None, self._thread):
-            self._story.notification_received(told)
+    def notification_received(self, notification: Notification) -> None:
+        """Report a notification; one of a thread that this one started stays native."""
+        if notification.method == "serverRequest/resolved":
+            with suppress(ValidationError, DecodeError):
+                resolved = json.decode(notification.params, type=_RequestResolved)
+                self._requests.request_resolved(resolved.request_id)
+        if notification.thread in (None, self._thread):
+            self._items.notification_received(notification)
         else:
-            self._story.pass_on(told)
+            self._items.pass_through(notification)
 
-    def _resolved(self, told: Notification) -> None:
-        with suppress(ValidationError, DecodeError):
-            self._asks.resolved(json.decode(told.params, type=_Resolved).request_id)
+    def request_received(self, number: Id, method: str, params: Raw) -> bool:
+        """Report codex's request as a question, if a person can answer it."""
+        return self._requests.request_received(number, method, params)
 
-    def asked(self, number: Id, method: str, params: Raw) -> bool:
-        """Put a request to the host."""
-        return self._asks.asked(number, method, params)
-
-    def gone(self, how: Exit) -> None:
-        """Report the end; an agent that never began has nothing to report."""
+    def process_exited(self, how: Exit) -> None:
+        """Report the end of the process, unless this agent has failed to start."""
         if self._server is not None:
             self._server = None
-            self._story.gone(how)
+            self._items.process_exited(how)

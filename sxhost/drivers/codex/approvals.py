@@ -1,4 +1,4 @@
-"""Each request of ``codex app-server``: how it is put to a person, how an answer is written."""
+"""Requests of ``codex app-server``: each as a question, and its answer as codex's result."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sxhost.codec.jsonrpc import Id
 from sxhost.drivers.codex.forms import content_of, inquiries_of
 from sxhost.model.approval import Answer, ApprovalKind, Inquiry, Option, Question
 
-__all__ = ["ASKS", "ApprovalForm", "Changes", "Request"]
+__all__ = ["REQUEST_FORMS", "ApprovalForm", "FileChanges", "Request"]
 
 DECISIONS: Final = {
     "approve": "accept",
@@ -21,33 +21,36 @@ DECISIONS: Final = {
     "deny": "decline",
     "cancel": "cancel",
 }
-"""Our decisions and codex's.  It takes each, whichever it says are available."""
+"""The host's decisions and codex's.  It takes each, also those that it does not offer:
+``availableDecisions`` leaves out decline and acceptForSession, which work.
+"""
 
 REVIEWS: Final = {
     "approve": "approved",
     "approve_session": "approved_for_session",
     "cancel": "abort",
 }
-"""Decisions of the older requests; a refusal has words of its own."""
+"""Decisions of the older requests; a denial has a shape of its own (`_review`)."""
 
 ACTIONS: Final = {"approve": "accept", "deny": "decline", "cancel": "cancel"}
-"""Decisions of a dialog."""
+"""Decisions about an elicitation of a tool server."""
 
 SCOPES: Final = {"approve": "turn", "approve_session": "session"}
+"""How long granted permissions last, by decision."""
 
-Wire = Callable[[Answer], Any]
-Changes = Callable[[str], list[Any]]
+EncodeAnswer = Callable[[Answer], Any]
+FileChanges = Callable[[str], list[Any]]
 
 
 class ApprovalForm(Struct, frozen=True):
-    """A question without its key, and what makes of an answer the words for codex."""
+    """A question (its key is still empty), and what encodes an answer to it for codex."""
 
     question: Question
-    wire: Wire
+    encode_answer: EncodeAnswer
 
 
 class Request(Struct, frozen=True, kw_only=True, rename="camel"):
-    """What a request says; which fields it has depends on its method."""
+    """The params of a request; which fields it has depends on its method."""
 
     thread_id: str | None = None
     turn_id: str | None = None
@@ -74,11 +77,11 @@ class Request(Struct, frozen=True, kw_only=True, rename="camel"):
     description: str | None = None
     requested_schema: Any = None
 
-    def about(self, number: Id, words: bytes) -> str:
-        """Name what it is about; the name is the same after a resume."""
+    def about(self, number: Id, params: bytes) -> str:
+        """Return an id of what it is about, which is the same after a resume."""
         known = self.approval_id or self.item_id or self.call_id or self.elicitation_id
         where = self.turn_id or self.thread_id or ""
-        return known or f"{where}:{number}:{crc32(words):x}"
+        return known or f"{where}:{number}:{crc32(params):x}"
 
 
 class _Choice(Struct, frozen=True):
@@ -108,10 +111,10 @@ def _question(
 # Commands and files.
 
 
-def _command(request: Request, _changes: Changes) -> ApprovalForm:
+def _command(request: Request, _changes: FileChanges) -> ApprovalForm:
     offers = dict(_offers(request.available_decisions or []))
-    ask = _question("command", _asked_for(request), [*DECISIONS, *offers])
-    question = ask(
+    make_question = _question("command", _command_title(request), [*DECISIONS, *offers])
+    question = make_question(
         command=request.command,
         cwd=request.cwd,
         reason=request.reason,
@@ -119,12 +122,12 @@ def _command(request: Request, _changes: Changes) -> ApprovalForm:
         permissions=request.additional_permissions,
         offers=offers or None,
     )
-    words = {**DECISIONS, **offers}
-    return ApprovalForm(question, lambda answer: {"decision": words[answer.decision]})
+    native = {**DECISIONS, **offers}
+    return ApprovalForm(question, lambda answer: {"decision": native[answer.decision]})
 
 
 def _offers(available: list[Any]) -> Iterator[tuple[str, Any]]:
-    """Name the decisions that are codex's own; of two with one name the second has a number."""
+    """Yield codex's own decisions by a name; of two with one name the second has a number."""
     seen: dict[str, int] = {}
     for offer in available:
         if isinstance(offer, dict) and len(offer) == 1:
@@ -137,7 +140,7 @@ def _offers(available: list[Any]) -> Iterator[tuple[str, Any]]:
         yield (name if seen[name] == 1 else f"{name}:{seen[name]}"), offer
 
 
-def _asked_for(request: Request) -> str:
+def _command_title(request: Request) -> str:
     if isinstance(request.command, str):
         return request.command
     if isinstance(request.command, list):
@@ -147,7 +150,7 @@ def _asked_for(request: Request) -> str:
     return f"Connect to {host}" if host else request.reason or "Run a command"
 
 
-def _file_change(request: Request, changes: Changes) -> ApprovalForm:
+def _file_change(request: Request, changes: FileChanges) -> ApprovalForm:
     known = changes(request.item_id or "")
     paths = [str(c["path"]) for c in known if isinstance(c, dict) and "path" in c]
     question = _files(request, paths)(
@@ -164,14 +167,14 @@ def _files(request: Request, paths: list[str]) -> Callable[..., Question]:
     return _question("file-change", title, list(DECISIONS))
 
 
-def _old_command(request: Request, _changes: Changes) -> ApprovalForm:
-    ask = _question("command", _asked_for(request), list(DECISIONS))
-    title = _asked_for(request)
-    question = ask(command=title, cwd=request.cwd, reason=request.reason)
+def _old_command(request: Request, _changes: FileChanges) -> ApprovalForm:
+    make_question = _question("command", _command_title(request), list(DECISIONS))
+    title = _command_title(request)
+    question = make_question(command=title, cwd=request.cwd, reason=request.reason)
     return ApprovalForm(question, _review)
 
 
-def _old_patch(request: Request, _changes: Changes) -> ApprovalForm:
+def _old_patch(request: Request, _changes: FileChanges) -> ApprovalForm:
     paths = list(request.file_changes)
     question = _files(request, paths)(
         paths=paths,
@@ -187,33 +190,33 @@ def _review(answer: Answer) -> Any:
     return {"decision": REVIEWS.get(answer.decision, refusal)}
 
 
-def _permissions(request: Request, _changes: Changes) -> ApprovalForm:
+def _permissions(request: Request, _changes: FileChanges) -> ApprovalForm:
     wanted = request.permissions if isinstance(request.permissions, dict) else {}
     title = request.reason or "Grant permissions"
-    ask = _question("permission", title, ["approve", "approve_session", "deny"])
-    question = ask(permissions=wanted, reason=request.reason, cwd=request.cwd)
+    make_question = _question("permission", title, ["approve", "approve_session", "deny"])
+    question = make_question(permissions=wanted, reason=request.reason, cwd=request.cwd)
 
-    def wire(answer: Answer) -> Any:
+    def encode_answer(answer: Answer) -> Any:
         scope = SCOPES.get(answer.decision)
         return {"permissions": wanted if scope else {}, "scope": scope or "turn"}
 
-    return ApprovalForm(question, wire)
+    return ApprovalForm(question, encode_answer)
 
 
 # Questions and dialogs.
 
 
-def _user_input(request: Request, _changes: Changes) -> ApprovalForm:
+def _user_input(request: Request, _changes: FileChanges) -> ApprovalForm:
     queries = convert(request.questions, list[_Query])
     patience = request.auto_resolution_ms
-    ask = _question(
+    make_question = _question(
         "question",
         "; ".join(query.question for query in queries) or "The agent has a question",
         ["approve", "deny"],
         inquiries=[_inquiry(query) for query in queries],
         expires_s=None if patience is None else patience / 1000,
     )
-    return ApprovalForm(ask(), _replies)
+    return ApprovalForm(make_question(), _replies)
 
 
 def _inquiry(query: _Query) -> Inquiry:
@@ -234,31 +237,32 @@ def _replies(answer: Answer) -> Any:
     return {"answers": {name: {"answers": reply} for name, reply in lists.items()}}
 
 
-def _elicitation(request: Request, _changes: Changes) -> ApprovalForm:
-    proof = request.mode == "openai/userVerification"  # only a device can give it
+def _elicitation(request: Request, _changes: FileChanges) -> ApprovalForm:
+    # a verification of the user is given by their device: nobody can approve it here
+    proof = request.mode == "openai/userVerification"
     schema = request.requested_schema
-    ask = _question(
+    make_question = _question(
         "dialog",
         request.message or request.title or f"{request.server_name} asks",
         ["deny", "cancel"] if proof else list(ACTIONS),
         inquiries=inquiries_of(schema),
     )
-    question = ask(
+    question = make_question(
         server=request.server_name,
         mode=request.mode,
         url=request.url,
         reason=request.description,
     )
 
-    def wire(answer: Answer) -> Any:
+    def encode_answer(answer: Answer) -> Any:
         accepted = answer.decision == "approve" and schema is not None
         content = content_of(schema, answer.answers or {}) if accepted else None
         return {"action": ACTIONS[answer.decision], "content": content}
 
-    return ApprovalForm(question, wire)
+    return ApprovalForm(question, encode_answer)
 
 
-ASKS: Final[Mapping[str, Callable[[Request, Changes], ApprovalForm]]] = {
+REQUEST_FORMS: Final[Mapping[str, Callable[[Request, FileChanges], ApprovalForm]]] = {
     "item/commandExecution/requestApproval": _command,
     "item/fileChange/requestApproval": _file_change,
     "item/permissions/requestApproval": _permissions,
@@ -267,4 +271,4 @@ ASKS: Final[Mapping[str, Callable[[Request, Changes], ApprovalForm]]] = {
     "execCommandApproval": _old_command,
     "applyPatchApproval": _old_patch,
 }
-"""Requests that a person can answer; nobody here can answer others."""
+"""Requests that a person can answer, by their method; the host refuses all others."""

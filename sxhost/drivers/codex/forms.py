@@ -1,4 +1,4 @@
-"""Forms that a tool server asks for: their fields as inquiries, answers as their content."""
+"""Forms of tool servers (elicitations): JSON Schema as inquiries, answers as the content."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ YES_NO: Final = [Option("true"), Option("false")]
 
 
 def inquiries_of(schema: Any) -> list[Inquiry]:
-    """Return an inquiry for each property of a form's JSON Schema."""
+    """Return an inquiry for each property of a form's schema."""
     return [_inquiry(name, field) for name, field in _fields(schema).items()]
 
 
 def content_of(schema: Any, answers: Mapping[str, str | list[str]]) -> dict[str, Any]:
-    """Return answers as the schema wants them; what has none is left out.
+    """Return answers, by property, converted to the schema's types.
 
     :raises BadField: an answer is no value of its property's type.
     """
@@ -39,8 +39,8 @@ def _inquiry(name: str, field: dict[str, Any]) -> Inquiry:
     options = _options(field)
     return Inquiry(
         id=name,
-        text=_words(field.get("description")) or _words(field.get("title")) or name,
-        header=_words(field.get("title")) or name,
+        text=_str(field.get("description")) or _str(field.get("title")) or name,
+        header=_str(field.get("title")) or name,
         options=options,
         other=not options,
         multiple=field.get("type") == "array",
@@ -50,23 +50,23 @@ def _inquiry(name: str, field: dict[str, Any]) -> Inquiry:
 def _options(field: dict[str, Any]) -> list[Option]:
     if field.get("type") == "boolean":
         return YES_NO
-    inner = field.get("items") if field.get("type") == "array" else field
-    inner = inner if isinstance(inner, dict) else {}
-    titled = inner.get("oneOf") or inner.get("anyOf")
+    schema = field.get("items") if field.get("type") == "array" else field
+    schema = schema if isinstance(schema, dict) else {}
+    titled = schema.get("oneOf") or schema.get("anyOf")
     if isinstance(titled, list):
         each = [option for option in titled if isinstance(option, dict)]
-        return [Option(_words(o.get("const")), _words(o.get("title"))) for o in each]
-    names = inner.get("enumNames")
-    return _enumerated(inner.get("enum"), names if isinstance(names, list) else [])
+        return [Option(_str(o.get("const")), _str(o.get("title"))) for o in each]
+    names = schema.get("enumNames")
+    return _enumerated(schema.get("enum"), names if isinstance(names, list) else [])
 
 
 def _enumerated(values: Any, names: list[Any]) -> list[Option]:
     values = values if isinstance(values, list) else []
     names = [*names, *[""] * len(values)]
-    return [Option(_words(v), _words(n)) for v, n in zip(values, names, strict=False)]
+    return [Option(_str(v), _str(n)) for v, n in zip(values, names, strict=False)]
 
 
-def _words(value: Any) -> str:
+def _str(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
@@ -76,24 +76,24 @@ def _value(name: str, field: dict[str, Any], answer: str | list[str]) -> Any:
         return [answer] if isinstance(answer, str) else answer
     text = answer if isinstance(answer, str) else ", ".join(answer)
     try:
-        return _READ.get(str(kind), str)(text)
+        return _PARSERS.get(str(kind), str)(text)
     except (ValueError, KeyError):
         raise BadField(name, f"The answer {text[:100]!r} to {name} is no {kind}.") from None
 
 
-def _number(text: str) -> float:
+def _parse_number(text: str) -> float:
     value = float(text)
     if value - value:  # JSON has neither infinities nor NaN
         raise ValueError(text)
     return value
 
 
-def _truth(text: str) -> bool:
+def _parse_boolean(text: str) -> bool:
     return {"true": True, "yes": True, "false": False, "no": False}[text.strip().lower()]
 
 
-_READ: Final[Mapping[str, Callable[[str], Any]]] = {
+_PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
     "integer": int,
-    "number": _number,
-    "boolean": _truth,
+    "number": _parse_number,
+    "boolean": _parse_boolean,
 }

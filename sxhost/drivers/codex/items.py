@@ -1,4 +1,8 @@
-"""What ``codex app-server`` tells of a conversation, as reports: notices in, events out."""
+"""Notifications of ``codex app-server`` about a conversation, translated to events.
+
+Codex does not complete what an interruption or a steer has cut: `ItemTranslator` keeps what is
+open, with the text so far, and closes it.
+"""
 
 from __future__ import annotations
 
@@ -8,30 +12,30 @@ from typing import Any, Final
 from msgspec import DecodeError, ValidationError, json
 from msgspec.structs import replace
 
+from sxhost.codec.shorten import TEXT_KEPT, BoundedText
 from sxhost.drivers.codex.notifications import (
-    DiffTold,
-    ErrorTold,
-    ItemTold,
+    DiffParams,
+    ErrorParams,
+    ItemParams,
     Notification,
-    PartTold,
-    PlanTold,
-    TurnTold,
-    UsageTold,
-    WarningTold,
+    PlanParams,
+    SummaryPartParams,
+    TurnParams,
+    UsageParams,
+    WarningParams,
 )
 from sxhost.drivers.codex.tools import SPEECH, TOOLS, Item, text_of, tool_of
 from sxhost.drivers.contracts import Reports
-from sxhost.drivers.pieces import KEPT, Pieces
 from sxhost.model.turn import TurnStatus
 from sxhost.process.contracts import Exit
 
 __all__ = ["ItemTranslator"]
 
 OUTPUT_KEPT: Final = 65_536
-"""Characters of a tool's output that are kept in case that it is cut."""
+"""Characters of a tool's output that are kept for its last event, if it is cut."""
 
 CUT_KEPT: Final = 256
-"""Items that were cut and whose late words are still known as such."""
+"""How many cut items are remembered: what codex says of one later stays native."""
 
 TURN_STATUS: Final[Mapping[str, TurnStatus]] = {
     "completed": "completed",
@@ -47,193 +51,197 @@ DELTAS: Final = {
     "item/fileChange/outputDelta": "tool-output",
     "item/mcpToolCall/progress": "tool-output",
 }
-"""Pieces of an item, and the event that each becomes."""
+"""Notifications of an item's next piece, and the event that each becomes."""
 
 WHOLE: Final = {"message-delta": "message", "thinking-delta": "thinking"}
 
 
-class _Opened:
-    """An item that is not completed: the event it ends in and what came of it so far."""
+class _OpenItem:
+    """An item that is not completed: the event that will end it, and its text so far."""
 
     __slots__ = ("event", "item", "text")
 
     def __init__(self, event: str, item: Item | None = None) -> None:
         self.event = event
         self.item = item
-        self.text = Pieces(OUTPUT_KEPT if event == "tool-done" else KEPT)
+        self.text = BoundedText(OUTPUT_KEPT if event == "tool-done" else TEXT_KEPT)
 
 
 class ItemTranslator:
-    """Tells `reports` of one conversation.  `turn` is the running turn's native id."""
+    """Reports the events of one conversation; keeps its open items and its running turn."""
 
     def __init__(self, reports: Reports) -> None:
         self._reports = reports
-        self._open: dict[str, _Opened] = {}
+        self._open: dict[str, _OpenItem] = {}
         self._cut: dict[str, None] = {}
-        self._announced = self._ended = self._last_diff = ""
+        self._begun_turn = self._ended_turn = self._last_diff = ""
         self.turn: str | None = None
+        """Codex's id of the running turn."""
 
-    # What codex tells.
+    # Notifications.
 
-    def notification_received(self, told: Notification) -> None:
-        """Report a notice about this conversation."""
-        event = DELTAS.get(told.method)
+    def notification_received(self, notification: Notification) -> None:
+        """Report a notification as the event that it means; one of another shape as native."""
+        event = DELTAS.get(notification.method)
         if event is not None:
-            self._piece(event, told)
+            self._piece_received(event, notification)
             return
         try:
-            _TELL.get(told.method, ItemTranslator.pass_on)(self, told)
+            _HANDLERS.get(notification.method, ItemTranslator.pass_through)(self, notification)
         except (ValidationError, DecodeError, RecursionError):
-            self.pass_on(told)
+            self.pass_through(notification)
 
-    def pass_on(self, told: Notification) -> None:
-        """Report a notice as it is."""
-        self._reports.event("native", {"native": told.native})
+    def pass_through(self, notification: Notification) -> None:
+        """Report a notification as native."""
+        self._reports.event("native", {"native": notification.native})
 
-    def _tell(self, event: str, told: Notification, /, **data: Any) -> None:
-        data["native"] = told.native
+    def _report(self, event: str, notification: Notification, /, **data: Any) -> None:
+        data["native"] = notification.native
         self._reports.event(event, data)
 
     # Items.
 
-    def _piece(self, event: str, told: Notification) -> None:
-        if told.item in self._cut:
-            self.pass_on(told)
+    def _piece_received(self, event: str, notification: Notification) -> None:
+        if notification.item in self._cut:
+            self.pass_through(notification)
             return
-        opened = self._open.get(told.item)
-        if opened is None and event in WHOLE:
-            opened = self._open[told.item] = _Opened(WHOLE[event])
-        if opened is not None:
-            opened.text.add(told.text)
-        self._tell(event, told, item=told.item, text=told.text)
+        open_item = self._open.get(notification.item)
+        if open_item is None and event in WHOLE:
+            open_item = self._open[notification.item] = _OpenItem(WHOLE[event])
+        if open_item is not None:
+            open_item.text.add(notification.text)
+        self._report(event, notification, item=notification.item, text=notification.text)
 
-    def _part_added(self, told: Notification) -> None:
-        if json.decode(told.params, type=PartTold).summary_index == 0:
-            self.pass_on(told)
+    def _part_added(self, notification: Notification) -> None:
+        if json.decode(notification.params, type=SummaryPartParams).summary_index == 0:
+            self.pass_through(notification)
             return
-        self._piece("thinking-delta", replace(told, text="\n\n"))
+        self._piece_received("thinking-delta", replace(notification, text="\n\n"))
 
-    def _item_started(self, told: Notification) -> None:
-        item = json.decode(told.params, type=ItemTold).item
+    def _item_started(self, notification: Notification) -> None:
+        item = json.decode(notification.params, type=ItemParams).item
         self._cut.pop(item.id, None)
         if item.type == "userMessage":
-            self.cut(words_only=True)  # codex drops what it was saying, without a word
+            # codex drops what it was saying, without a word
+            self.cut_open_items(texts_only=True)
         if item.type in TOOLS:
-            self._open[item.id] = _Opened("tool-done", item)
-            self._tell("tool-start", told, **tool_of(item, with_input=True))
+            self._open[item.id] = _OpenItem("tool-done", item)
+            self._report("tool-start", notification, **tool_of(item, with_input=True))
             return
         if item.type in SPEECH:
-            self._open[item.id] = _Opened(SPEECH[item.type])
-        self.pass_on(told)
+            self._open[item.id] = _OpenItem(SPEECH[item.type])
+        self.pass_through(notification)
 
-    def _item_completed(self, told: Notification) -> None:
-        item = json.decode(told.params, type=ItemTold).item
+    def _item_completed(self, notification: Notification) -> None:
+        item = json.decode(notification.params, type=ItemParams).item
         self._open.pop(item.id, None)
         if item.id in self._cut:
             del self._cut[item.id]
-            self.pass_on(told)
+            self.pass_through(notification)
         elif item.type in TOOLS:
-            self._tell("tool-done", told, **tool_of(item), **TOOLS[item.type].outcome(item))
+            self._report(
+                "tool-done", notification, **tool_of(item), **TOOLS[item.type].outcome(item)
+            )
         elif item.type in SPEECH:
-            self._said(item, told)
+            self._text_completed(item, notification)
         elif item.type == "contextCompaction":
-            self._tell("compact", told, item=item.id)
+            self._report("compact", notification, item=item.id)
         else:
-            self.pass_on(told)
+            self.pass_through(notification)
 
-    def _said(self, item: Item, told: Notification) -> None:
+    def _text_completed(self, item: Item, notification: Notification) -> None:
         text = text_of(item)
         if item.type == "plan":
-            self._tell("plan", told, item=item.id, text=text, entries=[])
+            self._report("plan", notification, item=item.id, text=text, entries=[])
         elif text or item.type == "agentMessage":
-            self._tell(SPEECH[item.type], told, item=item.id, text=text)
+            self._report(SPEECH[item.type], notification, item=item.id, text=text)
         else:
-            self.pass_on(told)
+            self.pass_through(notification)
 
     def changes_of(self, item_id: str) -> list[Any]:
-        """Return the changes that an open item wants to make to files."""
-        opened = self._open.get(item_id)
-        item = opened.item if opened else None
+        """Return the file changes of an open item; its request for approval has none itself."""
+        open_item = self._open.get(item_id)
+        item = open_item.item if open_item else None
         return item.changes if item is not None and isinstance(item.changes, list) else []
 
-    def cut(self, *, words_only: bool = False) -> None:
-        """Close what is open: nothing more comes of it."""
-        for name, opened in list(self._open.items()):
-            if not words_only or opened.event != "tool-done":
+    def cut_open_items(self, *, texts_only: bool = False) -> None:
+        """Report all open items as cut, or only the texts among them."""
+        for name, open_item in list(self._open.items()):
+            if not texts_only or open_item.event != "tool-done":
                 del self._open[name]
                 self._cut[name] = None
-                self._report_cut(name, opened)
+                self._report_cut(name, open_item)
         for name in list(self._cut)[:-CUT_KEPT]:
             del self._cut[name]
 
-    def _report_cut(self, name: str, opened: _Opened) -> None:
-        text = str(opened.text)
-        if opened.item is not None:
+    def _report_cut(self, name: str, open_item: _OpenItem) -> None:
+        text = str(open_item.text)
+        if open_item.item is not None:
             ends = {"status": "cut", "output": text, "exit_code": None}
-            self._reports.event("tool-done", {**tool_of(opened.item), **ends})
+            self._reports.event("tool-done", {**tool_of(open_item.item), **ends})
         elif text:
-            self._reports.event(opened.event, {"item": name, "text": text, "cut": True})
+            self._reports.event(open_item.event, {"item": name, "text": text, "cut": True})
 
     # Turns.
 
-    def begun(self, turn: str) -> None:
-        """Know that a turn runs, unless it is over already."""
-        if turn != self._ended:
+    def turn_accepted(self, turn: str) -> None:
+        """Note a turn that codex has accepted; its end may have come before the answer."""
+        if turn != self._ended_turn:
             self.turn = turn
 
-    def _turn_started(self, told: Notification) -> None:
-        turn = json.decode(told.params, type=TurnTold).turn.id
-        self.begun(turn)
-        if turn != self._announced:
-            self._announced = turn
+    def _turn_started(self, notification: Notification) -> None:
+        turn = json.decode(notification.params, type=TurnParams).turn.id
+        self.turn_accepted(turn)
+        if turn != self._begun_turn:
+            self._begun_turn = turn
             self._reports.turn_began(turn)
 
-    def _turn_completed(self, told: Notification) -> None:
-        turn = json.decode(told.params, type=TurnTold).turn
-        if self.turn not in (turn.id, None) or turn.id == self._ended:
-            self.pass_on(told)
+    def _turn_completed(self, notification: Notification) -> None:
+        turn = json.decode(notification.params, type=TurnParams).turn
+        if self.turn not in (turn.id, None) or turn.id == self._ended_turn:
+            self.pass_through(notification)
             return
         reason = turn.error.message if turn.error else ""
         status = TURN_STATUS.get(turn.status, "failed")
-        self.end(status, reason, told.native, turn.id)
+        self.end_turn(status, reason, notification.native, turn.id)
 
-    def end(
+    def end_turn(
         self, status: TurnStatus, reason: str, native: Any = None, turn: str | None = None
     ) -> None:
-        """Report the end of the running turn, and that what it left open is cut."""
-        self._ended = turn or self.turn or ""
+        """Report the end of the running turn, and before it that its open items are cut."""
+        self._ended_turn = turn or self.turn or ""
         self.turn = None
-        self.cut()
+        self.cut_open_items()
         self._reports.turn_ended(status, reason, native)
 
-    def gone(self, how: Exit) -> None:
-        """Report that nothing more comes."""
-        self.cut()
+    def process_exited(self, how: Exit) -> None:
+        """Report that the process has ended, and before it that open items are cut."""
+        self.cut_open_items()
         self.turn = None
         self._reports.gone(how)
 
-    # The rest.
+    # Plans, diffs, usage, warnings.
 
-    def _plan(self, told: Notification) -> None:
-        plan = json.decode(told.params, type=PlanTold)
+    def _plan(self, notification: Notification) -> None:
+        plan = json.decode(notification.params, type=PlanParams)
         entries = [
             {"content": step.step, "status": PLAN_STATUS.get(step.status, step.status)}
             for step in plan.plan
         ]
-        self._tell("plan", told, entries=entries, text=plan.explanation or "")
+        self._report("plan", notification, entries=entries, text=plan.explanation or "")
 
-    def _diff(self, told: Notification) -> None:
-        diff = json.decode(told.params, type=DiffTold).diff
-        if diff != self._last_diff:  # codex says it once more with each answer of the model
+    def _diff(self, notification: Notification) -> None:
+        diff = json.decode(notification.params, type=DiffParams).diff
+        if diff != self._last_diff:  # codex repeats it with each answer of the model
             self._last_diff = diff
-            self._tell("diff", told, diff=diff)
+            self._report("diff", notification, diff=diff)
 
-    def _usage(self, told: Notification) -> None:
-        usage = json.decode(told.params, type=UsageTold).token_usage
+    def _usage(self, notification: Notification) -> None:
+        usage = json.decode(notification.params, type=UsageParams).token_usage
         total = usage.total
-        self._tell(
+        self._report(
             "usage",
-            told,
+            notification,
             input_tokens=total.input_tokens,
             cached_tokens=total.cached_input_tokens,
             output_tokens=total.output_tokens,
@@ -242,24 +250,24 @@ class ItemTranslator:
             context_window=usage.model_context_window,
         )
 
-    def _error(self, told: Notification) -> None:
-        """Warn of what codex tries again; what ends a turn is told at its end."""
-        said = json.decode(told.params, type=ErrorTold)
-        if said.will_retry:
-            self.cut(words_only=True)  # what it was saying begins anew
-        if said.will_retry or self.turn is None:
-            parts = said.error.message, said.error.additional_details
-            self._tell("warning", told, text=": ".join(filter(None, parts)))
+    def _error(self, notification: Notification) -> None:
+        """Report an error as a warning, but for one that ends the turn: its end has it."""
+        params = json.decode(notification.params, type=ErrorParams)
+        if params.will_retry:
+            self.cut_open_items(texts_only=True)  # the model's answer begins anew
+        if params.will_retry or self.turn is None:
+            parts = params.error.message, params.error.additional_details
+            self._report("warning", notification, text=": ".join(filter(None, parts)))
         else:
-            self.pass_on(told)
+            self.pass_through(notification)
 
-    def _warning(self, told: Notification) -> None:
-        said = json.decode(told.params, type=WarningTold)
-        parts = said.message or said.summary, said.details
-        self._tell("warning", told, text=": ".join(filter(None, parts)))
+    def _warning(self, notification: Notification) -> None:
+        params = json.decode(notification.params, type=WarningParams)
+        parts = params.message or params.summary, params.details
+        self._report("warning", notification, text=": ".join(filter(None, parts)))
 
 
-_TELL: Final[Mapping[str, Callable[[ItemTranslator, Notification], None]]] = {
+_HANDLERS: Final[Mapping[str, Callable[[ItemTranslator, Notification], None]]] = {
     "item/started": ItemTranslator._item_started,
     "item/completed": ItemTranslator._item_completed,
     "item/reasoning/summaryPartAdded": ItemTranslator._part_added,

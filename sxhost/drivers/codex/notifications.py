@@ -1,4 +1,4 @@
-"""Notices of ``codex app-server``: the fields of them that are read."""
+"""Notifications of ``codex app-server`` as structs: the fields that the driver reads."""
 
 from __future__ import annotations
 
@@ -9,30 +9,33 @@ from msgspec import DecodeError, Raw, Struct, ValidationError, json
 from sxhost.drivers.codex.tools import Item
 
 __all__ = [
-    "DiffTold",
-    "ErrorTold",
-    "ItemTold",
+    "DiffParams",
+    "ErrorParams",
+    "ItemParams",
     "Notification",
-    "PartTold",
-    "PlanTold",
-    "TurnTold",
-    "UsageTold",
-    "WarningTold",
+    "PlanParams",
+    "SummaryPartParams",
+    "TurnParams",
+    "UsageParams",
+    "WarningParams",
 ]
 
 
-class _Brief(Struct, frozen=True, gc=False, rename="camel"):
+class _Head(Struct, frozen=True, gc=False, rename="camel"):
     thread_id: str | None = None
     item_id: Any = None
     delta: Any = None
     message: Any = None
 
 
-_brief = json.Decoder(_Brief).decode
+_decode_head = json.Decoder(_Head).decode
 
 
 class Notification(Struct, frozen=True, gc=False):
-    """A notice: its words as they came, and what nearly all of them have."""
+    """A notification: its params undecoded, and the fields that most of them have.
+
+    Pieces of text are most of what comes: they are decoded no further than this.
+    """
 
     method: str
     params: Raw
@@ -42,23 +45,23 @@ class Notification(Struct, frozen=True, gc=False):
 
     @classmethod
     def of(cls, method: str, params: Raw) -> Notification:
-        """Return a notice with what can be read of it."""
+        """Return a notification; what has another type than expected is left out."""
         try:
-            brief = _brief(params)
+            head = _decode_head(params)
         except (ValidationError, DecodeError, RecursionError):
             return cls(method, params)
-        text = brief.message if brief.delta is None else brief.delta
-        item = brief.item_id if isinstance(brief.item_id, str) else ""
-        return cls(method, params, brief.thread_id, item, text if isinstance(text, str) else "")
+        text = head.message if head.delta is None else head.delta
+        item = head.item_id if isinstance(head.item_id, str) else ""
+        return cls(method, params, head.thread_id, item, text if isinstance(text, str) else "")
 
     @property
     def native(self) -> dict[str, Any]:
-        """The notice as codex wrote it."""
+        """The notification as codex wrote it."""
         return {"method": self.method, "params": self.params}
 
 
-class ItemTold(Struct, frozen=True):
-    """``item/started``, ``item/completed``."""
+class ItemParams(Struct, frozen=True):
+    """Params of ``item/started`` and ``item/completed``."""
 
     item: Item
 
@@ -74,21 +77,21 @@ class _Turn(Struct, frozen=True):
     error: _Error | None = None
 
 
-class TurnTold(Struct, frozen=True):
-    """``turn/started``, ``turn/completed``."""
+class TurnParams(Struct, frozen=True):
+    """Params of ``turn/started`` and ``turn/completed``."""
 
     turn: _Turn
 
 
-class ErrorTold(Struct, frozen=True, rename="camel"):
-    """``error``."""
+class ErrorParams(Struct, frozen=True, rename="camel"):
+    """Params of ``error``."""
 
     error: _Error
     will_retry: bool = False
 
 
-class WarningTold(Struct, frozen=True):
-    """Warnings of four kinds."""
+class WarningParams(Struct, frozen=True):
+    """Params of ``warning``, ``guardianWarning``, ``configWarning``, ``deprecationNotice``."""
 
     message: str = ""
     summary: str = ""
@@ -108,8 +111,8 @@ class _Usage(Struct, frozen=True, rename="camel"):
     model_context_window: int | None = None
 
 
-class UsageTold(Struct, frozen=True, rename="camel"):
-    """``thread/tokenUsage/updated``."""
+class UsageParams(Struct, frozen=True, rename="camel"):
+    """Params of ``thread/tokenUsage/updated``; `total` is of the conversation so far."""
 
     token_usage: _Usage
 
@@ -119,20 +122,20 @@ class _Step(Struct, frozen=True):
     status: str = ""
 
 
-class PlanTold(Struct, frozen=True):
-    """``turn/plan/updated``."""
+class PlanParams(Struct, frozen=True):
+    """Params of ``turn/plan/updated``."""
 
     plan: list[_Step]
     explanation: str | None = None
 
 
-class DiffTold(Struct, frozen=True):
-    """``turn/diff/updated``."""
+class DiffParams(Struct, frozen=True):
+    """Params of ``turn/diff/updated``: the diff of the whole turn so far."""
 
     diff: str
 
 
-class PartTold(Struct, frozen=True, rename="camel"):
-    """``item/reasoning/summaryPartAdded``."""
+class SummaryPartParams(Struct, frozen=True, rename="camel"):
+    """Params of ``item/reasoning/summaryPartAdded``: a paragraph of reasoning begins."""
 
     summary_index: int = 0

@@ -1,7 +1,7 @@
-"""What ``codex app-server`` is told: drafts as the parameters of its methods.
+"""Launches and turns as the parameters of ``codex app-server``'s methods.
 
-What a draft says in codex's own words (`native`) goes along; what it says in ours wins, for
-the host has looked at it: at places, and at which conversation is meant.
+A draft's ``native`` goes along; its other fields win over it, because the host has checked
+them: directories, rights, which conversation is meant.
 """
 
 from __future__ import annotations
@@ -20,29 +20,35 @@ CLIENT: Final = {
     "clientInfo": {"name": "sxhost", "title": "sxhost", "version": __version__},
     "capabilities": {"experimentalApi": True},
 }
-"""What we say of ourselves; without the capability commands cannot be ended."""
+"""Parameters of ``initialize``; without the capability codex refuses to end commands
+(``thread/backgroundTerminals/clean``) and to change a thread's settings.
+"""
 
 SANDBOXES: Final = {
     "read-only": "readOnly",
     "workspace-write": "workspaceWrite",
     "danger-full-access": "dangerFullAccess",
 }
-"""Names of sandboxes for a conversation, and for a turn."""
+"""Codex spells its sandboxes in one way for a thread and in another for a turn."""
 
 MODES: Final = {policy: mode for mode, policy in SANDBOXES.items()}
 
 
-def _given(**fields: Any) -> dict[str, Any]:
-    """Return the fields that say something: codex takes no empty names."""
+def _non_empty(**fields: Any) -> dict[str, Any]:
+    """Return the fields that have a value: codex refuses empty names."""
     return {name: value for name, value in fields.items() if value}
 
 
 def start_of(launch: Launch) -> dict[str, Any]:
-    """Return the parameters of ``thread/start``; of a turn's sandbox it takes but the name."""
-    own = launch.native.get("sandboxPolicy")
-    named = MODES.get(str(own.get("type"))) if isinstance(own, dict) else None
+    """Return the parameters of ``thread/start``.
+
+    It takes the name of a sandbox alone: `sandboxPolicy`, a turn's form of it with details, is
+    left to the first turn.
+    """
+    policy = launch.native.get("sandboxPolicy")
+    named = MODES.get(str(policy.get("type"))) if isinstance(policy, dict) else None
     sandbox = launch.sandbox or named or ""
-    fields = _given(
+    fields = _non_empty(
         cwd=launch.cwd,
         model=launch.model,
         modelProvider=launch.provider,
@@ -54,17 +60,17 @@ def start_of(launch: Launch) -> dict[str, Any]:
 
 
 def resume_of(launch: Launch) -> dict[str, Any]:
-    """Return the parameters of ``thread/resume``; the turns that were are not sent again."""
+    """Return the parameters of ``thread/resume``, without the turns so far in its answer."""
     return {"excludeTurns": True, **start_of(launch), "threadId": launch.resume}
 
 
 def turn_of(thread: str, draft: TurnDraft) -> dict[str, Any]:
     """Return the parameters of ``turn/start``.
 
-    :raises BadField: `native` says what the host has to look at.
+    :raises BadField: `native` has a field that the host must check; it has its own name.
     """
     sandbox = draft.sandbox and {"type": SANDBOXES.get(draft.sandbox, draft.sandbox)}
-    fields = _given(
+    fields = _non_empty(
         model=draft.model,
         effort=draft.effort,
         cwd=draft.cwd,
@@ -74,18 +80,18 @@ def turn_of(thread: str, draft: TurnDraft) -> dict[str, Any]:
     for name in ("cwd", "effort", "model"):
         if name in draft.native and name not in fields:
             raise BadField("native", f"Say it in the field `{name}`: it is looked at there.")
-    said = {"input": input_of(items_of(draft.input)), **draft.native}
-    return {**said, **fields, "threadId": thread}
+    params = {"input": input_of(items_of(draft.input)), **draft.native}
+    return {**params, **fields, "threadId": thread}
 
 
 def settings_of(thread: str, draft: ModelDraft) -> dict[str, Any]:
     """Return the parameters of ``thread/settings/update``."""
-    return {"threadId": thread, **_given(model=draft.model, effort=draft.effort)}
+    return {"threadId": thread, **_non_empty(model=draft.model, effort=draft.effort)}
 
 
-def input_of(given: Sequence[Item]) -> list[dict[str, Any]]:
-    """Return items of input as codex writes them."""
-    return [_item(item) for item in given]
+def input_of(input_items: Sequence[Item]) -> list[dict[str, Any]]:
+    """Return a turn's input as codex's input items."""
+    return [_item(item) for item in input_items]
 
 
 def _item(item: Item) -> dict[str, Any]:
@@ -97,5 +103,5 @@ def _item(item: Item) -> dict[str, Any]:
             return {"type": "image", "url": url}
         case LocalImage(path=path):
             return {"type": "localImage", "path": path}
-        case File(path=path):  # a mention of a file does not reach the model
+        case File(path=path):  # codex has mentions of files, but the model does not see them
             return {"type": "text", "text": path}

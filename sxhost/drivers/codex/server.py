@@ -1,4 +1,4 @@
-"""One ``codex app-server`` for many threads: its start, its end, whom its words are for."""
+"""A ``codex app-server`` process that many threads share: start, end, routing of messages."""
 
 from __future__ import annotations
 
@@ -20,35 +20,37 @@ from sxhost.logs import logger
 from sxhost.model.turn import Process
 from sxhost.process.contracts import Child, Command, Exit, Spawn
 
-__all__ = ["CALL_S", "HANDSHAKE_S", "Member", "Server", "Servers"]
+__all__ = ["CALL_S", "HANDSHAKE_S", "Member", "Server", "ServerPool"]
 
 log = logger(__name__)
 
 HANDSHAKE_S: Final = 30.0
-"""How long an app server may take to be ready."""
+"""Seconds that an app server may take to answer ``initialize``."""
 
 CALL_S: Final = 120.0
-"""How long it may take to answer a call; tool servers are started in some."""
+"""Seconds that it may take to answer a call; some start tool servers first."""
 
 OVERLOADED: Final = -32001
+"""Codex's error code where its queue of requests is full: the same call may be sent again."""
+
 PAUSES_S: Final = (0.25, 0.5, 1.0, 2.0)
-"""What lies between the tries of a call for which it has no time."""
+"""Seconds between the attempts of a call that an overloaded server refuses."""
 
 LEFT: Final = Exit(code=0, asked=True)
-"""How an agent ends whose process goes on for others."""
+"""The exit that is reported to an agent whose process goes on for others."""
 
 
 class Member(Protocol):
-    """An agent in an app server."""
+    """An agent whose threads an app server runs."""
 
-    def notification_received(self, told: Notification) -> None:
-        """Something was told about one of its threads, or about the whole process."""
+    def notification_received(self, notification: Notification) -> None:
+        """Handle a notification about one of its threads, or about the whole process."""
 
-    def asked(self, number: Id, method: str, params: Raw) -> bool:
-        """Something is asked in one of its threads; return whether it will be answered."""
+    def request_received(self, number: Id, method: str, params: Raw) -> bool:
+        """Handle a request of one of its threads; return whether it will be answered."""
 
-    def gone(self, how: Exit) -> None:
-        """The process has ended for this agent."""
+    def process_exited(self, how: Exit) -> None:
+        """Handle the end of the process, or that this agent has left it."""
 
 
 class _Thread(Struct, frozen=True, rename="camel"):
@@ -56,18 +58,21 @@ class _Thread(Struct, frozen=True, rename="camel"):
     parent_thread_id: str | None = None
 
 
-class _ThreadTold(Struct, frozen=True):
+class _ThreadStarted(Struct, frozen=True):
     thread: _Thread
 
 
-class _Asked(Struct, frozen=True, rename="camel"):
+class _RequestHead(Struct, frozen=True, rename="camel"):
     thread_id: str | None = None
     conversation_id: str | None = None
     tool: str = ""
 
 
 class Server:
-    """An app server and its members.  `retire` is called when nobody may join any more."""
+    """An app server and its members: a `PeerListener`.
+
+    `retire` is called when no other agent may join it any more.
+    """
 
     def __init__(self, clock: IReactorTime, retire: Callable[[Server], None]) -> None:
         self._clock = clock
@@ -76,14 +81,16 @@ class Server:
         self._child: Child | None = None
         self._members: dict[Member, None] = {}
         self._threads: dict[str, Member] = {}
-        self._news: dict[str, bytes] = {}
-        self._waiting: list[Deferred[None]] | None = []
+        self._last_broadcasts: dict[str, bytes] = {}
+        """The params of the last notification about the whole process, by its method."""
+        self._handshake: list[Deferred[None]] | None = []
+        """Who waits for the handshake; None once it is over."""
         self._ending: list[Deferred[None]] = []
         self._failure: AgentFailed | None = None
 
-    # Its life.
+    # Start and end.
 
-    def run(self, spawn: Spawn, command: Command) -> None:
+    def start(self, spawn: Spawn, command: Command) -> None:
         """Start the process.
 
         :raises HostError: it cannot be started.
@@ -93,28 +100,28 @@ class Server:
         except HostError:
             self._retire(self)
             raise
-        self._peer.begin(self._child)
-        Deferred.fromCoroutine(self._shake_hands()).addErrback(self._complain)
+        self._peer.attach_child(self._child)
+        Deferred.fromCoroutine(self._shake_hands()).addErrback(self._log_failure)
 
     async def _shake_hands(self) -> None:
         try:
             await self.call("initialize", CLIENT, limit=HANDSHAKE_S)
-            self._peer.tell("initialized")
+            self._peer.notify("initialized")
         except AgentFailed as error:
             self._failure = error
             await self.end()
         finally:
-            waiting, self._waiting = self._waiting or [], None
+            waiting, self._handshake = self._handshake or [], None
             for waiter in waiting:
                 waiter.callback(None)
 
-    def _complain(self, failure: Any) -> None:
+    def _log_failure(self, failure: Any) -> None:
         log.failure("the start of an app server failed", failure)
 
     async def join(self, member: Member) -> Process:
-        """Make an agent a member, once the process is ready; return the process.
+        """Add a member; return the process once the handshake is done.
 
-        :raises AgentFailed: it never is.
+        :raises AgentFailed: the handshake failed, or the process has ended.
         """
         self._members[member] = None
         try:
@@ -124,9 +131,9 @@ class Server:
             raise
 
     async def _ready(self) -> Process:
-        if self._waiting is not None:
+        if self._handshake is not None:
             waiter: Deferred[None] = Deferred()
-            self._waiting.append(waiter)
+            self._handshake.append(waiter)
             await waiter
         if self._failure is not None:
             raise AgentFailed(self._failure.message)
@@ -135,33 +142,36 @@ class Server:
         return self._child.process
 
     async def leave(self, member: Member) -> None:
-        """Let a member go, and the process with the last one; `Member.gone` comes before."""
+        """Remove a member, and end the process with the last one.
+
+        `Member.process_exited` is called before this returns.
+        """
         if list(self._members) == [member]:
             await self.end()
         elif member in self._members:
             del self._members[member]
             self._threads = {t: m for t, m in self._threads.items() if m is not member}
-            member.gone(LEFT)
+            member.process_exited(LEFT)
 
     async def end(self) -> None:
-        """End the process; its members are told before this returns."""
+        """End the process; `Member.process_exited` is called before this returns."""
         self._retire(self)
         if self._child is not None:
             await self._child.end()
-        if self._child is not None:  # what waited for an answer is told before the members
-            told: Deferred[None] = Deferred()
-            self._ending.append(told)
-            await told
+        if self._child is not None:  # a pending call fails before the exit is reported
+            exited: Deferred[None] = Deferred()
+            self._ending.append(exited)
+            await exited
 
-    # What we say.
+    # Sending.
 
     async def call(
         self, method: str, params: Any, kind: Any = Any, limit: float = CALL_S
     ) -> Any:
-        """Call a method, more than once if it has no time; wait `limit` seconds each time.
+        """Call a method, again while the server is overloaded; wait `limit` seconds each time.
 
-        :raises Refused: it said no.
-        :raises AgentFailed: it went, or does not answer.
+        :raises Refused: it answered with an error.
+        :raises AgentFailed: it ended, or does not answer in time.
         """
         for pause in PAUSES_S:
             try:
@@ -180,35 +190,35 @@ class Server:
             text = f"The agent has not answered {method} within {limit:g} seconds."
             raise AgentFailed(text) from None
 
-    def answer(self, number: Id, value: Any) -> None:
-        """Answer what was asked."""
-        self._peer.answer(number, value)
+    def respond(self, number: Id, value: Any) -> None:
+        """Answer a request of the server with a result."""
+        self._peer.respond(number, value)
 
-    def listen(self, thread: str, member: Member) -> None:
-        """Give a member the words about a thread.
+    def route_thread(self, thread: str, member: Member) -> None:
+        """Route the messages of a thread to a member.
 
-        :raises AgentFailed: another one has them.
+        :raises AgentFailed: another member has the thread.
         """
         if self._threads.setdefault(thread, member) is not member:
             raise AgentFailed(f"The conversation {thread} is open already.")
 
-    # What we hear.
+    # Receiving.
 
-    def noticed(self, method: str, params: Raw) -> None:
-        """Pass on a notice to the member whose thread it is about, or else to all."""
+    def notification_received(self, method: str, params: Raw) -> None:
+        """Route a notification to the member that has its thread; to all if it names none."""
         if method == "thread/started":
             self._thread_started(method, params)
             return
-        told = Notification.of(method, params)
-        if told.thread is None:
-            self._tell_all(told)
-        elif told.thread in self._threads:
-            self._threads[told.thread].notification_received(told)
+        notification = Notification.of(method, params)
+        if notification.thread is None:
+            self._broadcast(notification)
+        elif notification.thread in self._threads:
+            self._threads[notification.thread].notification_received(notification)
 
     def _thread_started(self, method: str, params: Raw) -> None:
-        """Know the threads that a thread starts: what they ask goes to the same member."""
+        """Route a thread that a member's thread has started (a subagent) to the same member."""
         try:
-            thread = json.decode(params, type=_ThreadTold).thread
+            thread = json.decode(params, type=_ThreadStarted).thread
         except (ValidationError, DecodeError, RecursionError):
             return
         member = self._threads.get(thread.parent_thread_id or "")
@@ -218,57 +228,62 @@ class Server:
         if member is not None:
             member.notification_received(Notification(method, params, thread.id))
 
-    def _tell_all(self, told: Notification) -> None:
-        """Tell everyone what is about the process, but nothing twice over."""
-        words = bytes(told.params)
-        if self._news.get(told.method) != words:
-            self._news[told.method] = words
-            for member in list(self._members):
-                member.notification_received(told)
+    def _broadcast(self, notification: Notification) -> None:
+        """Send a notification to all members, unless it says the same as the last of its kind.
 
-    def asked(self, number: Id, method: str, params: Raw) -> bool:
-        """Ask the member whose thread asks; return whether there will be an answer."""
+        Codex repeats them as they are, and each would go into the log of every agent.
+        """
+        params = bytes(notification.params)
+        if self._last_broadcasts.get(notification.method) != params:
+            self._last_broadcasts[notification.method] = params
+            for member in list(self._members):
+                member.notification_received(notification)
+
+    def request_received(self, number: Id, method: str, params: Raw) -> bool:
+        """Route a request to the member that has the thread; see `PeerListener`."""
         try:
-            asked = json.decode(params, type=_Asked)
+            request = json.decode(params, type=_RequestHead)
         except (ValidationError, DecodeError, RecursionError):
             return False
-        if method in _ANSWERS:
-            self.answer(number, _ANSWERS[method](asked))
+        if method in _FIXED_ANSWERS:
+            self.respond(number, _FIXED_ANSWERS[method](request))
             return True
-        member = self._threads.get(asked.thread_id or asked.conversation_id or "")
-        return member is not None and member.asked(number, method, params)
+        member = self._threads.get(request.thread_id or request.conversation_id or "")
+        return member is not None and member.request_received(number, method, params)
 
-    def gone(self, how: Exit) -> None:
-        """The process has ended: tell every member."""
+    def process_exited(self, how: Exit) -> None:
+        """Tell every member that the process has ended."""
         self._retire(self)
         self._child = None
         members, self._members, self._threads = list(self._members), {}, {}
         for member in members:
-            member.gone(how)
+            member.process_exited(how)
         ending, self._ending = self._ending, []
-        for told in ending:
-            told.callback(None)
+        for exited in ending:
+            exited.callback(None)
 
 
-def _no_tool(asked: _Asked) -> Any:
-    text = f"There is no tool {asked.tool!r} here."
+def _no_tool(request: _RequestHead) -> Any:
+    text = f"There is no tool {request.tool!r} here."
     return {"contentItems": [{"type": "inputText", "text": text}], "success": False}
 
 
-_ANSWERS: Final[Mapping[str, Callable[[_Asked], Any]]] = {"item/tool/call": _no_tool}
-"""Requests that are answered at once."""
+_FIXED_ANSWERS: Final[Mapping[str, Callable[[_RequestHead], Any]]] = {
+    "item/tool/call": _no_tool
+}
+"""Requests that no person is asked about: the host offers codex no tools of its own."""
 
 
-class Servers:
-    """The app servers that run: one for each command and environment."""
+class ServerPool:
+    """The app servers that run: one for each command and environment, shared by its agents."""
 
     def __init__(self, spawn: Spawn, clock: IReactorTime) -> None:
         self._spawn = spawn
         self._clock = clock
         self._running: dict[Any, Server] = {}
 
-    def serve(self, command: Command) -> Server:
-        """Return the app server that runs a command, if need be a new one.
+    def server_for(self, command: Command) -> Server:
+        """Return the app server that runs a command, a new one if none does.
 
         :raises HostError: it cannot be started.
         """
@@ -276,13 +291,13 @@ class Servers:
         server = self._running.get(key)
         if server is None:
             server = self._running[key] = Server(self._clock, self._retire)
-            server.run(self._spawn, command)
+            server.start(self._spawn, command)
         return server
 
     def _retire(self, server: Server) -> None:
         self._running = {key: s for key, s in self._running.items() if s is not server}
 
     async def close(self) -> None:
-        """End them all."""
+        """End every app server."""
         for server in list(self._running.values()):
             await server.end()

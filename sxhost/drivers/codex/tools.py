@@ -1,4 +1,4 @@
-"""Items of ``codex app-server``: what each kind is called, is given, and comes to."""
+"""Items of ``codex app-server``: for each kind its tool, title, input and output."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 
-__all__ = ["SPEECH", "TOOLS", "Item", "Tool", "text_of", "tool_of"]
+__all__ = ["SPEECH", "TOOLS", "Item", "ToolKind", "text_of", "tool_of"]
 
 
 class Item(Struct, frozen=True, rename="camel"):
-    """A part of a conversation; which fields it has depends on its `type`."""
+    """A part of a conversation; which fields it has depends on its `type`.
+
+    All but two are `Any`: an unexpected type must not cost the whole item.
+    """
 
     type: str
     id: str
@@ -39,23 +42,23 @@ class Item(Struct, frozen=True, rename="camel"):
 
 
 SPEECH: Final = {"agentMessage": "message", "reasoning": "thinking", "plan": "message"}
-"""Items that are words, and the event that tells them whole (or cut)."""
+"""Items that are texts, and the event that has the whole text (a cut plan is a message)."""
 
 STATUS: Final = {
     "completed": "completed",
-    "inProgress": "completed",  # it is told of a completed item, so it is
+    "inProgress": "completed",  # codex says so of some items in ``item/completed``
     "failed": "failed",
     "declined": "declined",
     "interrupted": "cut",
 }
 
 
-class Tool(NamedTuple):
-    """How a kind of item shows: its tool's name, a title, what it was given and gave."""
+class ToolKind(NamedTuple):
+    """How a kind of item is shown: its tool's name, title, fields of input, output."""
 
     name: Callable[[Item], str]
     title: Callable[[Item], str]
-    given: tuple[str, ...]
+    input_fields: tuple[str, ...]
     output: Callable[[Item], str]
 
     def outcome(self, item: Item) -> dict[str, Any]:
@@ -66,58 +69,60 @@ class Tool(NamedTuple):
 
 
 def tool_of(item: Item, *, with_input: bool = False) -> dict[str, Any]:
-    """Return what names a tool's call: item, tool; with its input also title, input."""
+    """Return an event's fields that name a tool's call: item, tool; or also title, input."""
     tool = TOOLS[item.type]
-    named: dict[str, Any] = {"item": item.id, "tool": tool.name(item)}
+    fields: dict[str, Any] = {"item": item.id, "tool": tool.name(item)}
     if with_input:
-        given = {name: getattr(item, name) for name in tool.given}
-        named["title"] = tool.title(item)
-        named["input"] = {name: value for name, value in given.items() if value is not None}
-    return named
+        input_fields = {name: getattr(item, name) for name in tool.input_fields}
+        fields["title"] = tool.title(item)
+        fields["input"] = {
+            name: value for name, value in input_fields.items() if value is not None
+        }
+    return fields
 
 
 def text_of(item: Item) -> str:
-    """Return the words of an item that is speech."""
+    """Return the whole text of an item of `SPEECH`; "" if it has none."""
     if item.type != "reasoning":
-        return _words(item.text)
+        return _str(item.text)
     parts = item.summary or item.content
-    return "\n\n".join(_words(part) for part in parts) if isinstance(parts, list) else ""
+    return "\n\n".join(_str(part) for part in parts) if isinstance(parts, list) else ""
 
 
 def _status(item: Item) -> str:
     if item.success is False:
         return "failed"
-    return STATUS.get(_words(item.status), "completed")
+    return STATUS.get(_str(item.status), "completed")
 
 
-def _words(value: Any) -> str:
+def _str(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _type(item: Item) -> str:
+def _type_name(item: Item) -> str:
     return item.type
 
 
-def _called(item: Item) -> str:
-    return ".".join(filter(None, map(_words, (item.server, item.namespace, item.tool))))
+def _qualified_name(item: Item) -> str:
+    return ".".join(filter(None, map(_str, (item.server, item.namespace, item.tool))))
 
 
 def _paths(item: Item) -> str:
     changes = item.changes if isinstance(item.changes, list) else []
-    return ", ".join(_words(c.get("path")) for c in changes if isinstance(c, dict))
+    return ", ".join(_str(c.get("path")) for c in changes if isinstance(c, dict))
 
 
-def _of(field: str) -> Callable[[Item], str]:
-    return lambda item: _words(getattr(item, field))
+def _field(field: str) -> Callable[[Item], str]:
+    return lambda item: _str(getattr(item, field))
 
 
-def _nothing(_item: Item) -> str:
+def _no_output(_item: Item) -> str:
     return ""
 
 
 def _mcp_output(item: Item) -> str:
     if isinstance(item.error, dict):
-        return _words(item.error.get("message"))
+        return _str(item.error.get("message"))
     return _texts(item.result.get("content")) if isinstance(item.result, dict) else ""
 
 
@@ -127,22 +132,26 @@ def _dynamic_output(item: Item) -> str:
 
 def _texts(parts: Any) -> str:
     parts = parts if isinstance(parts, list) else []
-    return "\n".join(_words(p.get("text")) for p in parts if isinstance(p, dict))
+    return "\n".join(_str(p.get("text")) for p in parts if isinstance(p, dict))
 
 
-TOOLS: Final[Mapping[str, Tool]] = {
-    "commandExecution": Tool(
-        _type, _of("command"), ("command", "cwd"), _of("aggregated_output")
+TOOLS: Final[Mapping[str, ToolKind]] = {
+    "commandExecution": ToolKind(
+        _type_name, _field("command"), ("command", "cwd"), _field("aggregated_output")
     ),
-    "fileChange": Tool(_type, _paths, ("changes",), _nothing),
-    "mcpToolCall": Tool(_called, _called, ("server", "tool", "arguments"), _mcp_output),
-    "dynamicToolCall": Tool(
-        _called, _called, ("namespace", "tool", "arguments"), _dynamic_output
+    "fileChange": ToolKind(_type_name, _paths, ("changes",), _no_output),
+    "mcpToolCall": ToolKind(
+        _qualified_name, _qualified_name, ("server", "tool", "arguments"), _mcp_output
     ),
-    "collabAgentToolCall": Tool(_called, _of("prompt"), ("tool", "prompt"), _nothing),
-    "webSearch": Tool(_type, _of("query"), ("query",), _nothing),
-    "imageView": Tool(_type, _of("path"), ("path",), _nothing),
-    "imageGeneration": Tool(_type, _type, (), _nothing),
-    "sleep": Tool(_type, _type, ("duration_ms",), _nothing),
+    "dynamicToolCall": ToolKind(
+        _qualified_name, _qualified_name, ("namespace", "tool", "arguments"), _dynamic_output
+    ),
+    "collabAgentToolCall": ToolKind(
+        _qualified_name, _field("prompt"), ("tool", "prompt"), _no_output
+    ),
+    "webSearch": ToolKind(_type_name, _field("query"), ("query",), _no_output),
+    "imageView": ToolKind(_type_name, _field("path"), ("path",), _no_output),
+    "imageGeneration": ToolKind(_type_name, _type_name, (), _no_output),
+    "sleep": ToolKind(_type_name, _type_name, ("duration_ms",), _no_output),
 }
-"""Items that are calls of tools."""
+"""Items that are calls of tools, by their type."""

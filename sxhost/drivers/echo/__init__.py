@@ -31,8 +31,8 @@ import msgspec
 from msgspec import Meta, Struct
 from twisted.internet.interfaces import IReactorTime
 
-from sxhost.drivers.contracts import Agent, Driver, Make, Reports
-from sxhost.drivers.echo.agent import Conversations, EchoAgent, Native
+from sxhost.drivers.contracts import Agent, Driver, DriverEntryPoint, Reports
+from sxhost.drivers.echo.agent import ConversationMemory, EchoAgent, EchoOptions
 from sxhost.drivers.echo.player import Player, installed
 from sxhost.drivers.echo.recording import BadRecording, Recording
 from sxhost.errors import BadField
@@ -44,7 +44,7 @@ __all__ = ["make"]
 T = TypeVar("T")
 
 
-class Play(Struct, frozen=True, kw_only=True):
+class PlayOptions(Struct, frozen=True, kw_only=True):
     """What a launch says of a recording."""
 
     play: Annotated[str, Meta(min_length=1, max_length=4096)]
@@ -54,21 +54,21 @@ class Play(Struct, frozen=True, kw_only=True):
 class EchoDriver:
     """Makes agents that need no program."""
 
-    def __init__(self, clock: IReactorTime, drivers: Callable[[str], Make]) -> None:
+    def __init__(self, clock: IReactorTime, drivers: Callable[[str], DriverEntryPoint]) -> None:
         self._clock = clock
         self._drivers = drivers
-        self._conversations = Conversations()
+        self._conversations = ConversationMemory()
         self._playing: list[Driver] = []
 
     def agent(self, launch: Launch, reports: Reports) -> Agent:
         """Return an agent that is not started."""
         if "play" in launch.native:
             return self._played(launch, reports)
-        native = _native(launch.native, Native)
+        native = _native(launch.native, EchoOptions)
         return EchoAgent(launch, native, reports, self._clock, self._conversations)
 
     def _played(self, launch: Launch, reports: Reports) -> Agent:
-        native = _native(launch.native, Play)
+        native = _native(launch.native, PlayOptions)
         path = Path(launch.cwd or "") / native.play
         try:
             player = Player(path, self._clock, pace=native.pace)
@@ -87,7 +87,7 @@ class EchoDriver:
 
 def _recorded(launch: Launch, recording: Recording) -> Launch:
     """Return the launch for the driver of a recorded agent, which may be of many programs."""
-    rest = {k: v for k, v in launch.native.items() if k not in Play.__struct_fields__}
+    rest = {k: v for k, v in launch.native.items() if k not in PlayOptions.__struct_fields__}
     command = [recording.program] if recording.language == "acp" else None
     return msgspec.structs.replace(
         launch, agent=recording.language, command=launch.command or command, native=rest
@@ -108,7 +108,7 @@ def _wrong(why: str) -> BadField:
 def make(
     spawn: Spawn,  # noqa: ARG001 - nothing is run
     clock: IReactorTime,
-    drivers: Callable[[str], Make] = installed,
+    drivers: Callable[[str], DriverEntryPoint] = installed,
 ) -> Driver:
     """Return the driver: the entry point's target.  `drivers` has those that can play."""
     return EchoDriver(clock, drivers)

@@ -14,12 +14,12 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from sxhost.drivers.contracts import Reports, Started
 from sxhost.drivers.echo.script import Step, parse
 from sxhost.drivers.echo.script_runner import (
-    SCENES,
-    Conversation,
-    Left,
-    Over,
-    Scene,
-    Stage,
+    STEPS,
+    AgentExited,
+    EchoConversation,
+    ScriptRun,
+    StepGenerator,
+    TurnOver,
     Wait,
 )
 from sxhost.errors import AgentFailed, NoTurn, TurnInProgress
@@ -35,7 +35,7 @@ from sxhost.model.turn import (
 )
 from sxhost.process.contracts import Exit
 
-__all__ = ["Conversations", "EchoAgent", "Native"]
+__all__ = ["ConversationMemory", "EchoAgent", "EchoOptions"]
 
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ KNOWN: Final = 1000
 Milliseconds = Annotated[int, Meta(ge=0, le=3_600_000)]
 
 
-class Native(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class EchoOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a launch may say in our own words."""
 
     start: Literal["fail", "hang", "slow"] | None = None
@@ -54,14 +54,14 @@ class Native(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pause_ms: Milliseconds = 0
 
 
-class Conversations:
+class ConversationMemory:
     """What was said to agents that may have gone, by native id: ``echo-1``, …"""
 
     def __init__(self) -> None:
-        self._known: dict[str, Conversation] = {}
+        self._known: dict[str, EchoConversation] = {}
         self._numbers = count(1)
 
-    def find(self, resume: str | None) -> Conversation:
+    def find(self, resume: str | None) -> EchoConversation:
         """Return a new conversation, or the one to go on with.
 
         :raises AgentFailed: there was none of this name.
@@ -70,7 +70,7 @@ class Conversations:
         known = self._known.pop(name, None)
         if known is None and not name.startswith("echo-"):
             raise AgentFailed(f"There is no conversation {name!r} to resume.")
-        self._known[name] = known or Conversation(native_id=name, model=MODEL)
+        self._known[name] = known or EchoConversation(native_id=name, model=MODEL)
         if len(self._known) > KNOWN:
             del self._known[next(iter(self._known))]
         return self._known[name]
@@ -88,10 +88,10 @@ class EchoAgent:
     def __init__(
         self,
         launch: Launch,
-        native: Native,
+        native: EchoOptions,
         reports: Reports,
         clock: IReactorTime,
-        conversations: Conversations,
+        conversations: ConversationMemory,
     ) -> None:
         self._launch = launch
         self._native = native
@@ -99,9 +99,9 @@ class EchoAgent:
         self._clock = clock
         self._conversations = conversations
         self._starting: Deferred[None] | None = None
-        self._stage: Stage | None = None
+        self._stage: ScriptRun | None = None
         self._steps: deque[Step] = deque()
-        self._scene: Scene | None = None
+        self._scene: StepGenerator | None = None
         self._timer: IDelayedCall | None = None
         self._question: Question | None = None
         self._gone = False
@@ -124,10 +124,10 @@ class EchoAgent:
             self._timer = self._clock.callLater(seconds, self._starting.callback, None)
         await self._starting
 
-    def _started(self, conversation: Conversation) -> Started:
+    def _started(self, conversation: EchoConversation) -> Started:
         conversation.model = self._launch.model or conversation.model
         pause, cwd = self._native.pause_ms / 1000, self._launch.cwd or ""
-        self._stage = Stage(self._reports, conversation, cwd, pause)
+        self._stage = ScriptRun(self._reports, conversation, cwd, pause)
         return Started(
             native_id=conversation.native_id,
             model=conversation.model,
@@ -184,7 +184,7 @@ class EchoAgent:
 
     # How it is done.
 
-    def _ready(self) -> Stage:
+    def _ready(self) -> ScriptRun:
         if self._gone or self._stage is None:
             raise AgentFailed("The agent is not there.")
         return self._stage
@@ -211,10 +211,10 @@ class EchoAgent:
         self._scene = self._perform(self._ready())
         self._timer = self._clock.callLater(0, self._go, None)
 
-    def _perform(self, stage: Stage) -> Scene:
+    def _perform(self, stage: ScriptRun) -> StepGenerator:
         while self._steps:
             step = self._steps.popleft()
-            yield from SCENES[step.word](stage, step)
+            yield from STEPS[step.word](stage, step)
 
     def _go(self, answer: Answer | None) -> None:
         """Perform up to where it must wait."""
@@ -225,9 +225,9 @@ class EchoAgent:
             self._await(self._scene.send(answer))
         except StopIteration:
             self._over("completed")
-        except Over as over:
+        except TurnOver as over:
             self._over(over.status, over.reason)
-        except Left as left:
+        except AgentExited as left:
             self._leave(left.how)
 
     def _await(self, wait: Wait) -> None:
@@ -251,4 +251,4 @@ class EchoAgent:
         if question is not None:
             self._reports.settled(question.key, why)
         if self._stage is not None:
-            self._stage.cut()
+            self._stage.cut_open_items()

@@ -3,7 +3,8 @@
 `Player` is a `Spawn`, to be given to the driver of the recorded agent's language.  Its children
 say what the agent said; before each thing that the recorded host said they wait until ours says
 a thing of the same name.  What ours says beyond the recording is answered as the agent has
-answered elsewhere in it (or in ``hello.jsonl`` beside it), or refused.  What ours does not say
+answered elsewhere in it (or in ``hello.jsonl`` beside it), or refused.  What ours
+does not say
 is passed over once it says something later, but for turns and answers: nothing follows without.
 """
 
@@ -18,15 +19,15 @@ import msgspec
 from msgspec import Struct
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from sxhost.drivers.contracts import Make
+from sxhost.drivers.contracts import DriverEntryPoint
 from sxhost.drivers.echo.recording import (
-    Act,
     Message,
+    RecordedProcess,
     Recording,
-    answers,
-    asks,
+    answered_id_path,
     name_of,
     read,
+    request_id_path,
     value_at,
     with_value,
 )
@@ -43,13 +44,13 @@ NEEDED: Final = frozenset({"turn/start", "session/prompt", "prompt", "user"})
 _MISSING: Final = "(nothing)"
 
 
-def installed(name: str) -> Make:
+def installed(name: str) -> DriverEntryPoint:
     """Return the driver of a name.
 
     :raises AgentFailed: none is installed.
     """
     for entry in entry_points(group="sxhost.drivers", name=name):
-        made: Make = entry.load()
+        made: DriverEntryPoint = entry.load()
         return made
     raise AgentFailed(f"No driver {name!r} is installed that could play this.")
 
@@ -113,7 +114,9 @@ class Player:
 class PlayedChild:
     """A child that is none."""
 
-    def __init__(self, player: Player, act: Act, command: Command, talk: ChildListener) -> None:
+    def __init__(
+        self, player: Player, act: RecordedProcess, command: Command, talk: ChildListener
+    ) -> None:
         self.process = Process(0)
         self.command = command
         self._player = player
@@ -201,18 +204,18 @@ class PlayedChild:
         for message in self._heard:
             if name_of(message) == name:
                 self._heard.remove(message)
-                self._names[value_at(recorded, asks(recorded))] = value_at(
-                    message, asks(message)
+                self._names[value_at(recorded, request_id_path(recorded))] = value_at(
+                    message, request_id_path(message)
                 )
                 self._player.differ(name, _unnamed(recorded), _unnamed(message))
                 return True
         if self._heard:
-            self._passed.add(value_at(recorded, asks(recorded)))
+            self._passed.add(value_at(recorded, request_id_path(recorded)))
             self._player.differ(name, recorded, _MISSING)
         return bool(self._heard)
 
     def _say(self, message: Message) -> None:
-        place = answers(message)
+        place = answered_id_path(message)
         asked = value_at(message, place)
         if place and asked in self._passed and asked not in self._names:
             return
@@ -237,11 +240,11 @@ class PlayedChild:
         """Answer what the recording does not have here."""
         name = name_of(message)
         self._player.differ(name, _MISSING, message)
-        place = asks(message)
+        place = request_id_path(message)
         if place:
             known = None if name in NEEDED else self._player.answer(name)
             answer = known or _refusal(message)
-            named = with_value(answer, answers(answer), value_at(message, place))
+            named = with_value(answer, answered_id_path(answer), value_at(message, place))
             self._beside.append(named)
         elif name == "user":
             self._lines, self._at, self._end = [], 0, Exit(code=0, stderr=OVER)
@@ -267,7 +270,7 @@ def _refusal(message: Message) -> Message:
 
 
 def _unnamed(message: Message) -> Message:
-    place = asks(message)
+    place = request_id_path(message)
     return with_value(message, place, None) if place else message
 
 

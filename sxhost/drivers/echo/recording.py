@@ -17,16 +17,16 @@ from msgspec import Struct
 from sxhost.process.contracts import Exit
 
 __all__ = [
-    "Act",
     "BadRecording",
-    "Line",
     "Message",
+    "RecordedLine",
+    "RecordedProcess",
     "Recording",
-    "answers",
-    "asks",
-    "language",
+    "answered_id_path",
+    "driver_of",
     "name_of",
     "read",
+    "request_id_path",
     "value_at",
     "with_value",
 ]
@@ -42,7 +42,7 @@ class BadRecording(ValueError):
     """It is none; in words that can be shown."""
 
 
-class Line(Struct, frozen=True):
+class RecordedLine(Struct, frozen=True):
     """A message, who said it, and when."""
 
     dir: Literal["in", "out"]
@@ -50,24 +50,24 @@ class Line(Struct, frozen=True):
     t: float = 0.0
 
 
-class Act(Struct, frozen=True):
+class RecordedProcess(Struct, frozen=True):
     """What was said with one process, and how that ended, if it did."""
 
-    lines: Sequence[Line]
+    lines: Sequence[RecordedLine]
     end: Exit | None = None
 
 
 class Recording(Struct, frozen=True):
     """A whole file."""
 
-    acts: Sequence[Act]
+    acts: Sequence[RecordedProcess]
     agent: str
     """The directory's name: an agent and its version."""
 
     @property
     def language(self) -> str:
         """The driver that speaks it: ``codex``, ``pi``, ``claude``, ``acp``."""
-        return language(self.agent)
+        return driver_of(self.agent)
 
     @property
     def program(self) -> str:
@@ -77,16 +77,16 @@ class Recording(Struct, frozen=True):
     def answer(self, name: str) -> Message | None:
         """Return what was answered to the first message of a name."""
         for act in self.acts:
-            asked = [value_at(said, asks(said)) for said in _said(act, name)]
+            asked = [value_at(said, request_id_path(said)) for said in _said(act, name)]
             for line in act.lines:
-                if line.dir == "in" and value_at(line.msg, answers(line.msg)) in asked:
+                if line.dir == "in" and value_at(line.msg, answered_id_path(line.msg)) in asked:
                     return line.msg
         return None
 
 
-def _said(act: Act, name: str) -> Iterator[Message]:
+def _said(act: RecordedProcess, name: str) -> Iterator[Message]:
     for line in act.lines:
-        if line.dir == "out" and name_of(line.msg) == name and asks(line.msg):
+        if line.dir == "out" and name_of(line.msg) == name and request_id_path(line.msg):
             yield line.msg
 
 
@@ -108,24 +108,26 @@ def read(path: Path) -> Recording:
     return Recording(list(_acts(lines)), path.parent.name)
 
 
-def _line(number: int, raw: bytes) -> Line:
+def _line(number: int, raw: bytes) -> RecordedLine:
     try:
-        return msgspec.json.decode(raw, type=Line)
+        return msgspec.json.decode(raw, type=RecordedLine)
     except (ValueError, RecursionError):
         raise BadRecording(f"its line {number} is no line of a recording") from None
 
 
-def _acts(lines: Sequence[Line]) -> Iterator[Act]:
+def _acts(lines: Sequence[RecordedLine]) -> Iterator[RecordedProcess]:
     begin = 0
     for number, line in enumerate(lines):
         if "_note" in line.msg:
             killed = "SIGKILL" in str(line.msg["_note"])
-            yield Act(lines[begin:number], Exit(signal="SIGKILL") if killed else Exit(code=0))
+            yield RecordedProcess(
+                lines[begin:number], Exit(signal="SIGKILL") if killed else Exit(code=0)
+            )
             begin = number + 1
-    yield Act(lines[begin:])
+    yield RecordedProcess(lines[begin:])
 
 
-def language(name: str) -> str:
+def driver_of(name: str) -> str:
     """Return which driver speaks an agent's language, by the agent's name and version."""
     if "-acp-" in name:
         return "acp"
@@ -138,7 +140,7 @@ def language(name: str) -> str:
 
 def name_of(message: Message) -> str:
     """Return what a message is: its method or type; of an answer, what it answers."""
-    answered = answers(message)
+    answered = answered_id_path(message)
     if answered:
         return f"answer {value_at(message, answered)}"
     name = message.get("method") or message.get("type") or ""
@@ -147,7 +149,7 @@ def name_of(message: Message) -> str:
     return f"{name} {subtype}" if subtype else str(name)
 
 
-def answers(message: Message) -> Place:
+def answered_id_path(message: Message) -> Place:
     """Return where a message says what it is the answer to; nowhere if it is none."""
     kind = message.get("type")
     if kind == "control_response":
@@ -158,9 +160,9 @@ def answers(message: Message) -> Place:
     return () if spoken or "id" not in message else ("id",)
 
 
-def asks(message: Message) -> Place:
+def request_id_path(message: Message) -> Place:
     """Return where a message says by what name it is to be answered; nowhere if it is not."""
-    if answers(message):
+    if answered_id_path(message):
         return ()
     place = "request_id" if message.get("type") == "control_request" else "id"
     return (place,) if place in message else ()

@@ -1,7 +1,7 @@
 """What a scripted agent reports, step by step: each a generator that yields what it waits for.
 
 A number is a pause in seconds, a question waits for its answer (which is sent into the
-generator), None waits for ever.  `Over` ends the turn, `Left` the agent.
+generator), None waits for ever.  `TurnOver` ends the turn, `AgentExited` the agent.
 """
 
 from __future__ import annotations
@@ -13,23 +13,31 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from sxhost.codec.shorten import BoundedText
 from sxhost.drivers.contracts import Reports
 from sxhost.drivers.echo.script import Step
-from sxhost.drivers.pieces import Pieces
 from sxhost.model.approval import Answer, Inquiry, Option, Question
 from sxhost.model.turn import TurnStatus
 from sxhost.process.contracts import Exit
 
-__all__ = ["SCENES", "Conversation", "Left", "Over", "Scene", "Stage", "Wait"]
+__all__ = [
+    "STEPS",
+    "AgentExited",
+    "EchoConversation",
+    "ScriptRun",
+    "StepGenerator",
+    "TurnOver",
+    "Wait",
+]
 
 Wait = float | Question | None
-Scene = Generator[Wait, Answer | None, None]
+StepGenerator = Generator[Wait, Answer | None, None]
 
 CHOICES: Final = ("approve", "approve_session", "deny", "cancel")
 SLOW_MS: Final = 50
 
 
-class Over(Exception):
+class TurnOver(Exception):
     """The turn ends here."""
 
     def __init__(self, status: TurnStatus, reason: str) -> None:
@@ -38,7 +46,7 @@ class Over(Exception):
         self.reason = reason
 
 
-class Left(Exception):
+class AgentExited(Exception):
     """The agent ends here."""
 
     def __init__(self, how: Exit) -> None:
@@ -46,7 +54,7 @@ class Left(Exception):
         self.how = how
 
 
-class Conversation(Struct, kw_only=True):
+class EchoConversation(Struct, kw_only=True):
     """What of a conversation outlives the agent that had it."""
 
     native_id: str
@@ -59,44 +67,44 @@ class Conversation(Struct, kw_only=True):
     """Commands that may be run without asking again."""
 
 
-class Stage:
+class ScriptRun:
     """Reports items, and knows which of them are open."""
 
     def __init__(
-        self, reports: Reports, conversation: Conversation, cwd: str, pause: float
+        self, reports: Reports, conversation: EchoConversation, cwd: str, pause: float
     ) -> None:
         self.conversation = conversation
         self.cwd = cwd
         self.pause = pause
         self.report = reports.event
-        self._open: dict[str, tuple[str, Pieces]] = {}
+        self._open: dict[str, tuple[str, BoundedText]] = {}
 
-    def name(self, kind: str) -> str:
+    def new_id(self, kind: str) -> str:
         """Return a name that nothing in the conversation has had."""
         self.conversation.items += 1
         return f"{kind}-{self.conversation.items}"
 
-    def words(self, kind: str) -> str:
+    def open_text(self, kind: str) -> str:
         """Open a message or a thought; return its name."""
-        item = self.name(kind)
-        self._open[item] = kind, Pieces()
+        item = self.new_id(kind)
+        self._open[item] = kind, BoundedText()
         return item
 
-    def tool(self, tool: str, title: str, **given: Any) -> str:
+    def open_tool(self, tool: str, title: str, **given: Any) -> str:
         """Open the use of a tool; return its name."""
-        item = self.name("tool")
-        self._open[item] = "tool", Pieces()
+        item = self.new_id("tool")
+        self._open[item] = "tool", BoundedText()
         told = {"item": item, "tool": tool, "title": title, "input": given}
         self.report("tool-start", told)
         return item
 
-    def more(self, item: str, text: str) -> None:
+    def report_piece(self, item: str, text: str) -> None:
         """Report a piece of what is open."""
         kind, pieces = self._open[item]
         pieces.add(text)
         self.report("tool-output" if kind == "tool" else f"{kind}-delta", _text(item, text))
 
-    def close(self, item: str, status: str = "completed") -> None:
+    def close_item(self, item: str, status: str = "completed") -> None:
         """Report the end of what is open: whole, or cut."""
         kind, pieces = self._open.pop(item)
         told = _text(item, str(pieces))
@@ -105,10 +113,10 @@ class Stage:
         else:
             self.report(kind, {**told, "cut": True} if status == "cut" else told)
 
-    def cut(self) -> None:
+    def cut_open_items(self) -> None:
         """Report all that is open as cut."""
         for item in tuple(self._open):
-            self.close(item, "cut")
+            self.close_item(item, "cut")
 
 
 def _text(item: str, text: str) -> dict[str, Any]:
@@ -124,64 +132,64 @@ def _ended(item: str, status: str, output: str) -> dict[str, Any]:
 # Words.
 
 
-def _say(stage: Stage, step: Step) -> Scene:
+def _say(stage: ScriptRun, step: Step) -> StepGenerator:
     return _words(stage, "message", step.text)
 
 
-def _think(stage: Stage, step: Step) -> Scene:
+def _think(stage: ScriptRun, step: Step) -> StepGenerator:
     return _words(stage, "thinking", step.text)
 
 
-def _words(stage: Stage, kind: str, text: str) -> Scene:
-    item = stage.words(kind)
+def _words(stage: ScriptRun, kind: str, text: str) -> StepGenerator:
+    item = stage.open_text(kind)
     for word in re.findall(r"\s++(?:\S++\s*+)?|\S++\s*+", text):
-        stage.more(item, word)
+        stage.report_piece(item, word)
         yield stage.pause
-    stage.close(item)
+    stage.close_item(item)
 
 
-def _slow(stage: Stage, step: Step) -> Scene:
+def _slow(stage: ScriptRun, step: Step) -> StepGenerator:
     count, ms, *_ = chain(step.numbers, repeat(SLOW_MS, 2))
-    item = stage.words("message")
+    item = stage.open_text("message")
     for number in range(count):
-        stage.more(item, f"piece-{number + 1} ")
+        stage.report_piece(item, f"piece-{number + 1} ")
         yield ms / 1000
-    stage.close(item)
+    stage.close_item(item)
 
 
-def _flood(stage: Stage, step: Step) -> Scene:
-    item = stage.words("message")
+def _flood(stage: ScriptRun, step: Step) -> StepGenerator:
+    item = stage.open_text("message")
     for number in range(step.numbers[0]):
-        stage.more(item, f"piece-{number + 1} ")
+        stage.report_piece(item, f"piece-{number + 1} ")
     yield 0
-    stage.close(item)
+    stage.close_item(item)
 
 
 # Tools.
 
 
-def _run(stage: Stage, step: Step) -> Scene:
-    item = stage.tool("shell", step.text, command=step.text)
+def _run(stage: ScriptRun, step: Step) -> StepGenerator:
+    item = stage.open_tool("shell", step.text, command=step.text)
     yield from _pretend(stage, item, step.text)
 
 
-def _pretend(stage: Stage, item: str, command: str) -> Scene:
+def _pretend(stage: ScriptRun, item: str, command: str) -> StepGenerator:
     yield stage.pause
-    stage.more(item, f"pretended: {command}\n")
+    stage.report_piece(item, f"pretended: {command}\n")
     yield stage.pause
-    stage.close(item)
+    stage.close_item(item)
 
 
-def _big(stage: Stage, step: Step) -> Scene:
+def _big(stage: ScriptRun, step: Step) -> StepGenerator:
     size = step.numbers[0]
-    item = stage.tool("shell", f"print {size} bytes", command=f"print {size} bytes")
+    item = stage.open_tool("shell", f"print {size} bytes", command=f"print {size} bytes")
     yield stage.pause
-    stage.more(item, "x" * size)
-    stage.close(item)
+    stage.report_piece(item, "x" * size)
+    stage.close_item(item)
 
 
-def _ask(stage: Stage, step: Step) -> Scene:
-    item = stage.tool("shell", step.text, command=step.text)
+def _ask(stage: ScriptRun, step: Step) -> StepGenerator:
+    item = stage.open_tool("shell", step.text, command=step.text)
     decision = "approve"
     if step.text not in stage.conversation.approved:
         answer = yield _command(stage, step.text)
@@ -191,13 +199,13 @@ def _ask(stage: Stage, step: Step) -> Scene:
     if decision in ("approve", "approve_session"):
         yield from _pretend(stage, item, step.text)
         return
-    stage.close(item, "declined")
+    stage.close_item(item, "declined")
     _stop_if_cancelled(decision)
 
 
-def _command(stage: Stage, command: str) -> Question:
+def _command(stage: ScriptRun, command: str) -> Question:
     return Question(
-        key=stage.name("ask"),
+        key=stage.new_id("ask"),
         kind="command",
         title=command,
         detail={"command": command, "cwd": stage.cwd},
@@ -208,13 +216,13 @@ def _command(stage: Stage, command: str) -> Question:
 
 def _stop_if_cancelled(decision: str) -> None:
     if decision == "cancel":
-        raise Over("interrupted", "the question was cancelled")
+        raise TurnOver("interrupted", "the question was cancelled")
 
 
-def _question(stage: Stage, step: Step) -> Scene:
+def _question(stage: ScriptRun, step: Step) -> StepGenerator:
     text, *labels = (part.strip() for part in step.text.split("|"))
     answer = yield Question(
-        key=stage.name("ask"),
+        key=stage.new_id("ask"),
         kind="question",
         title=text,
         choices=["approve", "deny", "cancel"],
@@ -230,14 +238,14 @@ def _question(stage: Stage, step: Step) -> Scene:
 # The rest.
 
 
-def _plan(stage: Stage, step: Step) -> Scene:
+def _plan(stage: ScriptRun, step: Step) -> StepGenerator:
     parts = filter(None, map(str.strip, step.text.split(";")))
     entries = [{"content": part, "status": "pending"} for part in parts]
     stage.report("plan", {"entries": entries, "text": ""})
     yield 0
 
 
-def _usage(stage: Stage, step: Step) -> Scene:
+def _usage(stage: ScriptRun, step: Step) -> StepGenerator:
     given, out, cached = (*step.numbers, 0, 0)[:3]
     before = stage.conversation.tokens
     so_far = (before[0] + given, before[1] + cached, before[2] + out)
@@ -248,31 +256,31 @@ def _usage(stage: Stage, step: Step) -> Scene:
     yield 0
 
 
-def _compact(stage: Stage, _step: Step) -> Scene:
+def _compact(stage: ScriptRun, _step: Step) -> StepGenerator:
     yield stage.pause
     stage.report("compact", {"text": "There was nothing to forget."})
 
 
-def _hang(_stage: Stage, _step: Step) -> Scene:
+def _hang(_stage: ScriptRun, _step: Step) -> StepGenerator:
     yield None
 
 
-def _fail(_stage: Stage, step: Step) -> Scene:
+def _fail(_stage: ScriptRun, step: Step) -> StepGenerator:
     yield 0
-    raise Over("failed", step.text or "told to fail")
+    raise TurnOver("failed", step.text or "told to fail")
 
 
-def _crash(_stage: Stage, _step: Step) -> Scene:
+def _crash(_stage: ScriptRun, _step: Step) -> StepGenerator:
     yield 0
-    raise Left(Exit(signal="SIGKILL"))
+    raise AgentExited(Exit(signal="SIGKILL"))
 
 
-def _exit(_stage: Stage, step: Step) -> Scene:
+def _exit(_stage: ScriptRun, step: Step) -> StepGenerator:
     yield 0
-    raise Left(Exit(code=step.numbers[0]))
+    raise AgentExited(Exit(code=step.numbers[0]))
 
 
-SCENES: Mapping[str, Callable[[Stage, Step], Scene]] = {
+STEPS: Mapping[str, Callable[[ScriptRun, Step], StepGenerator]] = {
     "SAY": _say,
     "THINK": _think,
     "RUN": _run,

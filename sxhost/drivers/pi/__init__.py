@@ -22,7 +22,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from sxhost.drivers.contracts import Driver, Reports
 from sxhost.drivers.pi.agent import PiAgent
-from sxhost.drivers.pi.launch import check
+from sxhost.drivers.pi.launch import check_launch
 from sxhost.model.turn import Launch
 from sxhost.process.contracts import Spawn
 
@@ -42,7 +42,7 @@ class PiDriver:
         :raises Unsupported: pi has no approvals and no sandbox.
         :raises BadField: ``native`` has what pi does not.
         """
-        check(launch)
+        check_launch(launch)
         return PiAgent(launch, reports, self._spawn, self._clock)
 
     async def close(self) -> None:

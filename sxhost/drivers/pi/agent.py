@@ -12,13 +12,13 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from sxhost.drivers.contracts import Reports, Started
-from sxhost.drivers.pi.conversation import CHANGES, Standing
+from sxhost.drivers.pi.conversation import CHANGES, PiConversation
 from sxhost.drivers.pi.decoder import DecodedLine
-from sxhost.drivers.pi.dialogs import Dialogs
-from sxhost.drivers.pi.events import Events
-from sxhost.drivers.pi.launch import argv, check_turn, session_file, spoken
-from sxhost.drivers.pi.messages import Request
-from sxhost.drivers.pi.rpc import Calls, Refused
+from sxhost.drivers.pi.dialogs import PendingDialogs
+from sxhost.drivers.pi.events import PiTranslator
+from sxhost.drivers.pi.launch import arguments, check_turn, prompt_fields, session_file
+from sxhost.drivers.pi.messages import DialogRequest
+from sxhost.drivers.pi.rpc import Refused, RpcClient
 from sxhost.drivers.pi.run import BEGINS, TurnTracker
 from sxhost.errors import AgentFailed, HostError, NoTurn, TurnInProgress
 from sxhost.model.approval import Answer, Question
@@ -56,15 +56,15 @@ class PiAgent:
         self._reports = reports
         self._spawn = spawn
         self._clock = clock
-        self._calls = Calls(self._heard, self._gone)
-        self._events = Events(reports.event)
-        self._dialogs = Dialogs(reports, clock, self._calls.tell)
+        self._calls = RpcClient(self._heard, self._gone)
+        self._events = PiTranslator(reports.event)
+        self._dialogs = PendingDialogs(reports, clock, self._calls.send_message)
         self._run = TurnTracker(
-            reports, clock, lambda: self._calls.ask("get_state"), self._over
+            reports, clock, lambda: self._calls.send_command("get_state"), self._over
         )
         self._child: Child | None = None
         self._taking: Deferred[None] | None = None
-        self._standing = Standing(self._calls, self._events)
+        self._standing = PiConversation(self._calls, self._events)
 
     # Its life.
 
@@ -72,12 +72,12 @@ class PiAgent:
         """Begin; see `sxhost.drivers.contracts.Agent.start`."""
         session = session_file(self._launch)
         command = Command(
-            argv=argv(self._launch, session),
+            argv=arguments(self._launch, session),
             cwd=str(self._launch.cwd),
             env=self._launch.env,
         )
         self._child = self._spawn(command, self._calls)
-        self._calls.begin(self._child)
+        self._calls.attach_child(self._child)
         self._reports.spawned(self._child.process)
         try:
             native = await self._ready()
@@ -96,14 +96,14 @@ class PiAgent:
 
     async def _ready(self) -> Raw:
         """Wait until pi answers: it says nothing of itself before."""
-        answer = self._calls.ask("get_state")
+        answer = self._calls.send_command("get_state")
         answer.addTimeout(READY_S, self._clock, _too_late)
         native = await answer
-        self._standing.learn(native)
+        self._standing.state_received(native)
         if self._launch.resume is not None:
-            await self._standing.count_on()
+            await self._standing.restore_usage()
         if self._launch.title not in (None, self._standing.state.session_name):
-            await self._calls.ask("set_session_name", {"name": self._launch.title})
+            await self._calls.send_command("set_session_name", {"name": self._launch.title})
             native = await self._standing.refresh()
         return native
 
@@ -114,16 +114,16 @@ class PiAgent:
 
     async def stop(self) -> None:
         """End in order: what runs is interrupted first, else its commands would outlive it."""
-        if self._run.on:
+        if self._run.running:
             with suppress(AgentFailed):
                 await self._abort()
         if self._child is not None:
             await self._child.end()
 
     def _gone(self, how: Exit) -> None:
-        self._run.gone()
-        self._events.cut()
-        self._dialogs.cancel(how.sentence)
+        self._run.process_exited()
+        self._events.cut_open_tools()
+        self._dialogs.cancel_all(how.sentence)
         self._reports.gone(how)
 
     @property
@@ -135,34 +135,34 @@ class PiAgent:
 
     async def submit(self, draft: TurnDraft) -> None:
         """Begin a turn; see `sxhost.drivers.contracts.Agent.submit`.  Pi has no name for it."""
-        if self._run.on:
+        if self._run.running:
             raise TurnInProgress(self._name)
         check_turn(draft, self._launch)
-        await self._standing.use(draft.model, None, draft.effort)
-        self._run.opens()
+        await self._standing.use_model(draft.model, None, draft.effort)
+        self._run.prompt_sent()
         self._events.cutting = False
         self._taking = taking = Deferred[None]()
-        fields = {**draft.native, **spoken(items(draft.input))}
-        self._calls.ask("prompt", fields).addCallbacks(self._accepted, self._refused)
+        fields = {**draft.native, **prompt_fields(items(draft.input))}
+        self._calls.send_command("prompt", fields).addCallbacks(self._accepted, self._refused)
         await taking.addTimeout(TAKE_S, self._clock, self._not_taken)
 
     def _not_taken(self, _failure: Any, seconds: float) -> None:
         self._taking = None
         why = f"pi has not taken a prompt within {seconds:g} s."
-        self._run.refused(why)
+        self._run.prompt_refused(why)
         raise AgentFailed(why)
 
     def _accepted(self, data: Raw) -> None:
         self._take()
-        self._run.opened(handled=_is_handled(data))
+        self._run.prompt_accepted(handled=_is_handled(data))
         if self._events.cutting:  # what was to be cut has only begun now
-            self._calls.ask("abort").addErrback(_enough)
+            self._calls.send_command("abort").addErrback(_enough)
 
     def _refused(self, failure: Failure) -> None:
         error: Any = failure.value
         if isinstance(error, Refused) and "already processing" in error.said:
             error = TurnInProgress(self._name)
-        self._run.refused(str(error))
+        self._run.prompt_refused(str(error))
         self._take(error)
 
     def _take(self, error: HostError | None = None) -> None:
@@ -175,44 +175,46 @@ class PiAgent:
 
     async def steer(self, given: Sequence[Item]) -> None:
         """Add to the running turn: pi reads it after the model's present answer."""
-        if not self._run.on:
+        if not self._run.running:
             raise NoTurn(self._name)
-        await self.command("steer", **spoken(given))
+        await self.command("steer", **prompt_fields(given))
         self._warn_late()
 
     def _warn_late(self) -> None:
-        if not self._run.on:
-            self._events.warn("The turn was over before pi read this; it reads it in the next.")
+        if not self._run.running:
+            self._events.report_warning(
+                "The turn was over before pi read this; it reads it in the next."
+            )
 
     async def interrupt(self) -> None:
         """Stop the running turn and what it runs."""
-        if not self._run.on:
+        if not self._run.running:
             raise NoTurn(self._name)
         await self._abort()
 
     async def _abort(self) -> None:
         """Abort, and cancel what is asked: pi does not end before that is answered."""
-        self._run.cut()
+        self._run.interrupt_requested()
         self._events.cutting = self._dialogs.refusing = True
-        answer = self._calls.ask("abort")
-        self._dialogs.cancel("the turn was interrupted")
+        answer = self._calls.send_command("abort")
+        self._dialogs.cancel_all("the turn was interrupted")
         await answer.addTimeout(ABORT_S, self._clock, _enough)
         self._dialogs.refusing = False
-        self._events.cutting = self._run.on
+        self._events.cutting = self._run.running
 
     async def compact(self) -> None:
         """Shorten the conversation; it is told as a turn of its own.
 
         :raises Refused: there is nothing to shorten (a turn is told nevertheless).
         """
-        if self._run.on:
+        if self._run.running:
             raise TurnInProgress(self._name)
-        answer = self._calls.ask("compact")
+        answer = self._calls.send_command("compact")
         await answer.addTimeout(COMPACT_S, self._clock, _enough)
 
     async def set_model(self, draft: ModelDraft) -> None:
         """Use another model from now on; old pi makes it the default of new sessions too."""
-        await self._standing.use(draft.model, draft.provider, draft.effort)
+        await self._standing.use_model(draft.model, draft.provider, draft.effort)
 
     async def answer(self, question: Question, answer: Answer) -> None:
         """Tell the extension what was decided."""
@@ -228,13 +230,13 @@ class PiAgent:
         :raises AgentFailed: pi went before it answered.
         """
         if command == "extension_ui_response":
-            self._calls.tell({**fields, "type": command})
-            self._dialogs.told(str(fields.get("id")), "it was answered in pi's own words")
+            self._calls.send_message({**fields, "type": command})
+            self._dialogs.withdraw(str(fields.get("id")), "it was answered in pi's own words")
             return None
         if command == "abort":
             await self._abort()
             return Raw(b"null")
-        data = await self._calls.ask(command, fields)
+        data = await self._calls.send_command(command, fields)
         if command in CHANGES:
             await self._standing.refresh()
         return data
@@ -242,20 +244,22 @@ class PiAgent:
     # What it says.
 
     def _heard(self, heard: DecodedLine) -> None:
-        if isinstance(heard.said, Request) and self._dialogs.asked(heard.said, heard.native):
+        if isinstance(heard.message, DialogRequest) and self._dialogs.request_received(
+            heard.message, heard.native
+        ):
             self._take()
             return
-        self._run.begins(heard)
+        self._run.before_event(heard)
         self._events.line_received(heard)
-        self._run.ends(heard)
+        self._run.after_event(heard)
         if heard.kind in BEGINS:
             self._take()
 
     def _over(self) -> None:
         """Leave nothing open at the end of a turn."""
-        self._events.cut()
+        self._events.cut_open_tools()
         self._events.cutting = self._dialogs.refusing = False
-        self._dialogs.cancel("the turn is over")
+        self._dialogs.cancel_all("the turn is over")
 
     @property
     def _name(self) -> str:

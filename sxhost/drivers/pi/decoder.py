@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 from msgspec import DecodeError, Raw, Struct, json
 from msgspec.structs import replace
 
-from sxhost.drivers.pi.messages import KINDS, Snapshot, Update
+from sxhost.drivers.pi.messages import KINDS, MessageUpdate, UpdateSnapshot
 
-__all__ = ["DecodedLine", "NotPi", "parse"]
+__all__ = ["DecodedLine", "NotPiLine", "parse"]
 
 
-class NotPi(ValueError):
+class NotPiLine(ValueError):
     """A line is nothing that pi says."""
 
 
@@ -31,7 +31,7 @@ class DecodedLine(NamedTuple):
     """
 
     kind: str
-    said: Any
+    message: Any
     native: Raw
 
 
@@ -43,7 +43,7 @@ _decoders: dict[str, Callable[[bytes], Any]] = {
     kind: json.Decoder(struct).decode for kind, struct in KINDS.items()
 }
 _head = json.Decoder(_Head).decode
-_snapshot = json.Decoder(Snapshot).decode
+_snapshot = json.Decoder(UpdateSnapshot).decode
 _BEGIN = re.compile(rb'\{"type":"([a-z_]+)"')
 _UPDATE = b'{"type":"message_update"'
 _CALL = b'"toolcall_start"'
@@ -58,7 +58,7 @@ def parse(line: bytes) -> DecodedLine:
     try:
         return _short(line) or _whole(_mended(line))
     except (DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise NotPi(str(error)) from None
+        raise NotPiLine(str(error)) from None
 
 
 def _short(line: bytes) -> DecodedLine | None:
@@ -79,14 +79,14 @@ def _short(line: bytes) -> DecodedLine | None:
 
 def _named(heard: DecodedLine, line: bytes) -> DecodedLine:
     """Add whose call begins to what old pi says of it."""
-    said: Update = heard.said
+    said: MessageUpdate = heard.message
     step = said.assistant_message_event
     blocks = _snapshot(_mended(line)).assistant_message_event.partial.content
     if step.type != "toolcall_start" or not 0 <= step.content_index < len(blocks):
         return heard
     called = blocks[step.content_index]
     named = replace(step, id=called.id, tool_name=called.name)
-    return heard._replace(said=replace(said, assistant_message_event=named))
+    return heard._replace(message=replace(said, assistant_message_event=named))
 
 
 def _mended(line: bytes) -> bytes:

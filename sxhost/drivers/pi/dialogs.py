@@ -9,10 +9,10 @@ from msgspec import Raw
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from sxhost.drivers.contracts import Reports
-from sxhost.drivers.pi.messages import Request
+from sxhost.drivers.pi.messages import DialogRequest
 from sxhost.model.approval import Answer, Inquiry, Question
 
-__all__ = ["Dialogs"]
+__all__ = ["PendingDialogs"]
 
 LONGEST = 512
 """Characters of a decision."""
@@ -24,7 +24,7 @@ INQUIRY = "value"
 """The id of the one thing that ``input`` and ``editor`` ask."""
 
 
-class Dialogs:
+class PendingDialogs:
     """The questions that are open; `tell` sends a message to pi."""
 
     def __init__(
@@ -36,11 +36,11 @@ class Dialogs:
         self._reports = reports
         self._clock = clock
         self._tell = tell
-        self._open: dict[str, tuple[Request, IDelayedCall | None]] = {}
+        self._open: dict[str, tuple[DialogRequest, IDelayedCall | None]] = {}
         self.refusing = False
         """Whether no question is put any more: the turn is being cut."""
 
-    def asked(self, said: Request, native: Raw) -> bool:
+    def request_received(self, said: DialogRequest, native: Raw) -> bool:
         """Put a question to the host; return False if it is none that we know."""
         shape = _SHAPES.get(said.method)
         if shape is None or self.refusing:
@@ -61,24 +61,24 @@ class Dialogs:
         self._send(key, _TOLD[said.method](said, answer))
         return True
 
-    def told(self, key: str, why: str) -> None:
+    def withdraw(self, key: str, why: str) -> None:
         """Somebody else has answered."""
         if key in self._open:
             self._close(key)
             self._reports.settled(key, why)
 
-    def cancel(self, why: str) -> None:
+    def cancel_all(self, why: str) -> None:
         """Cancel all that is open: pi does not end a turn in which a question is."""
         for key in list(self._open):
             self._send(key, {"cancelled": True})
-            self.told(key, why)
+            self.withdraw(key, why)
 
     def _late(self, key: str) -> None:
         said, _ = self._open[key]
         self._open[key] = said, None
-        self.told(key, "the extension waits no longer")
+        self.withdraw(key, "the extension waits no longer")
 
-    def _close(self, key: str) -> Request:
+    def _close(self, key: str) -> DialogRequest:
         said, late = self._open.pop(key)
         if late is not None:
             late.cancel()
@@ -89,7 +89,7 @@ class Dialogs:
 
 
 def _question(
-    said: Request, fields: Mapping[str, Any], native: Raw, patience: float | None
+    said: DialogRequest, fields: Mapping[str, Any], native: Raw, patience: float | None
 ) -> Question:
     return Question(
         key=said.id,
@@ -104,22 +104,22 @@ def _question(
 # What each kind of dialog is to the host.
 
 
-def _confirm(said: Request) -> dict[str, Any]:
+def _confirm(said: DialogRequest) -> dict[str, Any]:
     return {"choices": ["approve", "deny"], "detail": {"message": said.message}}
 
 
-def _select(said: Request) -> dict[str, Any]:
+def _select(said: DialogRequest) -> dict[str, Any]:
     return {"choices": list(dict.fromkeys([*_labels(said), "cancel"]))}
 
 
-def _words(said: Request) -> dict[str, Any]:
+def _words(said: DialogRequest) -> dict[str, Any]:
     told = {"placeholder": said.placeholder, "prefill": said.prefill}
     detail = {name: text for name, text in told.items() if text is not None}
     inquiry = Inquiry(id=INQUIRY, text=said.title)
     return {"choices": ["approve", "cancel"], "detail": detail, "inquiries": [inquiry]}
 
 
-_SHAPES: Mapping[str, Callable[[Request], dict[str, Any]]] = {
+_SHAPES: Mapping[str, Callable[[DialogRequest], dict[str, Any]]] = {
     "confirm": _confirm,
     "select": _select,
     "input": _words,
@@ -127,7 +127,7 @@ _SHAPES: Mapping[str, Callable[[Request], dict[str, Any]]] = {
 }
 
 
-def _labels(said: Request) -> dict[str, Any]:
+def _labels(said: DialogRequest) -> dict[str, Any]:
     """Return the options by what they are called as decisions."""
     return {str(option)[:LONGEST] or "(nothing)": option for option in said.options}
 
@@ -135,25 +135,25 @@ def _labels(said: Request) -> dict[str, Any]:
 # What each kind of dialog is told.
 
 
-def _confirmed(_said: Request, answer: Answer) -> dict[str, Any]:
+def _confirmed(_said: DialogRequest, answer: Answer) -> dict[str, Any]:
     if answer.decision == "cancel":
         return {"cancelled": True}
     return {"confirmed": answer.decision in {"approve", "approve_session"}}
 
 
-def _selected(said: Request, answer: Answer) -> dict[str, Any]:
+def _selected(said: DialogRequest, answer: Answer) -> dict[str, Any]:
     value = _labels(said).get(answer.decision)
     return {"cancelled": True} if value is None else {"value": value}
 
 
-def _written(_said: Request, answer: Answer) -> dict[str, Any]:
+def _written(_said: DialogRequest, answer: Answer) -> dict[str, Any]:
     value = (answer.answers or {}).get(INQUIRY)
     if answer.decision in {"cancel", "deny"} or value is None:
         return {"cancelled": True}
     return {"value": value if isinstance(value, str) else "\n".join(value)}
 
 
-_TOLD: Mapping[str, Callable[[Request, Answer], dict[str, Any]]] = {
+_TOLD: Mapping[str, Callable[[DialogRequest, Answer], dict[str, Any]]] = {
     "confirm": _confirmed,
     "select": _selected,
     "input": _written,

@@ -13,21 +13,21 @@ from sxhost.drivers.pi.decoder import DecodedLine
 from sxhost.drivers.pi.messages import (
     AgentEnd,
     Delta,
+    DialogRequest,
+    ExtensionError,
     MessageEnd,
     MessageStart,
-    Pause,
-    Request,
-    Stats,
+    MessageUpdate,
+    RetryOrCompaction,
+    SessionStats,
     ToolEnd,
     ToolStart,
     ToolUpdate,
     TurnEnd,
-    Update,
     Usage,
-    Woe,
 )
 
-__all__ = ["Events"]
+__all__ = ["PiTranslator"]
 
 _EXIT = re.compile(r"Command exited with code (\d+)\s*\Z")
 _DELTAS = {"text_delta": "message-delta", "thinking_delta": "thinking-delta"}
@@ -44,7 +44,7 @@ class _Whole(Struct, frozen=True):
     message: dict[str, Raw]
 
 
-class Events:
+class PiTranslator:
     """Translates one agent's events, in order; `tell` takes their names and data."""
 
     def __init__(self, tell: Callable[[str, Any], object]) -> None:
@@ -61,9 +61,9 @@ class Events:
 
     def line_received(self, heard: DecodedLine) -> None:
         """Tell what a line says."""
-        _TOLD.get(type(heard.said), Events._other)(self, heard)
+        _TOLD.get(type(heard.message), PiTranslator._other)(self, heard)
 
-    def resumed(self, stats: Stats) -> None:
+    def restore_usage(self, stats: SessionStats) -> None:
         """Begin to count where the conversation was left."""
         tokens = stats.tokens
         self._usage = Usage(
@@ -75,68 +75,68 @@ class Events:
         )
         self._cost = stats.cost
 
-    def cut(self) -> None:
+    def cut_open_tools(self) -> None:
         """Tell of what will not be finished any more."""
         for item, tool in list(self._tools.items()):
             self._tell("tool-done", {"item": item, "tool": tool, "status": "cut"})
         self._tools.clear()
         self._printed.clear()
 
-    def native(self, native: Any) -> None:
+    def report_native(self, native: Any) -> None:
         """Tell what has no other name."""
         self._tell("native", {"native": native})
 
-    def warn(self, text: str, native: Any = None) -> None:
+    def report_warning(self, text: str, native: Any = None) -> None:
         """Tell that something is wrong."""
         told = {"text": text} if native is None else {"text": text, "native": native}
         self._tell("warning", told)
 
     def _other(self, heard: DecodedLine) -> None:
-        self.native(heard.native)
+        self.report_native(heard.native)
 
     # Messages.
 
     def _begins(self, heard: DecodedLine) -> None:
         """Tell that a message begins; what is whole already is told with its end."""
-        message = heard.said.message
+        message = heard.message.message
         if message.role == "assistant":
             self._message = message.timestamp or self._message + 1
             self._used = UNSET
-            self.native(heard.native)
+            self.report_native(heard.native)
         else:
-            self.native({"type": heard.kind, "message": {"role": message.role}})
+            self.report_native({"type": heard.kind, "message": {"role": message.role}})
 
     def _grows(self, heard: DecodedLine) -> None:
-        step: Delta = heard.said.assistant_message_event
+        step: Delta = heard.message.assistant_message_event
         name = _DELTAS.get(step.type)
         if name and step.delta:
             item = f"{self._message}-{step.content_index}"
-            native = self._news(heard.said)
+            native = self._news(heard.message)
             self._tell(name, {"item": item, "text": step.delta, "native": native})
         elif step.type.startswith("toolcall_") or step.delta is UNSET:
-            self.native(self._news(heard.said))
+            self.report_native(self._news(heard.message))
 
-    def _news(self, said: Update) -> Raw:
+    def _news(self, said: MessageUpdate) -> Raw:
         """Return what an update says that was not said before: usage mostly stays as it was."""
         before, self._used = self._used, said.usage
         same = said.usage is not UNSET and said.usage == before
         return Raw(json.encode(replace(said, usage=UNSET) if same else said))
 
     def _whole(self, heard: DecodedLine) -> None:
-        message = heard.said.message
+        message = heard.message.message
         if message.role == "assistant":
             self._said(heard)
             self._count(message.usage)
         elif message.role == "toolResult":
-            self.native(_without_result(heard))
+            self.report_native(_without_result(heard))
         else:
-            self.native(heard.native)
+            self.report_native(heard.native)
 
     def _said(self, heard: DecodedLine) -> None:
         """Tell an answer's parts; the last of them has pi's own words for them all."""
         parts = [
             (_WHOLE[block.type], {"item": f"{self._message}-{n}", "text": text})
-            for n, block in enumerate(heard.said.message.blocks)
+            for n, block in enumerate(heard.message.message.blocks)
             if block.type in _WHOLE and (text := block.text or block.thinking)
         ]
         for name, data in parts[:-1]:
@@ -145,7 +145,7 @@ class Events:
             name, data = parts[-1]
             self._tell(name, {**data, "native": heard.native})
         else:
-            self.native(heard.native)
+            self.report_native(heard.native)
 
     def _count(self, used: Usage | None) -> None:
         if used is None or not used.total_tokens:
@@ -173,7 +173,7 @@ class Events:
     # Tools.
 
     def _tool(self, heard: DecodedLine) -> None:
-        said: ToolStart = heard.said
+        said: ToolStart = heard.message
         self._tools[said.tool_call_id] = said.tool_name
         self._tell(
             "tool-start",
@@ -187,14 +187,14 @@ class Events:
         )
 
     def _prints(self, heard: DecodedLine) -> None:
-        item, output = heard.said.tool_call_id, heard.said.partial_result.text
+        item, output = heard.message.tool_call_id, heard.message.partial_result.text
         new = _added(self._printed.get(item, ""), output)
         self._printed[item] = output
         if new:
             self._tell("tool-output", {"item": item, "text": new})
 
     def _done(self, heard: DecodedLine) -> None:
-        said: ToolEnd = heard.said
+        said: ToolEnd = heard.message
         self._tools.pop(said.tool_call_id, None)
         self._printed.pop(said.tool_call_id, None)
         failed = "cut" if self.cutting else "failed"
@@ -215,52 +215,52 @@ class Events:
     def _ends(self, heard: DecodedLine) -> None:
         """Tell that something is over, without all the messages that were told before."""
         told: dict[str, Any] = {"type": heard.kind}
-        if isinstance(heard.said, AgentEnd) and heard.said.will_retry is not UNSET:
-            told["willRetry"] = heard.said.will_retry
-        self.native(told)
+        if isinstance(heard.message, AgentEnd) and heard.message.will_retry is not UNSET:
+            told["willRetry"] = heard.message.will_retry
+        self.report_native(told)
 
     def _pauses(self, heard: DecodedLine) -> None:
-        said: Pause = heard.said
+        said: RetryOrCompaction = heard.message
         if heard.kind == "auto_retry_start":
             wait = (
                 f"attempt {said.attempt} of {said.max_attempts} in {said.delay_ms / 1000:g} s"
             )
-            self.warn(f"{said.error_message or 'It failed'}: {wait}", heard.native)
+            self.report_warning(f"{said.error_message or 'It failed'}: {wait}", heard.native)
         elif heard.kind.endswith("compaction_end") and said.result is not None:
             tokens = said.result.tokens_before
             self._tell("compact", {"tokens_before": tokens, "native": heard.native})
             self._count(said.result.usage)
         elif heard.kind.endswith("compaction_end") and said.error_message:
-            self.warn(said.error_message, heard.native)
+            self.report_warning(said.error_message, heard.native)
         else:
-            self.native(heard.native)
+            self.report_native(heard.native)
 
     # Extensions.
 
     def _failed(self, heard: DecodedLine) -> None:
-        said: Woe = heard.said
-        self.warn(f"{said.extension_path}: {said.event}: {said.error}", heard.native)
+        said: ExtensionError = heard.message
+        self.report_warning(f"{said.extension_path}: {said.event}: {said.error}", heard.native)
 
     def _shown(self, heard: DecodedLine) -> None:
-        said: Request = heard.said
+        said: DialogRequest = heard.message
         if said.method == "notify" and said.notify_type in {"warning", "error"}:
-            self.warn(said.message, heard.native)
+            self.report_warning(said.message, heard.native)
         else:
-            self.native(heard.native)
+            self.report_native(heard.native)
 
 
-_TOLD: Mapping[type, Callable[[Events, DecodedLine], None]] = {
-    MessageStart: Events._begins,
-    Update: Events._grows,
-    MessageEnd: Events._whole,
-    ToolStart: Events._tool,
-    ToolUpdate: Events._prints,
-    ToolEnd: Events._done,
-    TurnEnd: Events._ends,
-    AgentEnd: Events._ends,
-    Pause: Events._pauses,
-    Woe: Events._failed,
-    Request: Events._shown,
+_TOLD: Mapping[type, Callable[[PiTranslator, DecodedLine], None]] = {
+    MessageStart: PiTranslator._begins,
+    MessageUpdate: PiTranslator._grows,
+    MessageEnd: PiTranslator._whole,
+    ToolStart: PiTranslator._tool,
+    ToolUpdate: PiTranslator._prints,
+    ToolEnd: PiTranslator._done,
+    TurnEnd: PiTranslator._ends,
+    AgentEnd: PiTranslator._ends,
+    RetryOrCompaction: PiTranslator._pauses,
+    ExtensionError: PiTranslator._failed,
+    DialogRequest: PiTranslator._shown,
 }
 
 

@@ -14,7 +14,7 @@ from msgspec import DecodeError, Struct, convert, json
 from sxhost.errors import AgentFailed, BadField, Unsupported
 from sxhost.model.turn import File, Image, Item, Launch, LocalImage, Text, TurnDraft
 
-__all__ = ["argv", "check", "check_turn", "session_file", "spoken"]
+__all__ = ["arguments", "check_launch", "check_turn", "prompt_fields", "session_file"]
 
 PROGRAM = "pi"
 
@@ -46,7 +46,7 @@ class _First(Struct, frozen=True):
 # Arguments.
 
 
-def check(launch: Launch) -> None:
+def check_launch(launch: Launch) -> None:
     """See whether pi can be started this way.
 
     :raises Unsupported: it has no such thing.
@@ -66,7 +66,7 @@ def check_turn(draft: TurnDraft, launch: Launch) -> None:
         raise Unsupported("pi cannot change its directory; start another session there.")
 
 
-def argv(launch: Launch, session: str | None) -> list[str]:
+def arguments(launch: Launch, session: str | None) -> list[str]:
     """Return the program and its arguments; `session` is a file to go on with."""
     native = _native(launch)
     options: dict[str, Sequence[str | None]] = {
@@ -162,7 +162,7 @@ def _is_unwritten(path: Path) -> bool:
 # Prompts.
 
 
-def spoken(given: Iterable[Item]) -> dict[str, Any]:
+def prompt_fields(given: Iterable[Item]) -> dict[str, Any]:
     """Return an input as the fields of a prompt: ``message`` and, if there are, ``images``.
 
     What lies in a file is named, as pi's own editor does it: the model reads it.

@@ -13,27 +13,27 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 __all__ = [
     "KINDS",
     "AgentEnd",
+    "AgentSettled",
     "Block",
     "Cost",
     "Delta",
+    "DialogRequest",
+    "ExtensionError",
     "Message",
     "MessageEnd",
     "MessageStart",
+    "MessageUpdate",
     "Model",
-    "Pause",
-    "Request",
+    "PiState",
     "Response",
-    "Settled",
-    "Snapshot",
-    "State",
-    "Stats",
+    "RetryOrCompaction",
+    "SessionStats",
     "ToolEnd",
     "ToolStart",
     "ToolUpdate",
     "TurnEnd",
-    "Update",
+    "UpdateSnapshot",
     "Usage",
-    "Woe",
 ]
 
 
@@ -103,7 +103,8 @@ class MessageEnd(Struct, frozen=True):
 class Delta(Struct, frozen=True, rename="camel"):
     """What was added to the assistant's message, at which of its blocks.
 
-    Of a tool's call the beginning has its name (of old pi: in `Snapshot`), the end the whole.
+    Of a tool's call the beginning has its name (of old pi: in `UpdateSnapshot`), the end the
+    whole.
     """
 
     type: str
@@ -114,14 +115,16 @@ class Delta(Struct, frozen=True, rename="camel"):
     tool_call: Raw | UnsetType = UNSET
 
 
-class Update(Struct, frozen=True, rename="camel", tag_field="type", tag="message_update"):
+class MessageUpdate(
+    Struct, frozen=True, rename="camel", tag_field="type", tag="message_update"
+):
     """The assistant's message grows; newer pi says what was used so far."""
 
     assistant_message_event: Delta
     usage: Raw | UnsetType = UNSET
 
 
-class Called(Struct, frozen=True):
+class PartialToolCall(Struct, frozen=True):
     """A tool's call in a message that grows; other blocks have neither."""
 
     id: str | UnsetType = UNSET
@@ -131,19 +134,19 @@ class Called(Struct, frozen=True):
 class Partial(Struct, frozen=True):
     """A message that grows, as old pi repeats it."""
 
-    content: list[Called] = []
+    content: list[PartialToolCall] = []
 
 
-class Repeated(Struct, frozen=True):
+class SnapshotEvent(Struct, frozen=True):
     """Where old pi repeats it."""
 
     partial: Partial = Partial()
 
 
-class Snapshot(Struct, frozen=True, rename="camel"):
+class UpdateSnapshot(Struct, frozen=True, rename="camel"):
     """What old pi repeats with each piece; it is read only where a tool's call begins."""
 
-    assistant_message_event: Repeated = Repeated()
+    assistant_message_event: SnapshotEvent = SnapshotEvent()
 
 
 class ToolStart(Struct, frozen=True, rename="camel"):
@@ -154,7 +157,7 @@ class ToolStart(Struct, frozen=True, rename="camel"):
     args: Raw = Raw(b"null")
 
 
-class Output(Struct, frozen=True, rename="camel"):
+class ToolOutput(Struct, frozen=True, rename="camel"):
     """What a tool has printed so far, or in all."""
 
     content: list[Block] = []
@@ -170,7 +173,7 @@ class ToolUpdate(Struct, frozen=True, rename="camel"):
     """A tool has printed something: all that it printed so far."""
 
     tool_call_id: str
-    partial_result: Output = Output()
+    partial_result: ToolOutput = ToolOutput()
 
 
 class ToolEnd(Struct, frozen=True, rename="camel"):
@@ -178,7 +181,7 @@ class ToolEnd(Struct, frozen=True, rename="camel"):
 
     tool_call_id: str
     tool_name: str = ""
-    result: Output = Output()
+    result: ToolOutput = ToolOutput()
     is_error: bool = False
 
 
@@ -193,7 +196,7 @@ class AgentEnd(Struct, frozen=True, rename="camel"):
     will_retry: bool | UnsetType = UNSET
 
 
-class Settled(Struct, frozen=True):
+class AgentSettled(Struct, frozen=True):
     """Nothing more will come (newer pi)."""
 
     aborted: bool = False
@@ -206,7 +209,7 @@ class Summary(Struct, frozen=True, rename="camel"):
     usage: Usage | None = None
 
 
-class Pause(Struct, frozen=True, rename="camel"):
+class RetryOrCompaction(Struct, frozen=True, rename="camel"):
     """A retry or a compaction begins or is over: `delay_ms` until the retry."""
 
     attempt: int = 0
@@ -219,7 +222,7 @@ class Pause(Struct, frozen=True, rename="camel"):
     result: Summary | None = None
 
 
-class Woe(Struct, frozen=True, rename="camel"):
+class ExtensionError(Struct, frozen=True, rename="camel"):
     """An extension failed."""
 
     extension_path: str = ""
@@ -227,7 +230,7 @@ class Woe(Struct, frozen=True, rename="camel"):
     error: str = ""
 
 
-class Request(Struct, frozen=True, rename="camel"):
+class DialogRequest(Struct, frozen=True, rename="camel"):
     """An extension shows something (``notify``, …) or asks (`timeout` in ms)."""
 
     id: str
@@ -262,7 +265,7 @@ class Model(Struct, frozen=True, rename="camel"):
     context_window: int | None = None
 
 
-class State(Struct, frozen=True, rename="camel"):
+class PiState(Struct, frozen=True, rename="camel"):
     """The answer to ``get_state``."""
 
     model: Model | None = None
@@ -284,7 +287,7 @@ class Tokens(Struct, frozen=True, rename="camel"):
     total: int = 0
 
 
-class Stats(Struct, frozen=True):
+class SessionStats(Struct, frozen=True):
     """The answer to ``get_session_stats``."""
 
     tokens: Tokens = Tokens()
@@ -294,21 +297,21 @@ class Stats(Struct, frozen=True):
 KINDS: Final[Mapping[str, type]] = {
     "response": Response,
     "message_start": MessageStart,
-    "message_update": Update,
+    "message_update": MessageUpdate,
     "message_end": MessageEnd,
     "tool_execution_start": ToolStart,
     "tool_execution_update": ToolUpdate,
     "tool_execution_end": ToolEnd,
     "turn_end": TurnEnd,
     "agent_end": AgentEnd,
-    "agent_settled": Settled,
-    "compaction_start": Pause,
-    "compaction_end": Pause,
-    "auto_compaction_start": Pause,
-    "auto_compaction_end": Pause,
-    "auto_retry_start": Pause,
-    "auto_retry_end": Pause,
-    "extension_error": Woe,
-    "extension_ui_request": Request,
+    "agent_settled": AgentSettled,
+    "compaction_start": RetryOrCompaction,
+    "compaction_end": RetryOrCompaction,
+    "auto_compaction_start": RetryOrCompaction,
+    "auto_compaction_end": RetryOrCompaction,
+    "auto_retry_start": RetryOrCompaction,
+    "auto_retry_end": RetryOrCompaction,
+    "extension_error": ExtensionError,
+    "extension_ui_request": DialogRequest,
 }
 """The kinds of lines of which more is understood than their name."""

@@ -9,13 +9,13 @@ from typing import Any, TypeVar
 from msgspec import DecodeError, Raw, json
 from twisted.internet.defer import Deferred
 
-from sxhost.drivers.pi.decoder import DecodedLine, NotPi, parse
+from sxhost.drivers.pi.decoder import DecodedLine, NotPiLine, parse
 from sxhost.drivers.pi.messages import Response
 from sxhost.errors import AgentFailed
 from sxhost.logs import logger
 from sxhost.process.contracts import Child, Exit
 
-__all__ = ["Calls", "Refused", "decoded"]
+__all__ = ["Refused", "RpcClient", "decode_answer"]
 
 log = logger(__name__)
 
@@ -34,7 +34,7 @@ class Refused(AgentFailed):
         self.said = said
 
 
-class Calls:
+class RpcClient:
     """Our end of the conversation: a `Talk`.
 
     `heard` is called with what is no answer, `gone` once with the end of the process.
@@ -52,13 +52,15 @@ class Calls:
         self.exit: Exit | None = None
         """How pi has ended, if it has."""
 
-    def begin(self, child: Child) -> None:
+    def attach_child(self, child: Child) -> None:
         """Speak with a child from now on."""
         self._child = child
 
     # What we say.
 
-    def ask(self, command: str, fields: Mapping[str, Any] | None = None) -> Deferred[Raw]:
+    def send_command(
+        self, command: str, fields: Mapping[str, Any] | None = None
+    ) -> Deferred[Raw]:
         """Send a command; the Deferred fires with the ``data`` of its answer.
 
         It fails with `Refused` where pi says no, with `AgentFailed` where pi is gone.
@@ -68,10 +70,10 @@ class Calls:
             answer.errback(AgentFailed(f"There is nobody to ask: {self.exit.sentence}."))
             return answer
         self._waiting[number] = command, answer
-        self.tell({**(fields or {}), "id": number, "type": command})
+        self.send_message({**(fields or {}), "id": number, "type": command})
         return answer
 
-    def tell(self, message: Mapping[str, Any]) -> None:
+    def send_message(self, message: Mapping[str, Any]) -> None:
         """Send what has no answer."""
         if self._child is not None:
             self._child.send(json.encode(message))
@@ -84,7 +86,7 @@ class Calls:
             return
         try:
             heard = parse(line)
-        except NotPi as error:
+        except NotPiLine as error:
             self._wonder(line, str(error))
         else:
             self._tell(heard)
@@ -98,8 +100,8 @@ class Calls:
         self._gone(how)
 
     def _tell(self, heard: DecodedLine) -> None:
-        if isinstance(heard.said, Response):
-            self._answered(heard.said)
+        if isinstance(heard.message, Response):
+            self._answered(heard.message)
         else:
             self._heard(heard)
 
@@ -125,7 +127,7 @@ class Calls:
             log.warn("pi said {line!r}: {why}", line=line[:200], why=why)
 
 
-def decoded(data: Raw, kind: type[T]) -> T:
+def decode_answer(data: Raw, kind: type[T]) -> T:
     """Return an answer as a `kind`.
 
     :raises AgentFailed: it is none.

@@ -17,7 +17,14 @@ from twisted.python.failure import Failure
 
 from sxhost.drivers.contracts import Reports
 from sxhost.drivers.pi.decoder import DecodedLine
-from sxhost.drivers.pi.messages import AgentEnd, Message, MessageEnd, Pause, Settled, State
+from sxhost.drivers.pi.messages import (
+    AgentEnd,
+    AgentSettled,
+    Message,
+    MessageEnd,
+    PiState,
+    RetryOrCompaction,
+)
 from sxhost.model.turn import TurnStatus
 
 __all__ = ["BEGINS", "TurnTracker"]
@@ -59,17 +66,17 @@ class TurnTracker:
         self._cut = False
         self._begun = False
         self._opening = False
-        self.on = False
+        self.running = False
         """Whether a turn runs."""
 
     # What we do.
 
-    def opens(self) -> None:
+    def prompt_sent(self) -> None:
         """A prompt is on its way."""
-        self.on = self._opening = True
+        self.running = self._opening = True
         self._last, self._cut, self._until = Message(), False, 0.0
 
-    def opened(self, *, handled: bool = False) -> None:
+    def prompt_accepted(self, *, handled: bool = False) -> None:
         """The prompt was accepted; `handled` by an extension, it may begin nothing.
 
         Old pi does not say so: it is asked, if nothing has begun soon.
@@ -78,7 +85,7 @@ class TurnTracker:
         if handled or not self._begun:
             self._look_in(0 if handled else SOON_S)
 
-    def refused(self, why: str) -> None:
+    def prompt_refused(self, why: str) -> None:
         """The prompt was refused: what it began before, if anything, has failed."""
         if self._begun:
             self._last = Message(stop_reason="error", error_message=why)
@@ -86,34 +93,34 @@ class TurnTracker:
         else:
             self._close()
 
-    def cut(self) -> None:
+    def interrupt_requested(self) -> None:
         """The turn is to stop."""
         self._cut = True
 
-    def gone(self) -> None:
+    def process_exited(self) -> None:
         """Pi is gone."""
         self._close()
 
     # What pi says.
 
-    def begins(self, heard: DecodedLine) -> None:
+    def before_event(self, heard: DecodedLine) -> None:
         """Hear a line, before its event is told."""
         if heard.kind not in BEGINS:
             return
         self._no_look()
         self._until = 0.0
-        if not self.on:
-            self.opens()
+        if not self.running:
+            self.prompt_sent()
             self._opening = False
         if not self._begun:
             self._begun = True
             self._reports.turn_began(None)
 
-    def ends(self, heard: DecodedLine) -> None:
+    def after_event(self, heard: DecodedLine) -> None:
         """Hear a line, after its event was told."""
-        hear = _HEARD.get((type(heard.said), heard.kind)) or _HEARD.get(type(heard.said))
-        if hear is not None and self.on:
-            hear(self, heard.said)
+        hear = _HEARD.get((type(heard.message), heard.kind)) or _HEARD.get(type(heard.message))
+        if hear is not None and self.running:
+            hear(self, heard.message)
 
     def _message(self, said: MessageEnd) -> None:
         if said.message.role == "assistant":
@@ -126,20 +133,20 @@ class TurnTracker:
             self._wait(0)
         self._look_in(0 if said.will_retry is UNSET else SOON_S)
 
-    def _settled(self, said: Settled) -> None:
+    def _settled(self, said: AgentSettled) -> None:
         self._cut = self._cut or said.aborted
         if self._begun:
             self._finish()
 
-    def _retries(self, said: Pause) -> None:
+    def _retries(self, said: RetryOrCompaction) -> None:
         self._wait(said.delay_ms / 1000)
 
-    def _gives_up(self, said: Pause) -> None:
+    def _gives_up(self, said: RetryOrCompaction) -> None:
         if not said.success:
             self._until = 0.0
             self._look_in(0)
 
-    def _compacted(self, said: Pause) -> None:
+    def _compacted(self, said: RetryOrCompaction) -> None:
         if said.will_retry:
             self._wait(0)
         self._cut = self._cut or said.aborted
@@ -172,7 +179,7 @@ class TurnTracker:
             self._look = None
 
     def _seen(self, data: Raw, number: int) -> None:
-        if number != self._looks or not self.on:
+        if number != self._looks or not self.running:
             return
         state, now = _state(data), self._clock.seconds()
         if self._opening or state is None or state.is_streaming or state.is_compacting:
@@ -202,13 +209,13 @@ class TurnTracker:
         return "completed", ""
 
     def _close(self) -> None:
-        self.on = self._begun = self._opening = False
+        self.running = self._begun = self._opening = False
         self._no_look()
 
 
-def _state(data: Raw) -> State | None:
+def _state(data: Raw) -> PiState | None:
     try:
-        return json.decode(data, type=State)
+        return json.decode(data, type=PiState)
     except DecodeError:
         return None
 
@@ -216,9 +223,9 @@ def _state(data: Raw) -> State | None:
 _HEARD: Mapping[Any, Callable[[TurnTracker, Any], None]] = {
     MessageEnd: TurnTracker._message,
     AgentEnd: TurnTracker._end,
-    Settled: TurnTracker._settled,
-    (Pause, "auto_retry_start"): TurnTracker._retries,
-    (Pause, "auto_retry_end"): TurnTracker._gives_up,
-    (Pause, "compaction_end"): TurnTracker._compacted,
-    (Pause, "auto_compaction_end"): TurnTracker._compacted,
+    AgentSettled: TurnTracker._settled,
+    (RetryOrCompaction, "auto_retry_start"): TurnTracker._retries,
+    (RetryOrCompaction, "auto_retry_end"): TurnTracker._gives_up,
+    (RetryOrCompaction, "compaction_end"): TurnTracker._compacted,
+    (RetryOrCompaction, "auto_compaction_end"): TurnTracker._compacted,
 }

@@ -59,6 +59,9 @@ BYPASS: Final = replace(CODEX, approval_policy="never", sandbox="danger-full-acc
 """How they are if they are to ask nobody."""
 
 
+RequestId = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": 256})]
+
+
 class CodexMessage(Struct, frozen=True, kw_only=True):
     """What a client says; which fields it has depends on its `type`."""
 
@@ -140,7 +143,7 @@ class Messages:
             raise
 
     async def follow_codex(
-        self, request_id: str, query: ConversationQuery
+        self, request_id: RequestId, query: ConversationQuery
     ) -> Conversing | Nothing:
         """Tell a conversation again, from a cursor on, to the end of its last turn."""
         found = await self._find(request_id, "read")

@@ -15,6 +15,7 @@ from sxhost.faces.codex_sse.approvals import asked
 from sxhost.faces.codex_sse.fields import Conversation, EventFields
 from sxhost.faces.codex_sse.translate import ENDS, FRAMES
 from sxhost.http.stream_response import Response
+from sxhost.model.cursor import Cursor
 from sxhost.model.session import Event
 from sxhost.service import SessionService
 from sxhost.streams.subscription import Selection, Subscription
@@ -54,7 +55,7 @@ class Frames:
         frame = None if self.over else self._frame(event)
         if frame is None or not (self._deltas or not frame[0].endswith("_delta")):
             return b""
-        return self._encoded(f"{epoch}:{event.id}", *frame)
+        return self._encoded(str(Cursor(event.id, epoch)), *frame)
 
     def control(self, name: str, fields: dict[str, object]) -> bytes:
         """Encode a control frame."""

@@ -22,7 +22,7 @@ NOT_THERE: Final = (MethodNotAllowed, UnknownRoute, UpgradeRequired)
 INTERNAL: Final = 500
 
 
-class CodexdManner:
+class CodexdFormat:
     """As JavaScript's ``JSON.stringify(value, null, 2)`` writes it, and a newline."""
 
     media_type = "application/json; charset=utf-8"
@@ -40,7 +40,7 @@ class CodexdManner:
         return status, self.answer({"error": code, "message": message, "ok": False})
 
 
-CODEXD: Final = CodexdManner()
+CODEXD: Final = CodexdFormat()
 
 
 def _asked(request: Request) -> str:

@@ -31,8 +31,9 @@ from sxhost.faces.codexd.requests import (
 from sxhost.faces.codexd.requests_to_host import AGENT, draft_of, launch_of, spoken_of, steer_of
 from sxhost.faces.codexd.responses import CODEXD, PREFIXES
 from sxhost.faces.codexd.websocket import Audience, State
+from sxhost.http.parameters import AnyText
 from sxhost.http.responses import ResponseFormat
-from sxhost.http.router import NDJSON, AnyText, Route
+from sxhost.http.router import NDJSON, Route
 from sxhost.http.websocket import Upgrade
 from sxhost.model.caller import current
 from sxhost.model.session import Session
@@ -244,7 +245,7 @@ def _unknown(session_id: str) -> Refusal:
 
 def routes(service: SessionService) -> Sequence[Route]:
     """Return codexd's routes over the sessions of a host."""
-    it, route = Codexd(service), partial(Route, tag="codexd", manner=CODEXD)
+    it, route = Codexd(service), partial(Route, tag="codexd", response_format=CODEXD)
     return (
         route(
             "GET",

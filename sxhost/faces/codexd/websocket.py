@@ -18,9 +18,10 @@ from sxhost.errors import HostError, SubscriptionLimit
 from sxhost.faces.codexd.events import event_record, gap_record
 from sxhost.faces.codexd.records_wire import CodexdRuntime, CodexdSnapshot
 from sxhost.faces.codexd.requests import trimmed
-from sxhost.http.router import base_url
+from sxhost.http.parameters import base_url
 from sxhost.http.site import HostRequest
 from sxhost.http.websocket import Connection
+from sxhost.model.cursor import Cursor
 from sxhost.model.session import Event
 from sxhost.service import SessionService
 from sxhost.streams.subscription import Subscription
@@ -98,7 +99,7 @@ class Audience:
 
     async def follow(self, client: CodexdConnection, position: int) -> None:
         """Have a client told of what comes after an id."""
-        cursor = f"{self.roster.epoch}:{position}"
+        cursor = str(Cursor(position, self.roster.epoch))
         wanted, sink = self.roster.selection, Sink(client)
         await self._service.subscribe(wanted, cursor, self._encoding, sink)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 from twisted.internet.defer import Deferred
@@ -66,7 +66,7 @@ class HookAnswer(Struct, frozen=True, rename="camel", omit_defaults=True):
     hook_specific_output: dict[str, Any] = {}
 
 
-class Hearing:
+class HookResponse:
     """The answer to a hook, given once it is known, for as long as the agent waits for it."""
 
     def __init__(self, hooked: Hooked, hook: Hook, query: HookQuery) -> None:
@@ -107,17 +107,13 @@ class Hooks:
     def __init__(self, service: SessionService) -> None:
         self._hooked = Hooked(service, service.agency, service.hub)
 
-    async def claude(self, hook: dict[str, Any], query: HookQuery) -> HookAnswer:
+    async def claude(self, hook: dict[str, Any], query: HookQuery) -> HookResponse:
         """Hear a hook of Claude Code."""
-        return self._hearing("claude", hook, query)
+        return HookResponse(self._hooked, Hook("claude", hook), query)
 
-    async def codex(self, hook: dict[str, Any], query: HookQuery) -> HookAnswer:
+    async def codex(self, hook: dict[str, Any], query: HookQuery) -> HookResponse:
         """Hear a hook of Codex, or what it notifies of."""
-        return self._hearing("codex", hook, query)
-
-    def _hearing(self, agent: str, said: dict[str, Any], query: HookQuery) -> HookAnswer:
-        hearing = Hearing(self._hooked, Hook(agent, said), query)
-        return cast("HookAnswer", hearing)  # it writes itself: the agent may leave meanwhile
+        return HookResponse(self._hooked, Hook("codex", hook), query)
 
 
 def routes(service: SessionService) -> Sequence[Route]:
@@ -130,4 +126,4 @@ def routes(service: SessionService) -> Sequence[Route]:
 
 
 def _route(path: str, handler: Any, summary: str, reads: Any) -> Route:
-    return Route("POST", path, handler, summary, scope="send", reads=reads)
+    return Route("POST", path, handler, summary, scope="send", reads=reads, answers=HookAnswer)

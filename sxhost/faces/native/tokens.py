@@ -5,7 +5,9 @@ from __future__ import annotations
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
+from msgspec import Meta
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.server import Request
 
@@ -23,6 +25,9 @@ __all__ = ["Keys"]
 
 LINK_S = 60.0
 """Seconds for which a login's link is good: as long as a browser takes to open it."""
+
+TokenId = Annotated[str, Meta(extra_json_schema={"pattern": "^[0-9a-z]{1,16}$"})]
+LoginCode = Annotated[str, Meta(extra_json_schema={"pattern": "^[0-9A-Za-z_-]{1,64}$"})]
 
 Note = Callable[[str, str | None, str], Awaitable[None]]
 """Records for the audit what was done, to which session, and more words."""
@@ -97,7 +102,7 @@ class Keys:
             raise
         return token, secret
 
-    async def revoke_token(self, token_id: str) -> Done:
+    async def revoke_token(self, token_id: TokenId) -> Done:
         """Let nobody in with a token any more, or log a browser out."""
         if token_id in self._browsers:
             self._browsers.log_out(token_id)
@@ -120,7 +125,7 @@ class Keys:
         self._links[code] = now + LINK_S
         return Login(path=f"/login/{code}", expires_s=LINK_S)
 
-    async def login(self, code: str) -> Welcome:
+    async def login(self, code: LoginCode) -> Welcome:
         """Let a browser in, once; of this machine only the host's own user's.
 
         Whoever opens a link shows it to every user here, in the browser's command line.

@@ -1,40 +1,37 @@
 """The multiplexer: the pi-app-server protocol over every agent of the host.
 
+A command goes from a transport (`websocket`, `stdio`) through a client of the `multiplexer` to
+the `executor`, which calls the function that `dispatch` chooses.  Events go from the log to
+clients through an `encoder`, which has them translated with the transcript of their run.
+
 ================ =====================================================================
-codex_commands   what the commands for a session do with codex beyond what all agents do
+codex_commands   commands for a session of codex, where codex differs from other agents
 commands         the commands: one tagged union
-connection       one client: commands, subscriptions, whether it keeps up
-dialogs          approvals as pi's extensions ask, and back
-dispatch         which agent does which command, and how: the table of tables
-encoder          a log as frames, made once for all readers
-executor         a command's way to its one answer: admitted, in its lane, in time, remembered
-fields           how their fields are written
-idempotency      what was answered already, by id and key
-lanes            who goes before whom in a session
-multiplexer      the multiplexer: its clients, and who does which command
-partial_message  a message that grows: what it was at any event of its log, as bytes
-pi_commands      what the commands for a session do with pi: nearly all are commands of its
-                 own
+dialogs          approvals as dialogs of pi's extensions, and the answers as decisions
+dispatch         which function does a command
+encoder          events as frames, encoded once for all readers
+executor         admission, idempotency, lanes, time limits: one response to each command
+fields           the types of the commands' fields
+idempotency      responses by command id and idempotency key
+lanes            the order of the commands for one session
+multiplexer      the clients: their commands, subscriptions and back-pressure
+partial_message  an assistant message that is still being written, at any event
+pi_commands      commands for a session of pi: nearly all are pi's own
 rate_limits      how often commands may come
-responses        answers, and what everybody is told
-scheduling       what each is like: scope, whether it overtakes, how long it may take
-server_commands  the commands for the server
-session_commands what the commands for a session do, whichever agent it has; pi has more of
-                 its own
-session_files    what agents have written down: pi's session files, and the threads of codex
-session_info     a session in the source's words
-session_tree     a session's tree in the words of the source system: a list of nodes, parents
-                 first
-stdio            the multiplexer over two pipes
+responses        the frames that are sent: responses and notifications
+scheduling       of each command: its scope, what it overtakes, its time limit
+server_commands  commands for the server
+session_commands commands for a session, whichever agent it has
+session_files    the files in which pi and codex keep their sessions
+session_info     the description of a session, and its messages
+session_tree     the tree of a pi session as a list of nodes, parents first
+stdio            the transport over two pipes
 table            the commands as a table for the documents
-transcript       what is known of a run from its beginning on: what its later events must
-                 repeat
-transcript_cache the runs that are known of sessions that somebody reads: where the log is
-                 told from
-translate_any    a log of an agent that is not pi, in the words of pi that come nearest
-translate_pi     a log of pi in pi's own words: whole again where the log does not repeat
-                 itself
-validation       what is wrong with one, in the source's words
-websocket        the multiplexer over a WebSocket
+transcript       the messages and tools of one run, which later events repeat
+transcript_cache the transcripts of the sessions that clients read, in bounded memory
+translate_any    events of any agent to events of pi
+translate_pi     events of pi, complete again
+validation       why a command is invalid, in the sentences of pi-app-server
+websocket        the transport over a WebSocket
 ================ =====================================================================
 """

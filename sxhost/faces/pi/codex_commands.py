@@ -9,39 +9,39 @@ from sxhost.agents.session import HostedSession
 from sxhost.drivers.jsonrpc_peer import Refused
 from sxhost.faces.pi import session_commands
 from sxhost.faces.pi.commands import Bash, Command, SetSessionName
-from sxhost.faces.pi.executor import Refusal
-from sxhost.faces.pi.session_commands import Context, Does
+from sxhost.faces.pi.responses import CommandRefused
+from sxhost.faces.pi.session_commands import CommandContext, CommandFunction
 
-__all__ = ["CODEX", "thread_names"]
+__all__ = ["CODEX_COMMANDS", "thread_names"]
 
 
 MOST_THREADS = 500
 """Threads of which the names are asked: the newest."""
 
 
-async def ask(context: Context, method: str, /, **params: Any) -> Any:
+async def ask(context: CommandContext, method: str, /, **params: Any) -> Any:
     """Call a method of codex's own.
 
-    :raises Refusal: codex said no, in its words.
+    :raises CommandRefused: codex said no, in its words.
     """
     agent: Any = (await context.hosted()).agent
     try:
         return await agent.command(method, **params)
     except Refused as error:
-        raise Refusal(error.said.message) from None
+        raise CommandRefused(error.said.message) from None
 
 
-async def bash(context: Context, command: Bash) -> Any:
+async def bash(context: CommandContext, command: Bash) -> Any:
     """Run a command of the user's, beside the conversation: codex is not told of it."""
     await context.hosted()
-    context.begun()
+    context.work_started()
     argv = ["bash", "-c", command.command]
     found = await ask(context, "command/exec", command=argv, cwd=context.detail.cwd)
     output = f"{found.get('stdout', '')}{found.get('stderr', '')}"
     return {"exitCode": found.get("exitCode", 0), "output": output, "cancelled": False}
 
 
-async def get_available_models(context: Context, _command: Command) -> Any:
+async def get_available_models(context: CommandContext, _command: Command) -> Any:
     """List the models that can be used."""
     found = (await ask(context, "model/list")).get("data", [])
     return {"models": [_model(one, context.detail.provider) for one in found]}
@@ -52,7 +52,7 @@ def _model(one: Mapping[str, Any], provider: str) -> dict[str, Any]:
     return {"id": name, "name": one.get("displayName") or name, "provider": provider}
 
 
-async def set_session_name(context: Context, command: SetSessionName) -> Any:
+async def set_session_name(context: CommandContext, command: SetSessionName) -> Any:
     """Give it a title, here and in codex."""
     agent: Any = (await context.hosted()).agent
     await ask(context, "thread/name/set", threadId=agent.thread, name=command.name)
@@ -70,7 +70,7 @@ async def thread_names(hosted: HostedSession) -> dict[str, str]:
     return {one["id"]: one["name"] for one in threads if one.get("name")}
 
 
-CODEX: Mapping[str, Does] = {
+CODEX_COMMANDS: Mapping[str, CommandFunction] = {
     "bash": bash,
     "get_available_models": get_available_models,
     "set_session_name": set_session_name,

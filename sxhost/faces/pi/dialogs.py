@@ -1,4 +1,4 @@
-"""What agents ask a person, as pi's extensions ask it; and what they are answered."""
+"""Approvals in the form of pi's extension dialogs, and the answers to them as decisions."""
 
 from __future__ import annotations
 
@@ -9,60 +9,58 @@ import msgspec
 from sxhost.faces.pi.fields import DialogAnswer
 from sxhost.model.approval import Answer, Approval
 
-__all__ = ["as_answer", "as_request", "is_meant"]
+__all__ = ["decision_of", "extension_ui_request", "has_request_id"]
 
-_PASSED = ("method", "title", "message", "options", "placeholder", "prefill", "timeout")
+_PASSED_ON = ("method", "title", "message", "options", "placeholder", "prefill", "timeout")
 
 
-def as_request(data: msgspec.Raw) -> dict[str, Any] | None:
-    """Return an approval, as the log has it, as an ``extension_ui_request``; None: it is none.
+def extension_ui_request(data: msgspec.Raw) -> dict[str, Any] | None:
+    """Return pi's ``extension_ui_request`` for an approval.
 
-    :param data: the event's; a log of an older host may have what anybody said.
+    :param data: of the event ``approval-requested``; attached agents may have put anything
+        there, for which the result is None.
     """
     try:
         approval = msgspec.json.decode(data, type=Approval)
     except msgspec.DecodeError:
         return None
-    name = approval.key or str(approval.id)
-    head = {"type": "extension_ui_request", "requestId": name, "id": name}
+    request_id = approval.key or str(approval.id)
+    head = {"type": "extension_ui_request", "requestId": request_id, "id": request_id}
     native = approval.native
     if approval.kind == "dialog" and isinstance(native, dict) and "method" in native:
-        said = {key: native[key] for key in _PASSED if key in native}
-        return {**head, **_patience(approval), **said}
-    return {**head, **_patience(approval), **_shape(approval)}
-
-
-def _patience(approval: Approval) -> dict[str, Any]:
-    """Return the milliseconds after which it is a no."""
+        dialog = {key: native[key] for key in _PASSED_ON if key in native}
+    else:
+        dialog = _dialog(approval)
     opened, expires = approval.opened_ms, approval.expires_ms
-    return {"timeout": expires - opened} if opened and expires else {}
+    timeout = {"timeout": expires - opened} if opened and expires else {}
+    return {**head, **timeout, **dialog}
 
 
-def _shape(approval: Approval) -> dict[str, Any]:
-    """Return what an agent asks that has no extensions: a choice, or some questions."""
-    said = {"title": approval.title, "kind": approval.kind, "detail": approval.detail}
+def _dialog(approval: Approval) -> dict[str, Any]:
+    """Return the dialog for an agent without extensions: a choice, or some questions."""
+    fields = {"title": approval.title, "kind": approval.kind, "detail": approval.detail}
     if approval.inquiries:
-        return {"method": "interview", **said, "questions": approval.inquiries}
-    return {"method": "select", **said, "options": approval.choices}
+        return {"method": "interview", **fields, "questions": approval.inquiries}
+    return {"method": "select", **fields, "options": approval.choices}
 
 
-def is_meant(approval: Approval, request_id: str) -> bool:
-    """Tell whether a request is this approval."""
+def has_request_id(approval: Approval, request_id: str) -> bool:
+    """Tell whether a client's request id stands for this approval."""
     return request_id in (approval.key, str(approval.id))
 
 
-def as_answer(said: DialogAnswer, approval: Approval) -> Answer:
-    """Return what was answered as a decision."""
+def decision_of(response: DialogAnswer, approval: Approval) -> Answer:
+    """Return the decision that a response to a dialog is."""
     choices = approval.choices
-    no = next((word for word in ("cancel", "deny") if word in choices), choices[-1])
-    if said.method == "cancelled":
-        return Answer(decision=no)
-    if said.method == "confirm":
-        refused = "deny" if "deny" in choices else no
-        return Answer(decision="approve" if said.confirmed else refused)
-    if said.method == "select":
-        return Answer(decision=said.value or no)
-    answers: dict[str, Any] = dict(said.responses)
-    if said.method != "interview":
-        answers = {inquiry.id: said.value for inquiry in approval.inquiries[:1]}
+    cancel = next((choice for choice in ("cancel", "deny") if choice in choices), choices[-1])
+    if response.method == "cancelled":
+        return Answer(decision=cancel)
+    if response.method == "confirm":
+        deny = "deny" if "deny" in choices else cancel
+        return Answer(decision="approve" if response.confirmed else deny)
+    if response.method == "select":
+        return Answer(decision=response.value or cancel)
+    answers: dict[str, Any] = dict(response.responses)
+    if response.method != "interview":
+        answers = {inquiry.id: response.value for inquiry in approval.inquiries[:1]}
     return Answer(decision="approve", answers=answers)

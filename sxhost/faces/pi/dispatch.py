@@ -1,37 +1,126 @@
-"""Which agent does which command, and how: the table of tables."""
+"""Which function does a command: by its name, and for a session by the session's agent."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 
-from sxhost.faces.pi.codex_commands import CODEX
-from sxhost.faces.pi.commands import SessionCommand
-from sxhost.faces.pi.executor import Refusal
-from sxhost.faces.pi.pi_commands import CANNOT, PI
-from sxhost.faces.pi.session_commands import EVERYBODY, HOSTED, Context, Does
+from sxhost.drivers.pi.agent import PiAgent
+from sxhost.errors import HostError, UnknownSession
+from sxhost.faces.pi.codex_commands import CODEX_COMMANDS
+from sxhost.faces.pi.commands import Command, DeleteSession, SessionCommand
+from sxhost.faces.pi.pi_commands import PI_COMMANDS, UNSUPPORTED
+from sxhost.faces.pi.responses import CommandRefused
+from sxhost.faces.pi.scheduling import TRAITS
+from sxhost.faces.pi.server_commands import ServerCommands
+from sxhost.faces.pi.session_commands import (
+    ANY_SESSION_COMMANDS,
+    HOSTED_COMMANDS,
+    CommandContext,
+    CommandFunction,
+)
+from sxhost.faces.pi.session_info import Sessions, is_pi
+from sxhost.service import SessionService
 
-__all__ = ["ATTACHED", "TABLES", "verb"]
+__all__ = ["ATTACHED", "TABLES", "CommandHandler"]
 
 ATTACHED = "attached"
-"""The name under which the table of attached sessions stands."""
+"""The key of the table for attached sessions."""
 
-TABLES: Mapping[str, Mapping[str, Does]] = {
-    "pi": {**HOSTED, **PI},
-    "codex": {**HOSTED, **CODEX},
-    ATTACHED: EVERYBODY,
+TABLES: Mapping[str, Mapping[str, CommandFunction]] = {
+    "pi": {**HOSTED_COMMANDS, **PI_COMMANDS},
+    "codex": {**HOSTED_COMMANDS, **CODEX_COMMANDS},
+    ATTACHED: ANY_SESSION_COMMANDS,
 }
-"""What does commands, by the agent; those that are not named are `HOSTED`."""
+"""The functions of commands by agent; for other agents they are `HOSTED_COMMANDS`."""
+
+AUDITED_CHARS = 200
+"""Characters of a user's shell command that the audit keeps."""
+
+_ABORTS: Mapping[str, str] = {
+    "prompt": "interrupt",
+    "steer": "interrupt",
+    "follow_up": "interrupt",
+    "compact": "interrupt",
+    "bash": "abort_bash",
+}
+"""What stops a command that takes too long: an interrupt, or a command of pi's."""
 
 
-def verb(context: Context, command: SessionCommand) -> Does:
-    """Return what does a command.
+class CommandHandler:
+    """Does commands, with the host's service.
 
-    :raises Refusal: this agent cannot.
+    :param on_deleted: called with a session's id when a command has deleted it.
+    """
+
+    def __init__(
+        self,
+        service: SessionService,
+        sessions: Sessions,
+        server_commands: ServerCommands,
+        on_deleted: Callable[[str], object],
+    ) -> None:
+        self._service = service
+        self._sessions = sessions
+        self._server_commands = server_commands
+        self._on_deleted = on_deleted
+
+    def has_session(self, session_id: str) -> bool:
+        """Tell whether there is such a session."""
+        return self._service.knows(session_id)
+
+    async def handle(self, command: Command, work_started: Callable[[], None]) -> Any:
+        """Do a command; return the data of its response, or UNSET.
+
+        :param work_started: called once the work runs by itself, so that others may overtake.
+        :raises CommandRefused: it cannot be done.
+        :raises HostError: the host refuses it.
+        """
+        try:
+            function = self._server_commands.find(command.type)
+            if function is None:
+                return await self._handle_in_session(command, work_started)
+            data = await function(command)
+        except UnknownSession:
+            raise CommandRefused(f"Session {command.target} not found") from None
+        if isinstance(command, DeleteSession):
+            self._on_deleted(command.session_id)
+        return data
+
+    async def _handle_in_session(self, command: Any, work_started: Callable[[], None]) -> Any:
+        detail = await self._service.session(command.session_id)
+        context = CommandContext(self._service, self._sessions, detail, work_started)
+        function = command_function(context, command)
+        if TRAITS[command.type].scope == "admin":
+            text = getattr(command, "command", "")[:AUDITED_CHARS]
+            await self._service.note(command.type, command.session_id, text)
+        return await function(context, command)
+
+    async def abort(self, command: Command) -> bool:
+        """Have the agent stop a command that takes too long; return False if it cannot."""
+        abort = _ABORTS.get(command.type)
+        hosted = self._service.agency.fleet.get(str(command.target))
+        if abort is None or hosted is None:
+            return False
+        try:
+            if abort == "interrupt":
+                await self._service.agency.interrupt(hosted.id)
+            elif is_pi(hosted):
+                await cast("PiAgent", hosted.agent).command(abort)
+        except HostError:
+            return False
+        return abort == "interrupt" or is_pi(hosted)
+
+
+def command_function(context: CommandContext, command: SessionCommand) -> CommandFunction:
+    """Return the function that does a command for a session.
+
+    :raises CommandRefused: the session's agent cannot do it.
     """
     kind = context.detail.agent if context.detail.kind == "hosted" else ATTACHED
-    does = TABLES.get(kind, HOSTED).get(command.type)
-    if does is not None:
-        return does
+    function = TABLES.get(kind, HOSTED_COMMANDS).get(command.type)
+    if function is not None:
+        return function
     if kind == "pi":
-        raise Refusal(CANNOT[command.type])
-    raise Refusal(f"{command.type} is not supported by {context.agent}")
+        raise CommandRefused(UNSUPPORTED[command.type])
+    raise CommandRefused(f"{command.type} is not supported by {context.agent}")

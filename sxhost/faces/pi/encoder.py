@@ -1,4 +1,4 @@
-"""A session's log as a transport's readers are told it: frames, made once for all of them."""
+"""Events of a log encoded as frames of pi's protocol, once for all readers."""
 
 from __future__ import annotations
 
@@ -6,58 +6,65 @@ from collections.abc import Callable
 
 from sxhost.codec.json import encode
 from sxhost.faces.pi.transcript_cache import TranscriptCache
+from sxhost.model.cursor import Cursor
 from sxhost.model.session import Event
 
-__all__ = ["Wire"]
+__all__ = ["PiEncoding"]
 
 
 KEPT = 8 << 20
-"""Bytes of frames that are kept for others who read the same."""
+"""Bytes of frames that are kept for other readers of the same events."""
 
 OVERHEAD = 200
-"""Bytes that keeping one takes besides."""
+"""Bytes that an entry of the cache takes besides its frames."""
 
 
-class Wire:
-    """How a transport's readers are told (an `Encoding`).
+class PiEncoding:
+    """How events are encoded for the clients of one transport (an `Encoding`).
 
-    `wrap` makes a frame of an object's bytes; `thin` readers are not told again and again
-    what a message is that grows.
+    :param wrap: makes a frame of a JSON object's bytes.
+    :param snapshots: repeat a growing message with each of its deltas.
     """
 
     def __init__(
-        self, wrap: Callable[[bytes], bytes], runs: TranscriptCache, *, thin: bool = False
+        self,
+        wrap: Callable[[bytes], bytes],
+        transcripts: TranscriptCache,
+        *,
+        snapshots: bool = True,
     ) -> None:
         self.wrap = wrap
-        self._runs = runs
-        self._thin = thin
-        self._made: dict[int, bytes] = {}
+        self._transcripts = transcripts
+        self._snapshots = snapshots
+        self._frames: dict[int, bytes] = {}
         self._size = 0
 
     def event(self, event: Event, epoch: str) -> bytes:
-        """Return the frames of an event; whoever has had only some gets all of them again.
+        """Return the frames of an event.
 
-        What was made is kept for a while: clients that are behind read from many places.
+        They are kept for a while, since clients that are behind read the same events.
         """
-        made = self._made.get(event.id)
-        if made is None:
-            made = self._made[event.id] = self._make(event, epoch)
-            self._size += len(made) + OVERHEAD
+        frames = self._frames.get(event.id)
+        if frames is None:
+            frames = self._frames[event.id] = self._encode(event, epoch)
+            self._size += len(frames) + OVERHEAD
             while self._size > KEPT:
-                self._size -= len(self._made.pop(next(iter(self._made)))) + OVERHEAD
-        return made
+                self._size -= len(self._frames.pop(next(iter(self._frames)))) + OVERHEAD
+        return frames
 
-    def _make(self, event: Event, epoch: str) -> bytes:
-        tail = b',"cursor":"%s:%d","seq":%d}'
+    def _encode(self, event: Event, epoch: str) -> bytes:
+        tail = b',"cursor":"%s","seq":%d}'
         head = b'{"type":"event","sessionId":"%s","event":' % event.session.encode()
-        told = self._runs.tell(event, thin=self._thin)
-        places = [event.id - 1] * (len(told) - 1) + [event.id]
-        tails = (tail % (epoch.encode(), place, event.seq) for place in places)
-        frames = (b"".join((head, *one)) for one in zip(told, tails, strict=False))
-        return b"".join(map(self.wrap, frames))
+        translated = self._transcripts.translate(event, snapshots=self._snapshots)
+        # Only the last frame's cursor is past the event: a client that got some of its frames
+        # and reconnects gets all of them again.
+        ids = [event.id - 1] * (len(translated) - 1) + [event.id]
+        tails = (tail % (str(Cursor(last, epoch)).encode(), event.seq) for last in ids)
+        objects = (b"".join((head, *pair)) for pair in zip(translated, tails, strict=False))
+        return b"".join(map(self.wrap, objects))
 
     def control(self, name: str, fields: dict[str, object]) -> bytes:
-        """Return a gap, and the end of a session; the rest is nothing that pi says."""
+        """Return the frame of a gap; pi's protocol has no other control frame of a stream."""
         if name != "gap":
             return b""
         return self.wrap(encode({"type": "gap", **fields}))

@@ -1,239 +1,245 @@
-"""From a command to its one answer: admitted, in its lane, in time, remembered."""
+"""The executor: takes a command to its one response.
+
+The steps: admit (scope, idempotency, rate limit) → wait in the session's lane → check
+``dependsOn`` and ``ifSessionVersion`` → handle, within a time limit → respond, and store the
+response for replays.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
 from itertools import count
-from typing import Any, Protocol
+from typing import Any
 
 from msgspec import UNSET, UnsetType
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.defer import TimeoutError as TookTooLong
+from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from sxhost.errors import ForbiddenScope, HostError
 from sxhost.faces.pi.commands import RESERVED, Command, Prompt, SessionCommand
+from sxhost.faces.pi.dispatch import CommandHandler
 from sxhost.faces.pi.idempotency import IdempotencyStore, StoredResponse, fingerprint
-from sxhost.faces.pi.lanes import Lanes, Ticket, Way
+from sxhost.faces.pi.lanes import Lanes, Priority, Ticket
 from sxhost.faces.pi.rate_limits import CommandRates
-from sxhost.faces.pi.responses import Response, again, lifecycle, refusal
+from sxhost.faces.pi.responses import (
+    CommandRefused,
+    Response,
+    lifecycle_notification,
+    refusal,
+    replay,
+)
 from sxhost.faces.pi.scheduling import TRAITS
 from sxhost.logs import logger
 from sxhost.model.caller import current
 from sxhost.model.limits import Limits
 
-__all__ = ["CommandHandler", "Engine", "Refusal"]
+__all__ = ["CommandExecutor"]
 
 log = logger(__name__)
 
-SERVER = frozenset({"delete_session", "switch_session", "unsubscribe"})
-"""What is for a session and counted apart, so that a busy one can be tidied up."""
+SERVER_CONTROL = frozenset({"delete_session", "switch_session", "unsubscribe"})
+"""Commands for a session that are rate limited apart, so that a busy one can be tidied up."""
 
+GRACE_S = 10.0
+"""Seconds that aborted work may keep its lane before it is cancelled."""
 
-Answer = Callable[[Response], object]
+Respond = Callable[[Response], object]
 
 
 class Execution:
-    """A command that is being executed, under the `number` that is told of it.
+    """A command that is being executed.
 
-    `answer` is called once, before anything that waits for the command goes on.
+    :param fallback_id: its id in notifications if the client gave none.
+    :param respond: called once, before anything that waits for the command goes on.
     """
 
-    def __init__(self, command: Command, number: str, answer: Answer) -> None:
+    def __init__(self, command: Command, fallback_id: str, respond: Respond) -> None:
         self.command = command
-        self.number = number if command.id is UNSET else command.id
-        self.answer = answer
+        self.id = fallback_id if command.id is UNSET else command.id
+        self.respond = respond
         self.lane = "server" if command.target is None else f"session:{command.target}"
-        self.print = ""
-        self.ride: Ticket | None = None
+        self.fingerprint = ""
+        self.ticket: Ticket | None = None
         self.started = False
-        self._left = 2
+        self._open_ends = 2
 
-    def leave(self) -> None:
-        """Let others go once the work is done and the answer is told: the second time."""
-        self._left -= 1
-        if not self._left and self.ride is not None:
-            self.ride.leave()
+    def leave_lane(self) -> None:
+        """Let the next command run, on the second call: the work and the response are done.
 
-
-GRACE_S = 10.0
-"""Seconds that work which was aborted may keep its lane."""
-
-
-class Refusal(Exception):
-    """A command does not work; the sentence is the answer."""
-
-
-class CommandHandler(Protocol):
-    """Does what commands say."""
-
-    async def do(self, command: Command, begun: Callable[[], None]) -> Any:
-        """Do it; return what is answered, or UNSET.  `begun` lets control overtake.
-
-        :raises Refusal: it does not work.
-        :raises HostError: it does not work.
+        Aborted work may go on after the response, and a response may be sent after the work.
         """
-
-    async def give_up(self, command: Command) -> bool:
-        """Stop what takes too long; return False if nothing can stop it."""
-
-    def knows(self, session_id: str) -> bool:
-        """Tell whether there is such a session."""
+        self._open_ends -= 1
+        if not self._open_ends and self.ticket is not None:
+            self.ticket.leave()
 
 
-class Engine:
-    """Has commands done, each once.  `tell` tells everybody, about a session or none."""
+class CommandExecutor:
+    """Executes commands, each once.
+
+    :param broadcast: sends a notification to all clients; it is about a session or None.
+    """
 
     def __init__(
         self,
         clock: IReactorTime,
         limits: Limits,
-        does: CommandHandler,
-        tell: Callable[[bytes, str | None], object],
+        handler: CommandHandler,
+        broadcast: Callable[[bytes, str | None], object],
     ) -> None:
-        self.replays = IdempotencyStore(clock, limits)
+        self.idempotency = IdempotencyStore(clock, limits)
         self.rates = CommandRates(clock, limits)
         self.lanes = Lanes()
-        self.versions: dict[str, int] = {}
+        self.session_versions: dict[str, int] = {}
         self.stopping = False
         self.counts: Counter[str] = Counter()
         self._clock = clock
         self._limits = limits
-        self._does = does
-        self._tell = tell
+        self._handler = handler
+        self._broadcast = broadcast
         self._numbers = count(1)
-        self._began = int(clock.seconds() * 1000)
+        self._started_ms = int(clock.seconds() * 1000)
 
-    async def execute(self, command: Command, said: bytes, answer: Answer) -> None:
-        """Have a command done, and answered; `said` are its words."""
+    # Admission.
+
+    async def execute(self, command: Command, frame: bytes, respond: Respond) -> None:
+        """Execute a command and respond to it; `frame` is the JSON that it was decoded from."""
         if self.stopping:
-            answer(refusal(command, "Server is shutting down"))
+            respond(refusal(command, "Server is shutting down"))
             return
         try:
-            _check_scope(command)  # before a replay: its answer may be another client's
+            _check_scope(command)  # before a replay: the response may be another client's
         except ForbiddenScope as error:
-            answer(refusal(command, str(error)))
+            respond(refusal(command, str(error)))
             return
-        named = command.id is not UNSET or command.idempotency_key is not UNSET
-        order = Execution(command, f"{RESERVED}{self._began}:{next(self._numbers)}", answer)
+        replayable = command.id is not UNSET or command.idempotency_key is not UNSET
+        fallback_id = f"{RESERVED}{self._started_ms}:{next(self._numbers)}"
+        execution = Execution(command, fallback_id, respond)
         found = None
-        if named:
-            order.print = fingerprint(said)
-            found = self.replays.find(command, order.print)
+        if replayable:
+            execution.fingerprint = fingerprint(frame)
+            found = self.idempotency.find(command, execution.fingerprint)
         if isinstance(found, StoredResponse):
-            self._finish(order, again(await found.answered(), command))
+            self._finish(execution, replay(await found.wait(), command))
         elif found is not None:
-            self._finish(order, found)
+            self._finish(execution, found)
         else:
-            await self._admit(order, named=named)
+            await self._admit(execution, replayable=replayable)
 
-    async def _admit(self, order: Execution, *, named: bool) -> None:
-        why = self._refused(order.command)
-        if why is not None:
-            self._finish(order, refusal(order.command, why))
+    async def _admit(self, execution: Execution, *, replayable: bool) -> None:
+        command = execution.command
+        excess = self._rate_limit(command)
+        if excess is not None:
+            self._finish(execution, refusal(command, excess))
             return
-        known = None
-        if named:
-            known = StoredResponse(order.command, order.print, order.lane, Deferred())
-            if not self.replays.begin(known):
+        stored = None
+        if replayable:
+            stored = StoredResponse(command, execution.fingerprint, execution.lane, Deferred())
+            if not self.idempotency.add_running(stored):
                 busy = "Server busy - too many concurrent commands. Please retry."
-                self._finish(order, refusal(order.command, busy))
+                self._finish(execution, refusal(command, busy))
                 return
-        self._phase("accepted", order)
+        self._notify("accepted", execution)
         self.counts["executed"] += 1
-        response = await self._timed(order)
-        self._finish(order, response)
-        if known is not None:
-            self.replays.end(known, response)
-        order.leave()
+        response = await self._run_within_limit(execution)
+        self._finish(execution, response)
+        if stored is not None:
+            self.idempotency.store_response(stored, response)
+        execution.leave_lane()
 
-    def _refused(self, command: Command) -> str | None:
+    def _rate_limit(self, command: Command) -> str | None:
+        """Count a command; return why it is refused if there were too many."""
         target = command.target or "server"
-        if command.type in SERVER:
+        if command.type in SERVER_CONTROL:
             target = f"control:{target}"
         elif not isinstance(command, SessionCommand):
             target = "server"
-        why = self.rates.refuse(target, answers=command.type == "extension_ui_response")
-        if why is not None:
+        excess = self.rates.refuse(target, answers=command.type == "extension_ui_response")
+        if excess is not None:
             self.counts["refused"] += 1
-        return why
+        return excess
 
-    def _finish(self, order: Execution, response: Response) -> None:
-        told = lifecycle("finished", order.command, order.number, response)
-        self._tell(told, order.command.target)
-        order.answer(response)
+    def _finish(self, execution: Execution, response: Response) -> None:
+        self._notify("finished", execution, response)
+        execution.respond(response)
 
-    def _phase(self, phase: str, order: Execution) -> None:
-        self._tell(lifecycle(phase, order.command, order.number), order.command.target)
+    def _notify(
+        self, phase: str, execution: Execution, response: Response | None = None
+    ) -> None:
+        """Notify all clients of a command's phase: accepted, started or finished."""
+        command = execution.command
+        frame = lifecycle_notification(phase, command, execution.id, response)
+        self._broadcast(frame, command.target)
 
-    # In time.
+    # The time limit.
 
-    async def _timed(self, order: Execution) -> Response:
-        """Return the answer, or that it took too long: what comes later is not told."""
-        order.ride = self.lanes.enter(order.lane, _way(order.command))
-        work = Deferred.fromCoroutine(self._ride(order, order.ride)).addBoth(_left, order)
-        patience = self._patience(order.command)
-        if patience is None or work.called:
-            return await work.addErrback(self._broken, order)
+    async def _run_within_limit(self, execution: Execution) -> Response:
+        """Run a command; respond that it timed out, and drop its result, if it takes longer."""
+        command = execution.command
+        ticket = execution.ticket = self.lanes.enter(execution.lane, _priority(command))
+        work = Deferred.fromCoroutine(self._run_in_lane(execution, ticket))
+        work.addBoth(_leave_lane, execution)
+        time_limit = TRAITS[command.type].time_limit
+        if time_limit is None or work.called:
+            return await work.addErrback(self._internal_error, execution)
+        seconds = self._limits.mux_read if time_limit == "short" else self._limits.mux_work
         outcome: Deferred[Response] = Deferred()
-        timer = self._clock.callLater(patience, self._late, order, work, outcome, patience)
+        timer = self._clock.callLater(
+            seconds, self._time_out, execution, work, outcome, seconds
+        )
 
-        def done(result: Any) -> None:
+        def done(response: Any) -> None:
             if timer.active():
                 timer.cancel()
-                outcome.callback(result)
+                outcome.callback(response)
 
-        work.addErrback(self._broken, order).addCallback(done)
+        work.addErrback(self._internal_error, execution).addCallback(done)
         return await outcome
 
-    def _patience(self, command: Command) -> float | None:
-        limits, kind = self._limits, TRAITS[command.type].patience
-        return {"short": limits.mux_read, "long": limits.mux_work, None: None}[kind]
-
-    def _late(
+    def _time_out(
         self,
-        order: Execution,
+        execution: Execution,
         work: Deferred[Any],
         outcome: Deferred[Response],
-        patience: float,
+        seconds: float,
     ) -> None:
         self.counts["late"] += 1
-        command = order.command
-        text = f"Command '{command.type}' timed out after {round(patience * 1000)}ms"
-        given_up = Deferred.fromCoroutine(self._give_up(order, work))
-        given_up.addErrback(lambda failure: log.warn("{why}", why=failure.value))
-        given_up.addCallback(lambda _: outcome.callback(refusal(command, text, late=True)))
+        command = execution.command
+        error = f"Command '{command.type}' timed out after {round(seconds * 1000)}ms"
+        aborted = Deferred.fromCoroutine(self._abort(execution, work))
+        aborted.addErrback(lambda failure: log.warn("{why}", why=failure.value))
+        aborted.addCallback(lambda _: outcome.callback(refusal(command, error, timed_out=True)))
 
-    async def _give_up(self, order: Execution, work: Deferred[Any]) -> None:
-        if order.started and await self._does.give_up(order.command):
+    async def _abort(self, execution: Execution, work: Deferred[Any]) -> None:
+        """Have the agent stop what takes too long, or cancel it if the agent cannot."""
+        if execution.started and await self._handler.abort(execution.command):
             self._clock.callLater(GRACE_S, work.cancel)
         else:
             work.cancel()
 
-    def _broken(self, failure: Failure, order: Execution) -> Response:
+    def _internal_error(self, failure: Failure, execution: Execution) -> Response:
         if not failure.check(CancelledError):
             log.failure("a command of the multiplexer failed", failure)
-        return refusal(order.command, "The host met an internal error; its log has it.")
+        error = "The host met an internal error; its log has it."
+        return refusal(execution.command, error)
 
     # In the lane.
 
-    async def _ride(self, order: Execution, ride: Ticket) -> Response:
-        if ride.go is not None:
-            await ride.go
-        order.started = True
-        self._phase("started", order)
-        return await self._run(order, ride)
-
-    async def _run(self, order: Execution, ride: Ticket) -> Response:
-        command = order.command
+    async def _run_in_lane(self, execution: Execution, ticket: Ticket) -> Response:
+        """Wait for a command's turn, then check and handle it."""
+        command = execution.command
+        if ticket.admitted is not None:
+            await ticket.admitted
+        execution.started = True
+        self._notify("started", execution)
         try:
-            await self._check(order)
-            data = await self._does.do(command, ride.begun)
-        except (Refusal, HostError) as error:
+            await self._check_preconditions(execution)
+            data = await self._handler.handle(command, ticket.work_started)
+        except (CommandRefused, HostError) as error:
             return refusal(command, str(error))
-        version = self._version(command, data)
+        version = self._next_version(command, data)
         return Response(
             id=command.id,
             command=command.type,
@@ -242,83 +248,85 @@ class Engine:
             session_version=version,
         )
 
-    async def _check(self, order: Execution) -> None:
-        """Check what must be so before a command is done.
+    async def _check_preconditions(self, execution: Execution) -> None:
+        """Check ``dependsOn``, ``ifSessionVersion``, and the caller's scope at this moment.
 
-        :raises Refusal: it is not.
-        :raises ForbiddenScope: whoever asks may not.
+        :raises CommandRefused: a condition of the command is not met.
+        :raises ForbiddenScope: the caller may not.
         """
-        command = order.command
+        command = execution.command
         if command.depends_on:
-            await self._depend(order, command.depends_on)
-        wanted, target = command.if_session_version, command.target
-        if wanted is not UNSET and target is not None:
-            if not self._does.knows(target):
-                raise Refusal(f"Session {target} not found for ifSessionVersion={wanted}")
-            now = self.versions.get(target, 0)
-            if now != wanted:
-                raise Refusal(f"Session version mismatch: expected {wanted}, got {now}")
+            await self._await_dependencies(execution, command.depends_on)
+        expected, target = command.if_session_version, command.target
+        if expected is not UNSET and target is not None:
+            if not self._handler.has_session(target):
+                missing = f"Session {target} not found for ifSessionVersion={expected}"
+                raise CommandRefused(missing)
+            version = self.session_versions.get(target, 0)
+            if version != expected:
+                mismatch = f"expected {expected}, got {version}"
+                raise CommandRefused(f"Session version mismatch: {mismatch}")
         _check_scope(command)
 
-    async def _depend(self, order: Execution, numbers: list[str]) -> None:
-        if order.number in numbers:
-            raise Refusal(f"Command '{order.number}' cannot depend on itself")
-        for number in numbers:
-            response = await self._awaited(number, order.lane)
+    async def _await_dependencies(self, execution: Execution, command_ids: list[str]) -> None:
+        if execution.id in command_ids:
+            raise CommandRefused(f"Command '{execution.id}' cannot depend on itself")
+        for command_id in command_ids:
+            response = await self._await_dependency(command_id, execution.lane)
             if not response.success:
-                raise Refusal(f"Dependency '{number}' failed: {response.error}")
+                raise CommandRefused(f"Dependency '{command_id}' failed: {response.error}")
 
-    async def _awaited(self, number: str, lane: str) -> Response:
-        known = self.replays.get(number)
-        if known is None:
-            raise Refusal(f"Dependency '{number}' is unknown")
-        if known.response is None and known.lane == lane:
+    async def _await_dependency(self, command_id: str, lane: str) -> Response:
+        stored = self.idempotency.get(command_id)
+        if stored is None:
+            raise CommandRefused(f"Dependency '{command_id}' is unknown")
+        if stored.response is None and stored.lane == lane:  # it would wait for us in turn
             queued = "is queued in the same lane and cannot be awaited from this command"
-            raise Refusal(f"Dependency '{number}' {queued}")
-        waiting = Deferred.fromCoroutine(known.answered())
+            raise CommandRefused(f"Dependency '{command_id}' {queued}")
+        waiting = Deferred.fromCoroutine(stored.wait())
         seconds = self._limits.mux_read
         try:
             return await waiting.addTimeout(seconds, self._clock)
-        except TookTooLong:
+        except DeferredTimeout:
             late = f"timed out after {round(seconds * 1000)}ms"
-            raise Refusal(f"Command 'dependsOn:{number}' {late}") from None
+            raise CommandRefused(f"Command 'dependsOn:{command_id}' {late}") from None
 
-    def _version(self, command: Command, data: Any) -> int | UnsetType:
-        """Return the version that a session has after a command."""
+    def _next_version(self, command: Command, data: Any) -> int | UnsetType:
+        """Return the session's version after a command that succeeded with `data`."""
         if command.type in ("create_session", "load_session"):
-            self.versions[data["sessionId"]] = 0
+            self.session_versions[data["sessionId"]] = 0
             return 0
         target = command.target
         if target is None:
             return UNSET
         if command.type == "delete_session":
-            self.versions.pop(target, None)
+            self.session_versions.pop(target, None)
             return UNSET
-        now = self.versions.get(target, 0) + TRAITS[command.type].mutates
-        self.versions[target] = now
-        return now
+        version = self.session_versions.get(target, 0) + TRAITS[command.type].mutates
+        self.session_versions[target] = version
+        return version
 
 
 def _check_scope(command: Command) -> None:
-    """Check that whoever asks may; what starts a program is for no session that there is.
+    """Check that the caller may send a command; starting a program is for no one session.
 
-    :raises ForbiddenScope: they may not.
+    :raises ForbiddenScope: the caller may not.
     """
     trait = TRAITS[command.type]
     current.get().check(trait.scope, None if trait.starts else command.target)
 
 
-def _left(result: Any, order: Execution) -> Any:
-    order.leave()
+def _leave_lane(result: Any, execution: Execution) -> Any:
+    execution.leave_lane()
     return result
 
 
-def _way(command: Command) -> Way:
-    """Return whom a command need not wait for; what depends on others waits for all."""
+def _priority(command: Command) -> Priority:
+    """Return a command's priority in its lane; one with ``dependsOn`` overtakes nothing."""
     trait = TRAITS[command.type]
     if command.depends_on:
-        return "last"
-    if trait.rules:
-        return "first"
-    added = isinstance(command, Prompt) and command.streaming_behavior is not UNSET
-    return "beside" if added or trait.overtakes else "last"
+        return "in_order"
+    if trait.exclusive:
+        return "exclusive"
+    steers = isinstance(command, Prompt) and command.streaming_behavior is not UNSET
+    return "overtakes" if steers or trait.overtakes else "in_order"

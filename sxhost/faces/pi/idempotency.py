@@ -1,4 +1,4 @@
-"""What was answered already: the same command again gets the same answer."""
+"""Responses by command id and idempotency key: a command sent again gets the same response."""
 
 from __future__ import annotations
 
@@ -18,45 +18,45 @@ from sxhost.model.limits import Limits
 __all__ = ["IdempotencyStore", "StoredResponse", "fingerprint"]
 
 
-def fingerprint(said: bytes) -> str:
-    """Return what two commands have in common that ask for the same."""
-    given = msgspec.json.decode(said)
-    rest = {name: given[name] for name in given if name not in ("id", "idempotencyKey")}
+def fingerprint(frame: bytes) -> str:
+    """Return a hash of a command's fields but for its id and key: equal for equal requests."""
+    fields = msgspec.json.decode(frame)
+    rest = {name: fields[name] for name in fields if name not in ("id", "idempotencyKey")}
     source = msgspec.json.encode(rest, order="deterministic")
     return f"v2:sha256:{sha256(source).hexdigest()}"
 
 
 class StoredResponse(NamedTuple):
-    """A command that runs, or has run: in which lane, and what answers it."""
+    """A command that runs or has run, and its response, on which `outcome` fires."""
 
     command: Command
-    print: str
+    fingerprint: str
     lane: str
-    answer: Deferred[Response]
+    outcome: Deferred[Response]
 
     @property
     def response(self) -> Response | None:
-        """Its answer, if it has one."""
-        result = getattr(self.answer, "result", None)
+        """The response; None while the command runs."""
+        result = getattr(self.outcome, "result", None)
         return result if isinstance(result, Response) else None
 
-    async def answered(self) -> Response:
-        """Return its answer, once it has one; whoever waits may be cancelled alone."""
+    async def wait(self) -> Response:
+        """Return the response once there is one; cancelling one waiter leaves the others."""
         if self.response is not None:
             return self.response
-        mine: Deferred[Response] = Deferred()
+        waiter: Deferred[Response] = Deferred()
 
-        def told(response: Response) -> Response:
-            if not mine.called:
-                mine.callback(response)
+        def notify(response: Response) -> Response:
+            if not waiter.called:
+                waiter.callback(response)
             return response
 
-        self.answer.addCallback(told)
-        return await mine
+        self.outcome.addCallback(notify)
+        return await waiter
 
 
 class IdempotencyStore:
-    """The commands that have an id, or an idempotency key."""
+    """The commands that have an id or an idempotency key: running ones, and so many done."""
 
     def __init__(self, clock: IReactorTime, limits: Limits) -> None:
         self._clock = clock
@@ -66,62 +66,62 @@ class IdempotencyStore:
         self._keys: OrderedDict[tuple[str, str], tuple[float, StoredResponse]] = OrderedDict()
         self.refused = 0
 
-    def find(self, command: Command, print_: str) -> StoredResponse | Response | None:
-        """Return the same command that was before, or why this cannot be it.
+    def find(self, command: Command, digest: str) -> StoredResponse | Response | None:
+        """Return the command that was sent before, or a response that refuses a conflict.
 
-        What is asked for must be the same; the key counts more than the id.
+        The key is looked up before the id; `digest` is the fingerprint of this command.
         """
-        self._forget_old()
-        key, number = command.idempotency_key, command.id
-        if key is not UNSET and (entry := self._keys.get(_key(command, key))):
-            return _same(entry[1], command, print_, "idempotencyKey", key)
-        known = self.get(number) if number is not UNSET else None
-        return known and _same(known, command, print_, "id", str(number))
+        self._drop_expired_keys()
+        key, command_id = command.idempotency_key, command.id
+        if key is not UNSET and (entry := self._keys.get(_key_of(command, key))):
+            return _same(entry[1], command, digest, "idempotencyKey", key)
+        stored = self.get(command_id) if command_id is not UNSET else None
+        return stored and _same(stored, command, digest, "id", str(command_id))
 
-    def get(self, number: str) -> StoredResponse | None:
+    def get(self, command_id: str) -> StoredResponse | None:
         """Return a command by its id."""
-        return self._done.get(number) or self._running.get(number)
+        return self._done.get(command_id) or self._running.get(command_id)
 
-    def begin(self, known: StoredResponse) -> bool:
-        """Remember a command that begins; return False if there are too many."""
-        number, key = known.command.id, known.command.idempotency_key
-        if number is not UNSET:
+    def add_running(self, stored: StoredResponse) -> bool:
+        """Store a command that begins; return False if too many run."""
+        command_id, key = stored.command.id, stored.command.idempotency_key
+        if command_id is not UNSET:
             if len(self._running) >= self._limits.mux_in_flight:
                 self.refused += 1
                 return False
-            self._running[number] = known
+            self._running[command_id] = stored
         if key is not UNSET:
-            self._keys[_key(known.command, key)] = float("inf"), known
+            self._keys[_key_of(stored.command, key)] = float("inf"), stored
         return True
 
-    def end(self, known: StoredResponse, response: Response) -> None:
-        """Remember the answer, and tell who waits for it."""
-        number, key = known.command.id, known.command.idempotency_key
-        if number is not UNSET:
-            self._running.pop(number, None)
-            self._done[number] = known
+    def store_response(self, stored: StoredResponse, response: Response) -> None:
+        """Store a command's response, and give it to all who wait for it."""
+        command_id, key = stored.command.id, stored.command.idempotency_key
+        if command_id is not UNSET:
+            self._running.pop(command_id, None)
+            self._done[command_id] = stored
             if len(self._done) > self._limits.mux_outcomes:
                 self._done.popitem(last=False)
         if key is not UNSET:
-            place = _key(known.command, key)
-            self._keys.pop(place, None)
-            self._keys[place] = self._clock.seconds() + self._limits.mux_keys, known
-        known.answer.callback(response)
+            entry_key = _key_of(stored.command, key)
+            self._keys.pop(entry_key, None)  # it is stored last, so that the order stays
+            self._keys[entry_key] = self._clock.seconds() + self._limits.mux_keys, stored
+        stored.outcome.callback(response)
 
-    def _forget_old(self) -> None:
-        """Forget keys whose time is up; they stand in the order in which it is."""
+    def _drop_expired_keys(self) -> None:
+        """Drop keys that have expired; done commands stand in the order of their expiry."""
         now = self._clock.seconds()
         while self._keys:
-            place, (until, _) = next(iter(self._keys.items()))
-            if until == float("inf"):
-                self._keys.move_to_end(place)
+            entry_key, (expires, _) = next(iter(self._keys.items()))
+            if expires == float("inf"):  # it runs: the next look finds what is behind it
+                self._keys.move_to_end(entry_key)
                 return
-            if until > now:
+            if expires > now:
                 return
-            del self._keys[place]
+            del self._keys[entry_key]
 
-    def census(self) -> dict[str, Any]:
-        """Count what is remembered."""
+    def statistics(self) -> dict[str, Any]:
+        """Return the counts of stored commands, for ``get_metrics``."""
         return {
             "inFlightCount": len(self._running),
             "outcomeCount": len(self._done),
@@ -132,14 +132,16 @@ class IdempotencyStore:
         }
 
 
-def _key(command: Command, key: str) -> tuple[str, str]:
+def _key_of(command: Command, key: str) -> tuple[str, str]:
+    """Return what a key is stored under: it is unique within a session."""
     return command.target or "", key
 
 
 def _same(
-    known: StoredResponse, command: Command, print_: str, what: str, value: str
+    stored: StoredResponse, command: Command, digest: str, field: str, value: str
 ) -> StoredResponse | Response:
-    if known.print == print_:
-        return known
-    before = f"previously used for '{known.command.type}', now used for '{command.type}'"
-    return refusal(command, f"Conflicting {what} '{value}': {before}")
+    """Return the stored command if it asks for the same, else a refusal of the conflict."""
+    if stored.fingerprint == digest:
+        return stored
+    uses = f"previously used for '{stored.command.type}', now used for '{command.type}'"
+    return refusal(command, f"Conflicting {field} '{value}': {uses}")

@@ -1,9 +1,9 @@
-"""Lanes: what is for one session is done in order, but for what may overtake.
+"""Lanes: the commands for one session run in order, except where one may overtake.
 
-One command of a lane is at its head.  What controls or reads does not wait behind work that
-has begun (a turn that runs), nor control behind a read; behind all else it does, so that a
-client may send ``create_session``, ``switch_session``, ``prompt``, ``abort`` in one go.
-What makes or ends the session waits only for its like, and everything else for it.
+One command of a lane is its head.  Commands that control or read do not wait behind work that
+runs (a turn), nor control behind a read; behind all else they do, so that a client may send
+``create_session``, ``switch_session``, ``prompt``, ``abort`` in one go.  Commands that create
+or delete the session are exclusive: they wait for each other alone, and all others for them.
 """
 
 from __future__ import annotations
@@ -13,101 +13,107 @@ from typing import Literal
 
 from twisted.internet.defer import Deferred
 
-__all__ = ["Lanes", "Ticket", "Way"]
+__all__ = ["Lanes", "Priority", "Ticket"]
 
-Way = Literal["last", "beside", "first"]
-"""Behind all that is there; past work that has begun; past everything."""
+Priority = Literal["in_order", "overtakes", "exclusive"]
+"""Behind all that wait; past a head that can be overtaken; past everything but its like."""
 
 
 class Ticket:
-    """One command's way through its lane."""
+    """A command's place in its lane; `admitted` fires at its turn, and is None if that is now.
 
-    def __init__(self, lane: Lane, way: Way) -> None:
-        self.way = way
-        self.lets_by = way == "beside"
-        """Whether others may overtake it now."""
-        self.go: Deferred[None] | None = None
+    `can_be_overtaken`: whether commands that overtake may run beside it.
+    """
+
+    def __init__(self, lane: Lane, priority: Priority) -> None:
+        self.priority = priority
+        self.can_be_overtaken = priority == "overtakes"
+        self.admitted: Deferred[None] | None = None
         self._lane = lane
 
-    def begun(self) -> None:
-        """What it does goes on by itself: it can be controlled from now on."""
-        self.lets_by = self.way != "first"
-        self._lane.move()
+    def work_started(self) -> None:
+        """Let others overtake: the command's work runs by itself and can be controlled."""
+        self.can_be_overtaken = self.priority != "exclusive"
+        self._lane.admit_next()
 
     def leave(self) -> None:
-        """It is done, or does not want to go any more."""
+        """Leave the lane: the command is done, or given up."""
         self._lane.leave(self)
 
 
 class Lane:
-    """What waits for its turn in one session; `_ruler` is past the head, and holds all up."""
+    """The commands of one session, or of the server; it is dropped when it is empty."""
 
     def __init__(self, name: str, lanes: dict[str, Lane]) -> None:
         self._name = name
         self._lanes = lanes
         self._head: Ticket | None = None
-        self._ruler: Ticket | None = None
+        self._exclusive: Ticket | None = None
+        """A command that runs beside the head and holds up all others."""
         self._waiting: deque[Ticket] = deque()
-        self._riding = 0
+        self._size = 0
 
-    def enter(self, way: Way) -> Ticket:
-        """Queue; the ride's `go`, if it has one, fires when it may go."""
-        ride = Ticket(self, way)
-        self._riding += 1
-        if not self._takes(ride):
-            ride.go = Deferred()
-            self._waiting.append(ride)
-        return ride
+    def enter(self, priority: Priority) -> Ticket:
+        """Queue a command."""
+        ticket = Ticket(self, priority)
+        self._size += 1
+        if not self._admit(ticket):
+            ticket.admitted = Deferred()
+            self._waiting.append(ticket)
+        return ticket
 
-    def _takes(self, ride: Ticket) -> bool:
-        """Let a ride go, if it may."""
+    def _admit(self, ticket: Ticket) -> bool:
+        """Let a command run if it may; tell whether it does."""
         head = self._head
-        if self._ruler is not None:
+        if self._exclusive is not None:
             return False
         if head is None:
-            self._head = ride
-        elif ride.way == "first" and head.way != "first":
-            self._ruler = ride
+            self._head = ticket
+        elif ticket.priority == "exclusive" and head.priority != "exclusive":
+            self._exclusive = ticket
         else:
-            return ride.way == "beside" and head.lets_by
+            return ticket.priority == "overtakes" and head.can_be_overtaken
         return True
 
-    def leave(self, ride: Ticket) -> None:
-        """Let the next one go."""
-        self._riding -= 1
-        if ride is self._head:
+    def leave(self, ticket: Ticket) -> None:
+        """Take a command out, and let the next ones run."""
+        self._size -= 1
+        if ticket is self._head:
             self._head = None
-        elif ride is self._ruler:
-            self._ruler = None
-        elif ride in self._waiting:
-            self._waiting.remove(ride)
-        self.move()
-        if not self._riding:
+        elif ticket is self._exclusive:
+            self._exclusive = None
+        elif ticket in self._waiting:
+            self._waiting.remove(ticket)
+        self.admit_next()
+        if not self._size:
             self._lanes.pop(self._name, None)
 
-    def move(self) -> None:
-        """Let go who may: in order, and again, since whoever goes may be gone at once."""
+    def admit_next(self) -> None:
+        """Let waiting commands run, in order.
+
+        The search begins anew after each, since a command may be done, and have left, at once.
+        """
         while True:
-            ride = next((one for one in self._waiting if self._takes(one)), None)
-            if ride is None:
+            ticket = next((each for each in self._waiting if self._admit(each)), None)
+            if ticket is None:
                 return
-            self._waiting.remove(ride)
-            if ride.go is not None and not ride.go.called:
-                ride.go.callback(None)
+            self._waiting.remove(ticket)
+            if ticket.admitted is not None and not ticket.admitted.called:
+                ticket.admitted.callback(None)
 
 
 class Lanes:
-    """The lanes that something is in."""
+    """All lanes that have a command."""
 
     def __init__(self) -> None:
         self._lanes: dict[str, Lane] = {}
 
-    def enter(self, name: str, way: Way) -> Ticket:
-        """Queue in a lane."""
+    def enter(self, name: str, priority: Priority) -> Ticket:
+        """Queue a command in a lane."""
         lane = self._lanes.get(name)
         if lane is None:
             lane = self._lanes[name] = Lane(name, self._lanes)
-        return lane.enter(way)
+        return lane.enter(priority)
 
     def __len__(self) -> int:
         return len(self._lanes)

@@ -1,7 +1,7 @@
-"""A message that grows: what it was at any event of its log, as bytes.
+"""An assistant message that is still being written, as JSON bytes at any event of its log.
 
-Texts are kept as they stand in JSON, and for each event how long they were; so a piece costs
-its own length, and readers who are at different places get each what was known there.
+Texts are kept as they stand in JSON, with their length after each event.  So a delta costs its
+own length alone, and each reader gets the message as it was at the reader's place in the log.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from msgspec.json import decode
 from sxhost.codec.json import encode
 from sxhost.codec.partial_json import completed
 
-__all__ = ["PartialMessage", "Text", "message_of"]
+__all__ = ["GrowingText", "PartialMessage", "assistant_message"]
 
-USAGE: Mapping[str, Any] = {
+NO_USAGE: Mapping[str, Any] = {
     "input": 0,
     "output": 0,
     "cacheRead": 0,
@@ -26,122 +26,135 @@ USAGE: Mapping[str, Any] = {
     "totalTokens": 0,
     "cost": {"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0, "total": 0},
 }
-"""What is said to be used where nobody has counted: pi's clients add it up."""
+"""The usage of a message whose tokens nobody has counted: pi's clients add it up unasked."""
 
 
-def message_of(agent: str, content: Any, at_ms: int, stop: str = "stop") -> dict[str, Any]:
-    """Return a message of an assistant that is not pi."""
+def assistant_message(
+    agent: str, content: Any, at_ms: int, stop_reason: str = "stop"
+) -> dict[str, Any]:
+    """Return an assistant message in pi's form, for an agent that is not pi."""
     return {
         "role": "assistant",
         "content": content,
         "api": agent,
         "provider": agent,
         "model": "",
-        "usage": USAGE,
-        "stopReason": stop,
+        "usage": NO_USAGE,
+        "stopReason": stop_reason,
         "timestamp": at_ms,
     }
 
 
-class Text:
-    """A text that grows, as it stands between quotes in JSON."""
+class GrowingText:
+    """A text to which events append, as it stands between quotes in JSON."""
 
     def __init__(self) -> None:
         self.data = bytearray()
         self._seqs: list[int] = []
         self._sizes: list[int] = []
 
-    def add(self, seq: int, text: str) -> None:
-        """Add what came with an event."""
+    def append(self, seq: int, text: str) -> None:
+        """Append the delta of an event."""
         self.data += encode(text)[1:-1]
         self._seqs.append(seq)
         self._sizes.append(len(self.data))
 
-    def at(self, seq: int, most: int = 0) -> bytes:
-        """Return what it was at an event: all, or the pieces at its end up to so many bytes."""
+    def at(self, seq: int, tail: int = 0) -> bytes:
+        """Return the text after an event; with `tail`, its last deltas up to so many bytes.
+
+        Only whole deltas are cut off, since an escape sequence of JSON must not be split.
+        """
         last = bisect_right(self._seqs, seq) - 1
         if last < 0:
             return b""
         end = self._sizes[last]
-        if not most or end <= most:
+        if not tail or end <= tail:
             return bytes(self.data[:end])
-        return bytes(self.data[self._sizes[bisect_right(self._sizes, end - most - 1)] : end])
+        return bytes(self.data[self._sizes[bisect_right(self._sizes, end - tail - 1)] : end])
 
 
-class Block:
-    """A part of a message: its text, or a tool's call, which is whole once it has `ended`."""
+class ContentBlock:
+    """A block of a message's content: text, thinking, or a tool call with its arguments.
+
+    `completed` is the event that ended a tool call, and the call as the agent then gave it.
+    """
 
     def __init__(self, seq: int, kind: str, call: Mapping[str, Any]) -> None:
-        self.began = seq
+        self.first = seq
         self.kind = kind
-        self.text = Text()
-        self.ended: tuple[int, bytes] | None = None
+        self.text = GrowingText()
+        self.completed: tuple[int, bytes] | None = None
         self._call = call
 
     def at(self, seq: int) -> bytes:
-        """Return it as it was at an event."""
+        """Return the block as JSON, as it was after an event."""
         text = self.text.at(seq)
         if self.kind != "toolCall":
             return b'{"type":"%s","%s":"%s"}' % (self.kind.encode(), self.kind.encode(), text)
-        if self.ended is not None and self.ended[0] <= seq:
-            return self.ended[1]
-        said = decode(b'"%s"' % text)
-        call = {"type": "toolCall", **self._call, "arguments": completed(said)}
-        return encode({**call, "partialArgs": said})
+        if self.completed is not None and self.completed[0] <= seq:
+            return self.completed[1]
+        partial = decode(b'"%s"' % text)
+        call = {"type": "toolCall", **self._call, "arguments": completed(partial)}
+        return encode({**call, "partialArgs": partial})
 
 
 class PartialMessage:
-    """An assistant's message from the event with which it began; `item` may name it.
+    """An assistant message, from the event `first` with which it began to `last`.
 
-    One that becomes larger than `most` bytes is not kept.
+    :param message: its fields as they are at its beginning; role and content are added.
+    :param limit: bytes above which its content is no longer kept.
+    :param item: the agent's id for it, if it has one.
     """
 
-    def __init__(self, seq: int, message: Mapping[str, Any], most: int, item: Any = "") -> None:
-        self.began = seq
+    def __init__(
+        self, seq: int, message: Mapping[str, Any], limit: int, item: Any = ""
+    ) -> None:
+        self.first = seq
+        self.last: int | None = None
+        """The event with which it was complete; None while it grows."""
         self.item = item
         self.at_ms = message.get("timestamp")
-        self.over: int | None = None
-        """The event at which it ended."""
         self.size = 0
-        self._most = most
-        self._blocks: dict[int, Block] = {}
-        self._used: list[tuple[int, bytes]] = []
+        self._limit = limit
+        self._blocks: dict[int, ContentBlock] = {}
+        self._usages: list[tuple[int, bytes]] = []
         rest = {name: message[name] for name in message if name not in ("role", "content")}
         self._head = b'{"role":"assistant","content":['
         self._tail = b"]" + encode(rest).replace(b"{", b",", 1) if rest else b"]}"
 
     @property
     def too_large(self) -> bool:
-        """Whether it is not kept."""
-        return self.size > self._most
+        """Whether its content is not kept."""
+        return self.size > self._limit
 
-    def add(self, seq: int, index: int, kind: str, text: str) -> None:
-        """Add to a block, which begins with its first piece."""
+    def append(self, seq: int, index: int, kind: str, text: str) -> None:
+        """Append text to a content block; the first piece begins the block."""
         block = self._block(seq, index, kind)
-        block.text.add(seq, text)
-        self._grow(len(text) * (1 + (block.kind == "toolCall")))  # which tells it twice
+        block.text.append(seq, text)
+        # A tool call has its arguments twice: as an object and as `partialArgs`.
+        self._grow(len(text) * (1 + (block.kind == "toolCall")))
 
-    def call(self, seq: int, index: int, **call: Any) -> None:
-        """Begin a tool's call."""
-        self._blocks[index] = Block(seq, "toolCall", call)
+    def begin_tool_call(self, seq: int, index: int, **call: Any) -> None:
+        """Begin a content block that is a tool call."""
+        self._blocks[index] = ContentBlock(seq, "toolCall", call)
 
-    def called(self, seq: int, index: int, call: bytes) -> None:
-        """End a tool's call."""
-        self._block(seq, index, "toolCall").ended = (seq, call)
+    def end_tool_call(self, seq: int, index: int, call: bytes) -> None:
+        """End a tool call; from this event on it stands as the agent has given it."""
+        self._block(seq, index, "toolCall").completed = (seq, call)
         self._grow(len(call))
 
-    def uses(self, seq: int, usage: bytes) -> None:
-        """Learn what was used so far."""
-        self._used.append((seq, usage))
+    def add_usage(self, seq: int, usage: bytes) -> None:
+        """Keep the token usage that an event reports."""
+        self._usages.append((seq, usage))
 
-    def used(self, seq: int) -> bytes:
-        """Return what was used up to an event, as it was said last; nothing if it never was."""
-        said = bisect_right(self._used, seq, key=itemgetter(0))
-        return self._used[said - 1][1] if said else b""
+    def usage_at(self, seq: int) -> bytes:
+        """Return the last usage that was reported up to an event; empty if none was."""
+        count = bisect_right(self._usages, seq, key=itemgetter(0))
+        return self._usages[count - 1][1] if count else b""
 
-    def _block(self, seq: int, index: int, kind: str) -> Block:
+    def _block(self, seq: int, index: int, kind: str) -> ContentBlock:
         if index not in self._blocks:
-            self._blocks[index] = Block(seq, kind, {})
+            self._blocks[index] = ContentBlock(seq, kind, {})
         return self._blocks[index]
 
     def _grow(self, size: int) -> None:
@@ -149,17 +162,17 @@ class PartialMessage:
         if self.too_large:
             self._blocks.clear()
 
-    def text(self, index: int, seq: int) -> bytes | None:
-        """Return a block's text at an event, as it stands between quotes; None: not kept."""
+    def text_at(self, index: int, seq: int) -> bytes | None:
+        """Return a block's text after an event, as it stands between quotes; None: not kept."""
         block = self._blocks.get(index)
         if self.too_large:
             return None
         return block.text.at(seq) if block is not None else b""
 
     def at(self, seq: int) -> bytes | None:
-        """Return the message at an event; None if it is too large."""
+        """Return the message as JSON, as it was after an event; None if it is too large."""
         if self.too_large:
             return None
         blocks = sorted(self._blocks.items())
-        parts = [block.at(seq) for _, block in blocks if block.began <= seq]
+        parts = [block.at(seq) for _, block in blocks if block.first <= seq]
         return b"".join((self._head, b",".join(parts), self._tail))

@@ -1,7 +1,7 @@
 """What the commands for a session do with pi: nearly all are commands of its own.
 
 Old pi is 0.73, new pi its successor.  What neither can do over its pipe is refused with a
-sentence (`CANNOT`).
+sentence (`UNSUPPORTED`).
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ from sxhost.faces.pi.commands import (
     Steer,
     SwitchSessionFile,
 )
-from sxhost.faces.pi.executor import Refusal
-from sxhost.faces.pi.session_commands import Context, Does, input_of
+from sxhost.faces.pi.responses import CommandRefused
+from sxhost.faces.pi.session_commands import CommandContext, CommandFunction, input_of
 from sxhost.faces.pi.session_files import session_files
 from sxhost.faces.pi.session_tree import nodes_of
 from sxhost.model.turn import ModelDraft, SteerDraft, items
 
-__all__ = ["CANNOT", "PI"]
+__all__ = ["PI_COMMANDS", "UNSUPPORTED"]
 
-CANNOT: Mapping[str, str] = {
+UNSUPPORTED: Mapping[str, str] = {
     "get_tools": "pi does not list its tools over its pipe",
     "navigate_tree": "pi cannot go to another branch over its pipe; fork can",
 }
@@ -50,20 +50,20 @@ CANNOT: Mapping[str, str] = {
 OLD = "this pi cannot do that over its pipe; a newer one can"
 
 
-async def ask(context: Context, command: str, /, **fields: Any) -> Any:
+async def ask(context: CommandContext, command: str, /, **fields: Any) -> Any:
     """Send pi a command of its own; return what it answers.
 
-    :raises Refusal: pi said no, in its words.
+    :raises CommandRefused: pi said no, in its words.
     """
     agent: Any = (await context.hosted()).agent
     try:
         answer = await agent.command(command, **fields)
     except Refused as error:
-        raise Refusal(error.said) from None
+        raise CommandRefused(error.said) from None
     return msgspec.json.decode(answer) if isinstance(answer, Raw) else answer
 
 
-async def _moved(context: Context) -> HostedSession:
+async def _moved(context: CommandContext) -> HostedSession:
     """Have a restart go on with what pi is now."""
     hosted = await context.hosted()
     agent: Any = hosted.agent
@@ -71,21 +71,21 @@ async def _moved(context: Context) -> HostedSession:
     return hosted
 
 
-async def _need_new(context: Context) -> None:
+async def _need_new(context: CommandContext) -> None:
     """Refuse what old pi would not hear.
 
-    :raises Refusal: it is an old one.
+    :raises CommandRefused: it is an old one.
     """
     try:
         await ask(context, "get_available_thinking_levels")
-    except Refusal:
-        raise Refusal(OLD) from None
+    except CommandRefused:
+        raise CommandRefused(OLD) from None
 
 
 # Words.
 
 
-async def prompt(context: Context, command: Prompt) -> Any:
+async def prompt(context: CommandContext, command: Prompt) -> Any:
     """Run a turn; that its model failed is told in it, as pi does."""
     if command.streaming_behavior is not UNSET and context.is_busy:
         adds = steer if command.streaming_behavior == "steer" else follow_up
@@ -104,7 +104,7 @@ def _pictures(command: Prompt | Steer | FollowUp) -> list[dict[str, str]]:
     ]
 
 
-async def steer(context: Context, command: Steer | Prompt) -> Any:
+async def steer(context: CommandContext, command: Steer | Prompt) -> Any:
     """Add to the running turn; without one pi keeps it for the next."""
     if context.is_busy:
         with suppress(NoTurn):
@@ -115,7 +115,7 @@ async def steer(context: Context, command: Steer | Prompt) -> Any:
     return UNSET
 
 
-async def follow_up(context: Context, command: FollowUp | Prompt) -> Any:
+async def follow_up(context: CommandContext, command: FollowUp | Prompt) -> Any:
     """Have pi queue words for when it is done."""
     await ask(context, "follow_up", **_words(command))
     return UNSET
@@ -124,20 +124,20 @@ async def follow_up(context: Context, command: FollowUp | Prompt) -> Any:
 # Settings.
 
 
-async def set_model(context: Context, command: SetModel) -> Any:
+async def set_model(context: CommandContext, command: SetModel) -> Any:
     """Use another model."""
     draft = ModelDraft(model=command.model_id, provider=command.provider)
     try:
         await context.service.agency.set_model(context.id, draft)
     except Refused as error:
-        raise Refusal(error.said) from None
+        raise CommandRefused(error.said) from None
     return {"model": (await ask(context, "get_state"))["model"]}
 
 
-async def cycle_model(context: Context, command: CycleModel) -> Any:
+async def cycle_model(context: CommandContext, command: CycleModel) -> Any:
     """Use the next model."""
     if command.direction == "backward":
-        raise Refusal("pi goes forward only over its pipe")
+        raise CommandRefused("pi goes forward only over its pipe")
     found = await ask(context, "cycle_model")
     if found:
         hosted = await _moved(context)
@@ -145,7 +145,7 @@ async def cycle_model(context: Context, command: CycleModel) -> Any:
     return found
 
 
-async def set_thinking_level(context: Context, command: SetThinkingLevel) -> Any:
+async def set_thinking_level(context: CommandContext, command: SetThinkingLevel) -> Any:
     """Think more or less."""
     level = "off" if command.level == "none" else command.level
     await ask(context, "set_thinking_level", level=level)
@@ -153,7 +153,7 @@ async def set_thinking_level(context: Context, command: SetThinkingLevel) -> Any
     return UNSET
 
 
-async def cycle_thinking_level(context: Context, _command: Command) -> Any:
+async def cycle_thinking_level(context: CommandContext, _command: Command) -> Any:
     """Use the next level."""
     found = await ask(context, "cycle_thinking_level")
     if found:
@@ -161,7 +161,7 @@ async def cycle_thinking_level(context: Context, _command: Command) -> Any:
     return found
 
 
-async def set_session_name(context: Context, command: SetSessionName) -> Any:
+async def set_session_name(context: CommandContext, command: SetSessionName) -> Any:
     """Give it a title, here and in pi's file."""
     await ask(context, "set_session_name", name=command.name)
     return await session_commands.set_session_name(context, command)
@@ -170,29 +170,29 @@ async def set_session_name(context: Context, command: SetSessionName) -> Any:
 # Work.
 
 
-async def compact(context: Context, command: Compact) -> Any:
+async def compact(context: CommandContext, command: Compact) -> Any:
     """Shorten the conversation, and wait until that is done."""
     if context.is_busy:
         raise TurnInProgress(context.id)
     await context.hosted()
-    context.begun()
+    context.work_started()
     more = command.custom_instructions
     given = {} if more is UNSET else {"customInstructions": more}
     return await ask(context, "compact", **given)
 
 
-async def abort_compaction(context: Context, _command: Command) -> Any:
+async def abort_compaction(context: CommandContext, _command: Command) -> Any:
     """Stop shortening it."""
     await _need_new(context)
     return await session_commands.abort(context, _command)
 
 
-async def bash(context: Context, command: Bash) -> Any:
+async def bash(context: CommandContext, command: Bash) -> Any:
     """Run a command of the user's."""
     if command.exclude_from_context:
         await _need_new(context)
     await context.hosted()
-    context.begun()
+    context.work_started()
     given = {"excludeFromContext": True} if command.exclude_from_context else {}
     found = await ask(context, "bash", command=command.command, **given)
     return {
@@ -205,7 +205,7 @@ async def bash(context: Context, command: Bash) -> Any:
 # Conversations.
 
 
-async def new_session(context: Context, command: NewSession) -> Any:
+async def new_session(context: CommandContext, command: NewSession) -> Any:
     """Begin a new conversation."""
     parent = command.parent_session
     given = {} if parent is UNSET else {"parentSession": parent}
@@ -214,18 +214,18 @@ async def new_session(context: Context, command: NewSession) -> Any:
     return {"cancelled": found["cancelled"]}
 
 
-async def switch_session_file(context: Context, command: SwitchSessionFile) -> Any:
+async def switch_session_file(context: CommandContext, command: SwitchSessionFile) -> Any:
     """Go on with another file."""
     files = session_files(context.detail.cwd)
     header = await context.sessions.apart(lambda: files.check(command.session_path))
     if header.agent != "pi":
-        raise Refusal("sessionPath must point to an existing session file")
+        raise CommandRefused("sessionPath must point to an existing session file")
     found = await ask(context, "switch_session", sessionPath=command.session_path)
     await _moved(context)
     return {"cancelled": found["cancelled"]}
 
 
-async def fork(context: Context, command: Fork) -> Any:
+async def fork(context: CommandContext, command: Fork) -> Any:
     """Begin a branch at a message."""
     found = await ask(context, "fork", entryId=command.entry_id)
     hosted = await _moved(context)
@@ -238,7 +238,7 @@ async def fork(context: Context, command: Fork) -> Any:
     }
 
 
-async def export_html(context: Context, command: ExportHtml) -> Any:
+async def export_html(context: CommandContext, command: ExportHtml) -> Any:
     """Write it into a file for people."""
     path = command.output_path
     given = {} if path is UNSET else {"outputPath": path}
@@ -248,7 +248,7 @@ async def export_html(context: Context, command: ExportHtml) -> Any:
 # Reads.
 
 
-async def get_skills(context: Context, _command: Command) -> Any:
+async def get_skills(context: CommandContext, _command: Command) -> Any:
     """Pick the skills out of the commands."""
     found = (await ask(context, "get_commands"))["commands"]
     return {"skills": [_skill(one) for one in found if one.get("source") == "skill"]}
@@ -264,33 +264,33 @@ def _skill(one: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-async def get_tree(context: Context, _command: Command) -> Any:
+async def get_tree(context: CommandContext, _command: Command) -> Any:
     """Return all branches: pi's own, or as its file has them."""
     try:
         found = await ask(context, "get_tree")
-    except Refusal:
+    except CommandRefused:
         state = await ask(context, "get_state")
         files, path = session_files(context.detail.cwd), state.get("sessionFile")
         return await context.sessions.apart(lambda: nodes_of(files.entries(path)))
     return nodes_of(found["tree"], found.get("leafId"))
 
 
-async def get_context_usage(context: Context, _command: Command) -> Any:
+async def get_context_usage(context: CommandContext, _command: Command) -> Any:
     """Say how full the context is."""
     return (await ask(context, "get_session_stats")).get("contextUsage")
 
 
-async def list_session_files(context: Context, _command: Command) -> Any:
+async def list_session_files(context: CommandContext, _command: Command) -> Any:
     """List the session files beside this one."""
     state = await ask(context, "get_state")
     files, path = session_files(context.detail.cwd), state.get("sessionFile")
     return {"files": await context.sessions.apart(lambda: files.beside(path))}
 
 
-def _same(name: str, *fields: str) -> Does:
+def _same(name: str, *fields: str) -> CommandFunction:
     """Return what passes a command on, and its answer back."""
 
-    async def does(context: Context, command: Command) -> Any:
+    async def does(context: CommandContext, command: Command) -> Any:
         given = {field: getattr(command, field) for field in fields}
         found = await ask(context, name, **given)
         return UNSET if found is None else found
@@ -298,7 +298,7 @@ def _same(name: str, *fields: str) -> Does:
     return does
 
 
-PI: Mapping[str, Does] = {
+PI_COMMANDS: Mapping[str, CommandFunction] = {
     "prompt": prompt,
     "steer": steer,
     "follow_up": follow_up,

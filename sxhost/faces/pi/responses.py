@@ -1,4 +1,4 @@
-"""What the multiplexer says: answers, and what everybody is told."""
+"""The frames that the multiplexer sends: responses to commands, and notifications to all."""
 
 from __future__ import annotations
 
@@ -11,16 +11,29 @@ from sxhost import __version__
 from sxhost.codec.json import encode
 from sxhost.faces.pi.commands import Command
 
-__all__ = ["PROTOCOL", "Response", "again", "lifecycle", "notification", "ready", "refusal"]
+__all__ = [
+    "PROTOCOL",
+    "CommandRefused",
+    "Response",
+    "lifecycle_notification",
+    "notification",
+    "refusal",
+    "replay",
+    "server_ready",
+]
 
 PROTOCOL = "1.0.0"
-"""The version of the source's protocol that is spoken."""
+"""The version of the pi-app-server protocol that is spoken."""
+
+
+class CommandRefused(Exception):
+    """A command cannot be done; the sentence is the error of its response."""
 
 
 class Response(
     Struct, frozen=True, kw_only=True, rename="camel", tag_field="type", tag="response"
 ):
-    """The one answer to a command."""
+    """The one response to a command."""
 
     id: str | UnsetType = UNSET
     command: str
@@ -32,35 +45,35 @@ class Response(
     timed_out: bool | UnsetType = UNSET
 
 
-def refusal(command: Command, error: str, *, late: bool = False) -> Response:
-    """Return the answer to a command that does not work."""
+def refusal(command: Command, error: str, *, timed_out: bool = False) -> Response:
+    """Return the response to a command that failed or was refused."""
     return Response(
         id=command.id,
         command=command.type,
         success=False,
         error=error,
-        timed_out=late or UNSET,
+        timed_out=timed_out or UNSET,
     )
 
 
-def again(response: Response, command: Command) -> Response:
-    """Return an answer as it is given to the same command once more."""
+def replay(response: Response, command: Command) -> Response:
+    """Return a stored response for the same command sent again."""
     return replace(response, id=command.id, replayed=True)
 
 
 def notification(name: str, data: Any) -> bytes:
-    """Return what everybody is told."""
+    """Return a frame's object for all clients."""
     return encode({"type": name, "data": data})
 
 
-def ready() -> bytes:
-    """Return what is said first on each connection."""
+def server_ready() -> bytes:
+    """Return the notification with which each connection begins."""
     versions = {"serverVersion": __version__, "protocolVersion": PROTOCOL}
     return notification("server_ready", {**versions, "transports": ["websocket", "stdio"]})
 
 
-class Phase(Struct, frozen=True, kw_only=True, rename="camel"):
-    """Where a command is."""
+class CommandPhase(Struct, frozen=True, kw_only=True, rename="camel"):
+    """The data of a notification that a command is accepted, started or finished."""
 
     command_id: str
     command_type: str
@@ -74,23 +87,23 @@ class Phase(Struct, frozen=True, kw_only=True, rename="camel"):
     replayed: bool | UnsetType = UNSET
 
 
-def lifecycle(
-    phase: str, command: Command, number: str, response: Response | None = None
+def lifecycle_notification(
+    phase: str, command: Command, command_id: str, response: Response | None = None
 ) -> bytes:
-    """Return what is told of a command: that it was accepted, has started, has finished."""
-    ended: dict[str, Any] = {}
+    """Return the notification of a command's phase: accepted, started or finished."""
+    outcome: dict[str, Any] = {}
     if response is not None:
         names = ("success", "error", "session_version", "replayed")
-        ended = {name: getattr(response, name) for name in names}
+        outcome = {name: getattr(response, name) for name in names}
     return notification(
         f"command_{phase}",
-        Phase(
-            command_id=number,
+        CommandPhase(
+            command_id=command_id,
             command_type=command.type,
             session_id=command.target or UNSET,
             depends_on=command.depends_on or [],
             if_session_version=command.if_session_version,
             idempotency_key=command.idempotency_key,
-            **ended,
+            **outcome,
         ),
     )

@@ -1,4 +1,4 @@
-"""What the multiplexer's commands are like: who may, what they wait for, how long."""
+"""How each command is scheduled: its scope, what it waits for, how long it may take."""
 
 from __future__ import annotations
 
@@ -12,58 +12,58 @@ __all__ = ["TRAITS", "Trait"]
 
 
 class Trait(NamedTuple):
-    """What a command is like.
+    """How one command is scheduled.
 
-    `overtakes`: it does not wait behind work that has begun.  `rules`: it waits for nothing
-    that a session does, and all else in the session for it.  `mutates`: the session has
-    another version after it.  `patience`: ``short`` or ``long``, or nothing, for commands
-    that must not be cut.  `starts`: it starts a program, which is for no token that is for
-    one session alone.
+    `overtakes`: it does not wait behind work that runs.  `exclusive`: it waits for nothing
+    that a session does, and all else in the session waits for it.  `mutates`: it increases
+    the session's version.  `time_limit`: ``short`` or ``long``; None for commands that must
+    not be cut.  `starts`: it starts a program, for which a token for one session is not
+    enough.
     """
 
     scope: Scope
     overtakes: bool = False
-    rules: bool = False
+    exclusive: bool = False
     mutates: bool = False
-    patience: Literal["short", "long"] | None = None
+    time_limit: Literal["short", "long"] | None = None
     starts: bool = False
 
 
-READ: Final = Trait("read", overtakes=True, patience="short")
-STOPS: Final = Trait("send", overtakes=True, mutates=True, patience="short")
-ADDS: Final = Trait("send", overtakes=True, mutates=True, patience="long")
-WORKS: Final = Trait("send", mutates=True, patience="long")
-SETS: Final = Trait("send", mutates=True)
-RUNS: Final = Trait("admin", mutates=True, patience="long")
-RULES: Final = Trait("admin", rules=True, mutates=True)
+READ: Final = Trait("read", overtakes=True, time_limit="short")
+ABORT: Final = Trait("send", overtakes=True, mutates=True, time_limit="short")
+ADD_INPUT: Final = Trait("send", overtakes=True, mutates=True, time_limit="long")
+WORK: Final = Trait("send", mutates=True, time_limit="long")
+SETTING: Final = Trait("send", mutates=True)
+RUN: Final = Trait("admin", mutates=True, time_limit="long")
+EXCLUSIVE: Final = Trait("admin", exclusive=True, mutates=True)
 
-_OTHERS: Final[Mapping[str, Trait]] = {
-    "create_session": RULES._replace(starts=True),
-    "load_session": RULES._replace(starts=True),
-    "delete_session": RULES,
-    "extension_ui_response": Trait("approve", overtakes=True, patience="short"),
-    "prompt": WORKS,
-    "compact": WORKS,
-    "bash": RUNS,
-    "new_session": RUNS,
-    "switch_session_file": RUNS,
-    "fork": RUNS,
-    "steer": ADDS,
-    "follow_up": ADDS,
-    "abort": STOPS,
-    "abort_compaction": STOPS,
-    "abort_retry": STOPS,
-    "abort_bash": STOPS,
-    "set_model": SETS,
-    "cycle_model": SETS,
-    "set_thinking_level": SETS,
-    "cycle_thinking_level": SETS,
-    "set_auto_compaction": SETS,
-    "set_auto_retry": SETS,
-    "set_session_name": SETS,
+_NOT_READ: Final[Mapping[str, Trait]] = {
+    "create_session": EXCLUSIVE._replace(starts=True),
+    "load_session": EXCLUSIVE._replace(starts=True),
+    "delete_session": EXCLUSIVE,
+    "extension_ui_response": Trait("approve", overtakes=True, time_limit="short"),
+    "prompt": WORK,
+    "compact": WORK,
+    "bash": RUN,
+    "new_session": RUN,
+    "switch_session_file": RUN,
+    "fork": RUN,
+    "steer": ADD_INPUT,
+    "follow_up": ADD_INPUT,
+    "abort": ABORT,
+    "abort_compaction": ABORT,
+    "abort_retry": ABORT,
+    "abort_bash": ABORT,
+    "set_model": SETTING,
+    "cycle_model": SETTING,
+    "set_thinking_level": SETTING,
+    "cycle_thinking_level": SETTING,
+    "set_auto_compaction": SETTING,
+    "set_auto_retry": SETTING,
+    "set_session_name": SETTING,
     "export_html": Trait("admin", mutates=True),
-    "navigate_tree": SETS,
+    "navigate_tree": SETTING,
 }
 
-TRAITS: Final[Mapping[str, Trait]] = {name: _OTHERS.get(name, READ) for name in COMMANDS}
-"""What each command is like; all that is not named is a read."""
+TRAITS: Final[Mapping[str, Trait]] = {name: _NOT_READ.get(name, READ) for name in COMMANDS}
+"""The traits by command; commands that are not named above only read."""

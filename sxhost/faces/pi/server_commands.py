@@ -22,7 +22,7 @@ from sxhost.faces.pi.commands import (
     SwitchSession,
     Unsubscribe,
 )
-from sxhost.faces.pi.executor import Refusal
+from sxhost.faces.pi.responses import CommandRefused
 from sxhost.faces.pi.session_files import session_files
 from sxhost.faces.pi.session_info import ASK_S, Sessions
 from sxhost.logs import logger
@@ -31,7 +31,7 @@ from sxhost.model.session import SessionQuery
 from sxhost.model.turn import Launch
 from sxhost.service import SessionService
 
-__all__ = ["ServerCommands", "recovery"]
+__all__ = ["ServerCommands", "recovery_summary"]
 
 log = logger(__name__)
 
@@ -47,12 +47,12 @@ class ServerCommands:
         self,
         service: SessionService,
         sessions: Sessions,
-        census: Callable[[], dict[str, Any]],
+        statistics: Callable[[], dict[str, Any]],
         clock: IReactorTime,
     ) -> None:
         self._service = service
         self._sessions = sessions
-        self._census = census
+        self._statistics = statistics
         self._clock = clock
 
     def find(self, name: str) -> Callable[[Any], Awaitable[Any]] | None:
@@ -89,7 +89,7 @@ class ServerCommands:
         try:
             await self._service.agency.start(launch)
         except SessionExists:
-            raise Refusal(f"Session {name} already exists") from None
+            raise CommandRefused(f"Session {name} already exists") from None
         hosted = self._service.agency.fleet.get(name)
         if hosted is not None:
             await hosted.written()
@@ -104,7 +104,7 @@ class ServerCommands:
         found = await self._service.sessions(SessionQuery())
         live = [s for s in found if s.kind == "hosted" and s.detail_state not in _OVER]
         if len(live) >= most:
-            raise Refusal(f"Session limit reached ({most} sessions)")
+            raise CommandRefused(f"Session limit reached ({most} sessions)")
 
     async def delete_session(self, command: DeleteSession) -> dict[str, Any]:
         """End an agent and forget its session."""
@@ -124,7 +124,7 @@ class ServerCommands:
     async def get_metrics(self, _command: Any) -> dict[str, Any]:
         """Count."""
         found = await self._service.sessions(SessionQuery())
-        return {"sessionCount": len(found), **self._census()}
+        return {"sessionCount": len(found), **self._statistics()}
 
     async def health_check(self, _command: Any) -> dict[str, Any]:
         """Say how the server is: what stops it is seen elsewhere."""
@@ -137,7 +137,7 @@ class ServerCommands:
 
     async def get_startup_recovery(self, _command: Any) -> dict[str, Any]:
         """Say that commands have no journal here: events have."""
-        return recovery()
+        return recovery_summary()
 
     async def get_command_history(self, command: GetCommandHistory) -> dict[str, Any]:
         """Say the same."""
@@ -199,7 +199,7 @@ _NO_JOURNAL: Mapping[str, Any] = {
 }
 
 
-def recovery() -> dict[str, Any]:
+def recovery_summary() -> dict[str, Any]:
     """Return what a start brought back: nothing, there is no journal of commands."""
     return {
         **_NO_JOURNAL,
@@ -219,14 +219,14 @@ def recovery() -> dict[str, Any]:
 def check_name(name: str) -> None:
     """Refuse what cannot name a session.
 
-    :raises Refusal: it cannot.
+    :raises CommandRefused: it cannot.
     """
     try:
         check_session_id(name)
     except BadField:
         if len(name) > LONGEST:
-            raise Refusal(f"Session ID too long (max {LONGEST} characters)") from None
-        raise Refusal(
+            raise CommandRefused(f"Session ID too long (max {LONGEST} characters)") from None
+        raise CommandRefused(
             "Session ID must contain only alphanumeric characters, underscores, dashes,"
             " and dots"
         ) from None
@@ -235,18 +235,18 @@ def check_name(name: str) -> None:
 def check_cwd(cwd: str) -> None:
     """Refuse what cannot be a directory to work in; whether it may be is asked later.
 
-    :raises Refusal: it cannot.
+    :raises CommandRefused: it cannot.
     """
     if not cwd:
-        raise Refusal("CWD must be a non-empty string")
+        raise CommandRefused("CWD must be a non-empty string")
     if ".." in cwd or cwd.startswith("~") or "\0" in cwd:
-        raise Refusal("CWD contains potentially dangerous path components")
+        raise CommandRefused("CWD contains potentially dangerous path components")
     if not cwd.startswith("/"):
-        raise Refusal("CWD must be an absolute path")
+        raise CommandRefused("CWD must be an absolute path")
 
 
 def _launch(given: dict[str, Any]) -> Launch:
     try:
         return msgspec.convert(given, Launch)
     except msgspec.ValidationError as error:
-        raise Refusal(f"Validation failed: launch: {error}") from None
+        raise CommandRefused(f"Validation failed: launch: {error}") from None

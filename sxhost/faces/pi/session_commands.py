@@ -24,26 +24,38 @@ from sxhost.faces.pi.commands import (
     SetThinkingLevel,
     Steer,
 )
-from sxhost.faces.pi.dialogs import as_answer, is_meant
-from sxhost.faces.pi.executor import Refusal
+from sxhost.faces.pi.dialogs import decision_of, has_request_id
+from sxhost.faces.pi.responses import CommandRefused
 from sxhost.faces.pi.session_info import Sessions
-from sxhost.faces.pi.translate_any import GONE
+from sxhost.faces.pi.translate_any import AGENT_ENDED, LOST_AGENT
 from sxhost.model.approval import ApprovalQuery
 from sxhost.model.caller import current
 from sxhost.model.session import Detail, MessageDraft, Registration
 from sxhost.model.turn import Image, Input, Item, ModelDraft, SteerDraft, Text, TurnDraft
 from sxhost.service import SessionService
 
-__all__ = ["EVERYBODY", "HOSTED", "Context", "Does", "input_of", "numbers_of", "run_turn"]
+__all__ = [
+    "ANY_SESSION_COMMANDS",
+    "HOSTED_COMMANDS",
+    "CommandContext",
+    "CommandFunction",
+    "input_of",
+    "numbers_of",
+    "run_turn",
+]
 
 
-class Context(Struct):
-    """What a command is done with: the host, the session, and `begun` to let others by."""
+class CommandContext(Struct):
+    """What the functions of commands get: the host, the session, and how to let others by.
+
+    `work_started` is called once a command's work runs by itself, so that commands which
+    control or read may overtake it.
+    """
 
     service: SessionService
     sessions: Sessions
     detail: Detail
-    begun: Callable[[], None]
+    work_started: Callable[[], None]
 
     @property
     def id(self) -> str:
@@ -72,10 +84,7 @@ class Context(Struct):
         return hosted is not None and hosted.life.name() in ("running", "waiting")
 
 
-ENDED = "the agent was ended"
-"""Why work failed whose session is deleted."""
-
-Does = Callable[[Context, Any], Awaitable[Any]]
+CommandFunction = Callable[[CommandContext, Any], Awaitable[Any]]
 
 
 def input_of(command: Prompt | Steer | FollowUp) -> Input:
@@ -89,7 +98,7 @@ def input_of(command: Prompt | Steer | FollowUp) -> Input:
 # Words.
 
 
-async def prompt(context: Context, command: Prompt) -> Any:
+async def prompt(context: CommandContext, command: Prompt) -> Any:
     """Run a turn to its end; what is said meanwhile is added to it."""
     if command.streaming_behavior is not UNSET and context.is_busy:
         adds = steer if command.streaming_behavior == "steer" else follow_up
@@ -99,25 +108,25 @@ async def prompt(context: Context, command: Prompt) -> Any:
     return await run_turn(context, command)
 
 
-async def run_turn(context: Context, command: Prompt, *, native: bool = False) -> Any:
+async def run_turn(context: CommandContext, command: Prompt, *, native: bool = False) -> Any:
     """Run a turn to its end; `native` if that its model failed is told in its events.
 
-    :raises Refusal: it failed.
+    :raises CommandRefused: it failed.
     """
     agency = context.service.agency
     submitted = await agency.submit(context.id, TurnDraft(input=input_of(command)))
-    context.begun()
+    context.work_started()
     hosted = agency.fleet.get(context.id)
     turn = await hosted.over(submitted.turn.id) if hosted is not None else None
     if agency.fleet.get(context.id) is not hosted:
-        raise Refusal(ENDED)
+        raise CommandRefused(AGENT_ENDED)
     failed = turn is not None and turn.status == "failed"
-    if turn is not None and failed and not (native and turn.reason not in GONE):
-        raise Refusal(turn.reason or "The turn failed.")
+    if turn is not None and failed and not (native and turn.reason not in LOST_AGENT):
+        raise CommandRefused(turn.reason or "The turn failed.")
     return UNSET
 
 
-async def steer(context: Context, command: Steer | Prompt) -> Any:
+async def steer(context: CommandContext, command: Steer | Prompt) -> Any:
     """Add to the running turn; without one, it is a message."""
     if context.detail.kind == "hosted" and context.is_busy:
         await context.service.agency.steer(context.id, SteerDraft(input=input_of(command)))
@@ -126,17 +135,17 @@ async def steer(context: Context, command: Steer | Prompt) -> Any:
     return await _send(context, command.message, mode)
 
 
-async def follow_up(context: Context, command: FollowUp | Prompt) -> Any:
+async def follow_up(context: CommandContext, command: FollowUp | Prompt) -> Any:
     """Queue words for later."""
     return await _send(context, command.message, "queue")
 
 
-async def _send(context: Context, text: str, mode: Any) -> Any:
+async def _send(context: CommandContext, text: str, mode: Any) -> Any:
     await context.service.send(context.id, MessageDraft(content=text, mode=mode))
     return UNSET
 
 
-async def abort(context: Context, _command: Command) -> Any:
+async def abort(context: CommandContext, _command: Command) -> Any:
     """Stop the running turn, if one runs."""
     with suppress(NoTurn):
         await context.service.agency.interrupt(context.id)
@@ -146,24 +155,24 @@ async def abort(context: Context, _command: Command) -> Any:
 # Reads.
 
 
-async def get_state(context: Context, _command: Command) -> Any:
+async def get_state(context: CommandContext, _command: Command) -> Any:
     """Describe the session."""
     return await context.sessions.info(context.id)
 
 
-async def get_messages(context: Context, _command: Command) -> Any:
+async def get_messages(context: CommandContext, _command: Command) -> Any:
     """Return what was said."""
     return {"messages": await context.sessions.messages(context.id)}
 
 
-async def get_last_assistant_text(context: Context, _command: Command) -> Any:
+async def get_last_assistant_text(context: CommandContext, _command: Command) -> Any:
     """Return the last answer."""
     said = await context.sessions.messages(context.id)
     texts = [one["content"][0]["text"] for one in said if one["role"] == "assistant"]
     return {"text": texts[-1] if texts else None}
 
 
-async def get_session_stats(context: Context, _command: Command) -> Any:
+async def get_session_stats(context: CommandContext, _command: Command) -> Any:
     """Count messages and tokens."""
     said = await context.sessions.messages(context.id)
     roles = [one["role"] for one in said]
@@ -193,7 +202,7 @@ def numbers_of(usage: Any) -> dict[str, float]:
     return {name: value for name, value in said.items() if type(value) in (int, float)}
 
 
-async def get_context_usage(context: Context, _command: Command) -> Any:
+async def get_context_usage(context: CommandContext, _command: Command) -> Any:
     """Say how full the context is, if the agent has said how large it is."""
     used = numbers_of(context.detail.usage)
     window, tokens = used.get("context_window"), used.get("total_tokens")
@@ -206,33 +215,33 @@ async def get_context_usage(context: Context, _command: Command) -> Any:
 # Settings.
 
 
-async def set_model(context: Context, command: SetModel) -> Any:
+async def set_model(context: CommandContext, command: SetModel) -> Any:
     """Use another model."""
     draft = ModelDraft(model=command.model_id, provider=command.provider)
     await context.service.agency.set_model(context.id, draft)
     return {"model": {"id": command.model_id, "provider": command.provider}}
 
 
-async def set_thinking_level(context: Context, command: SetThinkingLevel) -> Any:
+async def set_thinking_level(context: CommandContext, command: SetThinkingLevel) -> Any:
     """Think more or less, with the same model."""
     if not context.detail.model:
-        raise Refusal(f"{context.agent} has not said which model it uses")
+        raise CommandRefused(f"{context.agent} has not said which model it uses")
     draft = ModelDraft(model=context.detail.model, effort=command.level)
     await context.service.agency.set_model(context.id, draft)
     return UNSET
 
 
-async def set_session_name(context: Context, command: SetSessionName) -> Any:
+async def set_session_name(context: CommandContext, command: SetSessionName) -> Any:
     """Give it a title."""
     await context.service.register(context.id, Registration(title=command.name))
     return UNSET
 
 
-async def compact(context: Context, _command: Command) -> Any:
+async def compact(context: CommandContext, _command: Command) -> Any:
     """Shorten the conversation, and wait until that is done: it is a turn of its own."""
     before = context.detail.turn.id if context.detail.turn else 0
     await context.service.agency.compact(context.id)
-    context.begun()
+    context.work_started()
     hosted = context.service.agency.fleet.get(context.id)
     if hosted is not None:
         await hosted.over(before + 1)
@@ -242,21 +251,21 @@ async def compact(context: Context, _command: Command) -> Any:
 # Answers.
 
 
-async def extension_ui_response(context: Context, command: ExtensionUiResponse) -> Any:
+async def extension_ui_response(context: CommandContext, command: ExtensionUiResponse) -> Any:
     """Decide what an agent asks."""
     agency, name = context.service.agency, command.request_id
     found = await agency.session_approvals(context.id, ApprovalQuery())
-    approval = next((one for one in found if is_meant(one, name)), None)
+    approval = next((one for one in found if has_request_id(one, name)), None)
     if approval is None:
-        raise Refusal(f"No pending UI request with id {name}")
+        raise CommandRefused(f"No pending UI request with id {name}")
     try:
-        await agency.answer(context.id, approval.id, as_answer(command.response, approval))
+        await agency.answer(context.id, approval.id, decision_of(command.response, approval))
     except AlreadyAnswered:
-        raise Refusal(f"Request {name} already settled") from None
+        raise CommandRefused(f"Request {name} already settled") from None
     return UNSET
 
 
-EVERYBODY: Mapping[str, Does] = {
+ANY_SESSION_COMMANDS: Mapping[str, CommandFunction] = {
     "prompt": prompt,
     "steer": steer,
     "follow_up": follow_up,
@@ -268,8 +277,8 @@ EVERYBODY: Mapping[str, Does] = {
     "get_context_usage": get_context_usage,
     "set_session_name": set_session_name,
 }
-HOSTED: Mapping[str, Does] = {
-    **EVERYBODY,
+HOSTED_COMMANDS: Mapping[str, CommandFunction] = {
+    **ANY_SESSION_COMMANDS,
     "set_model": set_model,
     "set_thinking_level": set_thinking_level,
     "compact": compact,

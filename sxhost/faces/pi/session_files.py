@@ -19,7 +19,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 from msgspec import Struct
 
-from sxhost.faces.pi.executor import Refusal
+from sxhost.faces.pi.responses import CommandRefused
 from sxhost.faces.pi.session_tree import tree_of
 
 __all__ = ["Apart", "Header", "SessionFiles", "at_once", "session_files"]
@@ -113,21 +113,21 @@ class SessionFiles:
     def check(self, path: str) -> Header:
         """Return what a file says of itself.
 
-        :raises Refusal: it may not be read, or is none.
+        :raises CommandRefused: it may not be read, or is none.
         """
         if not path.startswith("/"):
-            raise Refusal("sessionPath must be an absolute path")
+            raise CommandRefused("sessionPath must be an absolute path")
         real = Path(path).resolve()
         if not {Path(path).suffix, real.suffix} <= {".jsonl", ".json"}:
-            raise Refusal("sessionPath must point to a .jsonl or .json session file")
+            raise CommandRefused("sessionPath must point to a .jsonl or .json session file")
         if not any(real.is_relative_to(root.resolve()) for root in self.roots):
-            raise Refusal(
+            raise CommandRefused(
                 "sessionPath must be under an allowed session directory for this server"
                 " (e.g. ~/.pi/agent/sessions/ or this project's .pi/sessions/)"
             )
         header = read_header(real)
         if header is None:
-            raise Refusal(NO_FILE)
+            raise CommandRefused(NO_FILE)
         return header
 
     def all(self) -> list[dict[str, Any]]:

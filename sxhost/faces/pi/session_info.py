@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 from sxhost.agents.session import HostedSession
 from sxhost.errors import HostError
 from sxhost.faces.pi.session_files import Apart
-from sxhost.faces.pi.translate_any import words
+from sxhost.faces.pi.translate_any import text_message
 from sxhost.model.session import Detail, Event, EventQuery, SessionQuery
 from sxhost.model.session_state import SPOKEN
 from sxhost.service import SessionService
@@ -112,10 +112,10 @@ def message_told(event: Event) -> dict[str, Any]:
     if event.event == "tool-done":
         failed = given.get("status") not in (None, "completed")
         return {
-            **words("toolResult", str(given.get("output") or ""), event.ts_ms),
+            **text_message("toolResult", str(given.get("output") or ""), event.ts_ms),
             "toolCallId": given.get("item", ""),
             "toolName": given.get("tool", ""),
             "isError": failed,
         }
     role = "user" if event.event == "user-message" else "assistant"
-    return words(role, str(given.get("text", "")), event.ts_ms)
+    return text_message(role, str(given.get("text", "")), event.ts_ms)

@@ -3,92 +3,83 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
-from twisted.internet.protocol import Protocol as Talk
-from twisted.internet.protocol import connectionDone
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-__all__ = ["Commands", "Face", "Pipe", "line"]
+from sxhost.codec.lines import CutLines, Line
+from sxhost.faces.pi.multiplexer import Multiplexer
+
+__all__ = ["Commands", "Pipe", "line"]
 
 
-def line(said: bytes) -> bytes:
-    """Return an object as a line."""
-    return said + b"\n"
-
-
-class Face(Protocol):
-    """The multiplexer, as a transport has it."""
-
-    limits: Any
-
-    def connect(self, link: Any, wrap: Callable[[bytes], bytes]) -> Any:
-        """Return a client at the other end of a link; None if it is one too many."""
+def line(message: bytes) -> bytes:
+    """Return a JSON object as a line."""
+    return message + b"\n"
 
 
 class Commands:
-    """Bytes to lines; of one that is too long only the size is kept.
+    """Splits a pipe's bytes into commands, a line each; empty lines are none.
 
-    `take` gets each line, `refuse` the size of each that has more than `most` bytes.
+    :param limit: bytes that a line may have.
+    :param deliver: called with each command.
+    :param refuse_size: called with the size in bytes of each line that is longer.
     """
 
     def __init__(
-        self, most: int, take: Callable[[bytes], object], refuse: Callable[[int], object]
+        self,
+        limit: int,
+        deliver: Callable[[bytes], object],
+        refuse_size: Callable[[int], object],
     ) -> None:
-        self._most = most
-        self._take = take
-        self._refuse = refuse
-        self._parts: list[bytes] = []
-        self._size = 0
+        self._limit = limit
+        self._lines = CutLines(limit)
+        self._deliver = deliver
+        self._refuse_size = refuse_size
 
     def receive(self, data: bytes) -> None:
-        """Take bytes as they come."""
-        *whole, rest = data.split(b"\n")
-        for piece in whole:
-            self._hold(piece)
-            self.flush()
-        self._hold(rest)
+        """Deliver the commands that are complete now."""
+        for received in self._lines.receive_data(data):
+            self._take(received)
 
     def flush(self) -> None:
-        """Pass on what has come of a line."""
-        said, size = b"".join(self._parts), self._size
-        self._parts, self._size = [], 0
-        if size > self._most:
-            self._refuse(size)
-        elif said.strip():
-            self._take(said)
+        """Deliver what has come of the last line, at the end of all data."""
+        self._take(self._lines.flush())
 
-    def _hold(self, piece: bytes) -> None:
-        self._size += len(piece)
-        if self._size > self._most:
-            self._parts.clear()
-        elif piece:
-            self._parts.append(piece)
+    def _take(self, received: Line) -> None:
+        if received.size > self._limit:
+            self._refuse_size(received.size)
+        elif received.data.strip():
+            self._deliver(received.data)
 
 
 @implementer(IPushProducer, IHalfCloseableProtocol)
-class Pipe(Talk):
-    """One client at the other ends of two pipes.
+class Pipe(Protocol):
+    """The connection of a client at the other ends of two pipes.
 
-    Once it says no more and all is answered, or nobody reads any more, `over` fires.
+    `over` fires when it is closed: the client has sent its last command and got all responses,
+    or reads no more.
     """
 
     transport: Any
 
-    def __init__(self, face: Face) -> None:
+    def __init__(self, multiplexer: Multiplexer) -> None:
         self.paused = False
         self.over: Deferred[None] = Deferred()
-        self._face = face
+        self._multiplexer = multiplexer
         self._talker: Any = None
-        self._commands = Commands(face.limits.mux_message, self._take, self._refuse)
+        self._commands = Commands(
+            multiplexer.limits.mux_message, self._receive_command, self._refuse_size
+        )
 
     def connectionMade(self) -> None:
-        """Say what is said first."""
+        """Connect the client, or close if there are too many."""
         self.transport.registerProducer(self, True)
-        self._talker = self._face.connect(self, line)
+        self._talker = self._multiplexer.connect(self, line)
         if self._talker is None:
             self.transport.loseConnection()
 
@@ -97,50 +88,50 @@ class Pipe(Talk):
         self.transport.write(data)
 
     def dataReceived(self, data: bytes) -> None:
-        """Take what comes."""
+        """Take bytes of commands."""
         self._commands.receive(data)
 
-    def _take(self, said: bytes) -> None:
+    def _receive_command(self, command: bytes) -> None:
         if self._talker is not None:
-            self._talker.receive(said)
+            self._talker.receive(command)
 
-    def _refuse(self, size: int) -> None:
+    def _refuse_size(self, size: int) -> None:
         if self._talker is not None:
             self._talker.refuse_size(size)
 
-    # How it keeps up: who does not read is not read from.
+    # Back-pressure: a client that does not read is not read from either.
 
     def pauseProducing(self) -> None:
-        """It is behind: make no more for it, and take no more from it."""
+        """Pause the client's subscriptions and its commands: the output pipe is full."""
         self.paused = True
         self.transport.pauseProducing()
         if self._talker is not None:
             self._talker.behind()
 
     def resumeProducing(self) -> None:
-        """It has caught up."""
+        """Resume them."""
         self.paused = False
         self.transport.resumeProducing()
         if self._talker is not None:
             self._talker.go_on()
 
     def stopProducing(self) -> None:
-        """It has gone; `connectionLost` follows."""
+        """Do nothing: `connectionLost` follows."""
 
     # The end.
 
     def readConnectionLost(self) -> None:
-        """It says no more: answer what is left, then go."""
+        """Close once all commands have got their response: there will be no more."""
         self._commands.flush()
         if self._talker is not None:
             self._talker.idle().addCallback(lambda _: self.transport.loseConnection())
 
     def writeConnectionLost(self) -> None:
-        """Nobody reads any more."""
+        """Close: nobody reads any more."""
         self.transport.loseConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: ARG002
-        """Forget it."""
+        """Disconnect the client."""
         if self._talker is not None:
             self._talker.connection_closed()
         if not self.over.called:

@@ -9,9 +9,9 @@ import msgspec
 
 from sxhost.faces.pi.commands import COMMANDS, Command, SessionCommand
 from sxhost.faces.pi.dispatch import TABLES
-from sxhost.faces.pi.pi_commands import CANNOT
+from sxhost.faces.pi.pi_commands import UNSUPPORTED
 from sxhost.faces.pi.scheduling import TRAITS
-from sxhost.faces.pi.session_commands import EVERYBODY, HOSTED
+from sxhost.faces.pi.session_commands import HOSTED_COMMANDS
 
 __all__ = ["lines"]
 
@@ -47,9 +47,9 @@ def _cells(name: str, kind: type[Command]) -> tuple[str, ...]:
         f"`{name}`",
         ", ".join(_fields(kind)),
         trait.scope,
-        "all" if trait.rules else "yes" if trait.overtakes else "",
+        "all" if trait.exclusive else "yes" if trait.overtakes else "",
         "+1" if trait.mutates and issubclass(kind, SessionCommand) else "",
-        {"short": "`mux_read`", "long": "`mux_work`", None: ""}[trait.patience],
+        {"short": "`mux_read`", "long": "`mux_work`", None: ""}[trait.time_limit],
     )
 
 
@@ -62,10 +62,10 @@ def _fields(kind: type[Command]) -> Iterator[str]:
 
 
 def _does(name: str, agent: str) -> str:
-    table = {"others": HOSTED, "attached": EVERYBODY}.get(agent) or TABLES[agent]
+    table = {**TABLES, "others": HOSTED_COMMANDS}[agent]
     if name in table:
         return "yes"
-    return "no" if agent == "pi" and name in CANNOT else ""
+    return "no" if agent == "pi" and name in UNSUPPORTED else ""
 
 
 if __name__ == "__main__":

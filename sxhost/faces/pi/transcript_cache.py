@@ -1,4 +1,8 @@
-"""The runs that are known of sessions that somebody reads: where the log is told from."""
+"""The transcripts of the sessions that clients read, in bounded memory.
+
+An event can be translated at once if its run's transcript is here; else the run is first read
+back from the log (`read_back`).
+"""
 
 from __future__ import annotations
 
@@ -9,151 +13,153 @@ import msgspec
 from twisted.internet.defer import Deferred
 
 from sxhost.faces.pi import translate_any, translate_pi
-from sxhost.faces.pi.transcript import Data, Transcript
+from sxhost.faces.pi.transcript import EventData, Transcript
 from sxhost.model.limits import Limits
 from sxhost.model.session import Event
 
 __all__ = ["TranscriptCache"]
 
 KEPT = 64 << 20
-"""Bytes of runs that are kept for readers; who was not told for long goes first."""
+"""Bytes of transcripts that are kept; the least recently used is dropped first."""
 
 OVERHEAD = 1000
-"""Bytes that keeping one takes besides."""
+"""Bytes that a transcript takes besides its messages."""
 
 BACK = 10_000
-"""Events that are read back, at the most, to where a run begins."""
+"""Events that are read back at the most to find where a run begins."""
 
 PAGE = 500
 """Events that are read back at once."""
 
-Read = Callable[[int, int], Awaitable[Sequence[Event]]]
+ReadEvents = Callable[[int, int], Awaitable[Sequence[Event]]]
+"""Returns events of a session after a sequence number, at most so many."""
 
-_data = msgspec.json.Decoder(Data).decode
+_decode_data = msgspec.json.Decoder(EventData).decode
 
 
 class TranscriptCache:
-    """Tells of events what pi would; `agent` says whose session it is."""
+    """Translates events of a log to pi's protocol, with the transcript of their run.
+
+    :param agent: returns the agent's name of a session, empty if the host does not run it.
+    """
 
     def __init__(self, limits: Limits, agent: Callable[[str], str]) -> None:
         self._limits = limits
         self._agent = agent
-        self._runs: dict[str, list[Transcript]] = {}
+        self._transcripts: dict[str, list[Transcript]] = {}
         self._used: OrderedDict[int, Transcript] = OrderedDict()
         self._size = 0
-        self._recalled: dict[str, list[Deferred[None]]] = {}
-        """Of which sessions something is being read back, and who waits for that."""
+        self._reading: dict[str, list[Deferred[None]]] = {}
+        """The sessions whose events are being read back, and who waits for that."""
 
-    def tell(self, event: Event, *, thin: bool = False) -> Sequence[bytes]:
-        """Return what is told of an event; `thin` without repeating a message that grows."""
-        data = _data_of(event)
-        run = self._learned(event, data)
-        teller = translate_pi if run.agent == "pi" else translate_any
-        return tuple(teller.tell(run, event, data, thin=thin))
+    def translate(self, event: Event, *, snapshots: bool = True) -> Sequence[bytes]:
+        """Return pi's events for an event, as JSON.
 
-    def knows(self, session_id: str, seq: int) -> bool:
-        """Tell whether it is known what an event follows."""
-        runs = self._runs.get(session_id, ())
-        return any(run.first <= seq <= run.last + 1 for run in runs)
-
-    async def recall(self, session_id: str, seq: int, read: Read) -> None:
-        """Learn what comes before an event; `read` returns events after one, so many.
-
-        Whoever wants the same meanwhile waits for it.
+        :param snapshots: repeat a growing message with each of its deltas.
         """
-        while not self.knows(session_id, seq):
-            waiting = self._recalled.get(session_id)
+        data = _data_of(event)
+        transcript = self._record(event, data)
+        translator = translate_pi if transcript.agent == "pi" else translate_any
+        return tuple(translator.translate(transcript, event, data, snapshots=snapshots))
+
+    def covers(self, session_id: str, seq: int) -> bool:
+        """Tell whether all that precedes an event in its run is known."""
+        transcripts = self._transcripts.get(session_id, ())
+        return any(each.first <= seq <= each.last + 1 for each in transcripts)
+
+    async def read_back(self, session_id: str, seq: int, read: ReadEvents) -> None:
+        """Read the part of a run that precedes an event; callers for one session share it."""
+        while not self.covers(session_id, seq):
+            waiting = self._reading.get(session_id)
             if waiting is None:
-                await self._recall(session_id, seq, read)
+                await self._read_back(session_id, seq, read)
                 return
             done: Deferred[None] = Deferred()
             waiting.append(done)
             await done
 
-    async def _recall(self, session_id: str, seq: int, read: Read) -> None:
-        self._recalled[session_id] = []
+    async def _read_back(self, session_id: str, seq: int, read: ReadEvents) -> None:
+        self._reading[session_id] = []
         try:
-            before = await self._before(seq, read)
-            if before and self._ends(before[0]):
-                self._begin(before.pop(0), after=True)
+            before = await self._events_before(seq, read)
+            if before and self._ends_run(before[0]):
+                self._add_transcript(before.pop(0), after=True)
             for event in before:
-                self._learned(event, _data_of(event))
+                self._record(event, _data_of(event))
         finally:
-            for done in self._recalled.pop(session_id):
+            for done in self._reading.pop(session_id):
                 done.callback(None)
 
-    async def _before(self, seq: int, read: Read) -> list[Event]:
-        """Return what of a run comes before an event; or what follows a run, and its end."""
+    async def _events_before(self, seq: int, read: ReadEvents) -> list[Event]:
+        """Return the events between the nearest start or end of a run and an event."""
         found: list[Event] = []
         start = seq - 1
         while start > 0 and len(found) < BACK:
             before = max(0, start - PAGE)
-            page = [one for one in await read(before, PAGE) if one.seq <= start]
-            first = next((n for n in reversed(range(len(page))) if self._cuts(page[n])), None)
-            if first is not None:
-                return [*page[first:], *found]
+            page = [event for event in await read(before, PAGE) if event.seq <= start]
+            for index in reversed(range(len(page))):
+                if self._begins_run(page[index], None) or self._ends_run(page[index]):
+                    return [*page[index:], *found]
             if not page:
                 break
             found, start = [*page, *found], before
         return found
 
-    def _cuts(self, event: Event) -> bool:
-        """Tell whether a run need not be read back beyond an event."""
-        return self._begins(event, None) or self._ends(event)
-
-    def _ends(self, event: Event) -> bool:
-        is_pi = self._agent(event.session) == "pi"
-        return translate_pi.ends(event) if is_pi else translate_any.ends(event)
-
     def forget(self, session_id: str) -> None:
-        """Forget a session: nobody reads it, or it is no more."""
-        for run in self._runs.pop(session_id, ()):
-            self._used.pop(id(run))
-            self._size -= run.size + OVERHEAD
+        """Drop the transcripts of a session that is deleted, or run anew."""
+        for transcript in self._transcripts.pop(session_id, ()):
+            self._used.pop(id(transcript))
+            self._size -= transcript.size + OVERHEAD
 
-    # How it is done.
+    # Transcripts and their events.
 
-    def _learned(self, event: Event, data: Data) -> Transcript:
-        """Return the run that an event belongs to, which knows of it from now on."""
-        runs = self._runs.setdefault(event.session, [])
-        run = next((run for run in reversed(runs) if run.covers(event)), None)
-        if run is None or (event.seq > run.last and self._begins(event, run)):
-            run = self._begin(event)
-        self._used.move_to_end(id(run))
-        if event.seq > run.last:
-            self._learn(run, event, data)
-        return run
+    def _record(self, event: Event, data: EventData) -> Transcript:
+        """Record an event in the transcript of its run, unless that was done; return it."""
+        transcripts = self._transcripts.setdefault(event.session, [])
+        found = next((each for each in reversed(transcripts) if each.covers(event)), None)
+        if found is None or (event.seq > found.last and self._begins_run(event, found)):
+            found = self._add_transcript(event)
+        self._used.move_to_end(id(found))
+        if event.seq > found.last:
+            self._append(found, event, data)
+        return found
 
-    def _begins(self, event: Event, before: Transcript | None) -> bool:
+    def _begins_run(self, event: Event, before: Transcript | None) -> bool:
         if self._agent(event.session) == "pi":
-            return translate_pi.begins(event)
-        return translate_any.begins(event, before)
+            return translate_pi.begins_run(event)
+        return translate_any.begins_run(event, before)
 
-    def _begin(self, event: Event, *, after: bool = False) -> Transcript:
-        """Begin a run with an event, or `after` one that ended another."""
-        run = Transcript(event, self._agent(event.session), self._limits)
+    def _ends_run(self, event: Event) -> bool:
+        is_pi = self._agent(event.session) == "pi"
+        return translate_pi.ends_run(event) if is_pi else translate_any.ends_run(event)
+
+    def _add_transcript(self, event: Event, *, after: bool = False) -> Transcript:
+        """Begin a transcript with an event; with `after`, behind one that ended a run."""
+        transcript = Transcript(event, self._agent(event.session), self._limits)
         if after:
-            run.first, run.last, run.over = event.seq + 1, event.seq, True
-        runs = self._runs.setdefault(event.session, [])
-        runs.append(run)
-        runs.sort(key=lambda one: one.first)
-        self._used[id(run)] = run
+            transcript.first, transcript.last = event.seq + 1, event.seq
+            transcript.ended = True
+        transcripts = self._transcripts.setdefault(event.session, [])
+        transcripts.append(transcript)
+        transcripts.sort(key=lambda each: each.first)
+        self._used[id(transcript)] = transcript
         self._size += OVERHEAD
-        return run
+        return transcript
 
-    def _learn(self, run: Transcript, event: Event, data: Data) -> None:
-        size = run.size
-        (translate_pi if run.agent == "pi" else translate_any).learn(run, event, data)
-        run.last, run.last_id = event.seq, event.id
-        self._size += run.size - size
+    def _append(self, transcript: Transcript, event: Event, data: EventData) -> None:
+        size = transcript.size
+        translator = translate_pi if transcript.agent == "pi" else translate_any
+        translator.record(transcript, event, data)
+        transcript.last, transcript.last_id = event.seq, event.id
+        self._size += transcript.size - size
         while self._size > KEPT and len(self._used) > 1:
-            _, gone = self._used.popitem(last=False)
-            self._runs[gone.session].remove(gone)
-            self._size -= gone.size + OVERHEAD
+            _, dropped = self._used.popitem(last=False)
+            self._transcripts[dropped.session].remove(dropped)
+            self._size -= dropped.size + OVERHEAD
 
 
-def _data_of(event: Event) -> Data:
+def _data_of(event: Event) -> EventData:
     try:
-        return _data(event.data)
+        return _decode_data(event.data)
     except msgspec.DecodeError:
-        return Data()
+        return EventData()

@@ -1,7 +1,8 @@
-"""A log of pi in pi's own words: whole again where the log does not repeat itself.
+"""Events of pi itself, in pi's own form: complete again where the log does not repeat itself.
 
-What a version of pi says is said; that a message is repeated while it grows (`message`,
-`partial`) is said of all of them: clients of pi's first versions draw it from there.
+The driver shortens pi's lines before they are logged: what pi repeats is left out.  Here it is
+put back from the transcript.  A growing message (`message`, `partial`) is repeated for every
+version of pi, since clients of its first versions draw from there.
 """
 
 from __future__ import annotations
@@ -14,18 +15,20 @@ from msgspec import Raw, Struct
 
 from sxhost.codec.json import encode
 from sxhost.faces.pi import translate_any
-from sxhost.faces.pi.transcript import Data, Tool, Transcript
+from sxhost.faces.pi.partial_message import PartialMessage
+from sxhost.faces.pi.transcript import EventData, ToolExecution, Transcript
 from sxhost.model.session import Event
 
-__all__ = ["begins", "ends", "learn", "tell"]
+__all__ = ["begins_run", "ends_run", "record", "translate"]
 
 NONE = Raw(b"")
-NAMES = 64
-"""Bytes in which a line of pi's says what it is."""
+
+TYPE_WITHIN = 64
+"""Bytes at the beginning of a line of pi's in which its type stands."""
 
 
-class Step(Struct, frozen=True, rename="camel"):
-    """What was added to a message."""
+class MessageStep(Struct, frozen=True, rename="camel"):
+    """One step of an assistant message (pi's `assistantMessageEvent`)."""
 
     type: str = ""
     content_index: int = 0
@@ -36,7 +39,7 @@ class Step(Struct, frozen=True, rename="camel"):
 
 
 class PiLine(Struct, frozen=True, rename="camel"):
-    """What of pi's lines is repeated later."""
+    """The fields of pi's lines that later events repeat."""
 
     type: str = ""
     message: dict[str, Raw] = {}
@@ -50,215 +53,241 @@ class PiLine(Struct, frozen=True, rename="camel"):
 
     @property
     def role(self) -> str:
-        """Whose message it is."""
+        """The role of its message."""
         return bytes(self.message.get("role", b"")).decode().strip('"')
 
 
-_native = msgspec.json.Decoder(PiLine).decode
-_steps = msgspec.json.Decoder(Step).decode
-_EMPTY = PiLine()
-_NO_STEP = Step()
-_KINDS = {"text": "text", "thinking": "thinking"}
+_decode_line = msgspec.json.Decoder(PiLine).decode
+_decode_step = msgspec.json.Decoder(MessageStep).decode
+_BLOCK_KINDS = {"text": "text", "thinking": "thinking"}
 
 
-def begins(event: Event) -> bool:
+def begins_run(event: Event) -> bool:
     """Tell whether a run begins with an event."""
-    return _is(event, b'"agent_start"')
+    return _has_type(event, b'"agent_start"')
 
 
-def ends(event: Event) -> bool:
+def ends_run(event: Event) -> bool:
     """Tell whether a run ends with an event."""
-    return _is(event, b'"agent_end"')
+    return _has_type(event, b'"agent_end"')
 
 
-def _is(event: Event, kind: bytes) -> bool:
-    return event.event == "native" and kind in bytes(memoryview(event.data)[:NAMES])
+def _has_type(event: Event, name: bytes) -> bool:
+    return event.event == "native" and name in bytes(memoryview(event.data)[:TYPE_WITHIN])
 
 
-def _heard(data: Data) -> PiLine:
+def _line_of(data: EventData) -> PiLine:
     try:
-        return _native(data.native)
+        return _decode_line(data.native)
     except msgspec.DecodeError:
-        return _EMPTY
+        return PiLine()
 
 
-def _step(raw: bytes) -> Step:
+def _step_of(raw: Raw) -> MessageStep:
     try:
-        return _steps(raw)
+        return _decode_step(raw)
     except msgspec.DecodeError:
-        return _NO_STEP
+        return MessageStep()
 
 
-# What is learned of an event.
+# Recording an event in the transcript.
 
 
-def learn(run: Transcript, event: Event, data: Data) -> None:
-    """Learn what later events repeat of this one."""
-    said = _heard(data)
-    does = _LEARNED.get(said.type)
-    if does is not None:
-        does(run, event.seq, said)
+def record(transcript: Transcript, event: Event, data: EventData) -> None:
+    """Record what later events of the run repeat of this one."""
+    line = _line_of(data)
+    recorder = _RECORDERS.get(line.type)
+    if recorder is not None:
+        recorder(transcript, event.seq, line)
     elif event.event == "tool-output":
-        run.printed(event.seq, data.item, data.text)
+        transcript.append_output(event.seq, data.item, data.text)
     elif data.cut and event.event == "tool-done":
-        tool = run.tools.setdefault(data.item, Tool(data.tool, b"null"))
-        tool.result = translate_any.result_of(data)
-    elif data.cut or _is_gone(event, data):
-        translate_any.learn(run, event, data)
+        tool = transcript.tools.setdefault(data.item, ToolExecution(data.tool, b"null"))
+        tool.result = translate_any.tool_result(data)
+    elif data.cut or _lost_agent(event, data):
+        translate_any.record(transcript, event, data)
 
 
-def _is_gone(event: Event, data: Data) -> bool:
-    return event.event == "error" and data.reason in translate_any.GONE
+def _lost_agent(event: Event, data: EventData) -> bool:
+    """Tell whether a turn failed since pi is no longer there, so that pi reports nothing."""
+    return event.event == "error" and data.reason in translate_any.LOST_AGENT
 
 
-def _turn(run: Transcript, seq: int, _said: PiLine) -> None:
-    run.turn(seq)
+def _record_turn(transcript: Transcript, seq: int, _line: PiLine) -> None:
+    transcript.begin_turn(seq)
 
 
-def _start(run: Transcript, seq: int, said: PiLine) -> None:
-    if said.role == "assistant":
-        run.begin(seq, {name: said.message[name] for name in said.message})
+def _record_message_start(transcript: Transcript, seq: int, line: PiLine) -> None:
+    if line.role == "assistant":
+        transcript.begin_message(seq, line.message)
 
 
-def _update(run: Transcript, seq: int, said: PiLine) -> None:
-    growing = run.growing(seq)
-    if growing is None:
+def _record_message_update(transcript: Transcript, seq: int, line: PiLine) -> None:
+    partial = transcript.partial_message(seq)
+    if partial is None:
         return
-    step, before = _step(said.assistant_message_event), growing.size
-    block, _, what = step.type.partition("_")
-    if said.usage:
-        growing.uses(seq, bytes(said.usage))
+    step, size = _step_of(line.assistant_message_event), partial.size
+    block, _, phase = step.type.partition("_")
+    if line.usage:
+        partial.add_usage(seq, bytes(line.usage))
     if step.type == "toolcall_start":
-        growing.call(seq, step.content_index, id=step.id, name=step.tool_name)
+        partial.begin_tool_call(seq, step.content_index, id=step.id, name=step.tool_name)
     elif step.type == "toolcall_end":
-        growing.called(seq, step.content_index, bytes(step.tool_call))
-    elif what in ("start", "delta"):
-        growing.add(seq, step.content_index, _KINDS.get(block, "toolCall"), step.delta)
-    run.grew(growing.size - before)
+        partial.end_tool_call(seq, step.content_index, bytes(step.tool_call))
+    elif phase in ("start", "delta"):
+        kind = _BLOCK_KINDS.get(block, "toolCall")
+        partial.append(seq, step.content_index, kind, step.delta)
+    transcript.add_size(partial.size - size)
 
 
-def _end(run: Transcript, seq: int, said: PiLine) -> None:
-    growing, role, message = run.growing(seq), said.role, said.message
-    if role == "assistant" and growing is not None:
-        growing.over = seq
+def _record_message_end(transcript: Transcript, seq: int, line: PiLine) -> None:
+    partial, role, message = transcript.partial_message(seq), line.role, line.message
+    if role == "assistant" and partial is not None:
+        partial.last = seq
     if role == "toolResult":
-        message = _returned(run, message)
-    run.say(seq, role, encode(message), alone=role != "assistant")
+        message = _with_result(transcript, message)
+    transcript.add_message(seq, role, encode(message), alone=role != "assistant")
 
 
-def _returned(run: Transcript, message: Mapping[str, Raw]) -> dict[str, Raw]:
-    """Return a tool's message with what the tool has returned."""
-    number = bytes(message.get("toolCallId", NONE))
-    tool = run.tools.get(msgspec.json.decode(number)) if number.startswith(b'"') else None
+def _with_result(transcript: Transcript, message: Mapping[str, Raw]) -> dict[str, Raw]:
+    """Return a tool result message with the content that the tool's own end has reported."""
+    call_id = bytes(message.get("toolCallId", NONE))
+    is_text = call_id.startswith(b'"')
+    tool = transcript.tools.get(msgspec.json.decode(call_id)) if is_text else None
     result = tool.result if tool is not None else {}
-    told: dict[str, Raw] = {
+    known: dict[str, Raw] = {
         name: result[name] for name in ("content", "details") if name in result
     }
-    return {"content": Raw(b"[]"), **told, **message}
+    return {"content": Raw(b"[]"), **known, **message}
 
 
-def _tool(run: Transcript, _seq: int, said: PiLine) -> None:
-    run.tool(said.tool_call_id, said.tool_name, bytes(said.args))
+def _record_tool_start(transcript: Transcript, _seq: int, line: PiLine) -> None:
+    transcript.begin_tool(line.tool_call_id, line.tool_name, bytes(line.args))
 
 
-def _done(run: Transcript, _seq: int, said: PiLine) -> None:
-    tool = run.tools.setdefault(said.tool_call_id, Tool(said.tool_name, b"null"))
-    tool.result = {name: Raw(encode(value)) for name, value in said.result.items()}
+def _record_tool_end(transcript: Transcript, _seq: int, line: PiLine) -> None:
+    tool = transcript.tools.setdefault(
+        line.tool_call_id, ToolExecution(line.tool_name, b"null")
+    )
+    tool.result = {name: Raw(encode(value)) for name, value in line.result.items()}
 
 
-def _over(run: Transcript, _seq: int, _said: PiLine) -> None:
-    run.over = True
+def _record_run_end(transcript: Transcript, _seq: int, _line: PiLine) -> None:
+    transcript.ended = True
 
 
-_LEARNED: Mapping[str, Callable[[Transcript, int, PiLine], None]] = {
-    "turn_start": _turn,
-    "message_start": _start,
-    "message_update": _update,
-    "message_end": _end,
-    "tool_execution_start": _tool,
-    "tool_execution_end": _done,
-    "agent_end": _over,
+_RECORDERS: Mapping[str, Callable[[Transcript, int, PiLine], None]] = {
+    "turn_start": _record_turn,
+    "message_start": _record_message_start,
+    "message_update": _record_message_update,
+    "message_end": _record_message_end,
+    "tool_execution_start": _record_tool_start,
+    "tool_execution_end": _record_tool_end,
+    "agent_end": _record_run_end,
 }
 
 
-# What is told of it.
+# Translating an event to pi's.
+
+PiEvents = Iterator[bytes]
 
 
-def tell(run: Transcript, event: Event, data: Data, *, thin: bool) -> Iterator[bytes]:
-    """Tell of an event; `thin` without repeating a message that grows."""
+def translate(
+    transcript: Transcript, event: Event, data: EventData, *, snapshots: bool
+) -> PiEvents:
+    """Yield pi's events for an event that is recorded.
+
+    Most events of ours stand beside a line of pi's that is logged as well: they yield nothing.
+
+    :param snapshots: repeat a growing message with each of its deltas.
+    """
     native = bytes(data.native)
     if event.event == "approval-requested":
-        yield from translate_any.tell(run, event, data, thin=thin)
+        yield from translate_any.translate(transcript, event, data, snapshots=snapshots)
     elif native[:1] == b"{" and event.event != "approval-resolved":
-        said = _heard(data)
-        does = _TOLD.get(said.type)
-        yield from does(run, event.seq, said, native, thin) if does else (native,)
+        line = _line_of(data)
+        translator = _TRANSLATORS.get(line.type)
+        if translator is None:
+            yield native
+        else:
+            yield from translator(transcript, event.seq, line, native, snapshots)
     elif data.cut and event.event == "message":
-        yield from translate_any.made(run, event)
-    elif event.event == "tool-output" or data.cut or _is_gone(event, data):
-        yield from translate_any.tell(run, event, data, thin=thin)
+        yield from translate_any.completed_messages(transcript, event)
+    elif event.event == "tool-output" or data.cut or _lost_agent(event, data):
+        yield from translate_any.translate(transcript, event, data, snapshots=snapshots)
 
 
-Told = Iterator[bytes]
-
-
-def _started(_run: Transcript, _seq: int, said: PiLine, native: bytes, _thin: bool) -> Told:
-    """Tell of an answer that begins; other messages are told once they are whole."""
-    if said.role == "assistant" and "content" in said.message:
+def _translate_message_start(
+    _t: Transcript, _seq: int, line: PiLine, native: bytes, _s: bool
+) -> PiEvents:
+    """Yield the start of an answer; other messages are shown when they are complete."""
+    if line.role == "assistant" and "content" in line.message:
         yield native
-    elif said.role == "assistant":
-        yield encode({"type": said.type, "message": {**said.message, "content": []}})
+    elif line.role == "assistant":
+        yield encode({"type": line.type, "message": {**line.message, "content": []}})
 
 
-def _updated(run: Transcript, seq: int, said: PiLine, native: bytes, thin: bool) -> Told:
-    step, growing = bytes(said.assistant_message_event), run.growing(seq)
-    if not _step(step).type:
-        yield native  # pi adds nothing without saying what
+def _translate_message_update(
+    transcript: Transcript, seq: int, line: PiLine, native: bytes, snapshots: bool
+) -> PiEvents:
+    raw, partial = line.assistant_message_event, transcript.partial_message(seq)
+    step = _step_of(raw)
+    if not step.type:
+        yield native  # it is no step of a message: there is nothing to put back
         return
-    parts = [b'{"type":"message_update","assistantMessageEvent":', step[:-1]]
-    message = growing.at(seq) if growing is not None and not thin else None
-    if growing is not None:
-        parts.append(_content(_step(step), growing.text, seq))
+    parts = [b'{"type":"message_update","assistantMessageEvent":', bytes(raw)[:-1]]
+    if partial is None:
+        yield b"".join((*parts, b"}}"))
+        return
+    parts.append(_block_content(step, partial, seq))
+    message = partial.at(seq) if snapshots else None
+    usage = partial.usage_at(seq)
     if message is not None:
         parts += (b',"partial":', message)
     parts.append(b"}")
-    used = growing.used(seq) if growing is not None else b""
-    if used:
-        parts += (b',"usage":', used)
+    if usage:
+        parts += (b',"usage":', usage)
     if message is not None:
         parts += (b',"message":', message)
     yield b"".join((*parts, b"}"))
 
 
-def _content(step: Step, text: Callable[[int, int], bytes | None], seq: int) -> bytes:
-    """Return what the end of a block repeats."""
+def _block_content(step: MessageStep, partial: PartialMessage, seq: int) -> bytes:
+    """Return the field `content`, with which the end of a block repeats its text."""
     if step.type not in ("text_end", "thinking_end"):
         return b""
-    whole = text(step.content_index, seq)
-    return b',"content":"%s"' % whole if whole is not None else b""
+    text = partial.text_at(step.content_index, seq)
+    return b',"content":"%s"' % text if text is not None else b""
 
 
-def _ended(run: Transcript, seq: int, said: PiLine, native: bytes, _thin: bool) -> Told:
-    if said.role == "assistant":
+def _translate_message_end(
+    transcript: Transcript, seq: int, line: PiLine, native: bytes, _s: bool
+) -> PiEvents:
+    if line.role == "assistant":
         yield native
         return
-    for one in run.ended(seq):
-        yield from translate_any.whole(one)
+    for completed in transcript.completed_at(seq):
+        yield from translate_any.message_events(completed)
 
 
-def _turned(run: Transcript, seq: int, _said: PiLine, _native: bytes, _thin: bool) -> Told:
-    yield run.turn_end(seq)
+def _translate_turn_end(
+    transcript: Transcript, seq: int, _line: PiLine, _native: bytes, _s: bool
+) -> PiEvents:
+    yield transcript.turn_end_event(seq)
 
 
-def _finished(run: Transcript, seq: int, said: PiLine, _native: bytes, _thin: bool) -> Told:
-    retry = b',"willRetry":' + bytes(said.will_retry) if said.will_retry else b""
-    yield b'{"type":"agent_end","messages":%s%s}' % (run.messages(seq), retry)
+def _translate_run_end(
+    transcript: Transcript, seq: int, line: PiLine, _native: bytes, _s: bool
+) -> PiEvents:
+    retry = b',"willRetry":' + bytes(line.will_retry) if line.will_retry else b""
+    messages = transcript.messages_until(seq)
+    yield b'{"type":"agent_end","messages":%s%s}' % (messages, retry)
 
 
-_TOLD: Mapping[str, Callable[[Transcript, int, PiLine, bytes, bool], Told]] = {
-    "message_start": _started,
-    "message_update": _updated,
-    "message_end": _ended,
-    "turn_end": _turned,
-    "agent_end": _finished,
+_TRANSLATORS: Mapping[str, Callable[[Transcript, int, PiLine, bytes, bool], PiEvents]] = {
+    "message_start": _translate_message_start,
+    "message_update": _translate_message_update,
+    "message_end": _translate_message_end,
+    "turn_end": _translate_turn_end,
+    "agent_end": _translate_run_end,
 }

@@ -26,6 +26,7 @@ from sxhost.store.sqlite.changes import page_of
 from sxhost.store.sqlite.connection import SQLiteConnection
 from sxhost.store.sqlite.rows import Enough, Floor
 from sxhost.store.transaction import Change
+from sxhost.waiting import background
 
 __all__ = ["SQLiteStore", "Threads"]
 
@@ -177,7 +178,7 @@ class SQLiteStore(MemoryStore):
         self._queue.append((size, operation, done))
         if not self._writing:
             self._writing = True
-            Deferred.fromCoroutine(self._write_all()).addErrback(_report)
+            background(self._write_all(), log, "writing the store's queue")
         return await done
 
     async def _write_all(self) -> None:
@@ -404,7 +405,3 @@ def _attempt(operation: Callable[[Change], T], change: Change) -> T | Failure:
 
 def _size(events: Sequence[Event]) -> int:
     return sum(len(event.data) for event in events)
-
-
-def _report(failure: Failure) -> None:
-    log.failure("the store's writer failed", failure)

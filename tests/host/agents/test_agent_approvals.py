@@ -27,8 +27,7 @@ from sxhost.model.session import Registration
 from sxhost.policy.rules import ASK, Verdict
 from sxhost.store.memory import MemoryStore
 from sxhost.streams.notifier import LogNotifier
-from tests.support.fake_agents import question
-from tests.support.in_memory import result_of, started
+from sxhost.testing import question, result_of, started
 
 
 class Refusing(MemoryStore):

@@ -9,23 +9,22 @@ import pytest
 from sxhost.agents.directory import HEARD, TAILS, AgentDirectory
 from sxhost.model.session import EventDraft, Registration
 from sxhost.model.turn import Launch
+from sxhost.testing import FakeDriver, FakeDrivers, HostInMemory, finished, result_of, started
 from tests.host.agents.test_agent_supervisor import settle
-from tests.support.fake_agents import Crew, FakeDriver
-from tests.support.in_memory import Lab, finished, result_of, started
 
 
 @pytest.fixture
-def host() -> Lab:
-    return Lab(crew=Crew(codex=FakeDriver(), pi=FakeDriver()))
+def host() -> HostInMemory:
+    return HostInMemory(drivers=FakeDrivers(codex=FakeDriver(), pi=FakeDriver()))
 
 
-def begin(host: Lab, session_id: str, agent: str = "codex", **fields: Any) -> None:
+def begin(host: HostInMemory, session_id: str, agent: str = "codex", **fields: Any) -> None:
     work = started(host.service.agency.start(Launch(agent=agent, id=session_id, **fields)))
     settle(host)
     result_of(work)
 
 
-def fire(host: Lab, session_id: str, *names: str) -> None:
+def fire(host: HostInMemory, session_id: str, *names: str) -> None:
     drafts = [EventDraft(event=name) for name in names]
     finished(host.service.fire_batch(session_id, drafts), host.clock)
 
@@ -35,7 +34,7 @@ def latest(roster: AgentDirectory, most: int = 50, **how: Any) -> list[tuple[str
     return [(event.session, event.event) for event in events]
 
 
-def test_it_has_the_hosted_sessions_of_its_agent(host: Lab) -> None:
+def test_it_has_the_hosted_sessions_of_its_agent(host: HostInMemory) -> None:
     roster = host.service.roster("codex")
     begin(host, "b")
     host.clock.advance(1)
@@ -48,7 +47,7 @@ def test_it_has_the_hosted_sessions_of_its_agent(host: Lab) -> None:
     ]  # fmt: skip
 
 
-def test_a_conversation_is_found_by_its_name(host: Lab) -> None:
+def test_a_conversation_is_found_by_its_name(host: HostInMemory) -> None:
     roster = host.service.roster("codex")
     begin(host, "a")
     begin(host, "b", resume="thread")
@@ -57,7 +56,7 @@ def test_a_conversation_is_found_by_its_name(host: Lab) -> None:
         assert (found and found.id) == expected
 
 
-def test_the_newest_of_all(host: Lab) -> None:
+def test_the_newest_of_all(host: HostInMemory) -> None:
     roster = host.service.roster("codex")
     begin(host, "a")
     begin(host, "b")
@@ -75,7 +74,7 @@ def test_the_newest_of_all(host: Lab) -> None:
 
 
 def test_a_flood_of_what_is_not_wanted_hides_nothing_recent() -> None:
-    host = Lab(crew=Crew(codex=FakeDriver()), events=4096)
+    host = HostInMemory(drivers=FakeDrivers(codex=FakeDriver()), events=4096)
     roster = host.service.roster("codex")
     begin(host, "a")
     fire(host, "a", "x", *["delta"] * TAILS[0])
@@ -84,7 +83,7 @@ def test_a_flood_of_what_is_not_wanted_hides_nothing_recent() -> None:
     assert latest(roster, without=frozenset({"delta"})) == []
 
 
-def test_sessions_that_were_heard_of_last_are_looked_through(host: Lab) -> None:
+def test_sessions_that_were_heard_of_last_are_looked_through(host: HostInMemory) -> None:
     roster = host.service.roster("codex")
     for number in range(HEARD + 1):
         begin(host, f"s{number}")
@@ -94,7 +93,7 @@ def test_sessions_that_were_heard_of_last_are_looked_through(host: Lab) -> None:
     assert sessions == {f"s{number}" for number in range(HEARD + 1)} - {"s1"}
 
 
-def test_a_session_that_is_forgotten_meanwhile_has_no_events(host: Lab) -> None:
+def test_a_session_that_is_forgotten_meanwhile_has_no_events(host: HostInMemory) -> None:
     roster = host.service.roster("codex")
     begin(host, "a")
     session = roster.get("a")

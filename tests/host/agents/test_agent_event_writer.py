@@ -27,7 +27,7 @@ from sxhost.agents.event_writer import (
 from sxhost.codec.json import encode
 from sxhost.errors import HostError, SessionLimit, StoreUnavailable, UnknownSession
 from sxhost.model.session import EventDraft
-from tests.support.in_memory import is_done, result_of, started
+from sxhost.testing import is_done, result_of, started
 
 
 class Rig:

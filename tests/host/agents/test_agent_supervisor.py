@@ -12,123 +12,130 @@ from sxhost.errors import AgentFailed, NotHosted, SessionExists, TurnInProgress
 from sxhost.model.session import EventQuery, MessageDraft, PullQuery, Registration
 from sxhost.model.turn import Launch, Process, TurnDraft
 from sxhost.process.contracts import Exit
-from tests.support.fake_agents import Crew, FakeDriver, question
-from tests.support.in_memory import Lab, is_done, result_of, started
+from sxhost.testing import (
+    FakeDriver,
+    FakeDrivers,
+    HostInMemory,
+    is_done,
+    question,
+    result_of,
+    started,
+)
 
 DONE = {"status": "completed", "reason": "", "native": None}
 
 
 @pytest.fixture
-def host(lab: Lab) -> Lab:
+def host(lab: HostInMemory) -> HostInMemory:
     """A host with one hosted session, `a`, whose agent is idle."""
     started_in(lab)
     return lab
 
 
-def started_in(lab: Lab, **fields: Any) -> None:
+def started_in(lab: HostInMemory, **fields: Any) -> None:
     work = started(lab.service.agency.start(Launch(agent="fake", id="a", **fields)))
     settle(lab)
     result_of(work)
 
 
-def settle(lab: Lab) -> None:
+def settle(lab: HostInMemory) -> None:
     """Let what is due now be done."""
     for _ in range(20):
         lab.clock.advance(0)
         lab.treq.flush()
 
 
-def told(lab: Lab, session: str = "a") -> list[tuple[str, Any]]:
+def told(lab: HostInMemory, session: str = "a") -> list[tuple[str, Any]]:
     settle(lab)
     events = result_of(lab.service.events(session, EventQuery(after="0")))
     return [(event.event, event.value()) for event in events]
 
 
-def names(lab: Lab, session: str = "a") -> list[str]:
+def names(lab: HostInMemory, session: str = "a") -> list[str]:
     return [name for name, _ in told(lab, session)]
 
 
-def state(lab: Lab, session: str = "a") -> str:
+def state(lab: HostInMemory, session: str = "a") -> str:
     settle(lab)
     return result_of(lab.service.session(session)).detail_state
 
 
-def submit(lab: Lab, text: str = "go", session: str = "a") -> Any:
+def submit(lab: HostInMemory, text: str = "go", session: str = "a") -> Any:
     work = started(lab.service.agency.submit(session, TurnDraft(input=text)))
     settle(lab)
     return result_of(work).turn
 
 
-def send(lab: Lab, text: str, mode: Any = "auto") -> int:
+def send(lab: HostInMemory, text: str, mode: Any = "auto") -> int:
     message = result_of(lab.service.send("a", MessageDraft(content=text, mode=mode)))
     settle(lab)
     return message.id
 
 
-def message_state(lab: Lab, message_id: int) -> str:
+def message_state(lab: HostInMemory, message_id: int) -> str:
     messages = result_of(lab.service.pull("a", PullQuery(peek=True)))
     return next(m.state for m in messages if m.id == message_id)
 
 
-def reborn(lab: Lab, *, kill: bool, resume: bool = False) -> None:
+def reborn(lab: HostInMemory, *, kill: bool, resume: bool = False) -> None:
     """End the host, in order or not, and begin its next life on the same store."""
     if not kill:
         closing = started(lab.service._fleet.close())
         settle(lab)
         result_of(closing)
-    lab.agents = Agents(lab.crew, resume_at_boot=resume)
-    lab.live()
+    lab.agents = Agents(lab.drivers, resume_at_boot=resume)
+    lab.restart()
     lab.service.startService()
     settle(lab)
 
 
 class TestStarting:
-    def test_a_session_begins_with_its_agent(self, host: Lab) -> None:
+    def test_a_session_begins_with_its_agent(self, host: HostInMemory) -> None:
         view = result_of(host.service.session("a"))
         assert (view.kind, view.agent, view.detail_state) == ("hosted", "fake", "idle")
         assert view.native_id == "native-1"
         assert names(host) == ["started"]
 
-    def test_without_a_name_one_is_made(self, lab: Lab) -> None:
+    def test_without_a_name_one_is_made(self, lab: HostInMemory) -> None:
         work = started(lab.service.agency.start(Launch(agent="fake")))
         settle(lab)
         assert result_of(work).session.id.startswith("fake-")
 
-    def test_with_a_prompt_the_first_turn_runs(self, lab: Lab) -> None:
+    def test_with_a_prompt_the_first_turn_runs(self, lab: HostInMemory) -> None:
         started_in(lab, prompt="hello")
-        assert lab.crew.last.did == [("start", None), ("submit", "hello")]
+        assert lab.drivers.last.did == [("start", None), ("submit", "hello")]
         assert state(lab) == "working"
 
-    def test_a_name_that_is_taken_is_refused(self, host: Lab) -> None:
+    def test_a_name_that_is_taken_is_refused(self, host: HostInMemory) -> None:
         with pytest.raises(SessionExists):
             started_in(host)
         assert names(host) == ["started"]
 
-    def test_what_cannot_start_leaves_nothing(self, lab: Lab) -> None:
-        lab.crew("fake").refuse = AgentFailed("There is no such program.")
+    def test_what_cannot_start_leaves_nothing(self, lab: HostInMemory) -> None:
+        lab.drivers("fake").refuse = AgentFailed("There is no such program.")
         with pytest.raises(AgentFailed, match="no such program"):
             started_in(lab)
         answer = lab.request("GET", "/sessions")
         assert answer.json() == []
-        lab.crew("fake").refuse = None
+        lab.drivers("fake").refuse = None
         started_in(lab)
 
-    def test_the_directory_must_be_there(self, lab: Lab) -> None:
+    def test_the_directory_must_be_there(self, lab: HostInMemory) -> None:
         answer = lab.request("POST", "/sessions", {"agent": "fake", "cwd": "/no/such/place"})
         assert (answer.status, answer.json()["field"]) == (400, "cwd")
 
-    def test_an_unknown_agent_is_refused(self, lab: Lab) -> None:
+    def test_an_unknown_agent_is_refused(self, lab: HostInMemory) -> None:
         answer = lab.request("POST", "/sessions", {"agent": "clippy"})
         assert (answer.status, answer.json()["field"]) == (400, "agent")
 
 
 class TestTurns:
-    def test_a_turn_runs_and_ends(self, host: Lab) -> None:
+    def test_a_turn_runs_and_ends(self, host: HostInMemory) -> None:
         turn = submit(host)
         assert (turn.id, turn.status, turn.native_id) == (1, "running", "t2")
         assert state(host) == "working"
-        host.crew.last.reports.event("message", {"text": "done"})
-        host.crew.last.reports.turn_ended("completed")
+        host.drivers.last.reports.event("message", {"text": "done"})
+        host.drivers.last.reports.turn_ended("completed")
         assert state(host) == "idle"
         assert told(host)[1:] == [
             ("turn-started", {"turn": 1, "native_id": "t2"}),
@@ -140,36 +147,36 @@ class TestTurns:
         assert turn is not None
         assert (turn.id, turn.status) == (1, "completed")
 
-    def test_one_at_a_time(self, host: Lab) -> None:
+    def test_one_at_a_time(self, host: HostInMemory) -> None:
         submit(host)
         with pytest.raises(TurnInProgress):
             submit(host)
-        host.crew.last.reports.turn_ended("completed")
+        host.drivers.last.reports.turn_ended("completed")
         assert submit(host).id == 2
 
-    def test_a_failed_turn_says_why(self, host: Lab) -> None:
+    def test_a_failed_turn_says_why(self, host: HostInMemory) -> None:
         submit(host)
-        host.crew.last.reports.turn_ended("failed", "the model is gone")
+        host.drivers.last.reports.turn_ended("failed", "the model is gone")
         assert told(host)[-1][0] == "error"
         turn = result_of(host.service.session("a")).turn
         assert turn is not None
         assert (turn.status, turn.reason) == ("failed", "the model is gone")
 
-    def test_a_turn_that_the_agent_refuses_did_not_begin(self, host: Lab) -> None:
-        host.crew.last.refuse = AgentFailed("No.")
+    def test_a_turn_that_the_agent_refuses_did_not_begin(self, host: HostInMemory) -> None:
+        host.drivers.last.refuse = AgentFailed("No.")
         with pytest.raises(AgentFailed):
             submit(host)
         assert names(host) == ["started"]
-        host.crew.last.refuse = None
+        host.drivers.last.refuse = None
         assert submit(host).id == 1
 
-    def test_a_turn_of_the_agent_s_own(self, host: Lab) -> None:
-        host.crew.last.reports.turn_began("own")
+    def test_a_turn_of_the_agent_s_own(self, host: HostInMemory) -> None:
+        host.drivers.last.reports.turn_began("own")
         assert state(host) == "working"
-        host.crew.last.reports.turn_ended("completed")
+        host.drivers.last.reports.turn_ended("completed")
         assert names(host)[1:] == ["turn-started", "complete"]
 
-    def test_steering_and_interrupting_need_a_turn(self, host: Lab) -> None:
+    def test_steering_and_interrupting_need_a_turn(self, host: HostInMemory) -> None:
         for verb, body in (("steer", {"input": "x"}), ("interrupt", {})):
             answer = host.request("POST", f"/sessions/a/{verb}", body)
             assert (answer.status, answer.json()["error"]) == (409, "no_turn")
@@ -178,9 +185,9 @@ class TestTurns:
         settle(host)
         assert result_of(work).status == 200
         assert host.request("POST", "/sessions/a/interrupt", {}).status == 200
-        assert host.crew.last.did[-2:] == [("steer", "left"), ("interrupt",)]
+        assert host.drivers.last.did[-2:] == [("steer", "left"), ("interrupt",)]
 
-    def test_an_attached_agent_gets_a_message_instead(self, lab: Lab) -> None:
+    def test_an_attached_agent_gets_a_message_instead(self, lab: HostInMemory) -> None:
         result_of(lab.service.register("b", Registration()))
         assert lab.request("POST", "/sessions/b/interrupt", {}).status == 200
         assert lab.request("POST", "/sessions/b/steer", {"input": "left"}).status == 200
@@ -191,9 +198,9 @@ class TestTurns:
 
 
 class TestMessages:
-    def test_an_idle_agent_makes_a_turn_of_it(self, host: Lab) -> None:
+    def test_an_idle_agent_makes_a_turn_of_it(self, host: HostInMemory) -> None:
         number = send(host, "hello")
-        assert host.crew.last.did[-1] == ("submit", "hello")
+        assert host.drivers.last.did[-1] == ("submit", "hello")
         assert message_state(host, number) == "delivered"
 
     @pytest.mark.parametrize(
@@ -207,35 +214,36 @@ class TestMessages:
         ],
     )
     def test_a_busy_agent_is_told_as_the_mode_says(
-        self, lab: Lab, mode: str, steers: bool, did: tuple[str, ...] | None
+        self, lab: HostInMemory, mode: str, steers: bool, did: tuple[str, ...] | None
     ) -> None:
-        lab.crew.drivers["fake"] = FakeDriver(steer=steers)
+        lab.drivers.by_agent["fake"] = FakeDriver(steer=steers)
         started_in(lab)
         submit(lab)
-        before = list(lab.crew.last.did)
+        before = list(lab.drivers.last.did)
         number = send(lab, "more", mode)
-        assert lab.crew.last.did == before + ([did] if did else [])
-        lab.crew.last.reports.turn_ended("completed")
+        assert lab.drivers.last.did == before + ([did] if did else [])
+        lab.drivers.last.reports.turn_ended("completed")
         settle(lab)
         assert message_state(lab, number) == "delivered"
-        assert lab.crew.last.did[-1] in (("submit", "more"), ("steer", "more"))
+        assert lab.drivers.last.did[-1] in (("submit", "more"), ("steer", "more"))
 
-    def test_what_is_urgent_goes_first(self, host: Lab) -> None:
-        host.crew.drivers["fake"].can = replace(host.crew.drivers["fake"].can, steer=False)
-        host.crew.last.can = host.crew.drivers["fake"].can
+    def test_what_is_urgent_goes_first(self, host: HostInMemory) -> None:
+        driver = host.drivers.by_agent["fake"]
+        driver.can = replace(driver.can, steer=False)
+        host.drivers.last.can = driver.can
         submit(host)
         send(host, "later", "queue")
         send(host, "now", "interrupt")
-        host.crew.last.reports.turn_ended("interrupted")
+        host.drivers.last.reports.turn_ended("interrupted")
         settle(host)
-        assert host.crew.last.did[-1] == ("submit", "now")
-        host.crew.last.reports.turn_ended("completed")
+        assert host.drivers.last.did[-1] == ("submit", "now")
+        host.drivers.last.reports.turn_ended("completed")
         settle(host)
-        assert host.crew.last.did[-1] == ("submit", "later")
+        assert host.drivers.last.did[-1] == ("submit", "later")
 
-    def test_while_a_question_is_open_words_wait(self, host: Lab) -> None:
+    def test_while_a_question_is_open_words_wait(self, host: HostInMemory) -> None:
         submit(host)
-        host.crew.last.reports.asked(question())
+        host.drivers.last.reports.asked(question())
         settle(host)
         number = send(host, "more")
         assert message_state(host, number) == "queued"
@@ -243,57 +251,57 @@ class TestMessages:
         settle(host)
         assert message_state(host, number) == "delivered"
 
-    def test_nobody_else_may_pull_them(self, host: Lab) -> None:
+    def test_nobody_else_may_pull_them(self, host: HostInMemory) -> None:
         submit(host)
         send(host, "more", "queue")
         answer = host.request("GET", "/sessions/a/messages")
         assert (answer.status, answer.json()["error"]) == (409, "unsupported")
 
-    def test_a_message_that_is_refused_waits(self, host: Lab) -> None:
-        host.crew.last.refuse = AgentFailed("Not now.")
+    def test_a_message_that_is_refused_waits(self, host: HostInMemory) -> None:
+        host.drivers.last.refuse = AgentFailed("Not now.")
         number = send(host, "hello")
         assert message_state(host, number) == "queued"
-        host.crew.last.refuse = None
+        host.drivers.last.refuse = None
         send(host, "again")
         assert message_state(host, number) == "delivered"
 
-    def test_a_message_wakes_an_agent_that_went(self, host: Lab) -> None:
-        host.crew.last.reports.gone(Exit(code=0, asked=True))
+    def test_a_message_wakes_an_agent_that_went(self, host: HostInMemory) -> None:
+        host.drivers.last.reports.gone(Exit(code=0, asked=True))
         assert state(host) == "ended"
         number = send(host, "hello")
         assert message_state(host, number) == "delivered"
-        assert host.crew.last.did == [("start", "native-1"), ("submit", "hello")]
+        assert host.drivers.last.did == [("start", "native-1"), ("submit", "hello")]
 
-    def test_they_outlive_the_host(self, host: Lab) -> None:
+    def test_they_outlive_the_host(self, host: HostInMemory) -> None:
         submit(host)
         number = send(host, "after", "queue")
         reborn(host, kill=True)
-        assert host.crew.last.did == [("start", "native-1"), ("submit", "after")]
+        assert host.drivers.last.did == [("start", "native-1"), ("submit", "after")]
         assert message_state(host, number) == "delivered"
 
 
-def answer_first(lab: Lab, decision: str, session: str = "a") -> Any:
+def answer_first(lab: HostInMemory, decision: str, session: str = "a") -> Any:
     (approval, *_) = lab.request("GET", f"/sessions/{session}/approvals").json()
     path = f"/sessions/{session}/approvals/{approval['id']}"
     return lab.request("POST", path, {"decision": decision})
 
 
 class TestApprovals:
-    def test_a_question_waits_and_is_answered(self, host: Lab) -> None:
+    def test_a_question_waits_and_is_answered(self, host: HostInMemory) -> None:
         submit(host)
-        host.crew.last.reports.asked(question(native={"id": 7}))
+        host.drivers.last.reports.asked(question(native={"id": 7}))
         assert state(host) == "waiting"
         (approval,) = host.request("GET", "/approvals").json()
         assert (approval["session"], approval["title"]) == ("a", "Run rm")
         assert approval["native"] == {"id": 7}
         assert answer_first(host, "approve").json()["state"] == "answered"
-        assert host.crew.last.did[-1] == ("answer", "q1", "approve")
+        assert host.drivers.last.did[-1] == ("answer", "q1", "approve")
         assert state(host) == "working"
         assert host.request("GET", "/approvals").json() == []
 
-    def test_the_first_answer_wins(self, host: Lab) -> None:
+    def test_the_first_answer_wins(self, host: HostInMemory) -> None:
         submit(host)
-        host.crew.last.reports.asked(question())
+        host.drivers.last.reports.asked(question())
         settle(host)
         (approval,) = host.request("GET", "/approvals").json()
         answer_first(host, "deny")
@@ -302,161 +310,163 @@ class TestApprovals:
         assert late.status == 409
         assert late.json()["error"] == "already_answered"
         assert (late.json()["by"], late.json()["decision"]) == ("own", "deny")
-        assert host.crew.last.did.count(("answer", "q1", "deny")) == 1
+        assert host.drivers.last.did.count(("answer", "q1", "deny")) == 1
 
-    def test_the_agent_may_settle_it_itself(self, host: Lab) -> None:
+    def test_the_agent_may_settle_it_itself(self, host: HostInMemory) -> None:
         submit(host)
-        host.crew.last.reports.asked(question())
+        host.drivers.last.reports.asked(question())
         settle(host)
-        host.crew.last.reports.settled("q1", "resolved elsewhere")
+        host.drivers.last.reports.settled("q1", "resolved elsewhere")
         settle(host)
         assert host.request("GET", "/approvals").json() == []
         assert told(host)[-1][0] == "approval-resolved"
 
-    def test_an_end_of_the_turn_withdraws_it(self, host: Lab) -> None:
+    def test_an_end_of_the_turn_withdraws_it(self, host: HostInMemory) -> None:
         submit(host)
-        host.crew.last.reports.asked(question())
+        host.drivers.last.reports.asked(question())
         settle(host)
-        host.crew.last.reports.turn_ended("interrupted")
+        host.drivers.last.reports.turn_ended("interrupted")
         settle(host)
         (approval,) = host.request("GET", "/approvals?all=1").json()
         assert approval["state"] == "withdrawn"
         assert state(host) == "idle"
 
-    def test_it_expires_with_a_no(self, host: Lab) -> None:
+    def test_it_expires_with_a_no(self, host: HostInMemory) -> None:
         submit(host)
-        host.crew.last.reports.asked(question(expires_s=5.0))
+        host.drivers.last.reports.asked(question(expires_s=5.0))
         settle(host)
         host.clock.advance(5)
         settle(host)
-        assert host.crew.last.did[-1] == ("answer", "q1", "deny")
+        assert host.drivers.last.did[-1] == ("answer", "q1", "deny")
         (approval,) = host.request("GET", "/approvals?all=1").json()
         assert approval["state"] == "expired"
 
-    def test_a_decision_that_is_no_choice_is_refused(self, host: Lab) -> None:
+    def test_a_decision_that_is_no_choice_is_refused(self, host: HostInMemory) -> None:
         submit(host)
-        host.crew.last.reports.asked(question())
+        host.drivers.last.reports.asked(question())
         settle(host)
         refused = answer_first(host, "perhaps")
         assert (refused.status, refused.json()["field"]) == (400, "decision")
         assert len(host.request("GET", "/approvals").json()) == 1
 
-    def test_asked_again_after_a_resume_it_is_the_same(self, host: Lab) -> None:
+    def test_asked_again_after_a_resume_it_is_the_same(self, host: HostInMemory) -> None:
         submit(host)
-        host.crew.last.reports.asked(question())
+        host.drivers.last.reports.asked(question())
         settle(host)
         (first,) = host.request("GET", "/approvals").json()
-        host.crew.last.reports.gone(Exit(signal="SIGKILL"))
+        host.drivers.last.reports.gone(Exit(signal="SIGKILL"))
         settle(host)
         assert host.request("GET", "/approvals").json() == []
         submit(host)
-        host.crew.last.reports.asked(question())
+        host.drivers.last.reports.asked(question())
         settle(host)
         (again,) = host.request("GET", "/approvals").json()
         assert again["id"] == first["id"]
 
 
 class TestEnds:
-    def test_a_crash_fails_the_turn_and_the_agent_starts_again(self, host: Lab) -> None:
+    def test_a_crash_fails_the_turn_and_the_agent_starts_again(
+        self, host: HostInMemory
+    ) -> None:
         submit(host)
-        host.crew.last.reports.gone(Exit(signal="SIGKILL", stderr="ouch"))
+        host.drivers.last.reports.gone(Exit(signal="SIGKILL", stderr="ouch"))
         assert state(host) == "ended"
         name, data = told(host)[-2]
         assert (name, data["reason"]) == ("error", "transport_closed_before_turn_completed")
         assert told(host)[-1][1]["reason"] == "the agent was killed by SIGKILL: ouch"
         host.clock.advance(1)
         assert state(host) == "idle"
-        assert host.crew.last.did == [("start", "native-1")]
+        assert host.drivers.last.did == [("start", "native-1")]
 
     def test_it_starts_again_ever_later_and_not_for_ever(self, make_lab: Any) -> None:
         lab = make_lab(restarts=3)
         started_in(lab)
         delays = []
         for _ in range(3):
-            lab.crew.last.reports.gone(Exit(code=1))
+            lab.drivers.last.reports.gone(Exit(code=1))
             settle(lab)
             (call,) = [c for c in lab.clock.getDelayedCalls() if "_now" in str(c.func)]
             delays.append(call.getTime() - lab.clock.seconds())
             lab.clock.advance(delays[-1])
             settle(lab)
         assert delays == [1, 2, 4]
-        lab.crew.last.reports.gone(Exit(code=1))
+        lab.drivers.last.reports.gone(Exit(code=1))
         settle(lab)
         assert not [c for c in lab.clock.getDelayedCalls() if "_now" in str(c.func)]
 
-    def test_a_silent_turn_is_stalled(self, host: Lab) -> None:
+    def test_a_silent_turn_is_stalled(self, host: HostInMemory) -> None:
         submit(host)
         host.clock.advance(host.limits.stall_after)
         assert state(host) == "stalled"
-        host.crew.last.reports.event("tool-output", {"text": "."})
+        host.drivers.last.reports.event("tool-output", {"text": "."})
         assert state(host) == "working"
 
-    def test_waiting_for_a_person_is_no_stall(self, host: Lab) -> None:
+    def test_waiting_for_a_person_is_no_stall(self, host: HostInMemory) -> None:
         submit(host)
-        host.crew.last.reports.asked(question())
+        host.drivers.last.reports.asked(question())
         settle(host)
         host.clock.advance(host.limits.stall_after * 3)
         assert state(host) == "waiting"
 
-    def test_a_session_is_forgotten_with_its_agent(self, host: Lab) -> None:
+    def test_a_session_is_forgotten_with_its_agent(self, host: HostInMemory) -> None:
         work = host.begin("DELETE", "/sessions/a")
         settle(host)
         assert result_of(work).status == 200
-        assert host.crew.last.did[-1] == ("stop",)
+        assert host.drivers.last.did[-1] == ("stop",)
         assert host.request("GET", "/sessions").json() == []
 
-    def test_an_ordered_stop_ends_agents(self, host: Lab) -> None:
+    def test_an_ordered_stop_ends_agents(self, host: HostInMemory) -> None:
         submit(host)
         reborn(host, kill=False)
         assert state(host) == "ended"
         assert names(host)[-2:] == ["error", "ended"]
 
-    def test_after_a_kill_nothing_says_that_it_runs(self, host: Lab) -> None:
+    def test_after_a_kill_nothing_says_that_it_runs(self, host: HostInMemory) -> None:
         buried: list[Process] = []
 
         async def bury(left: Any) -> None:
             buried.extend(left)
 
         submit(host)
-        host.crew.last.reports.asked(question())
+        host.drivers.last.reports.asked(question())
         settle(host)
-        host.agents = Agents(host.crew, bury=bury)
-        host.live()
+        host.agents = Agents(host.drivers, bury=bury)
+        host.restart()
         host.service.startService()
         assert state(host) == "ended"
         assert buried == [Process(4242, 7)]
         assert [n for n, _ in told(host)][-3:] == ["approval-resolved", "error", "ended"]
         assert told(host)[-2][1]["reason"] == "host_ended_before_turn_completed"
         submit(host)
-        assert host.crew.last.did == [("start", "native-1"), ("submit", "go")]
+        assert host.drivers.last.did == [("start", "native-1"), ("submit", "go")]
         assert state(host) == "working"
 
     @pytest.mark.parametrize("kill", [True, False])
-    def test_agents_resume_at_boot_if_they_are_to(self, host: Lab, kill: bool) -> None:
+    def test_agents_resume_at_boot_if_they_are_to(self, host: HostInMemory, kill: bool) -> None:
         reborn(host, kill=kill, resume=True)
         assert state(host) == "idle"
-        assert host.crew.last.did == [("start", "native-1")]
+        assert host.drivers.last.did == [("start", "native-1")]
 
-    def test_turns_go_on_counting(self, host: Lab) -> None:
+    def test_turns_go_on_counting(self, host: HostInMemory) -> None:
         submit(host)
         reborn(host, kill=True)
         assert submit(host).id == 2
 
-    def test_an_agent_that_cannot_resume_is_told_of(self, lab: Lab) -> None:
-        lab.crew = Crew(fake=FakeDriver(resume=False))
-        lab.agents = Agents(lab.crew)
-        lab.live()
+    def test_an_agent_that_cannot_resume_is_told_of(self, lab: HostInMemory) -> None:
+        lab.drivers = FakeDrivers(fake=FakeDriver(resume=False))
+        lab.agents = Agents(lab.drivers)
+        lab.restart()
         started_in(lab)
         reborn(lab, kill=True)
         with pytest.raises(AgentFailed, match="cannot go on"):
             submit(lab)
 
-    def test_whoever_wants_it_waits_for_the_same_start(self, host: Lab) -> None:
-        host.crew.last.reports.gone(Exit(code=0, asked=True))
+    def test_whoever_wants_it_waits_for_the_same_start(self, host: HostInMemory) -> None:
+        host.drivers.last.reports.gone(Exit(code=0, asked=True))
         settle(host)
         from twisted.internet.defer import Deferred
 
-        slow = host.crew("fake").slow = Deferred()
+        slow = host.drivers("fake").slow = Deferred()
         first = started(host.service.agency.submit("a", TurnDraft(input="one")))
         second = started(host.service.agency.compact("a"))
         assert not is_done(first)
@@ -465,11 +475,11 @@ class TestEnds:
         settle(host)
         assert is_done(first)
         assert is_done(second)
-        assert len(host.crew("fake").agents) == 2
+        assert len(host.drivers("fake").agents) == 2
 
-    def test_a_start_that_fails_again_is_tried_again_later(self, host: Lab) -> None:
-        driver = host.crew("fake")
-        host.crew.last.reports.gone(Exit(signal="SIGKILL"))
+    def test_a_start_that_fails_again_is_tried_again_later(self, host: HostInMemory) -> None:
+        driver = host.drivers("fake")
+        host.drivers.last.reports.gone(Exit(signal="SIGKILL"))
         driver.refuse = AgentFailed("Not yet.")
         host.clock.advance(1)
         settle(host)
@@ -478,9 +488,11 @@ class TestEnds:
         host.clock.advance(2)
         assert state(host) == "idle"
 
-    def test_a_question_that_is_settled_while_it_is_being_asked(self, host: Lab) -> None:
+    def test_a_question_that_is_settled_while_it_is_being_asked(
+        self, host: HostInMemory
+    ) -> None:
         submit(host)
-        reports = host.crew.last.reports
+        reports = host.drivers.last.reports
         reports.asked(question())
         reports.settled("q1", "resolved at once")
         settle(host)

@@ -9,8 +9,7 @@ from sxhost.errors import BadField
 from sxhost.model.session import Session, State
 from sxhost.model.turn import Process
 from sxhost.policy.rules import ASK
-from tests.support.fake_agents import Crew, question
-from tests.support.in_memory import result_of
+from sxhost.testing import FakeDrivers, question, result_of
 
 
 def test_without_drivers_every_agent_is_refused() -> None:
@@ -20,7 +19,7 @@ def test_without_drivers_every_agent_is_refused() -> None:
 
 
 def test_by_default_a_person_is_asked_and_nothing_else_is_done() -> None:
-    agents = Agents(Crew())
+    agents = Agents(FakeDrivers())
     session = Session(id="a", start_ms=0, last_seen_ms=0, state=State("idle", "", 0))
     assert agents.decide(session, question()) is ASK
     assert not agents.resume_at_boot

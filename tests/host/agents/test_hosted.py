@@ -13,7 +13,8 @@ from twisted.internet.task import Clock
 from sxhost.agents.approvals import ApprovalDesk
 from sxhost.agents.dependencies import Dependencies
 from sxhost.agents.event_writer import FINISH_S
-from sxhost.agents.session import CUT_SHORT, EARLY, HostedSession
+from sxhost.agents.session import CUT_SHORT, HostedSession
+from sxhost.agents.turns import EARLY
 from sxhost.errors import (
     AgentFailed,
     HostError,
@@ -27,8 +28,7 @@ from sxhost.model.limits import Limits
 from sxhost.model.session import EventDraft, Hosting
 from sxhost.model.turn import Launch, ModelDraft, Process, Turn, TurnDraft
 from sxhost.process.contracts import Exit
-from tests.support.fake_agents import FakeAgent, FakeDriver, question
-from tests.support.in_memory import is_done, result_of, started
+from sxhost.testing import FakeAgent, FakeDriver, is_done, question, result_of, started
 
 
 class FakeDesk:

@@ -18,10 +18,9 @@ from sxhost.model.limits import Limits
 from sxhost.model.turn import Launch
 from sxhost.store.memory import MemoryStore
 from sxhost.store.transaction import Change
+from sxhost.testing import FakeDriver, FakeDrivers, HostInMemory, question, result_of, started
 from tests.host.agents.test_agent_supervisor import settle
 from tests.host.faces.test_native_agents import settled
-from tests.support.fake_agents import Crew, FakeDriver, question
-from tests.support.in_memory import Lab, result_of, started
 
 T = TypeVar("T")
 JSON = dict[str, Any]
@@ -86,18 +85,18 @@ RECORDED: dict[str, tuple[str, Any, str]] = {
 
 
 @pytest.fixture
-def lab(tmp_path: Any) -> Lab:
+def lab(tmp_path: Any) -> HostInMemory:
     """A host with a hosted session, `a`, that asks something, and an attached one, `c`."""
-    lab = Lab(tmp_path, crew=Crew(fake=FakeDriver(set_model=True)))
+    lab = HostInMemory(tmp_path, drivers=FakeDrivers(fake=FakeDriver(set_model=True)))
     lab.store = Ailing(lab.limits, lab.clock.seconds)
-    lab.live()
+    lab.restart()
     lab.keyring.open()
     assert settled(lab, "POST", "/sessions", {"agent": "fake", "id": "a"}).status == 201
     lab.request("POST", "/sessions/c/register")
     return lab
 
 
-def store_of(lab: Lab) -> Ailing:
+def store_of(lab: HostInMemory) -> Ailing:
     assert isinstance(lab.store, Ailing)
     return lab.store
 
@@ -108,7 +107,9 @@ COMMANDS = {name for name, trait in TRAITS.items() if trait.scope == "admin"} - 
 """The multiplexer's commands that take scope `admin`, and have no route."""
 
 
-def test_every_route_that_changes_something_is_recorded_or_has_a_reason(lab: Lab) -> None:
+def test_every_route_that_changes_something_is_recorded_or_has_a_reason(
+    lab: HostInMemory,
+) -> None:
     changing = {
         f"{route.method} {route.path}"
         for route in lab.routes
@@ -118,11 +119,11 @@ def test_every_route_that_changes_something_is_recorded_or_has_a_reason(lab: Lab
     assert not LEFT_OUT.keys() & RECORDED.keys()
 
 
-def test_each_leaves_its_entry(lab: Lab) -> None:
+def test_each_leaves_its_entry(lab: HostInMemory) -> None:
     names = {"token": "", "login": ""}
     for what, (path, body, act) in RECORDED.items():
         if act == "answer":
-            lab.crew.drivers["fake"].agents[0].reports.asked(question())
+            lab.drivers.by_agent["fake"].agents[0].reports.asked(question())
         if act == "log in":
             names["login"] = settled(lab, "POST", "/logins").json()["path"]
         method = what.split()[0]
@@ -142,13 +143,13 @@ def test_each_powerful_command_of_the_multiplexer_is_recorded_or_not_done() -> N
 # While the disk fails.
 
 
-def test_an_interrupt_is_carried_out_and_recorded_later(lab: Lab) -> None:
+def test_an_interrupt_is_carried_out_and_recorded_later(lab: HostInMemory) -> None:
     settled(lab, "POST", "/sessions/a/turns", TURN)
     store = store_of(lab)
     store.broken = True
     with capturedLogs() as told:
         assert settled(lab, "POST", "/sessions/a/interrupt").status == 200
-    assert lab.crew.last.did[-1] == ("interrupt",)
+    assert lab.drivers.last.did[-1] == ("interrupt",)
     assert [(e["why"], e["what"]) for e in told if "why" in e] == [
         ("not in the audit yet", "interrupt")
     ]
@@ -163,26 +164,28 @@ def test_an_interrupt_is_carried_out_and_recorded_later(lab: Lab) -> None:
     ("path", "body"),
     [("/sessions", {"agent": "fake", "id": "b"}), ("/tokens", {"scopes": ["admin"]})],
 )
-def test_what_widens_power_is_not_done(lab: Lab, path: str, body: JSON) -> None:
+def test_what_widens_power_is_not_done(lab: HostInMemory, path: str, body: JSON) -> None:
     before = lab.keyring.tokens()
     store_of(lab).broken = True
     assert settled(lab, "POST", path, body).status == 503
     assert lab.keyring.tokens() == before
-    assert len(lab.crew.drivers["fake"].agents) == 1
+    assert len(lab.drivers.by_agent["fake"].agents) == 1
 
 
-def test_nor_is_anyone_logged_in(lab: Lab) -> None:
+def test_nor_is_anyone_logged_in(lab: HostInMemory) -> None:
     link = settled(lab, "POST", "/logins").json()["path"]
     store_of(lab).broken = True
     assert settled(lab, "GET", link).status == 503
     assert [token.name for token in lab.keyring.tokens() if token.name == "browser"] == []
 
 
-def test_an_agent_that_was_ended_though_its_session_stays_is_recorded(lab: Lab) -> None:
+def test_an_agent_that_was_ended_though_its_session_stays_is_recorded(
+    lab: HostInMemory,
+) -> None:
     store = store_of(lab)
     store.broken = True
     deleting = started(lab.service.forget("a"))
-    assert lab.crew.last.did[-1] == ("stop",)
+    assert lab.drivers.last.did[-1] == ("stop",)
     deleting.addErrback(lambda failure: failure.trap(CancelledError))
     deleting.cancel()
     store.broken = False
@@ -190,13 +193,13 @@ def test_an_agent_that_was_ended_though_its_session_stays_is_recorded(lab: Lab) 
     assert store.acts == ["start", "end"]
 
 
-def test_one_that_does_not_start_is_recorded_as_such(lab: Lab) -> None:
+def test_one_that_does_not_start_is_recorded_as_such(lab: HostInMemory) -> None:
     assert settled(lab, "POST", "/sessions", {"agent": "nobody", "id": "b"}).status == 400
     assert store_of(lab).acts == ["start", "start", "not started"]
 
 
-def test_an_act_whose_client_leaves_before_it_is_done_is_recorded(lab: Lab) -> None:
-    agent, stopped = lab.crew.last, Deferred[None]()
+def test_an_act_whose_client_leaves_before_it_is_done_is_recorded(lab: HostInMemory) -> None:
+    agent, stopped = lab.drivers.last, Deferred[None]()
     settled(lab, "POST", "/sessions/a/turns", TURN)
 
     async def slowly() -> None:
@@ -211,8 +214,8 @@ def test_an_act_whose_client_leaves_before_it_is_done_is_recorded(lab: Lab) -> N
     assert store_of(lab).acts == ["start", "turn", "interrupt"]
 
 
-def test_a_start_whose_client_leaves_is_recorded_as_none(lab: Lab) -> None:
-    ready = lab.crew("fake").slow = Deferred[None]()
+def test_a_start_whose_client_leaves_is_recorded_as_none(lab: HostInMemory) -> None:
+    ready = lab.drivers("fake").slow = Deferred[None]()
     starting = started(lab.service.agency.start(Launch(agent="fake", id="b")))
     starting.addErrback(lambda failure: failure.trap(CancelledError))
     starting.cancel()

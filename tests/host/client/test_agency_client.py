@@ -9,13 +9,12 @@ import pytest
 from sxhost.errors import AlreadyAnswered, BadField, NoTurn, SessionExists, UnknownSession
 from sxhost.model.approval import Answer, ApprovalQuery
 from sxhost.model.turn import Image, Launch, ModelDraft, SteerDraft, Text, TurnDraft
-from tests.support.fake_agents import FakeDriver, question
-from tests.support.in_memory import Lab, result_of, started
+from sxhost.testing import FakeDriver, HostInMemory, question, result_of, started
 
 ALL = ApprovalQuery(all=True)
 
 
-def do(lab: Lab, work: Any) -> Any:
+def do(lab: HostInMemory, work: Any) -> Any:
     doing = started(work)
     for _ in range(20):
         lab.clock.advance(0)
@@ -24,9 +23,9 @@ def do(lab: Lab, work: Any) -> Any:
 
 
 @pytest.fixture
-def host(lab: Lab) -> Lab:
+def host(lab: HostInMemory) -> HostInMemory:
     """A host with one hosted session, `a`, that was started by the client."""
-    lab.crew.drivers["fake"] = FakeDriver(set_model=True)
+    lab.drivers.by_agent["fake"] = FakeDriver(set_model=True)
     launch = Launch(agent="fake", id="a", labels={"k": "v"}, title="A title")
     made = do(lab, lab.client.agency.start(launch))
     assert (made.session.id, made.session.kind, made.turn) == ("a", "hosted", None)
@@ -34,14 +33,14 @@ def host(lab: Lab) -> Lab:
     return lab
 
 
-def test_a_first_turn_comes_with_the_session(lab: Lab) -> None:
+def test_a_first_turn_comes_with_the_session(lab: HostInMemory) -> None:
     launch = Launch(agent="fake", prompt=[Text(text="hi"), Image(data="eA==")])
     made = do(lab, lab.client.agency.start(launch))
     assert made.turn.status == "running"
-    assert lab.crew.last.did[-1] == ("submit", "hi\n[image]")
+    assert lab.drivers.last.did[-1] == ("submit", "hi\n[image]")
 
 
-def test_every_verb(host: Lab) -> None:
+def test_every_verb(host: HostInMemory) -> None:
     agency = host.client.agency
     begun = do(host, agency.submit("a", TurnDraft(input="go", effort="high")))
     assert (begun.turn.id, begun.turn.status) == (1, "running")
@@ -52,14 +51,14 @@ def test_every_verb(host: Lab) -> None:
         agency.set_model("a", ModelDraft(model="large")),
     ):
         assert do(host, work).ok
-    told = [name for name, *_ in host.crew.last.did]
+    told = [name for name, *_ in host.drivers.last.did]
     assert told == ["start", "submit", "steer", "interrupt", "compact", "set_model"]
 
 
-def test_approvals(host: Lab) -> None:
+def test_approvals(host: HostInMemory) -> None:
     agency = host.client.agency
     do(host, agency.submit("a", TurnDraft(input="go")))
-    host.crew.last.reports.asked(question())
+    host.drivers.last.reports.asked(question())
     (one,) = do(host, agency.approvals(ApprovalQuery()))
     assert do(host, agency.session_approvals("a", ApprovalQuery())) == [one]
     closed = do(host, agency.answer("a", one.id, Answer(decision="deny", reason="no")))
@@ -71,7 +70,7 @@ def test_approvals(host: Lab) -> None:
     assert caught.value.details["by"] == "own"
 
 
-def test_refusals_are_raised_as_what_they_are(host: Lab) -> None:
+def test_refusals_are_raised_as_what_they_are(host: HostInMemory) -> None:
     agency = host.client.agency
     for error, work in (
         (SessionExists, agency.start(Launch(agent="fake", id="a"))),

@@ -42,7 +42,7 @@ from sxhost.errors import (
     UnknownRoute,
     UnknownSession,
 )
-from sxhost.http.router import answer_error
+from sxhost.http.rendering import answer_error
 from sxhost.http.site import HostSite
 from sxhost.model.host import Host
 from sxhost.model.session import (
@@ -56,8 +56,8 @@ from sxhost.model.session import (
     Registration,
     SessionQuery,
 )
+from sxhost.testing import MIDNIGHT_MS, URL, HostInMemory, result_of, started
 from tests.conftest import FailureLog
-from tests.support.in_memory import MIDNIGHT_MS, URL, Lab, result_of, started
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Coroutine[Any, Any, None]])
@@ -75,7 +75,7 @@ def refusal(work: Coroutine[Any, Any, Any]) -> HostError:
     return caught.value
 
 
-def below(lab: Lab, path: str) -> HostClient:
+def below(lab: HostInMemory, path: str) -> HostClient:
     """Return a client that takes a path below the lab's host for a host."""
     return HostClient(URL + path, cast("HTTPClient", lab.treq), lab.clock)
 
@@ -83,7 +83,7 @@ def below(lab: Lab, path: str) -> HostClient:
 # Sessions.
 
 
-def test_status(lab: Lab) -> None:
+def test_status(lab: HostInMemory) -> None:
     lab.service.port = 7432
     result_of(lab.client.fire("a", THINKING))
     result_of(lab.client.register("b", Registration()))
@@ -92,7 +92,7 @@ def test_status(lab: Lab) -> None:
     assert status == result_of(lab.service.status())
 
 
-def test_a_session_is_registered_once_and_then_updated(lab: Lab) -> None:
+def test_a_session_is_registered_once_and_then_updated(lab: HostInMemory) -> None:
     given = Registration(
         model="gpt-4.1", provider="openai", labels={"team": "a"}, metadata={"n": [1, None]}
     )
@@ -103,14 +103,14 @@ def test_a_session_is_registered_once_and_then_updated(lab: Lab) -> None:
     assert result_of(lab.client.session("a")).metadata == {"n": [1, None]}
 
 
-def test_a_session_is_shown_as_the_service_shows_it(lab: Lab) -> None:
+def test_a_session_is_shown_as_the_service_shows_it(lab: HostInMemory) -> None:
     result_of(lab.client.fire_batch("a", [THINKING] * 12))
     detail = result_of(lab.client.session("a"))
     assert [event.seq for event in detail.events] == list(range(3, 13))
     assert detail == result_of(lab.service.session("a"))
 
 
-def test_sessions_are_listed_by_state_and_label(lab: Lab) -> None:
+def test_sessions_are_listed_by_state_and_label(lab: HostInMemory) -> None:
     result_of(lab.client.register("idle", Registration(labels={"team": "a", "x": "a:b"})))
     result_of(lab.client.fire("busy", THINKING))
     assert listed(lab, SessionQuery()) == ["busy", "idle"]
@@ -120,7 +120,7 @@ def test_sessions_are_listed_by_state_and_label(lab: Lab) -> None:
     assert listed(lab, SessionQuery(label="x:a:b", state="idle")) == ["idle"]
 
 
-def test_sessions_come_in_pages(lab: Lab) -> None:
+def test_sessions_come_in_pages(lab: HostInMemory) -> None:
     for name in "abcde":
         result_of(lab.client.register(name, Registration()))
     pages, after = [], ""
@@ -130,11 +130,11 @@ def test_sessions_come_in_pages(lab: Lab) -> None:
     assert pages == [["a", "b"], ["c", "d"], ["e"]]
 
 
-def listed(lab: Lab, query: SessionQuery) -> list[str]:
+def listed(lab: HostInMemory, query: SessionQuery) -> list[str]:
     return [session.id for session in result_of(lab.client.sessions(query))]
 
 
-def test_a_forgotten_session_is_gone(lab: Lab) -> None:
+def test_a_forgotten_session_is_gone(lab: HostInMemory) -> None:
     result_of(lab.client.register("a", Registration()))
     assert result_of(lab.client.forget("a")) == Done()
     assert listed(lab, SessionQuery()) == []
@@ -143,7 +143,7 @@ def test_a_forgotten_session_is_gone(lab: Lab) -> None:
 # Events.
 
 
-def test_an_event_comes_back_as_it_was_fired(lab: Lab) -> None:
+def test_an_event_comes_back_as_it_was_fired(lab: HostInMemory) -> None:
     data = {"tool": "Bash", "args": ["ls", None, 1.5], "text": "ü\u2028\n"}
     fired = result_of(lab.client.fire("a", EventDraft(event="tool-start", data=data, ts=7)))
     (event,) = result_of(lab.client.events("a", EventQuery()))
@@ -152,27 +152,27 @@ def test_an_event_comes_back_as_it_was_fired(lab: Lab) -> None:
     assert (event.event, event.seq, event.id, event.session) == ("tool-start", 1, 1, "a")
 
 
-def test_an_event_without_a_time_gets_the_hosts(lab: Lab) -> None:
+def test_an_event_without_a_time_gets_the_hosts(lab: HostInMemory) -> None:
     result_of(lab.client.fire("a", THINKING))
     (event,) = result_of(lab.client.events("a", EventQuery()))
     assert (event.ts_ms, event.value()) == (MIDNIGHT_MS, None)
 
 
-def test_a_key_makes_a_second_event_harmless(lab: Lab) -> None:
+def test_a_key_makes_a_second_event_harmless(lab: HostInMemory) -> None:
     draft = EventDraft(event="complete", key="once")
     first, second = (result_of(lab.client.fire("a", draft)) for _ in range(2))
     assert first == second
     assert len(result_of(lab.client.events("a", EventQuery()))) == 1
 
 
-def test_a_batch_goes_in_whole(lab: Lab) -> None:
+def test_a_batch_goes_in_whole(lab: HostInMemory) -> None:
     drafts = [EventDraft(event="thinking", data=n) for n in range(3)]
     done = result_of(lab.client.fire_batch("a", drafts))
     assert (done.event_count, done.accepted) == (3, 3)
     assert values(lab, EventQuery()) == [0, 1, 2]
 
 
-def test_a_batch_with_a_bad_line_is_refused_whole(lab: Lab) -> None:
+def test_a_batch_with_a_bad_line_is_refused_whole(lab: HostInMemory) -> None:
     drafts = [THINKING, EventDraft(event="No good")]
     error = refusal(lab.client.fire_batch("a", drafts))
     assert isinstance(error, BadField)
@@ -180,7 +180,7 @@ def test_a_batch_with_a_bad_line_is_refused_whole(lab: Lab) -> None:
     assert listed(lab, SessionQuery()) == []
 
 
-def test_events_are_read_by_place_number_and_name(lab: Lab) -> None:
+def test_events_are_read_by_place_number_and_name(lab: HostInMemory) -> None:
     names = ["thinking", "tool-start", "tool-done", "complete"]
     drafts = [EventDraft(event=name, data=n) for n, name in enumerate(names)]
     result_of(lab.client.fire_batch("a", drafts))
@@ -190,7 +190,7 @@ def test_events_are_read_by_place_number_and_name(lab: Lab) -> None:
     assert values(lab, EventQuery(after=f"{lab.store.epoch}:3")) == [3]
 
 
-def test_the_log_of_all_sessions_is_read(lab: Lab) -> None:
+def test_the_log_of_all_sessions_is_read(lab: HostInMemory) -> None:
     for name in "aba":
         result_of(lab.client.fire(name, THINKING))
     for query, ids in (
@@ -202,7 +202,7 @@ def test_the_log_of_all_sessions_is_read(lab: Lab) -> None:
         assert result_of(lab.client.log(query)) == result_of(lab.service.log(query))
 
 
-def values(lab: Lab, query: EventQuery) -> list[Any]:
+def values(lab: HostInMemory, query: EventQuery) -> list[Any]:
     return [event.value() for event in result_of(lab.client.events("a", query))]
 
 
@@ -210,13 +210,13 @@ def values(lab: Lab, query: EventQuery) -> list[Any]:
 
 
 @pytest.fixture
-def inbox(lab: Lab) -> Lab:
+def inbox(lab: HostInMemory) -> HostInMemory:
     """A lab in which session ``a`` is registered."""
     result_of(lab.client.register("a", Registration()))
     return lab
 
 
-def test_a_pull_clears_the_queue(inbox: Lab) -> None:
+def test_a_pull_clears_the_queue(inbox: HostInMemory) -> None:
     draft = MessageDraft(content="fix it", mode="interrupt", sender="ada")
     sent = result_of(inbox.client.send("a", draft))
     message = Message("fix it", 1, "interrupt", MIDNIGHT_MS // 1000, "ada", "delivered")
@@ -225,13 +225,13 @@ def test_a_pull_clears_the_queue(inbox: Lab) -> None:
     assert pulled(inbox) == []
 
 
-def test_a_key_makes_a_second_message_harmless(inbox: Lab) -> None:
+def test_a_key_makes_a_second_message_harmless(inbox: HostInMemory) -> None:
     draft = MessageDraft(content="once", key="k")
     assert [result_of(inbox.client.send("a", draft)).id for _ in range(2)] == [1, 1]
     assert len(pulled(inbox)) == 1
 
 
-def test_a_look_takes_nothing(inbox: Lab) -> None:
+def test_a_look_takes_nothing(inbox: HostInMemory) -> None:
     result_of(inbox.client.send("a", HELLO))
     for _ in range(2):
         assert states(inbox) == ["queued"]
@@ -239,7 +239,7 @@ def test_a_look_takes_nothing(inbox: Lab) -> None:
     assert states(inbox) == ["delivered"]
 
 
-def test_a_leased_message_is_confirmed(inbox: Lab) -> None:
+def test_a_leased_message_is_confirmed(inbox: HostInMemory) -> None:
     (message,) = leased(inbox)
     assert (message.state, states(inbox), pulled(inbox)) == ("leased", ["leased"], [])
     assert result_of(inbox.client.ack("a", message.id)) == Done()
@@ -247,38 +247,38 @@ def test_a_leased_message_is_confirmed(inbox: Lab) -> None:
     assert (states(inbox), pulled(inbox)) == (["delivered"], [])
 
 
-def test_a_leased_message_is_given_back(inbox: Lab) -> None:
+def test_a_leased_message_is_given_back(inbox: HostInMemory) -> None:
     (message,) = leased(inbox)
     assert result_of(inbox.client.nack("a", message.id)) == Done()
     assert [m.id for m in pulled(inbox)] == [message.id]
 
 
-def test_a_lease_runs_out(inbox: Lab) -> None:
+def test_a_lease_runs_out(inbox: HostInMemory) -> None:
     (message,) = leased(inbox)
     inbox.clock.advance(30)
     assert [m.id for m in pulled(inbox)] == [message.id]
 
 
-def test_a_message_is_withdrawn(inbox: Lab) -> None:
+def test_a_message_is_withdrawn(inbox: HostInMemory) -> None:
     sent = result_of(inbox.client.send("a", HELLO))
     assert result_of(inbox.client.withdraw("a", sent.id)) == Done()
     assert (states(inbox), pulled(inbox)) == (["withdrawn"], [])
 
 
-def pulled(lab: Lab, query: PullQuery = PULL) -> list[Message]:
+def pulled(lab: HostInMemory, query: PullQuery = PULL) -> list[Message]:
     return result_of(lab.client.pull("a", query))
 
 
-def leased(lab: Lab) -> list[Message]:
+def leased(lab: HostInMemory) -> list[Message]:
     result_of(lab.client.send("a", HELLO))
     return pulled(lab, PullQuery(lease=30))
 
 
-def states(lab: Lab) -> list[str]:
+def states(lab: HostInMemory) -> list[str]:
     return [message.state for message in pulled(lab, PullQuery(peek=True))]
 
 
-def test_a_waiting_pull_gets_the_message_that_comes(inbox: Lab) -> None:
+def test_a_waiting_pull_gets_the_message_that_comes(inbox: HostInMemory) -> None:
     waiting = started(inbox.client.pull("a", PullQuery(wait=30)))
     inbox.clock.advance(29)
     assert not waiting.called
@@ -288,7 +288,7 @@ def test_a_waiting_pull_gets_the_message_that_comes(inbox: Lab) -> None:
     assert inbox.clock.getDelayedCalls() == []
 
 
-def test_a_waiting_pull_outlasts_the_clients_patience(inbox: Lab) -> None:
+def test_a_waiting_pull_outlasts_the_clients_patience(inbox: HostInMemory) -> None:
     waiting = started(inbox.client.pull("a", PullQuery(wait=2 * PATIENCE)))
     inbox.clock.advance(PATIENCE + 1)
     inbox.treq.flush()
@@ -298,14 +298,14 @@ def test_a_waiting_pull_outlasts_the_clients_patience(inbox: Lab) -> None:
     assert result_of(waiting) == []
 
 
-def test_stop_reaches_the_host(lab: Lab) -> None:
+def test_stop_reaches_the_host(lab: HostInMemory) -> None:
     asked: list[bool] = []
     lab.service.on_stop = lambda: asked.append(True)
     assert result_of(lab.client.stop()) == Done()
     assert asked == [True]
 
 
-def test_the_client_has_the_verbs_of_a_host_as_the_service_has_them(lab: Lab) -> None:
+def test_the_client_has_the_verbs_of_a_host_as_the_service_has_them(lab: HostInMemory) -> None:
     hosts: list[Host] = [lab.client, lab.service]  # their types are what mypy compares
     verbs = [name for name, verb in vars(Host).items() if iscoroutinefunction(verb)]
     assert {"status", "log"} < set(verbs)
@@ -391,7 +391,7 @@ def test_a_refusal_that_is_newer_than_the_client_keeps_its_words() -> None:
     assert answered.details == {"spout": "short"}
 
 
-def test_an_unknown_session_is_refused(lab: Lab) -> None:
+def test_an_unknown_session_is_refused(lab: HostInMemory) -> None:
     for work in (
         lab.client.session("x"),
         lab.client.forget("x"),
@@ -407,14 +407,14 @@ def test_an_unknown_session_is_refused(lab: Lab) -> None:
         assert error.message == UnknownSession("x").message
 
 
-def test_an_unknown_message_is_refused(inbox: Lab) -> None:
+def test_an_unknown_message_is_refused(inbox: HostInMemory) -> None:
     for verb in (inbox.client.ack, inbox.client.nack, inbox.client.withdraw):
         error = refusal(verb("a", 99))
         assert isinstance(error, UnknownMessage)
         assert error.message == UnknownMessage("a", 99).message
 
 
-def test_a_message_that_is_delivered_cannot_be_withdrawn(inbox: Lab) -> None:
+def test_a_message_that_is_delivered_cannot_be_withdrawn(inbox: HostInMemory) -> None:
     result_of(inbox.client.send("a", HELLO))
     pulled(inbox)
     error = refusal(inbox.client.withdraw("a", 1))
@@ -422,7 +422,7 @@ def test_a_message_that_is_delivered_cannot_be_withdrawn(inbox: Lab) -> None:
     assert error.details == {"state": "delivered"}
 
 
-def test_a_bad_field_is_named(lab: Lab) -> None:
+def test_a_bad_field_is_named(lab: HostInMemory) -> None:
     for work, field in (
         (lab.client.register("a", Registration(model="m" * 513)), "model"),
         (lab.client.fire("a", EventDraft(event="NO")), "event"),
@@ -434,7 +434,7 @@ def test_a_bad_field_is_named(lab: Lab) -> None:
         assert error.details == {"field": field}
 
 
-def test_json_that_nests_too_deep_is_refused(lab: Lab) -> None:
+def test_json_that_nests_too_deep_is_refused(lab: HostInMemory) -> None:
     data: list[Any] = []
     for _ in range(70):
         data = [data]
@@ -443,7 +443,7 @@ def test_json_that_nests_too_deep_is_refused(lab: Lab) -> None:
     assert error.details == {"limit": 64}
 
 
-def test_limits_come_back_with_their_numbers(make_lab: Callable[..., Lab]) -> None:
+def test_limits_come_back_with_their_numbers(make_lab: Callable[..., HostInMemory]) -> None:
     lab = make_lab(sessions=1, messages=1, message_size=8, event_size=8, body=200)
     client = lab.client
     result_of(client.register("a", Registration()))
@@ -460,12 +460,14 @@ def test_limits_come_back_with_their_numbers(make_lab: Callable[..., Lab]) -> No
         assert (type(error), error.details) == (kind, details)
 
 
-def test_an_address_that_leads_astray_is_refused(lab: Lab) -> None:
+def test_an_address_that_leads_astray_is_refused(lab: HostInMemory) -> None:
     assert isinstance(refusal(below(lab, "/nowhere").status()), UnknownRoute)
     assert isinstance(refusal(below(lab, "/sessions").stop()), MethodNotAllowed)
 
 
-def test_a_defect_of_the_host_has_a_request_id(lab: Lab, failure_log: FailureLog) -> None:
+def test_a_defect_of_the_host_has_a_request_id(
+    lab: HostInMemory, failure_log: FailureLog
+) -> None:
     del lab.store.epoch
     error = refusal(lab.client.status())
     assert isinstance(error, InternalError)
@@ -477,7 +479,7 @@ ODD = ["", "/", ".", "..", "-a", "a b", "a\n", "ü", "%41", "a%2Fb", "a?b=1", "a
 
 
 @pytest.mark.parametrize("name", [*ODD, "a/events", "../status", "a/messages/1"])
-def test_an_id_that_cannot_be_leads_nowhere(inbox: Lab, name: str) -> None:
+def test_an_id_that_cannot_be_leads_nowhere(inbox: HostInMemory, name: str) -> None:
     result_of(inbox.client.send("a", HELLO))
     for work in (
         inbox.client.session(name),
@@ -493,7 +495,7 @@ def test_an_id_that_cannot_be_leads_nowhere(inbox: Lab, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.b", "a:b", "A_-9", "a" * 128])
-def test_every_id_that_can_be_is_found(lab: Lab, name: str) -> None:
+def test_every_id_that_can_be_is_found(lab: HostInMemory, name: str) -> None:
     result_of(lab.client.register(name, Registration()))
     assert result_of(lab.client.session(name)).id == name
 
@@ -595,7 +597,7 @@ async def listening(
         await maybeDeferred(port.stopListening)
 
 
-def site_of(lab: Lab) -> HostSite:
+def site_of(lab: HostInMemory) -> HostSite:
     from twisted.internet import reactor
 
     clock: Any = reactor
@@ -614,7 +616,7 @@ def url_of(port: IListeningPort) -> str:
 
 
 @in_reactor
-async def test_a_host_over_tcp(lab: Lab) -> None:
+async def test_a_host_over_tcp(lab: HostInMemory) -> None:
     async with listening(site_of(lab)) as port:
         client = client_at(url_of(port) + "/")
         await client.register("a", Registration(title="ü"))
@@ -626,7 +628,7 @@ async def test_a_host_over_tcp(lab: Lab) -> None:
 
 
 @in_reactor
-async def test_a_host_over_a_unix_socket(lab: Lab, tmp_path: Path) -> None:
+async def test_a_host_over_a_unix_socket(lab: HostInMemory, tmp_path: Path) -> None:
     path = tmp_path / "sock"
     async with listening(site_of(lab), f"unix:{path}:mode=600"):
         for url in (f"unix:{path}", f"unix://{path}"):
@@ -638,7 +640,7 @@ async def test_a_host_over_a_unix_socket(lab: Lab, tmp_path: Path) -> None:
 
 
 @in_reactor
-async def test_a_stopping_host_says_so(lab: Lab) -> None:
+async def test_a_stopping_host_says_so(lab: HostInMemory) -> None:
     site = site_of(lab)
     site.stopping = True
     async with listening(site) as port:

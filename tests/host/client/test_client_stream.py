@@ -18,8 +18,15 @@ from sxhost.client.link import HELD, LINE, understood
 from sxhost.client.stream import FIRST_WAIT, LONGEST_WAIT, BackOff, Following, Value
 from sxhost.errors import BadField, HostError, HostUnreachable, QueueFull, UnknownSession
 from sxhost.model.session import Event, EventDraft, Gap, Registration, StateChange
-from tests.support.in_memory import URL, Lab, finished, result_of, started
-from tests.support.network_in_memory import ENDLESS, Net
+from sxhost.testing import (
+    UNLIMITED,
+    URL,
+    HostInMemory,
+    NetworkInMemory,
+    finished,
+    result_of,
+    started,
+)
 
 X = EventDraft(event="x")
 
@@ -27,7 +34,7 @@ X = EventDraft(event="x")
 class Reader:
     """Reads a stream as fast as it comes, until `stop` or its end."""
 
-    def __init__(self, net: Net, *which: str, **how: Any) -> None:
+    def __init__(self, net: NetworkInMemory, *which: str, **how: Any) -> None:
         self.net = net
         self.news: list[tuple[bool, str]] = []
         how = {"jitter": lambda: 1.0, "on_link": self._on_link, **how}
@@ -66,28 +73,28 @@ class Reader:
 
 
 @pytest.fixture
-def net() -> Iterator[Net]:
-    net = Net()
+def net() -> Iterator[NetworkInMemory]:
+    net = NetworkInMemory()
     yield net
     net.run()
-    assert not net.plugged, "a connection was left open"
+    assert not net.open_cables, "a connection was left open"
 
 
-def fire(net: Net, count: int = 1, session: str = "a", data: Any = None) -> None:
+def fire(net: NetworkInMemory, count: int = 1, session: str = "a", data: Any = None) -> None:
     """Fire events and let them be delivered."""
     draft = EventDraft(event="x", data=data)
     finished(net.service.fire_batch(session, [draft] * count), net.clock)
     net.settle()
 
 
-def place(net: Net, position: int) -> str:
-    return f"{net.lab.store.epoch}:{position}"
+def place(net: NetworkInMemory, position: int) -> str:
+    return f"{net.host.store.epoch}:{position}"
 
 
 # What comes.
 
 
-def test_the_past_comes_first_and_then_what_is_new(net: Net) -> None:
+def test_the_past_comes_first_and_then_what_is_new(net: NetworkInMemory) -> None:
     fire(net, 2)
     reader = Reader(net, "a")
     fire(net)
@@ -97,7 +104,7 @@ def test_the_past_comes_first_and_then_what_is_new(net: Net) -> None:
     assert result_of(reader.done) is None
 
 
-def test_a_session_is_followed_alone_or_all_of_them(net: Net) -> None:
+def test_a_session_is_followed_alone_or_all_of_them(net: NetworkInMemory) -> None:
     fire(net, session="a")
     fire(net, session="b")
     readers = [
@@ -118,7 +125,7 @@ def test_a_session_is_followed_alone_or_all_of_them(net: Net) -> None:
         reader.close()
 
 
-def test_a_label_chooses_sessions(net: Net) -> None:
+def test_a_label_chooses_sessions(net: NetworkInMemory) -> None:
     result_of(net.service.register("a", Registration(labels={"team": "x"})))
     reader = Reader(net, label="team:x")
     fire(net, session="a")
@@ -127,7 +134,7 @@ def test_a_label_chooses_sessions(net: Net) -> None:
     reader.close()
 
 
-def test_states_come_if_they_are_wanted(net: Net) -> None:
+def test_states_come_if_they_are_wanted(net: NetworkInMemory) -> None:
     fire(net, session="a")
     reader = Reader(net, state=True)
     result_of(net.service.fire("a", EventDraft(event="thinking")))
@@ -138,7 +145,7 @@ def test_states_come_if_they_are_wanted(net: Net) -> None:
     reader.close()
 
 
-def test_a_state_is_not_told_again_by_a_new_link(net: Net) -> None:
+def test_a_state_is_not_told_again_by_a_new_link(net: NetworkInMemory) -> None:
     fire(net, session="a")
     reader = Reader(net, state=True)
     net.cut()
@@ -172,7 +179,7 @@ def test_a_gap_reads_back_as_the_host_wrote_it() -> None:
 # How it begins and ends.
 
 
-def test_entering_waits_until_nothing_can_be_missed(net: Net) -> None:
+def test_entering_waits_until_nothing_can_be_missed(net: NetworkInMemory) -> None:
     stream = net.client.subscribe(after="now")
     entered = started(stream.__aenter__())
     assert not entered.called
@@ -184,12 +191,12 @@ def test_entering_waits_until_nothing_can_be_missed(net: Net) -> None:
     result_of(stream.__aexit__())
 
 
-def test_nothing_is_asked_before_the_first_value(net: Net) -> None:
+def test_nothing_is_asked_before_the_first_value(net: NetworkInMemory) -> None:
     net.client.subscribe("a")
     assert net.attempts == []
 
 
-def test_a_forgotten_session_is_the_end(net: Net) -> None:
+def test_a_forgotten_session_is_the_end(net: NetworkInMemory) -> None:
     fire(net)
     reader = Reader(net, "a")
     result_of(net.service.forget("a"))
@@ -200,17 +207,17 @@ def test_a_forgotten_session_is_the_end(net: Net) -> None:
         result_of(reader.stream.__anext__())
 
 
-def test_closing_ends_the_connection_and_the_wait(net: Net) -> None:
+def test_closing_ends_the_connection_and_the_wait(net: NetworkInMemory) -> None:
     reader = Reader(net)
     assert net.service.hub.subscribers == 1
     reader.close()
     assert result_of(reader.done) is None
-    assert (net.service.hub.subscribers, net.plugged) == (0, [])
+    assert (net.service.hub.subscribers, net.open_cables) == (0, [])
     reader.close()
     assert net.clock.getDelayedCalls() == []
 
 
-def test_closing_ends_a_wait_for_a_host(net: Net) -> None:
+def test_closing_ends_a_wait_for_a_host(net: NetworkInMemory) -> None:
     net.down = True
     reader = Reader(net)
     reader.close()
@@ -219,15 +226,15 @@ def test_closing_ends_a_wait_for_a_host(net: Net) -> None:
     assert len(net.attempts) == 1
 
 
-def test_closing_ends_a_request(net: Net) -> None:
-    net.answers = Protocol
+def test_closing_ends_a_request(net: NetworkInMemory) -> None:
+    net.build_server = Protocol
     reader = Reader(net)
     reader.close()
     assert result_of(reader.done) is None
 
 
 @pytest.mark.parametrize("wanted", [False, True])
-def test_closing_as_an_answer_to_news_of_the_link(net: Net, wanted: bool) -> None:
+def test_closing_as_an_answer_to_news_of_the_link(net: NetworkInMemory, wanted: bool) -> None:
     def close(up: bool, _why: str) -> None:
         if up is wanted:
             result_of(reader.stream.aclose())
@@ -241,7 +248,7 @@ def test_closing_as_an_answer_to_news_of_the_link(net: Net, wanted: bool) -> Non
     assert len(net.attempts) == (2 if wanted else 1)
 
 
-def test_closing_before_the_beginning_is_the_end(net: Net) -> None:
+def test_closing_before_the_beginning_is_the_end(net: NetworkInMemory) -> None:
     stream = net.client.subscribe()
     result_of(stream.aclose())
     with pytest.raises(StopAsyncIteration):
@@ -250,7 +257,7 @@ def test_closing_before_the_beginning_is_the_end(net: Net) -> None:
     assert net.attempts == []
 
 
-def test_closing_while_entering(net: Net) -> None:
+def test_closing_while_entering(net: NetworkInMemory) -> None:
     net.down = True
     stream = net.client.subscribe()
     entered = started(stream.__aenter__())
@@ -259,10 +266,10 @@ def test_closing_while_entering(net: Net) -> None:
 
 
 @pytest.mark.parametrize("when", ["waiting", "connecting", "down", "greeting"])
-def test_who_gives_up_waiting_can_come_back(net: Net, when: str) -> None:
+def test_who_gives_up_waiting_can_come_back(net: NetworkInMemory, when: str) -> None:
     net.down = when == "down"
-    net.answers = Protocol if when == "connecting" else None
-    net.rooms = chain([0 if when == "greeting" else ENDLESS], repeat(ENDLESS))
+    net.build_server = Protocol if when == "connecting" else None
+    net.cable_bytes = chain([0 if when == "greeting" else UNLIMITED], repeat(UNLIMITED))
     stream = net.client.subscribe(after="0", jitter=lambda: 1.0)
     asked = started(stream.__anext__())
     if when == "waiting":
@@ -270,7 +277,7 @@ def test_who_gives_up_waiting_can_come_back(net: Net, when: str) -> None:
     asked.cancel()
     with pytest.raises(CancelledError):
         result_of(asked)
-    net.down, net.answers = False, None
+    net.down, net.build_server = False, None
     fire(net)
     asked = started(stream.__anext__())
     net.advance(1)
@@ -280,7 +287,7 @@ def test_who_gives_up_waiting_can_come_back(net: Net, when: str) -> None:
     result_of(stream.aclose())
 
 
-def test_one_reader_at_a_time(net: Net) -> None:
+def test_one_reader_at_a_time(net: NetworkInMemory) -> None:
     reader = Reader(net)
     with pytest.raises(RuntimeError, match="somebody waits"):
         result_of(reader.stream.__anext__())
@@ -290,7 +297,7 @@ def test_one_reader_at_a_time(net: Net) -> None:
 # A link that is lost.
 
 
-def test_a_cut_is_mended_and_told(net: Net) -> None:
+def test_a_cut_is_mended_and_told(net: NetworkInMemory) -> None:
     reader = Reader(net)
     fire(net, 2)
     net.cut()
@@ -306,7 +313,9 @@ def test_a_cut_is_mended_and_told(net: Net) -> None:
 
 
 @pytest.mark.parametrize("after", ["", "now", "0", "cursor"])
-def test_a_cut_before_any_event_neither_skips_nor_repeats(net: Net, after: str) -> None:
+def test_a_cut_before_any_event_neither_skips_nor_repeats(
+    net: NetworkInMemory, after: str
+) -> None:
     fire(net, 2)
     reader = Reader(net, after=place(net, 2) if after == "cursor" else after, types=["y"])
     net.cut()
@@ -317,7 +326,7 @@ def test_a_cut_before_any_event_neither_skips_nor_repeats(net: Net, after: str) 
     reader.close()
 
 
-def test_a_place_that_was_only_named_now_is_kept_over_a_cut(net: Net) -> None:
+def test_a_place_that_was_only_named_now_is_kept_over_a_cut(net: NetworkInMemory) -> None:
     fire(net, 2)
     reader = Reader(net, after="now")
     net.cut()
@@ -327,7 +336,7 @@ def test_a_place_that_was_only_named_now_is_kept_over_a_cut(net: Net) -> None:
     reader.close()
 
 
-def test_a_line_that_was_cut_comes_again_whole(net: Net) -> None:
+def test_a_line_that_was_cut_comes_again_whole(net: NetworkInMemory) -> None:
     fire(net, 3)
     reader = Reader(net)
     cable = net.cables[-1]
@@ -335,7 +344,7 @@ def test_a_line_that_was_cut_comes_again_whole(net: Net) -> None:
     size = sum(map(len, (as_bytes(event) for event in reader.events)))
     reader.close()
     for cut in range(size):
-        net.rooms = chain([ENDLESS - cable.room - cut], repeat(ENDLESS))
+        net.cable_bytes = chain([UNLIMITED - cable.bytes_left - cut], repeat(UNLIMITED))
         reader = Reader(net, after="0")
         net.advance(1)
         assert reader.ids == [1, 2, 3, 4], cut
@@ -346,21 +355,21 @@ def as_bytes(value: Value) -> bytes:
     return json.dumps(as_wire(value)).encode()
 
 
-def test_who_reads_little_comes_back_to_where_the_others_are(net: Net) -> None:
+def test_who_reads_little_comes_back_to_where_the_others_are(net: NetworkInMemory) -> None:
     reader = Reader(net, types=["rare"])
     fire(net, 5)
     net.advance(20)
-    assert reader.stream.cursor == f"{net.lab.store.epoch}:5"
+    assert reader.stream.cursor == f"{net.host.store.epoch}:5"
     reader.close()
 
 
-def test_silence_is_a_dead_link(net: Net) -> None:
+def test_silence_is_a_dead_link(net: NetworkInMemory) -> None:
     reader = Reader(net)
     net.advance(100)
     assert (len(net.attempts), reader.news) == (1, []), "heartbeats keep it alive"
-    (cable,) = net.plugged
-    room = cable.room
-    while cable.room == room:
+    (cable,) = net.open_cables
+    room = cable.bytes_left
+    while cable.bytes_left == room:
         net.advance(0.05)
     cable.client.producerState = "a dead line"
     net.advance(44.9)
@@ -372,7 +381,7 @@ def test_silence_is_a_dead_link(net: Net) -> None:
     reader.close()
 
 
-def test_a_process_that_was_held_up_reads_before_it_judges(net: Net) -> None:
+def test_a_process_that_was_held_up_reads_before_it_judges(net: NetworkInMemory) -> None:
     reader = Reader(net)
     net.clock.advance(600)
     net.run()
@@ -381,20 +390,20 @@ def test_a_process_that_was_held_up_reads_before_it_judges(net: Net) -> None:
     reader.close()
 
 
-def test_a_host_that_does_not_answer_is_asked_again(net: Net) -> None:
-    net.answers = Protocol
+def test_a_host_that_does_not_answer_is_asked_again(net: NetworkInMemory) -> None:
+    net.build_server = Protocol
     reader = Reader(net)
     net.advance(9.9)
     assert reader.news == []
     net.advance(0.2)
     assert reader.news == [(False, "http://127.0.0.1:7432: it took too long")]
-    net.answers = None
+    net.build_server = None
     net.advance(1)
     assert reader.news[1:] == [(True, "")]
     reader.close()
 
 
-def test_attempts_come_later_and_later(net: Net) -> None:
+def test_attempts_come_later_and_later(net: NetworkInMemory) -> None:
     net.down = True
     reader = Reader(net)
     net.advance(200)
@@ -419,7 +428,7 @@ def test_chance_spreads_attempts_but_not_too_far(chances: list[float]) -> None:
     assert BackOff(lambda: 0).next() == FIRST_WAIT / 2
 
 
-def test_a_link_that_brought_something_is_replaced_at_once(net: Net) -> None:
+def test_a_link_that_brought_something_is_replaced_at_once(net: NetworkInMemory) -> None:
     reader = Reader(net)
     for _ in range(5):
         fire(net)
@@ -429,7 +438,7 @@ def test_a_link_that_brought_something_is_replaced_at_once(net: Net) -> None:
     reader.close()
 
 
-def test_a_link_that_lived_for_a_while_is_replaced_at_once(net: Net) -> None:
+def test_a_link_that_lived_for_a_while_is_replaced_at_once(net: NetworkInMemory) -> None:
     reader = Reader(net)
     for _ in range(5):
         net.advance(6)
@@ -439,7 +448,7 @@ def test_a_link_that_lived_for_a_while_is_replaced_at_once(net: Net) -> None:
     reader.close()
 
 
-def test_a_link_that_breaks_again_and_again_is_not_hurried(net: Net) -> None:
+def test_a_link_that_breaks_again_and_again_is_not_hurried(net: NetworkInMemory) -> None:
     reader = Reader(net)
     for _ in range(100):
         net.cut()
@@ -448,7 +457,7 @@ def test_a_link_that_breaks_again_and_again_is_not_hurried(net: Net) -> None:
     reader.close()
 
 
-def test_an_ordered_stop_is_followed_to_the_next_life(net: Net) -> None:
+def test_an_ordered_stop_is_followed_to_the_next_life(net: NetworkInMemory) -> None:
     reader = Reader(net)
     fire(net)
     net.stop()
@@ -467,7 +476,7 @@ def test_an_ordered_stop_is_followed_to_the_next_life(net: Net) -> None:
 
 
 def test_retention_that_passes_a_reader_is_a_gap() -> None:
-    net = Net(Lab(events=4))
+    net = NetworkInMemory(HostInMemory(events=4))
     fire(net, 2)
     reader = Reader(net, "a")
     net.cut()
@@ -479,13 +488,13 @@ def test_retention_that_passes_a_reader_is_a_gap() -> None:
     reader.close()
 
 
-def test_another_life_of_the_log_is_a_gap(net: Net) -> None:
+def test_another_life_of_the_log_is_a_gap(net: NetworkInMemory) -> None:
     fire(net, 3)
     reader = Reader(net, "a")
     fire(net)
     before = place(net, 4)
     net.cut()
-    net.lab = Lab()
+    net.host = HostInMemory()
     net.restart()
     fire(net, 2)
     net.advance(1)
@@ -494,13 +503,13 @@ def test_another_life_of_the_log_is_a_gap(net: Net) -> None:
     reader.close()
 
 
-def test_a_number_is_a_place_in_the_life_in_which_it_was_named(net: Net) -> None:
+def test_a_number_is_a_place_in_the_life_in_which_it_was_named(net: NetworkInMemory) -> None:
     fire(net, 2)
     reader = Reader(net, "a", after="2")
     before = place(net, 2)
     net.advance(20)
     net.cut()
-    net.lab = Lab()
+    net.host = HostInMemory()
     net.restart()
     fire(net, 2)
     net.advance(1)
@@ -512,9 +521,9 @@ def test_a_number_is_a_place_in_the_life_in_which_it_was_named(net: Net) -> None
 def test_a_gap_is_told_once_wherever_the_link_is_cut(after: str) -> None:
     seen = set()
     for room in range(60, 3000, 13):
-        net = Net(Lab(events=4))
+        net = NetworkInMemory(HostInMemory(events=4))
         fire(net, 10)
-        net.rooms = chain([room], repeat(ENDLESS))
+        net.cable_bytes = chain([room], repeat(UNLIMITED))
         reader = Reader(net, "a", after=after)
         net.advance(1)
         assert reader.ids == [7, 8, 9, 10], room
@@ -527,7 +536,7 @@ def test_a_gap_is_told_once_wherever_the_link_is_cut(after: str) -> None:
 # A host that says no, and what is no host.
 
 
-def test_an_unknown_session_is_refused(net: Net) -> None:
+def test_an_unknown_session_is_refused(net: NetworkInMemory) -> None:
     reader = Reader(net, "nobody")
     with pytest.raises(UnknownSession, match="There is no session 'nobody'"):
         result_of(reader.done)
@@ -535,7 +544,9 @@ def test_an_unknown_session_is_refused(net: Net) -> None:
         result_of(reader.stream.__anext__())
 
 
-def test_a_session_that_is_forgotten_while_the_link_is_down_is_refused(net: Net) -> None:
+def test_a_session_that_is_forgotten_while_the_link_is_down_is_refused(
+    net: NetworkInMemory,
+) -> None:
     fire(net)
     reader = Reader(net, "a")
     net.cut()
@@ -546,18 +557,18 @@ def test_a_session_that_is_forgotten_while_the_link_is_down_is_refused(net: Net)
 
 
 @pytest.mark.parametrize("after", ["nonsense", "-1", "a:b"])
-def test_a_place_that_cannot_be_is_refused(net: Net, after: str) -> None:
+def test_a_place_that_cannot_be_is_refused(net: NetworkInMemory, after: str) -> None:
     with pytest.raises(BadField):
         result_of(Reader(net, after=after).done)
 
 
 @pytest.mark.parametrize("sessions", ["a,b", ""])
-def test_an_id_that_cannot_be_is_refused_at_once(net: Net, sessions: str) -> None:
+def test_an_id_that_cannot_be_is_refused_at_once(net: NetworkInMemory, sessions: str) -> None:
     with pytest.raises(BadField):
         net.client.subscribe(sessions=[sessions])
 
 
-def test_one_session_or_a_choice(net: Net) -> None:
+def test_one_session_or_a_choice(net: NetworkInMemory) -> None:
     for work in (
         lambda: net.client.subscribe("a", sessions=["b"]),
         lambda: net.client.subscribe("a", label="x:y"),
@@ -606,12 +617,12 @@ def refusing(status: int, **details: Any) -> Callable[[], Protocol]:
     ],
 )
 def test_a_host_that_asks_for_patience_gets_it(
-    net: Net, status: int, details: Any, wait: float
+    net: NetworkInMemory, status: int, details: Any, wait: float
 ) -> None:
-    net.answers = refusing(status, **details)
+    net.build_server = refusing(status, **details)
     reader = Reader(net, fail_fast=True)
     assert reader.news == [(False, "Not now.")]
-    net.answers = None
+    net.build_server = None
     net.advance(wait - 0.1)
     assert len(net.attempts) == 1
     net.advance(0.2)
@@ -620,14 +631,14 @@ def test_a_host_that_asks_for_patience_gets_it(
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 409, 418])
-def test_other_refusals_are_final(net: Net, status: int) -> None:
-    net.answers = refusing(status)
+def test_other_refusals_are_final(net: NetworkInMemory, status: int) -> None:
+    net.build_server = refusing(status)
     with pytest.raises(HostError, match="Not now"):
         result_of(Reader(net).done)
 
 
-def test_a_full_house_keeps_its_kind(net: Net) -> None:
-    net.answers = refusal(QueueFull("a", 1))
+def test_a_full_house_keeps_its_kind(net: NetworkInMemory) -> None:
+    net.build_server = refusal(QueueFull("a", 1))
     reader = Reader(net)
     assert "already wait" in reader.news[0][1]
     reader.close()
@@ -651,25 +662,27 @@ STRANGERS = [
 
 
 @pytest.mark.parametrize("words", STRANGERS)
-def test_what_is_no_host_is_told_to_who_wants_to_know_at_once(net: Net, words: bytes) -> None:
-    net.answers = saying(words)
+def test_what_is_no_host_is_told_to_who_wants_to_know_at_once(
+    net: NetworkInMemory, words: bytes
+) -> None:
+    net.build_server = saying(words)
     with pytest.raises(HostUnreachable, match=f"^{URL}: "):
         result_of(Reader(net, fail_fast=True).done)
 
 
 @pytest.mark.parametrize("words", STRANGERS)
-def test_what_is_no_host_is_asked_until_it_is_one(net: Net, words: bytes) -> None:
-    net.answers = saying(words)
+def test_what_is_no_host_is_asked_until_it_is_one(net: NetworkInMemory, words: bytes) -> None:
+    net.build_server = saying(words)
     reader = Reader(net)
     net.advance(2)
-    net.answers = None
+    net.build_server = None
     fire(net)
     net.advance(5)
     assert (reader.ids, [up for up, _ in reader.news]) == ([1], [False, True])
     reader.close()
 
 
-def test_only_the_first_attempt_fails_fast(net: Net) -> None:
+def test_only_the_first_attempt_fails_fast(net: NetworkInMemory) -> None:
     reader = Reader(net, fail_fast=True)
     net.cut()
     net.down = True
@@ -685,8 +698,8 @@ HELLO = OK + b'\r\n{"frame":"hello","cursor":"a:7","epoch":"a","heartbeat_s":15}
 
 
 @pytest.mark.parametrize("line", [b"nonsense\n", b"\xff\n", b"[]\n", b'{"frame":"gap"}\n'])
-def test_a_line_that_no_host_sends_breaks_the_link(net: Net, line: bytes) -> None:
-    net.answers = saying(HELLO + line)
+def test_a_line_that_no_host_sends_breaks_the_link(net: NetworkInMemory, line: bytes) -> None:
+    net.build_server = saying(HELLO + line)
     reader = Reader(net)
     net.advance(60)
     assert reader.news[0] == (False, "what it sends is not what a host sends")
@@ -695,8 +708,8 @@ def test_a_line_that_no_host_sends_breaks_the_link(net: Net, line: bytes) -> Non
     reader.close()
 
 
-def test_a_line_that_never_ends_breaks_the_link(net: Net) -> None:
-    net.answers = saying(HELLO + b" " * (LINE + 1))
+def test_a_line_that_never_ends_breaks_the_link(net: NetworkInMemory) -> None:
+    net.build_server = saying(HELLO + b" " * (LINE + 1))
     reader = Reader(net)
     assert reader.news == [(False, f"a line is longer than {LINE} bytes")]
     reader.close()
@@ -706,12 +719,12 @@ def test_a_line_that_never_ends_breaks_the_link(net: Net) -> None:
 
 
 def test_a_slow_reader_makes_the_host_wait() -> None:
-    net = Net(Lab(events=100_000, ring_bytes=10**8))
+    net = NetworkInMemory(HostInMemory(events=100_000, ring_bytes=10**8))
     fire(net, 4000, data="x" * 1000)
     stream = net.client.subscribe("a", after="0")
     result_of_entering(net, stream)
-    (cable,) = net.plugged
-    assert ENDLESS - cable.room < 2 * HELD
+    (cable,) = net.open_cables
+    assert UNLIMITED - cable.bytes_left < 2 * HELD
     assert cable.waiting < 2 * HELD, "and the host keeps no queue"
     net.advance(120)
     assert len(net.attempts) == 1, "who waits for us is not dead"
@@ -727,13 +740,13 @@ def test_a_slow_reader_makes_the_host_wait() -> None:
     net.run()
 
 
-def result_of_entering(net: Net, stream: Following) -> None:
+def result_of_entering(net: NetworkInMemory, stream: Following) -> None:
     entered = started(stream.__aenter__())
     net.run()
     result_of(entered)
 
 
-def test_what_is_held_is_read_before_a_loss_is_noticed(net: Net) -> None:
+def test_what_is_held_is_read_before_a_loss_is_noticed(net: NetworkInMemory) -> None:
     fire(net, 3)
     stream = net.client.subscribe("a")
     result_of_entering(net, stream)
@@ -786,7 +799,7 @@ class History:
     """A host, a network and a reader to which anything may happen."""
 
     def __init__(self, which: tuple[str, ...], limit: int) -> None:
-        self.net = Net(Lab(events=limit))
+        self.net = NetworkInMemory(HostInMemory(events=limit))
         self.fired: list[tuple[str, int]] = []
         fire(self.net, 3)
         self.fired += [("a", n) for n in (1, 2, 3)]
@@ -799,7 +812,7 @@ class History:
         self.fired += [(session, before + n + 1) for n in range(count)]
 
     def room(self, size: int) -> None:
-        self.net.rooms = chain([size], repeat(ENDLESS))
+        self.net.cable_bytes = chain([size], repeat(UNLIMITED))
 
     def cut(self) -> None:
         self.net.cut()

@@ -15,8 +15,8 @@ from sxhost.errors import BadField
 from sxhost.model.approval import Question
 from sxhost.model.session import Session, State
 from sxhost.process.child import ProcessSpawn
+from sxhost.testing import result_of
 from tests.support.fake_children import FakeSpawn
-from tests.support.in_memory import result_of
 
 
 def settings(state_dir: Path, **fields: Any) -> Settings:

@@ -17,7 +17,7 @@ from sxhost.model.limits import Limits
 from sxhost.store.sqlite.connection import SQLiteConnection
 from sxhost.store.sqlite.store import SQLiteStore
 from sxhost.tap import threads
-from tests.support.in_memory import Lab, is_done, result_of, started
+from sxhost.testing import HostInMemory, is_done, result_of, started
 from tests.unit.daemon.test_daemon_systemd import BEAT, READY, Ear
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -86,5 +86,5 @@ async def test_a_disk_that_works_looks_alive(disk: Disk) -> None:
         assert ear.heard() == [READY, BEAT]
 
 
-def test_memory_is_always_there(lab: Lab) -> None:
+def test_memory_is_always_there(lab: HostInMemory) -> None:
     result_of(lab.store.ping())

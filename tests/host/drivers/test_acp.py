@@ -10,16 +10,16 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
 from sxhost.drivers.acp import make
-from sxhost.drivers.acp.agent import LOUD, QUIET, SILENCE, ACPAgent
-from sxhost.drivers.acp.connection import FAREWELL, PATIENCE
+from sxhost.drivers.acp.agent import EMPTY_TURN, REPLAY_CHECKS, REPLAY_QUIET_S, ACPAgent
+from sxhost.drivers.acp.connection import CALL_S, STOP_S
 from sxhost.drivers.contracts import Started
 from sxhost.errors import AgentFailed, BadField, NoTurn, TurnInProgress, Unsupported
 from sxhost.model.approval import Answer, Question
 from sxhost.model.turn import File, Item, Launch, ModelDraft, Text, TurnDraft
 from sxhost.process.contracts import Exit
+from sxhost.testing import is_done, result_of, started
 from tests.support.agents.recorded_acp import CWD, Play, Record, recorded
 from tests.support.fake_children import FakeChild, FakeReports, FakeSpawn
-from tests.support.in_memory import is_done, result_of, started
 
 OPENCODE = "opencode-1.18.33"
 GEMINI = "gemini-0.61.0"
@@ -358,7 +358,7 @@ def test_an_agent_that_says_nothing() -> None:
     fake = Fake()
     del fake.answers["session/new"]
     start = started(fake.agent.start())
-    fake.clock.advance(PATIENCE)
+    fake.clock.advance(CALL_S)
     with pytest.raises(AgentFailed, match="No answer to session/new within 60 s"):
         result_of(start)
     assert fake.child.ended
@@ -395,10 +395,10 @@ def test_the_past_is_passed_over_until_it_is_quiet() -> None:
     start = started(fake.agent.start())
     for _ in range(3):
         fake.update("agent_message_chunk", content=words("past"))
-        fake.clock.advance(QUIET)
+        fake.clock.advance(REPLAY_QUIET_S)
         assert not is_done(start)
     fake.update("usage_update", used=5, size=10)
-    fake.clock.advance(QUIET)
+    fake.clock.advance(REPLAY_QUIET_S)
     assert result_of(start).native_id == "s1"
     fake.update("tool_call", toolCallId="late")
     fake.submit()
@@ -411,10 +411,10 @@ def test_the_past_is_passed_over_until_it_is_quiet() -> None:
 def test_an_agent_that_never_becomes_quiet() -> None:
     fake = Fake({"session/load": None}, resume="s1")
     start = started(fake.agent.start())
-    for _ in range(LOUD):
+    for _ in range(REPLAY_CHECKS):
         assert not is_done(start)
         fake.update("agent_message_chunk", content=words("past"))
-        fake.clock.advance(QUIET)
+        fake.clock.advance(REPLAY_QUIET_S)
     assert result_of(start).native_id == "s1"
 
 
@@ -422,7 +422,7 @@ def test_an_agent_that_goes_while_it_replays() -> None:
     fake = Fake({"session/load": None}, resume="s1")
     start = started(fake.agent.start())
     fake.child.die()
-    fake.clock.advance(QUIET)
+    fake.clock.advance(REPLAY_QUIET_S)
     with pytest.raises(AgentFailed, match="SIGKILL"):
         result_of(start)
 
@@ -472,7 +472,7 @@ def test_a_turn_in_which_nothing_happens(fake: Fake) -> None:
     fake.submit()
     fake.update("usage_update", used=1, size=2)
     fake.end()
-    assert fake.reports.texts("warning") == [SILENCE]
+    assert fake.reports.texts("warning") == [EMPTY_TURN]
 
 
 def test_an_error_after_an_interrupt_is_an_interrupt(fake: Fake) -> None:
@@ -684,7 +684,7 @@ def test_a_stop_of_an_agent_that_does_not_listen(fake: Fake) -> None:
     fake.submit()
     fake.update("tool_call", toolCallId="c1", title="sleep")
     stop = started(fake.agent.stop())
-    fake.clock.advance(FAREWELL)
+    fake.clock.advance(STOP_S)
     result_of(stop)
     assert [d["status"] for _, d in fake.reports.events("tool-done")] == ["cut"]
     assert fake.turns == [], "the host tells of it"
@@ -708,7 +708,7 @@ def test_an_agent_that_does_not_close() -> None:
     fake.start()
     stop = started(fake.agent.stop())
     assert not is_done(stop)
-    fake.clock.advance(FAREWELL)
+    fake.clock.advance(STOP_S)
     result_of(stop)
 
 

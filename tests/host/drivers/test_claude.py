@@ -15,9 +15,9 @@ from sxhost.errors import AgentFailed, BadField, HostError, Unsupported
 from sxhost.model.approval import Answer
 from sxhost.model.turn import Launch, ModelDraft, Text
 from sxhost.process.contracts import Exit
+from sxhost.testing import is_done, result_of, started
 from tests.support.agents.recorded_claude import Play, Stage, respond
 from tests.support.fake_children import FakeReports, FakeSpawn
-from tests.support.in_memory import is_done, result_of, started
 
 APPROVE = Answer(decision="approve")
 DECISIONS = (

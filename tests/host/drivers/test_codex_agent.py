@@ -11,9 +11,9 @@ from sxhost.drivers.jsonrpc_peer import Refused
 from sxhost.errors import AgentFailed, Unsupported
 from sxhost.model.approval import Answer
 from sxhost.model.turn import ModelDraft, Text, TurnDraft
+from sxhost.testing import is_done, result_of, started
 from tests.support.agents.fake_app_server import AppServer
 from tests.support.fake_children import FakeReports
-from tests.support.in_memory import is_done, result_of, started
 
 HELLO = TurnDraft(input="hello")
 REFUSED = {"code": -32600, "message": "no"}

@@ -12,9 +12,9 @@ from sxhost.errors import AgentFailed
 from sxhost.model.approval import Answer
 from sxhost.model.turn import TurnDraft
 from sxhost.process.contracts import Exit
+from sxhost.testing import is_done, result_of, started
 from tests.support.agents.fake_app_server import AppServer
 from tests.support.fake_children import FakeReports
-from tests.support.in_memory import is_done, result_of, started
 
 KILLED = Exit(signal="SIGKILL")
 HELLO = TurnDraft(input="hello")

@@ -13,13 +13,13 @@ from sxhost.drivers.contracts import Driver, Started
 from sxhost.drivers.echo import make
 from sxhost.drivers.echo.agent import KNOWN
 from sxhost.drivers.echo.script import MOST, Step, parse
-from sxhost.drivers.echo.script_runner import SCENES
+from sxhost.drivers.echo.script_runner import STEPS
 from sxhost.errors import AgentFailed, BadField, NoTurn, TurnInProgress
 from sxhost.model.approval import Answer
 from sxhost.model.turn import Image, Launch, ModelDraft, Text, TurnDraft
 from sxhost.process.contracts import Exit
+from sxhost.testing import result_of, started
 from tests.support.fake_children import FakeReports, FakeSpawn
-from tests.support.in_memory import result_of, started
 
 
 class Rig:
@@ -97,7 +97,7 @@ def test_a_text_is_a_script(text: str, steps: list[Step]) -> None:
 
 @given(st.text())
 def test_every_text_is_a_script_that_can_be_performed(text: str) -> None:
-    assert {step.word for step in parse(text)} <= SCENES.keys()
+    assert {step.word for step in parse(text)} <= STEPS.keys()
 
 
 WORDS = st.sampled_from(["SAY: a b", "THINK: c", "RUN: ls", "ASK: rm", "QUESTION: q? | a | b"])

@@ -12,25 +12,25 @@ from sxhost.codec.jsonrpc import METHOD_NOT_FOUND, Id
 from sxhost.drivers.jsonrpc_peer import STRANGE_LINES, Peer, Refused
 from sxhost.errors import AgentFailed
 from sxhost.process.contracts import Command, Exit
+from sxhost.testing import is_done, result_of, started
 from tests.support.fake_children import FakeChild, FakeSpawn
-from tests.support.in_memory import is_done, result_of, started
 
 
 class Side:
     """A driver that keeps what it hears; it answers only what is called ``known``."""
 
     def __init__(self) -> None:
-        self.notification_received: list[tuple[Any, ...]] = []
+        self.received: list[tuple[Any, ...]] = []
 
-    def noticed(self, method: str, params: Raw) -> None:
-        self.notification_received.append(("noticed", method, json.decode(params)))
+    def notification_received(self, method: str, params: Raw) -> None:
+        self.received.append(("noticed", method, json.decode(params)))
 
-    def asked(self, number: Id, method: str, params: Raw) -> bool:
-        self.notification_received.append(("asked", number, method))
+    def request_received(self, number: Id, method: str, params: Raw) -> bool:
+        self.received.append(("asked", number, method))
         return method == "known"
 
-    def gone(self, how: Exit) -> None:
-        self.notification_received.append(("gone", how.sentence))
+    def process_exited(self, how: Exit) -> None:
+        self.received.append(("gone", how.sentence))
 
 
 class Rig:
@@ -38,7 +38,7 @@ class Rig:
         self.side = Side()
         self.peer = Peer(self.side, more)
         self.child: FakeChild = FakeSpawn()(Command(argv=["x"], cwd="/"), self.peer)
-        self.peer.begin(self.child)
+        self.peer.attach_child(self.child)
 
 
 @pytest.fixture
@@ -61,10 +61,10 @@ def test_a_call_waits_for_its_own_answer(rig: Rig) -> None:
 def test_every_message_has_the_fields_that_all_have() -> None:
     rig = Rig(jsonrpc="2.0")
     started(rig.peer.call("a", {})).addErrback(lambda _: None)
-    rig.peer.tell("b")
-    rig.peer.tell("b", [1])
-    rig.peer.answer(7, "seven")
-    rig.peer.refuse("x", -1, "no")
+    rig.peer.notify("b")
+    rig.peer.notify("b", [1])
+    rig.peer.respond(7, "seven")
+    rig.peer.respond_error("x", -1, "no")
     assert all(message.pop("jsonrpc") == "2.0" for message in rig.child.said)
     assert rig.child.said[1:] == [
         {"method": "b"},
@@ -106,7 +106,7 @@ def test_what_is_said_beside_does_no_harm(rig: Rig, lines: list[Any]) -> None:
 
 def test_what_is_asked_is_answered_or_refused(rig: Rig) -> None:
     rig.child.say({"id": "q", "method": "known"}, {"id": 0, "method": "item/nobody/knows"})
-    assert rig.side.notification_received == [
+    assert rig.side.received == [
         ("asked", "q", "known"),
         ("asked", 0, "item/nobody/knows"),
     ]
@@ -116,18 +116,18 @@ def test_what_is_asked_is_answered_or_refused(rig: Rig) -> None:
 
 def test_what_is_told_is_passed_on(rig: Rig) -> None:
     rig.child.say({"method": "turn/started", "params": {"turn": 1}})
-    assert rig.side.notification_received == [("noticed", "turn/started", {"turn": 1})]
+    assert rig.side.received == [("noticed", "turn/started", {"turn": 1})]
 
 
 def test_an_end_answers_whoever_waits(rig: Rig) -> None:
     calls = [started(rig.peer.call("a", {})), started(rig.peer.call("b", {}))]
-    before = rig.peer.over
+    before = rig.peer.exited
     rig.child.die(Exit(code=3, stderr="no disk\n"))
     for method, call in zip("ab", calls, strict=True):
         with pytest.raises(AgentFailed, match=f"No answer to {method}: .*no disk"):
             result_of(call)
-    assert (before, rig.peer.over) == (False, True)
-    assert rig.side.notification_received == [("gone", "the agent ended with code 3: no disk")]
+    assert (before, rig.peer.exited) == (False, True)
+    assert rig.side.received == [("gone", "the agent ended with code 3: no disk")]
     with pytest.raises(AgentFailed, match="nobody to ask"):
         result_of(rig.peer.call("c", {}))
 

@@ -12,9 +12,9 @@ from sxhost.errors import AgentFailed, NoTurn, TurnInProgress, Unsupported
 from sxhost.model.approval import Answer
 from sxhost.model.turn import Launch, ModelDraft, Process, Text, TurnDraft
 from sxhost.process.contracts import Exit
+from sxhost.testing import is_done, result_of, started
 from tests.support.agents.recorded_pi import LINES, OLD, STATE, Pi, Player, plain, tapes
 from tests.support.fake_children import FakeReports, FakeSpawn
-from tests.support.in_memory import is_done, result_of, started
 
 CONFIRM = {"type": "extension_ui_request", "id": "d1", "method": "confirm", "title": "Sure?"}
 

@@ -8,8 +8,8 @@ import pytest
 
 from sxhost.errors import AgentFailed
 from sxhost.model.turn import Launch, ModelDraft
+from sxhost.testing import result_of
 from tests.support.agents.recorded_pi import STATE, Pi, plain, printed
-from tests.support.in_memory import result_of
 
 MODELS = [
     {"id": "a", "provider": "other"},

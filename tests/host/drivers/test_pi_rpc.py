@@ -8,13 +8,13 @@ import pytest
 from twisted.logger import capturedLogs
 
 from sxhost.drivers.pi.decoder import DecodedLine
-from sxhost.drivers.pi.messages import State
-from sxhost.drivers.pi.rpc import STRANGE_LINES, Calls, Refused, decoded
+from sxhost.drivers.pi.messages import PiState
+from sxhost.drivers.pi.rpc import STRANGE_LINES, Refused, RpcClient, decode_answer
 from sxhost.errors import AgentFailed
 from sxhost.process.contracts import Command, Exit
+from sxhost.testing import is_done, result_of
 from tests.support.agents.recorded_pi import plain, printed
 from tests.support.fake_children import FakeChild
-from tests.support.in_memory import is_done, result_of
 
 
 class Ends:
@@ -23,9 +23,9 @@ class Ends:
     def __init__(self) -> None:
         self.heard: list[DecodedLine] = []
         self.gone: list[Exit] = []
-        self.calls = Calls(self.heard.append, self.gone.append)
+        self.calls = RpcClient(self.heard.append, self.gone.append)
         self.child = FakeChild(Command(argv=["pi"], cwd="/"), self.calls, 1)
-        self.calls.begin(self.child)
+        self.calls.attach_child(self.child)
 
     def say(self, **message: Any) -> None:
         self.child.say(printed({"type": "response", **message}))
@@ -33,7 +33,7 @@ class Ends:
 
 def test_answers_find_their_commands() -> None:
     ends = Ends()
-    first, second = ends.calls.ask("one"), ends.calls.ask("two", {"x": 1})
+    first, second = ends.calls.send_command("one"), ends.calls.send_command("two", {"x": 1})
     assert ends.child.said == [{"id": "r1", "type": "one"}, {"x": 1, "id": "r2", "type": "two"}]
     ends.say(id="r2", command="two", success=True, data={"y": 2})
     ends.say(id="r1", command="one", success=True)
@@ -42,7 +42,7 @@ def test_answers_find_their_commands() -> None:
 
 def test_a_refusal() -> None:
     ends = Ends()
-    work = ends.calls.ask("one")
+    work = ends.calls.send_command("one")
     ends.say(id="r1", command="one", success=False, error="No model.")
     with pytest.raises(Refused, match="pi refused one: No model") as refused:
         result_of(work)
@@ -51,7 +51,11 @@ def test_a_refusal() -> None:
 
 def test_a_refusal_without_a_name_is_that_of_its_command() -> None:
     ends = Ends()
-    other, first, second = ends.calls.ask("a"), ends.calls.ask("b"), ends.calls.ask("b")
+    other, first, second = (
+        ends.calls.send_command("a"),
+        ends.calls.send_command("b"),
+        ends.calls.send_command("b"),
+    )
     ends.say(command="b", success=False, error="Unknown command: b")
     with pytest.raises(Refused):
         result_of(first)
@@ -64,12 +68,12 @@ def test_a_refusal_without_a_name_is_that_of_its_command() -> None:
 
 def test_who_waits_when_it_goes_is_told() -> None:
     ends = Ends()
-    work = ends.calls.ask("one")
+    work = ends.calls.send_command("one")
     ends.child.die(Exit(code=3))
     with pytest.raises(AgentFailed, match="No answer to one: the agent ended with code 3"):
         result_of(work)
     with pytest.raises(AgentFailed, match="nobody to ask"):
-        result_of(ends.calls.ask("two"))
+        result_of(ends.calls.send_command("two"))
     assert ends.gone == [Exit(code=3)]
 
 
@@ -84,7 +88,7 @@ def test_strange_lines_are_logged_a_few_times() -> None:
 
 def test_an_answer_of_another_shape() -> None:
     ends = Ends()
-    work = ends.calls.ask("get_state")
+    work = ends.calls.send_command("get_state")
     ends.say(id="r1", command="get_state", success=True, data=[])
     with pytest.raises(AgentFailed, match="makes no sense"):
-        decoded(result_of(work), State)
+        decode_answer(result_of(work), PiState)

@@ -13,18 +13,18 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Clock
 
 from sxhost.codec.jsonrpc import Id
-from sxhost.drivers.contracts import Agent, Driver, Make, Reports, Started
+from sxhost.drivers.contracts import Agent, Driver, DriverEntryPoint, Reports, Started
 from sxhost.drivers.echo import make
 from sxhost.drivers.echo.player import Difference, PlayedChild, Player, installed
 from sxhost.drivers.echo.recording import (
     BadRecording,
-    Line,
     Message,
-    answers,
-    asks,
-    language,
+    RecordedLine,
+    answered_id_path,
+    driver_of,
     name_of,
     read,
+    request_id_path,
     value_at,
     with_value,
 )
@@ -32,8 +32,8 @@ from sxhost.drivers.jsonrpc_peer import Peer
 from sxhost.errors import AgentFailed, BadField
 from sxhost.model.turn import Launch, TurnDraft, text_of
 from sxhost.process.contracts import Child, Command, Exit, Spawn
+from sxhost.testing import result_of, started
 from tests.support.fake_children import FakeReports, FakeSpawn
-from tests.support.in_memory import result_of, started
 from tests.support.places import RECORDINGS
 
 FILES = sorted(path for path in RECORDINGS.glob("*/*.jsonl") if path.stem != "serve_http")
@@ -107,7 +107,7 @@ def scene(path: Path, *, strict: bool = False) -> tuple[Scene, Player]:
     ],
 )
 def test_a_directory_tells_the_language(name: str, driver: str) -> None:
-    assert language(name) == driver
+    assert driver_of(name) == driver
     assert (RECORDINGS / name).is_dir()
 
 
@@ -141,8 +141,8 @@ def test_messages_of_all_languages_have_names(
     message: Message, name: str, asked: Any, answered: Any
 ) -> None:
     assert name_of(message) == name
-    assert value_at(message, asks(message)) == asked
-    assert value_at(message, answers(message)) == answered
+    assert value_at(message, request_id_path(message)) == asked
+    assert value_at(message, answered_id_path(message)) == answered
 
 
 def test_what_is_no_recording_is_said_to_be_so(tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_a_note_begins_another_act() -> None:
 class Mirror:
     """Says what the recorded host said, with ids of its own, when it has heard what it had."""
 
-    def __init__(self, lines: list[Line]) -> None:
+    def __init__(self, lines: list[RecordedLine]) -> None:
         self._lines = lines
         self.said: list[Message] = []
         self.expected = list(self._expect())
@@ -181,12 +181,12 @@ class Mirror:
         for number, line in enumerate(self._lines):
             message = line.msg
             if line.dir == "out":
-                if place := asks(message):
+                if place := request_id_path(message):
                     ours[value_at(message, place)] = f"ours-{number}"
                     message = with_value(message, place, f"ours-{number}")
                 self.said.append(message)
             else:
-                place = answers(message)
+                place = answered_id_path(message)
                 name = ours.get(value_at(message, place)) if place else None
                 yield with_value(message, place, name) if name else message
 
@@ -460,9 +460,9 @@ class StubAgent:
 
     async def start(self) -> Started:
         self._child = self._spawn(COMMAND, self._peer)
-        self._peer.begin(self._child)
+        self._peer.attach_child(self._child)
         await self._peer.call("initialize", {"clientInfo": {"name": "stub"}})
-        self._peer.tell("initialized")
+        self._peer.notify("initialized")
         told = await self._peer.call("thread/start", {"cwd": "/"})
         self._thread = told["thread"]["id"]
         return Started(native_id=self._thread)
@@ -477,14 +477,14 @@ class StubAgent:
         assert self._child is not None
         await self._child.end()
 
-    def noticed(self, method: str, params: Raw) -> None:
+    def notification_received(self, method: str, params: Raw) -> None:
         if method == "turn/completed":
             self._reports.turn_ended("completed")
 
-    def asked(self, number: Id, method: str, params: Raw) -> bool:
+    def request_received(self, number: Id, method: str, params: Raw) -> bool:
         return False
 
-    def gone(self, how: Exit) -> None:
+    def process_exited(self, how: Exit) -> None:
         self._reports.gone(how)
 
 
@@ -513,7 +513,7 @@ class Rig:
         self.driver = make(FakeSpawn(), self.clock, self.find)
         self.reports = FakeReports()
 
-    def find(self, name: str) -> Make:
+    def find(self, name: str) -> DriverEntryPoint:
         self.names.append(name)
         return self.make
 

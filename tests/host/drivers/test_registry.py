@@ -8,13 +8,12 @@ import pytest
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Clock
 
-from sxhost.drivers.contracts import Make
+from sxhost.drivers.contracts import DriverEntryPoint
 from sxhost.drivers.registry import Registry, installed
 from sxhost.errors import BadField
 from sxhost.process.contracts import Spawn
-from tests.support.fake_agents import FakeDriver
+from sxhost.testing import FakeDriver, result_of
 from tests.support.fake_children import FakeSpawn
-from tests.support.in_memory import result_of
 
 
 class Counted(FakeDriver):
@@ -29,7 +28,7 @@ class Counted(FakeDriver):
         self.closed += 1
 
 
-def counted() -> Make:
+def counted() -> DriverEntryPoint:
     return Counted
 
 

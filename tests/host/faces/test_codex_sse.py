@@ -12,9 +12,9 @@ from sxhost.faces.codex_sse.names import name_of
 from sxhost.model.caller import Caller
 from sxhost.model.turn import TurnDraft
 from sxhost.process.contracts import Exit
+from sxhost.testing import BufferedResponse, is_done
 from tests.host.faces.test_native_events import header
 from tests.support.codex_sse_in_memory import Client, Stage
-from tests.support.in_memory import Answer, is_done
 
 BEGINNING = ["session_configured", "task_started", "user_message"]
 
@@ -475,9 +475,9 @@ KINDS = ("user_message", "user_confirm", "user_cancel", "user_edit")
 def test_what_a_token_allows(stage: Stage, kind: str, scopes: Any, kinds: Any) -> None:
     stage.begin()
     stage.ask()
-    stage.lab.door.caller = Caller(frozenset(scopes))
+    stage.lab.caller = Caller(frozenset(scopes))
     body = {"type": kind, "id": "messages-r", "message": "x"}
-    answers: list[Answer] = []
+    answers: list[BufferedResponse] = []
     stage.lab.begin("POST", "/messages", body).addCallback(answers.append)
     stage.settle()
     refused = [answer for answer in answers if answer.status == 403]
@@ -514,6 +514,6 @@ def test_otherwise_codexs_own_settings_hold(stage: Stage) -> None:
 
 def test_a_driver_is_needed() -> None:
     stage = Stage()
-    stage.lab.crew.drivers.clear()
+    stage.lab.drivers.by_agent.clear()
     refused = stage.begin()
     assert (refused.status, refused.body["field"]) == (400, "agent")

@@ -12,27 +12,35 @@ from sxhost.agents.session import CUT_SHORT
 from sxhost.errors import AgentFailed
 from sxhost.faces.codexd.describe import described
 from sxhost.process.contracts import Exit
+from sxhost.testing import (
+    BufferedResponse,
+    FakeDriver,
+    FakeDrivers,
+    HostInMemory,
+    is_done,
+    result_of,
+)
 from tests.host.agents.test_agent_supervisor import settle
 from tests.host.http.test_site import Wire
-from tests.support.fake_agents import Crew, FakeDriver
-from tests.support.in_memory import Answer, Lab, is_done, result_of
 
 SESSIONS, TURN, STATUS = "/v1/codexd/sessions", "/v1/codexd/turn", "/v1/codexd/status"
 
 
 @pytest.fixture
-def host() -> Lab:
+def host() -> HostInMemory:
     """A host whose codex does what a test tells it."""
-    return Lab(crew=Crew(codex=FakeDriver(), pi=FakeDriver()))
+    return HostInMemory(drivers=FakeDrivers(codex=FakeDriver(), pi=FakeDriver()))
 
 
-def ask(host: Lab, method: str, path: str, body: Any = None, **headers: str) -> Answer:
+def ask(
+    host: HostInMemory, method: str, path: str, body: Any = None, **headers: str
+) -> BufferedResponse:
     asked = host.begin(method, path, body, **headers)
     settle(host)
     return result_of(asked)
 
 
-def value(answer: Answer, status: int = 200) -> Any:
+def value(answer: BufferedResponse, status: int = 200) -> Any:
     """Return what an answer says, once its shape is seen to be codexd's."""
     said = json.loads(answer.body)
     assert answer.status == status, said
@@ -43,14 +51,14 @@ def value(answer: Answer, status: int = 200) -> Any:
     return said
 
 
-def data(answer: Answer, status: int = 200) -> Any:
+def data(answer: BufferedResponse, status: int = 200) -> Any:
     said = value(answer, status)
     assert list(said) == ["data", "ok"]
     assert said["ok"] is True
     return said["data"]
 
 
-def refusal(answer: Answer, status: int) -> str:
+def refusal(answer: BufferedResponse, status: int) -> str:
     said = value(answer, status)
     code = "internal_error" if status >= 500 else "bad_request"
     assert list(said) == ["error", "message", "ok"]
@@ -58,15 +66,17 @@ def refusal(answer: Answer, status: int) -> str:
     return str(said["message"])
 
 
-def begin(host: Lab, **fields: Any) -> Any:
+def begin(host: HostInMemory, **fields: Any) -> Any:
     return data(ask(host, "POST", SESSIONS, fields), 201)["session"]
 
 
-def turn(host: Lab, session: str, given: Any = "go", **fields: Any) -> Answer:
+def turn(
+    host: HostInMemory, session: str, given: Any = "go", **fields: Any
+) -> BufferedResponse:
     return ask(host, "POST", TURN, {"sessionId": session, "input": given, **fields})
 
 
-def read(host: Lab, session: str) -> Any:
+def read(host: HostInMemory, session: str) -> Any:
     return data(ask(host, "GET", f"{SESSIONS}/{session}"))
 
 
@@ -74,7 +84,7 @@ def read(host: Lab, session: str) -> Any:
 
 
 @pytest.mark.parametrize("slashes", ["", "/", "///", "/?x=1"])
-def test_the_probe(host: Lab, slashes: str) -> None:
+def test_the_probe(host: HostInMemory, slashes: str) -> None:
     url = "127.0.0.1:7432"
     assert value(ask(host, "GET", f"/healthz{slashes}")) == {
         "ok": True,
@@ -90,14 +100,14 @@ def test_the_probe(host: Lab, slashes: str) -> None:
     }
 
 
-def test_the_description(host: Lab) -> None:
+def test_the_description(host: HostInMemory) -> None:
     answer = ask(host, "GET", "/describe//")
     assert value(answer) == json.loads(json.dumps(described("http://127.0.0.1:7432")))
     answer = ask(host, "GET", "/describe", Host="agents.test")
     assert value(answer)["base_url"] == "http://agents.test"
 
 
-def test_the_status(host: Lab) -> None:
+def test_the_status(host: HostInMemory) -> None:
     session = begin(host)
     told = data(ask(host, "GET", f"{STATUS}///", b"ignored"))
     assert list(told) == ["service", "snapshot"]
@@ -111,24 +121,24 @@ def test_the_status(host: Lab) -> None:
     assert snapshot["runRegistry"]["runs"] == []
 
 
-def test_the_status_has_the_latest_50_events_and_no_deltas(host: Lab) -> None:
+def test_the_status_has_the_latest_50_events_and_no_deltas(host: HostInMemory) -> None:
     begin(host)
     for number in range(60):
-        host.crew.last.reports.event("message-delta", {"text": "x"})
-        host.crew.last.reports.event("message", {"text": f"{number}"})
+        host.drivers.last.reports.event("message-delta", {"text": "x"})
+        host.drivers.last.reports.event("message", {"text": f"{number}"})
     settle(host)
     events = data(ask(host, "GET", STATUS))["snapshot"]["recentEvents"]["events"]
     assert [event["message"] for event in events] == [str(n) for n in range(10, 60)]
 
 
-def test_the_list(host: Lab) -> None:
+def test_the_list(host: HostInMemory) -> None:
     assert data(ask(host, "GET", SESSIONS)) == {"sessions": []}
     sessions = [begin(host, purpose="worker"), begin(host)]
     found = data(ask(host, "GET", f"{SESSIONS}//"))["sessions"]
     assert sorted(found, key=lambda s: s["threadId"]) == sessions
 
 
-def test_sessions_made_on_other_faces_appear(host: Lab) -> None:
+def test_sessions_made_on_other_faces_appear(host: HostInMemory) -> None:
     launch = {"agent": "codex", "id": "x", "approval_policy": "never", "metadata": {"n": 7}}
     ask(host, "POST", "/sessions", launch)
     ask(host, "POST", "/sessions", {"agent": "pi", "id": "y"})
@@ -140,14 +150,14 @@ def test_sessions_made_on_other_faces_appear(host: Lab) -> None:
     assert refusal(turn(host, "z"), 404) == 'Unknown codexd session "z".'
 
 
-def test_sessions_made_here_appear_on_other_faces(host: Lab) -> None:
+def test_sessions_made_here_appear_on_other_faces(host: HostInMemory) -> None:
     session = begin(host, cwd="/tmp", metadata={"k": "v"}, sandbox="read-only")
     view = ask(host, "GET", f"/sessions/{session['sessionId']}").json()
     assert (view["agent"], view["kind"], view["cwd"]) == ("codex", "hosted", "/tmp")
     assert (view["metadata"]["k"], view["sandbox"]) == ("v", "read-only")
 
 
-def test_a_session_with_its_own_events(host: Lab) -> None:
+def test_a_session_with_its_own_events(host: HostInMemory) -> None:
     first, second = begin(host), begin(host)
     told = read(host, first["sessionId"])
     assert list(told) == ["recentEvents", "session"]
@@ -159,7 +169,7 @@ def test_a_session_with_its_own_events(host: Lab) -> None:
 @pytest.mark.parametrize(
     ("name", "shown"), [("x", "x"), ("a%20b", "a b"), ("-%C3%A9", "-é"), ("%22", '"')]
 )
-def test_an_unknown_session(host: Lab, name: str, shown: str) -> None:
+def test_an_unknown_session(host: HostInMemory, name: str, shown: str) -> None:
     answer = ask(host, "GET", f"{SESSIONS}/{name}/")
     assert refusal(answer, 404) == f'Unknown codexd session "{shown}".'
     assert refusal(turn(host, shown), 404) == f'Unknown codexd session "{shown}".'
@@ -168,7 +178,7 @@ def test_an_unknown_session(host: Lab, name: str, shown: str) -> None:
 # Sessions.
 
 
-def test_a_session_begins(host: Lab) -> None:
+def test_a_session_begins(host: HostInMemory) -> None:
     session = begin(host, cwd=" /tmp ", model=" m ", metadata={" k ": " v "}, unknown=7)
     assert (session["cwd"], session["model"], session["metadata"]) == ("/tmp", "m", {"k": "v"})
     assert (session["threadId"], session["status"]) == ("native-1", "active")
@@ -176,19 +186,19 @@ def test_a_session_begins(host: Lab) -> None:
 
 
 @pytest.mark.parametrize("kind", ["", "text/plain", "application/x-www-form-urlencoded"])
-def test_the_declared_type_does_not_matter(host: Lab, kind: str) -> None:
+def test_the_declared_type_does_not_matter(host: HostInMemory, kind: str) -> None:
     headers = {"Content_Type": kind} if kind else {}
     answer = ask(host, "POST", SESSIONS, b'{"purpose":"smoke"}', **headers)
     assert data(answer, 201)["session"]["purpose"] == "smoke"
 
 
-def test_no_body_is_an_empty_one(host: Lab) -> None:
+def test_no_body_is_an_empty_one(host: HostInMemory) -> None:
     assert data(ask(host, "POST", f"{SESSIONS}//"), 201)["session"]["purpose"] == "duplex"
 
 
-def test_codex_is_told_what_it_is_to_know(host: Lab) -> None:
+def test_codex_is_told_what_it_is_to_know(host: HostInMemory) -> None:
     begin(host, ephemeral=True, config={"a": 1}, approvalPolicy="never", personality="p")
-    launch = host.crew.last.launch
+    launch = host.drivers.last.launch
     assert launch.native == {
         "approvalPolicy": "never", "config": {"a": 1}, "ephemeral": True, "personality": "p",
     }  # fmt: skip
@@ -205,33 +215,33 @@ def test_codex_is_told_what_it_is_to_know(host: Lab) -> None:
         (b'{"cwd":"here"}', "The field `cwd` is wrong: expected an absolute path."),
     ],
 )
-def test_a_session_that_cannot_be(host: Lab, sent: bytes, message: str) -> None:
+def test_a_session_that_cannot_be(host: HostInMemory, sent: bytes, message: str) -> None:
     assert refusal(ask(host, "POST", SESSIONS, sent), 400) == message
-    assert not host.crew("codex").agents
+    assert not host.drivers("codex").agents
 
 
-def test_a_session_whose_agent_does_not_start(host: Lab) -> None:
-    host.crew("codex").refuse = AgentFailed("There is no such program.")
+def test_a_session_whose_agent_does_not_start(host: HostInMemory) -> None:
+    host.drivers("codex").refuse = AgentFailed("There is no such program.")
     assert refusal(ask(host, "POST", SESSIONS), 502) == "There is no such program."
     assert data(ask(host, "GET", SESSIONS)) == {"sessions": []}
 
 
-def test_a_thread_is_resumed(host: Lab) -> None:
+def test_a_thread_is_resumed(host: HostInMemory) -> None:
     session = begin(host, threadId=" thread ")
     assert session["threadId"] == "thread"
-    assert host.crew.last.did == [("start", "thread")]
+    assert host.drivers.last.did == [("start", "thread")]
 
 
-def test_a_thread_has_one_session(host: Lab) -> None:
+def test_a_thread_has_one_session(host: HostInMemory) -> None:
     first = begin(host, threadId="thread")
     assert begin(host, threadId="thread", model="another") == first
     own = begin(host)
     assert begin(host, threadId=own["threadId"]) == own
-    assert len(host.crew("codex").agents) == 2
+    assert len(host.drivers("codex").agents) == 2
 
 
-def test_a_thread_that_is_resumed_twice_at_once_has_one_session(host: Lab) -> None:
-    host.crew("codex").slow = slow = Deferred[None]()
+def test_a_thread_that_is_resumed_twice_at_once_has_one_session(host: HostInMemory) -> None:
+    host.drivers("codex").slow = slow = Deferred[None]()
     asked = [host.begin("POST", SESSIONS, {"threadId": "thread"}) for _ in range(2)]
     settle(host)
     assert not any(map(is_done, asked))
@@ -239,21 +249,21 @@ def test_a_thread_that_is_resumed_twice_at_once_has_one_session(host: Lab) -> No
     settle(host)
     first, second = (data(result_of(answer), 201)["session"] for answer in asked)
     assert first["sessionId"] == second["sessionId"]
-    assert len(host.crew("codex").agents) == 1
+    assert len(host.drivers("codex").agents) == 1
 
 
-def test_a_thread_whose_resume_has_failed_can_be_tried_again(host: Lab) -> None:
-    host.crew("codex").refuse = AgentFailed("no rollout found.")
+def test_a_thread_whose_resume_has_failed_can_be_tried_again(host: HostInMemory) -> None:
+    host.drivers("codex").refuse = AgentFailed("no rollout found.")
     answer = ask(host, "POST", SESSIONS, {"threadId": "thread"})
     assert refusal(answer, 502) == "no rollout found."
-    host.crew("codex").refuse = None
+    host.drivers("codex").refuse = None
     assert begin(host, threadId="thread")["threadId"] == "thread"
 
 
 # Turns.
 
 
-def test_a_turn_begins_and_is_read_back(host: Lab) -> None:
+def test_a_turn_begins_and_is_read_back(host: HostInMemory) -> None:
     session = begin(host)["sessionId"]
     assert data(turn(host, f" {session} "), 202) == {
         "accepted": True, "sessionId": session, "threadId": "native-1", "turnId": "t2",
@@ -261,7 +271,7 @@ def test_a_turn_begins_and_is_read_back(host: Lab) -> None:
     now = read(host, session)["session"]
     assert (now["currentTurnId"], now["lastTurnId"]) == ("t2", "t2")
     assert now["lastTurnStatus"] == "inProgress"
-    host.crew.last.reports.turn_ended("completed")
+    host.drivers.last.reports.turn_ended("completed")
     settle(host)
     told = read(host, session)
     now = told["session"]
@@ -274,11 +284,11 @@ def test_a_turn_begins_and_is_read_back(host: Lab) -> None:
     assert {event["detail"]["turnId"] for event in told["recentEvents"][1:]} == {"t2"}
 
 
-def test_a_turn_of_items(host: Lab) -> None:
+def test_a_turn_of_items(host: HostInMemory) -> None:
     session = begin(host)["sessionId"]
     items = [{"type": "text", "text": "look"}, {"type": "skill", "name": "s"}]
     data(turn(host, session, items), 202)
-    assert host.crew.last.did[-1] == ("submit", "look\n[skill]")
+    assert host.drivers.last.did[-1] == ("submit", "look\n[skill]")
 
 
 @pytest.mark.parametrize(
@@ -290,44 +300,44 @@ def test_a_turn_of_items(host: Lab) -> None:
         ([], "Request body must be a JSON object."),
     ],
 )
-def test_a_turn_that_cannot_be(host: Lab, sent: Any, message: str) -> None:
+def test_a_turn_that_cannot_be(host: HostInMemory, sent: Any, message: str) -> None:
     assert refusal(ask(host, "POST", TURN, sent), 400) == message
 
 
-def test_a_turn_while_one_runs(host: Lab) -> None:
+def test_a_turn_while_one_runs(host: HostInMemory) -> None:
     session = begin(host)["sessionId"]
     turn(host, session)
     assert refusal(turn(host, session), 409).startswith("A turn is running in ")
 
 
-def test_a_turn_that_codex_refuses(host: Lab) -> None:
+def test_a_turn_that_codex_refuses(host: HostInMemory) -> None:
     session = begin(host)["sessionId"]
-    host.crew.last.refuse = AgentFailed("The agent refused turn/start: no.")
+    host.drivers.last.refuse = AgentFailed("The agent refused turn/start: no.")
     assert refusal(turn(host, session), 502) == "The agent refused turn/start: no."
 
 
-def test_a_steer_of_the_turn_that_runs(host: Lab) -> None:
+def test_a_steer_of_the_turn_that_runs(host: HostInMemory) -> None:
     session = begin(host)["sessionId"]
     turn(host, session)
     steered = data(turn(host, session, "more", expectedTurnId="t2"), 202)
     assert (steered["accepted"], steered["turnId"]) == (True, "t2")
-    assert host.crew.last.did[-1] == ("steer", "more")
+    assert host.drivers.last.did[-1] == ("steer", "more")
 
 
-def test_a_steer_of_a_turn_that_does_not_run(host: Lab) -> None:
+def test_a_steer_of_a_turn_that_does_not_run(host: HostInMemory) -> None:
     session = begin(host)["sessionId"]
     message = f'Turn "t2" is not running in codexd session "{session}".'
     assert refusal(turn(host, session, expectedTurnId="t2"), 409) == message
     turn(host, session)
     assert refusal(turn(host, session, expectedTurnId="t9"), 409).startswith('Turn "t9"')
-    host.crew.last.reports.turn_ended("interrupted")
+    host.drivers.last.reports.turn_ended("interrupted")
     assert refusal(turn(host, session, expectedTurnId="t2"), 409) == message
 
 
-def test_a_turn_whose_process_goes(host: Lab) -> None:
+def test_a_turn_whose_process_goes(host: HostInMemory) -> None:
     session = begin(host)["sessionId"]
     turn(host, session)
-    host.crew.last.reports.gone(Exit(signal="SIGKILL"))
+    host.drivers.last.reports.gone(Exit(signal="SIGKILL"))
     settle(host)
     told = read(host, session)
     assert told["session"]["lastTurnStatus"] == "failed"
@@ -339,10 +349,10 @@ def test_a_turn_whose_process_goes(host: Lab) -> None:
     child = data(ask(host, "GET", STATUS))["snapshot"]["daemon"]["child"]
     assert (child["status"], child["signal"], child["pid"]) == ("failed", "SIGKILL", None)
     assert data(turn(host, session), 202)["turnId"] == "t2"
-    assert host.crew.last.did[0] == ("start", "native-1")
+    assert host.drivers.last.did[0] == ("start", "native-1")
 
 
-def test_a_session_that_is_forgotten(host: Lab) -> None:
+def test_a_session_that_is_forgotten(host: HostInMemory) -> None:
     session = begin(host)["sessionId"]
     ask(host, "DELETE", f"/sessions/{session}")
     assert refusal(turn(host, session), 404) == f'Unknown codexd session "{session}".'
@@ -366,13 +376,13 @@ def test_a_session_that_is_forgotten(host: Lab) -> None:
         ("GET", "/healthz/%C3%A9", "/healthz/%C3%A9"),
     ],
 )
-def test_an_unknown_route(host: Lab, method: str, path: str, shown: str) -> None:
+def test_an_unknown_route(host: HostInMemory, method: str, path: str, shown: str) -> None:
     message = refusal(ask(host, method, path, b"{}"), 404)
     assert message == f"Unknown codexd route {method} {shown}."
 
 
 @pytest.mark.parametrize("path", ["/v1/codexdx", "/healthzz", "/describes", "/v1"])
-def test_what_only_looks_like_codexds_is_ours(host: Lab, path: str) -> None:
+def test_what_only_looks_like_codexds_is_ours(host: HostInMemory, path: str) -> None:
     assert ask(host, "GET", path).json()["error"] == "unknown_route"
 
 
@@ -389,7 +399,7 @@ def test_a_body_that_is_too_large(length: bytes) -> None:
     }
 
 
-def test_the_contract_tells_what_is_sent(host: Lab) -> None:
+def test_the_contract_tells_what_is_sent(host: HostInMemory) -> None:
     contract = ask(host, "GET", "/openapi.json").json()
     sent = contract["paths"]["/v1/codexd/turn"]["post"]["requestBody"]
     assert sent["required"]

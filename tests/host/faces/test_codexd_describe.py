@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from sxhost.faces.codexd.describe import described, event_url
-from tests.support.in_memory import Lab
+from sxhost.testing import HostInMemory
 
 
-def test_the_routes_are_those_that_are_served(lab: Lab) -> None:
+def test_the_routes_are_those_that_are_served(lab: HostInMemory) -> None:
     told = {
         ("GET" if route["method"] == "WS" else route["method"], route["path"])
         for route in described("http://x")["routes"]

@@ -8,11 +8,10 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from sxhost.store.memory import MemoryStore
+from sxhost.testing import FakeDriver, FakeDrivers, HostInMemory, is_done, started
 from tests.host.agents.test_agent_supervisor import settle
 from tests.host.faces.test_codexd import ask, begin, data, turn
 from tests.host.http.test_site import Wire
-from tests.support.fake_agents import Crew, FakeDriver
-from tests.support.in_memory import Lab, is_done, started
 from tests.support.websocket_clients import MIB, TEXT, Socket, masked
 
 EVENTS = "/v1/codexd/events"
@@ -24,8 +23,8 @@ def wire() -> Wire:
 
 
 def made(**limits: Any) -> Wire:
-    crew = Crew(codex=FakeDriver(), pi=FakeDriver())
-    return Wire(body=MIB, crew=crew, **limits)
+    drivers = FakeDrivers(codex=FakeDriver(), pi=FakeDriver())
+    return Wire(body=MIB, drivers=drivers, **limits)
 
 
 def connected(wire: Wire) -> Socket:
@@ -36,7 +35,7 @@ def connected(wire: Wire) -> Socket:
 
 def say(wire: Wire, name: str = "message", text: str = "x") -> None:
     """Have codex say something, and let it be delivered."""
-    wire.lab.crew.last.reports.event(name, {"text": text})
+    wire.lab.drivers.last.reports.event(name, {"text": text})
     deliver(wire)
 
 
@@ -123,7 +122,7 @@ def test_events_come_as_they_happen_deltas_too(wire: Wire) -> None:
     session = begin(wire.lab)["sessionId"]
     turn(wire.lab, session)
     say(wire, "message-delta", "Hel")
-    wire.lab.crew.last.reports.turn_ended("completed")
+    wire.lab.drivers.last.reports.turn_ended("completed")
     deliver(wire)
     assert types(socket) == [
         "session.registered",
@@ -140,7 +139,7 @@ def test_events_come_as_they_happen_deltas_too(wire: Wire) -> None:
 def test_nothing_is_told_twice_or_missed_around_the_hello(wire: Wire) -> None:
     begin(wire.lab)
     for number in range(3):
-        wire.lab.crew.last.reports.event("message", {"text": f"{number}"})
+        wire.lab.drivers.last.reports.event("message", {"text": f"{number}"})
     socket = connected(wire)
     say(wire, text="3")
     recent = [event["seq"] for event in socket.messages[0]["recentEvents"]]
@@ -189,7 +188,7 @@ def test_a_client_that_retention_has_passed_is_told_so() -> None:
     socket = connected(wire)
     socket.protocol.pauseProducing()
     for number in range(5000):  # more than are kept for those who read all sessions
-        wire.lab.crew.last.reports.event("message", {"text": f"{number}"})
+        wire.lab.drivers.last.reports.event("message", {"text": f"{number}"})
     deliver(wire)
     socket.protocol.resumeProducing()
     settle(wire.lab)
@@ -235,7 +234,7 @@ def test_a_client_that_comes_too_late_is_sent_away(wire: Wire) -> None:
 class SlowStore(MemoryStore):
     """Reads once it is let."""
 
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: HostInMemory) -> None:
         super().__init__(lab.limits, lab.clock.seconds)
         self.let: Deferred[None] = Deferred()
 
@@ -246,7 +245,7 @@ class SlowStore(MemoryStore):
 
 def test_a_client_that_goes_before_its_hello_leaves_nothing(wire: Wire) -> None:
     wire.lab.store = store = SlowStore(wire.lab)
-    wire.lab.live()
+    wire.lab.restart()
     wire.site = wire.lab.site()
     begin(wire.lab)
     socket = connected(wire)

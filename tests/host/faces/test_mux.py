@@ -6,17 +6,17 @@ import json
 
 import pytest
 
-from tests.support.in_memory import Lab
+from sxhost.testing import HostInMemory
 from tests.support.multiplexer_in_memory import Peer
 
 
 @pytest.fixture
-def lab() -> Lab:
-    return Lab()
+def lab() -> HostInMemory:
+    return HostInMemory()
 
 
 @pytest.fixture
-def peer(lab: Lab) -> Peer:
+def peer(lab: HostInMemory) -> Peer:
     return Peer(lab)
 
 
@@ -45,11 +45,11 @@ def test_a_session_is_made(peer: Peer) -> None:
     assert peer.heard[3]["sessionVersion"] == 0
 
 
-def test_a_turn(peer: Peer, lab: Lab) -> None:
+def test_a_turn(peer: Peer, lab: HostInMemory) -> None:
     made(peer)
     peer.say("prompt", "s", message="hello")
     assert peer.answers == []
-    reports = lab.crew.last.reports
+    reports = lab.drivers.last.reports
     reports.event("message-delta", {"item": "1", "text": "hi"})
     reports.event("message", {"item": "1", "text": "hi there"})
     reports.turn_ended("completed")
@@ -61,7 +61,7 @@ def test_a_turn(peer: Peer, lab: Lab) -> None:
     ]  # fmt: skip
 
 
-def test_commands_may_be_sent_in_one_go(lab: Lab, peer: Peer) -> None:
+def test_commands_may_be_sent_in_one_go(lab: HostInMemory, peer: Peer) -> None:
     for said in (
         {"type": "create_session", "agent": "fake"},
         {"type": "switch_session"},
@@ -74,13 +74,13 @@ def test_commands_may_be_sent_in_one_go(lab: Lab, peer: Peer) -> None:
     peer.settle()
     answered = {a["command"] for a in peer.answers if a["success"]}
     assert answered == {"create_session", "switch_session", "steer", "get_state", "abort"}
-    assert [one[0] for one in lab.crew.last.did] == ["start", "submit", "steer", "interrupt"]
-    lab.crew.last.reports.turn_ended("interrupted")
+    assert [one[0] for one in lab.drivers.last.did] == ["start", "submit", "steer", "interrupt"]
+    lab.drivers.last.reports.turn_ended("interrupted")
     peer.settle()
     assert peer.answers[-1]["command"] == "prompt"
 
 
-def test_what_is_counted(lab: Lab, peer: Peer) -> None:
+def test_what_is_counted(lab: HostInMemory, peer: Peer) -> None:
     made(peer)
     made(peer, "t")
     Peer(lab)

@@ -5,23 +5,23 @@ from __future__ import annotations
 import pytest
 
 from sxhost.model.session import EventDraft
-from tests.support.in_memory import Lab, result_of, started
+from sxhost.testing import HostInMemory, result_of, started
 from tests.support.multiplexer_in_memory import Peer
 
 
 @pytest.fixture
-def lab() -> Lab:
-    lab = Lab(events=3, retain=3)
+def lab() -> HostInMemory:
+    lab = HostInMemory(events=3, retain=3)
     fire(lab, "s", 1)
     return lab
 
 
 @pytest.fixture
-def peer(lab: Lab) -> Peer:
+def peer(lab: HostInMemory) -> Peer:
     return Peer(lab)
 
 
-def fire(lab: Lab, session: str, number: int) -> None:
+def fire(lab: HostInMemory, session: str, number: int) -> None:
     draft = EventDraft(event="message", data={"text": f"{number}"})
     result_of(lab.service.fire(session, draft))
     for _ in range(3):
@@ -33,7 +33,7 @@ def seqs(peer: Peer) -> list[int]:
     return list(dict.fromkeys(one["seq"] for one in peer.heard if one["type"] == "event"))
 
 
-def test_from_now_on(lab: Lab, peer: Peer) -> None:
+def test_from_now_on(lab: HostInMemory, peer: Peer) -> None:
     cursor = peer.ask("switch_session", "s")["data"]["cursor"]
     fire(lab, "s", 2)
     fire(lab, "other", 1)
@@ -43,7 +43,7 @@ def test_from_now_on(lab: Lab, peer: Peer) -> None:
     assert seqs(again) == [2], "and it goes on exactly there"
 
 
-def test_from_a_cursor(lab: Lab, peer: Peer) -> None:
+def test_from_a_cursor(lab: HostInMemory, peer: Peer) -> None:
     fire(lab, "s", 2)
     peer.ask("switch_session", "s", after="0")
     assert seqs(peer) == [1, 2]
@@ -58,7 +58,7 @@ def test_from_a_cursor(lab: Lab, peer: Peer) -> None:
     assert seqs(peer) == [3], "but another place does"
 
 
-def test_who_was_cut_within_an_event_hears_it_again(lab: Lab, peer: Peer) -> None:
+def test_who_was_cut_within_an_event_hears_it_again(lab: HostInMemory, peer: Peer) -> None:
     peer.ask("switch_session", "s", after="0")
     start, end = [one for one in peer.heard if one["type"] == "event"]
     assert [one["event"]["type"] for one in (start, end)] == ["message_start", "message_end"]
@@ -67,7 +67,7 @@ def test_who_was_cut_within_an_event_hears_it_again(lab: Lab, peer: Peer) -> Non
     assert [one for one in again.heard if one["type"] == "event"] == [start, end]
 
 
-def test_enough(lab: Lab, peer: Peer) -> None:
+def test_enough(lab: HostInMemory, peer: Peer) -> None:
     peer.ask("switch_session", "s")
     assert peer.ask("unsubscribe", "s")["data"] == {"unsubscribed": True}
     fire(lab, "s", 2)
@@ -75,7 +75,7 @@ def test_enough(lab: Lab, peer: Peer) -> None:
     assert peer.ask("unsubscribe", "nobody")["error"] == "Session nobody not found"
 
 
-def test_who_is_behind_reads_on_later(lab: Lab, peer: Peer) -> None:
+def test_who_is_behind_reads_on_later(lab: HostInMemory, peer: Peer) -> None:
     peer.ask("switch_session", "s")
     peer.paused = True
     peer.client.behind()
@@ -89,7 +89,7 @@ def test_who_is_behind_reads_on_later(lab: Lab, peer: Peer) -> None:
     assert seqs(peer) == [2]
 
 
-def test_what_retention_took_is_told(lab: Lab, peer: Peer) -> None:
+def test_what_retention_took_is_told(lab: HostInMemory, peer: Peer) -> None:
     peer.ask("switch_session", "s")
     peer.paused = True
     peer.client.behind()
@@ -103,16 +103,16 @@ def test_what_retention_took_is_told(lab: Lab, peer: Peer) -> None:
     assert seqs(peer)[-1] == 8
 
 
-def test_a_session_that_is_gone(lab: Lab, peer: Peer) -> None:
+def test_a_session_that_is_gone(lab: HostInMemory, peer: Peer) -> None:
     peer.ask("switch_session", "s")
     result_of(lab.service.forget("s"))
     peer.settle()
-    assert peer.client.readers == {}
+    assert peer.client.subscriptions == {}
     assert peer.heard[-1] == {"type": "session_deleted", "data": {"sessionId": "s"}}
     assert peer.ask("switch_session", "s")["error"] == "Session s not found"
 
 
-def test_attached_sessions(lab: Lab, peer: Peer) -> None:
+def test_attached_sessions(lab: HostInMemory, peer: Peer) -> None:
     peer.ask("switch_session", "s")
     (info,) = peer.ask("list_sessions")["data"]["sessions"]
     assert (info["sessionId"], info["kind"], info["messageCount"]) == ("s", "attached", 1)
@@ -126,7 +126,7 @@ def test_attached_sessions(lab: Lab, peer: Peer) -> None:
     assert why == "compact is not supported by attached sessions"
 
 
-def test_a_client_that_leaves_is_forgotten(lab: Lab, peer: Peer) -> None:
+def test_a_client_that_leaves_is_forgotten(lab: HostInMemory, peer: Peer) -> None:
     peer.ask("switch_session", "s")
     peer.client.connection_closed()
     peer.forget()
@@ -141,15 +141,15 @@ def grown(peer: Peer) -> list[object]:
     return [one["message"]["content"] for one in updates if "message" in one]
 
 
-def says(lab: Lab, text: str) -> None:
+def says(lab: HostInMemory, text: str) -> None:
     """Let an agent say a piece, and have it in the log."""
-    lab.crew.last.reports.event("message-delta", {"item": "1", "text": text})
+    lab.drivers.last.reports.event("message-delta", {"item": "1", "text": text})
     for _ in range(6):
         lab.clock.advance(0.02)
 
 
 def test_who_comes_in_the_middle_is_told_of_the_beginning() -> None:
-    lab = Lab()
+    lab = HostInMemory()
     peer = Peer(lab)
     peer.ask("create_session", "h", agent="fake")
     peer.say("prompt", "h", message="go")
@@ -168,7 +168,7 @@ def test_who_comes_in_the_middle_is_told_of_the_beginning() -> None:
 
 
 def test_a_session_of_the_same_name_begins_anew() -> None:
-    lab = Lab()
+    lab = HostInMemory()
     peer = Peer(lab)
     for text in ("old", "new"):
         peer.ask("create_session", "h", agent="fake")
@@ -177,7 +177,7 @@ def test_a_session_of_the_same_name_begins_anew() -> None:
         peer.forget()
         says(lab, text)
         assert grown(peer)[-1] == [{"type": "text", "text": text}]
-        lab.crew.last.reports.turn_ended("completed")
+        lab.drivers.last.reports.turn_ended("completed")
         peer.settle()
         started(lab.service.forget("h"))
         peer.settle()

@@ -11,26 +11,25 @@ from twisted.internet.defer import Deferred
 from sxhost.faces.pi.executor import GRACE_S
 from sxhost.model.caller import Caller
 from sxhost.process.contracts import Exit
-from tests.support.fake_agents import question
-from tests.support.in_memory import Lab
+from sxhost.testing import HostInMemory, question
 from tests.support.multiplexer_in_memory import Peer
 
 
 @pytest.fixture
-def lab() -> Lab:
-    return Lab()
+def lab() -> HostInMemory:
+    return HostInMemory()
 
 
 @pytest.fixture
-def peer(lab: Lab) -> Peer:
+def peer(lab: HostInMemory) -> Peer:
     peer = Peer(lab)
     assert peer.ask("create_session", "s", agent="fake")["success"]
     peer.forget()
     return peer
 
 
-def over(lab: Lab, status: Any = "completed", reason: str = "") -> None:
-    lab.crew.last.reports.turn_ended(status, reason)
+def over(lab: HostInMemory, status: Any = "completed", reason: str = "") -> None:
+    lab.drivers.last.reports.turn_ended(status, reason)
     for _ in range(6):
         lab.clock.advance(0.005)
 
@@ -38,7 +37,7 @@ def over(lab: Lab, status: Any = "completed", reason: str = "") -> None:
 # Replays.
 
 
-def test_the_same_again_gets_the_same_answer(lab: Lab, peer: Peer) -> None:
+def test_the_same_again_gets_the_same_answer(lab: HostInMemory, peer: Peer) -> None:
     first = peer.ask("steer", "s", message="x", id="1")
     peer.forget()
     again = peer.ask("steer", "s", message="x", id="1")
@@ -56,7 +55,7 @@ def test_the_same_id_for_something_else_is_a_conflict(peer: Peer) -> None:
     assert not answer["success"]
 
 
-def test_the_same_while_it_runs_waits_for_its_answer(lab: Lab, peer: Peer) -> None:
+def test_the_same_while_it_runs_waits_for_its_answer(lab: HostInMemory, peer: Peer) -> None:
     other = Peer(lab)
     peer.say("prompt", "s", message="x", id="1")
     other.say("prompt", "s", message="x", id="1")
@@ -64,10 +63,10 @@ def test_the_same_while_it_runs_waits_for_its_answer(lab: Lab, peer: Peer) -> No
     over(lab)
     peer.settle()
     assert [peer.answers[0].get("replayed"), other.answers[0].get("replayed")] == [None, True]
-    assert [one[0] for one in lab.crew.last.did] == ["start", "submit"]
+    assert [one[0] for one in lab.drivers.last.did] == ["start", "submit"]
 
 
-def test_a_key_is_for_a_session_and_a_while(lab: Lab, peer: Peer) -> None:
+def test_a_key_is_for_a_session_and_a_while(lab: HostInMemory, peer: Peer) -> None:
     assert "replayed" not in peer.ask("steer", "s", message="x", idempotencyKey="k", id="1")
     again = peer.ask("steer", "s", message="x", idempotencyKey="k")
     assert again["replayed"] is True
@@ -79,8 +78,8 @@ def test_a_key_is_for_a_session_and_a_while(lab: Lab, peer: Peer) -> None:
     assert "replayed" not in peer.ask("steer", "s", message="y", idempotencyKey="k")
 
 
-def test_old_answers_are_forgotten(lab: Lab) -> None:
-    peer = Peer(Lab(mux_outcomes=2))
+def test_old_answers_are_forgotten(lab: HostInMemory) -> None:
+    peer = Peer(HostInMemory(mux_outcomes=2))
     for number in "123":
         peer.ask("health_check", id=number)
     assert "replayed" not in peer.ask("health_check", id="1")
@@ -90,7 +89,7 @@ def test_old_answers_are_forgotten(lab: Lab) -> None:
 # What a command waits for.
 
 
-def test_a_command_waits_for_others(lab: Lab, peer: Peer) -> None:
+def test_a_command_waits_for_others(lab: HostInMemory, peer: Peer) -> None:
     peer.say("prompt", "s", message="x", id="p")
     peer.say("health_check", id="h", dependsOn=["p"])
     assert peer.answers == []
@@ -112,7 +111,7 @@ def test_what_cannot_be_waited_for(peer: Peer, wanted: list[str], error: str) ->
     assert peer.ask("health_check", id="me", dependsOn=wanted)["error"] == error
 
 
-def test_a_wait_has_an_end(lab: Lab, peer: Peer) -> None:
+def test_a_wait_has_an_end(lab: HostInMemory, peer: Peer) -> None:
     peer.say("prompt", "s", message="x", id="p")
     peer.say("create_session", "t", agent="fake", id="c", dependsOn=["p"])
     lab.clock.advance(lab.limits.mux_read)
@@ -137,9 +136,9 @@ def test_versions(peer: Peer) -> None:
 # Time.
 
 
-def test_a_read_that_takes_too_long(lab: Lab, peer: Peer) -> None:
+def test_a_read_that_takes_too_long(lab: HostInMemory, peer: Peer) -> None:
     slow: Deferred[None] = Deferred()
-    lab.crew.drivers["fake"].slow = slow
+    lab.drivers.by_agent["fake"].slow = slow
     peer.say("create_session", "t", agent="fake")
     peer.say("get_state", "t", id="g")
     lab.clock.advance(lab.limits.mux_read)
@@ -152,22 +151,22 @@ def test_a_read_that_takes_too_long(lab: Lab, peer: Peer) -> None:
     peer.settle()
 
 
-def test_work_that_takes_too_long_is_aborted(lab: Lab, peer: Peer) -> None:
+def test_work_that_takes_too_long_is_aborted(lab: HostInMemory, peer: Peer) -> None:
     peer.say("prompt", "s", message="x", id="p")
     lab.clock.advance(lab.limits.mux_work)
     peer.settle()
-    assert lab.crew.last.did[-1][0] == "interrupt"
+    assert lab.drivers.last.did[-1][0] == "interrupt"
     assert peer.answers[-1]["timedOut"] is True
     over(lab, "interrupted")
     peer.settle()
     assert len(peer.answers) == 1, "what comes late is not told"
     assert peer.ask("prompt", "s", message="x", id="p")["timedOut"] is True
     peer.say("prompt", "s", message="again")
-    assert lab.crew.last.did[-1][-1] == "again", "the lane is free"
+    assert lab.drivers.last.did[-1][-1] == "again", "the lane is free"
     over(lab)
 
 
-def test_an_agent_that_cannot_be_stopped_keeps_no_lane(lab: Lab, peer: Peer) -> None:
+def test_an_agent_that_cannot_be_stopped_keeps_no_lane(lab: HostInMemory, peer: Peer) -> None:
     peer.say("prompt", "s", message="x")
     lab.clock.advance(lab.limits.mux_work)
     peer.say("set_session_name", "s", name="n", id="n")
@@ -180,7 +179,7 @@ def test_an_agent_that_cannot_be_stopped_keeps_no_lane(lab: Lab, peer: Peer) -> 
 # Lanes.
 
 
-def test_work_waits_for_work_and_control_for_none(lab: Lab, peer: Peer) -> None:
+def test_work_waits_for_work_and_control_for_none(lab: HostInMemory, peer: Peer) -> None:
     peer.say("prompt", "s", message="one")
     peer.say("prompt", "s", message="two")
     peer.say("set_model", "s", provider="p", modelId="m")
@@ -190,12 +189,12 @@ def test_work_waits_for_work_and_control_for_none(lab: Lab, peer: Peer) -> None:
     peer.settle()
     over(lab)
     peer.settle()
-    did = [one for one in lab.crew.last.did if one[0] in ("submit", "interrupt")]
+    did = [one for one in lab.drivers.last.did if one[0] in ("submit", "interrupt")]
     assert did == [("submit", "one"), ("interrupt",), ("submit", "two")]
     assert [one["command"] for one in peer.answers][-1] == "set_model"
 
 
-def test_an_end_waits_for_no_work(lab: Lab, peer: Peer) -> None:
+def test_an_end_waits_for_no_work(lab: HostInMemory, peer: Peer) -> None:
     peer.say("prompt", "s", message="one", id="1")
     peer.say("prompt", "s", message="two", id="2")
     peer.say("delete_session", "s", id="d")
@@ -215,22 +214,22 @@ def test_an_end_waits_for_no_work(lab: Lab, peer: Peer) -> None:
     assert peer.ask("get_state", "s")["success"]
 
 
-def test_whoever_makes_what_is_there_is_told_at_once(lab: Lab, peer: Peer) -> None:
+def test_whoever_makes_what_is_there_is_told_at_once(lab: HostInMemory, peer: Peer) -> None:
     peer.say("prompt", "s", message="one")
     error = peer.ask("create_session", "s", agent="fake")["error"]
     assert error == "Session s already exists"
     over(lab)
 
 
-def test_other_sessions_do_not_wait(lab: Lab, peer: Peer) -> None:
+def test_other_sessions_do_not_wait(lab: HostInMemory, peer: Peer) -> None:
     peer.say("prompt", "s", message="one")
     assert peer.ask("create_session", "t", agent="fake")["success"]
     assert peer.ask("list_sessions")["success"]
 
 
-def test_an_agent_that_goes_fails_its_prompt(lab: Lab, peer: Peer) -> None:
+def test_an_agent_that_goes_fails_its_prompt(lab: HostInMemory, peer: Peer) -> None:
     peer.say("prompt", "s", message="x")
-    lab.crew.last.reports.gone(Exit(code=1))
+    lab.drivers.last.reports.gone(Exit(code=1))
     peer.settle()
     (answer,) = peer.answers
     assert answer["error"] == "transport_closed_before_turn_completed"
@@ -239,8 +238,8 @@ def test_an_agent_that_goes_fails_its_prompt(lab: Lab, peer: Peer) -> None:
 # Bounds.
 
 
-def test_too_many_at_once(lab: Lab) -> None:
-    peer = Peer(Lab(mux_pending=3, mux_rate=1000))
+def test_too_many_at_once(lab: HostInMemory) -> None:
+    peer = Peer(HostInMemory(mux_pending=3, mux_rate=1000))
     peer.ask("create_session", "s", agent="fake")
     for number in range(3):
         peer.say("prompt", "s", message="x", id=f"{number}")
@@ -251,8 +250,10 @@ def test_too_many_at_once(lab: Lab) -> None:
     assert other.ask("get_state", "s")["success"]
 
 
-def test_the_101st(peer: Peer) -> None:
-    peer.lab.mux.engine.rates._limits = peer.lab.limits.but({"mux_rate": "1000"})
+def test_the_101st(lab: HostInMemory) -> None:
+    peer = Peer(HostInMemory(mux_rate=1000))
+    peer.ask("create_session", "s", agent="fake")
+    peer.forget()
     for _ in range(100):
         peer.client.receive(b'{"type":"prompt","sessionId":"s","message":"x"}')
     peer.settle()
@@ -261,8 +262,8 @@ def test_the_101st(peer: Peer) -> None:
     assert answer["error"] == "Too many pending commands for this connection (max 100)"
 
 
-def test_rates(lab: Lab) -> None:
-    peer = Peer(Lab(mux_rate=3, mux_rate_all=5))
+def test_rates(lab: HostInMemory) -> None:
+    peer = Peer(HostInMemory(mux_rate=3, mux_rate_all=5))
     for _ in range(3):
         assert peer.ask("health_check")["success"]
     assert peer.ask("health_check")["error"] == "Rate limit exceeded (3 commands/minute)"
@@ -275,14 +276,14 @@ def test_rates(lab: Lab) -> None:
     assert peer.ask("health_check")["success"]
 
 
-def test_replays_are_free(lab: Lab) -> None:
-    peer = Peer(Lab(mux_rate=1))
+def test_replays_are_free(lab: HostInMemory) -> None:
+    peer = Peer(HostInMemory(mux_rate=1))
     peer.ask("health_check", id="1")
     assert peer.ask("health_check", id="1")["replayed"] is True
 
 
-def test_answers_have_a_rate_of_their_own(lab: Lab) -> None:
-    peer = Peer(Lab(mux_answers=1))
+def test_answers_have_a_rate_of_their_own(lab: HostInMemory) -> None:
+    peer = Peer(HostInMemory(mux_answers=1))
     peer.ask("create_session", "s", agent="fake")
     said = {"requestId": "q", "response": {"method": "cancelled"}}
     peer.ask("extension_ui_response", "s", **said)
@@ -290,15 +291,15 @@ def test_answers_have_a_rate_of_their_own(lab: Lab) -> None:
     assert error == "Extension UI response rate limit exceeded (1 responses/minute)"
 
 
-def test_too_many_sessions(lab: Lab) -> None:
-    peer = Peer(Lab(mux_sessions=1))
+def test_too_many_sessions(lab: HostInMemory) -> None:
+    peer = Peer(HostInMemory(mux_sessions=1))
     assert peer.ask("create_session", "a", agent="fake")["success"]
     error = peer.ask("create_session", "b", agent="fake")["error"]
     assert error == "Session limit reached (1 sessions)"
 
 
-def test_too_many_in_flight(lab: Lab) -> None:
-    peer = Peer(Lab(mux_in_flight=1))
+def test_too_many_in_flight(lab: HostInMemory) -> None:
+    peer = Peer(HostInMemory(mux_in_flight=1))
     peer.ask("create_session", "s", agent="fake")
     peer.say("prompt", "s", message="x", id="1")
     error = peer.ask("health_check", id="2")["error"]
@@ -309,14 +310,14 @@ def test_too_many_in_flight(lab: Lab) -> None:
 # Who asks.
 
 
-def test_a_token_for_looking_cannot_do_more(lab: Lab, peer: Peer) -> None:
+def test_a_token_for_looking_cannot_do_more(lab: HostInMemory, peer: Peer) -> None:
     looker = Peer(lab, Caller(frozenset({"read"}), token="t"))
     assert looker.ask("get_state", "s")["success"]
     assert "takes scope 'send'" in looker.ask("prompt", "s", message="x")["error"]
     assert "takes scope 'admin'" in looker.ask("delete_session", "s")["error"]
 
 
-def test_a_token_for_one_session_hears_of_that_alone(lab: Lab, peer: Peer) -> None:
+def test_a_token_for_one_session_hears_of_that_alone(lab: HostInMemory, peer: Peer) -> None:
     narrow = Peer(lab, Caller(frozenset({"read", "send"}), session="s", token="t"))
     narrow.forget()
     peer.ask("create_session", "t", agent="fake")
@@ -327,23 +328,23 @@ def test_a_token_for_one_session_hears_of_that_alone(lab: Lab, peer: Peer) -> No
     assert "for session 's' alone" in narrow.ask("get_state", "t")["error"]
 
 
-def test_a_stop_takes_no_more(lab: Lab, peer: Peer) -> None:
+def test_a_stop_takes_no_more(lab: HostInMemory, peer: Peer) -> None:
     lab.mux.stop()
     assert peer.heard[-1]["type"] == "server_shutdown"
     assert peer.ask("health_check")["error"] == "Server is shutting down"
 
 
-def test_questions(lab: Lab, peer: Peer) -> None:
+def test_questions(lab: HostInMemory, peer: Peer) -> None:
     peer.ask("switch_session", "s")
     peer.say("prompt", "s", message="x")
-    lab.crew.last.reports.asked(question("q:1", title="Run rm"))
+    lab.drivers.last.reports.asked(question("q:1", title="Run rm"))
     peer.settle()
     asked = peer.events[-1]
     assert (asked["type"], asked["method"]) == ("extension_ui_request", "select")
     assert asked["options"] == ["approve", "approve_session", "deny", "cancel"]
     said = {"requestId": asked["requestId"], "response": {"method": "select", "value": "deny"}}
     assert peer.ask("extension_ui_response", "s", **said)["success"]
-    assert lab.crew.last.did[-1] == ("answer", "q:1", "deny")
+    assert lab.drivers.last.did[-1] == ("answer", "q:1", "deny")
     gone = peer.ask("extension_ui_response", "s", **said)
     assert gone["error"] == "No pending UI request with id q:1"
     over(lab)

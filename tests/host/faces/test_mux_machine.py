@@ -18,8 +18,7 @@ from hypothesis.stateful import (
 from sxhost.faces.pi.transcript_cache import TranscriptCache
 from sxhost.model.session import EventQuery
 from sxhost.process.contracts import Exit
-from tests.support.fake_agents import FakeAgent, question
-from tests.support.in_memory import Lab, result_of
+from sxhost.testing import FakeAgent, HostInMemory, question, result_of
 from tests.support.multiplexer_in_memory import Peer
 
 NAMES = st.sampled_from("abc")
@@ -34,7 +33,7 @@ class Machine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.lab = Lab(mux_rate=10**6, mux_rate_all=10**6)
+        self.lab = HostInMemory(mux_rate=10**6, mux_rate_all=10**6)
         self.peers = [Peer(self.lab) for _ in range(3)]
         self.said: list[list[str]] = [[], [], []]
         self.seen = [0, 0, 0]
@@ -101,7 +100,7 @@ class Machine(RuleBasedStateMachine):
 
     @property
     def running(self) -> list[FakeAgent]:
-        agents = self.lab.crew.drivers["fake"].agents
+        agents = self.lab.drivers.by_agent["fake"].agents
         return [agent for agent in agents if self._hosted(agent) in ("running", "waiting")]
 
     def _hosted(self, agent: FakeAgent) -> str:
@@ -165,14 +164,14 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def a_session_has_one_agent(self) -> None:
-        agents = self.lab.crew.drivers["fake"].agents
+        agents = self.lab.drivers.by_agent["fake"].agents
         live = [a.launch.id for a in agents if self._hosted(a) not in ("gone", "stopping")]
         assert len(live) == len(set(live))
 
     @invariant()
     def subscriptions_are_to_sessions(self) -> None:
         for peer in self.peers:
-            assert all(map(self.lab.service.knows, peer.client.readers))
+            assert all(map(self.lab.service.knows, peer.client.subscriptions))
 
     def teardown(self) -> None:
         """In the end each command has its answer."""
@@ -196,7 +195,7 @@ class Machine(RuleBasedStateMachine):
         runs = TranscriptCache(self.lab.limits, lambda _: "fake")
         told: dict[tuple[str, int], list[Any]] = {}
         for event in result_of(self.lab.service.events(name, EventQuery(after="0"))):
-            frames = [json.loads(one) for one in runs.tell(event)]
+            frames = [json.loads(one) for one in runs.translate(event)]
             place = f"{self.lab.store.epoch}:{event.id - 1}", event.seq
             told.setdefault(place, []).extend(frames[:-1])
             told[f"{self.lab.store.epoch}:{event.id}", event.seq] = frames[-1:]

@@ -10,11 +10,10 @@ from twisted.internet.defer import Deferred
 
 from sxhost.drivers.pi.agent import Refused
 from sxhost.faces.pi.commands import COMMANDS, SessionCommand
-from sxhost.faces.pi.pi_commands import CANNOT, PI
-from sxhost.faces.pi.session_commands import HOSTED
+from sxhost.faces.pi.pi_commands import PI_COMMANDS, UNSUPPORTED
+from sxhost.faces.pi.session_commands import HOSTED_COMMANDS
 from sxhost.faces.pi.session_info import ASK_S
-from tests.support.fake_agents import Crew, FakeAgent, FakeDriver
-from tests.support.in_memory import Lab
+from sxhost.testing import FakeAgent, FakeDriver, FakeDrivers, HostInMemory
 from tests.support.multiplexer_in_memory import Peer
 
 STATE = {"model": {"id": "m", "provider": "p"}, "thinkingLevel": "low", "sessionId": "u",
@@ -56,16 +55,16 @@ class PiDriver(FakeDriver):
 
 
 @pytest.fixture
-def lab() -> Lab:
-    lab = Lab(mux_rate=1000)
-    lab.agents = lab.agents._replace(drivers=Crew(pi=PiDriver(set_model=True)))
-    lab.crew = lab.agents.drivers  # type: ignore[assignment]
-    lab.live()
+def lab() -> HostInMemory:
+    lab = HostInMemory(mux_rate=1000)
+    lab.agents = lab.agents._replace(drivers=FakeDrivers(pi=PiDriver(set_model=True)))
+    lab.drivers = lab.agents.drivers  # type: ignore[assignment]
+    lab.restart()
     return lab
 
 
 @pytest.fixture
-def peer(lab: Lab) -> Peer:
+def peer(lab: HostInMemory) -> Peer:
     peer = Peer(lab)
     for name, native in (("old", {}), ("new", {"is": "new"})):
         made = peer.ask("create_session", name, launch={"native": native})
@@ -73,15 +72,15 @@ def peer(lab: Lab) -> Peer:
     return peer
 
 
-def did(lab: Lab, which: int = 0) -> Any:
-    return next(iter(lab.crew.drivers.values())).agents[which].did[-1]
+def did(lab: HostInMemory, which: int = 0) -> Any:
+    return next(iter(lab.drivers.by_agent.values())).agents[which].did[-1]
 
 
 def test_every_command_is_done_or_refused_with_a_reason() -> None:
     names = {n for n, kind in COMMANDS.items() if issubclass(kind, SessionCommand)}
     assert len(names) == 34
-    assert names == PI.keys() | HOSTED.keys() | CANNOT.keys()
-    assert not CANNOT.keys() & (PI.keys() | HOSTED.keys())
+    assert names == PI_COMMANDS.keys() | HOSTED_COMMANDS.keys() | UNSUPPORTED.keys()
+    assert not UNSUPPORTED.keys() & (PI_COMMANDS.keys() | HOSTED_COMMANDS.keys())
 
 
 def test_what_pi_says_of_itself(peer: Peer) -> None:
@@ -146,7 +145,7 @@ def test_what_none_can(peer: Peer, kind: str, fields: Any) -> None:
     assert "over its pipe" in peer.ask(kind, "new", **fields)["error"]
 
 
-def test_a_restart_goes_on_with_the_same(lab: Lab, peer: Peer) -> None:
+def test_a_restart_goes_on_with_the_same(lab: HostInMemory, peer: Peer) -> None:
     peer.ask("cycle_model", "old")
     peer.ask("set_thinking_level", "old", level="high")
     session = lab.store.known("old")
@@ -156,8 +155,8 @@ def test_a_restart_goes_on_with_the_same(lab: Lab, peer: Peer) -> None:
     assert session.launch.resume == "u"
 
 
-def test_who_hangs_holds_up_no_list(lab: Lab, peer: Peer) -> None:
-    agent = next(iter(lab.crew.drivers.values())).agents[0]
+def test_who_hangs_holds_up_no_list(lab: HostInMemory, peer: Peer) -> None:
+    agent = next(iter(lab.drivers.by_agent.values())).agents[0]
     agent.hangs = True  # type: ignore[attr-defined]
     peer.say("list_sessions")
     assert peer.answers[-1]["command"] == "create_session"
@@ -167,9 +166,9 @@ def test_who_hangs_holds_up_no_list(lab: Lab, peer: Peer) -> None:
     assert "sessionFile" not in told["old"]
 
 
-def test_a_model_that_fails_is_told_in_events(lab: Lab, peer: Peer) -> None:
+def test_a_model_that_fails_is_told_in_events(lab: HostInMemory, peer: Peer) -> None:
     peer.say("prompt", "old", message="x", id="p")
-    agents = next(iter(lab.crew.drivers.values())).agents
+    agents = next(iter(lab.drivers.by_agent.values())).agents
     agents[0].reports.turn_ended("failed", "400")
     peer.settle()
     assert peer.answers[-1]["success"]

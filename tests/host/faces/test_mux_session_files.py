@@ -13,14 +13,13 @@ from twisted.internet.defer import Deferred
 
 from sxhost.drivers.contracts import Reports
 from sxhost.errors import AgentFailed
-from sxhost.faces.pi.executor import Refusal
 from sxhost.faces.pi.multiplexer import Multiplexer
+from sxhost.faces.pi.responses import CommandRefused
 from sxhost.faces.pi.session_files import SessionFiles
 from sxhost.faces.pi.session_info import ASK_S
 from sxhost.faces.pi.session_tree import MOST_NODES, nodes_of
 from sxhost.model.turn import Launch
-from tests.support.fake_agents import Crew, FakeAgent, FakeDriver
-from tests.support.in_memory import Lab
+from sxhost.testing import FakeAgent, FakeDriver, FakeDrivers, HostInMemory
 from tests.support.multiplexer_in_memory import Peer
 
 HEADER = {"type": "session", "version": 3, "id": "u-1", "cwd": "/work"}
@@ -44,7 +43,7 @@ def write(path: Path, *lines: Any) -> str:
 
 
 def refused(files: SessionFiles, path: str) -> str:
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(CommandRefused) as caught:
         files.check(path)
     return str(caught.value)
 
@@ -123,7 +122,7 @@ def test_only_so_many_are_looked_at_the_last_days_first(
 
 
 def test_the_loop_does_not_wait_for_disks() -> None:
-    lab, disk = Lab(), Deferred[None]()
+    lab, disk = HostInMemory(), Deferred[None]()
 
     async def apart(work: Callable[[], Any], /) -> Any:
         await disk
@@ -238,11 +237,11 @@ def test_what_threads_are_called(
     monkeypatch.setenv("PI_CODING_AGENT_DIR", str(tmp_path))
     meta = {"type": "session_meta", "payload": {"id": "t-1", "cwd": "/work"}}
     write(tmp_path / "sessions" / "rollout-1.jsonl", meta)
-    lab = Lab(crew=Crew(codex=CodexDriver()))
+    lab = HostInMemory(drivers=FakeDrivers(codex=CodexDriver()))
     peer = Peer(lab)
     assert "sessionName" not in peer.ask("list_stored_sessions")["data"]["sessions"][0]
     peer.ask("create_session", "s", agent="codex")
-    lab.crew.last.threads = threads  # type: ignore[attr-defined]
+    lab.drivers.last.threads = threads  # type: ignore[attr-defined]
     peer.forget()
     peer.say("list_stored_sessions")
     lab.clock.advance(ASK_S)

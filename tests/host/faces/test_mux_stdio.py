@@ -10,8 +10,8 @@ import pytest
 from twisted.internet.testing import StringTransport
 
 from sxhost.faces.pi.stdio import Commands, Pipe
+from sxhost.testing import HostInMemory, is_done
 from tests.host.http.test_site import Wire
-from tests.support.in_memory import Lab, is_done
 from tests.support.websocket_clients import MIB, TEXT, Socket, masked
 
 Object = dict[str, Any]
@@ -39,7 +39,7 @@ SCRIPT: list[bytes] = [
 class Pipes:
     """A client at the other ends of two pipes."""
 
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: HostInMemory) -> None:
         self.pipe = Pipe(lab.mux)
         self.transport = StringTransport()
         self.pipe.makeConnection(self.transport)
@@ -55,22 +55,22 @@ class Pipes:
         return [json.loads(line) for line in self.transport.value().splitlines()]
 
 
-def play(lab: Lab, say: Callable[[bytes], object]) -> None:
+def play(lab: HostInMemory, say: Callable[[bytes], object]) -> None:
     for said in SCRIPT:
         say(said)
         settle(lab)
         if b"abort" in said:
-            reports = lab.crew.last.reports
+            reports = lab.drivers.last.reports
             reports.event("message-delta", {"item": "1", "text": "hi"})
             reports.turn_ended("interrupted")
 
 
-def settle(lab: Lab) -> None:
+def settle(lab: HostInMemory) -> None:
     for _ in range(6):
         lab.clock.advance(0.005)
 
 
-def shown(frames: list[Object], lab: Lab) -> list[Object]:
+def shown(frames: list[Object], lab: HostInMemory) -> list[Object]:
     """Return frames as they would be on any host."""
     text = json.dumps(frames).replace(lab.store.epoch, "EPOCH")
     return list(json.loads(text))
@@ -80,7 +80,7 @@ def test_the_frames_are_those_of_a_websocket() -> None:
     wire = Wire(body=MIB, mux_message=MIB)
     socket = Socket(wire, path="/")
     play(wire.lab, lambda said: socket.say(masked(TEXT, said)))
-    lab = Lab(mux_message=MIB)
+    lab = HostInMemory(mux_message=MIB)
     pipes = Pipes(lab)
     play(lab, pipes.say)
     expected = shown(socket.messages, wire.lab)
@@ -90,7 +90,7 @@ def test_the_frames_are_those_of_a_websocket() -> None:
 
 
 def test_who_does_not_read_is_not_read_from() -> None:
-    lab = Lab()
+    lab = HostInMemory()
     pipes = Pipes(lab)
     pipes.say(SCRIPT[0])
     settle(lab)
@@ -99,8 +99,8 @@ def test_who_does_not_read_is_not_read_from() -> None:
     pipes.transport.producer.pauseProducing()  # type: ignore[union-attr]
     assert pipes.transport.producerState == "paused"
     before = len(pipes.frames)
-    lab.mux.tell(b'{"type":"news"}')
-    lab.crew.last.reports.event("message-delta", {"item": "1", "text": "hi"})
+    lab.mux.broadcast(b'{"type":"news"}')
+    lab.drivers.last.reports.event("message-delta", {"item": "1", "text": "hi"})
     settle(lab)
     assert len(pipes.frames) == before
     pipes.transport.producer.resumeProducing()  # type: ignore[union-attr]
@@ -110,14 +110,14 @@ def test_who_does_not_read_is_not_read_from() -> None:
 
 
 def test_the_end_waits_for_answers() -> None:
-    lab = Lab()
+    lab = HostInMemory()
     pipes = Pipes(lab)
     for said in SCRIPT[:3]:
         pipes.say(said)
         settle(lab)
     pipes.pipe.readConnectionLost()
     assert pipes.is_open()
-    lab.crew.last.reports.turn_ended("completed")
+    lab.drivers.last.reports.turn_ended("completed")
     settle(lab)
     assert not pipes.is_open()
     assert pipes.frames[-1]["command"] == "prompt"
@@ -127,7 +127,7 @@ def test_the_end_waits_for_answers() -> None:
 
 
 def test_one_too_many_is_sent_away() -> None:
-    lab = Lab(mux_connections=1)
+    lab = HostInMemory(mux_connections=1)
     Pipes(lab)
     assert Pipes(lab).transport.disconnecting
 

@@ -15,7 +15,7 @@ from sxhost.faces.pi import transcript_cache as module
 from sxhost.faces.pi.transcript_cache import TranscriptCache
 from sxhost.model.limits import Limits
 from sxhost.model.session import Event
-from tests.support.in_memory import is_done, result_of, started
+from sxhost.testing import is_done, result_of, started
 
 
 def event(seq: int, name: str, session: str = "s", **data: Any) -> Event:
@@ -39,12 +39,12 @@ def recall(runs: TranscriptCache, seq: int, events: list[Event]) -> list[tuple[i
         asked.append((after, limit))
         return [one for one in events if one.seq > after][:limit]
 
-    result_of(runs.recall("s", seq, read))
+    result_of(runs.read_back("s", seq, read))
     return asked
 
 
 def grown(runs: TranscriptCache, one: Event) -> int:
-    return len(json.loads(runs.tell(one)[-1])["message"]["content"][0]["text"])
+    return len(json.loads(runs.translate(one)[-1])["message"]["content"][0]["text"])
 
 
 def test_it_is_read_back_to_where_a_run_began(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,8 +54,8 @@ def test_it_is_read_back_to_where_a_run_began(monkeypatch: pytest.MonkeyPatch) -
     asked = recall(runs, 21, events)
     assert asked == [(n, 4) for n in (16, 12, 8, 4, 0)]
     assert grown(runs, events[20]) == 19
-    assert runs.knows("s", 2)
-    assert not runs.knows("s", 1), "nothing of what was before"
+    assert runs.covers("s", 2)
+    assert not runs.covers("s", 1), "nothing of what was before"
 
 
 def test_it_is_not_read_back_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,12 +76,12 @@ def test_what_retention_took_is_not_known() -> None:
 def test_what_is_over_is_not_read_back(name: str) -> None:
     runs, events = new(), [*log(3), event(6, name), event(7, "usage")]
     assert recall(runs, 7, events) == [(0, module.PAGE)]
-    assert runs.knows("s", 7)
-    assert not runs.knows("s", 6), "nothing of it is known but where it ended"
+    assert runs.covers("s", 7)
+    assert not runs.covers("s", 6), "nothing of it is known but where it ended"
     assert recall(runs, 7, events) == []
     later = new()
     recall(later, 8, events)
-    assert (later.knows("s", 6), later.knows("s", 8)) == (False, True)
+    assert (later.covers("s", 6), later.covers("s", 8)) == (False, True)
 
 
 def test_who_wants_the_same_waits_for_it() -> None:
@@ -93,7 +93,7 @@ def test_who_wants_the_same_waits_for_it() -> None:
         asked.append(after)
         return await page
 
-    first, second = (started(runs.recall("s", 4, read)) for _ in range(2))
+    first, second = (started(runs.read_back("s", 4, read)) for _ in range(2))
     assert not is_done(first)
     page.callback(events)
     assert is_done(first)
@@ -111,13 +111,13 @@ def test_who_cannot_read_back_lets_others_try() -> None:
     async def works(_after: int, _limit: int) -> list[Event]:
         return events
 
-    first = started(runs.recall("s", 4, fails))
-    second = started(runs.recall("s", 4, works))
+    first = started(runs.read_back("s", 4, fails))
+    second = started(runs.read_back("s", 4, works))
     page.errback(StoreUnavailable("x"))
     with pytest.raises(StoreUnavailable):
         result_of(first)
     assert is_done(second)
-    assert runs.knows("s", 4)
+    assert runs.covers("s", 4)
 
 
 def test_the_beginning_has_nothing_before() -> None:
@@ -128,24 +128,24 @@ def test_who_was_not_told_for_long_is_forgotten(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(module, "KEPT", 5000)
     runs = new()
     for number in range(20):
-        runs.tell(event(2, "turn-started", f"s{number}"))
-    known = [number for number in range(20) if runs.knows(f"s{number}", 3)]
+        runs.translate(event(2, "turn-started", f"s{number}"))
+    known = [number for number in range(20) if runs.covers(f"s{number}", 3)]
     assert known == [15, 16, 17, 18, 19]
     runs.forget("s19")
-    assert not runs.knows("s19", 3)
+    assert not runs.covers("s19", 3)
     assert runs._size == 4 * module.OVERHEAD
 
 
 def test_a_gap_in_a_log_is_a_run_that_is_not_whole() -> None:
     runs = new()
-    runs.tell(event(1, "turn-started"))
-    runs.tell(event(2, "message-delta", item="m", text="abc"))
+    runs.translate(event(1, "turn-started"))
+    runs.translate(event(2, "message-delta", item="m", text="abc"))
     assert grown(runs, event(9, "message-delta", item="m", text="x")) == 1
 
 
 def test_a_session_of_the_same_name_is_another() -> None:
     runs = new()
-    runs.tell(event(1, "turn-started"))
-    runs.tell(event(2, "message-delta", item="m", text="abc"))
+    runs.translate(event(1, "turn-started"))
+    runs.translate(event(2, "message-delta", item="m", text="abc"))
     other = Event("message-delta", Raw(b'{"item":"m","text":"x"}'), 1, 2, 77, 1000, "s")
     assert grown(runs, other) == 1

@@ -13,8 +13,8 @@ from sxhost.codec.json import encode
 from sxhost.faces.pi.transcript_cache import TranscriptCache
 from sxhost.model.limits import Limits
 from sxhost.model.session import Event
+from sxhost.testing import result_of
 from tests.support.agents.recorded_pi import LINES, OLD, Player, tapes
-from tests.support.in_memory import result_of
 
 Object = dict[str, Any]
 
@@ -46,7 +46,7 @@ def log_of(player: Player) -> list[Event]:
 
 def told_of(player: Player) -> list[Object]:
     runs = TranscriptCache(Limits(), lambda _: "pi")
-    return [json.loads(one) for event in log_of(player) for one in runs.tell(event)]
+    return [json.loads(one) for event in log_of(player) for one in runs.translate(event)]
 
 
 def plain(said: Object) -> Object:
@@ -114,23 +114,23 @@ def test_what_is_said_last_is_the_whole(line: str) -> None:
 def test_whoever_begins_anywhere_is_told_the_same(line: str, scenario: str) -> None:
     log = log_of(Player(line, scenario).play())
     runs = TranscriptCache(Limits(), lambda _: "pi")
-    expected = [runs.tell(event) for event in log]
-    assert [runs.tell(event) for event in reversed(log)] == expected[::-1], "again"
+    expected = [runs.translate(event) for event in log]
+    assert [runs.translate(event) for event in reversed(log)] == expected[::-1], "again"
 
     async def read(after: int, limit: int) -> list[Event]:
         return [event for event in log if event.seq > after][:limit]
 
     for n in range(len(log)):
         later = TranscriptCache(Limits(), lambda _: "pi")
-        assert not later.knows("s", n + 1)
-        result_of(later.recall("s", n + 1, read))
-        assert later.tell(log[n]) == expected[n]
+        assert not later.covers("s", n + 1)
+        result_of(later.read_back("s", n + 1, read))
+        assert later.translate(log[n]) == expected[n]
 
 
 def test_what_is_too_large_is_not_repeated() -> None:
     log = log_of(Player(OLD, "steer").play())
     runs = TranscriptCache(Limits(mux_snapshot=40), lambda _: "pi")
-    told = [json.loads(one) for event in log for one in runs.tell(event)]
+    told = [json.loads(one) for event in log for one in runs.translate(event)]
     grown = [one for one in told if one["type"] == "message_update"]
     (first, *_, last) = grown[:12]
     assert first["message"]["content"] == [{"type": "text", "text": ""}]
@@ -143,7 +143,7 @@ def test_what_is_too_large_is_not_repeated() -> None:
 def test_of_a_long_run_the_end_is_kept() -> None:
     log = log_of(Player(OLD, "steer").play())
     runs = TranscriptCache(Limits(mux_run=500), lambda _: "pi")
-    told = [json.loads(one) for event in log for one in runs.tell(event)]
+    told = [json.loads(one) for event in log for one in runs.translate(event)]
     ends = [one["messages"] for one in told if one["type"] == "agent_end"]
     assert [len(one) for one in ends] == [1, 1]
     assert ends[-1][-1]["content"][0]["text"] == "follow up answer"
@@ -152,7 +152,7 @@ def test_of_a_long_run_the_end_is_kept() -> None:
 def test_thin_readers_get_the_pieces_alone() -> None:
     log = log_of(Player(OLD, "hello").play())
     runs = TranscriptCache(Limits(), lambda _: "pi")
-    told = [json.loads(one) for event in log for one in runs.tell(event, thin=True)]
+    told = [json.loads(one) for event in log for one in runs.translate(event, snapshots=False)]
     grown = [one for one in told if one["type"] == "message_update"]
     assert grown
     assert not any("message" in one for one in grown)

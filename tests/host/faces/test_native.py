@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from tests.support.in_memory import MIDNIGHT_MS, Lab, result_of
+from sxhost.testing import MIDNIGHT_MS, HostInMemory, result_of
 
-MakeLab = Callable[..., Lab]
+MakeLab = Callable[..., HostInMemory]
 TS = MIDNIGHT_MS // 1000
 NDJSON = "application/x-ndjson"
 
 
-def test_metadata_is_bounded(lab: Lab) -> None:
+def test_metadata_is_bounded(lab: HostInMemory) -> None:
     text = "x" * (lab.limits.metadata_size - len('{"a":""}'))
     fits = lab.request("POST", "/sessions/a/register", {"metadata": {"a": text}})
     assert fits.status == 200
@@ -22,7 +22,7 @@ def test_metadata_is_bounded(lab: Lab) -> None:
     assert (answer.status, answer.json()["field"]) == (400, "metadata")
 
 
-def test_the_source_documents_walk_through(lab: Lab) -> None:
+def test_the_source_documents_walk_through(lab: HostInMemory) -> None:
     assert lab.request("GET", "/health").body == b'{"status":"ok"}'
     registration = {"model": "gpt-4.1", "provider": "openai", "cwd": "/home/dev/project"}
     answer = lab.request("POST", "/sessions/my-session/register", registration).json()
@@ -41,7 +41,7 @@ def test_the_source_documents_walk_through(lab: Lab) -> None:
     assert line["ts"] == TS
 
 
-def test_the_list_begins_with_the_fields_of_the_source(lab: Lab) -> None:
+def test_the_list_begins_with_the_fields_of_the_source(lab: HostInMemory) -> None:
     lab.request("POST", "/sessions/abc-123/register", {"model": "m", "provider": "p"})
     lab.request("POST", "/sessions/abc-123/events", {"event": "tool-start"})
     (row,) = lab.request("GET", "/sessions").json()
@@ -52,7 +52,7 @@ def test_the_list_begins_with_the_fields_of_the_source(lab: Lab) -> None:
     assert row["detail_state"] == "working"
 
 
-def test_the_detail_has_cwd_start_time_and_events(lab: Lab) -> None:
+def test_the_detail_has_cwd_start_time_and_events(lab: HostInMemory) -> None:
     lab.request("POST", "/sessions/a/register", {"cwd": "/tmp", "metadata": {"k": [1]}})
     lab.request("POST", "/sessions/a/events", {"event": "usage", "data": {"tokens": 1}})
     detail = lab.request("GET", "/sessions/a").json()
@@ -61,30 +61,30 @@ def test_the_detail_has_cwd_start_time_and_events(lab: Lab) -> None:
     assert [event["event"] for event in detail["events"]] == ["usage"]
 
 
-def test_registering_again_updates_what_is_given(lab: Lab) -> None:
+def test_registering_again_updates_what_is_given(lab: HostInMemory) -> None:
     lab.request("POST", "/sessions/a/register", {"model": "m", "title": "t"})
     answer = lab.request("POST", "/sessions/a/register", {"title": "new", "model": None}).json()
     assert answer["created"] is False
     assert (answer["session"]["model"], answer["session"]["title"]) == ("m", "new")
 
 
-def test_a_body_is_optional_where_its_fields_are(lab: Lab) -> None:
+def test_a_body_is_optional_where_its_fields_are(lab: HostInMemory) -> None:
     assert lab.request("POST", "/sessions/a/register").json()["created"] is True
 
 
-def test_an_unknown_session_is_registered_by_its_first_event(lab: Lab) -> None:
+def test_an_unknown_session_is_registered_by_its_first_event(lab: HostInMemory) -> None:
     lab.request("POST", "/sessions/new/events", {"event": "thinking"})
     assert lab.request("GET", "/sessions/new").json()["event_count"] == 1
 
 
-def test_the_same_key_is_answered_the_same(lab: Lab) -> None:
+def test_the_same_key_is_answered_the_same(lab: HostInMemory) -> None:
     event = {"event": "thinking", "key": "k"}
     first = lab.request("POST", "/sessions/a/events", event)
     lab.request("POST", "/sessions/a/events", {"event": "idle"})
     assert lab.request("POST", "/sessions/a/events", event).body == first.body
 
 
-def test_a_batch(lab: Lab) -> None:
+def test_a_batch(lab: HostInMemory) -> None:
     body = b'{"event":"thinking"}\n{"event":"complete","data":{"a":1}}\n'
     answer = lab.request("POST", "/sessions/a/events", body, content_type=NDJSON)
     assert answer.json() == {"ok": True, "event_count": 2, "accepted": 2}
@@ -93,7 +93,7 @@ def test_a_batch(lab: Lab) -> None:
     ]  # fmt: skip
 
 
-def test_a_batch_with_a_bad_line_stores_nothing(lab: Lab) -> None:
+def test_a_batch_with_a_bad_line_stores_nothing(lab: HostInMemory) -> None:
     body = b'{"event":"thinking"}\n{"event":"NO"}\n'
     answer = lab.request("POST", "/sessions/a/events", body, content_type=NDJSON)
     assert (answer.status, answer.json()["line"]) == (400, 2)
@@ -105,14 +105,14 @@ def test_a_batch_with_a_bad_line_stores_nothing(lab: Lab) -> None:
     [("", [1, 2, 3]), ("?after=1", [2, 3]), ("?limit=1", [1]), ("?types=x", [1, 3]),
      ("?types=x,y&after=0&limit=2", [1, 2]), ("?after=99", [])],
 )  # fmt: skip
-def test_reading_events(lab: Lab, query: str, numbers: list[int]) -> None:
+def test_reading_events(lab: HostInMemory, query: str, numbers: list[int]) -> None:
     for name in ("x", "y", "x"):
         lab.request("POST", "/sessions/a/events", {"event": name})
     answer = lab.request("GET", f"/sessions/a/events{query}")
     assert [event["seq"] for event in answer.lines()] == numbers
 
 
-def test_data_never_breaks_a_line(lab: Lab) -> None:
+def test_data_never_breaks_a_line(lab: HostInMemory) -> None:
     body = b'{\n "event": "x",\n "data": {\n "a": "1\\n2"\n }\n}'
     lab.request("POST", "/sessions/a/events", body)
     (line,) = lab.request("GET", "/sessions/a/events").lines()
@@ -121,13 +121,13 @@ def test_data_never_breaks_a_line(lab: Lab) -> None:
 
 class TestMessages:
     @pytest.fixture(autouse=True)
-    def _session(self, lab: Lab) -> None:
+    def _session(self, lab: HostInMemory) -> None:
         lab.request("POST", "/sessions/a/register")
 
-    def send(self, lab: Lab, **fields: Any) -> Any:
+    def send(self, lab: HostInMemory, **fields: Any) -> Any:
         return lab.request("POST", "/sessions/a/messages", {"content": "hi", **fields}).json()
 
-    def test_a_message_carries_mode_and_sender(self, lab: Lab) -> None:
+    def test_a_message_carries_mode_and_sender(self, lab: HostInMemory) -> None:
         sent = self.send(lab, mode="interrupt", **{"from": "me"})
         (message,) = lab.request("GET", "/sessions/a/messages").json()
         assert message == {
@@ -135,7 +135,7 @@ class TestMessages:
             "from": "me", "state": "delivered", "ttl_s": None,
         }  # fmt: skip
 
-    def test_lease_ack_and_nack(self, lab: Lab) -> None:
+    def test_lease_ack_and_nack(self, lab: HostInMemory) -> None:
         one, two = self.send(lab)["id"], self.send(lab)["id"]
         leased = lab.request("GET", "/sessions/a/messages?lease=30").json()
         assert [m["state"] for m in leased] == ["leased", "leased"]
@@ -144,14 +144,14 @@ class TestMessages:
         peeked = lab.request("GET", "/sessions/a/messages?peek=1").json()
         assert [m["state"] for m in peeked] == ["delivered", "queued"]
 
-    def test_withdrawing(self, lab: Lab) -> None:
+    def test_withdrawing(self, lab: HostInMemory) -> None:
         one = self.send(lab)["id"]
         assert lab.request("DELETE", f"/sessions/a/messages/{one}").json() == {"ok": True}
         assert lab.request("GET", "/sessions/a/messages").json() == []
         answer = lab.request("POST", f"/sessions/a/messages/{one}/ack")
         assert (answer.status, answer.json()["error"]) == (409, "message_closed")
 
-    def test_waiting(self, lab: Lab) -> None:
+    def test_waiting(self, lab: HostInMemory) -> None:
         waiting = lab.begin("GET", "/sessions/a/messages?wait=30")
         self.send(lab)
         lab.treq.flush()
@@ -165,25 +165,25 @@ class TestMessages:
         assert (answer.status, answer.header("retry-after")) == (429, "2")
         assert (answer.json()["error"], answer.json()["limit"]) == ("queue_full", 1)
 
-    def test_a_large_message_is_refused_with_the_limit(self, lab: Lab) -> None:
+    def test_a_large_message_is_refused_with_the_limit(self, lab: HostInMemory) -> None:
         answer = lab.request("POST", "/sessions/a/messages", {"content": "x" * 8193})
         assert (answer.status, answer.json()["limit"]) == (413, 8192)
 
     @pytest.mark.parametrize(
         "body", [{}, {"content": ""}, {"content": 7}, {"content": "x", "mode": "no"}]
     )
-    def test_a_bad_message_is_refused(self, lab: Lab, body: Any) -> None:
+    def test_a_bad_message_is_refused(self, lab: HostInMemory, body: Any) -> None:
         answer = lab.request("POST", "/sessions/a/messages", body)
         assert (answer.status, answer.json()["error"]) == (400, "bad_field")
 
 
-def test_deleting(lab: Lab) -> None:
+def test_deleting(lab: HostInMemory) -> None:
     lab.request("POST", "/sessions/a/register")
     assert lab.request("DELETE", "/sessions/a").json() == {"ok": True}
     assert lab.request("DELETE", "/sessions/a").json()["error"] == "unknown_session"
 
 
-def test_stop(lab: Lab) -> None:
+def test_stop(lab: HostInMemory) -> None:
     asked: list[bool] = []
     lab.service.on_stop = lambda: asked.append(True)
     assert lab.request("POST", "/stop").json() == {"ok": True}

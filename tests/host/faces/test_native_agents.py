@@ -9,20 +9,19 @@ from twisted.internet.defer import CancelledError, Deferred
 
 from sxhost.faces.native.agents import routes
 from sxhost.model.turn import Launch
-from tests.support.fake_agents import question
-from tests.support.in_memory import Lab, is_done, result_of, started
+from sxhost.testing import HostInMemory, is_done, question, result_of, started
 
 JSON = dict[str, Any]
 
 
 @pytest.fixture
-def host(lab: Lab) -> Lab:
+def host(lab: HostInMemory) -> HostInMemory:
     """A host with one hosted session, `a`."""
     assert settled(lab, "POST", "/sessions", {"agent": "fake", "id": "a"}).status == 201
     return lab
 
 
-def settled(lab: Lab, method: str, path: str, body: Any = None) -> Any:
+def settled(lab: HostInMemory, method: str, path: str, body: Any = None) -> Any:
     answer = lab.begin(method, path, body)
     for _ in range(20):
         lab.clock.advance(0)
@@ -43,19 +42,19 @@ SCOPES = {
 }
 
 
-def test_each_route_takes_its_scope(lab: Lab) -> None:
+def test_each_route_takes_its_scope(lab: HostInMemory) -> None:
     found = {route.path: route.needs for route in routes(lab.service.agency)}
     assert found == SCOPES
 
 
-def test_each_verb_answers_with_what_it_did(host: Lab) -> None:
+def test_each_verb_answers_with_what_it_did(host: HostInMemory) -> None:
     begun = settled(host, "POST", "/sessions/a/turns", {"input": "go"})
     assert (begun.status, begun.json()["turn"]["status"]) == (202, "running")
     done = {"ok": True}
     assert settled(host, "POST", "/sessions/a/steer", {"input": "left"}).json() == done
     assert settled(host, "POST", "/sessions/a/interrupt", {}).json() == done
     assert settled(host, "POST", "/sessions/a/compact", {}).json() == done
-    assert host.crew.last.did[1:] == [
+    assert host.drivers.last.did[1:] == [
         ("submit", "go"),
         ("steer", "left"),
         ("interrupt",),
@@ -63,9 +62,9 @@ def test_each_verb_answers_with_what_it_did(host: Lab) -> None:
     ]
 
 
-def test_an_approval_is_listed_and_decided(host: Lab) -> None:
+def test_an_approval_is_listed_and_decided(host: HostInMemory) -> None:
     settled(host, "POST", "/sessions/a/turns", {"input": "go"})
-    host.crew.last.reports.asked(question())
+    host.drivers.last.reports.asked(question())
     (one,) = settled(host, "GET", "/sessions/a/approvals").json()
     assert settled(host, "GET", "/approvals").json() == [one]
     path = f"/sessions/a/approvals/{one['id']}"
@@ -97,7 +96,7 @@ def test_an_approval_is_listed_and_decided(host: Lab) -> None:
         ("/sessions/a/approvals/one", {"decision": "deny"}, "approval_id"),
     ],
 )
-def test_what_is_wrong_is_named(host: Lab, path: str, body: JSON, field: str) -> None:
+def test_what_is_wrong_is_named(host: HostInMemory, path: str, body: JSON, field: str) -> None:
     answer = settled(host, "POST", path, body)
     assert (answer.status, answer.json()["error"]) == (400, "bad_field")
     assert answer.json()["field"].startswith(field)
@@ -115,15 +114,15 @@ def test_what_is_wrong_is_named(host: Lab, path: str, body: JSON, field: str) ->
     ],
 )
 def test_what_cannot_be_is_refused(
-    host: Lab, path: str, body: JSON, error: tuple[int, str]
+    host: HostInMemory, path: str, body: JSON, error: tuple[int, str]
 ) -> None:
     answer = settled(host, "POST", path, body)
     assert (answer.status, answer.json()["error"]) == error
 
 
-def test_whoever_vanishes_while_an_agent_starts_leaves_nothing(lab: Lab) -> None:
+def test_whoever_vanishes_while_an_agent_starts_leaves_nothing(lab: HostInMemory) -> None:
     slow: Deferred[None] = Deferred()
-    lab.crew("fake").slow = slow
+    lab.drivers("fake").slow = slow
     start = started(lab.service.agency.start(Launch(agent="fake", id="b")))
     start.addErrback(lambda failure: failure.trap(CancelledError))
     start.cancel()
@@ -131,5 +130,5 @@ def test_whoever_vanishes_while_an_agent_starts_leaves_nothing(lab: Lab) -> None
     for _ in range(5):
         lab.clock.advance(0)
     assert is_done(start)
-    assert lab.crew.last.did == [("start", None), ("stop",)]
+    assert lab.drivers.last.did == [("start", None), ("stop",)]
     assert lab.request("GET", "/sessions/b").status == 404

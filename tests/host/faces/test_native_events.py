@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from sxhost.testing import HostInMemory
 from tests.host.http.test_site import Connection, Wire
-from tests.support.in_memory import Lab
 
 
 @pytest.fixture
@@ -163,7 +163,7 @@ def test_a_stop_ends_it_with_a_word(wire: Wire) -> None:
     assert client.got.endswith(b"0\r\n\r\n")
 
 
-def test_heartbeats_are_events_of_their_own(lab: Lab) -> None:
+def test_heartbeats_are_events_of_their_own(lab: HostInMemory) -> None:
     wire = Wire()
     client = get(wire, "/events", SSE)
     for _ in range(15):

@@ -25,10 +25,10 @@ from sxhost.faces.native.websocket import MOST_SUBSCRIPTIONS
 from sxhost.model.session import EventDraft
 from sxhost.streams.subscription import Subscription
 from sxhost.tap import assemble
+from sxhost.testing import is_done
 from tests.conftest import FailureLog
 from tests.host.http.test_site import Wire
 from tests.process.test_telemetry_command import certificate
-from tests.support.in_memory import is_done
 from tests.support.websocket_clients import (  # fmt: skip
     MIB,
     PING,

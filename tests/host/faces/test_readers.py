@@ -28,7 +28,7 @@ from sxhost.model.session import Event, Session, State
 from sxhost.model.session_state import SPOKEN, after
 from sxhost.model.turn import Launch
 from sxhost.telemetry.forwarder import content_of
-from tests.support.in_memory import result_of
+from sxhost.testing import result_of
 
 NAMES = sorted({*HOST_EVENTS, "note", "output", "system"})
 ODD: list[Any] = [
@@ -143,7 +143,7 @@ def is_multiplexed(agent: str) -> Callable[[Event], None]:
         runs = TranscriptCache(Limits(), lambda _: agent)
         first = event("native", BEGUN, 1) if agent == "pi" else event("turn-started", {}, 1)
         for each in (first, one, *later):
-            for frame in (*runs.tell(each), *runs.tell(each, thin=True)):
+            for frame in (*runs.translate(each), *runs.translate(each, snapshots=False)):
                 json.decode(frame)
 
     return told

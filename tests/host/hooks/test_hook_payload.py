@@ -15,7 +15,7 @@ from sxhost.codec.json import encode
 from sxhost.codec.shorten import fitted
 from sxhost.hooks.payload import Hook
 from sxhost.model.turn import Launch
-from tests.support.in_memory import Answer, Lab, is_done, result_of
+from sxhost.testing import BufferedResponse, HostInMemory, is_done, result_of
 
 SESSION = "0b1f0b9e-2f37-4ac6-a4c1-000000000001"
 BASH: dict[str, Any] = {
@@ -26,7 +26,9 @@ BASH: dict[str, Any] = {
 RULE = {"type": "addRules", "rules": [{"toolName": "Bash", "ruleContent": "ls *"}]}
 
 
-def say(lab: Lab, name: str, query: str = "", agent: str = "claude", **more: Any) -> Any:
+def say(
+    lab: HostInMemory, name: str, query: str = "", agent: str = "claude", **more: Any
+) -> Any:
     answer = lab.request("POST", f"/hooks/{agent}{query}", hook(name, **more))
     assert answer.status == 200, answer.body
     return answer.json()
@@ -37,37 +39,37 @@ def hook(name: str, **more: Any) -> dict[str, Any]:
 
 
 def begin(
-    lab: Lab, name: str, query: str = "", agent: str = "claude", **more: Any
-) -> Deferred[Answer]:
+    lab: HostInMemory, name: str, query: str = "", agent: str = "claude", **more: Any
+) -> Deferred[BufferedResponse]:
     return lab.begin("POST", f"/hooks/{agent}{query}", hook(name, **more))
 
 
-def events(lab: Lab) -> list[tuple[str, Any]]:
+def events(lab: HostInMemory) -> list[tuple[str, Any]]:
     lines = lab.request("GET", f"/sessions/{SESSION}/events").lines()
     return [(line["event"], line["data"]) for line in lines]
 
 
-def send(lab: Lab, content: str, mode: str = "auto") -> None:
+def send(lab: HostInMemory, content: str, mode: str = "auto") -> None:
     lab.request("POST", f"/sessions/{SESSION}/messages", {"content": content, "mode": mode})
 
 
-def messages(lab: Lab) -> list[tuple[str, str]]:
+def messages(lab: HostInMemory) -> list[tuple[str, str]]:
     found = lab.request("GET", f"/sessions/{SESSION}/messages?peek=1").json()
     return [(each["content"], each["state"]) for each in found]
 
 
-def approvals(lab: Lab) -> Any:
+def approvals(lab: HostInMemory) -> Any:
     return lab.request("GET", "/approvals").json()
 
 
-def decide(lab: Lab, decision: str, **more: Any) -> None:
+def decide(lab: HostInMemory, decision: str, **more: Any) -> None:
     (approval,) = approvals(lab)
     path = f"/sessions/{SESSION}/approvals/{approval['id']}"
     assert lab.request("POST", path, {"decision": decision, **more}).status == 200
     lab.treq.flush()
 
 
-def test_a_session_appears_with_what_is_known_of_it(lab: Lab, tmp_path: Path) -> None:
+def test_a_session_appears_with_what_is_known_of_it(lab: HostInMemory, tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
     (tmp_path / ".git" / "HEAD").write_text("ref: refs/heads/main\n")
     assert say(lab, "SessionStart", cwd=str(tmp_path), source="startup", model="opus") == {}
@@ -146,7 +148,7 @@ HEARD: list[tuple[str, dict[str, Any], list[tuple[str, Any]]]] = [
 
 @pytest.mark.parametrize(("name", "more", "told"), HEARD)
 def test_what_happens_becomes_an_event(
-    lab: Lab, name: str, more: dict[str, Any], told: list[tuple[str, Any]]
+    lab: HostInMemory, name: str, more: dict[str, Any], told: list[tuple[str, Any]]
 ) -> None:
     assert say(lab, name, **more) == {}
     assert events(lab) == told
@@ -160,16 +162,16 @@ def test_what_happens_becomes_an_event(
         ({"session_id": 7, "hook_event_name": []}, 400),
     ],
 )
-def test_what_is_no_hook_is_refused(lab: Lab, said: Any, status: int) -> None:
+def test_what_is_no_hook_is_refused(lab: HostInMemory, said: Any, status: int) -> None:
     assert lab.request("POST", "/hooks/claude", said).status == status
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"\xff", b"{", b"null", b"[" * 1000])
-def test_rubbish_is_refused(lab: Lab, body: bytes) -> None:
+def test_rubbish_is_refused(lab: HostInMemory, body: bytes) -> None:
     assert lab.request("POST", "/hooks/claude", body).status == 400
 
 
-def test_what_is_too_large_for_any_request_is_refused(lab: Lab) -> None:
+def test_what_is_too_large_for_any_request_is_refused(lab: HostInMemory) -> None:
     answer = lab.request("POST", "/hooks/claude", hook("Stop", text="x" * 10_000_000))
     assert (answer.status, answer.json()["error"]) == (413, "body_too_large")
     assert lab.request("GET", "/sessions").json() == []
@@ -230,7 +232,7 @@ def test_what_is_too_long_is_cut(data: dict[str, Any]) -> None:
     assert len(encode(fitted(data))) <= 250_000
 
 
-def test_a_long_output_is_cut_and_says_so(lab: Lab) -> None:
+def test_a_long_output_is_cut_and_says_so(lab: HostInMemory) -> None:
     say(lab, "PostToolUse", **BASH, tool_response="x" * 300_000)
     ((_, data),) = events(lab)
     assert data["output"].endswith("… (252000 characters more)")
@@ -239,7 +241,7 @@ def test_a_long_output_is_cut_and_says_so(lab: Lab) -> None:
 # Messages.
 
 
-def test_a_message_makes_the_agent_go_on(lab: Lab) -> None:
+def test_a_message_makes_the_agent_go_on(lab: HostInMemory) -> None:
     say(lab, "SessionStart")
     send(lab, "and now the tests")
     told = say(lab, "Stop", last_assistant_message="done")
@@ -253,7 +255,7 @@ def test_a_message_makes_the_agent_go_on(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("name", ["UserPromptSubmit", "PostToolUse"])
-def test_a_message_reaches_an_agent_at_work(lab: Lab, name: str) -> None:
+def test_a_message_reaches_an_agent_at_work(lab: HostInMemory, name: str) -> None:
     say(lab, "SessionStart")
     send(lab, "use pytest")
     send(lab, "later", mode="queue")
@@ -264,7 +266,7 @@ def test_a_message_reaches_an_agent_at_work(lab: Lab, name: str) -> None:
     assert say(lab, "Stop")["reason"] == "later"
 
 
-def test_a_session_that_was_deleted_begins_anew(lab: Lab) -> None:
+def test_a_session_that_was_deleted_begins_anew(lab: HostInMemory) -> None:
     say(lab, "SessionStart")
     lab.request("DELETE", f"/sessions/{SESSION}")
     assert say(lab, "Stop") == {}
@@ -272,7 +274,7 @@ def test_a_session_that_was_deleted_begins_anew(lab: Lab) -> None:
     assert lab.request("GET", f"/sessions/{SESSION}").json()["agent"] == "claude"
 
 
-def test_a_subagent_gets_no_messages(lab: Lab) -> None:
+def test_a_subagent_gets_no_messages(lab: HostInMemory) -> None:
     say(lab, "SessionStart")
     send(lab, "x")
     assert say(lab, "PostToolUse", **BASH, agent_id="s1") == {}
@@ -282,7 +284,7 @@ def test_a_subagent_gets_no_messages(lab: Lab) -> None:
 # Approvals.
 
 
-def test_a_permission_is_approved_from_elsewhere(lab: Lab) -> None:
+def test_a_permission_is_approved_from_elsewhere(lab: HostInMemory) -> None:
     asked = begin(lab, "PermissionRequest", **BASH)
     (approval,) = approvals(lab)
     assert (approval["kind"], approval["title"]) == ("command", "Bash: ls -l")
@@ -304,20 +306,22 @@ def test_a_permission_is_approved_from_elsewhere(lab: Lab) -> None:
         ("cancel", {"behavior": "deny", "message": "not here", "interrupt": True}),
     ],
 )
-def test_a_permission_is_denied(lab: Lab, decision: str, told: Any) -> None:
+def test_a_permission_is_denied(lab: HostInMemory, decision: str, told: Any) -> None:
     asked = begin(lab, "PermissionRequest", **BASH)
     decide(lab, decision, reason="not here")
     assert result_of(asked).json()["hookSpecificOutput"]["decision"] == told
 
 
-def test_a_permission_for_the_session_takes_the_rules_that_were_offered(lab: Lab) -> None:
+def test_a_permission_for_the_session_takes_the_rules_that_were_offered(
+    lab: HostInMemory,
+) -> None:
     asked = begin(lab, "PermissionRequest", **BASH, permission_suggestions=[RULE])
     decide(lab, "approve_session")
     decision = result_of(asked).json()["hookSpecificOutput"]["decision"]
     assert decision["updatedPermissions"] == [{**RULE, "destination": "session"}]
 
 
-def test_questions_are_answered(lab: Lab) -> None:
+def test_questions_are_answered(lab: HostInMemory) -> None:
     given = {"questions": [{"question": "Which?", "options": [{"label": "A"}]}]}
     asked = begin(lab, "PermissionRequest", tool_name="AskUserQuestion", tool_input=given)
     decide(lab, "approve", answers={"q1": "A"})
@@ -325,7 +329,7 @@ def test_questions_are_answered(lab: Lab) -> None:
     assert decision["updatedInput"] == {**given, "answers": {"Which?": "A"}}
 
 
-def test_the_use_of_a_tool_is_asked_for_only_where_that_is_wanted(lab: Lab) -> None:
+def test_the_use_of_a_tool_is_asked_for_only_where_that_is_wanted(lab: HostInMemory) -> None:
     assert say(lab, "PreToolUse", **BASH) == {}
     asked = begin(lab, "PreToolUse", "?ask=1", **BASH)
     decide(lab, "deny", reason="no")
@@ -344,7 +348,7 @@ def test_the_use_of_a_tool_is_asked_for_only_where_that_is_wanted(lab: Lab) -> N
     assert result_of(asked).json()["continue"] is False
 
 
-def test_codex_is_told_in_its_own_words(lab: Lab) -> None:
+def test_codex_is_told_in_its_own_words(lab: HostInMemory) -> None:
     asked = begin(
         lab, "PermissionRequest", agent="codex", **BASH, permission_suggestions=[RULE]
     )
@@ -357,7 +361,7 @@ def test_codex_is_told_in_its_own_words(lab: Lab) -> None:
     assert result_of(asked).json() == {}
 
 
-def test_without_a_decision_the_agents_own_dialog_decides(lab: Lab) -> None:
+def test_without_a_decision_the_agents_own_dialog_decides(lab: HostInMemory) -> None:
     asked = begin(lab, "PermissionRequest", "?wait=20", **BASH)
     lab.clock.advance(19)
     assert not is_done(asked)
@@ -371,7 +375,9 @@ def test_without_a_decision_the_agents_own_dialog_decides(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("name", ["PostToolUse", "Stop", "SessionEnd"])
-def test_what_the_agents_own_user_has_decided_is_asked_no_more(lab: Lab, name: str) -> None:
+def test_what_the_agents_own_user_has_decided_is_asked_no_more(
+    lab: HostInMemory, name: str
+) -> None:
     asked = begin(lab, "PermissionRequest", **BASH)
     say(lab, "PostToolUse", tool_name="Read", tool_input={})
     say(lab, "Stop", agent_id="s1")
@@ -384,21 +390,21 @@ def test_what_the_agents_own_user_has_decided_is_asked_no_more(lab: Lab, name: s
     assert closed["resolution"]["reason"] == "its own user has decided"
 
 
-def test_whoever_does_not_want_to_wait_is_not_kept(lab: Lab) -> None:
+def test_whoever_does_not_want_to_wait_is_not_kept(lab: HostInMemory) -> None:
     assert say(lab, "PermissionRequest", "?wait=0", **BASH) == {}
     assert approvals(lab) == []
 
 
-def test_a_host_that_stops_lets_the_agent_go(lab: Lab) -> None:
+def test_a_host_that_stops_lets_the_agent_go(lab: HostInMemory) -> None:
     asked = begin(lab, "PermissionRequest", **BASH)
     lab.service.hub.close()
     lab.treq.flush()
     assert result_of(asked).json() == {}
 
 
-def test_what_a_former_life_of_the_host_was_asked_waits_no_more(lab: Lab) -> None:
+def test_what_a_former_life_of_the_host_was_asked_waits_no_more(lab: HostInMemory) -> None:
     begin(lab, "PermissionRequest", **BASH)
-    lab.live()
+    lab.restart()
     say(lab, "UserPromptSubmit", prompt="x")
     assert approvals(lab) == []
 
@@ -406,7 +412,7 @@ def test_what_a_former_life_of_the_host_was_asked_waits_no_more(lab: Lab) -> Non
 # Others.
 
 
-def test_an_agent_that_the_host_runs_has_told_already(lab: Lab) -> None:
+def test_an_agent_that_the_host_runs_has_told_already(lab: HostInMemory) -> None:
     made = result_of(lab.service.agency.start(Launch(agent="fake", cwd="/")))
     native = result_of(lab.service.session(made.session.id)).native_id
     said = {**hook("PermissionRequest", **BASH), "session_id": native}
@@ -414,7 +420,7 @@ def test_an_agent_that_the_host_runs_has_told_already(lab: Lab) -> None:
     assert lab.request("GET", f"/sessions/{native}").status == 404
 
 
-def test_codex_notifies_of_what_its_hook_told_already(lab: Lab) -> None:
+def test_codex_notifies_of_what_its_hook_told_already(lab: HostInMemory) -> None:
     say(lab, "Stop", agent="codex", turn_id="u1", last_assistant_message="done")
     said = {
         "type": "agent-turn-complete",
@@ -429,7 +435,7 @@ def test_codex_notifies_of_what_its_hook_told_already(lab: Lab) -> None:
     assert len(events(lab)) == 4
 
 
-def test_a_turn_of_codex_that_goes_on_has_more_answers_than_one(lab: Lab) -> None:
+def test_a_turn_of_codex_that_goes_on_has_more_answers_than_one(lab: HostInMemory) -> None:
     say(lab, "SessionStart", agent="codex")
     send(lab, "go on")
     say(lab, "Stop", agent="codex", turn_id="u1", last_assistant_message="first")
@@ -441,16 +447,16 @@ def test_a_turn_of_codex_that_goes_on_has_more_answers_than_one(lab: Lab) -> Non
 NOTICE = {"type": "agent-turn-complete", "turn-id": "u1", "cwd": "/nowhere"}
 
 
-def notify(lab: Lab, session: str, **more: Any) -> None:
+def notify(lab: HostInMemory, session: str, **more: Any) -> None:
     said = {**NOTICE, "thread-id": session, **more}
     assert lab.request("POST", "/hooks/codex", said).json() == {}
 
 
-def sessions(lab: Lab) -> list[str]:
+def sessions(lab: HostInMemory) -> list[str]:
     return [each["id"] for each in lab.request("GET", "/sessions").json()]
 
 
-def test_codex_asks_for_titles_beside_its_sessions_and_that_is_none(lab: Lab) -> None:
+def test_codex_asks_for_titles_beside_its_sessions_and_that_is_none(lab: HostInMemory) -> None:
     say(lab, "SessionStart", agent="codex")
     notify(lab, "title-1")
     assert sessions(lab) == [SESSION]
@@ -459,13 +465,15 @@ def test_codex_asks_for_titles_beside_its_sessions_and_that_is_none(lab: Lab) ->
     assert sorted(sessions(lab)) == sorted([SESSION, "elsewhere"])
 
 
-def test_codex_whose_hooks_do_not_run_is_heard_by_what_it_notifies_of(lab: Lab) -> None:
+def test_codex_whose_hooks_do_not_run_is_heard_by_what_it_notifies_of(
+    lab: HostInMemory,
+) -> None:
     for session in ("s-1", "s-2"):
         notify(lab, session)
     assert sorted(sessions(lab)) == ["s-1", "s-2"]
 
 
-def test_the_contract_describes_the_hooks(lab: Lab) -> None:
+def test_the_contract_describes_the_hooks(lab: HostInMemory) -> None:
     document = lab.request("GET", "/openapi.json").json()
     assert "post" in document["paths"]["/hooks/claude"]
     assert json.dumps(document)

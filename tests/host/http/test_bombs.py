@@ -13,9 +13,9 @@ from sxhost.codec.json import decode, decode_lines
 from sxhost.errors import BadJSON, HostError
 from sxhost.model.limits import Limits
 from sxhost.model.session import EventDraft
+from sxhost.testing import HostInMemory
 from tests.host.faces.test_native import NDJSON
 from tests.host.http.test_site import Wire
-from tests.support.in_memory import Lab
 from tests.support.websocket_clients import MIB, TEXT, Socket, masked
 
 MANY = 100_000
@@ -49,18 +49,18 @@ def event(value: bytes) -> bytes:
 
 @pytest.mark.parametrize(("value", "code"), BOMBS.values(), ids=BOMBS)
 class TestBombs:
-    def test_in_a_body(self, lab: Lab, value: bytes, code: str) -> None:
+    def test_in_a_body(self, lab: HostInMemory, value: bytes, code: str) -> None:
         answer = lab.request("POST", "/sessions/a/events", event(value))
         assert (answer.status, answer.json()["error"]) == (400, code)
         assert lab.request("GET", "/sessions/a").status == 404
 
-    def test_in_a_line(self, lab: Lab, value: bytes, code: str) -> None:
+    def test_in_a_line(self, lab: HostInMemory, value: bytes, code: str) -> None:
         body = event(b"1") + b"\n" + event(value) + b"\n"
         answer = lab.request("POST", "/sessions/a/events", body, content_type=NDJSON)
         assert (answer.status, answer.json()["error"]) == (400, code)
         assert lab.request("GET", "/sessions/a").status == 404, "all of it or nothing"
 
-    def test_in_metadata(self, lab: Lab, value: bytes, code: str) -> None:
+    def test_in_metadata(self, lab: HostInMemory, value: bytes, code: str) -> None:
         body = b'{"metadata":{"a":%s}}' % value
         answer = lab.request("POST", "/sessions/a/register", body)
         assert (answer.status, answer.json()["error"]) == (400, code)
@@ -93,7 +93,7 @@ HARMLESS = {
 
 
 @pytest.mark.parametrize(("value", "kept"), HARMLESS.values(), ids=HARMLESS)
-def test_what_only_looks_like_one(lab: Lab, value: bytes, kept: Any) -> None:
+def test_what_only_looks_like_one(lab: HostInMemory, value: bytes, kept: Any) -> None:
     for kind in ("application/json", NDJSON):
         answer = lab.request("POST", "/sessions/a/events", event(value), content_type=kind)
         assert answer.status == 200
@@ -102,7 +102,7 @@ def test_what_only_looks_like_one(lab: Lab, value: bytes, kept: Any) -> None:
         assert line["data"] == (json.loads(value) if kept is None else kept)
 
 
-def test_the_last_of_two_keys_counts_everywhere(lab: Lab) -> None:
+def test_the_last_of_two_keys_counts_everywhere(lab: HostInMemory) -> None:
     body = b'{"event":"x","event":"y"}'
     for kind in ("application/json", NDJSON):
         lab.request("POST", "/sessions/a/events", body, content_type=kind)
@@ -113,13 +113,13 @@ def test_the_last_of_two_keys_counts_everywhere(lab: Lab) -> None:
     assert socket.messages[0]["id"] == "b"
 
 
-def test_a_huge_array_is_too_large(lab: Lab) -> None:
+def test_a_huge_array_is_too_large(lab: HostInMemory) -> None:
     answer = lab.request("POST", "/sessions/a/events", event(b"[" + b"0," * MANY * 2 + b"0]"))
     assert (answer.status, answer.json()["error"]) == (413, "event_too_large")
 
 
 @pytest.mark.parametrize("line", [b"", b'{"event":"x"}'])
-def test_a_batch_has_so_many_lines(lab: Lab, line: bytes) -> None:
+def test_a_batch_has_so_many_lines(lab: HostInMemory, line: bytes) -> None:
     body = (line + b"\n") * (lab.limits.batch + 1)
     answer = lab.request("POST", "/sessions/a/events", body, content_type=NDJSON)
     assert (answer.status, answer.json()["limit"]) == (400, 10_000)

@@ -13,11 +13,10 @@ from twisted.internet.defer import Deferred
 
 from sxhost.http.router import SSE, Route, tree
 from sxhost.http.websocket import POLICY_VIOLATION
+from sxhost.testing import UID, FakeDriver, FakeDrivers, HostInMemory
 from tests.host.http.test_http_authentication import Gate, bearer
 from tests.host.http.test_http_router import path_of
 from tests.host.http.test_site import Connection
-from tests.support.fake_agents import Crew, FakeDriver
-from tests.support.in_memory import UID, Lab
 from tests.support.websocket_clients import CLOSE, TEXT, frames_in, masked
 
 UPGRADE = (
@@ -67,7 +66,7 @@ def lasts(route: Route) -> bool:
     return route.status == 101 or route.produces == SSE or bool(waits)
 
 
-ROUTES = [route for route in Lab().routes if lasts(route)]
+ROUTES = [route for route in HostInMemory().routes if lasts(route)]
 
 
 def test_every_route_that_lasts_is_tried() -> None:
@@ -76,7 +75,7 @@ def test_every_route_that_lasts_is_tried() -> None:
 
 @pytest.fixture
 def gate(tmp_path: Path) -> Gate:
-    gate = Gate(tmp_path, crew=Crew(codex=FakeDriver(), fake=FakeDriver()))
+    gate = Gate(tmp_path, drivers=FakeDrivers(codex=FakeDriver(), fake=FakeDriver()))
     gate.lab.request("POST", "/sessions/a/register")
     begin = {**MESSAGE, "id": "r"}
     gate.lab.begin("POST", "/messages", begin)
@@ -268,7 +267,7 @@ def test_a_command_after_the_end_is_not_done(gate: Gate) -> None:
 
 
 def test_a_command_that_waits_in_its_lane_at_the_end_is_not_done(gate: Gate) -> None:
-    driver, token = gate.lab.crew.drivers["fake"], gate.token("admin")
+    driver, token = gate.lab.drivers.by_agent["fake"], gate.token("admin")
     driver.slow = Deferred()
     client = Commands(gate, token)
     client.say("create_session", sessionId="s", agent="fake")  # this holds the lane

@@ -14,10 +14,9 @@ from twisted.logger import capturedLogs
 
 from sxhost.errors import HostError, RateLimited, TooManyConnections
 from sxhost.http.admission import (
-    MOST_BUCKETS,
     RETRY_S,
     Admission,
-    RateLimiter,
+    RequestRates,
     descriptors,
     peer_of,
     tune,
@@ -25,9 +24,10 @@ from sxhost.http.admission import (
 from sxhost.http.channel import MOST_SHUT_OUT
 from sxhost.model.caller import Caller
 from sxhost.model.limits import Limits
+from sxhost.ratelimit import MAX_KEYS
+from sxhost.testing import UID
 from tests.host.http.test_site import GET, Connection, Wire, post
 from tests.support.http_bytes import NEXT, get, replies
-from tests.support.in_memory import UID
 
 OTHER = UID + 1
 
@@ -207,11 +207,11 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def rates(clock: Clock) -> RateLimiter:
-    return RateLimiter(Limits(requests=2, burst=3), clock, UID)
+def rates(clock: Clock) -> RequestRates:
+    return RequestRates(Limits(requests=2, burst=3), clock, UID)
 
 
-def allowed(rates: RateLimiter, caller: Caller = ASKING, *, forwarded: bool = False) -> int:
+def allowed(rates: RequestRates, caller: Caller = ASKING, *, forwarded: bool = False) -> int:
     """Return how many requests are let through at once, up to 10."""
     for count in range(10):
         try:
@@ -221,7 +221,7 @@ def allowed(rates: RateLimiter, caller: Caller = ASKING, *, forwarded: bool = Fa
     return 10
 
 
-def test_requests_come_in_bursts_and_at_a_rate(rates: RateLimiter, clock: Clock) -> None:
+def test_requests_come_in_bursts_and_at_a_rate(rates: RequestRates, clock: Clock) -> None:
     assert [allowed(rates), allowed(rates)] == [3, 0]
     clock.advance(1)
     assert allowed(rates) == 2
@@ -229,7 +229,7 @@ def test_requests_come_in_bursts_and_at_a_rate(rates: RateLimiter, clock: Clock)
     assert allowed(rates) == 3
 
 
-def test_refused_requests_cost_nothing_more(rates: RateLimiter, clock: Clock) -> None:
+def test_refused_requests_cost_nothing_more(rates: RequestRates, clock: Clock) -> None:
     for _ in range(100):
         allowed(rates)
     clock.advance(0.5)
@@ -237,7 +237,7 @@ def test_refused_requests_cost_nothing_more(rates: RateLimiter, clock: Clock) ->
 
 
 def test_it_is_told_when_to_ask_again(clock: Clock) -> None:
-    rates = RateLimiter(Limits(requests=1, burst=1), clock, UID)
+    rates = RequestRates(Limits(requests=1, burst=1), clock, UID)
     rates.take(ASKING, forwarded=False)
     with pytest.raises(RateLimited) as caught:
         rates.take(ASKING, forwarded=False)
@@ -252,25 +252,25 @@ def test_it_is_told_when_to_ask_again(clock: Clock) -> None:
         Caller(frozenset(), uid=OTHER, peer="10.0.0.1"),
     ],
 )
-def test_each_peer_user_and_token_has_its_own(rates: RateLimiter, caller: Caller) -> None:
+def test_each_peer_user_and_token_has_its_own(rates: RequestRates, caller: Caller) -> None:
     allowed(rates)
     assert allowed(rates, caller) == 3
 
 
-def test_a_token_is_counted_wherever_it_comes_from(rates: RateLimiter) -> None:
+def test_a_token_is_counted_wherever_it_comes_from(rates: RequestRates) -> None:
     allowed(rates, Caller(frozenset(), token="t", peer="10.0.0.1"))
     assert allowed(rates, Caller(frozenset(), token="t", peer="10.0.0.2")) == 0
 
 
-def test_the_own_user_is_not_counted_but_a_proxy_of_theirs_is(rates: RateLimiter) -> None:
+def test_the_own_user_is_not_counted_but_a_proxy_of_theirs_is(rates: RequestRates) -> None:
     own = Caller(frozenset(), uid=UID, peer="127.0.0.1")
     assert allowed(rates, own) == 10
     assert allowed(rates, own, forwarded=True) == 3
 
 
-def test_peers_are_forgotten_before_they_are_too_many(rates: RateLimiter) -> None:
+def test_peers_are_forgotten_before_they_are_too_many(rates: RequestRates) -> None:
     allowed(rates)
-    for number in range(MOST_BUCKETS):
+    for number in range(MAX_KEYS):
         allowed(rates, Caller(frozenset(), peer=str(number)))
     assert allowed(rates) == 3
 

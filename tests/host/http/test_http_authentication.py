@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 
-from sxhost.errors import RateLimited
-from sxhost.http.authentication import MOST_PEERS, LoginAttempts, Policy
+from sxhost.http.authentication import Policy
 from sxhost.http.router import Route
 from sxhost.model.auth import TokenDraft
+from sxhost.testing import UID, HostInMemory
 from tests.host.http.test_http_router import named, path_of
 from tests.host.http.test_site import Connection
-from tests.support.in_memory import UID, Lab
 
 HERE = "10.0.0.1:12345"
 """Where a connection in memory leads."""
@@ -27,7 +26,7 @@ class Gate:
     """A host behind its gate, and clients whose user the kernel knows, or not."""
 
     def __init__(self, place: Path, policy: Policy = POLICY, **limits: Any) -> None:
-        self.lab = Lab(place, **limits)
+        self.lab = HostInMemory(place, **limits)
         self.lab.keyring.open()
         self.site = self.lab.site(policy)
 
@@ -238,15 +237,6 @@ def test_wrong_tokens_lock_nobody_out_who_has_a_right_one(gate: Gate, header: st
     assert gate.refused("/status", header, uid=7) == "unauthorized"
 
 
-def test_of_too_many_peers_the_oldest_is_forgotten(gate: Gate) -> None:
-    tries = LoginAttempts(gate.lab.clock, 1)
-    for number in range(MOST_PEERS + 1):
-        tries.failed(str(number))
-    tries.failed("0")
-    with pytest.raises(RateLimited):
-        tries.failed(str(MOST_PEERS))
-
-
 # Browsers.
 
 
@@ -381,7 +371,7 @@ def test_a_login_waits_a_minute(gate: Gate) -> None:
 
 # Every route.
 
-ROUTES = [route for route in Lab().routes if route.path != "/login/<code>"]
+ROUTES = [route for route in HostInMemory().routes if route.path != "/login/<code>"]
 BARRED = [route for route in ROUTES if route.needs != "open"]
 
 
@@ -423,7 +413,7 @@ def test_a_token_for_one_session_opens_that_one(gate: Gate, route: Route) -> Non
         assert (status_of(gate, route, bearer(token)) == 403) == (not ours), session_id
 
 
-def test_what_only_looks_needs_no_more_than_reading(lab: Lab) -> None:
+def test_what_only_looks_needs_no_more_than_reading(lab: HostInMemory) -> None:
     for route in lab.routes:
         if route.method != "GET":
             assert route.needs in ("send", "approve", "admin"), route

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.in_memory import Lab
+from sxhost.testing import HostInMemory
 
 
-def figures(lab: Lab) -> dict[tuple[str, str], float]:
+def figures(lab: HostInMemory) -> dict[tuple[str, str], float]:
     """Return each sample's value by its name and its last label."""
     text = lab.request("GET", "/metrics").body.decode()
     return {
@@ -17,7 +17,7 @@ def figures(lab: Lab) -> dict[tuple[str, str], float]:
     }
 
 
-def test_gauges_tell_how_the_host_is(lab: Lab) -> None:
+def test_gauges_tell_how_the_host_is(lab: HostInMemory) -> None:
     lab.request("POST", "/sessions/a/events", {"event": "thinking"})
     lab.request("POST", "/sessions/b/events", {"event": "complete"})
     lab.request("POST", "/sessions/a/messages", {"content": "x"})
@@ -32,12 +32,12 @@ def test_gauges_tell_how_the_host_is(lab: Lab) -> None:
     assert found["process_resident_memory_bytes", ""] > 0
 
 
-def test_live_readers_are_counted(lab: Lab) -> None:
+def test_live_readers_are_counted(lab: HostInMemory) -> None:
     lab.begin("GET", "/events?follow=1")
     assert figures(lab)["sxhost_subscribers", ""] == 1
 
 
-def test_requests_are_counted_by_route_and_status(lab: Lab) -> None:
+def test_requests_are_counted_by_route_and_status(lab: HostInMemory) -> None:
     lab.metrics.count("GET", "/health", 200, 0.002)
     lab.metrics.count("GET", "/health", 200, 0.3)
     found = figures(lab)
@@ -46,6 +46,6 @@ def test_requests_are_counted_by_route_and_status(lab: Lab) -> None:
     assert found["sxhost_request_seconds_sum", "/health"] == 0.302
 
 
-def test_the_type_is_the_one_that_prometheus_wants(lab: Lab) -> None:
+def test_the_type_is_the_one_that_prometheus_wants(lab: HostInMemory) -> None:
     answer = lab.request("GET", "/metrics")
     assert answer.header("content-type") == "text/plain; version=0.0.4; charset=utf-8"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from tests.support.in_memory import Lab
+from sxhost.testing import HostInMemory
 
 
-def test_every_route_is_in_the_contract(lab: Lab) -> None:
+def test_every_route_is_in_the_contract(lab: HostInMemory) -> None:
     document = lab.request("GET", "/openapi.json").json()
     for route in lab.routes:
         operation = document["paths"][re.sub("<(.+?)>", r"{\1}", route.path)][
@@ -18,7 +18,7 @@ def test_every_route_is_in_the_contract(lab: Lab) -> None:
             assert route.consumes in operation["requestBody"]["content"]
 
 
-def test_parameters_come_from_the_types(lab: Lab) -> None:
+def test_parameters_come_from_the_types(lab: HostInMemory) -> None:
     document = lab.request("GET", "/openapi.json").json()
     operation = document["paths"]["/sessions/{session_id}/messages"]["get"]
     found = {(p["in"], p["name"], p["schema"].get("type")) for p in operation["parameters"]}
@@ -30,11 +30,25 @@ def test_parameters_come_from_the_types(lab: Lab) -> None:
     }
 
 
-def test_patterns_are_those_of_json_schema(lab: Lab) -> None:
+def test_every_parameter_in_a_path_has_bounds(lab: HostInMemory) -> None:
+    for route in lab.routes:
+        for name in route.path_names:
+            schema = route.path_schema(name)
+            assert {"pattern", "maximum", "maxLength"} & schema.keys(), (route.path, schema)
+
+
+def test_an_answer_that_writes_itself_has_a_type(lab: HostInMemory) -> None:
+    document = lab.request("GET", "/openapi.json").json()
+    answer = document["paths"]["/hooks/claude"]["post"]["responses"]["200"]
+    schema = answer["content"]["application/json"]["schema"]
+    assert schema == {"$ref": "#/components/schemas/HookAnswer"}
+
+
+def test_patterns_are_those_of_json_schema(lab: HostInMemory) -> None:
     assert rb"\\Z" not in lab.request("GET", "/openapi.json").body
 
 
-def test_every_reference_leads_somewhere(lab: Lab) -> None:
+def test_every_reference_leads_somewhere(lab: HostInMemory) -> None:
     text = lab.request("GET", "/openapi.json").body.decode()
     schemas = lab.request("GET", "/openapi.json").json()["components"]["schemas"]
     names = set(re.findall(r'"#/components/schemas/(\w+)"', text))
@@ -42,13 +56,13 @@ def test_every_reference_leads_somewhere(lab: Lab) -> None:
     assert names <= set(schemas)
 
 
-def test_the_index_lists_every_route(lab: Lab) -> None:
+def test_the_index_lists_every_route(lab: HostInMemory) -> None:
     index = lab.request("GET", "/").json()
     listed = {(route["method"], route["path"]) for route in index["routes"]}
     assert listed == {(route.method, route.path) for route in lab.routes}
 
 
-def test_what_hooks_are_told_has_a_type_and_unknown_names_pass(lab: Lab) -> None:
+def test_what_hooks_are_told_has_a_type_and_unknown_names_pass(lab: HostInMemory) -> None:
     document = lab.request("GET", "/openapi.json").json()
     bodies = {
         path: document["paths"][path]["post"]["requestBody"]["content"]["application/json"]

@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 
 from sxhost.http.site import HostSite
 from sxhost.model.limits import Limits
-from tests.support.in_memory import Lab, is_done, started
+from sxhost.testing import HostInMemory, is_done, started
 
 SMALL = {"body": 100, "batch_body": 200, "linger": 2.0, "stop_within": 4.0}
 
@@ -22,7 +22,7 @@ class Wire:
     """A site on a clock, and connections to it."""
 
     def __init__(self, **limits: Any) -> None:
-        self.lab = Lab(**{**SMALL, **limits})
+        self.lab = HostInMemory(**{**SMALL, **limits})
         self.site = self.lab.site()
 
     def connect(self, data: bytes = b"") -> Connection:

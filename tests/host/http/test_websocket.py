@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from sxhost.http.websocket import CLOSE_WITHIN_S, PING_EVERY_S, PONG_WITHIN_S
+from sxhost.testing import is_done, started
 from tests.host.http.test_site import Wire, logged
-from tests.support.in_memory import is_done, started
 from tests.support.websocket_clients import (  # fmt: skip
     CLOSE,
     MIB,

@@ -31,9 +31,8 @@ from sxhost.model.session import EventDraft, EventQuery, MessageDraft, Registrat
 from sxhost.model.session_state import _MEANS
 from sxhost.model.turn import Launch, ModelDraft, SteerDraft, TurnDraft
 from sxhost.process.contracts import Exit
+from sxhost.testing import FakeDriver, FakeDrivers, HostInMemory, question, result_of, started
 from tests.host.agents.test_agent_supervisor import names, settle, state, told
-from tests.support.fake_agents import Crew, FakeDriver, question
-from tests.support.in_memory import Lab, result_of, started
 from tests.support.multiplexer_in_memory import Peer
 from tests.support.places import TOP
 
@@ -52,9 +51,9 @@ LAUNCH = Launch(
 
 
 @pytest.fixture
-def host() -> Lab:
+def host() -> HostInMemory:
     """A host with a hosted session, `a`, and two that are attached: `b` is the sender's."""
-    lab = Lab(crew=Crew(codex=FakeDriver(set_model=True)))
+    lab = HostInMemory(drivers=FakeDrivers(codex=FakeDriver(set_model=True)))
     work = started(lab.service.agency.start(LAUNCH))
     settle(lab)
     result_of(work)
@@ -63,7 +62,7 @@ def host() -> Lab:
     return lab
 
 
-def told_as(lab: Lab, caller: Caller, session: str, **fields: Any) -> None:
+def told_as(lab: HostInMemory, caller: Caller, session: str, **fields: Any) -> None:
     token = current.set(caller)
     try:
         result_of(lab.service.register(session, Registration(**fields)))
@@ -71,20 +70,20 @@ def told_as(lab: Lab, caller: Caller, session: str, **fields: Any) -> None:
         current.reset(token)
 
 
-def post(lab: Lab, caller: Caller, path: str, body: Any, **headers: str) -> Any:
+def post(lab: HostInMemory, caller: Caller, path: str, body: Any, **headers: str) -> Any:
     """Ask as somebody; return the answer once it is there."""
-    lab.door.caller = caller
+    lab.caller = caller
     answer = lab.begin("POST", path, body, **headers)
     settle(lab)
-    lab.door.caller = HOST
+    lab.caller = HOST
     return result_of(answer)
 
 
-def audited(lab: Lab) -> list[tuple[str, str]]:
+def audited(lab: HostInMemory) -> list[tuple[str, str]]:
     return [(one.what, one.detail) for one in result_of(lab.service.audit(AuditQuery()))]
 
 
-def told_of(lab: Lab) -> tuple[str | None, str | None, str]:
+def told_of(lab: HostInMemory) -> tuple[str | None, str | None, str]:
     shown = result_of(lab.service.session("a"))
     return shown.approval_policy, shown.sandbox, shown.cwd
 
@@ -161,7 +160,7 @@ def test_whatever_else_is_said_to_an_agent_has_no_field_that_widens() -> None:
 @pytest.mark.parametrize("caller", [SENDER, NARROW], ids=["send", "narrow"])
 @pytest.mark.parametrize("field", TURN)
 def test_a_turn_widens_nothing_for_who_may_only_send(
-    host: Lab, caller: Caller, field: str
+    host: HostInMemory, caller: Caller, field: str
 ) -> None:
     before = told_of(host)
     answer = post(host, caller, "/sessions/a/turns", {"input": "x", field: OTHER[field]})
@@ -170,12 +169,12 @@ def test_a_turn_widens_nothing_for_who_may_only_send(
     else:
         assert (answer.status, answer.json()["error"]) == (403, "forbidden_scope")
         assert answer.json()["field"] == field
-        assert [did for did, *_ in host.crew.last.did] == ["start"]
+        assert [did for did, *_ in host.drivers.last.did] == ["start"]
     assert told_of(host) == before
 
 
 @pytest.mark.parametrize("field", CODEXD_TURN)
-def test_nor_does_codexds(host: Lab, field: str) -> None:
+def test_nor_does_codexds(host: HostInMemory, field: str) -> None:
     body = {"sessionId": "a", "input": "x", field: CODEXD_OTHER[field]}
     answer = post(host, SENDER, "/v1/codexd/turn", body)
     assert answer.status == (202 if CODEXD_TURN[field] == "send" else 403), answer.body
@@ -190,27 +189,29 @@ def test_nor_does_codexds(host: Lab, field: str) -> None:
         ("/v1/codexd/sessions", {"sandbox": "danger-full-access"}),
     ],
 )
-def test_nobody_who_may_only_send_starts_an_agent(host: Lab, path: str, body: Any) -> None:
+def test_nobody_who_may_only_send_starts_an_agent(
+    host: HostInMemory, path: str, body: Any
+) -> None:
     assert post(host, SENDER, path, body).status == 403
 
 
-def test_what_is_so_already_may_be_said_again(host: Lab) -> None:
+def test_what_is_so_already_may_be_said_again(host: HostInMemory) -> None:
     same = {"cwd": "/usr", "approval_policy": "untrusted", "sandbox": "read-only"}
     assert post(host, SENDER, "/sessions/a/turns", {"input": "x", **same}).status == 202
-    host.crew.last.reports.turn_ended("completed")
+    host.drivers.last.reports.turn_ended("completed")
     theirs = {"sandboxPolicy": {"type": "readOnly"}, "approvalPolicy": "untrusted"}
     body = {"sessionId": "a", "input": "x", **theirs}
     assert post(host, SENDER, "/v1/codexd/turn", body).status == 202
 
 
-def test_words_of_the_agents_own_do_not_hide_what_it_is_told(host: Lab) -> None:
+def test_words_of_the_agents_own_do_not_hide_what_it_is_told(host: HostInMemory) -> None:
     native = {"input": [{"type": "text", "text": "rm -rf /"}]}
     answer = post(host, SENDER, "/sessions/a/turns", {"input": "hello", "native": native})
     assert answer.json()["field"] == "native"
 
 
 class TestInForce:
-    def test_what_a_turn_has_changed_is_shown_kept_and_told(self, host: Lab) -> None:
+    def test_what_a_turn_has_changed_is_shown_kept_and_told(self, host: HostInMemory) -> None:
         more = {name: OTHER[name] for name in ("approval_policy", "sandbox", "cwd", "model")}
         assert post(host, ADMIN, "/sessions/a/turns", {"input": "x", **more}).status == 202
         assert told_of(host) == ("never", "danger-full-access", "/etc")
@@ -232,31 +233,33 @@ class TestInForce:
             *("never", "danger-full-access"),
         )
 
-    def test_a_turn_that_changes_nothing_says_nothing(self, host: Lab) -> None:
+    def test_a_turn_that_changes_nothing_says_nothing(self, host: HostInMemory) -> None:
         post(host, SENDER, "/sessions/a/turns", {"input": "x"})
         assert audited(host)[-1] == ("turn", "turn 1")
 
-    def test_objects_of_codexs_own_are_shown_too(self, host: Lab) -> None:
+    def test_objects_of_codexs_own_are_shown_too(self, host: HostInMemory) -> None:
         policy = {"type": "workspaceWrite", "networkAccess": True}
         body = {"sessionId": "a", "input": "x", "sandboxPolicy": policy}
         assert post(host, ADMIN, "/v1/codexd/turn", body).status == 202
         assert told_of(host)[1] == '{"type":"workspaceWrite","networkAccess":true}'
         assert "networkAccess" in audited(host)[-1][1]
-        host.crew.last.reports.turn_ended("completed")
+        host.drivers.last.reports.turn_ended("completed")
         post(host, ADMIN, "/sessions/a/turns", {"input": "x", "sandbox": "read-only"})
         assert told_of(host)[1] == "read-only"
 
-    def test_a_turn_that_the_agent_refuses_has_changed_nothing(self, host: Lab) -> None:
+    def test_a_turn_that_the_agent_refuses_has_changed_nothing(
+        self, host: HostInMemory
+    ) -> None:
         before = told_of(host)
-        host.crew.last.refuse = Reserved("a", field="x")
+        host.drivers.last.refuse = Reserved("a", field="x")
         answer = post(host, ADMIN, "/sessions/a/turns", {"input": "x", "cwd": "/etc"})
         assert (answer.status, told_of(host)) == (403, before)
 
-    def test_how_it_was_started_is_told(self, host: Lab) -> None:
+    def test_how_it_was_started_is_told(self, host: HostInMemory) -> None:
         said = "codex: approval_policy=untrusted, sandbox=read-only, cwd=/usr"
         assert audited(host)[0] == ("start", said)
 
-    def test_another_model_is_told(self, host: Lab) -> None:
+    def test_another_model_is_told(self, host: HostInMemory) -> None:
         assert (
             post(host, SENDER, "/sessions/a/model", {"model": "m", "effort": "low"}).status
             == 200
@@ -289,7 +292,7 @@ def test_each_field_of_a_registration_has_its_scopes() -> None:
 @pytest.mark.parametrize("session", WHOSE)
 @pytest.mark.parametrize("field", REGISTRATION)
 def test_who_may_change_which_field(
-    host: Lab, caller: Caller, session: str, field: str
+    host: HostInMemory, caller: Caller, session: str, field: str
 ) -> None:
     before = result_of(host.service.session(session))
     answer = post(host, caller, f"/sessions/{session}/register", {field: NEW[field]})
@@ -307,12 +310,14 @@ def test_who_may_change_which_field(
         assert (answer.json()["field"], now) == (field, getattr(before, field))
 
 
-def test_a_token_for_a_session_owns_it(host: Lab) -> None:
+def test_a_token_for_a_session_owns_it(host: HostInMemory) -> None:
     narrow = Caller(frozenset({"send"}), session="c", token="7a44")
     assert post(host, narrow, "/sessions/c/register", {"labels": {}}).status == 200
 
 
-def test_a_session_that_began_with_an_event_is_whose_registers_it_first(host: Lab) -> None:
+def test_a_session_that_began_with_an_event_is_whose_registers_it_first(
+    host: HostInMemory,
+) -> None:
     assert post(host, SENDER, "/sessions/d/events", {"event": "idle"}).status == 200
     assert post(host, SENDER, "/sessions/d/register", {"labels": {"a": "b"}}).status == 200
     other = Caller(frozenset({"send"}), token="07e4")
@@ -321,13 +326,13 @@ def test_a_session_that_began_with_an_event_is_whose_registers_it_first(host: La
     assert refused.json()["error"] == "forbidden_scope"
 
 
-def test_one_that_is_refused_changes_nothing(host: Lab) -> None:
+def test_one_that_is_refused_changes_nothing(host: HostInMemory) -> None:
     body = {"title": "new", "labels": {"stage": "test"}}
     assert post(host, SENDER, "/sessions/a/register", body).status == 403
     assert result_of(host.service.session("a")).title == ""
 
 
-def test_a_hosted_session_goes_on_with_the_labels_it_was_given(host: Lab) -> None:
+def test_a_hosted_session_goes_on_with_the_labels_it_was_given(host: HostInMemory) -> None:
     post(host, ADMIN, "/sessions/a/register", {"labels": {"stage": "test"}, "title": "new"})
     stored = host.store.known("a")
     assert stored is not None
@@ -336,7 +341,7 @@ def test_a_hosted_session_goes_on_with_the_labels_it_was_given(host: Lab) -> Non
     assert host.service._fleet.get("a").launch == stored.launch  # type: ignore[union-attr]
 
 
-def test_who_may_not_even_send_changes_nothing(host: Lab) -> None:
+def test_who_may_not_even_send_changes_nothing(host: HostInMemory) -> None:
     known = host.store.known("b")
     assert known is not None
     with pytest.raises(ForbiddenScope):
@@ -357,7 +362,7 @@ def test_all_that_the_host_tells_is_reserved() -> None:
 @pytest.mark.parametrize("caller", [SENDER, NARROW, ADMIN, HOST], ids=lambda c: c.token)
 @pytest.mark.parametrize("name", sorted(HOST_EVENTS))
 def test_nobody_tells_for_the_host_what_a_hosted_agent_does(
-    host: Lab, caller: Caller, name: str
+    host: HostInMemory, caller: Caller, name: str
 ) -> None:
     before = names(host)
     for body, headers in (
@@ -374,15 +379,17 @@ def test_nobody_tells_for_the_host_what_a_hosted_agent_does(
 
 
 @pytest.mark.parametrize("name", sorted(HOST_EVENTS))
-def test_of_an_attached_agent_approvals_alone_are_the_hosts(host: Lab, name: str) -> None:
+def test_of_an_attached_agent_approvals_alone_are_the_hosts(
+    host: HostInMemory, name: str
+) -> None:
     answer = post(host, SENDER, "/sessions/b/events", {"event": name})
     assert answer.status == (403 if name in APPROVAL_EVENTS else 200)
     new = post(host, SENDER, "/sessions/new/events", {"event": name})
     assert new.status == answer.status
 
 
-def test_notes_of_others_may_stand_in_a_hosted_log_and_mean_nothing(host: Lab) -> None:
-    host.crew.last.reports.event("stalled", {})
+def test_notes_of_others_may_stand_in_a_hosted_log_and_mean_nothing(host: HostInMemory) -> None:
+    host.drivers.last.reports.event("stalled", {})
     settle(host)
     assert post(host, SENDER, "/sessions/a/events", {"event": "note"}).status == 200
     assert (names(host)[-1], state(host)) == ("note", "stalled")
@@ -398,9 +405,9 @@ def test_notes_of_others_may_stand_in_a_hosted_log_and_mean_nothing(host: Lab) -
     ],
 )
 def test_no_hook_speaks_for_an_agent_that_the_host_runs(
-    host: Lab, path: str, body: Any
+    host: HostInMemory, path: str, body: Any
 ) -> None:
-    host.crew.last.reports.asked(question())
+    host.drivers.last.reports.asked(question())
     settle(host)
     before = told(host)
     answer = post(host, SENDER, path, {"session_id": "a", **body})
@@ -410,7 +417,7 @@ def test_no_hook_speaks_for_an_agent_that_the_host_runs(
 
 
 def test_telemetry_speaks_for_none_either() -> None:
-    lab = Lab(crew=Crew(codex=FakeDriver()))
+    lab = HostInMemory(drivers=FakeDrivers(codex=FakeDriver()))
     work = started(lab.service.agency.start(Launch(agent="codex", id="telemetry:x")))
     settle(lab)
     result_of(work)
@@ -437,7 +444,7 @@ decision = "allow"
 
 
 @pytest.fixture
-def policed(tmp_path: Path, host: Lab) -> Lab:
+def policed(tmp_path: Path, host: HostInMemory) -> HostInMemory:
     """The same host, with rules."""
     file = tmp_path / "policy.toml"
     file.write_text(DEPLOYS)
@@ -445,29 +452,31 @@ def policed(tmp_path: Path, host: Lab) -> Lab:
     return host
 
 
-def asks_to_deploy(lab: Lab) -> str:
+def asks_to_deploy(lab: HostInMemory) -> str:
     detail = {"command": "make deploy"}
-    lab.crew.last.reports.asked(question(detail=detail))
+    lab.drivers.last.reports.asked(question(detail=detail))
     settle(lab)
     (one,) = msgspec.json.decode(lab.request("GET", "/approvals?all=1").body)
     return str(one["state"])
 
 
 @pytest.mark.parametrize("field", REGISTRATION)
-def test_no_registration_makes_a_rule_say_yes(policed: Lab, field: str) -> None:
+def test_no_registration_makes_a_rule_say_yes(policed: HostInMemory, field: str) -> None:
     for caller in (SENDER, NARROW):
         post(policed, caller, "/sessions/a/register", {field: NEW[field]})
     assert asks_to_deploy(policed) == "pending"
 
 
-def test_nor_does_what_an_older_host_has_let_anybody_write(policed: Lab) -> None:
+def test_nor_does_what_an_older_host_has_let_anybody_write(policed: HostInMemory) -> None:
     """Rules read what a session was launched with, not what it shows."""
     shown = Registration(**{name: NEW[name] for name in REGISTRATION})
     result_of(policed.store.register("a", shown, 0))
     assert asks_to_deploy(policed) == "pending"
 
 
-def test_an_administrator_may_give_other_labels_and_rules_see_them(policed: Lab) -> None:
+def test_an_administrator_may_give_other_labels_and_rules_see_them(
+    policed: HostInMemory,
+) -> None:
     post(policed, ADMIN, "/sessions/a/register", {"labels": {"stage": "test"}})
     assert asks_to_deploy(policed) == "answered"
 
@@ -501,7 +510,7 @@ def wanted(name: str) -> dict[str, Any]:
     return {f.encode_name: GIVEN[f.encode_name] for f in fields if f.required}
 
 
-def refused(lab: Lab, caller: Caller, name: str, **more: Any) -> bool:
+def refused(lab: HostInMemory, caller: Caller, name: str, **more: Any) -> bool:
     peer = Peer(lab, caller)
     peer.say(name, **{**wanted(name), **more})
     said = " ".join(str(one.get("error")) for one in peer.answers)
@@ -509,7 +518,7 @@ def refused(lab: Lab, caller: Caller, name: str, **more: Any) -> bool:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_each_command_takes_its_scope(host: Lab, name: str) -> None:
+def test_each_command_takes_its_scope(host: HostInMemory, name: str) -> None:
     assert (TRAITS[name].scope == "admin") == (name in WIDENS)
     for scope in ("read", "send", "approve"):
         caller = Caller(frozenset({scope}), token="t")
@@ -517,19 +526,21 @@ def test_each_command_takes_its_scope(host: Lab, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_token_for_one_session_commands_nothing_else(host: Lab, name: str) -> None:
+def test_a_token_for_one_session_commands_nothing_else(host: HostInMemory, name: str) -> None:
     for scopes in ({"admin"}, {"read", "send", "approve"}):
         elsewhere = Caller(frozenset(scopes), session="z", token="t")  # type: ignore[arg-type]
         assert refused(host, elsewhere, name)
 
 
 @pytest.mark.parametrize("name", ["create_session", "load_session"])
-def test_nor_does_it_start_a_program_under_its_sessions_name(host: Lab, name: str) -> None:
+def test_nor_does_it_start_a_program_under_its_sessions_name(
+    host: HostInMemory, name: str
+) -> None:
     narrow = Caller(frozenset({"admin"}), session="z", token="t")
     assert refused(host, narrow, name, sessionId="z")
 
 
-def test_an_answer_is_not_told_again_to_who_may_not_ask(host: Lab) -> None:
+def test_an_answer_is_not_told_again_to_who_may_not_ask(host: HostInMemory) -> None:
     asked = {"type": "list_sessions", "id": "1"}
     said = msgspec.json.encode(asked)
     Peer(host).raw(said)
@@ -539,23 +550,23 @@ def test_an_answer_is_not_told_again_to_who_may_not_ask(host: Lab) -> None:
     assert (answer["success"], answer.get("data")) == (False, None)
 
 
-def test_a_users_own_command_is_in_the_audit(host: Lab) -> None:
+def test_a_users_own_command_is_in_the_audit(host: HostInMemory) -> None:
     Peer(host).say("bash", "a", command="make deploy " + "x" * 500)
     what, detail = audited(host)[-1]
     assert (what, detail) == ("bash", ("make deploy " + "x" * 500)[:200])
 
 
 @pytest.mark.parametrize("name", sorted(name for name in COMMANDS if name not in WIDENS))
-def test_who_may_only_look_wakes_no_agent(host: Lab, name: str) -> None:
-    host.crew.last.reports.gone(Exit(code=0, asked=True))
+def test_who_may_only_look_wakes_no_agent(host: HostInMemory, name: str) -> None:
+    host.drivers.last.reports.gone(Exit(code=0, asked=True))
     for kind, scopes in (("read", {"read"}), ("approve", {"read", "approve"})):
         Peer(host, Caller(frozenset(scopes), token=kind)).say(name, **wanted(name))  # type: ignore[arg-type]
         settle(host)
-    assert len(host.crew.drivers["codex"].agents) == 1
+    assert len(host.drivers.by_agent["codex"].agents) == 1
 
 
 @pytest.mark.parametrize("what", ["ack", "nack"])
-def test_nobody_delivers_in_the_hosts_place(host: Lab, what: str) -> None:
+def test_nobody_delivers_in_the_hosts_place(host: HostInMemory, what: str) -> None:
     answer = post(host, SENDER, f"/sessions/a/messages/1/{what}", {})
     assert (answer.status, answer.json()["error"]) == (409, "unsupported")
 
@@ -563,7 +574,7 @@ def test_nobody_delivers_in_the_hosts_place(host: Lab, what: str) -> None:
 class TestEviction:
     def test_a_forged_end_makes_no_room(self) -> None:
         """Also one that stands in the log of an older host."""
-        lab = Lab(crew=Crew(codex=FakeDriver()), sessions=1)
+        lab = HostInMemory(drivers=FakeDrivers(codex=FakeDriver()), sessions=1)
         work = started(lab.service.agency.start(Launch(agent="codex", id="a")))
         settle(lab)
         result_of(work)
@@ -572,24 +583,24 @@ class TestEviction:
         assert state(lab) == "ended"
         answer = post(lab, SENDER, "/sessions/b/register", {})
         assert answer.json()["error"] == "session_limit"
-        assert ("stop",) not in lab.crew.last.did
+        assert ("stop",) not in lab.drivers.last.did
         assert result_of(lab.service.events("a", EventQuery()))
 
     def test_one_that_will_be_started_again_makes_none(self) -> None:
-        lab = Lab(crew=Crew(codex=FakeDriver()), sessions=1)
+        lab = HostInMemory(drivers=FakeDrivers(codex=FakeDriver()), sessions=1)
         work = started(lab.service.agency.start(Launch(agent="codex", id="a")))
         settle(lab)
         result_of(work)
-        lab.crew.last.reports.gone(Exit(code=1))
+        lab.drivers.last.reports.gone(Exit(code=1))
         settle(lab)
         assert state(lab) == "ended"
         assert post(lab, SENDER, "/sessions/b/register", {}).status == 429
 
     def test_one_that_is_over_does(self) -> None:
-        lab = Lab(crew=Crew(codex=FakeDriver(resume=False)), sessions=1)
+        lab = HostInMemory(drivers=FakeDrivers(codex=FakeDriver(resume=False)), sessions=1)
         work = started(lab.service.agency.start(Launch(agent="codex", id="a")))
         settle(lab)
         result_of(work)
-        lab.crew.last.reports.gone(Exit(code=1))
+        lab.drivers.last.reports.gone(Exit(code=1))
         settle(lab)
         assert post(lab, SENDER, "/sessions/b/register", {}).status == 200

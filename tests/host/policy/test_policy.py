@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sxhost.model.approval import Inquiry, Question
 from sxhost.model.turn import Launch
 from sxhost.policy.rules import ASK, About, Policy, PolicyError, Verdict
-from sxhost.policy.shell import LONGEST
+from sxhost.policy.shell import MAX_COMMAND_LENGTH
 from tests.process.test_shell import PLAIN, TRICKY
 
 ABOUT = About(agent="codex", session="s-1", labels={"team": "red"}, cwd="/work")
@@ -262,7 +262,7 @@ ATTACKS = [
     {"argv": ["git", "status"]},
     None,
     "",
-    "git log " + "x" * LONGEST,
+    "git log " + "x" * MAX_COMMAND_LENGTH,
 ]
 
 
@@ -343,7 +343,7 @@ def test_a_part_of_a_word_is_not_denied(script: str) -> None:
     assert decided(rule("deny", command="rm -rf"), command(script)) == "ask"
 
 
-@pytest.mark.parametrize("script", [None, {"argv": ["rm"]}, "x" * (LONGEST + 1)])
+@pytest.mark.parametrize("script", [None, {"argv": ["rm"]}, "x" * (MAX_COMMAND_LENGTH + 1)])
 def test_a_command_that_nobody_can_read_is_asked_about(script: Any) -> None:
     rules = policy("""
         [[rule]]
@@ -394,7 +394,7 @@ def test_a_denied_command_is_found_behind_another(first: str, operator: str) -> 
 
 def test_no_pattern_and_no_command_make_it_slow() -> None:
     rules = rule(command=["(a+)+b", "(a|a)*b", ".*.*.*.*b"])
-    assert decided(rules, command("a" * LONGEST)) == "ask"
+    assert decided(rules, command("a" * MAX_COMMAND_LENGTH)) == "ask"
 
 
 # Files.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 
 from sxhost.process.once import OneShotEvent
-from tests.support.in_memory import is_done, result_of, started
+from sxhost.testing import is_done, result_of, started
 
 
 def test_all_who_wait_go_on_and_so_do_those_who_come_late() -> None:

@@ -13,7 +13,7 @@ from twisted.logger import capturedLogs
 from sxhost.model.turn import Process
 from sxhost.process.table import ProcessEntry
 from sxhost.process.termination import TerminationReport, terminate
-from tests.support.in_memory import is_done, result_of, started
+from sxhost.testing import is_done, result_of, started
 
 
 def seen(pid: int, state: str = "S") -> ProcessEntry:

@@ -17,32 +17,32 @@ from sxhost.model.session import (
     Summary,
 )
 from sxhost.service import SessionService
-from tests.support.in_memory import MIDNIGHT_MS, Lab, is_done, result_of, started
+from sxhost.testing import MIDNIGHT_MS, HostInMemory, is_done, result_of, started
 
-MakeLab = Callable[..., Lab]
+MakeLab = Callable[..., HostInMemory]
 
 
 @pytest.fixture
-def service(lab: Lab) -> SessionService:
+def service(lab: HostInMemory) -> SessionService:
     return lab.service
 
 
-def fire(lab: Lab, session_id: str, *names: str) -> None:
+def fire(lab: HostInMemory, session_id: str, *names: str) -> None:
     for name in names:
         result_of(lab.service.fire(session_id, EventDraft(event=name)))
 
 
-def listed(lab: Lab, **query: object) -> list[str]:
+def listed(lab: HostInMemory, **query: object) -> list[str]:
     found = result_of(lab.service.sessions(SessionQuery(**query)))  # type: ignore[arg-type]
     return [summary.id for summary in found]
 
 
-def summary(lab: Lab, session_id: str) -> Summary:
+def summary(lab: HostInMemory, session_id: str) -> Summary:
     return result_of(lab.service.session(session_id))
 
 
 class TestSessions:
-    def test_status_sums_up(self, lab: Lab) -> None:
+    def test_status_sums_up(self, lab: HostInMemory) -> None:
         fire(lab, "a", "thinking")
         fire(lab, "b", "thinking", "complete")
         lab.clock.advance(5)
@@ -52,7 +52,7 @@ class TestSessions:
         assert (status.uptime, status.port, status.store) == (5, 7432, "memory")
         assert status.epoch == lab.store.epoch
 
-    def test_filters_and_pages(self, lab: Lab) -> None:
+    def test_filters_and_pages(self, lab: HostInMemory) -> None:
         register = lab.service.register
         result_of(register("a", Registration(labels={"team": "x"})))
         result_of(register("b", Registration(labels={"team": "y"})))
@@ -66,7 +66,7 @@ class TestSessions:
         assert listed(lab, limit=2) == ["a", "b"]
         assert listed(lab, limit=2, after="b") == ["c", "d"]
 
-    def test_detail_ends_with_the_last_ten_events(self, lab: Lab) -> None:
+    def test_detail_ends_with_the_last_ten_events(self, lab: HostInMemory) -> None:
         fire(lab, "a", *(f"e{n}" for n in range(15)))
         detail = result_of(lab.service.session("a"))
         assert [event.seq for event in detail.events] == list(range(6, 16))
@@ -142,7 +142,7 @@ class TestRoom:
 
 
 class TestSilence:
-    def test_a_silent_worker_stalls_and_is_lost_and_found(self, lab: Lab) -> None:
+    def test_a_silent_worker_stalls_and_is_lost_and_found(self, lab: HostInMemory) -> None:
         fire(lab, "a", "thinking")
         lab.clock.advance(301)
         stalled = summary(lab, "a")
@@ -153,7 +153,7 @@ class TestSilence:
         fire(lab, "a", "tool-start")
         assert summary(lab, "a").detail_state == "working"
 
-    def test_a_broken_promise_is_noticed(self, lab: Lab) -> None:
+    def test_a_broken_promise_is_noticed(self, lab: HostInMemory) -> None:
         result_of(lab.service.register("a", Registration(heartbeat_s=2)))
         lab.clock.advance(2)
         assert summary(lab, "a").detail_state == "idle"
@@ -163,7 +163,9 @@ class TestSilence:
         assert summary(lab, "a").detail_state == "lost"
 
     @pytest.mark.parametrize("heard", ["pull", "register", "fire"])
-    def test_every_call_of_the_agent_is_a_sign_of_life(self, lab: Lab, heard: str) -> None:
+    def test_every_call_of_the_agent_is_a_sign_of_life(
+        self, lab: HostInMemory, heard: str
+    ) -> None:
         result_of(lab.service.register("a", Registration(heartbeat_s=2)))
         lab.clock.advance(60)
         if heard == "pull":
@@ -175,7 +177,7 @@ class TestSilence:
         seen = summary(lab, "a")
         assert (seen.detail_state, seen.last_seen_ms) == ("idle", MIDNIGHT_MS + 60_000)
 
-    def test_an_agent_that_waits_is_not_silent(self, lab: Lab) -> None:
+    def test_an_agent_that_waits_is_not_silent(self, lab: HostInMemory) -> None:
         result_of(lab.service.register("a", Registration(heartbeat_s=2)))
         waiting = started(lab.service.pull("a", PullQuery(wait=60)))
         lab.clock.advance(59)
@@ -185,13 +187,13 @@ class TestSilence:
         lab.clock.advance(3)
         assert summary(lab, "a").detail_state == "stalled"
 
-    def test_a_promise_can_be_taken_back(self, lab: Lab) -> None:
+    def test_a_promise_can_be_taken_back(self, lab: HostInMemory) -> None:
         result_of(lab.service.register("a", Registration(heartbeat_s=2)))
         result_of(lab.service.register("a", Registration(heartbeat_s=0)))
         lab.clock.advance(60)
         assert summary(lab, "a").detail_state == "idle"
 
-    def test_looking_is_not_a_sign_of_life(self, lab: Lab) -> None:
+    def test_looking_is_not_a_sign_of_life(self, lab: HostInMemory) -> None:
         result_of(lab.service.register("a", Registration(heartbeat_s=2)))
         lab.clock.advance(60)
         result_of(lab.service.pull("a", PullQuery(peek=True)))
@@ -212,7 +214,9 @@ class TestEvents:
             result_of(lab.service.fire_batch("a", drafts))
         assert listed(lab) == []
 
-    def test_a_batch_that_ends_in_a_repetition_tells_the_last_number(self, lab: Lab) -> None:
+    def test_a_batch_that_ends_in_a_repetition_tells_the_last_number(
+        self, lab: HostInMemory
+    ) -> None:
         drafts = [EventDraft(event="x", key="k"), EventDraft(event="y")]
         result_of(lab.service.fire_batch("a", drafts))
         accepted = result_of(lab.service.fire_batch("a", [EventDraft(event="z"), drafts[0]]))
@@ -222,13 +226,13 @@ class TestEvents:
         with pytest.raises(BadField):
             result_of(service.fire_batch("a", []))
 
-    def test_an_event_may_bring_its_own_time(self, lab: Lab) -> None:
+    def test_an_event_may_bring_its_own_time(self, lab: HostInMemory) -> None:
         result_of(lab.service.fire("a", EventDraft(event="x", ts=5)))
         fire(lab, "a", "y")
         times = [(e.ts, e.ts_ms) for e in result_of(lab.service.events("a", EventQuery()))]
         assert times == [(5, 5000), (MIDNIGHT_MS // 1000, MIDNIGHT_MS)]
 
-    def test_a_cursor_of_this_log_and_of_another(self, lab: Lab) -> None:
+    def test_a_cursor_of_this_log_and_of_another(self, lab: HostInMemory) -> None:
         fire(lab, "b", "x")
         fire(lab, "a", "x", "y", "z")
 
@@ -243,10 +247,10 @@ class TestEvents:
 
 class TestMessages:
     @pytest.fixture(autouse=True)
-    def _session(self, lab: Lab) -> None:
+    def _session(self, lab: HostInMemory) -> None:
         result_of(lab.service.register("a", Registration()))
 
-    def send(self, lab: Lab, content: str = "hello") -> int:
+    def send(self, lab: HostInMemory, content: str = "hello") -> int:
         return result_of(lab.service.send("a", MessageDraft(content=content))).id
 
     def test_the_limit_is_in_bytes_of_utf8(self, service: SessionService) -> None:
@@ -254,45 +258,45 @@ class TestMessages:
         with pytest.raises(MessageTooLarge):
             result_of(service.send("a", MessageDraft(content="é" * 4097)))
 
-    def test_a_pull_waits_for_a_message(self, lab: Lab) -> None:
+    def test_a_pull_waits_for_a_message(self, lab: HostInMemory) -> None:
         waiting = started(lab.service.pull("a", PullQuery(wait=30)))
         assert not is_done(waiting)
         self.send(lab)
         assert [m.content for m in result_of(waiting)] == ["hello"]
         assert not lab.service.hub.watched("inbox:a")
 
-    def test_a_pull_gives_up_in_time(self, lab: Lab) -> None:
+    def test_a_pull_gives_up_in_time(self, lab: HostInMemory) -> None:
         waiting = started(lab.service.pull("a", PullQuery(wait=30)))
         lab.clock.advance(30)
         assert result_of(waiting) == []
 
-    def test_no_pull_waits_longer_than_the_limit(self, lab: Lab) -> None:
+    def test_no_pull_waits_longer_than_the_limit(self, lab: HostInMemory) -> None:
         waiting = started(lab.service.pull("a", PullQuery(wait=1e9)))
         lab.clock.advance(lab.limits.wait)
         assert result_of(waiting) == []
 
-    def test_of_two_that_wait_one_gets_the_message(self, lab: Lab) -> None:
+    def test_of_two_that_wait_one_gets_the_message(self, lab: HostInMemory) -> None:
         pulls = [started(lab.service.pull("a", PullQuery(wait=30))) for _ in range(2)]
         self.send(lab)
         assert sum(pull.called for pull in pulls) == 1
         lab.clock.advance(30)
         assert sorted(len(result_of(pull)) for pull in pulls) == [0, 1]
 
-    def test_a_lease_that_ends_wakes_who_waits(self, lab: Lab) -> None:
+    def test_a_lease_that_ends_wakes_who_waits(self, lab: HostInMemory) -> None:
         self.send(lab)
         result_of(lab.service.pull("a", PullQuery(lease=10)))
         waiting = started(lab.service.pull("a", PullQuery(wait=30)))
         lab.clock.advance(10)
         assert [m.content for m in result_of(waiting)] == ["hello"]
 
-    def test_what_is_given_back_wakes_who_waits(self, lab: Lab) -> None:
+    def test_what_is_given_back_wakes_who_waits(self, lab: HostInMemory) -> None:
         message = self.send(lab)
         result_of(lab.service.pull("a", PullQuery(lease=10)))
         waiting = started(lab.service.pull("a", PullQuery(wait=30)))
         result_of(lab.service.nack("a", message))
         assert is_done(waiting)
 
-    def test_a_client_that_left_takes_nothing(self, lab: Lab) -> None:
+    def test_a_client_that_left_takes_nothing(self, lab: HostInMemory) -> None:
         waiting = started(lab.service.pull("a", PullQuery(wait=30)))
         waiting.addErrback(lambda _: None)
         waiting.cancel()
@@ -300,7 +304,7 @@ class TestMessages:
         assert len(result_of(lab.service.pull("a", PullQuery()))) == 1
         assert lab.clock.getDelayedCalls() == []
 
-    def test_forgetting_a_session_ends_its_pulls(self, lab: Lab) -> None:
+    def test_forgetting_a_session_ends_its_pulls(self, lab: HostInMemory) -> None:
         from sxhost.errors import UnknownSession
 
         waiting = started(lab.service.pull("a", PullQuery(wait=30)))
@@ -308,13 +312,13 @@ class TestMessages:
         with pytest.raises(UnknownSession):
             result_of(waiting)
 
-    def test_stopping_lets_waiting_pulls_go(self, lab: Lab) -> None:
+    def test_stopping_lets_waiting_pulls_go(self, lab: HostInMemory) -> None:
         waiting = started(lab.service.pull("a", PullQuery(wait=30)))
         result_of(lab.service.close())
         assert result_of(waiting) == []
 
 
-def test_stop_asks_whoever_runs_the_host(lab: Lab) -> None:
+def test_stop_asks_whoever_runs_the_host(lab: HostInMemory) -> None:
     asked: list[bool] = []
     lab.service.on_stop = lambda: asked.append(True)
     result_of(lab.service.stop())

@@ -5,17 +5,16 @@ from __future__ import annotations
 from sxhost.model.approval import Answer
 from sxhost.model.auth import AuditQuery
 from sxhost.model.turn import Launch, SteerDraft, TurnDraft
+from sxhost.testing import HostInMemory, question, result_of
 from tests.host.client.test_agency_client import do
-from tests.support.fake_agents import question
-from tests.support.in_memory import Lab, result_of
 
 
-def test_what_people_have_agents_do_is_in_the_audit(lab: Lab) -> None:
+def test_what_people_have_agents_do_is_in_the_audit(lab: HostInMemory) -> None:
     agency = lab.service.agency
     do(lab, agency.start(Launch(agent="fake", id="a")))
     do(lab, agency.submit("a", TurnDraft(input="a secret")))
     do(lab, agency.steer("a", SteerDraft(input="a secret")))
-    lab.crew.last.reports.asked(question())
+    lab.drivers.last.reports.asked(question())
     lab.clock.advance(0)
     do(lab, agency.answer("a", 1, Answer(decision="deny", reason="a secret")))
     do(lab, agency.interrupt("a"))

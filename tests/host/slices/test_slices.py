@@ -8,7 +8,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from sxhost.slices import Slices
-from tests.support.in_memory import is_done, result_of, started, turn
+from sxhost.testing import is_done, result_of, started, turn
 
 
 @pytest.fixture

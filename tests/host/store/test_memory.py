@@ -7,7 +7,7 @@ from msgspec import Raw
 from sxhost.model.limits import Limits
 from sxhost.store.contracts import Draft
 from sxhost.store.memory import MemoryStore
-from tests.support.in_memory import result_of
+from sxhost.testing import result_of
 
 
 def test_it_promises_nothing_and_begins_anew() -> None:

@@ -24,8 +24,8 @@ from sxhost.store.hot import RECENT
 from sxhost.store.recent_events import weight
 from sxhost.store.sqlite.connection import SQLiteConnection
 from sxhost.store.sqlite.store import SQLiteStore, Threads
+from sxhost.testing import is_done, result_of, started
 from tests.contracts.test_store import HERE, end, note, question, told
-from tests.support.in_memory import is_done, result_of, started
 
 Open = Callable[..., SQLiteStore]
 

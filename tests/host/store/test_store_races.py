@@ -16,9 +16,9 @@ from sxhost.model.session import EventDraft, Fired
 from sxhost.store.sqlite.connection import SQLiteConnection
 from sxhost.store.sqlite.store import SQLiteStore, Threads
 from sxhost.streams.subscription import Position, Selection
+from sxhost.testing import result_of, started
 from tests.contracts.test_store import HERE
 from tests.host.streams.test_subscription import Bench, Sink
-from tests.support.in_memory import result_of, started
 
 
 class LateWrites:

@@ -28,10 +28,10 @@ from sxhost.store.sqlite.store import SQLiteStore
 from sxhost.streams.notifier import SLICE, TICK
 from sxhost.streams.reader import PAGE_SIZE
 from sxhost.streams.subscription import Selection
+from sxhost.testing import HostInMemory, result_of, started, turn
+from sxhost.testing.network import SOCKET, CableEnd
 from tests.contracts.test_store import HERE
 from tests.host.streams.test_subscription import Sink
-from tests.support.in_memory import Lab, result_of, started, turn
-from tests.support.network_in_memory import SOCKET, End
 
 LARGE = "x" * 200_000
 
@@ -101,8 +101,8 @@ def test_without_a_disk_the_oldest_are_gone_and_a_gap_tells_so() -> None:
 class Reader:
     """A client of the site that takes what it gets only when it is told to."""
 
-    def __init__(self, lab: Lab, path: str) -> None:
-        self.end = End()
+    def __init__(self, lab: HostInMemory, path: str) -> None:
+        self.end = CableEnd()
         self._clock = lab.clock
         self.end.protocol = lab.site().buildProtocol(None)
         self.end.protocol.makeConnection(self.end)
@@ -115,7 +115,7 @@ class Reader:
     def body(self) -> bytes:
         """Read the answer to its end; return what its chunks hold."""
         whole = b""
-        while piece := self.end.taken(SOCKET):
+        while piece := self.end.take(SOCKET):
             assert self.waiting <= ROOM
             whole += piece
             self._clock.advance(0)
@@ -131,8 +131,8 @@ ROOM = SOCKET + PAGE_SIZE + len(LARGE) + 4096
 
 
 @pytest.fixture
-def lab() -> Lab:
-    lab = Lab()
+def lab() -> HostInMemory:
+    lab = HostInMemory()
     for number in range(18):
         body = {"event": "x", "data": LARGE}
         lab.request("POST", f"/sessions/s{number % 3}/events", body)
@@ -149,14 +149,16 @@ def lab() -> Lab:
         ("/sessions/s0/events?after=2", list(range(7, 19, 3))),
     ],
 )
-def test_a_log_is_read_no_faster_than_it_is_taken(lab: Lab, path: str, ids: list[int]) -> None:
+def test_a_log_is_read_no_faster_than_it_is_taken(
+    lab: HostInMemory, path: str, ids: list[int]
+) -> None:
     reader = Reader(lab, path)
     assert reader.waiting <= ROOM
     events = [json.loads(line) for line in reader.body().splitlines()]
     assert [event["id"] for event in events] == ids
 
 
-def test_who_has_gone_is_read_for_no_more(lab: Lab) -> None:
+def test_who_has_gone_is_read_for_no_more(lab: HostInMemory) -> None:
     reader = Reader(lab, "/events?after=0")
     read, reads = lab.store.read, []
 
@@ -166,11 +168,13 @@ def test_who_has_gone_is_read_for_no_more(lab: Lab) -> None:
 
     lab.store.read = counted  # type: ignore[method-assign]
     reader.end.protocol.connectionLost(Failure(ConnectionLost()))
-    reader.end.taken(SOCKET)
+    reader.end.take(SOCKET)
     assert reads == []
 
 
-def test_an_answer_that_cannot_be_read_to_its_end_does_not_look_whole(lab: Lab) -> None:
+def test_an_answer_that_cannot_be_read_to_its_end_does_not_look_whole(
+    lab: HostInMemory,
+) -> None:
     reader = Reader(lab, "/events?after=0")
 
     async def refused(*_: Any, **__: Any) -> Any:
@@ -178,7 +182,7 @@ def test_an_answer_that_cannot_be_read_to_its_end_does_not_look_whole(lab: Lab) 
 
     lab.store.read = refused  # type: ignore[method-assign]
     whole = b""
-    while piece := reader.end.taken(SOCKET):
+    while piece := reader.end.take(SOCKET):
         whole += piece
     assert reader.end.disconnecting
     assert not whole.endswith(b"0\r\n\r\n")
@@ -292,7 +296,7 @@ def test_many_are_ended_in_slices(how: str) -> None:
 
 
 def test_a_batch_is_decoded_in_slices_and_kept_whole_or_not_at_all() -> None:
-    lab = Lab()
+    lab = HostInMemory()
     lab.service.slices.budget = 0
     line = json.dumps({"event": "x", "data": "y" * 1000}).encode() + b"\n"
     for last, status in ((b"", 200), (b"no JSON\n", 400)):
@@ -312,7 +316,7 @@ def test_a_batch_is_decoded_in_slices_and_kept_whole_or_not_at_all() -> None:
 
 
 def test_a_line_is_no_longer_than_a_body() -> None:
-    lab = Lab(body=100_000)
+    lab = HostInMemory(body=100_000)
     body = b'{"event":"x"}\n' + json.dumps({"event": "x", "data": "y" * 100_000}).encode()
     answer = lab.request("POST", "/sessions/a/events", body, content_type=NDJSON_TYPE)
     assert (answer.status, answer.json()["error"]) == (413, "body_too_large")

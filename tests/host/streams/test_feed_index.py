@@ -12,7 +12,7 @@ from sxhost.model.session import Event, Registration
 from sxhost.store.memory import MemoryStore
 from sxhost.streams.feed_index import FeedIndex
 from sxhost.streams.subscription import Feed, Selection
-from tests.support.in_memory import result_of
+from sxhost.testing import result_of
 
 RED, BLUE = ("team", "red"), ("team", "blue")
 SELECTIONS = {

@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 from sxhost.model.limits import Limits
 from sxhost.store.memory import MemoryStore
 from sxhost.streams.notifier import LogNotifier
-from tests.support.in_memory import is_done, started
+from sxhost.testing import is_done, started
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from msgspec import Raw
 
 from sxhost.model.session import Event
 from sxhost.streams.reader import Pages, newest
-from tests.support.in_memory import result_of
+from sxhost.testing import result_of
 
 
 def event(number: int, size: int) -> Event:

@@ -27,8 +27,8 @@ from sxhost.store.sqlite.connection import SQLiteConnection
 from sxhost.store.sqlite.store import SQLiteStore, Threads
 from sxhost.streams.notifier import TICK
 from sxhost.streams.subscription import PAGE, Position, Selection, Subscription
+from sxhost.testing import finished, result_of
 from tests.contracts.test_store import HERE
-from tests.support.in_memory import finished, result_of
 
 HEARTBEATS = 15
 

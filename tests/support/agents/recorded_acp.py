@@ -18,8 +18,8 @@ from sxhost.drivers.acp.approvals import DECISIONS
 from sxhost.drivers.contracts import Started
 from sxhost.model.approval import Answer
 from sxhost.model.turn import Launch, TurnDraft
+from sxhost.testing import result_of, started
 from tests.support.fake_children import FakeChild, FakeReports, FakeSpawn
-from tests.support.in_memory import result_of, started
 from tests.support.places import RECORDINGS
 
 CWD = "/home/user/project"

@@ -12,9 +12,9 @@ from sxhost.drivers.claude import make
 from sxhost.model.approval import Answer
 from sxhost.model.turn import Launch, ModelDraft, Text, TurnDraft
 from sxhost.process.contracts import Exit
+from sxhost.testing import result_of, started
 from tests.support import places
 from tests.support.fake_children import FakeChild, FakeReports, FakeSpawn
-from tests.support.in_memory import result_of, started
 
 RECORDINGS = places.RECORDINGS / "claude-2.1.329"
 FORGOTTEN = ("uuid", "hooks", "cancel_queued")

@@ -10,8 +10,8 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from sxhost.process.contracts import Exit
+from sxhost.testing import result_of, started
 from tests.support.fake_children import FakeChild, FakeSpawn
-from tests.support.in_memory import result_of, started
 from tests.support.places import RECORDINGS
 
 EXTRA = frozenset({"thread/backgroundTerminals/clean", "thread/unsubscribe"})

@@ -15,8 +15,8 @@ from sxhost.drivers.pi.agent import PiAgent
 from sxhost.errors import HostError
 from sxhost.model.approval import Answer
 from sxhost.model.turn import Launch, ModelDraft, Text, TurnDraft
+from sxhost.testing import result_of, started
 from tests.support.fake_children import FakeChild, FakeReports, FakeSpawn
-from tests.support.in_memory import result_of, started
 from tests.support.places import RECORDINGS
 
 OLD, MIDDLE, NEW = "pi-mariozechner-0.73.1", "pi-earendil-0.87.1", "pi-earendil-1.5.2"

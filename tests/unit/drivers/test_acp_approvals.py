@@ -9,31 +9,38 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from sxhost.drivers.acp.approvals import DECISIONS, Form, Leave
-from sxhost.drivers.acp.messages import Elicitation, Offer, Permission, ToolCall
-from sxhost.drivers.acp.tools import Tool
+from sxhost.drivers.acp.approvals import DECISIONS, ElicitationForm, ToolPermission
+from sxhost.drivers.acp.messages import (
+    ElicitationParams,
+    PermissionOption,
+    PermissionParams,
+    ToolCall,
+)
+from sxhost.drivers.acp.tools import OpenToolCall
 from sxhost.errors import BadField
 from sxhost.model.approval import Answer
 
 NATIVE = Raw(b"{}")
 
 
-def leave(*kinds: str) -> Leave:
-    offers = [Offer(f"id-{number}", kind) for number, kind in enumerate(kinds)]
-    return Leave(7, "c1", Permission(ToolCall("c1"), offers))
+def leave(*kinds: str) -> ToolPermission:
+    offers = [PermissionOption(f"id-{number}", kind) for number, kind in enumerate(kinds)]
+    return ToolPermission(7, "c1", PermissionParams(ToolCall("c1"), offers))
 
 
-def form(**fields: Any) -> Form:
-    return Form(7, "e1", Elicitation("form", "Please.", {"properties": fields}))
+def form(**fields: Any) -> ElicitationForm:
+    return ElicitationForm(
+        7, "e1", ElicitationParams("form", "Please.", {"properties": fields})
+    )
 
 
-def picked(ask: Leave, decision: str) -> Any:
+def picked(ask: ToolPermission, decision: str) -> Any:
     return ask.result(Answer(decision=decision))["outcome"].get("optionId")
 
 
-def tool(**call: Any) -> Tool:
-    known = Tool("c1")
-    known.learn(ToolCall("c1", **call))
+def tool(**call: Any) -> OpenToolCall:
+    known = OpenToolCall("c1")
+    known.merge_update(ToolCall("c1", **call))
     return known
 
 
@@ -60,12 +67,15 @@ def test_no_options_at_all() -> None:
 
 
 def test_an_option_that_is_called_cancel_rejects() -> None:
-    offers = [Offer("cancel", "reject_once"), Offer("approve", "allow_once")]
-    ask = Leave(7, "c1", Permission(ToolCall("c1"), offers))
+    offers = [
+        PermissionOption("cancel", "reject_once"),
+        PermissionOption("approve", "allow_once"),
+    ]
+    ask = ToolPermission(7, "c1", PermissionParams(ToolCall("c1"), offers))
     assert picked(ask, "deny") == "cancel"
-    assert ask.declines(Answer(decision="deny"))
-    assert not ask.stops(Answer(decision="deny"))
-    assert ask.stops(Answer(decision="cancel"))
+    assert ask.declines_tool(Answer(decision="deny"))
+    assert not ask.stops_turn(Answer(decision="deny"))
+    assert ask.stops_turn(Answer(decision="cancel"))
 
 
 @pytest.mark.parametrize(
@@ -100,7 +110,7 @@ def test_what_a_question_tells() -> None:
 
 
 def test_a_tool_call_of_which_nothing_is_known() -> None:
-    question = leave("allow_once").question(Tool("c1"), NATIVE)
+    question = leave("allow_once").question(OpenToolCall("c1"), NATIVE)
     assert (question.title, question.detail) == ("other", {"tool": "other"})
 
 
@@ -180,14 +190,16 @@ def test_a_form_is_not_filled_in(decision: str, action: str) -> None:
     ask = form(**FIELDS)
     answer = Answer(decision=decision)
     assert ask.result(answer) == {"action": action}
-    assert not ask.stops(answer)
-    assert not ask.declines(answer)
+    assert not ask.stops_turn(answer)
+    assert not ask.declines_tool(answer)
     with pytest.raises(BadField):
         ask.result(Answer(decision="whatever"))
 
 
 def test_an_address_to_visit() -> None:
-    ask = Form(7, "e1", Elicitation("url", "Log in.", url="https://example.org"))
+    ask = ElicitationForm(
+        7, "e1", ElicitationParams("url", "Log in.", url="https://example.org")
+    )
     assert ask.question(NATIVE).detail == {"url": "https://example.org"}
     assert ask.result(Answer(decision="approve")) == {"action": "accept"}
 
@@ -199,11 +211,11 @@ NAMES = st.sampled_from(["title", "description", "enum", "oneOf", "anyOf", "item
 @given(st.dictionaries(NAMES, VALUES))
 def test_any_schema_makes_a_question(schema: dict[str, Any]) -> None:
     fields = {"a": schema, "b": {**schema, "type": "array", "items": schema, "enum": [None]}}
-    asked = Elicitation("form", requested_schema={"properties": fields})
-    question = Form(1, "k", asked).question(NATIVE)
+    asked = ElicitationParams("form", requested_schema={"properties": fields})
+    question = ElicitationForm(1, "k", asked).question(NATIVE)
     assert len(question.inquiries) == 2
 
 
 def test_a_schema_without_fields() -> None:
-    asked = Elicitation("form", requested_schema={"properties": []})
-    assert Form(1, "k", asked).question(NATIVE).inquiries == []
+    asked = ElicitationParams("form", requested_schema={"properties": []})
+    assert ElicitationForm(1, "k", asked).question(NATIVE).inquiries == []

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from sxhost.drivers.acp.events import UpdateTranslator
-from sxhost.drivers.acp.messages import Prompted
-from sxhost.drivers.acp.settings import Settings
+from sxhost.drivers.acp.messages import PromptResult
+from sxhost.drivers.acp.settings import SessionSettings
 from tests.support.fake_children import FakeReports
 
 ANSWER = "agent_message_chunk"
@@ -25,7 +25,7 @@ class Told:
 
     def __init__(self) -> None:
         self.reports = FakeReports()
-        self.story = UpdateTranslator(self.reports.event, Settings(lambda: None), "m")
+        self.story = UpdateTranslator(self.reports.event, SessionSettings(lambda: None), "m")
         self.story.session = "s1"
 
     def hear(self, sort: str, /, **fields: Any) -> None:
@@ -59,7 +59,7 @@ def test_a_message_ends_where_something_else_is_said(told: Told) -> None:
     told.say("g")
     told.hear("tool_call", toolCallId="c1")
     told.say("h")
-    told.story.end()
+    told.story.turn_ended()
     assert told.items("message") == [
         ("1", "ab"),
         ("2", "c"),
@@ -81,7 +81,7 @@ def test_what_tells_of_the_session_ends_no_message(told: Told) -> None:
     told.hear("available_commands_update", availableCommands=[])
     told.hear("tool_call_update", toolCallId="c1", status="in_progress")
     told.say("b")
-    told.story.end()
+    told.story.turn_ended()
     assert told.items("message") == [("m1", "ab")]
 
 
@@ -90,9 +90,9 @@ def test_an_id_that_comes_again_is_another_message(told: Told) -> None:
     told.say("b", "1")
     told.hear("tool_call", toolCallId="c1")
     told.say("c", "1")
-    told.story.end()
+    told.story.turn_ended()
     told.say("d", "1")
-    told.story.end()
+    told.story.turn_ended()
     assert told.items("thinking") == [("1", "a")]
     assert told.items("message") == [("m1", "b"), ("m2", "c"), ("1", "d")]
 
@@ -100,17 +100,21 @@ def test_an_id_that_comes_again_is_another_message(told: Told) -> None:
 def test_pieces_without_words(told: Told) -> None:
     told.say("")
     told.hear("agent_message_chunk", content={"type": "image", "data": "x"})
-    told.story.end()
+    told.story.turn_ended()
     assert told.names == ["native"]
 
 
 def test_usage(told: Told) -> None:
     told.hear("usage_update", used=10, size=100, cost={"amount": 0.5, "currency": "USD"})
     told.hear("usage_update", used=0, size=100, cost={"amount": 9, "currency": "EUR"})
-    told.story.spent(Prompted(usage={"inputTokens": 3, "outputTokens": 2, "thoughtTokens": 1}))
-    told.story.spent(Prompted(meta={"quota": {"token_count": {"input_tokens": 4}}}))
-    told.story.spent(Prompted(usage={"inputTokens": "many"}))
-    told.story.spent(Prompted(usage={}, meta={"quota": 3}))
+    told.story.add_turn_usage(
+        PromptResult(usage={"inputTokens": 3, "outputTokens": 2, "thoughtTokens": 1})
+    )
+    told.story.add_turn_usage(
+        PromptResult(meta={"quota": {"token_count": {"input_tokens": 4}}})
+    )
+    told.story.add_turn_usage(PromptResult(usage={"inputTokens": "many"}))
+    told.story.add_turn_usage(PromptResult(usage={}, meta={"quota": 3}))
     first, second, third = (data for _, data in told.reports.events("usage"))
     assert first == {"context_window": 100, "total_tokens": 10, "cost_usd": 0.5}
     assert second == {
@@ -150,13 +154,13 @@ def test_the_past_is_passed_over_and_the_present_is_not(told: Told) -> None:
     told.hear("unheard_of")
     told.hear("usage_update", used=1, size=2)
     assert (told.names, told.story.passed_over) == (["usage"], 4)
-    told.story.begin()
+    told.story.turn_started()
     told.say("new")
     assert told.names == ["usage", "message-delta"]
 
 
 def test_silence(told: Told) -> None:
-    told.story.begin()
+    told.story.turn_started()
     assert told.story.silent
     told.say("me", sort=PROMPT)
     told.hear("usage_update", used=1, size=2)
@@ -213,7 +217,7 @@ def test_any_updates_make_events_that_close(updates: list[tuple[str, Any]]) -> N
     told = Told()
     for sort, fields in updates:
         told.hear(sort, **fields)
-    told.story.end()
+    told.story.turn_ended()
     begun = [data["item"] for _, data in told.reports.events("tool-start")]
     done = [data["item"] for _, data in told.reports.events("tool-done")]
     assert sorted(begun) == sorted(done)

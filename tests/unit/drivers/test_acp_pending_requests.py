@@ -9,8 +9,8 @@ import pytest
 from msgspec import Raw
 
 from sxhost.drivers.acp.events import UpdateTranslator
-from sxhost.drivers.acp.pending_requests import PendingPermissions
-from sxhost.drivers.acp.settings import Settings
+from sxhost.drivers.acp.pending_requests import PendingQuestions
+from sxhost.drivers.acp.settings import SessionSettings
 from sxhost.drivers.jsonrpc_peer import Peer
 from sxhost.errors import BadField
 from sxhost.model.approval import Answer
@@ -24,12 +24,12 @@ OPTIONS = [{"optionId": "y", "kind": "allow_once"}, {"optionId": "n", "kind": "r
 class Nobody:
     """A side that is never spoken to."""
 
-    def noticed(self, method: str, params: Raw) -> None: ...
+    def notification_received(self, method: str, params: Raw) -> None: ...
 
-    def asked(self, number: int | str, method: str, params: Raw) -> bool:
+    def request_received(self, number: int | str, method: str, params: Raw) -> bool:
         return False
 
-    def gone(self, how: Exit) -> None: ...
+    def process_exited(self, how: Exit) -> None: ...
 
 
 class Room:
@@ -37,14 +37,14 @@ class Room:
         self.reports = FakeReports()
         peer = Peer(Nobody())
         self.child = FakeChild(Command(argv=["x"], cwd="/"), peer, 1)
-        peer.begin(self.child)
-        story = UpdateTranslator(self.reports.event, Settings(lambda: None))
-        self.desk = PendingPermissions(peer, story, self.reports)
+        peer.attach_child(self.child)
+        story = UpdateTranslator(self.reports.event, SessionSettings(lambda: None))
+        self.desk = PendingQuestions(peer, story, self.reports)
         self.stops = 0
 
     def put(self, number: int | str, call: str = "c1") -> bool:
         params = {"toolCall": {"toolCallId": call, "kind": "edit"}, "options": OPTIONS}
-        return self.desk.put(number, LEAVE, raw(params))
+        return self.desk.request_received(number, LEAVE, raw(params))
 
     def answer(self, key: str, decision: str) -> None:
         self.desk.answer(key, Answer(decision=decision), self.stop)
@@ -97,9 +97,9 @@ def test_an_answer_that_is_none(room: Room) -> None:
 def test_the_agent_takes_a_question_back(room: Room) -> None:
     room.put(1)
     room.put(2, "c2")
-    room.desk.took_back(raw({"requestId": 1}))
-    room.desk.took_back(raw({"requestId": 1}))
-    room.desk.took_back(raw({"requestId": None}))
+    room.desk.request_cancelled(raw({"requestId": 1}))
+    room.desk.request_cancelled(raw({"requestId": 1}))
+    room.desk.request_cancelled(raw({"requestId": None}))
     room.answer("c1", "approve")
     assert [(m["id"], m["error"]["code"]) for m in room.child.said] == [(1, -32800)]
     assert room.reports.told[-1] == ("settled", "c1", "the agent took it back")
@@ -108,9 +108,9 @@ def test_the_agent_takes_a_question_back(room: Room) -> None:
 def test_all_are_withdrawn(room: Room) -> None:
     room.put(1)
     form = {"mode": "form", "message": "?", "requestedSchema": {"properties": {"a": {}}}}
-    assert room.desk.put(2, "elicitation/create", raw(form))
-    room.desk.withdraw("over")
-    room.desk.withdraw("over again")
+    assert room.desk.request_received(2, "elicitation/create", raw(form))
+    room.desk.cancel_all("over")
+    room.desk.cancel_all("over again")
     assert [m["result"] for m in room.child.said] == [
         {"outcome": {"outcome": "cancelled"}},
         {"action": "cancel"},
@@ -120,9 +120,9 @@ def test_all_are_withdrawn(room: Room) -> None:
 
 
 def test_what_is_no_question(room: Room) -> None:
-    assert not room.desk.put(1, "fs/read_text_file", raw({}))
-    assert room.desk.put(2, LEAVE, raw({"options": 1}))
-    assert room.desk.put(3, "elicitation/create", raw({"mode": "hologram"}))
+    assert not room.desk.request_received(1, "fs/read_text_file", raw({}))
+    assert room.desk.request_received(2, LEAVE, raw({"options": 1}))
+    assert room.desk.request_received(3, "elicitation/create", raw({"mode": "hologram"}))
     refusals = [(m["id"], m["error"]["code"]) for m in room.child.said]
     assert refusals == [(2, -32602), (3, -32602)]
     assert not room.keys

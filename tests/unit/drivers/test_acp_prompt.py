@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sxhost.codec.jsonrpc import Refusal
-from sxhost.drivers.acp.prompt import REASON, blocks, complaint, hello
+from sxhost.drivers.acp.prompt import REASON, content_blocks, initialize_params, refusal_reason
 from sxhost.drivers.jsonrpc_peer import Refused
 from sxhost.errors import AgentFailed, BadField, Unsupported
 from sxhost.model.turn import File, Image, Item, LocalImage, Text
@@ -49,22 +49,22 @@ from sxhost.model.turn import File, Image, Item, LocalImage, Text
     ],
 )
 def test_items(item: Item, block: dict[str, Any]) -> None:
-    assert blocks([item], images=True) == [block]
+    assert content_blocks([item], images=True) == [block]
 
 
 def test_an_agent_that_takes_no_images() -> None:
     with pytest.raises(Unsupported, match="no images"):
-        blocks([Text(text="see"), Image(data="AAAA")], images=False)
-    assert blocks([LocalImage(path="/w/cat.png")], images=False)
+        content_blocks([Text(text="see"), Image(data="AAAA")], images=False)
+    assert content_blocks([LocalImage(path="/w/cat.png")], images=False)
 
 
 def test_a_path_that_is_nowhere() -> None:
     with pytest.raises(BadField, match="not absolute"):
-        blocks([File(path="cat.png")], images=True)
+        content_blocks([File(path="cat.png")], images=True)
 
 
 def test_only_what_can_be_kept_is_promised() -> None:
-    can = hello("1.2")["clientCapabilities"]
+    can = initialize_params("1.2")["clientCapabilities"]
     assert can["terminal"] is False
     assert not any(can["fs"].values())
 
@@ -86,8 +86,8 @@ def test_only_what_can_be_kept_is_promised() -> None:
     ],
 )
 def test_complaints(message: str, data: Any, why: str) -> None:
-    assert complaint(Refused("m", Refusal(1, -32603, message, data))) == why
+    assert refusal_reason(Refused("m", Refusal(1, -32603, message, data))) == why
 
 
 def test_another_failure_is_its_own_complaint() -> None:
-    assert complaint(AgentFailed("It went.")) == "It went."
+    assert refusal_reason(AgentFailed("It went.")) == "It went."

@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from sxhost.drivers.acp.messages import Session
-from sxhost.drivers.acp.settings import Settings
-from sxhost.drivers.acp.updates import Commands, Configs, Slash
+from sxhost.drivers.acp.messages import SessionResult
+from sxhost.drivers.acp.settings import SessionSettings
+from sxhost.drivers.acp.updates import CommandsUpdate, ConfigOptionsUpdate, SlashCommand
 from sxhost.errors import Unsupported
 
 OPTIONS: dict[str, Any] = {
@@ -31,10 +31,10 @@ OLDER: dict[str, Any] = {
 }
 
 
-def settings(*sessions: dict[str, Any]) -> Settings:
-    made = Settings(lambda: None)
+def settings(*sessions: dict[str, Any]) -> SessionSettings:
+    made = SessionSettings(lambda: None)
     given = {name: value for session in sessions for name, value in session.items()}
-    made.begin(msgspec.convert(given, Session))
+    made.session_opened(msgspec.convert(given, SessionResult))
     return made
 
 
@@ -42,26 +42,26 @@ def test_options_are_preferred() -> None:
     both = settings(OLDER, OPTIONS)
     assert both.model == "corp/small"
     choice = "session/set_config_option"
-    assert both.to_model("corp/big") == (choice, {"configId": "m", "value": "corp/big"})
-    assert both.to_effort("high") == (choice, {"configId": "e", "value": "high"})
-    assert both.to_mode("plan") == (choice, {"configId": "mode", "value": "plan"})
-    assert both.to_mode("yolo") == ("session/set_mode", {"modeId": "yolo"})
+    assert both.model_request("corp/big") == (choice, {"configId": "m", "value": "corp/big"})
+    assert both.effort_request("high") == (choice, {"configId": "e", "value": "high"})
+    assert both.mode_request("plan") == (choice, {"configId": "mode", "value": "plan"})
+    assert both.mode_request("yolo") == ("session/set_mode", {"modeId": "yolo"})
 
 
 def test_the_older_way() -> None:
     older = settings(OLDER)
     assert (older.model, older.has_models) == ("corp/small", True)
-    assert older.to_model("x") == ("session/set_model", {"modelId": "x"})
-    assert older.to_mode("yolo") == ("session/set_mode", {"modeId": "yolo"})
+    assert older.model_request("x") == ("session/set_model", {"modelId": "x"})
+    assert older.mode_request("yolo") == ("session/set_mode", {"modeId": "yolo"})
 
 
 def test_nothing_can_be_set() -> None:
     bare = settings()
-    assert (bare.model, bare.has_models, bare.compact) == ("", False, None)
+    assert (bare.model, bare.has_models, bare.compact_prompt) == ("", False, None)
     for choose, what in (
-        (bare.to_model, "its model"),
-        (bare.to_effort, "the effort"),
-        (bare.to_mode, "it has: none"),
+        (bare.model_request, "its model"),
+        (bare.effort_request, "the effort"),
+        (bare.mode_request, "it has: none"),
     ):
         with pytest.raises(Unsupported, match=what):
             choose("x")
@@ -80,22 +80,24 @@ def test_nothing_can_be_set() -> None:
 def test_models_of_a_provider(
     given: dict[str, Any], model: str, provider: str | None, value: str
 ) -> None:
-    _, params = settings(given).to_model(model, provider)
+    _, params = settings(given).model_request(model, provider)
     assert value in params.values()
 
 
 def test_what_there_is_not_is_named() -> None:
     with pytest.raises(Unsupported, match="no effort 'low'; it has: high"):
-        settings(OPTIONS).to_effort("low")
+        settings(OPTIONS).effort_request("low")
     with pytest.raises(Unsupported, match="no mode 'low'; it has: ask, plan"):
-        settings(OPTIONS).to_mode("low")
+        settings(OPTIONS).mode_request("low")
 
 
 def test_settings_change() -> None:
     changes: list[str] = []
-    made = Settings(lambda: changes.append("changed"))
-    made.begin(Session())
-    made.configured(Configs(msgspec.convert(OPTIONS, Session).config_options or []))
-    made.commanded(Commands([Slash("compress"), Slash("help")]))
-    assert (made.has_models, made.compact) == (True, "/compress")
+    made = SessionSettings(lambda: changes.append("changed"))
+    made.session_opened(SessionResult())
+    made.options_updated(
+        ConfigOptionsUpdate(msgspec.convert(OPTIONS, SessionResult).config_options or [])
+    )
+    made.commands_updated(CommandsUpdate([SlashCommand("compress"), SlashCommand("help")]))
+    assert (made.has_models, made.compact_prompt) == (True, "/compress")
     assert len(changes) == 3

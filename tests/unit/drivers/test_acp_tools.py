@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from sxhost.drivers.acp.messages import Content, ToolCall
-from sxhost.drivers.acp.tools import OUTPUT, REMEMBERED, Tools
+from sxhost.drivers.acp.messages import ToolCall, ToolCallContent
+from sxhost.drivers.acp.tools import OUTPUT_KEPT, REMEMBERED, ToolCallTracker
 from tests.support.fake_children import FakeReports
 
 NATIVE = Raw(b"{}")
@@ -17,13 +17,13 @@ NATIVE = Raw(b"{}")
 class Bench:
     def __init__(self) -> None:
         self.reports = FakeReports()
-        self.tools = Tools(self.reports.event)
+        self.tools = ToolCallTracker(self.reports.event)
 
     def begin(self, name: str = "c1", **fields: Any) -> None:
-        self.tools.begun(ToolCall(name, **fields), NATIVE)
+        self.tools.call_started(ToolCall(name, **fields), NATIVE)
 
     def update(self, name: str = "c1", **fields: Any) -> None:
-        self.tools.updated(ToolCall(name, **fields), NATIVE)
+        self.tools.call_updated(ToolCall(name, **fields), NATIVE)
 
     @property
     def told(self) -> list[str]:
@@ -39,8 +39,8 @@ def bench() -> Bench:
     return Bench()
 
 
-def shown(*texts: str) -> list[Content]:
-    return [Content("content", {"type": "text", "text": text}) for text in texts]
+def shown(*texts: str) -> list[ToolCallContent]:
+    return [ToolCallContent("content", {"type": "text", "text": text}) for text in texts]
 
 
 def test_an_input_that_is_still_being_written(bench: Bench) -> None:
@@ -97,7 +97,7 @@ def test_raw_outputs(bench: Bench, raw_output: Any, output: str, code: int | Non
 
 
 def test_terminals_of_the_agent_s_own(bench: Bench) -> None:
-    bench.begin(content=[Content("terminal")])
+    bench.begin(content=[ToolCallContent("terminal")])
     bench.update(meta={"terminal_output": {"data": "a\n"}})
     bench.update(meta={"terminal_output_delta": {"data": "b\n"}})
     bench.update(meta={"terminal_output": 1})
@@ -109,15 +109,15 @@ def test_terminals_of_the_agent_s_own(bench: Bench) -> None:
 def test_the_end_of_a_long_output_is_kept(bench: Bench) -> None:
     bench.begin()
     for letter in "ab":
-        bench.update(meta={"terminal_output": {"data": letter * OUTPUT}})
+        bench.update(meta={"terminal_output": {"data": letter * OUTPUT_KEPT}})
     bench.update(status="completed")
-    assert bench.done()["output"] == "b" * OUTPUT
+    assert bench.done()["output"] == "b" * OUTPUT_KEPT
 
 
 def test_diffs_are_told_of_what_was_done(bench: Bench) -> None:
-    change = Content("diff", path="/w/x", old_text="a\nb", new_text="a\nc")
-    large = Content("diff", path="/w/y", new_text="z" * 300_000)
-    same = Content("diff", path="/w/z", old_text="a", new_text="a")
+    change = ToolCallContent("diff", path="/w/x", old_text="a\nb", new_text="a\nc")
+    large = ToolCallContent("diff", path="/w/y", new_text="z" * 300_000)
+    same = ToolCallContent("diff", path="/w/z", old_text="a", new_text="a")
     bench.begin(kind="edit", content=[change, large, same])
     bench.update(status="completed", content=[])
     ((_, data),) = bench.reports.events("diff")
@@ -126,16 +126,18 @@ def test_diffs_are_told_of_what_was_done(bench: Bench) -> None:
 
 
 def test_a_change_that_failed_has_no_diff(bench: Bench) -> None:
-    bench.begin(content=[Content("diff", path="/w/x", new_text="a")])
+    bench.begin(content=[ToolCallContent("diff", path="/w/x", new_text="a")])
     bench.update(status="failed")
     assert bench.told == ["tool-start", "tool-done"]
 
 
 def test_leave_is_asked_for_what_nobody_told_of(bench: Bench) -> None:
-    tool = bench.tools.asked(ToolCall("c1", title="rm x", kind="execute"), NATIVE)
+    tool = bench.tools.permission_requested(
+        ToolCall("c1", title="rm x", kind="execute"), NATIVE
+    )
     assert (tool.title, tool.kind, bench.told) == ("rm x", "execute", ["tool-start"])
-    bench.tools.declined("c1")
-    bench.tools.declined("c1")
+    bench.tools.call_declined("c1")
+    bench.tools.call_declined("c1")
     bench.update(status="failed")
     assert bench.told == ["tool-start", "tool-done", "native"]
     assert bench.done()["status"] == "declined"
@@ -163,15 +165,15 @@ def test_what_ends_while_it_is_cut(bench: Bench, fields: Any, status: str) -> No
     bench.tools.cutting = True
     bench.update(**fields)
     assert bench.done()["status"] == status
-    bench.tools.end()
+    bench.tools.cut_open_calls()
     assert not bench.tools.cutting
 
 
 def test_what_is_open_at_the_end_is_cut(bench: Bench) -> None:
     bench.begin("c1", raw_input={})
     bench.begin("c2")
-    bench.tools.end()
-    bench.tools.end()
+    bench.tools.cut_open_calls()
+    bench.tools.cut_open_calls()
     told = [(name, data["item"]) for name, data in bench.reports.events()]
     assert told == [
         ("tool-start", "c2"),
@@ -194,5 +196,5 @@ def test_calls_that_are_over_are_forgotten_some_day(bench: Bench) -> None:
 
 
 def test_places_of_any_shape(bench: Bench) -> None:
-    tool = bench.tools.asked(ToolCall("c1", locations="here"), NATIVE)
+    tool = bench.tools.permission_requested(ToolCall("c1", locations="here"), NATIVE)
     assert tool.paths == []

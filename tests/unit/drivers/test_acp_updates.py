@@ -8,16 +8,25 @@ import msgspec
 import pytest
 
 from sxhost.drivers.acp import updates as acp_updates
-from sxhost.drivers.acp.updates import AgentSays, SessionUpdate, ToolBegun, ToolUpdate, Usage
+from sxhost.drivers.acp.updates import (
+    AgentMessageChunk,
+    SessionUpdate,
+    ToolCallStart,
+    ToolCallUpdate,
+    UsageUpdate,
+)
 
 
 @pytest.mark.parametrize(
     ("update", "kind"),
     [
-        ({"sessionUpdate": "agent_message_chunk", "content": {"type": "audio"}}, AgentSays),
-        ({"toolCallId": "c", "sessionUpdate": "tool_call"}, ToolBegun),
-        ({"toolCallId": "c", "sessionUpdate": "tool_call_update"}, ToolUpdate),
-        ({"sessionUpdate": "usage_update", "used": 1, "size": 2, "cost": None}, Usage),
+        (
+            {"sessionUpdate": "agent_message_chunk", "content": {"type": "audio"}},
+            AgentMessageChunk,
+        ),
+        ({"toolCallId": "c", "sessionUpdate": "tool_call"}, ToolCallStart),
+        ({"toolCallId": "c", "sessionUpdate": "tool_call_update"}, ToolCallUpdate),
+        ({"sessionUpdate": "usage_update", "used": 1, "size": 2, "cost": None}, UsageUpdate),
     ],
 )
 def test_kinds(update: dict[str, Any], kind: type) -> None:

@@ -33,7 +33,7 @@ class Asking:
         text = json.dumps(line).encode()
         said = parse(text)
         assert isinstance(said, Asked)
-        self.asks.asked(said, text)
+        self.asks.request_received(said, text)
 
     @property
     def question(self) -> Question:

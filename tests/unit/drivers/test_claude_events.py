@@ -7,8 +7,15 @@ from typing import Any
 
 import pytest
 
-from sxhost.drivers.claude.events import Teller
-from sxhost.drivers.claude.messages import Assistant, Limit, StreamEvent, System, User, parse
+from sxhost.drivers.claude.events import ClaudeTranslator
+from sxhost.drivers.claude.messages import (
+    Assistant,
+    RateLimitEvent,
+    StreamEvent,
+    System,
+    User,
+    parse,
+)
 from tests.support.fake_children import FakeReports
 
 
@@ -17,13 +24,13 @@ class Telling:
 
     def __init__(self) -> None:
         self.reports = FakeReports()
-        self.teller = Teller(self.reports)
+        self.teller = ClaudeTranslator(self.reports)
         self.hear: dict[type, Any] = {
-            Assistant: self.teller.assistant,
-            User: self.teller.user,
-            System: self.teller.system,
-            Limit: self.teller.limit,
-            StreamEvent: lambda said, _line: self.teller.piece(said),
+            Assistant: self.teller.assistant_received,
+            User: self.teller.user_received,
+            System: self.teller.system_received,
+            RateLimitEvent: self.teller.rate_limit_received,
+            StreamEvent: lambda said, _line: self.teller.stream_event_received(said),
         }
 
     def say(self, kind: str, **more: Any) -> None:
@@ -95,12 +102,12 @@ def test_closing_at_the_end_of_a_turn_leaves_subagents_alone() -> None:
     telling.begin("m2", "t1")
     telling.text("its", "t1")
     telling.call("Bash", {})
-    telling.teller.close(everything=False)
+    telling.teller.cut_open_items(everything=False)
     assert telling.reports.texts("message") == ["mine"]
     assert telling.reports.events("tool-done")[0][1]["status"] == "cut"
-    telling.teller.close(everything=True)
+    telling.teller.cut_open_items(everything=True)
     assert telling.reports.texts("message") == ["mine", "its"]
-    telling.teller.close(everything=True)
+    telling.teller.cut_open_items(everything=True)
     assert len(telling.reports.events("message", "tool-done")) == 3
 
 

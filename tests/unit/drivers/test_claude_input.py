@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sxhost.drivers.claude.input import MODES, arguments, mode, user
+from sxhost.drivers.claude.input import MODES, arguments, permission_mode, user_message
 from sxhost.errors import BadField
 from sxhost.model.turn import File, Image, Item, Launch, LocalImage, Text
 
@@ -38,18 +38,18 @@ from sxhost.model.turn import File, Image, Item, Launch, LocalImage, Text
     ],
 )
 def test_words(item: Item, block: dict[str, Any]) -> None:
-    assert user([item], "u", {})["message"] == {"role": "user", "content": [block]}
+    assert user_message([item], "u", {})["message"] == {"role": "user", "content": [block]}
 
 
 def test_fields_of_the_agents_own() -> None:
-    message = user([Text(text="hi")], "u", {"priority": "now", "type": "other"})
+    message = user_message([Text(text="hi")], "u", {"priority": "now", "type": "other"})
     assert (message["priority"], message["type"], message["uuid"]) == ("now", "user", "u")
 
 
 def test_modes() -> None:
-    assert [mode(name) for name in MODES] == list(MODES.values())
+    assert [permission_mode(name) for name in MODES] == list(MODES.values())
     with pytest.raises(BadField, match="approval policies are default, manual"):
-        mode("never")
+        permission_mode("never")
 
 
 def test_no_value_can_be_an_option() -> None:

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from sxhost.drivers.claude.messages import (
     Asked,
     Assistant,
-    NotClaude,
-    Other,
+    NotClaudeLine,
     Result,
     StreamEvent,
     System,
+    UnknownLine,
     parse,
 )
 from tests.support.agents.recorded_claude import RECORDINGS, recorded
@@ -56,26 +56,26 @@ anything = st.sampled_from([*SHAPES, *({"content": shape} for shape in SHAPES)])
 def test_all_that_was_recorded_is_understood(name: str) -> None:
     lines = [line for process in recorded(name) for line in process if line.way == "in"]
     kinds = {type(parse(json.dumps(line.said).encode())) for line in lines}
-    assert Other not in kinds
+    assert UnknownLine not in kinds
 
 
 @given(st.binary(max_size=60))
 def test_any_bytes(line: bytes) -> None:
-    with suppress(NotClaude):
+    with suppress(NotClaudeLine):
         parse(line)
 
 
 @given(st.sampled_from(TYPES), st.dictionaries(st.sampled_from(FIELDS), anything))
 def test_any_shape(kind: str, fields: dict[str, object]) -> None:
     said = parse(json.dumps({**fields, "type": kind}).encode())
-    assert not isinstance(said, Other) or said.type == kind
+    assert not isinstance(said, UnknownLine) or said.type == kind
 
 
 def test_kinds() -> None:
     assert isinstance(parse(b'{"type":"assistant","message":{"content":[]}}'), Assistant)
     assert isinstance(parse(b'{"type":"system"}'), System)
     assert isinstance(parse(b'{"type":"stream_event","event":{"type":"ping"}}'), StreamEvent)
-    assert parse(b'{"type":"surprise"}') == Other("surprise")
+    assert parse(b'{"type":"surprise"}') == UnknownLine("surprise")
 
 
 def test_what_something_waits_for_is_heard_in_any_shape() -> None:
@@ -86,5 +86,5 @@ def test_what_something_waits_for_is_heard_in_any_shape() -> None:
 
 
 def test_bytes_that_are_no_text() -> None:
-    with pytest.raises(NotClaude):
+    with pytest.raises(NotClaudeLine):
         parse(b'{"type":"system","x":"\xff"}')

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from sxhost.drivers.claude.events import Teller
-from sxhost.drivers.claude.messages import Lifecycle, ModelUsage, Origin, Result
-from sxhost.drivers.claude.turns import Turns
+from sxhost.drivers.claude.events import ClaudeTranslator
+from sxhost.drivers.claude.messages import CommandLifecycle, ModelUsage, Result, TurnOrigin
+from sxhost.drivers.claude.turns import ClaudeTurns
 from tests.support.fake_children import FakeReports
 
 OURS = Result(subtype="success", user_message_uuids=["a"])
-FOREIGN = Result(subtype="success", origin=Origin("task-notification"))
+FOREIGN = Result(subtype="success", origin=TurnOrigin("task-notification"))
 
 
 class Playing:
@@ -20,10 +20,10 @@ class Playing:
 
     def __init__(self) -> None:
         self.reports = FakeReports()
-        self.turns = Turns(self.reports, Teller(self.reports))
+        self.turns = ClaudeTurns(self.reports, ClaudeTranslator(self.reports))
 
     def end(self, said: Result = OURS) -> None:
-        self.turns.ended(said, b"{}")
+        self.turns.result_received(said, b"{}")
 
     @property
     def told(self) -> list[Any]:
@@ -32,10 +32,10 @@ class Playing:
 
 def test_a_turn() -> None:
     playing = Playing()
-    playing.turns.submitted("a")
+    playing.turns.message_sent("a")
     assert playing.turns.running
-    playing.turns.stirred()
-    playing.turns.stirred()
+    playing.turns.activity_seen()
+    playing.turns.activity_seen()
     playing.end()
     assert playing.told == ["a", "completed"]
     assert not playing.turns.running
@@ -43,22 +43,22 @@ def test_a_turn() -> None:
 
 def test_it_is_told_to_have_begun_before_it_ends() -> None:
     playing = Playing()
-    playing.turns.submitted("a")
+    playing.turns.message_sent("a")
     playing.end()
     assert playing.told == ["a", "completed"]
 
 
 def test_a_turn_of_claudes_own() -> None:
     playing = Playing()
-    playing.turns.stirred()
+    playing.turns.activity_seen()
     playing.end(FOREIGN)
     assert playing.told == [None, "completed"]
 
 
 def test_a_turn_of_claudes_own_that_was_added_to() -> None:
     playing = Playing()
-    playing.turns.stirred()
-    playing.turns.submitted("a")
+    playing.turns.activity_seen()
+    playing.turns.message_sent("a")
     playing.end(FOREIGN)
     assert playing.turns.running
     playing.end()
@@ -67,23 +67,23 @@ def test_a_turn_of_claudes_own_that_was_added_to() -> None:
 
 def test_a_message_that_was_taken_is_begun() -> None:
     playing = Playing()
-    playing.turns.submitted("a")
-    playing.turns.followed(Lifecycle("a", "queued"))
+    playing.turns.message_sent("a")
+    playing.turns.lifecycle_received(CommandLifecycle("a", "queued"))
     assert playing.told == []
-    playing.turns.followed(Lifecycle("a", "started"))
-    playing.turns.followed(Lifecycle("a", "completed"))
+    playing.turns.lifecycle_received(CommandLifecycle("a", "started"))
+    playing.turns.lifecycle_received(CommandLifecycle("a", "completed"))
     assert playing.told == ["a"]
 
 
 def test_of_two_messages_one_is_dropped() -> None:
     playing = Playing()
-    playing.turns.submitted("a")
-    playing.turns.submitted("b")
-    playing.turns.followed(Lifecycle("b", "cancelled"))
-    playing.turns.followed(Lifecycle("nobody's", "cancelled"))
+    playing.turns.message_sent("a")
+    playing.turns.message_sent("b")
+    playing.turns.lifecycle_received(CommandLifecycle("b", "cancelled"))
+    playing.turns.lifecycle_received(CommandLifecycle("nobody's", "cancelled"))
     assert playing.turns.running
     playing.end()
-    playing.turns.followed(Lifecycle("a", "cancelled"))
+    playing.turns.lifecycle_received(CommandLifecycle("a", "cancelled"))
     assert playing.told == ["a", "completed"]
 
 
@@ -108,22 +108,22 @@ def test_of_two_messages_one_is_dropped() -> None:
 )
 def test_how_turns_end(said: Result, status: str, reason: str) -> None:
     playing = Playing()
-    playing.turns.submitted("a")
+    playing.turns.message_sent("a")
     playing.end(said)
     assert playing.reports.told[-1] == ("turn_ended", status, reason)
 
 
 def test_a_turn_that_the_process_did_not_survive_is_the_host_s_to_tell() -> None:
     playing = Playing()
-    playing.turns.submitted("a")
-    playing.turns.gone()
+    playing.turns.message_sent("a")
+    playing.turns.process_exited()
     assert playing.told == []
     assert not playing.turns.running
 
 
 def test_usage_is_the_sum_over_models() -> None:
     playing = Playing()
-    playing.turns.submitted("a")
+    playing.turns.message_sent("a")
     large = ModelUsage(
         input_tokens=100,
         output_tokens=10,

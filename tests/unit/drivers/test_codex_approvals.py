@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec import convert
 
-from sxhost.drivers.codex.approvals import ASKS, ApprovalForm, Request
+from sxhost.drivers.codex.approvals import REQUEST_FORMS, ApprovalForm, Request
 from sxhost.model.approval import Answer, Inquiry, Option
 
 ALL = ["approve", "approve_session", "deny", "cancel"]
@@ -15,11 +15,13 @@ CHANGES = [{"path": "/w/a"}, {"path": "/w/b"}, "rubbish"]
 
 
 def ask(method: str, **params: Any) -> ApprovalForm:
-    return ASKS[method](convert(params, Request), lambda name: CHANGES if name == "i" else [])
+    return REQUEST_FORMS[method](
+        convert(params, Request), lambda name: CHANGES if name == "i" else []
+    )
 
 
 def wire(it: ApprovalForm, decision: str, **more: Any) -> Any:
-    return it.wire(Answer(decision=decision, **more))
+    return it.encode_answer(Answer(decision=decision, **more))
 
 
 def test_a_command() -> None:

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
+from sxhost.codec.shorten import TEXT_KEPT
 from sxhost.drivers.codex.items import CUT_KEPT, OUTPUT_KEPT, ItemTranslator
 from sxhost.drivers.codex.notifications import Notification
-from sxhost.drivers.pieces import KEPT
 from sxhost.process.contracts import Exit
 from tests.support.fake_children import FakeReports
 
@@ -51,31 +51,31 @@ def test_a_message_that_begins_without_a_start_can_be_cut() -> None:
     teller = Teller()
     teller.delta("so ")
     teller.delta("far")
-    teller.story.cut()
+    teller.story.cut_open_items()
     assert teller.told("message") == [{"item": "i", "text": "so far", "cut": True}]
 
 
 def test_of_what_is_cut_no_more_is_kept_than_an_event_has_room_for() -> None:
     teller = Teller()
-    for _ in range(KEPT // 1000 + 10):
+    for _ in range(TEXT_KEPT // 1000 + 10):
         teller.delta("x" * 1000)
-    teller.story.cut()
+    teller.story.cut_open_items()
     (message,) = teller.told("message")
-    assert message["text"] == "x" * KEPT
+    assert message["text"] == "x" * TEXT_KEPT
 
 
 def test_what_was_never_said_is_not_cut() -> None:
     teller = Teller()
     teller.start("agentMessage")
     teller.start("reasoning", "r")
-    teller.story.cut()
+    teller.story.cut_open_items()
     assert not teller.told("message", "thinking")
 
 
 def test_late_words_of_what_was_cut_are_passed_on() -> None:
     teller = Teller()
     teller.delta("so far")
-    teller.story.cut()
+    teller.story.cut_open_items()
     teller.delta(" and on")
     teller.complete("agentMessage", text="so far and on")
     assert teller.told("message") == [{"item": "i", "text": "so far", "cut": True}]
@@ -98,7 +98,7 @@ def test_names_of_what_was_cut_are_forgotten_in_the_end() -> None:
     teller = Teller()
     for number in range(CUT_KEPT + 1):
         teller.delta("x", f"i{number}")
-    teller.story.cut()
+    teller.story.cut_open_items()
     teller.delta("late", "i0")
     teller.delta("late", "i1")
     assert len(teller.told("message-delta")) == CUT_KEPT + 2
@@ -122,7 +122,7 @@ def test_a_cut_tool_has_its_output_so_far() -> None:
     teller.tell("item/commandExecution/outputDelta", itemId="c", delta="y\n")
     for _ in range(3):
         teller.tell("item/commandExecution/outputDelta", itemId="c", delta="y" * OUTPUT_KEPT)
-    teller.story.gone(Exit(code=1))
+    teller.story.process_exited(Exit(code=1))
     cut = teller.told("tool-done")[0]
     assert cut["output"].startswith("y\ny")
     assert len(cut["output"]) <= 2 * OUTPUT_KEPT
@@ -134,7 +134,7 @@ def test_output_of_an_unknown_tool_is_told() -> None:
     teller = Teller()
     teller.tell("item/commandExecution/outputDelta", itemId="c", delta="y\n")
     teller.tell("item/mcpToolCall/progress", itemId="d", message="half of it")
-    teller.story.cut()
+    teller.story.cut_open_items()
     assert teller.told("tool-output") == [
         {"item": "c", "text": "y\n"},
         {"item": "d", "text": "half of it"},
@@ -243,7 +243,7 @@ def test_the_end_of_another_turn_is_not_the_end() -> None:
 def test_a_turn_that_is_over_does_not_begin() -> None:
     teller = Teller()
     teller.turn("completed")
-    teller.story.begun("u")
+    teller.story.turn_accepted("u")
     assert teller.story.turn is None
 
 
@@ -290,5 +290,5 @@ def test_nothing_that_is_told_breaks_it(notices: list[tuple[str, Any, Any]]) -> 
         teller.story.notification_received(
             Notification.of(method, Raw(json.dumps(said).encode()))
         )
-    teller.story.gone(Exit(code=0))
+    teller.story.process_exited(Exit(code=0))
     assert teller.reports.told[-1] == ("gone", Exit(code=0))

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from sxhost.drivers.codex.approvals import ASKS
+from sxhost.drivers.codex.approvals import REQUEST_FORMS
 from sxhost.drivers.codex.pending_requests import PendingRequests
 from sxhost.errors import BadField
 from sxhost.model.approval import Answer
@@ -27,7 +27,7 @@ class Asking:
         self.asks = PendingRequests(self.reports, lambda _: [])
 
     def ask(self, number: int | str, method: str = COMMAND, **params: Any) -> bool:
-        return self.asks.asked(number, method, Raw(json.dumps(params).encode()))
+        return self.asks.request_received(number, method, Raw(json.dumps(params).encode()))
 
     @property
     def keys(self) -> list[str]:
@@ -39,8 +39,8 @@ def test_an_answer_goes_to_the_request_that_asked() -> None:
     assert asking.ask(7, itemId="a", command="ls")
     assert asking.ask("eight", itemId="b", command="rm")
     deny = Answer(decision="deny")
-    assert asking.asks.answered("b", deny) == ("eight", {"decision": "decline"})
-    assert asking.asks.answered("a", APPROVE) == (7, {"decision": "accept"})
+    assert asking.asks.take_answer("b", deny) == ("eight", {"decision": "decline"})
+    assert asking.asks.take_answer("a", APPROVE) == (7, {"decision": "accept"})
 
 
 def test_the_request_goes_along_whole() -> None:
@@ -57,33 +57,33 @@ def test_the_request_goes_along_whole() -> None:
 def test_what_is_closed_has_no_answer() -> None:
     asking = Asking()
     asking.ask(7, itemId="a", command="ls")
-    asking.asks.answered("a", APPROVE)
-    assert asking.asks.answered("a", APPROVE) is None
-    assert asking.asks.answered("unknown", APPROVE) is None
+    asking.asks.take_answer("a", APPROVE)
+    assert asking.asks.take_answer("a", APPROVE) is None
+    assert asking.asks.take_answer("unknown", APPROVE) is None
 
 
 def test_a_strange_decision_leaves_it_open() -> None:
     asking = Asking()
     asking.ask(7, itemId="a", command="ls")
     with pytest.raises(BadField, match="approve, approve_session, deny, cancel"):
-        asking.asks.answered("a", Answer(decision="shrug"))
-    assert asking.asks.answered("a", APPROVE) is not None
+        asking.asks.take_answer("a", Answer(decision="shrug"))
+    assert asking.asks.take_answer("a", APPROVE) is not None
 
 
 def test_what_codex_gives_up_is_settled() -> None:
     asking = Asking()
     asking.ask(7, itemId="a", command="ls")
-    asking.asks.resolved(8)
-    asking.asks.resolved(7)
+    asking.asks.request_resolved(8)
+    asking.asks.request_resolved(7)
     assert [told[:2] for told in asking.reports.told[1:]] == [("settled", "a")]
-    assert asking.asks.answered("a", APPROVE) is None
+    assert asking.asks.take_answer("a", APPROVE) is None
 
 
 def test_what_was_answered_is_not_settled_too() -> None:
     asking = Asking()
     asking.ask(7, itemId="a", command="ls")
-    asking.asks.answered("a", APPROVE)
-    asking.asks.resolved(7)
+    asking.asks.take_answer("a", APPROVE)
+    asking.asks.request_resolved(7)
     assert len(asking.reports.told) == 1
 
 
@@ -112,19 +112,19 @@ def test_asked_again_under_its_number_it_is_the_same() -> None:
     asking.ask(7, itemId="a", command="ls")
     asking.ask(7, itemId="a", command="ls")
     assert asking.keys == ["a", "a"]
-    assert asking.asks.answered("a", APPROVE) is not None
-    assert asking.asks.answered("a", APPROVE) is None
+    assert asking.asks.take_answer("a", APPROVE) is not None
+    assert asking.asks.take_answer("a", APPROVE) is None
 
 
 def test_a_second_question_about_an_item_is_another_one() -> None:
     asking = Asking()
     asking.ask(7, itemId="a", command="ls")
     asking.ask(8, itemId="a", command="ls with more rights")
-    asking.asks.answered("a", APPROVE)
+    asking.asks.take_answer("a", APPROVE)
     asking.ask(9, itemId="a", command="ls as root")
     assert asking.keys == ["a", "a:2", "a:3"]
-    assert asking.asks.answered("a:2", APPROVE) == (8, {"decision": "accept"})
-    assert asking.asks.answered("a:3", APPROVE) == (9, {"decision": "accept"})
+    assert asking.asks.take_answer("a:2", APPROVE) == (8, {"decision": "accept"})
+    assert asking.asks.take_answer("a:3", APPROVE) == (9, {"decision": "accept"})
 
 
 @pytest.mark.parametrize(
@@ -155,16 +155,16 @@ SCHEMAS = st.dictionaries(st.just("properties"), st.dictionaries(st.text(max_siz
 
 
 @given(
-    st.sampled_from(sorted(ASKS)),
+    st.sampled_from(sorted(REQUEST_FORMS)),
     st.dictionaries(st.sampled_from(FIELDS), JSON | SCHEMAS | st.lists(JSON, max_size=3))
     | JSON,
 )
 def test_nothing_that_is_asked_breaks_it(method: str, params: Any) -> None:
     asking = Asking()
-    if not asking.asks.asked(1, method, Raw(json.dumps(params).encode())):
+    if not asking.asks.request_received(1, method, Raw(json.dumps(params).encode())):
         assert not asking.reports.questions
         return
     (question,) = asking.reports.questions
     msgspec.json.encode(question)
     answer = Answer(decision=question.choices[0])
-    assert asking.asks.answered(question.key, answer) is not None
+    assert asking.asks.take_answer(question.key, answer) is not None

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sxhost.drivers.pi.decoder import DecodedLine, NotPi, parse
-from sxhost.drivers.pi.messages import Delta, Response, Update
+from sxhost.drivers.pi.decoder import DecodedLine, NotPiLine, parse
+from sxhost.drivers.pi.messages import Delta, MessageUpdate, Response
 from tests.support.agents.recorded_pi import plain, printed
 
 
@@ -24,7 +24,7 @@ def test_snapshots_are_left_out() -> None:
     step = {"type": "text_delta", "contentIndex": 1, "delta": 'a,"partial":{'}
     snapshot = {"role": "assistant", "content": [{"type": "text", "text": "a" * 10_000}]}
     heard = parse(update({**step, "partial": snapshot}, message=snapshot))
-    assert heard.said == Update(Delta("text_delta", 1, 'a,"partial":{'))
+    assert heard.message == MessageUpdate(Delta("text_delta", 1, 'a,"partial":{'))
     assert plain(heard.native) == {"type": "message_update", "assistantMessageEvent": step}
 
 
@@ -32,7 +32,7 @@ def test_a_partial_elsewhere_is_no_snapshot() -> None:
     call = {"id": "c", "arguments": {"x": 1, "partial": True}}
     line = update({"type": "toolcall_end", "contentIndex": 0, "toolCall": call})
     step = Delta("toolcall_end", tool_call=msgspec.Raw(printed(call)))
-    assert parse(line) == DecodedLine("message_update", Update(step), msgspec.Raw(line))
+    assert parse(line) == DecodedLine("message_update", MessageUpdate(step), msgspec.Raw(line))
 
 
 def test_a_call_that_begins_has_its_name_from_the_snapshot() -> None:
@@ -44,13 +44,13 @@ def test_a_call_that_begins_has_its_name_from_the_snapshot() -> None:
         step = {"type": "toolcall_start", "contentIndex": index}
         snapshot = {"role": "assistant", "content": blocks}
         heard = parse(update({**step, "partial": snapshot}, message=snapshot))
-        said = heard.said.assistant_message_event
+        said = heard.message.assistant_message_event
         assert said == Delta("toolcall_start", index, msgspec.UNSET, *names)
 
 
 def test_the_type_may_stand_anywhere() -> None:
     line = b' { "id" : "r1", "success":true, "type" : "response" }'
-    assert parse(line).said == Response(id="r1", success=True)
+    assert parse(line).message == Response(id="r1", success=True)
 
 
 def test_what_is_not_known_has_its_kind() -> None:
@@ -72,7 +72,7 @@ def test_what_is_not_known_has_its_kind() -> None:
     ],
 )
 def test_rubbish(line: bytes) -> None:
-    with pytest.raises(NotPi):
+    with pytest.raises(NotPiLine):
         parse(line)
 
 
@@ -82,7 +82,7 @@ def test_half_an_emoji() -> None:
         line = b'{"type":"message_update","assistantMessageEvent":' + step + b"}"
         told = parse(line)
         json.dumps(plain(told.native), ensure_ascii=False).encode()
-        return str(told.said.assistant_message_event.delta)
+        return str(told.message.assistant_message_event.delta)
 
     assert heard(rb"a\ud83d") == "a\ufffd"
     assert heard(rb"\ude00b") == "\ufffdb"
@@ -93,7 +93,7 @@ def test_half_an_emoji() -> None:
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.binary())
 def test_any_bytes(line: bytes) -> None:
-    with suppress(NotPi):
+    with suppress(NotPiLine):
         parse(b'{"type":"' + line)
 
 

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 from twisted.internet.task import Clock
 
-from sxhost.drivers.pi.dialogs import Dialogs
-from sxhost.drivers.pi.messages import Request
+from sxhost.drivers.pi.dialogs import PendingDialogs
+from sxhost.drivers.pi.messages import DialogRequest
 from sxhost.model.approval import Answer, Question
 from tests.support.fake_children import FakeReports
 
@@ -20,11 +20,11 @@ class Asking:
     def __init__(self) -> None:
         self.reports, self.clock = FakeReports(), Clock()
         self.told: list[Any] = []
-        self.dialogs = Dialogs(self.reports, self.clock, self.told.append)
+        self.dialogs = PendingDialogs(self.reports, self.clock, self.told.append)
 
     def ask(self, method: str, **fields: Any) -> Question:
-        said = msgspec.convert({"id": "d", "method": method, **fields}, Request)
-        assert self.dialogs.asked(said, msgspec.Raw(b"{}"))
+        said = msgspec.convert({"id": "d", "method": method, **fields}, DialogRequest)
+        assert self.dialogs.request_received(said, msgspec.Raw(b"{}"))
         return self.reports.questions[-1]
 
     def answer(self, decision: str, **answers: str | list[str]) -> Any:
@@ -107,8 +107,8 @@ def test_an_answer_in_time() -> None:
 def test_cancelling() -> None:
     asking = Asking()
     asking.ask("confirm", title="a")
-    asking.dialogs.cancel("over")
-    asking.dialogs.cancel("over")
+    asking.dialogs.cancel_all("over")
+    asking.dialogs.cancel_all("over")
     assert asking.told == [{"type": "extension_ui_response", "id": "d", "cancelled": True}]
     assert asking.reports.told[1:] == [("settled", "d", "over")]
 
@@ -116,12 +116,16 @@ def test_cancelling() -> None:
 def test_what_is_only_shown() -> None:
     asking = Asking()
     for method in ("notify", "setStatus", "setWidget", "setTitle", "set_editor_text"):
-        assert not asking.dialogs.asked(Request("d", method), msgspec.Raw(b"{}"))
+        assert not asking.dialogs.request_received(
+            DialogRequest("d", method), msgspec.Raw(b"{}")
+        )
     assert asking.told == []
 
 
 def test_what_nobody_knows_is_cancelled() -> None:
     asking = Asking()
-    assert not asking.dialogs.asked(Request("d", "interview"), msgspec.Raw(b"{}"))
+    assert not asking.dialogs.request_received(
+        DialogRequest("d", "interview"), msgspec.Raw(b"{}")
+    )
     assert asking.told[0]["cancelled"] is True
     assert asking.reports.told == []

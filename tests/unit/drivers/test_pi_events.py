@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from sxhost.drivers.pi.decoder import parse
-from sxhost.drivers.pi.events import Events, _added
-from sxhost.drivers.pi.messages import Stats, Tokens
+from sxhost.drivers.pi.events import PiTranslator, _added
+from sxhost.drivers.pi.messages import SessionStats, Tokens
 from tests.support.agents.recorded_pi import plain, printed
 
 
@@ -17,7 +17,7 @@ class Told:
 
     def __init__(self) -> None:
         self.told: list[tuple[str, Any]] = []
-        self.events = Events(lambda name, data: self.told.append((name, data)))
+        self.events = PiTranslator(lambda name, data: self.told.append((name, data)))
 
     def hear(self, **message: Any) -> tuple[str, Any]:
         self.events.line_received(parse(printed(message)))
@@ -37,7 +37,7 @@ def tool_end(tool: str, text: str, **fields: Any) -> dict[str, Any]:
 def test_usage_is_a_sum() -> None:
     told = Told()
     told.events.context_window = 1000
-    told.events.resumed(Stats(Tokens(100, 10, 5, 1, 116), 0.5))
+    told.events.restore_usage(SessionStats(Tokens(100, 10, 5, 1, 116), 0.5))
     usage = {"input": 10, "output": 2, "cacheRead": 3, "cacheWrite": 1, "reasoning": 1}
     message = assistant(usage={**usage, "totalTokens": 16, "cost": {"total": 0.25}})
     assert told.hear(type="message_end", message=message) == (
@@ -118,8 +118,8 @@ def test_exit_codes(end: Any, code: int | None) -> None:
 def test_what_is_open_is_cut() -> None:
     told = Told()
     told.hear(type="tool_execution_start", toolCallId="t", toolName="bash", args={})
-    told.events.cut()
-    told.events.cut()
+    told.events.cut_open_tools()
+    told.events.cut_open_tools()
     assert told.told[1:] == [("tool-done", {"item": "t", "tool": "bash", "status": "cut"})]
 
 

@@ -7,7 +7,13 @@ from typing import Any
 
 import pytest
 
-from sxhost.drivers.pi.launch import argv, check, check_turn, session_file, spoken
+from sxhost.drivers.pi.launch import (
+    arguments,
+    check_launch,
+    check_turn,
+    prompt_fields,
+    session_file,
+)
 from sxhost.errors import AgentFailed, BadField, Unsupported
 from sxhost.model.turn import File, Image, Item, Launch, LocalImage, Text, TurnDraft
 from tests.support.agents.recorded_pi import printed
@@ -41,17 +47,17 @@ def test_a_program_of_ones_own() -> None:
         "node cli.js --mode rpc --session-dir /s --session f.jsonl"
         " --extension a.js --extension b.js --no-skills"
     )
-    assert argv(launch, "f.jsonl") == expected.split()
+    assert arguments(launch, "f.jsonl") == expected.split()
 
 
 def test_what_pi_does_not_have() -> None:
-    check(Launch(agent="pi", approval_policy="never", sandbox="danger-full-access"))
+    check_launch(Launch(agent="pi", approval_policy="never", sandbox="danger-full-access"))
     with pytest.raises(Unsupported):
-        check(Launch(agent="pi", approval_policy="untrusted"))
+        check_launch(Launch(agent="pi", approval_policy="untrusted"))
     with pytest.raises(Unsupported):
         check_turn(TurnDraft(input="x", sandbox="read-only"), Launch(agent="pi"))
     with pytest.raises(BadField, match="unknown field"):
-        check(Launch(agent="pi", native={"profile": "x"}))
+        check_launch(Launch(agent="pi", native={"profile": "x"}))
     check_turn(TurnDraft(input="x", cwd="/w"), Launch(agent="pi", cwd="/w"))
 
 
@@ -106,4 +112,4 @@ PNG = {"type": "image", "data": "QUJD", "mimeType": "image/png"}
     ],
 )
 def test_what_is_said(items: list[Item], fields: Any) -> None:
-    assert spoken(items) == fields
+    assert prompt_fields(items) == fields

@@ -62,12 +62,12 @@ def test_reads_are_neutral_and_overtake() -> None:
 
 
 def test_what_can_not_be_cut_has_no_limit() -> None:
-    endless = {name for name, trait in TRAITS.items() if trait.patience is None}
+    endless = {name for name, trait in TRAITS.items() if trait.time_limit is None}
     assert endless >= {
         "create_session", "delete_session", "load_session", "set_session_name", "export_html",
     }  # fmt: skip
-    assert TRAITS["prompt"].patience == "long"
-    assert TRAITS["abort"].patience == "short"
+    assert TRAITS["prompt"].time_limit == "long"
+    assert TRAITS["abort"].time_limit == "short"
 
 
 def test_a_wrong_one_keeps_its_name_and_id() -> None:

@@ -8,7 +8,7 @@ import pytest
 from msgspec import Raw
 
 from sxhost.codec.json import encode
-from sxhost.faces.pi.dialogs import as_answer, as_request, is_meant
+from sxhost.faces.pi.dialogs import decision_of, extension_ui_request, has_request_id
 from sxhost.faces.pi.fields import DialogAnswer
 from sxhost.model.approval import Answer, Approval, Inquiry
 
@@ -33,26 +33,26 @@ def approval(**fields: Any) -> Approval:
     ],
 )
 def test_a_decision(said: DialogAnswer, decision: str) -> None:
-    assert as_answer(said, approval()) == Answer(decision=decision)
+    assert decision_of(said, approval()) == Answer(decision=decision)
 
 
 def test_who_cannot_be_cancelled_is_denied() -> None:
     confirm = approval(choices=["approve", "deny"])
-    assert as_answer(DialogAnswer(method="cancelled"), confirm).decision == "deny"
+    assert decision_of(DialogAnswer(method="cancelled"), confirm).decision == "deny"
     odd = approval(choices=["yes", "no"])
-    assert as_answer(DialogAnswer(method="cancelled"), odd).decision == "no"
+    assert decision_of(DialogAnswer(method="cancelled"), odd).decision == "no"
 
 
 def test_words() -> None:
     asked = approval(inquiries=[Inquiry(id="value", text="Your name?")])
-    answer = as_answer(DialogAnswer(method="input", value="Ada"), asked)
+    answer = decision_of(DialogAnswer(method="input", value="Ada"), asked)
     assert (answer.decision, answer.answers) == ("approve", {"value": "Ada"})
-    answer = as_answer(DialogAnswer(method="interview", responses={"value": "Bob"}), asked)
+    answer = decision_of(DialogAnswer(method="interview", responses={"value": "Bob"}), asked)
     assert answer.answers == {"value": "Bob"}
 
 
 def requested(**fields: Any) -> dict[str, Any]:
-    told = as_request(Raw(encode(approval(**fields))))
+    told = extension_ui_request(Raw(encode(approval(**fields))))
     assert told is not None
     return told
 
@@ -64,13 +64,13 @@ def test_questions_are_an_interview() -> None:
 
 
 def test_what_is_no_approval_asks_nothing() -> None:
-    assert as_request(Raw(b'{"id":7,"title":"ls -la"}')) is None
+    assert extension_ui_request(Raw(b'{"id":7,"title":"ls -la"}')) is None
 
 
 def test_it_is_named_by_its_key_or_number() -> None:
-    assert is_meant(approval(), "k")
-    assert is_meant(approval(), "7")
-    assert not is_meant(approval(), "8")
+    assert has_request_id(approval(), "k")
+    assert has_request_id(approval(), "7")
+    assert not has_request_id(approval(), "8")
 
 
 def test_how_long_it_waits_is_told() -> None:

@@ -10,7 +10,7 @@ from msgspec import Raw
 
 from sxhost.codec.json import encode
 from sxhost.faces.pi import encoder
-from sxhost.faces.pi.encoder import Wire
+from sxhost.faces.pi.encoder import PiEncoding
 from sxhost.faces.pi.transcript_cache import TranscriptCache
 from sxhost.model.approval import Approval
 from sxhost.model.limits import Limits
@@ -21,9 +21,11 @@ PI = {"type": "message_update", "assistantMessageEvent": {"type": "text_delta", 
 
 
 def said(name: str, data: Any, agent: str = "codex") -> list[Object]:
-    wire = Wire(lambda frame: frame + b"\n", TranscriptCache(Limits(), lambda _: agent))
+    encoding = PiEncoding(
+        lambda frame: frame + b"\n", TranscriptCache(Limits(), lambda _: agent)
+    )
     event = Event(name, Raw(encode(data)), 1, 7, 9, 1000, "s")
-    frames = [json.loads(line) for line in wire.event(event, "ep").splitlines()]
+    frames = [json.loads(line) for line in encoding.event(event, "ep").splitlines()]
     for frame in frames:
         assert (frame.pop("type"), frame.pop("sessionId")) == ("event", "s")
         assert frame.pop("seq") == 7
@@ -122,15 +124,15 @@ def test_a_dialog_of_pi() -> None:
 
 def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoder, "KEPT", 1000)
-    wire = Wire(lambda frame: frame, TranscriptCache(Limits(), lambda _: "codex"))
+    encoding = PiEncoding(lambda frame: frame, TranscriptCache(Limits(), lambda _: "codex"))
     for number in range(100):
         event = Event("usage", Raw(b"{}"), 1, number, number, 1000, "s")
-        assert wire.event(event, "ep") is wire.event(event, "ep")
-    assert len(wire._made) < 5
+        assert encoding.event(event, "ep") is encoding.event(event, "ep")
+    assert len(encoding._frames) < 5
 
 
 def test_a_gap_names_its_session() -> None:
-    wire = Wire(lambda frame: frame, TranscriptCache(Limits(), lambda _: ""))
-    gap = json.loads(wire.control("gap", {"from": "e:1", "to": "e:5", "sessionId": "s"}))
+    encoding = PiEncoding(lambda frame: frame, TranscriptCache(Limits(), lambda _: ""))
+    gap = json.loads(encoding.control("gap", {"from": "e:1", "to": "e:5", "sessionId": "s"}))
     assert gap == {"type": "gap", "from": "e:1", "to": "e:5", "sessionId": "s"}
-    assert wire.control("hello", {}) == wire.control("heartbeat", {}) == b""
+    assert encoding.control("hello", {}) == encoding.control("heartbeat", {}) == b""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from sxhost.faces.pi.lanes import Lanes, Ticket
 
 
-def goes(ride: Ticket) -> bool:
-    return ride.go is None or ride.go.called
+def goes(ticket: Ticket) -> bool:
+    return ticket.admitted is None or ticket.admitted.called
 
 
 def test_one_after_another() -> None:
     lanes = Lanes()
-    first, second = (lanes.enter("a", "last") for _ in range(2))
+    first, second = (lanes.enter("a", "in_order") for _ in range(2))
     assert (goes(first), goes(second)) == (True, False)
     first.leave()
     assert goes(second)
@@ -21,33 +21,33 @@ def test_one_after_another() -> None:
 
 def test_lanes_do_not_wait_for_each_other() -> None:
     lanes = Lanes()
-    lanes.enter("a", "last")
-    assert goes(lanes.enter("b", "last"))
+    lanes.enter("a", "in_order")
+    assert goes(lanes.enter("b", "in_order"))
     assert len(lanes) == 2
 
 
 def test_control_overtakes_work_once_it_has_begun() -> None:
     lanes = Lanes()
-    work, control = lanes.enter("a", "last"), lanes.enter("a", "beside")
-    more = lanes.enter("a", "last")
+    work, control = lanes.enter("a", "in_order"), lanes.enter("a", "overtakes")
+    more = lanes.enter("a", "in_order")
     assert not goes(control)
-    work.begun()
+    work.work_started()
     assert goes(control)
     assert not goes(more)
-    late = lanes.enter("a", "beside")
+    late = lanes.enter("a", "overtakes")
     assert goes(late)
-    for ride in (late, work):
-        ride.leave()
+    for ticket in (late, work):
+        ticket.leave()
     assert goes(more)
-    for ride in (control, more):
-        ride.leave()
+    for ticket in (control, more):
+        ticket.leave()
     assert len(lanes) == 0
 
 
 def test_work_waits_for_a_read_at_the_head() -> None:
     lanes = Lanes()
-    read, work = lanes.enter("a", "beside"), lanes.enter("a", "last")
-    assert goes(lanes.enter("a", "beside")), "control does not wait for it"
+    read, work = lanes.enter("a", "overtakes"), lanes.enter("a", "in_order")
+    assert goes(lanes.enter("a", "overtakes")), "control does not wait for it"
     assert not goes(work)
     read.leave()
     assert goes(work)
@@ -55,7 +55,7 @@ def test_work_waits_for_a_read_at_the_head() -> None:
 
 def test_who_gives_up_is_no_longer_there() -> None:
     lanes = Lanes()
-    first, second, third = (lanes.enter("a", "last") for _ in range(3))
+    first, second, third = (lanes.enter("a", "in_order") for _ in range(3))
     second.leave()
     first.leave()
     assert not goes(second)
@@ -64,16 +64,16 @@ def test_who_gives_up_is_no_longer_there() -> None:
 
 def test_who_rules_waits_for_no_work() -> None:
     lanes = Lanes()
-    work, more = lanes.enter("a", "last"), lanes.enter("a", "last")
-    ends = lanes.enter("a", "first")
+    work, more = lanes.enter("a", "in_order"), lanes.enter("a", "in_order")
+    ends = lanes.enter("a", "exclusive")
     assert goes(ends), "though the work has not begun"
-    again, control = lanes.enter("a", "first"), lanes.enter("a", "beside")
-    work.begun()
+    again, control = lanes.enter("a", "exclusive"), lanes.enter("a", "overtakes")
+    work.work_started()
     assert not goes(again)
     assert not goes(control), "it would be for what is being ended"
     work.leave()
     assert not goes(more)
-    ends.begun()
+    ends.work_started()
     ends.leave()
     assert goes(more), "and learns that there is nothing any more"
     assert goes(again)
@@ -87,8 +87,12 @@ def test_who_rules_waits_for_no_work() -> None:
 
 def test_what_is_being_made_is_waited_for() -> None:
     lanes = Lanes()
-    makes = lanes.enter("a", "first")
-    rides = [lanes.enter("a", "beside"), lanes.enter("a", "last"), lanes.enter("a", "first")]
-    assert not any(map(goes, rides))
+    makes = lanes.enter("a", "exclusive")
+    tickets = [
+        lanes.enter("a", "overtakes"),
+        lanes.enter("a", "in_order"),
+        lanes.enter("a", "exclusive"),
+    ]
+    assert not any(map(goes, tickets))
     makes.leave()
-    assert [goes(one) for one in rides] == [True, False, True]
+    assert [goes(one) for one in tickets] == [True, False, True]

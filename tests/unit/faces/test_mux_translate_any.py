@@ -27,7 +27,7 @@ class Log:
         number = len(self.events) + 1
         event = Event(name, Raw(encode(data)), 1, number, number, 1000 + number, "s")
         self.events.append(event)
-        return [json.loads(one) for one in self.runs.tell(event)]
+        return [json.loads(one) for one in self.runs.translate(event)]
 
 
 def texts(message: Object) -> list[Object]:

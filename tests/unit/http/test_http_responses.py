@@ -1,4 +1,4 @@
-"""How a face speaks: the one that its path belongs to."""
+"""Response formats, and which one a path has."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from sxhost.errors import NoTurn
-from sxhost.http.responses import NATIVE, NativeFormat, manner_of
+from sxhost.http.responses import NATIVE, NativeFormat, format_of
 
 
 class FakeRequest:
@@ -16,11 +16,11 @@ class FakeRequest:
 
 
 SHORT, LONG = NativeFormat(), NativeFormat()
-MANNERS = {"/v1": SHORT, "/v1/long": LONG}
+FORMATS = {"/v1": SHORT, "/v1/long": LONG}
 
 
 @pytest.mark.parametrize(
-    ("path", "manner"),
+    ("path", "response_format"),
     [
         (b"/sessions", NATIVE),
         (b"/v1/threads", SHORT),
@@ -30,8 +30,8 @@ MANNERS = {"/v1": SHORT, "/v1/long": LONG}
         (b"", NATIVE),
     ],
 )
-def test_the_longest_prefix_counts(path: bytes, manner: NativeFormat) -> None:
-    assert manner_of(cast("Any", FakeRequest(path)), MANNERS) is manner
+def test_the_longest_prefix_counts(path: bytes, response_format: NativeFormat) -> None:
+    assert format_of(cast("Any", FakeRequest(path)), FORMATS) is response_format
 
 
 def test_our_own_has_one_shape_of_errors() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sxhost.errors import BadField
 from sxhost.model.names import check_session_id
-from sxhost.model.session import Cursor, Event, EventQuery, Message
+from sxhost.model.session import Event, EventQuery, Message
 
 ids = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}", fullmatch=True)
 
@@ -24,22 +24,6 @@ def test_bad_session_ids(text: str) -> None:
     with pytest.raises(BadField) as refusal:
         check_session_id(text)
     assert refusal.value.details == {"field": "session_id"}
-
-
-@given(st.integers(0, 10**18 - 1), st.from_regex(r"[0-9a-f]{0,8}", fullmatch=True))
-def test_a_cursor_is_read_as_written(position: int, epoch: str) -> None:
-    text = f"{epoch}:{position}" if epoch else str(position)
-    assert Cursor.parse(text) == Cursor(position, epoch)
-
-
-def test_no_cursor_is_the_beginning() -> None:
-    assert Cursor.parse("") == Cursor.parse("0") == Cursor(0)
-
-
-@pytest.mark.parametrize("text", ["x", "a:", "a:b", "-1", "1.5", "\u0661", "9" * 19, "a:-1"])
-def test_a_bad_cursor_is_refused(text: str) -> None:
-    with pytest.raises(BadField):
-        Cursor.parse(text)
 
 
 def test_types_are_a_list_with_commas() -> None:

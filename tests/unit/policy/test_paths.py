@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sxhost.policy.paths import MOST_PATHS, Area, Seen, look, paths_of
+from sxhost.policy.paths import MAX_PATHS, PathPattern, ResolvedPath, paths_of, resolve
 from sxhost.policy.pattern import BadPattern
 
 
@@ -23,8 +23,8 @@ def work(tmp_path: Path) -> Path:
     return work
 
 
-def seen(path: str, cwd: Path) -> Seen:
-    found = look(path, str(cwd))
+def seen(path: str, cwd: Path) -> ResolvedPath:
+    found = resolve(path, str(cwd))
     assert found is not None
     return found
 
@@ -55,14 +55,14 @@ def test_a_path_counts_where_it_leads(
     work: Path, path: str, covered: bool, touched: bool
 ) -> None:
     found = seen(path.format(work.parent), work)
-    area = Area(f"{work}/**")
-    assert (area.covers(found), area.touches(found)) == (covered, touched)
+    area = PathPattern(f"{work}/**")
+    assert (area.certainly_contains(found), area.possibly_contains(found)) == (covered, touched)
 
 
 def test_an_area_is_where_its_own_links_lead(work: Path) -> None:
-    area = Area(f"{work.parent}/in/**")
-    assert area.covers(seen("a", work))
-    assert not area.covers(seen("../a", work))
+    area = PathPattern(f"{work.parent}/in/**")
+    assert area.certainly_contains(seen("a", work))
+    assert not area.certainly_contains(seen("../a", work))
 
 
 @pytest.mark.parametrize(
@@ -83,26 +83,26 @@ def test_an_area_is_where_its_own_links_lead(work: Path) -> None:
     ],
 )
 def test_an_area_is_a_glob(glob: str, path: str, covered: bool) -> None:
-    assert Area(glob).covers(Seen(path, path)) == covered
+    assert PathPattern(glob).certainly_contains(ResolvedPath(path, path)) == covered
 
 
 @pytest.mark.parametrize("glob", ["a", "./a", "/a/../b", "/a/./b", "/a//b", "*", "/a/**b", ""])
 def test_what_is_no_area(glob: str) -> None:
     with pytest.raises(BadPattern):
-        Area(glob)
+        PathPattern(glob)
 
 
 @pytest.mark.parametrize(
     "path", ["", 7, None, ["a"], "~", "~/.ssh/id", "~root/x", "file:///etc/passwd", "a\0b"]
 )
 def test_what_nobody_can_tell_the_place_of(path: Any) -> None:
-    assert look(path, "/work") is None
+    assert resolve(path, "/work") is None
 
 
 def test_a_path_from_nowhere_is_none() -> None:
-    assert look("a", None) is None
-    assert look("a", "b") is None
-    assert look("/a", None) == Seen("/a", "/a")
+    assert resolve("a", None) is None
+    assert resolve("a", "b") is None
+    assert resolve("/a", None) == ResolvedPath("/a", "/a")
 
 
 @pytest.mark.parametrize(
@@ -122,5 +122,5 @@ def test_the_paths_of_a_question(detail: Any, paths: list[Any]) -> None:
 
 def test_of_too_many_paths_one_too_many_is_told() -> None:
     many = [{"move_path": str(n)} for n in range(5000)]
-    assert len(paths_of({"changes": many})) == MOST_PATHS + 1
-    assert len(paths_of({"paths": ["a"] * 5000})) == MOST_PATHS + 1
+    assert len(paths_of({"changes": many})) == MAX_PATHS + 1
+    assert len(paths_of({"paths": ["a"] * 5000})) == MAX_PATHS + 1

@@ -1,0 +1,110 @@
+"""The questions of a hosted session's agent: opened as approvals, answered, withdrawn."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from sxhost.agents.approvals import no_of
+from sxhost.agents.dependencies import Dependencies
+from sxhost.agents.event_writer import EventWriter
+from sxhost.errors import HostError, QuestionLimit
+from sxhost.logs import logger
+from sxhost.model.approval import Answer, Question
+from sxhost.waiting import background
+
+__all__ = ["SessionQuestions"]
+
+log = logger(__name__)
+
+TITLE = 200
+"""Characters of the title of a question that is refused."""
+
+NOT_ASKED = "the agent does not wait for it any more"
+
+
+class SessionQuestions:
+    """The open questions of one session, by their keys.
+
+    `answer` passes a decision to the agent; `on_wait` is called when a question is open,
+    `on_resume` when the last open one has its decision.
+    """
+
+    def __init__(
+        self,
+        session_id: str,
+        dependencies: Dependencies,
+        writer: EventWriter,
+        *,
+        answer: Callable[[Question, Answer], Awaitable[None]],
+        on_wait: Callable[[], object],
+        on_resume: Callable[[], object],
+    ) -> None:
+        self._session_id = session_id
+        self._desk = dependencies.desk
+        self._clock = dependencies.clock
+        self._most = dependencies.limits.open_questions
+        self._writer = writer
+        self._answer = answer
+        self._on_wait = on_wait
+        self._on_resume = on_resume
+        self._open: set[str] = set()
+
+    def open(self, question: Question) -> None:
+        """Open an approval for a question, once all that was reported before it is logged.
+
+        One too many is answered no.
+        """
+        if len(self._open) >= self._most and question.key not in self._open:
+            self._refuse(question, QuestionLimit("of one session", self._most))
+            return
+        self._open.add(question.key)
+        self._on_wait()
+        self._background(self._open_approval(question))
+
+    async def _open_approval(self, question: Question) -> None:
+        await self._writer.flushed()
+        if question.key in self._open:
+            try:
+                await self._desk.ask(self._session_id, question, self._deliver_decision)
+            except QuestionLimit as error:
+                self._remove(question.key)
+                self._refuse(question, error)
+                return
+        if question.key not in self._open:  # the agent gave it up while it was opened
+            await self._desk.settle(self._session_id, question.key, NOT_ASKED)
+
+    def _refuse(self, question: Question, error: QuestionLimit) -> None:
+        """Answer no and log a warning.
+
+        The answer is a reactor turn late: the agent is still reporting its question.
+        """
+        self._writer.put("warning", {"text": f"{question.title[:TITLE]}: {error.message}"})
+        answer = Answer(decision=no_of(question), reason=error.message)
+        self._clock.callLater(0, lambda: self._background(self._answer(question, answer)))
+
+    async def _deliver_decision(self, question: Question, answer: Answer) -> None:
+        self._remove(question.key)
+        await self._answer(question, answer)
+
+    def close(self, key: str, why: str) -> None:
+        """Close the approval of a question that the agent asks no longer."""
+        if key in self._open:
+            self._remove(key)
+            self._background(self._desk.settle(self._session_id, key, why))
+
+    def withdraw_all(self, why: str) -> bool:
+        """Close the approvals of all open questions; return whether there were any."""
+        had_any = bool(self._open)
+        self._open.clear()
+        if had_any:
+            self._background(self._desk.withdraw(self._session_id, why, "agent"))
+        return had_any
+
+    def _remove(self, key: str) -> None:
+        was_open = key in self._open
+        self._open.discard(key)
+        if was_open and not self._open:
+            self._on_resume()
+
+    def _background(self, work: Awaitable[object]) -> None:
+        background(work, log, self._session_id, (HostError,))

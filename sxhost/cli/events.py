@@ -1,0 +1,88 @@
+"""``sxhost events``, ``tail``, ``fire``: what sessions have reported, and what is new."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from sxhost.cli.output import fail
+from sxhost.cli.terminal import HostLink, event_line, linked, text_or_stdin
+
+__all__ = ["commands"]
+
+
+@click.command()
+@click.argument("session_id", metavar="ID")
+@click.option("--follow", "-f", is_flag=True, help="Go on with what is new.")
+@click.option("--after", default="", help="A cursor, or the number after which to begin.")
+@click.option("--limit", type=click.IntRange(1), help="At most so many.")
+@click.option("--types", default="", metavar="A,B", help="Only these events.")
+@linked
+def events(
+    link: HostLink, session_id: str, *, follow: bool, after: str, limit: int | None, types: str
+) -> None:
+    """Print a session's events."""
+    if follow:
+        from sxhost.cli.follow import watch
+
+        how: dict[str, Any] = {"after": after, "types": _list(types)}
+        watch(link, lambda host, told: host.subscribe(session_id, **how, **told), limit)
+        return
+    from sxhost.model.names import ALL
+    from sxhost.model.session import EventQuery
+
+    query = EventQuery(after=after, limit=limit or ALL, types=types)
+    found = link.ask(lambda host: host.events(session_id, query))
+    link.show(found, *map(event_line, found))
+
+
+@click.command()
+@click.option("--session", default="", metavar="A,B", help="Only these sessions.")
+@click.option("--label", default="", metavar="NAME:VALUE", help="Only those with this label.")
+@click.option("--types", default="", metavar="A,B", help="Only these events.")
+@click.option("--after", default="now", help="A cursor, or the id after which to begin.  [now]")
+@click.option("--state", is_flag=True, help="Also tell states, and how they change.")
+@linked
+def tail(link: HostLink, session: str, types: str, **how: Any) -> None:
+    """Print the events of all sessions as they come."""
+    from sxhost.cli.follow import watch
+
+    how |= {"sessions": _list(session), "types": _list(types)}
+    watch(link, lambda host, told: host.subscribe(**how, **told), names=True)
+
+
+@click.command()
+@click.argument("session_id", metavar="ID")
+@click.argument("event")
+@click.argument("data", required=False)
+@click.option("--raw", is_flag=True, help="DATA is JSON, not a text.")
+@click.option("--key", help="Makes a repeated call harmless.")
+@linked
+def fire(
+    link: HostLink, session_id: str, event: str, data: str | None, *, raw: bool, key: str
+) -> None:
+    """Fire an event of a session; DATA may be - for standard input."""
+    from sxhost.model.session import EventDraft
+
+    text = None if data is None else text_or_stdin(data)
+    draft = EventDraft(event=event, data=_json(text) if raw else text, key=key)
+    fired = link.ask(lambda host: host.fire(session_id, draft))
+    link.show(fired, f"{session_id} event {fired.seq}: {event}")
+
+
+def _list(words: str) -> list[str]:
+    return list(filter(None, words.split(",")))
+
+
+def _json(text: str | None) -> Any:
+    from sxhost.codec.json import decode
+    from sxhost.errors import HostError
+
+    try:
+        return decode((text or "null").encode(), object)
+    except HostError as error:
+        fail(2, error.message)
+
+
+commands = (events, tail, fire)

@@ -1,0 +1,50 @@
+"""``sxhost send``, ``pull``: messages on their way to a session's agent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from sxhost.cli.output import Flow
+from sxhost.cli.terminal import HostLink, linked, text_or_stdin
+
+__all__ = ["commands"]
+
+LONG_PULL = 60.0
+"""Seconds of one pull while waiting: less than what proxies cut."""
+
+
+@click.command()
+@click.argument("session_id", metavar="ID")
+@click.argument("text")
+@click.option("--mode", type=click.Choice(["auto", "interrupt", "queue"]), default="auto")
+@linked
+def send(link: HostLink, session_id: str, text: str, mode: Any) -> None:
+    """Queue a message for a session's agent; TEXT may be - for standard input."""
+    from sxhost.model.session import MessageDraft
+
+    draft = MessageDraft(content=text_or_stdin(text), mode=mode)
+    sent = link.ask(lambda host: host.send(session_id, draft))
+    link.show(sent, f"Message {sent.id} queued for {session_id} ({sent.queued} waiting)")
+
+
+@click.command()
+@click.argument("session_id", metavar="ID")
+@click.option("--wait", is_flag=True, help="Wait until there is a message.")
+@linked
+def pull(link: HostLink, session_id: str, wait: bool) -> None:
+    """Take a session's messages and print them."""
+    from sxhost.model.session import PullQuery
+
+    async def take(host: Any) -> list[Any]:
+        messages = await host.pull(session_id, PullQuery(wait=LONG_PULL if wait else 0))
+        while wait and not messages:
+            messages = await host.pull(session_id, PullQuery(wait=LONG_PULL))
+        return list(messages)
+
+    found = link.ask(take)
+    link.show(found, *(Flow(message.content) for message in found))
+
+
+commands = (send, pull)

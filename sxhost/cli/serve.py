@@ -1,0 +1,102 @@
+"""``sxhost`` without a command, and ``sxhost stdio``: a host in this process."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import click
+
+from sxhost.cli.output import fail
+from sxhost.daemon.serving_options import SERVING_OPTIONS
+
+__all__ = ["serve", "serving_options", "stdio"]
+
+
+def serving_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of ``twistd sxhost``, unchecked: that parses them."""
+    for option in reversed(SERVING_OPTIONS):
+        command = click.option(
+            *(f"--{option.name}", *([f"-{option.short}"] if option.short else [])),
+            is_flag=option.is_flag,
+            multiple=option.repeatable,
+            metavar=option.type.metavar or None,
+            help=option.description,
+        )(command)
+    return command
+
+
+def serve(daemon: bool, pid_file: str | None, options: dict[str, Any]) -> NoReturn:
+    """Become ``twistd sxhost`` with these options."""
+    from pathlib import Path
+
+    from twisted.scripts.twistd import run
+
+    from sxhost.config import state_dir
+    from sxhost.daemon.preflight import make_state_dir
+
+    place = Path(options["state_dir"] or state_dir(os.environ)).absolute()
+    words = _twistd_words(options)
+    before = ["--nodaemon"]
+    if daemon:
+        make_state_dir(place)
+        before = [f"--logfile={place / 'sxhost.log'}"]
+        pid_file = pid_file or str(place / "sxhost.pid")
+    if pid_file:
+        words = [*words, f"--pid-file={pid_file}"]
+    sys.argv = ["twistd", *before, "--pidfile=", "sxhost", *words]
+    run()
+    sys.exit(0)
+
+
+def _twistd_words(options: dict[str, Any]) -> list[str]:
+    """Write options as the words of a ``twistd sxhost`` command line."""
+    address = options.pop("addr")
+    if address is not None:
+        if options["host"] is not None or options["port"] is not None:
+            fail(2, "--addr stands in place of --host and --port.")
+        host, _, port = address.rpartition(":")
+        if not (host and port):
+            fail(2, f"--addr is written HOST:PORT, not {address!r}.")
+        options |= {"host": host.strip("[]"), "port": port}
+    words = []
+    for name, value in options.items():
+        option = f"--{name.replace('_', '-')}"
+        if isinstance(value, tuple):
+            words += [f"{option}={each}" for each in value]
+        elif value is True:
+            words.append(option)
+        elif value not in (None, False):
+            words.append(f"{option}={value}")
+    return words
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.option("--connect", "url", metavar="URL", help="Of this host, in place of one inside.")
+@click.option("--token-file", metavar="FILE", help="Where the token for it is.")
+@click.option("--ca", metavar="FILE", help="Authorities to believe, for https:.")
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def stdio(
+    url: str | None, token_file: str | None, ca: str | None, options: tuple[str, ...]
+) -> None:
+    """Speak the multiplexer's protocol: JSON lines on stdin and stdout.
+
+    OPTIONS are those of serving (--state-dir, --store, …), for a host inside.
+    """
+    from sxhost.cli import stdio as piped
+
+    if url is None:
+        piped.serve(options)
+    if options:
+        fail(2, f"{options[0]} is for a host inside, not for --connect.")
+    from sxhost.auth.client_tokens import given_token, own_token
+
+    url = re.sub(r"\Aws(s?):", r"http\1:", url)  # as WebSockets' own clients are told
+    try:
+        token = given_token(token_file, os.environ) or own_token(url, os.environ)
+    except ValueError as error:
+        fail(2, str(error))
+    piped.connect(url, token, ca or os.environ.get("SXHOST_CA"))

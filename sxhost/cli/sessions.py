@@ -1,0 +1,75 @@
+"""``sxhost sessions``, ``show``, ``register``, ``rm``: sessions, whoever runs them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from sxhost.cli.output import fail, put_table
+from sxhost.cli.terminal import HostLink, detail_lines, detail_rows, linked, session_lines
+
+__all__ = ["commands"]
+
+
+@click.command()
+@click.option(
+    "--state", default="", help="Only these: active, idle, working, waiting, stalled, …"
+)
+@click.option("--label", default="", metavar="NAME:VALUE", help="Only those with this label.")
+@linked
+def sessions(link: HostLink, state: str, label: str) -> None:
+    """List sessions."""
+    from sxhost.model.session import SessionQuery
+
+    query = SessionQuery(state=state, label=label)
+    found = link.ask(lambda host: host.sessions(query))
+    link.show(found, *session_lines(found))
+
+
+@click.command()
+@click.argument("session_id", metavar="ID")
+@linked
+def show(link: HostLink, session_id: str) -> None:
+    """Tell all about a session."""
+    found = link.ask(lambda host: host.session(session_id))
+    if sys.stdout.isatty() and not link.json:
+        put_table(detail_rows(found))
+    else:
+        link.show(found, *detail_lines(found))
+
+
+@click.command()
+@click.argument("session_id", metavar="ID")
+@click.option("--model")
+@click.option("--provider")
+@click.option("--cwd")
+@click.option("--git-branch")
+@click.option("--title")
+@click.option("--agent")
+@click.option("--pid", type=int)
+@click.option("--label", "labels", multiple=True, metavar="NAME:VALUE")
+@linked
+def register(link: HostLink, session_id: str, *, labels: Sequence[str], **fields: Any) -> None:
+    """Create a session, or update what is given of it."""
+    from sxhost.model.session import Registration
+
+    given = dict(label.partition(":")[::2] for label in labels)
+    if not all(":" in label[1:] for label in labels):
+        fail(2, "A label is written NAME:VALUE.")
+    registration = Registration(labels=given or None, **fields)
+    done = link.ask(lambda host: host.register(session_id, registration))
+    link.show(done, f"{session_id} {'registered' if done.created else 'updated'}")
+
+
+@click.command()
+@click.argument("session_id", metavar="ID")
+@linked
+def rm(link: HostLink, session_id: str) -> None:
+    """End a session and forget it."""
+    link.show(link.ask(lambda host: host.forget(session_id)), f"{session_id} forgotten")
+
+
+commands = (sessions, show, register, rm)

@@ -1,0 +1,82 @@
+"""Where the parameters of a handler come from: the path, the query, the body, the headers."""
+
+from __future__ import annotations
+
+from typing import Any, Final, NewType
+
+import msgspec
+from twisted.web.server import Request
+
+from sxhost.errors import BadField, BodyTooLarge
+from sxhost.model.names import SESSION_ID, check_session_id
+
+__all__ = [
+    "AnyText",
+    "base_url",
+    "media_type",
+    "path_schema",
+    "path_value",
+    "query_of",
+    "read_body",
+]
+
+AnyText = NewType("AnyText", str)
+"""The type of a path's ``session_id`` that is taken as it is: its handler refuses it."""
+
+MAX_DIGITS: Final = 18
+"""Digits of a number in a path: those that 63 bits hold, as the store's numbers."""
+
+NUMBER: Final = {"type": "integer", "minimum": 0, "maximum": 10**MAX_DIGITS - 1}
+
+
+def path_value(name: str, annotation: Any, text: str) -> str | int:
+    """Return what stands in a path, as the handler's parameter `name` is annotated.
+
+    An ``int`` is a number that the host gave out, a ``session_id`` is checked, any other text
+    is for its handler to judge.
+
+    :raises BadField: it cannot be one.
+    """
+    if annotation is int:
+        if text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS:
+            return int(text)
+        raise BadField(name, f"`{name}` is a number that the host gave out.")
+    # Verbs say `str`: an id that cannot be is refused alike on every route that has one.
+    return check_session_id(text) if name == "session_id" and annotation is str else text
+
+
+def path_schema(name: str, annotation: Any) -> dict[str, Any]:
+    """Return the JSON Schema of a path's parameter."""
+    if annotation is int:
+        return NUMBER
+    if name == "session_id":
+        return {"type": "string", "pattern": SESSION_ID}
+    return msgspec.json.schema(annotation)
+
+
+def query_of(request: Request) -> dict[str, str]:
+    """Return the query's parameters; of one that is given twice, the last counts."""
+    try:
+        return {name.decode(): values[-1].decode() for name, values in request.args.items()}
+    except UnicodeDecodeError:
+        raise BadField("query", "The query is not UTF-8.") from None
+
+
+def read_body(request: Request, limit: int) -> bytes:
+    """Return a request's body of at most `limit` bytes."""
+    content = request.content.read() if request.content else b""
+    if len(content) > limit:
+        raise BodyTooLarge(limit)
+    return bytes(content)
+
+
+def media_type(request: Request) -> str:
+    """Return the type that a body is declared to have, without its parameters."""
+    declared = request.getHeader("content-type") or ""
+    return declared.partition(";")[0].strip().lower()
+
+
+def base_url(request: Request) -> str:
+    """Return the host's address as its client has written it."""
+    scheme = "https" if request.isSecure() else "http"
+    return f"{scheme}://{request.getHeader('host') or 'localhost'}"

@@ -1,0 +1,39 @@
+"""Tools for tests of what talks to a host: a host, a network and agents in memory.
+
+Their clock stands until the test moves it.
+
+========= ====================================================================================
+agents    fake agents and their drivers: they note what they are told, the test reports for them
+host      a whole host in memory: routes, service and store on one clock
+network   a client's connections to such a host, which the test can cut, slow down or refuse
+waiting   the result of a coroutine or Deferred that needs no reactor
+========= ====================================================================================
+
+Nothing here needs pytest, opens a socket, starts a process or sleeps.
+"""
+
+from __future__ import annotations
+
+from .agents import FakeAgent, FakeDriver, FakeDrivers, question
+from .host import MIDNIGHT_MS, UID, URL, BufferedResponse, HostInMemory
+from .network import UNLIMITED, NetworkInMemory
+from .waiting import finished, is_done, result_of, started, turn
+
+__all__ = [
+    "MIDNIGHT_MS",
+    "UID",
+    "UNLIMITED",
+    "URL",
+    "BufferedResponse",
+    "FakeAgent",
+    "FakeDriver",
+    "FakeDrivers",
+    "HostInMemory",
+    "NetworkInMemory",
+    "finished",
+    "is_done",
+    "question",
+    "result_of",
+    "started",
+    "turn",
+]

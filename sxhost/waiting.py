@@ -1,0 +1,74 @@
+"""Waiting for what others do: a signal, a task in the background, a task that must end."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Coroutine
+from typing import Any, TypeVar
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+__all__ = ["Signal", "background", "uncancelled"]
+
+T = TypeVar("T")
+
+
+class Signal:
+    """Resumes every coroutine that waits for it, each time that it is fired.
+
+    It has no memory: a coroutine that waits after `fire` waits for the next one, so it looks
+    at its condition before it waits, and again afterwards.
+    """
+
+    def __init__(self) -> None:
+        self._waiters: dict[Deferred[None], None] = {}
+
+    def wait(self) -> Deferred[None]:
+        """Return a Deferred that the next `fire` fires; it may be cancelled."""
+        waiter: Deferred[None] = Deferred(lambda waiter: self._waiters.pop(waiter, None))
+        self._waiters[waiter] = None
+        return waiter
+
+    def fire(self, failure: Failure | None = None) -> None:
+        """Resume all who wait now, in the order in which they came.
+
+        :param failure: is raised where they wait.
+        """
+        waiters, self._waiters = self._waiters, {}
+        for waiter in waiters:
+            if not waiter.called:  # one that goes on may have cancelled the others
+                waiter.callback(failure)  # a Failure is raised
+
+
+def background(
+    work: Awaitable[object],
+    log: Logger,
+    name: str,
+    expected: tuple[type[Exception], ...] = (),
+) -> Deferred[None]:
+    """Run work that nobody waits for; its failure goes to the log, so that it is never lost.
+
+    :param name: says in the log which work it was.
+    :param expected: errors that are a warning of one line; others have their traceback.
+    :return: a Deferred that ends the work when it is cancelled, which is no failure.
+    """
+
+    async def run() -> None:
+        try:
+            await work
+        except CancelledError:
+            pass
+        except expected as error:
+            log.warn("{name}: {error}", name=name, error=error)
+        except Exception:  # noqa: BLE001 - whatever it is, nobody else would learn of it
+            log.failure("{name} failed", name=name)
+
+    return Deferred.fromCoroutine(run())
+
+
+async def uncancelled(work: Coroutine[Any, Any, T]) -> T:
+    """Wait for work that goes on to its end, also if the one who waits is cancelled."""
+    result = Deferred[T]()
+    Deferred.fromCoroutine(work).chainDeferred(result)
+    return await result

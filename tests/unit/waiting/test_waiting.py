@@ -1,0 +1,179 @@
+"""Signals, work in the background, and work that is not cancelled with its caller."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import ILogObserver, Logger, LogLevel
+from twisted.python.failure import Failure
+
+from sxhost.waiting import Signal, background, uncancelled
+
+
+class Log:
+    """A logger whose events are kept."""
+
+    def __init__(self) -> None:
+        self.events: list[dict[str, Any]] = []
+        self.logger = Logger("test", observer=cast(ILogObserver, self.events.append))
+
+    @property
+    def lines(self) -> list[tuple[str, str]]:
+        return [
+            (event["log_level"].name, event["log_format"].format(**event))
+            for event in self.events
+        ]
+
+
+@pytest.fixture
+def log() -> Log:
+    return Log()
+
+
+def ended(work: Deferred[Any]) -> list[Any]:
+    """Return where the result of a Deferred will be."""
+    results: list[Any] = []
+    work.addBoth(results.append)
+    return results
+
+
+# Signal.
+
+
+def test_all_who_wait_are_resumed_in_order() -> None:
+    signal, order = Signal(), list[int]()
+
+    async def wait(number: int) -> None:
+        await signal.wait()
+        order.append(number)
+
+    for number in range(3):
+        Deferred.fromCoroutine(wait(number))
+    assert order == []
+    signal.fire()
+    assert order == [0, 1, 2]
+
+
+def test_a_signal_has_no_memory() -> None:
+    signal = Signal()
+    signal.fire()
+    resumed = ended(signal.wait())
+    assert resumed == []
+    signal.fire()
+    assert resumed == [None]
+
+
+def test_who_waits_again_waits_for_the_next_one() -> None:
+    signal, rounds = Signal(), list[int]()
+
+    async def wait() -> None:
+        for number in range(2):
+            await signal.wait()
+            rounds.append(number)
+
+    Deferred.fromCoroutine(wait())
+    signal.fire()
+    assert rounds == [0]
+    signal.fire()
+    assert rounds == [0, 1]
+
+
+def test_a_failure_is_raised_where_it_is_waited_for() -> None:
+    signal = Signal()
+    results = [ended(signal.wait()) for _ in range(2)]
+    signal.fire(Failure(ValueError("no")))
+    assert [result[0].type for result in results] == [ValueError, ValueError]
+
+
+def test_a_waiter_that_is_cancelled_is_forgotten() -> None:
+    signal = Signal()
+    waiter, other = signal.wait(), ended(signal.wait())
+    cancelled = ended(waiter)
+    waiter.cancel()
+    assert cancelled[0].check(CancelledError)
+    signal.fire()
+    assert other == [None]
+
+
+def test_a_waiter_may_cancel_another_one() -> None:
+    signal = Signal()
+    first, second = signal.wait(), signal.wait()
+    first.addCallback(lambda _: second.cancel())
+    cancelled = ended(second)
+    signal.fire()
+    assert cancelled[0].check(CancelledError)
+
+
+# Background.
+
+
+async def fail(error: Exception) -> None:
+    raise error
+
+
+def test_work_that_succeeds_says_nothing(log: Log) -> None:
+    work = Deferred[None]()
+    background(work, log.logger, "the work")
+    work.callback(None)
+    assert log.events == []
+
+
+def test_an_expected_error_is_a_line(log: Log) -> None:
+    background(fail(ValueError("no")), log.logger, "the work", (ValueError, KeyError))
+    assert log.lines == [("warn", "the work: no")]
+
+
+@pytest.mark.parametrize("expected", [(), (KeyError,)])
+def test_any_other_error_has_its_traceback(
+    log: Log, expected: tuple[type[Exception], ...]
+) -> None:
+    background(fail(ValueError("no")), log.logger, "the work", expected)
+    (event,) = log.events
+    assert event["log_level"] is LogLevel.critical
+    assert event["log_failure"].check(ValueError)
+    assert log.lines == [("critical", "the work failed")]
+
+
+def test_a_later_error_is_not_lost(log: Log) -> None:
+    work = Deferred[None]()
+    background(work, log.logger, "the work")
+    assert log.events == []
+    work.errback(ValueError("no"))
+    assert log.lines == [("critical", "the work failed")]
+
+
+def test_work_that_is_cancelled_ends_and_has_not_failed(log: Log) -> None:
+    work = background(Deferred(), log.logger, "the work")
+    results = ended(work)
+    work.cancel()
+    assert (results, log.events) == ([None], [])
+
+
+# Uncancelled.
+
+
+def test_work_goes_on_when_its_caller_is_cancelled() -> None:
+    step, done = Deferred[None](), list[str]()
+
+    async def work() -> str:
+        await step
+        done.append("done")
+        return "result"
+
+    caller = Deferred.fromCoroutine(uncancelled(work()))
+    results = ended(caller)
+    caller.cancel()
+    assert results[0].check(CancelledError)
+    step.callback(None)
+    assert done == ["done"]
+
+
+def test_its_caller_gets_the_result_or_the_error() -> None:
+    async def work() -> str:
+        return "result"
+
+    assert ended(Deferred.fromCoroutine(uncancelled(work()))) == ["result"]
+    (failure,) = ended(Deferred.fromCoroutine(uncancelled(fail(ValueError("no")))))
+    assert failure.check(ValueError)
