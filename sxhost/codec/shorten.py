@@ -1,4 +1,4 @@
-"""Data that have to fit into an event: what is too long is cut, and says so."""
+"""Cuts data to the size that an event may have; what is cut says so."""
 
 from __future__ import annotations
 
@@ -9,22 +9,25 @@ from sxhost.codec.json import encode
 __all__ = ["fitted"]
 
 TEXT_MOST: Final = 48_000
-"""Characters of one text in an event; an event has room for 256 KiB."""
+"""Characters of one text, once anything has to be cut."""
 
 EVENT_MOST: Final = 200_000
-"""Bytes of JSON up to which nothing is cut."""
+"""Bytes of JSON up to which nothing is cut; the host takes 256 KiB (`event_size`)."""
 
 
 def fitted(data: dict[str, Any], most: int = EVENT_MOST) -> dict[str, Any]:
-    """Return data of at most so many bytes of JSON: long texts are cut, and say so."""
+    """Return data of at most `most` bytes of JSON: long texts are cut and say by how much.
+
+    If that is not enough, what is left is the beginning of the JSON as one text.
+    """
     if len(encode(data)) <= most:
         return data
-    text = min(TEXT_MOST, most // 4)
-    short = {name: _shortened(value, text) for name, value in data.items()}
+    length = min(TEXT_MOST, most // 4)  # a character has four bytes at the most
+    short = {name: _shortened(value, length) for name, value in data.items()}
     whole = encode(short)
     if len(whole) <= most:
         return short
-    return {"text": whole[:text].decode("utf-8", "replace"), "cut": len(whole)}
+    return {"text": whole[:length].decode("utf-8", "replace"), "cut": len(whole)}
 
 
 def _shortened(value: Any, most: int) -> Any:
