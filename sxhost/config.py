@@ -1,4 +1,4 @@
-"""What the host is told from outside: its settings, and where a client finds it."""
+"""The host's settings, and the address at which clients find it."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ __all__ = [
 
 Durability = Literal["power", "process"]
 EmitContent = Literal["full", "redacted", "none"]
-"""How much telemetry tells of what was said."""
+"""How much of a conversation's content telemetry contains."""
 
 LogFormat = Literal["text", "json", "combined"]
 LogLevelName = Literal["debug", "info", "warn", "error", "critical"]
 """`sxhost.logs.LEVELS`, for commands that are too quick to import Twisted."""
 
 TokensFor = Literal["others", "all", "none"]
-"""Who needs a token: all but the host's own user, everyone, or nobody."""
+"""Who needs a token: everybody but the host's own user, everybody, or nobody."""
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 7432
 
 USAGE_ERROR = 2
-"""Exit status of a command line that cannot be understood."""
+"""Exit status for a wrong command line."""
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """Everything that `makeService` needs; `listen` holds Twisted endpoint strings."""
+    """The settings of a host, from `twistd sxhost`'s options; `listen` has endpoint strings."""
 
     listen: tuple[str, ...]
     state_dir: Path
@@ -51,42 +51,42 @@ class Settings(Struct, frozen=True, kw_only=True):
     """``sqlite`` (in the state directory), ``sqlite:PATH`` or ``memory:``."""
     durability: Durability = "power"
     hosts: tuple[str, ...] = ()
-    """Names that the host has besides its own."""
+    """Further names that a Host header may have."""
     origins: tuple[str, ...] = ()
-    """Pages from elsewhere that may ask."""
+    """Origins of web pages that may send requests, beside the host's own."""
     tokens: TokensFor = "others"
     tls: tuple[Path, Path] | None = None
     """The files of the certificate (with its chain) and of its key."""
     log_format: LogFormat = "text"
     agent_roots: tuple[Path, ...] = ()
-    """Where agents may work; none means everywhere."""
+    """Directories in which agents may work; none means everywhere."""
     agent_env: tuple[str, ...] = ()
-    """What of the host's environment agents get (`sxhost.process.environ`)."""
+    """Which of the host's environment variables agents get (`sxhost.process.environ`)."""
     resume_at_boot: bool = False
-    """Whether hosted agents are started again with the host."""
+    """Whether hosted agents are restarted with the host."""
     bypass: bool = False
-    """Whether Codex, started by ``POST /messages``, asks nobody and is shut in nowhere."""
+    """Whether Codex, started by ``POST /messages``, runs without approvals and sandbox."""
     policy: Path | None = None
-    """The file of the rules that answer for a person."""
+    """The policy's file (`sxhost.policy.rules`)."""
     emit_content: EmitContent = "full"
     pid_file: Path | None = None
     uid: int | None = None
-    """The user that the host will be once it listens, if that is another one than now."""
+    """The uid that twistd changes to once the host listens, if it is not the present one."""
 
     @property
     def user(self) -> int:
-        """The user that the host is while it serves."""
+        """The uid of the host while it serves."""
         return os.getuid() if self.uid is None else self.uid
 
     @property
     def database(self) -> Path | None:
-        """The file that the store keeps, if it keeps one."""
+        """The store's file; None for a store in memory."""
         kind, _, path = self.store.partition(":")
         return None if kind == "memory" else Path(path or self.state_dir / "sxhost.db")
 
 
 def state_dir(environ: Mapping[str, str]) -> Path:
-    """Return where the host keeps what it must not forget.
+    """Return the directory of the host's database, tokens and address.
 
     systemd's directory, else the one of the XDG base directory specification.
     """
@@ -98,17 +98,17 @@ def state_dir(environ: Mapping[str, str]) -> Path:
 
 
 def address_file(place: Path) -> Path:
-    """Return where a host with this state directory says, while it runs, where it listens."""
+    """Return the file in a state directory that has the URL of the running host."""
     return place / "url"
 
 
 def host_url(environ: Mapping[str, str]) -> str:
-    """Return where a client looks for the host: as told, as the host says, or as usual."""
-    usual = f"http://{DEFAULT_HOST}:{DEFAULT_PORT}"
-    return environ.get("SXHOST_URL") or _announced(state_dir(environ)) or usual
+    """Return the host's URL for clients: ``SXHOST_URL``, its address file, or the default."""
+    default = f"http://{DEFAULT_HOST}:{DEFAULT_PORT}"
+    return environ.get("SXHOST_URL") or _announced_url(state_dir(environ)) or default
 
 
-def _announced(place: Path) -> str:
+def _announced_url(place: Path) -> str:
     try:
         url = files.read(address_file(place)).decode().strip()
     except (OSError, ValueError):

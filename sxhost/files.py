@@ -1,6 +1,6 @@
-"""Files that are one user's alone: checked, read, written whole, locked; no link is followed.
+"""Private files of one user: checked, read, replaced atomically, locked; links not followed.
 
-Commands in haste read through this module too, so next to nothing is imported.
+`sxhost-emit` and `sxhost hook`, which must be quick, import this, so it imports little.
 """
 
 # ruff: noqa: PTH105, PTH108, PTH109, PTH114, PTH115, PTH118, PTH119, PTH120
@@ -33,42 +33,42 @@ ROOT = 0
 OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 OTHERS_READ = stat.S_IRWXG | stat.S_IRWXO
 MOST_LINKS = 40
-"""Links on one way, as Linux counts them."""
+"""Symbolic links in one path, as Linux limits them."""
 
 SECRETS = ("token", "tokens.json")
-"""Names of files that nobody else may read."""
+"""Names of files that other users may not read."""
 
 
 class UnsafeFile(PermissionError):
-    """Somebody else has, or could have, a hand in a file; the message is a sentence."""
+    """Another user could change a file, or read a secret one; the message is a sentence."""
 
 
 def check_way(place: Place, uid: int) -> str:
-    """Check that only root and `uid` decide where a path leads; return where that is.
+    """Check that only root and `uid` control where a path leads; return the resolved path.
 
-    What of it is not there yet is not looked at.
+    Components that do not exist yet are not checked.
 
-    :raises UnsafeFile: a directory or a link on the way is somebody else's, or a directory
-        can be written to by others and lets them rename what is in it.
+    :raises UnsafeFile: a directory or a link in the path belongs to another user, or others
+        may write to a directory and rename what is in it.
     """
     here, links = "/", 0
-    ahead = _parts(os.path.join(os.getcwd(), place))
+    remaining = _components(os.path.join(os.getcwd(), place))
     _check_step(here, os.lstat(here), uid)
-    while ahead:
-        name = ahead.pop()
+    while remaining:
+        name = remaining.pop()
         there = os.path.dirname(here) if name == ".." else os.path.join(here, name)
         try:
             found = os.lstat(there)
         except FileNotFoundError:
-            return os.path.join(there, *reversed(ahead))
+            return os.path.join(there, *reversed(remaining))
         if stat.S_ISLNK(found.st_mode):
             links += 1
             if links > MOST_LINKS:
                 raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), there)
-            _check_link(there, found, uid, is_last=not ahead)
+            _check_link(there, found, uid, is_last=not remaining)
             target = os.readlink(there)
             here = "/" if target.startswith("/") else here
-            ahead += _parts(target)
+            remaining += _components(target)
             continue
         _check_step(there, found, uid)
         here = there
@@ -76,9 +76,9 @@ def check_way(place: Place, uid: int) -> str:
 
 
 def check_directory(place: Place, uid: int) -> None:
-    """Check that a directory and all that is in it are `uid`'s, and nobody else's to change.
+    """Check that a directory and all its entries belong to `uid`, and only it may change them.
 
-    :raises UnsafeFile: something is not so.
+    :raises UnsafeFile: one does not, or others may.
     """
     here = check_way(place, uid)
     _check_rights(here, os.lstat(here), uid)
@@ -88,9 +88,10 @@ def check_directory(place: Place, uid: int) -> None:
 
 
 def read(path: Place, most: int = 1 << 20) -> bytes:
-    """Read a file that is this user's or root's, up to `most` bytes.
+    """Read up to `most` bytes of a file that belongs to this user or root.
 
-    :raises UnsafeFile: it is a link, no file, or somebody else's, or others may change it.
+    :raises UnsafeFile: it is a link, not a regular file, or another user's, or others may
+        write to it.
     """
     file = open_unlinked(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
     try:
@@ -140,9 +141,9 @@ def replace(
 
 
 def lock(path: Place) -> int:
-    """Return a descriptor of a file, made if it is not there, that is held by this process.
+    """Lock a file for this process, creating it if needed; return its descriptor.
 
-    It is written in place, for a lock is of the file and not of its name.
+    The caller writes it in place: the lock is of the file, and a replaced one has none.
 
     :raises BlockingIOError: another process holds it; `errno` and `filename` are set.
     :raises UnsafeFile: as for `read`, or the file has another name too.
@@ -165,6 +166,11 @@ def lock_descriptor(file: int) -> None:
     import fcntl
 
     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _components(path: str) -> list[str]:
+    """Return the components of a path, the first at the end."""
+    return [part for part in reversed(path.split("/")) if part not in ("", ".")]
 
 
 def open_unlinked(path: Place, flags: int) -> int:
@@ -191,7 +197,7 @@ def _sync_directory(place: str) -> None:
 
 
 def _check_file(path: Place, found: os.stat_result, names: int = 0) -> None:
-    """Check a file that is open, and that it has no more than so many names, if any."""
+    """Check an open file; `names` is how many hard links it may have, 0 any number."""
     if not stat.S_ISREG(found.st_mode):
         raise UnsafeFile(f"{os.fspath(path)} is no file")
     if names and found.st_nlink > names:
@@ -200,11 +206,11 @@ def _check_file(path: Place, found: os.stat_result, names: int = 0) -> None:
 
 
 def _check_rights(path: str, found: os.stat_result, uid: int) -> None:
-    """Check what is in a directory of ours, and the directory itself."""
+    """Check an entry of a private directory, or the directory itself."""
     if stat.S_ISLNK(found.st_mode):
         raise UnsafeFile(f"{path} is a symbolic link: it is not followed")
     _check_owner(path, found, uid)
-    # Of a socket, the rights say who may connect.
+    # A socket's write permission is the permission to connect.
     if found.st_mode & OTHERS_WRITE and not stat.S_ISSOCK(found.st_mode):
         raise UnsafeFile(f"others may write to {path}; end that with: chmod go-w {path}")
     if found.st_mode & OTHERS_READ and os.path.basename(path) in SECRETS:
@@ -214,7 +220,7 @@ def _check_rights(path: str, found: os.stat_result, uid: int) -> None:
 
 
 def _check_step(path: str, found: os.stat_result, uid: int) -> None:
-    """Check a directory on the way; where only owners may rename (as in /tmp) all may write."""
+    """Check a directory of a path; one with the sticky bit (as /tmp) may be open to all."""
     _check_owner(path, found, uid)
     mode = found.st_mode
     writers = mode & OTHERS_WRITE and not mode & stat.S_ISVTX
@@ -223,7 +229,7 @@ def _check_step(path: str, found: os.stat_result, uid: int) -> None:
 
 
 def _check_link(path: str, found: os.stat_result, uid: int, *, is_last: bool) -> None:
-    """Check a link on the way: root's may be anywhere (systemd makes such), ours not last."""
+    """Check a link in a path: root's may be anywhere (systemd makes some), ours not last."""
     if is_last and uid in (ROOT, found.st_uid):
         raise UnsafeFile(f"{path} is a symbolic link: name the directory itself")
     _check_owner(path, found, uid)
@@ -236,7 +242,7 @@ def _check_owner(path: str, found: os.stat_result, uid: int) -> None:
 
 
 def _hidden_root() -> int | None:
-    """Return whom a user namespace without root (a sandbox) shows in root's place."""
+    """Return the uid that a user namespace without root (a sandbox) shows for root."""
     try:
         with open("/proc/self/uid_map", encoding="ascii") as file:  # noqa: PTH123
             if any(line.split()[1] == "0" for line in file):
@@ -248,7 +254,7 @@ def _hidden_root() -> int | None:
 
 
 def _is_own_group(gid: int, uid: int) -> bool:
-    """Tell whether a group is root's, or has a user's name and nobody else in it."""
+    """Tell whether a group is root's, or the user's private group without other members."""
     import grp
     import pwd
 

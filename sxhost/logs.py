@@ -1,4 +1,4 @@
-"""Loggers of sxhost's own, with a level that the command line sets."""
+"""Loggers of sxhost, with their own level (``--log-level``) beside twistd's."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _observer = FilteringLogObserver(globalLogPublisher, [_level])
 
 
 def logger(namespace: str) -> Logger:
-    """Return the logger of a module; what is below the level goes nowhere."""
+    """Return the logger of a module; messages below the level are dropped."""
     return Logger(namespace, observer=_observer)
 
 
 def set_level(name: str) -> None:
-    """Let through what is at least as important as `name` (one of `LEVELS`)."""
+    """Set the level, one of `LEVELS`."""
     _level.setLogLevelForNamespace("sxhost", LogLevel.levelWithName(name))
 
 
 def enabled(name: str) -> bool:
-    """Tell whether messages of this level get anywhere, before they are put together."""
+    """Tell whether messages of a level are logged, before they are put together."""
     return bool(LogLevel.levelWithName(name) >= _level.logLevelForNamespace("sxhost"))

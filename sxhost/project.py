@@ -1,6 +1,6 @@
-"""What is known of a directory and of this machine without starting anything: no ``git``.
+"""A directory's project and git branch, and this machine's names, without running ``git``.
 
-`sxhost-emit` and `sxhost hook` are in haste, so nothing is imported but `os`.
+`sxhost-emit` and `sxhost hook` must be quick and import this, so it imports only `os`.
 """
 
 # ruff: noqa: PTH112, PTH118, PTH120
@@ -12,14 +12,14 @@ import os
 __all__ = ["Machine", "git_branch", "machine", "project_root"]
 
 HEAD_SIZE = 4096
-"""Bytes that are read of a HEAD or a pointer to one; a path and a branch are shorter."""
+"""Bytes that are read of HEAD or of a ``gitdir:`` file; paths and branches are shorter."""
 
 Machine = tuple[str, str, str]
 """A machine's host name, system (``linux``) and architecture (``x86_64``)."""
 
 
 def machine() -> Machine:
-    """Tell which machine this is."""
+    """Return this machine's names."""
     found = os.uname()
     return found.nodename, found.sysname.lower(), found.machine
 
@@ -35,8 +35,8 @@ def project_root(cwd: str) -> str:
 def git_branch(root: str) -> str:
     """Return the branch that is checked out in `root`.
 
-    As `git rev-parse --abbrev-ref HEAD` has it, "HEAD" when detached; "" where it cannot be
-    read: no repository, or one with reftables, whose HEAD file is a stub.
+    As with `git rev-parse --abbrev-ref HEAD` it is "HEAD" when detached.  It is "" where it
+    cannot be read: without a repository, or with reftables, whose HEAD file is a stub.
     """
     try:
         head = _read(_git_directory(f"{root}/.git") + "/HEAD")
@@ -57,7 +57,7 @@ def _git_directory(dot_git: str) -> str:
 
 
 def _read(path: str) -> str:
-    """Return the beginning of a file; one that is a pipe, or a terminal, is not waited for."""
+    """Return the beginning of a file, without blocking on a pipe or a terminal."""
     file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     try:
         return os.read(file, HEAD_SIZE).decode("utf-8", "replace").strip()

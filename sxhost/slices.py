@@ -1,4 +1,4 @@
-"""Long work in slices: the reactor never stands, however much one client has it do."""
+"""Runs long work in slices between reactor turns, so that no request blocks the others."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ __all__ = ["BUDGET_S", "Slices"]
 T = TypeVar("T")
 
 BUDGET_S = 0.01
-"""Seconds of a reactor turn that all long works together may take."""
+"""Seconds of a reactor turn that all long work together may take."""
 
 
 class Slices:
-    """Runs iterators a step at a time, `budget` seconds a turn for all of them together.
+    """Runs iterators step by step, for `budget` seconds of each reactor turn, all together.
 
     A step is what lies between two yields; it should take a millisecond or two.
     """
@@ -28,12 +28,12 @@ class Slices:
         self._clock = clock
         self.budget = budget
         """Seconds; 0 makes every step a turn of its own."""
-        self._cooperator = Cooperator(self._turn, lambda work: clock.callLater(0, work))
+        self._cooperator = Cooperator(self._make_budget, lambda work: clock.callLater(0, work))
 
     async def run(self, steps: Iterator[object]) -> None:
-        """Go through all steps: the first at once, so that what is small does not wait.
+        """Run all steps, the first at once, so that short work does not wait for a turn.
 
-        Whoever is cancelled goes no further.
+        When it is cancelled, no further step runs.
         """
         for _ in steps:
             break
@@ -48,13 +48,13 @@ class Slices:
             raise
 
     async def gather(self, parts: Iterable[Sequence[T]]) -> list[T]:
-        """Put parts together that are work to make, each in a step of its own."""
-        found: list[T] = []
-        await self.run(_gathered(parts, found))
-        return found
+        """Return all items of lazily made parts; making a part is one step."""
+        items: list[T] = []
+        await self.run(_collect(parts, items))
+        return items
 
     async def turn(self) -> None:
-        """Let others have their turn."""
+        """Wait for the next reactor turn."""
         turned = Deferred[None]()
         call = self._clock.callLater(0, turned.callback, None)
         try:
@@ -63,13 +63,13 @@ class Slices:
             if call.active():
                 call.cancel()
 
-    def _turn(self) -> Callable[[], bool]:
+    def _make_budget(self) -> Callable[[], bool]:
         until = self._clock.seconds() + self.budget
         return lambda: self._clock.seconds() >= until
 
 
-def _gathered(parts: Iterable[Sequence[T]], found: list[T]) -> Iterator[None]:
+def _collect(parts: Iterable[Sequence[T]], items: list[T]) -> Iterator[None]:
     for number, part in enumerate(parts):
         if number:
             yield
-        found += part
+        items += part

@@ -1,8 +1,8 @@
-"""Settings files of projects that the user has looked at: a repository is not its user.
+"""Settings files in projects that the user trusts: anybody can put one into a repository.
 
-What was trusted is kept as a copy below the user's configuration, under the whole path of
-the file.  A file counts only as long as it is, byte for byte, what was trusted in that place.
-`sxhost-emit` waits for this module, so next to nothing is imported.
+A trusted file is copied below the user's configuration directory, under its absolute path.  It
+is trusted only as long as it equals that copy, byte for byte.  `sxhost-emit` must be quick and
+imports this, so it imports little.
 """
 
 # ruff: noqa: PTH103, PTH108, PTH118
@@ -24,7 +24,7 @@ SETTINGS_SIZE = 1 << 20
 
 
 def content_of(path: str) -> bytes:
-    """Read a file of settings; one that cannot be read, or is a pipe, has none."""
+    """Read a settings file; b"" if it cannot be read, or is a pipe."""
     try:
         file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
     except OSError:
@@ -48,7 +48,7 @@ def is_trusted(environ: Mapping[str, str], path: str, content: bytes) -> bool:
 def trust(environ: Mapping[str, str], path: str, content: bytes) -> None:
     """Trust the file at an absolute path as long as it has this content.
 
-    :raises OSError: that cannot be kept.
+    :raises OSError: the copy cannot be written.
     """
     copy = _base(environ) + path
     os.makedirs(copy.rpartition("/")[0], mode=0o700, exist_ok=True)
@@ -56,7 +56,7 @@ def trust(environ: Mapping[str, str], path: str, content: bytes) -> None:
 
 
 def revoke(environ: Mapping[str, str], path: str) -> bool:
-    """Trust the file at an absolute path no more; tell whether it was."""
+    """Stop trusting the file at an absolute path; tell whether it was trusted."""
     try:
         os.unlink(_base(environ) + path)
     except (FileNotFoundError, NotADirectoryError):
@@ -65,7 +65,7 @@ def revoke(environ: Mapping[str, str], path: str) -> bool:
 
 
 def trusted_files(environ: Mapping[str, str]) -> Iterator[str]:
-    """Return the paths of all files that were trusted, in order."""
+    """Yield the paths of all trusted files, in order."""
     base = _base(environ)
     for place, below, names in os.walk(base):
         below.sort()

@@ -1,7 +1,7 @@
-r"""Words of others as they may be shown: what would drive a terminal, or hide, is written out.
+r"""Escapes texts for terminals and logs: control characters and invisible ones are written out.
 
-Whatever an agent, a host, a file or a client says goes through `visible` at the place where it
-is printed or logged, and nowhere before.  The notation is Python's: ``\x1b``, ``\u202e``.
+Every text of an agent, a host, a file or a client goes through `visible` where it is printed
+or logged, and nowhere before.  The notation is Python's: ``\x1b``, ``\u202e``.
 """
 
 from __future__ import annotations
@@ -24,34 +24,36 @@ HIDDEN = re.compile(
     "]"
     "|(?<![^\ufe0f\x00-\x20])\ufe0f"  # the sign for emoji has something visible before it
 )
-"""What nobody sees, what drives a terminal, turns a text around, or cannot be written."""
+"""Characters that are invisible, control a terminal, reorder text, or cannot be encoded."""
 
 
 def visible(text: str, keep: str = "") -> str:
-    """Return a text of which all is seen and nothing is obeyed; `keep` may stay as it is."""
-    return HIDDEN.sub(lambda found: found[0] if found[0] in keep else _written(found[0]), text)
+    """Return a text with all hidden characters escaped; those in `keep` stay as they are."""
+    return HIDDEN.sub(lambda found: found[0] if found[0] in keep else _escaped(found[0]), text)
 
 
 def visible_json(text: str) -> str:
-    """Return the same JSON with all that is hidden escaped; line breaks part its values."""
-    return HIDDEN.sub(lambda found: found[0] if found[0] == "\n" else _quoted(found[0]), text)
+    """Return equal JSON with hidden characters escaped; line breaks between values stay."""
+    return HIDDEN.sub(
+        lambda found: found[0] if found[0] == "\n" else _json_escaped(found[0]), text
+    )
 
 
-def _written(char: str) -> str:
+def _escaped(char: str) -> str:
     return char.encode("unicode_escape").decode()
 
 
-def _quoted(char: str) -> str:
+def _json_escaped(char: str) -> str:
     units = char.encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
 
 
 def complain(message: str) -> None:
-    """Say a sentence on stderr."""
+    """Print a message to stderr, escaped."""
     sys.stderr.write(f"{visible(message)}\n")
 
 
 def refuse(status: int, message: str) -> NoReturn:
-    """End the process with a sentence on stderr."""
+    """Print a message to stderr, escaped, and exit with a status."""
     complain(message)
     sys.exit(status)

@@ -1,9 +1,9 @@
-"""The browsers that were let in by a link, and what they show for it.
+"""Browsers that are logged in (by a link that is good once): cookies and page secrets.
 
-Cookies know no ports: whoever listens at another port of this machine is sent ours.  So a
-cookie is no token, and worth nothing by itself.  It counts together with the kernel's word
-that the host's own user asks, or with a second secret that only the page has: what a page
-keeps, it keeps for its port.  Nothing of this outlives the host.
+Cookies know no ports: a server at another port of this machine is sent ours.  So a cookie is
+not a token, and worth nothing by itself.  It counts together with the peer credentials of the
+host's own user, or with a second secret that only the page has: a page's storage belongs to
+its origin, port included.  Logins end with the host.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from sxhost.model.limits import Limits
 __all__ = ["Browsers", "Credentials"]
 
 NAME: Final = "browser"
-"""What a browser is called among the tokens."""
+"""The name of a login in the list of tokens."""
 
 
 class Credentials(NamedTuple):
-    """What a browser is given: its id, its cookie, and what its page is to keep."""
+    """A new login: its id, its cookie, and the secret that the page stores."""
 
     id: str
     cookie: str
@@ -35,7 +35,10 @@ class Credentials(NamedTuple):
 
 
 class BrowserLogin:
-    """One of them; `clock` decides when it is forgotten, `created_ms` is a label."""
+    """A browser that is logged in, until `clock` says that it has expired.
+
+    `created_ms` (Unix milliseconds) is only shown.
+    """
 
     def __init__(
         self, credentials: Credentials, clock: IReactorTime, created_ms: int, limits: Limits
@@ -49,37 +52,37 @@ class BrowserLogin:
         self.touch()
 
     def touch(self) -> None:
-        """Take note that it asks."""
+        """Take note of a request: it restarts the idle time."""
         self.used = self._clock.seconds()
 
     def remaining_s(self) -> float:
-        """Return for how many seconds it still is let in, if it asks no more."""
+        """Return in how many seconds it expires, without further requests."""
         return min(self._until, self.used + self._idle) - self._clock.seconds()
 
     def matches_secrets(self, cookie: str, page: str | None) -> bool:
-        """Tell whether this is its cookie, and what its page has; None: that is not asked."""
-        right = hmac.compare_digest(digest_of(cookie), self._cookie)
-        return right and (page is None or hmac.compare_digest(digest_of(page), self._page))
+        """Tell whether cookie and page secret are its own; a `page` of None is not checked."""
+        is_cookie = hmac.compare_digest(digest_of(cookie), self._cookie)
+        return is_cookie and (page is None or hmac.compare_digest(digest_of(page), self._page))
 
 
 class Browsers:
-    """All of them; the one that has asked for nothing the longest makes room."""
+    """All logins; when there are too many, the one that was idle the longest ends."""
 
     def __init__(self, clock: IReactorTime, wall_ms: Callable[[], int], limits: Limits) -> None:
         self._clock = clock
         self._wall_ms = wall_ms
         self._limits = limits
-        self._here: dict[str, BrowserLogin] = {}
+        self._logins: dict[str, BrowserLogin] = {}
 
     def log_in(self) -> Credentials:
-        """Let one more in; return what it shows from now on."""
+        """Log a browser in; return what it is to show from now on."""
         browser_id = secrets.token_hex(4)
         cookie = f"{browser_id}.{secrets.token_urlsafe(SECRET_BYTES)}"
         credentials = Credentials(browser_id, cookie, secrets.token_urlsafe(SECRET_BYTES))
         self._forget_expired()
-        if len(self._here) >= self._limits.browsers:
-            self.log_out(min(self._here, key=lambda name: self._here[name].used))
-        self._here[browser_id] = BrowserLogin(
+        if len(self._logins) >= self._limits.browsers:
+            self.log_out(min(self._logins, key=lambda name: self._logins[name].used))
+        self._logins[browser_id] = BrowserLogin(
             credentials, self._clock, self._wall_ms(), self._limits
         )
         return credentials
@@ -87,28 +90,30 @@ class Browsers:
     def caller(self, cookie: str, page: str | None) -> Caller | None:
         """Return who shows a cookie, if it is good; `page` as for `BrowserLogin.shows`."""
         browser_id = cookie.partition(".")[0]
-        browser = self._here.get(browser_id)
-        if browser is None or not browser.matches_secrets(cookie, page) or browser.grant.ended:
+        login = self._logins.get(browser_id)
+        if login is None or not login.matches_secrets(cookie, page) or login.grant.ended:
             return None
-        return Caller(frozenset({"admin"}), token=browser_id, grant=browser.grant)
+        return Caller(frozenset({"admin"}), token=browser_id, grant=login.grant)
 
     def __contains__(self, browser_id: object) -> bool:
-        """Tell whether there is one with this id."""
-        return browser_id in self._here
+        """Tell whether a login has this id."""
+        return browser_id in self._logins
 
     def tokens(self) -> Sequence[Token]:
-        """Return them as tokens are listed."""
+        """Return the logins as entries of the list of tokens."""
         self._forget_expired()
-        return list(map(self._token, self._here))
+        return list(map(self._token, self._logins))
 
     def log_out(self, browser_id: str) -> None:
-        """Let one in no more; what it has open ends."""
-        self._here.pop(browser_id).grant.end("token_revoked")
+        """End a login, with all streams that are open for it."""
+        self._logins.pop(browser_id).grant.end("token_revoked")
 
     def _forget_expired(self) -> None:
-        self._here = {name: one for name, one in self._here.items() if not one.grant.ended}
+        self._logins = {
+            name: login for name, login in self._logins.items() if not login.grant.ended
+        }
 
     def _token(self, browser_id: str) -> Token:
-        browser = self._here[browser_id]
-        expires_ms = self._wall_ms() + int(browser.remaining_s() * 1000)
-        return Token(browser_id, ["admin"], None, NAME, browser.created_ms, expires_ms)
+        login = self._logins[browser_id]
+        expires_ms = self._wall_ms() + int(login.remaining_s() * 1000)
+        return Token(browser_id, ["admin"], None, NAME, login.created_ms, expires_ms)

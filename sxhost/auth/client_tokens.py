@@ -1,4 +1,4 @@
-"""Which token a command shows to a host, and which host gets the user's own unasked for."""
+"""Which token a client shows: one that the user names, or that of the user's own host."""
 
 from __future__ import annotations
 
@@ -21,38 +21,38 @@ class BadToken(ValueError):
 
 
 def given_token(file: str | None, environ: Mapping[str, str]) -> str | None:
-    """Return the token that the user names: by an option, else in the environment.
+    """Return the token that the user names: `file` (an option), else in the environment.
 
-    :raises BadToken: what is named is none.
+    :raises BadToken: what is named is not a token.
     """
     path = file or environ.get("SXHOST_TOKEN_FILE")
     if path:
         return token_in(Path(path))
     token = environ.get("SXHOST_TOKEN", "").strip()
-    return _checked(token, "SXHOST_TOKEN") if token else None
+    return _check_token(token, "SXHOST_TOKEN") if token else None
 
 
 def token_in(path: Path) -> str:
     """Return the token in a file.
 
-    :raises BadToken: the file cannot be read, or there is none in it.
+    :raises BadToken: the file cannot be read, or holds no token.
     """
     try:
-        return _checked(path.read_text(encoding="ascii").strip(), str(path))
+        return _check_token(path.read_text(encoding="ascii").strip(), str(path))
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "it is not text"
         raise BadToken(f"No token can be read from {path}: {why.lower()}.") from error
 
 
 def own_token(url: str, environ: Mapping[str, str]) -> str | None:
-    """Return the token of this user's own host, if nobody else can be at `url`."""
+    """Return the token of this user's own host; None if another user may listen at `url`."""
     from sxhost.auth.tokens import token_file
 
     if not _is_ours(url):
         return None
     path = token_file(state_dir(environ))
     try:
-        return _checked(files.read(path).decode("ascii").strip(), str(path))
+        return _check_token(files.read(path).decode("ascii").strip(), str(path))
     except (OSError, ValueError):
         return None
 
@@ -81,7 +81,7 @@ def _port_users(address: HostAddress) -> set[int]:
     return ears(places, address.port) if places else set()
 
 
-def _checked(token: str, place: str) -> str:
+def _check_token(token: str, place: str) -> str:
     if token and all("!" <= c <= "~" for c in token):
         return token
     raise BadToken(f"What stands in {place} is no token.")

@@ -1,7 +1,7 @@
-"""Which user is on the other side of a connection from this machine.
+"""Peer credentials: which user is at the other end of a connection from this machine.
 
-The kernel is asked by netlink (``sock_diag``, see sock_diag(7)), where there is none the
-tables in ``/proc/self/net``; over a unix socket it tells by itself.
+For TCP the kernel is asked by netlink (``sock_diag``, see sock_diag(7)), or where there is none
+its tables in ``/proc/self/net`` are read; a unix socket has them as ``SO_PEERCRED``.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ TABLES = (Path("/proc/self/net/tcp"), Path("/proc/self/net/tcp6"))
 
 
 class Ends(NamedTuple):
-    """The two ends of a TCP connection, seen from our side."""
+    """The two ends of a TCP connection: the client's (`peer`) and ours (`host`)."""
 
     peer: SocketAddress
     host: SocketAddress
 
 
 class KernelSocket(NamedTuple):
-    """A socket in the kernel's tables, seen from its own side: `ends.peer` is its own end."""
+    """A socket in the kernel's tables; `ends.peer` is its own end."""
 
     ends: Ends
     state: str
@@ -52,10 +52,10 @@ class KernelSocket(NamedTuple):
 
 
 def uid_of(transport: Any) -> int | None:
-    """Return the user whose socket is at the other end, or None if that cannot be known.
+    """Return the uid of a transport's peer, or None if that cannot be known.
 
-    Known are the other ends of unix sockets and of TCP connections over loopback.  A socket
-    that its process has closed has no owner any more, and none is made up.
+    It is known of unix sockets and of TCP connections over loopback.  A socket that its process
+    has closed has no owner any more: the kernel's tables say uid 0 then, which is not taken.
     """
     peer, host = transport.getPeer(), transport.getHost()
     if not isinstance(peer, address.IPv4Address | address.IPv6Address):
@@ -64,7 +64,7 @@ def uid_of(transport: Any) -> int | None:
         return None
     ends = Ends((parse_address(peer.host), peer.port), (parse_address(host.host), host.port))
     try:
-        return uid_by_netlink(ends) if _has_netlink() else uid_by_tables(ends)
+        return uid_by_netlink(ends) if _netlink_works() else uid_by_tables(ends)
     except OSError:
         return None
 
@@ -83,7 +83,7 @@ def uid_by_netlink(ends: Ends) -> int | None:
     """
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG) as link:
         link.settimeout(1)
-        link.send(_question(ends))
+        link.send(_netlink_request(ends))
         answer = link.recv(4096)
     _, kind, *_ = HEADER.unpack_from(answer)
     if kind != SOCK_DIAG_BY_FAMILY:
@@ -97,37 +97,37 @@ def uid_by_tables(ends: Ends) -> int | None:
 
     :raises OSError: the tables cannot be read.
     """
-    wanted = [ends, Ends(_mapped(ends.peer), _mapped(ends.host))]
-    for one in _listed():
-        if one.ends in wanted:
-            return one.uid if one.inode else None
+    wanted = [ends, Ends(_as_ipv6(ends.peer), _as_ipv6(ends.host))]
+    for entry in _tcp_sockets():
+        if entry.ends in wanted:
+            return entry.uid if entry.inode else None
     return None
 
 
 def ears(places: Collection[str], port: int) -> set[int]:
-    """Return the users who listen at a port, on one of these local addresses or on all.
+    """Return the uids of those who listen at a port, on one of these addresses or on all.
 
-    None are found where the kernel's tables cannot be read.
+    Nobody is found where the kernel's tables cannot be read.
     """
     wanted = {*map(parse_address, places), *map(ip_address, ("0.0.0.0", "::"))}  # noqa: S104
     try:
-        listed = list(_listed())
+        sockets = list(_tcp_sockets())
     except OSError:
         return set()
-    found: set[int] = set()
-    for one in listed:
-        address, number = one.ends.peer  # its own end
-        if one.state == LISTEN and number == port and parse_address(str(address)) in wanted:
-            found.add(one.uid)
-    return found
+    users: set[int] = set()
+    for entry in sockets:
+        address, number = entry.ends.peer
+        if entry.state == LISTEN and number == port and parse_address(str(address)) in wanted:
+            users.add(entry.uid)
+    return users
 
 
 @cache
-def _has_netlink() -> bool:
-    """Try whether the kernel tells by netlink, on a connection of our own.
+def _netlink_works() -> bool:
+    """Try on a connection of our own whether the kernel answers by netlink.
 
-    Where it does, what it does not know is nowhere: a peer that is gone must not have us read
-    the tables, which takes milliseconds beside thousands of connections.
+    Where it does, the tables are never read: they know no more, and for a peer that has closed
+    its socket it would take milliseconds beside thousands of connections.
     """
     with (
         socket.create_server(("127.0.0.1", 0)) as server,
@@ -150,13 +150,13 @@ def _unix_uid(connection: socket.socket | None) -> int | None:
     return int(struct.unpack("=iII", credentials)[1])
 
 
-def _mapped(place: SocketAddress) -> SocketAddress:
-    """Dress an IPv4 address in IPv6's clothes."""
+def _as_ipv6(place: SocketAddress) -> SocketAddress:
+    """Return an address as sockets of IPv6 show it (``::ffff:127.0.0.1``)."""
     return ip_address(f"::ffff:{place[0]}") if place[0].version == 4 else place[0], place[1]  # noqa: PLR2004
 
 
-def _question(ends: Ends) -> bytes:
-    """Write the request for one socket: the peer's, of which we are the other end."""
+def _netlink_request(ends: Ends) -> bytes:
+    """Encode the request for the peer's socket."""
     (peer, sport), (host, dport) = ends
     family = socket.AF_INET if peer.version == 4 else socket.AF_INET6  # noqa: PLR2004
     places = (
@@ -167,17 +167,17 @@ def _question(ends: Ends) -> bytes:
     return HEADER.pack(size, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST, 1, 0) + body
 
 
-def _listed() -> Iterator[KernelSocket]:
-    """Yield every TCP socket."""
+def _tcp_sockets() -> Iterator[KernelSocket]:
+    """Yield every TCP socket of this network namespace."""
     for table in TABLES:
         for line in table.read_text(encoding="ascii").splitlines()[1:]:
-            words = line.split()
-            ends = Ends(_read(words[1]), _read(words[2]))
-            yield KernelSocket(ends, words[3], int(words[7]), int(words[9]))
+            fields = line.split()
+            ends = Ends(_read_address(fields[1]), _read_address(fields[2]))
+            yield KernelSocket(ends, fields[3], int(fields[7]), int(fields[9]))
 
 
-def _read(text: str) -> SocketAddress:
-    """Read ``0100007F:1D08``: words of four bytes in the machine's order, a port in hex."""
+def _read_address(text: str) -> SocketAddress:
+    """Read ``0100007F:1D08``: 32-bit words in the machine's byte order, a port in hex."""
     digits, _, port = text.partition(":")
     words = struct.pack(
         f"={len(digits) // 8}I", *(int(digits[n : n + 8], 16) for n in range(0, len(digits), 8))

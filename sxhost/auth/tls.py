@@ -1,7 +1,7 @@
-"""TLS: the certificate that a host shows, and whom a client believes.
+"""TLS: the certificate that a host shows, and the authorities that a client trusts.
 
-A host's certificate can be exchanged while it runs: connections that are open keep theirs,
-new ones are shown the new one.  A client has no way to believe everyone.
+A host's certificate can be reloaded while it runs: connections that are open keep the old one,
+new ones get the new one.  A client cannot switch verification off.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ __all__ = ["BadPEM", "OverTLS", "ServerCertificate", "explained", "is_secure", "
 log = logger(__name__)
 
 CIPHERS: Final = AcceptableCiphers.fromOpenSSLCipherString("ECDHE+AESGCM:ECDHE+CHACHA20")
-"""Of TLS 1.2 those with forward secrecy and authenticated encryption; 1.3 has no others."""
+"""Those of TLS 1.2 with forward secrecy and authenticated encryption; 1.3 has no others."""
 
 PROTOCOLS: Final = (b"http/1.1",)
 
@@ -54,12 +54,11 @@ class BadPEM(ValueError):
 
 @implementer(IOpenSSLServerConnectionCreator)
 class ServerCertificate:
-    """What a listener shows: the chain of certificates in one file, the key in another.
+    """A listener's certificate: the chain in one file, the private key in another.
 
-    The chain begins with the host's own certificate; the authorities between it and the
-    root follow.
+    The chain begins with the host's own certificate; intermediate authorities follow.
 
-    :raises BadPEM: a file is not to be read, or the two do not belong together.
+    :raises BadPEM: a file cannot be read, or the two do not belong together.
     """
 
     def __init__(self, certificate: Path, key: Path) -> None:
@@ -68,11 +67,11 @@ class ServerCertificate:
         self._context = self._load()
 
     def serverConnectionForTLS(self, protocol: Any) -> SSL.Connection:  # noqa: ARG002
-        """Begin a connection with what is shown now."""
+        """Return the TLS side of a new connection, with the current certificate."""
         return SSL.Connection(self._context, None)
 
     def reload(self) -> None:
-        """Show from now on what the files have; if that is no use, what was shown before."""
+        """Read the files again; if they cannot be used, keep the certificate and log why."""
         try:
             self._context = self._load()
         except BadPEM as error:
@@ -82,17 +81,17 @@ class ServerCertificate:
                      file=str(self._certificate))  # fmt: skip
 
     def warn(self) -> None:
-        """Say so if the key is no secret."""
+        """Log a warning if other users can read the private key."""
         if self._key.stat().st_mode & OTHERS:
             log.warn("Every user of this machine can read {file}, the key to the certificate:"
                      " chmod 600", file=str(self._key))  # fmt: skip
 
     def _load(self) -> SSL.Context:
-        own, *chain = _certificates(self._certificate)
+        certificate, *chain = _certificates(self._certificate)
         options = CertificateOptions(
             # Twisted's annotations know only pyOpenSSL's own kinds, which are deprecated.
             privateKey=cast("Any", _key(self._key)),
-            certificate=cast("Any", own),
+            certificate=cast("Any", certificate),
             extraCertChain=cast("Any", chain),
             acceptableCiphers=CIPHERS,
             acceptableProtocols=list(PROTOCOLS),
@@ -107,15 +106,15 @@ class ServerCertificate:
 
 @implementer(IStreamServerEndpoint)
 class OverTLS:
-    """An endpoint whose connections speak TLS outside, and inside what their factory does."""
+    """A server endpoint that wraps another one's connections in TLS."""
 
     def __init__(self, endpoint: Any, shown: ServerCertificate) -> None:
         self._endpoint = endpoint
-        self._shown = shown
+        self._certificate_shown = shown
 
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
-        """Begin to listen."""
-        factory = TLSMemoryBIOFactory(self._shown, False, protocolFactory)
+        """Listen; the factory's protocols get the decrypted bytes."""
+        factory = TLSMemoryBIOFactory(self._certificate_shown, False, protocolFactory)
         port: Deferred[IListeningPort] = self._endpoint.listen(factory)
         return port
 
@@ -126,22 +125,22 @@ def is_secure(port: IListeningPort) -> bool:
 
 
 def trust(file: str) -> Any:
-    """Return whom a client believes that believes the authorities in a file, and no other.
+    """Return a trust root for clients: the authorities in a PEM file, and no others.
 
-    :raises BadPEM: the file has none, or is not to be read.
+    :raises BadPEM: the file cannot be read, or holds no certificate.
     """
     return trustRootFromCertificates(
-        Certificate.load(one.public_bytes(Encoding.DER), crypto.FILETYPE_ASN1)
-        for one in _certificates(Path(file))
+        Certificate.load(certificate.public_bytes(Encoding.DER), crypto.FILETYPE_ASN1)
+        for certificate in _certificates(Path(file))
     )
 
 
 class CertificateNotTrusted(Exception):
-    """The host may be another one; the message says what speaks against it."""
+    """The host's certificate was not accepted; the message says why."""
 
 
 def explained(failure: Failure) -> Failure:
-    """Return why a connection failed, in words if it is that the host was not believed."""
+    """Replace a failed verification by a `CertificateNotTrusted` with a sentence."""
     error = failure.value
     if isinstance(error, VerificationError):
         return Failure(CertificateNotTrusted("its certificate is for another name"))

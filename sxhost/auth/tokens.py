@@ -1,8 +1,9 @@
-"""The tokens that let somebody in: the host's own, and those that it gave out.
+"""The host's tokens: its own admin token, and those that it has issued.
 
-The state directory has both, for its owner only: ``token`` is the admin token as it is, so
-that the command line finds it; ``tokens.json`` has the hashes of all others.  A change is
-written there first; only then it counts, and whoever was let in by what is no more is told.
+Both are in the state directory, readable by its owner alone: ``token`` holds the admin token
+in clear, so that the command line finds it; ``tokens.json`` holds the hashes of all others.  A
+change is written there before it takes effect; then the grants of tokens that are no longer
+valid end.
 """
 
 from __future__ import annotations
@@ -33,45 +34,48 @@ ADMIN: Final = "admin"
 """The id of the host's own token."""
 
 PREFIX: Final = "sxhost"
-"""Begins every token, so that scanners for leaked secrets know what they have found."""
+"""The beginning of every token, by which scanners for leaked secrets recognise it."""
 
 SECRET_BYTES: Final = 32
 
 MOST_EXPIRED: Final = 256
-"""Tokens that are kept although they have expired; they let nobody in."""
+"""Expired tokens that are kept in the list; they authenticate nobody."""
 
 OLD_LOGIN_MS: Final = 30 * 86_400_000
-"""How long a login's cookie was a token, in milliseconds."""
+"""Milliseconds that a login lasted while its cookie was a token (see `_was_cookie`)."""
 
 NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-"""Errors of a disk that is full, for us at least."""
+"""Errors of a disk that is full, or whose quota is used up."""
 
 
 class BadKeyring(Exception):
-    """What is kept of the tokens cannot be used; the message is a sentence."""
+    """The files of the tokens cannot be used; the message is a sentence."""
 
 
 class StoredToken(Struct, frozen=True):
-    """What is kept of a token; `digest` is the SHA-256 of it, in hex."""
+    """A token as it is stored; `digest` is the SHA-256 of its secret, in hex."""
 
     token: Token
     digest: str
 
 
 class TokenStore:
-    """All tokens of a host; `wall_ms` tells when they expire."""
+    """All tokens of a host, in its state directory `place`.
+
+    `wall_ms` is the wall clock in Unix milliseconds: tokens expire by it, restarts included.
+    """
 
     def __init__(self, place: Path, wall_ms: Callable[[], int], call_later: CallLater) -> None:
         self.place = place
         self._wall_ms = wall_ms
         self._call_later = call_later
-        self._kept: Mapping[str, StoredToken] = {}
+        self._stored: Mapping[str, StoredToken] = {}
         self._grants: dict[str, Grant] = {}
 
     def open(self) -> None:
-        """Read what is kept; make the host's own token if there is none.
+        """Read the files; make the host's own token if there is none.
 
-        :raises BadKeyring: a file is not as this host writes it, or cannot be written.
+        :raises BadKeyring: a file cannot be read or written, or is damaged.
         """
         own = token_file(self.place)
         try:
@@ -83,58 +87,58 @@ class TokenStore:
         else:
             if not secret:
                 raise BadKeyring(f"{own} is empty; remove it for a new token.")
-            self._kept = _with_own(self._kept, secret)
-        self._read(self.place / "tokens.json")
+            self._stored = _with_own(self._stored, secret)
+        self._read_issued(self.place / "tokens.json")
 
     def caller(self, secret: str) -> Caller | None:
-        """Return whom a token lets in; None if it is not one of ours, or has expired."""
+        """Return the caller that a token stands for; None if it is unknown or has expired."""
         token_id = secret.removeprefix(f"{PREFIX}_").partition("_")[0]
-        kept = self._kept.get(token_id)
+        stored = self._stored.get(token_id)
         digest = digest_of(secret)
-        if kept is None or not hmac.compare_digest(digest, kept.digest):
+        if stored is None or not hmac.compare_digest(digest, stored.digest):
             return None
-        token = kept.token
+        token = stored.token
         if not token.lasts(self._wall_ms()):
             return None
         scopes: frozenset[Scope] = frozenset(token.scopes)
         return Caller(scopes, token.session, token_id, grant=self._grant(token))
 
     def create(self, draft: TokenDraft) -> tuple[Token, str]:
-        """Make a token; return it with its secret, which nobody can be told again.
+        """Issue a token; return it with its secret, of which only the hash is kept.
 
-        :raises HostError: it cannot be written down; there is none.
+        :raises HostError: it could not be stored, and does not exist.
         """
         token_id = secrets.token_hex(4)
         now = self._wall_ms()
         expires = None if draft.expires_s is None else now + int(draft.expires_s * 1000)
         token = Token(token_id, draft.scopes, draft.session, draft.name, now, expires)
         secret = _secret(token_id)
-        self._write({**self._kept, token_id: StoredToken(token, digest_of(secret))})
+        self._write({**self._stored, token_id: StoredToken(token, digest_of(secret))})
         return token, secret
 
     def tokens(self) -> Sequence[Token]:
         """Return all tokens, the host's own first."""
-        return [kept.token for kept in self._kept.values()]
+        return [stored.token for stored in self._stored.values()]
 
     def revoke(self, token_id: str) -> None:
-        """Let nobody in with this token any more; who was let in is told.
+        """Revoke a token, and end its grant.
 
-        :raises UnknownToken: there is none, or it is the host's own.
-        :raises HostError: it cannot be written down, and goes on.
+        :raises UnknownToken: there is no such token, or it is the host's own.
+        :raises HostError: that could not be stored, and the token stays valid.
         """
-        if token_id == ADMIN or token_id not in self._kept:
+        if token_id == ADMIN or token_id not in self._stored:
             raise UnknownToken(token_id)
-        self._write({name: one for name, one in self._kept.items() if name != token_id})
+        self._write({name: stored for name, stored in self._stored.items() if name != token_id})
 
     def rotate(self) -> None:
-        """Make a new token of the host's own; the old one is worth nothing any more.
+        """Replace the host's own token by a new one, and end the old one's grant.
 
-        :raises HostError: it cannot be written down, and the old one stays.
+        :raises HostError: that could not be stored, and the old one stays valid.
         """
         secret = _secret(ADMIN)
-        with _refusals():
+        with _storage_errors():
             files.replace(token_file(self.place), f"{secret}\n".encode())
-        self._adopt(_with_own(self._kept, secret), "token_rotated")
+        self._adopt(_with_own(self._stored, secret), "token_rotated")
 
     def _make_own(self) -> None:
         try:
@@ -143,48 +147,48 @@ class TokenStore:
             own = token_file(self.place)
             raise BadKeyring(f"cannot write {own}: {error.message}") from error
 
-    def _read(self, path: Path) -> None:
+    def _read_issued(self, path: Path) -> None:
         try:
-            kept = msgspec.json.decode(path.read_bytes(), type=list[StoredToken])
+            stored = msgspec.json.decode(path.read_bytes(), type=list[StoredToken])
         except FileNotFoundError:
             return
         except (OSError, msgspec.DecodeError) as error:
             raise BadKeyring(f"cannot read {path}: {error}.") from error
-        given_out = {one.token.id: one for one in kept if not _was_cookie(one.token)}
-        self._kept = {**self._kept, **given_out}
+        issued = {entry.token.id: entry for entry in stored if not _was_cookie(entry.token)}
+        self._stored = {**self._stored, **issued}
 
-    def _write(self, kept: Mapping[str, StoredToken]) -> None:
-        """Have these tokens instead: first on disk.
+    def _write(self, stored: Mapping[str, StoredToken]) -> None:
+        """Replace all tokens, on disk first.
 
-        Of those that have expired the last `MOST_EXPIRED` are kept: the clock that says so
-        may be wrong for a while.
+        The last `MOST_EXPIRED` of those that have expired are kept: the wall clock may be wrong
+        for a while, and they are valid again once it is right.
         """
         now = self._wall_ms()
-        expired = [name for name, one in kept.items() if not one.token.lasts(now)]
-        expired.sort(key=lambda name: kept[name].token.expires_ms or 0)
+        expired = [name for name, entry in stored.items() if not entry.token.lasts(now)]
+        expired.sort(key=lambda name: stored[name].token.expires_ms or 0)
         dropped = frozenset(expired[:-MOST_EXPIRED])
-        left = {name: one for name, one in kept.items() if name not in dropped}
-        given_out = [one for name, one in left.items() if name != ADMIN]
-        with _refusals():
-            files.replace(self.place / "tokens.json", msgspec.json.encode(given_out))
-        self._adopt(left, "token_revoked")
+        remaining = {name: entry for name, entry in stored.items() if name not in dropped}
+        issued = [entry for name, entry in remaining.items() if name != ADMIN]
+        with _storage_errors():
+            files.replace(self.place / "tokens.json", msgspec.json.encode(issued))
+        self._adopt(remaining, "token_revoked")
 
-    def _adopt(self, kept: Mapping[str, StoredToken], why: Ending) -> None:
-        """Have these tokens from now on; whose token is another, or none, is told."""
-        before, self._kept = self._kept, kept
-        for token_id, one in before.items():
+    def _adopt(self, stored: Mapping[str, StoredToken], why: Ending) -> None:
+        """Use these tokens from now on; end the grants of those that changed or went."""
+        before, self._stored = self._stored, stored
+        for token_id, entry in before.items():
             grant = self._grants.get(token_id)
-            if grant is not None and kept.get(token_id) is not one:
+            if grant is not None and stored.get(token_id) is not entry:
                 del self._grants[token_id]
                 if not grant.ended:  # it may have expired
                     grant.end(why)
 
     def _grant(self, token: Token) -> Grant:
-        """Return what all have who show this token."""
+        """Return the grant that all who show this token share."""
         grant = self._grants.get(token.id)
         if grant is None or grant.ended:  # by a clock that was wrong for a while
-            left = partial(_left, token, self._wall_ms)
-            grant = self._grants[token.id] = Grant(left, self._call_later)
+            remaining_s = partial(_remaining_s, token, self._wall_ms)
+            grant = self._grants[token.id] = Grant(remaining_s, self._call_later)
         return grant
 
 
@@ -194,7 +198,7 @@ def token_file(place: Path) -> Path:
 
 
 def digest_of(secret: str) -> str:
-    """Return what is kept of a secret."""
+    """Return the digest under which a secret is stored."""
     return sha256(secret.encode()).hexdigest()
 
 
@@ -202,25 +206,28 @@ def _secret(token_id: str) -> str:
     return f"{PREFIX}_{token_id}_{secrets.token_urlsafe(SECRET_BYTES)}"
 
 
-def _with_own(kept: Mapping[str, StoredToken], secret: str) -> Mapping[str, StoredToken]:
+def _with_own(stored: Mapping[str, StoredToken], secret: str) -> Mapping[str, StoredToken]:
     own = StoredToken(Token(ADMIN, ["admin"]), digest_of(secret))
-    return {ADMIN: own, **{name: one for name, one in kept.items() if name != ADMIN}}
+    return {ADMIN: own, **{name: entry for name, entry in stored.items() if name != ADMIN}}
 
 
 def _was_cookie(token: Token) -> bool:
-    """Tell whether an earlier version left it with a browser, where others may have it from."""
+    """Tell whether it is a login of an earlier version, whose cookie was the token itself.
+
+    Servers at other ports of this machine were sent it, so it is not trusted any more.
+    """
     lasts_ms = (token.expires_ms or 0) - token.created_ms
     return (token.name, token.scopes, lasts_ms) == ("browser", ["admin"], OLD_LOGIN_MS)
 
 
-def _left(token: Token, wall_ms: Callable[[], int]) -> float:
-    """Return for how many seconds a token still lasts."""
+def _remaining_s(token: Token, wall_ms: Callable[[], int]) -> float:
+    """Return in how many seconds a token expires."""
     return inf if token.expires_ms is None else (token.expires_ms - wall_ms()) / 1000
 
 
 @contextmanager
-def _refusals() -> Iterator[None]:
-    """Turn what the system says of a file into what a client is told."""
+def _storage_errors() -> Iterator[None]:
+    """Turn errors of the file system into those that a client understands."""
     try:
         yield
     except OSError as error:

@@ -1,12 +1,12 @@
-"""Bytes to values and back, without input or output of its own.
+"""Encoding and decoding: JSON, JSON lines, JSON-RPC, frames of streams.  It does no I/O.
 
 ============ =====================================================================
-frames       what a subscriber is sent, in each encoding
-json         JSON in, values out: one decoder for every body, with errors that name the field
-json_edit    changes to a JSON text that leave every other byte as it was
-jsonrpc      JSON-RPC, a message a line
-lines        bytes to lines, on LF alone, of bounded length
-partial_json JSON that has not come to its end: what can be known of it
-shorten      texts and data cut to the room that an event or a title has
+frames       the frames of a stream, in each encoding
+json         decodes request bodies, with errors that name the field; encodes answers
+json_edit    edits a JSON text and leaves every other byte as it was
+jsonrpc      JSON-RPC messages, one a line
+lines        splits a stream of bytes into lines of bounded length, on LF alone
+partial_json reads a JSON object that is still arriving, as far as it goes
+shorten      cuts texts and data to the size that an event or a title may have
 ============ =====================================================================
 """

@@ -1,6 +1,6 @@
-"""What a subscriber is sent, in each encoding: events, and control frames around them.
+"""The frames of a stream, in each encoding: events, and control frames around them.
 
-An event's frame is its line, the same in every encoding; control frames are named.
+An event's frame is its JSON, the same in every encoding; control frames have a name.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ __all__ = ["NDJSON", "SSE", "TEXT", "Encoding", "framed", "joined"]
 
 
 class Encoding(Protocol):
-    """Turns frames into bytes for one kind of transport."""
+    """Encodes frames for one kind of transport."""
 
     def event(self, event: Event, epoch: str) -> bytes:
-        """Encode an event, with its cursor where the encoding has a place for it."""
+        """Encode an event; SSE adds its cursor, made of `epoch` and the event's id."""
 
     def control(self, name: str, fields: dict[str, object]) -> bytes:
-        """Encode a control frame: hello, gap, state, heartbeat, end."""
+        """Encode a control frame: ``hello``, ``gap``, ``state``, ``heartbeat``, ``end``."""
 
 
 class _NDJSON:
-    """A line each; a control frame is an object with a ``frame``."""
+    """JSON lines; a control frame is an object with a field ``frame``."""
 
-    def event(self, event: Event, epoch: str) -> bytes:  # noqa: ARG002 - a cursor needs no line
+    def event(self, event: Event, epoch: str) -> bytes:  # noqa: ARG002 - the line has the id
         return encode(event) + b"\n"
 
     def control(self, name: str, fields: dict[str, object]) -> bytes:
@@ -38,7 +38,7 @@ class _NDJSON:
 class _SSE:
     """Server-sent events: events are unnamed, so that ``onmessage`` gets them.
 
-    Whatever names a place has it as its `id`, from which a browser that comes back goes on.
+    A frame with a cursor has it as its ``id``, which a browser that reconnects sends back.
     """
 
     def event(self, event: Event, epoch: str) -> bytes:
@@ -46,9 +46,9 @@ class _SSE:
         return b"id: %s\ndata: %s\n\n" % (cursor, encode(event))
 
     def control(self, name: str, fields: dict[str, object]) -> bytes:
-        place = fields.get("cursor") or fields.get("to")
-        at = f"id: {place}\n" if place else ""
-        return b"%sevent: %s\ndata: %s\n\n" % (at.encode(), name.encode(), encode(fields))
+        cursor = fields.get("cursor") or fields.get("to")
+        id_line = f"id: {cursor}\n" if cursor else ""
+        return b"%sevent: %s\ndata: %s\n\n" % (id_line.encode(), name.encode(), encode(fields))
 
 
 class _Text:
@@ -62,7 +62,7 @@ class _Text:
 
 
 def framed(payload: bytes) -> bytes:
-    """Return a text as a server's whole WebSocket frame."""
+    """Return a payload as a WebSocket text frame, unmasked as a server's are."""
     size = len(payload)
     if size < 126:  # noqa: PLR2004 - the RFC's own steps
         return bytes((0x81, size)) + payload
@@ -74,7 +74,10 @@ def framed(payload: bytes) -> bytes:
 def joined(
     encoding: Encoding, events: Sequence[Event], epoch: str, most: int
 ) -> tuple[bytes, int]:
-    """Encode events until `most` bytes are there; return them and how many events they are."""
+    """Encode events until there are `most` bytes; return the bytes and the number of events.
+
+    The last event may exceed `most`, so that there is always progress.
+    """
     parts: list[bytes] = []
     size = 0
     for event in events:

@@ -1,4 +1,4 @@
-"""JSON in, values out: one decoder for every body, with errors that name the field."""
+"""Decodes bodies of requests and answers, with errors that name the field; encodes JSON."""
 
 from __future__ import annotations
 
@@ -25,31 +25,31 @@ __all__ = [
 
 T = TypeVar("T")
 
-_NEITHER = bytes(set(range(256)) - set(b'[]{}"'))
-_SAME = bytes.maketrans(b"{}", b"[]")
-_AT = re.compile(r" - at `(?:key in )?\$\.?(?P<path>.*)`$")
+_NO_BRACKETS = bytes(set(range(256)) - set(b'[]{}"'))
+_TO_SQUARE = bytes.maketrans(b"{}", b"[]")
+_ERROR_PATH = re.compile(r" - at `(?:key in )?\$\.?(?P<path>.*)`$")
 _MISSING = re.compile(r"missing required field `(?P<name>[^`]+)`")
 
 SHALLOW = 16
-"""So many brackets cannot nest too deep, and are what nearly every body has at the most."""
+"""Brackets of a body whose depth is not checked: they cannot nest too deep."""
 
 SLICE = 64 * 1024
-"""Bytes of an NDJSON body that are decoded at once: a millisecond of work, or two."""
+"""Bytes of an NDJSON body that are decoded in one turn: one or two milliseconds of work."""
 
 _encoder = msgspec.json.Encoder()
 encode = _encoder.encode
 
 
 def encode_lines(values: Iterable[object]) -> bytes:
-    """Encode values as NDJSON: one a line, each line ended by a newline."""
+    """Encode values as NDJSON: a line each, ended by a newline."""
     return _encoder.encode_lines(values)
 
 
 def decode(body: bytes, kind: type[T], *, depth: int = 64, brackets: int = 200_000) -> T:
-    """Decode a body into `kind`.
+    """Decode a body into a value of the type `kind`.
 
     :raises BadJSON: the bytes are not JSON in UTF-8, nest deeper than `depth`, or have more
-        than so many brackets.
+        than `brackets` brackets.
     :raises BadRequest: the JSON is not the object (or array) that was expected.
     :raises BadField: a field is missing, has the wrong type or is out of bounds.
     """
@@ -61,12 +61,12 @@ def decode(body: bytes, kind: type[T], *, depth: int = 64, brackets: int = 200_0
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
         with suppress(msgspec.DecodeError):
-            return msgspec.convert(_whole(body, str(error)), type=kind)
+            return msgspec.convert(_with_integer(body, str(error)), type=kind)
         raise _invalid(str(error)) from None
     except UnicodeDecodeError:
         raise BadJSON("The body is not UTF-8.") from None
     except msgspec.DecodeError as error:
-        raise BadJSON(f"The body is not JSON: {_plain(str(error))}.") from None
+        raise BadJSON(f"The body is not JSON: {_in_plain_english(str(error))}.") from None
 
 
 def decode_lines(
@@ -78,7 +78,7 @@ def decode_lines(
     most: int = 10_000,
     line_size: int = 1024 * 1024,
 ) -> list[T]:
-    """Decode an NDJSON body of at most so many lines, split on LF alone; blank ones count.
+    """Decode an NDJSON body of at most `most` lines (blank ones count), split on LF alone.
 
     :raises HostError: as for `decode`, with the number of the bad line in ``line``.
     """
@@ -87,7 +87,7 @@ def decode_lines(
 
 
 class LineBounds(NamedTuple):
-    """What an NDJSON body may have: nesting, brackets, lines, and bytes of a line."""
+    """Limits of an NDJSON body: nesting, brackets, lines, and bytes of a line."""
 
     depth: int
     brackets: int
@@ -96,10 +96,10 @@ class LineBounds(NamedTuple):
 
 
 def decoded_lines(body: bytes, kind: type[T], bounds: LineBounds) -> Iterator[list[T]]:
-    """Do the same slice by slice, so that much of it takes many turns."""
+    """Do the same slice by slice, so that a large body can be spread over reactor turns."""
     if body.count(b"\n") > bounds.most:
-        said = f"The body has more than {bounds.most} lines; send it in parts."
-        raise BadRequest(said, limit=bounds.most)
+        message = f"The body has more than {bounds.most} lines; send it in parts."
+        raise BadRequest(message, limit=bounds.most)
     brackets, first, start = 0, 1, 0
     while start < len(body):
         end = _end_of_slice(body, start)
@@ -110,30 +110,30 @@ def decoded_lines(body: bytes, kind: type[T], bounds: LineBounds) -> Iterator[li
         brackets += sum(map(piece.count, (b"[", b"]", b"{", b"}")))
         if len(body) > bounds.brackets:
             _refuse_brackets(brackets, bounds.brackets)
-        yield _slice(piece, kind, first, bounds.depth)
+        yield _decode_slice(piece, kind, first, bounds.depth)
         first, start = first + piece.count(b"\n"), end
 
 
 def _end_of_slice(body: bytes, start: int) -> int:
-    """Return where a slice ends that has whole lines: soon, or with its only line."""
+    """Return where a slice of whole lines ends: within `SLICE` bytes, or after its one line."""
     end = body.rfind(b"\n", start, start + SLICE) + 1 or body.find(b"\n", start + SLICE) + 1
     return end if end and start + SLICE < len(body) else len(body)
 
 
-def _slice(piece: bytes, kind: type[T], first: int, depth: int) -> list[T]:
+def _decode_slice(piece: bytes, kind: type[T], first: int, depth: int) -> list[T]:
     lines = piece.split(b"\n")
-    if max(map(_brackets, lines)) <= SHALLOW:
+    if max(map(_opening_brackets, lines)) <= SHALLOW:
         with suppress(UnicodeDecodeError, msgspec.DecodeError):
             piece.decode()
-            values: list[T] = _lines_of(cast("Any", kind)).decode_lines(piece)
+            values: list[T] = _decoder_of(cast("Any", kind)).decode_lines(piece)
             return values
-    # Something is wrong, or deep: line by line it can be told which.
+    # A line is wrong or nests deep: decode one by one, to name it.
     numbered = ((number, line) for number, line in enumerate(lines, first) if line.strip())
-    return [_numbered(number, line, kind, depth) for number, line in numbered]
+    return [_decode_numbered(number, line, kind, depth) for number, line in numbered]
 
 
 def convert(fields: dict[str, str], kind: type[T]) -> T:
-    """Turn the strings of a query into `kind`, numbers and truth values included.
+    """Convert the strings of a query into `kind`, numbers and booleans included.
 
     :raises BadField: a parameter is missing, malformed or out of bounds.
     """
@@ -143,7 +143,7 @@ def convert(fields: dict[str, str], kind: type[T]) -> T:
         raise _invalid(str(error)) from None
 
 
-def _numbered(number: int, line: bytes, kind: type[T], depth: int) -> T:
+def _decode_numbered(number: int, line: bytes, kind: type[T], depth: int) -> T:
     try:
         return decode(line, kind, depth=depth)
     except HostError as error:
@@ -156,29 +156,29 @@ def _at_line(error: HostError, number: int) -> HostError:
     return error
 
 
-def _whole(body: bytes, text: str) -> Any:
-    """Make the 7.0 that was refused a 7: to JSON Schema both are integers."""
-    fields, at = msgspec.json.decode(body), _AT.search(text)
-    value = fields.get(at["path"]) if at and isinstance(fields, dict) else None
-    if at and isinstance(value, float) and value.is_integer():
-        fields[at["path"]] = int(value)
+def _with_integer(body: bytes, text: str) -> Any:
+    """Return the body with the 7.0 that msgspec refused as a 7: JSON Schema takes both."""
+    fields, found = msgspec.json.decode(body), _ERROR_PATH.search(text)
+    value = fields.get(found["path"]) if found and isinstance(fields, dict) else None
+    if found and isinstance(value, float) and value.is_integer():
+        fields[found["path"]] = int(value)
     return fields
 
 
 def _invalid(text: str) -> HostError:
-    """Say in a sentence, and by its name, what msgspec found wrong."""
-    missing, at = _MISSING.search(text), _AT.search(text)
-    path = at["path"] if at else ""
-    what = text[: at.start()] if at else text
+    """Turn a message of msgspec into an error with a sentence and the field's name."""
+    missing, found = _MISSING.search(text), _ERROR_PATH.search(text)
+    path = found["path"] if found else ""
+    reason = text[: found.start()] if found else text
     if missing:
         name = f"{path}.{missing['name']}" if path else missing["name"]
         return BadField(name, f"The field `{name}` is missing.")
     if path:
-        return BadField(path, f"The field `{path}` is wrong: {_plain(what)}.")
-    return BadRequest(f"The body is wrong: {_plain(what)}.")
+        return BadField(path, f"The field `{path}` is wrong: {_in_plain_english(reason)}.")
+    return BadRequest(f"The body is wrong: {_in_plain_english(reason)}.")
 
 
-def _plain(text: str) -> str:
+def _in_plain_english(text: str) -> str:
     text = text.removeprefix("JSON is malformed: ")
     for pattern, meaning in GRAMMARS.items():
         text = text.replace(f"Expected `str` matching regex {pattern!r}", f"expected {meaning}")
@@ -186,18 +186,18 @@ def _plain(text: str) -> str:
 
 
 @cache
-def _lines_of(kind: Any) -> Any:
+def _decoder_of(kind: Any) -> Any:
     return msgspec.json.Decoder(kind)
 
 
-def _brackets(text: bytes) -> int:
+def _opening_brackets(text: bytes) -> int:
     return text.count(b"[") + text.count(b"{")
 
 
 def _check_brackets(body: bytes, most: int) -> None:
-    """Check that a body is not written to take many times its own room.
+    """Check that decoding a body does not take many times its own memory.
 
-    :raises BadJSON: it may be: an empty array takes twenty times its bytes.
+    :raises BadJSON: it might: an empty array takes twenty times its bytes.
     """
     if len(body) > most:
         _refuse_brackets(sum(map(body.count, (b"[", b"]", b"{", b"}"))), most)
@@ -205,29 +205,30 @@ def _check_brackets(body: bytes, most: int) -> None:
 
 def _refuse_brackets(count: int, most: int) -> None:
     if count > most:
-        said = f"The body has more than {most} brackets, in texts or not; send it in parts."
-        raise BadJSON(said, limit=most)
+        message = f"The body has more than {most} brackets, in texts or not; send it in parts."
+        raise BadJSON(message, limit=most)
 
 
 def _nests_deeper(body: bytes, depth: int) -> bool:
-    """Tell whether the arrays and objects of a text nest deeper, if it is JSON at all.
+    """Tell whether arrays and objects nest deeper than `depth`, if the body is JSON at all.
 
-    Of the brackets outside of texts each round takes out the innermost.
+    Each round removes the innermost pairs of brackets; `bytes.replace` does it fast.
     """
-    if _brackets(body) <= SHALLOW:
+    if _opening_brackets(body) <= SHALLOW:
         return False
-    left = _outside(body)
+    brackets = _outside_strings(body)
     for _ in range(depth):
-        before, left = left, left.replace(b"[]", b"")
-        if len(left) == len(before):
+        before, brackets = brackets, brackets.replace(b"[]", b"")
+        if len(brackets) == len(before):
             break
-    return b"[]" in left or left.count(b"[") > depth
+    return b"[]" in brackets or brackets.count(b"[") > depth
 
 
-def _outside(body: bytes) -> bytes:
-    """Return the brackets outside of texts, all square.
+def _outside_strings(body: bytes) -> bytes:
+    """Return the brackets outside of JSON strings, all as square ones.
 
-    Two quotes that meet once the rest is gone can go as well: what is between others stays.
+    Once all else is removed, two quotes side by side are a string without brackets, and go
+    first: fewer strings are left to split at.
     """
-    plain = body.replace(rb"\\", b"").replace(rb"\"", b"").translate(_SAME, _NEITHER)
+    plain = body.replace(rb"\\", b"").replace(rb"\"", b"").translate(_TO_SQUARE, _NO_BRACKETS)
     return b"".join(plain.replace(b'""', b"").split(b'"')[::2])

@@ -1,6 +1,6 @@
-"""Changes to a JSON text that leave every other byte of it as it was.
+"""Edits a JSON text and leaves every other byte of it as it was.
 
-Settings files are their users': what they have written, and how, is not ours to tidy up.
+Settings files belong to their users, and so does their layout: re-encoding would lose it.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ _decoder = json.JSONDecoder()
 
 
 class NotJSON(ValueError):
-    """The text is no JSON object; the message says what is wrong."""
+    """The text is not a JSON object; the message says why."""
 
 
 class Node(NamedTuple):
-    """A value in a text: from `start` up to `end`; `parts` of an array or object, in order.
+    """A value in a text: `start` and `end` are its place, `value` is what it decodes to.
 
-    Of an object each part begins with its name; `value` is what it stands for.
+    `parts` are the members of an array or object, in order.
     """
 
     start: int
@@ -34,7 +34,7 @@ class Node(NamedTuple):
 
 
 class Part(NamedTuple):
-    """A member of an object (by its name) or of an array: from `start` up to `end`."""
+    """A member of an object, its name included, or of an array: its place and its value."""
 
     start: int
     end: int
@@ -43,9 +43,9 @@ class Part(NamedTuple):
 
 
 def value_at(text: str, path: Sequence[str]) -> Any:
-    """Return what stands at a path of names; None if nothing does.
+    """Return the value at a path of names; None if there is none.
 
-    :raises NotJSON: the text is no JSON object.
+    :raises NotJSON: the text is not a JSON object.
     """
     node: Node | None = _root(text)
     for name in path:
@@ -54,9 +54,9 @@ def value_at(text: str, path: Sequence[str]) -> Any:
 
 
 def append(text: str, path: Sequence[str], value: Any) -> str:
-    """Add a value to the end of the array at a path, which is made if it is not there.
+    """Append a value to the array at a path, which is created if it is missing.
 
-    :raises NotJSON: the text is no JSON object, or something else is at the path.
+    :raises NotJSON: the text is not a JSON object, or the path leads to something else.
     """
     root = _root(text)
     found = INDENT.match(text[root.start :])
@@ -77,26 +77,26 @@ def append(text: str, path: Sequence[str], value: Any) -> str:
 
 
 def remove(text: str, path: Sequence[str], unwanted: Callable[[Any], bool]) -> str:
-    """Take values out of the array at a path; what is empty then goes, too.
+    """Remove values from the array at a path, and what becomes empty by that.
 
-    :raises NotJSON: the text is no JSON object.
+    :raises NotJSON: the text is not a JSON object.
     """
-    while (lineage := _lineage(text, path)) is not None:
-        node = lineage[-1]
+    while (nodes := _nodes_to_array(text, path)) is not None:
+        node = nodes[-1]
         found = next(
             (n for n, part in enumerate(node.parts) if unwanted(part.node.value)), None
         )
         if found is None:
             return text
         index = found
-        while len(node.parts) == 1 and len(lineage) > 1:
-            child, node = lineage.pop(), lineage[-1]
+        while len(node.parts) == 1 and len(nodes) > 1:
+            child, node = nodes.pop(), nodes[-1]
             index = next(n for n, part in enumerate(node.parts) if part.node is child)
-        text = _without(text, node, index)
+        text = _without_part(text, node, index)
     return text
 
 
-# How it is done.
+# Parsing, with the place of each value.
 
 
 def _root(text: str) -> Node:
@@ -129,7 +129,7 @@ def _parse(text: str, at: int) -> Node:
     here = _skip(text, at + 1)
     while text[here] != closing:
         if parts:
-            here = _skip(text, _after(text, here, ","))
+            here = _skip(text, _expect_character(text, here, ","))
         part = _part(text, here, named=closing == "}")
         parts.append(part)
         here = _skip(text, part.end)
@@ -148,11 +148,11 @@ def _part(text: str, at: int, *, named: bool) -> Part:
     name, end = _decoder.raw_decode(text, at)
     if not isinstance(name, str):
         raise NotJSON("a name is no text")
-    node = _parse(text, _skip(text, _after(text, _skip(text, end), ":")))
+    node = _parse(text, _skip(text, _expect_character(text, _skip(text, end), ":")))
     return Part(at, node.end, name, node)
 
 
-def _after(text: str, at: int, wanted: str) -> int:
+def _expect_character(text: str, at: int, wanted: str) -> int:
     if text[at] != wanted:
         raise NotJSON(f"{wanted!r} is missing at {at}")
     return at + 1
@@ -168,19 +168,19 @@ def _member(node: Node, name: str) -> Node | None:
     return named[-1] if named and isinstance(node.value, dict) else None
 
 
-def _lineage(text: str, path: Sequence[str]) -> list[Node] | None:
-    """Return the values on the way to an array, the root first; None if it is not there."""
-    lineage = [_root(text)]
+def _nodes_to_array(text: str, path: Sequence[str]) -> list[Node] | None:
+    """Return the nodes from the root to the array at a path; None if there is no array."""
+    nodes = [_root(text)]
     for name in path:
-        below = _member(lineage[-1], name)
+        below = _member(nodes[-1], name)
         if below is None:
             return None
-        lineage.append(below)
-    return lineage if isinstance(lineage[-1].value, list) else None
+        nodes.append(below)
+    return nodes if isinstance(nodes[-1].value, list) else None
 
 
 def _insert(text: str, node: Node, label: str, value: Any, layout: tuple[str, int]) -> str:
-    """Put a last part into a node; `layout` is a unit of indentation, and how many of it."""
+    """Insert a last part into a node; `layout` is the indentation and how deep the part is."""
     unit, depth = layout
     line = "\r\n" if "\r\n" in text else "\n"
     written = json.dumps(value, indent=unit, ensure_ascii=False)
@@ -192,7 +192,7 @@ def _insert(text: str, node: Node, label: str, value: Any, layout: tuple[str, in
     return f"{text[: node.start + 1]}{inside}{text[node.end - 1 :]}"
 
 
-def _without(text: str, node: Node, index: int) -> str:
+def _without_part(text: str, node: Node, index: int) -> str:
     part = node.parts[index]
     if len(node.parts) == 1:
         return text[: node.start + 1] + text[node.end - 1 :]

@@ -1,4 +1,4 @@
-"""JSON-RPC, a message a line: what a line says, and what to write.  It keeps nothing.
+"""JSON-RPC messages, one a line: decoded and encoded, without any state.
 
 Codex leaves out the field ``jsonrpc``, ACP has it; the shape of a message tells its kind.
 https://www.jsonrpc.org/specification
@@ -35,11 +35,11 @@ Id = int | str
 
 
 class NotRPC(ValueError):
-    """A line is no message of JSON-RPC."""
+    """A line is not a JSON-RPC message."""
 
 
 class Call(Struct, frozen=True):
-    """The other side asks, and wants an answer under its `id`."""
+    """A request, which is to be answered under its `id`."""
 
     id: Id
     method: str
@@ -47,21 +47,21 @@ class Call(Struct, frozen=True):
 
 
 class Notice(Struct, frozen=True):
-    """The other side tells."""
+    """A notification, which has no answer."""
 
     method: str
     params: Raw
 
 
 class Result(Struct, frozen=True):
-    """The other side answers."""
+    """The successful answer to a request."""
 
     id: Id
     result: Raw
 
 
 class Refusal(Struct, frozen=True):
-    """The other side refuses; `id` is None where it could not read ours."""
+    """The answer with an error; `id` is None where the request's could not be read."""
 
     id: Id | None
     code: int
@@ -88,34 +88,34 @@ _encode = msgspec.json.encode
 
 
 def parse(line: bytes) -> Call | Notice | Result | Refusal:
-    """Return what a line says.
+    """Decode a line.
 
-    :raises NotRPC: nothing that we know.
+    :raises NotRPC: it is not a message of JSON-RPC.
     """
     try:
         line.decode()  # msgspec looks only at the texts that it keeps
-        said = _decode(line)
+        message = _decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise NotRPC(str(error)) from None
-    if isinstance(said.method, str):
-        known = said.id is not UNSET and said.id is not None
-        return _call(said) if known else Notice(said.method, said.params)
-    if isinstance(said.error, _Error):
-        given = said.id if isinstance(said.id, int | str) else None
-        return Refusal(given, said.error.code, said.error.message, said.error.data)
-    if isinstance(said.id, int | str) and said.result is not UNSET:
-        return Result(said.id, said.result)
+    if isinstance(message.method, str):
+        has_id = message.id is not UNSET and message.id is not None
+        return _call(message) if has_id else Notice(message.method, message.params)
+    if isinstance(message.error, _Error):
+        number = message.id if isinstance(message.id, int | str) else None
+        return Refusal(number, message.error.code, message.error.message, message.error.data)
+    if isinstance(message.id, int | str) and message.result is not UNSET:
+        return Result(message.id, message.result)
     raise NotRPC("it has neither a method nor an answer")
 
 
-def _call(said: _Line) -> Call:
-    assert isinstance(said.id, int | str)  # noqa: S101 - `parse` looked
-    assert isinstance(said.method, str)  # noqa: S101
-    return Call(said.id, said.method, said.params)
+def _call(message: _Line) -> Call:
+    assert isinstance(message.id, int | str)  # noqa: S101 - `parse` looked
+    assert isinstance(message.method, str)  # noqa: S101
+    return Call(message.id, message.method, message.params)
 
 
 def call(method: str, params: Any = UNSET, number: int | None = None, **more: Any) -> bytes:
-    """Return a call, or without a number a notice; `more` are fields such as ``jsonrpc``."""
+    """Encode a request, or without a number a notification; `more` as ``jsonrpc="2.0"``."""
     message: dict[str, Any] = {**more}
     if number is not None:
         message["id"] = number
@@ -126,10 +126,10 @@ def call(method: str, params: Any = UNSET, number: int | None = None, **more: An
 
 
 def result(number: Id, value: Any, **more: Any) -> bytes:
-    """Return the answer to a call."""
+    """Encode the successful answer to a request."""
     return _encode({**more, "id": number, "result": value})
 
 
 def refusal(number: Id | None, code: int, message: str, **more: Any) -> bytes:
-    """Return the refusal of a call."""
+    """Encode the answer with an error."""
     return _encode({**more, "id": number, "error": {"code": code, "message": message}})

@@ -1,4 +1,4 @@
-"""Bytes to lines, however the bytes come: what NDJSON and the agents' protocols are made of."""
+"""Splits a stream of bytes into lines: for NDJSON and the agents' protocols."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["CutLines", "Line", "LineTooLong", "Lines"]
 
 
 class LineTooLong(ValueError):
-    """A line has more than `limit` bytes; nothing after it can be trusted."""
+    """A line has more than `limit` bytes; where the next one begins is unknown."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"a line is longer than {limit} bytes")
@@ -17,9 +17,9 @@ class LineTooLong(ValueError):
 
 
 class Lines:
-    """Splits bytes on LF alone: U+2028 is data, and so is a CR.
+    """A line splitter, fed with chunks: on LF alone, since U+2028 and CR are data.
 
-    `limit` is the most bytes that a line may have without its LF.
+    `limit` is the number of bytes that a line may have without its LF.
     """
 
     def __init__(self, limit: int) -> None:
@@ -28,24 +28,24 @@ class Lines:
         self._size = 0
 
     def receive_data(self, data: bytes) -> Iterator[bytes]:
-        """Yield the lines that are whole now, without their LF; go through all of them.
+        """Yield the lines that `data` completes, without their LF.  Exhaust the iterator.
 
-        :raises LineTooLong: where the line would stand; the lines before it were yielded.
+        :raises LineTooLong: in place of the line; the lines before it were yielded.
         """
-        *whole, rest = data.split(b"\n")
-        for piece in whole:
+        *complete, rest = data.split(b"\n")
+        for piece in complete:
             self._hold(piece)
             yield self.flush()
         self._hold(rest)
 
     def flush(self) -> bytes:
-        """Return what has come of an unfinished line (at the end of all data, the tail)."""
+        """Return the unfinished line, such as a last one without LF, and forget it."""
         line = b"".join(self._parts)
         self._parts, self._size = [], 0
         return line
 
     def _hold(self, piece: bytes) -> None:
-        """Keep a piece of a line; its pieces are joined once, however many they are."""
+        """Add a piece to the unfinished line; pieces are joined once, in linear time."""
         self._size += len(piece)
         if self._size > self._limit:
             self._parts = []

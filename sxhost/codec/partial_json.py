@@ -1,4 +1,4 @@
-"""JSON that has not come to its end yet: what can be known of it."""
+"""Reads a JSON object that is still arriving, as far as it goes."""
 
 from __future__ import annotations
 
@@ -10,55 +10,55 @@ import msgspec
 __all__ = ["completed"]
 
 TRIES = 4
-"""How much is taken off the end, at the most: half a word, a name with its colon, a comma."""
+"""Tokens dropped from the end at the most: half a literal, a name and its colon, a comma."""
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*("|\\?\Z)|[\[\]{}]', re.DOTALL)
 _ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?\Z")
-_WORD = re.compile(r'"(?:[^"\\]|\\.)*+"\s*+:?|[,:]|[^\s\[\]{},:"]++|[\[\]{}]', re.DOTALL)
+_LAST_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"\s*+:?|[,:]|[^\s\[\]{},:"]++|[\[\]{}]', re.DOTALL)
 _CLOSES = {"{": "}", "[": "]"}
 
 
 def completed(text: str) -> dict[str, Any]:
-    """Return the object that a text begins, as far as it goes; an empty one if it is none."""
-    body, closing = _open(text)
+    """Return the object that `text` is the beginning of; an empty one if it is none."""
+    body, closing = _close_brackets(text)
     for _ in range(TRIES):
         try:
             found = msgspec.json.decode(body + closing)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
-            body = _shortened(body)
+            body = _drop_last_token(body)
         else:
             return found if isinstance(found, dict) else {}
     return {}
 
 
-def _open(text: str) -> tuple[str, str]:
-    """Return a text whose last string is closed, and what closes the rest."""
+def _close_brackets(text: str) -> tuple[str, str]:
+    """Return the text with its last string closed, and the brackets that close the rest."""
     closing: list[str] = []
     for token in _TOKEN.finditer(text):
-        word = token[0]
-        if word in _CLOSES:
-            closing.append(_CLOSES[word])
-        elif word[0] != '"' and closing:
+        start = token[0]
+        if start in _CLOSES:
+            closing.append(_CLOSES[start])
+        elif start[0] != '"' and closing:
             closing.pop()
         elif token[1] is not None and token[1] != '"':
-            text = _closed(text)
+            text = _close_string(text)
     return text, "".join(reversed(closing))
 
 
-def _shortened(text: str) -> str:
-    """Return a text without its last word, unless it is a bracket.
+def _drop_last_token(text: str) -> str:
+    """Return a text without its last token, unless that is a bracket.
 
-    It is read from its beginning: to look for what stands at the end from every place on
-    would take as long as the square of a text that somebody has made for that.
+    It is scanned from its beginning: a search for a match at the end would start at every
+    character, which is quadratic for texts that are made for that.
     """
     last = None
-    for word in _WORD.finditer(text):
-        last = word
+    for token in _LAST_TOKEN.finditer(text):
+        last = token
     return text if last is None or last[0] in "[]{}" else text[: last.start()]
 
 
-def _closed(text: str) -> str:
-    """Return a text that ends in a string with that string's end; half an escape goes."""
+def _close_string(text: str) -> str:
+    """Return a text whose last string is open with its quote; half an escape is dropped."""
     slashes = len(text) - len(text.rstrip("\\"))
     found = _ESCAPE.search(text)
     if found is not None and (found[0] != "\\" or slashes % 2):

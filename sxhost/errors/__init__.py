@@ -1,16 +1,16 @@
-"""Every refusal that a client can meet, with its code, status and sentence.
+"""Every error that a client can meet, with its code, HTTP status and sentence.
 
-An error is raised where it is known and rendered once, at the edge (``web``); the
-client library turns the rendered form back into the same class.  The table of codes
-is ``API.md`` §0, repeated for users in ``docs/api.md``.
+An error is raised where its cause is known and rendered once, in `sxhost.http`; the client
+library turns the rendered form back into the same class.  ``docs/api.md`` has the table of
+codes.
 
 ========= =====================================================================
-base      what all have in common
-requests  requests that cannot be understood, or that nobody here serves
-access    who may not ask, or not now
+base      the base class, and its wire form
+requests  malformed requests, and requests for what is not served
+access    authentication, permissions, rate limits
 sessions  sessions, their events and messages
-agents    hosted agents, their turns and what they ask
-host      the host itself: full, on its way out, at fault
+agents    hosted agents, their turns and approvals
+host      the host itself: overloaded, stopping, out of room, at fault
 ========= =====================================================================
 """
 
@@ -128,12 +128,15 @@ __all__ = [
 
 
 def from_wire(status: int, fields: dict[str, object]) -> HostError:
-    """Turn an error's wire form back into the exception that it was."""
+    """Rebuild the exception from the wire form (`fields`) of an answer with an HTTP `status`.
+
+    A code that this version does not know becomes a plain `HostError` with that code.
+    """
     code = str(fields.get("error") or HostError.code)
-    known = next((c for c in HostError.__subclasses__() if c.code == code), HostError)
+    error_class = next((c for c in HostError.__subclasses__() if c.code == code), HostError)
     details = {k: v for k, v in fields.items() if k not in ("ok", "error", "message")}
     message = str(fields.get("message") or f"The host answered {status}.")
-    error = known.__new__(known)
+    error = error_class.__new__(error_class)
     HostError.__init__(error, message, **details)
     error.code, error.status = code, status
     return error

@@ -1,4 +1,4 @@
-"""Who may not ask, or not now."""
+"""Errors of authentication, permissions and rate limits."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = [
 
 
 class Unauthorized(HostError):
-    """Nobody knows who asks."""
+    """The caller did not authenticate, or its token is no longer valid."""
 
     status = 401
     code = "unauthorized"
@@ -31,7 +31,7 @@ class Unauthorized(HostError):
 
 
 class ForbiddenHost(HostError):
-    """The Host header names somebody else: a browser was led here under a false name."""
+    """The Host header names another host: perhaps DNS rebinding led a browser here."""
 
     status = 403
     code = "forbidden_host"
@@ -41,7 +41,7 @@ class ForbiddenHost(HostError):
 
 
 class ForbiddenScope(HostError):
-    """Whoever asks is known, and may not do this."""
+    """The caller's token lacks the scope for this, or is for another session."""
 
     status = 403
     code = "forbidden_scope"
@@ -50,13 +50,15 @@ class ForbiddenScope(HostError):
         self, scope: str, session: str | None = None, field: str | None = None
     ) -> None:
         only = f" It is for session {session!r} alone." if session else ""
-        what, more = ("it", {}) if field is None else (f"the field `{field}`", {"field": field})
-        text = f"The token does not allow this: {what} takes scope {scope!r}.{only}"
-        super().__init__(text, **more)
+        subject = "it" if field is None else f"the field `{field}`"
+        details = {} if field is None else {"field": field}
+        super().__init__(
+            f"The token does not allow this: {subject} takes scope {scope!r}.{only}", **details
+        )
 
 
 class Reserved(HostError):
-    """The host alone says this, of a session whose agent it runs or of an approval."""
+    """Only the host may report this: of a session whose agent it runs, or of an approval."""
 
     status = 403
     code = "reserved"
@@ -69,7 +71,7 @@ class Reserved(HostError):
 
 
 class ForbiddenOrigin(HostError):
-    """A page of another origin asks: its browser would show it what we answer."""
+    """A browser sent the request for a page of another origin, which would see the answer."""
 
     status = 403
     code = "forbidden_origin"
@@ -81,7 +83,7 @@ class ForbiddenOrigin(HostError):
 
 
 class ForbiddenTelemetry(HostError):
-    """Telemetry was sent to what is not there for it: it may do nothing else."""
+    """A request of `sxhost emit` went to another route than ``/telemetry``."""
 
     status = 403
     code = "forbidden_telemetry"
@@ -101,7 +103,7 @@ class UnknownToken(HostError):
 
 
 class RateLimited(HostError):
-    """Too much was asked, or too many wrong tokens were tried."""
+    """Too many requests, or too many wrong tokens, of one caller."""
 
     status = 429
     code = "rate_limited"
@@ -111,7 +113,7 @@ class RateLimited(HostError):
 
 
 class TooManyConnections(HostError):
-    """As many connections are open as may be."""
+    """The limit of open connections is reached."""
 
     status = 503
     code = "too_many_connections"

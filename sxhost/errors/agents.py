@@ -1,4 +1,4 @@
-"""Hosted agents, their turns and what they ask."""
+"""Errors of hosted agents, their turns and approvals."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = [
 
 
 class TurnInProgress(HostError):
-    """The agent is busy with a turn."""
+    """A turn is running, and the agent takes one at a time."""
 
     status = 409
     code = "turn_in_progress"
@@ -39,7 +39,7 @@ class NoTurn(HostError):
 
 
 class NotHosted(HostError):
-    """The agent runs elsewhere: the host cannot do this for it."""
+    """The session is attached: its agent runs elsewhere, and the host cannot do this."""
 
     status = 409
     code = "not_hosted"
@@ -51,14 +51,14 @@ class NotHosted(HostError):
 
 
 class Unsupported(HostError):
-    """This agent cannot do this."""
+    """The agent's driver does not offer this."""
 
     status = 409
     code = "unsupported"
 
 
 class QuestionLimit(HostError):
-    """As many questions wait for a decision as may; `limit` is the bound that is reached."""
+    """Too many approvals wait for a decision; `limit` is the bound that is reached."""
 
     status = 429
     code = "question_limit"
@@ -68,7 +68,7 @@ class QuestionLimit(HostError):
 
 
 class AlreadyAnswered(HostError):
-    """Somebody was faster; `by`, `decision` and `at_ms` tell who, what and when."""
+    """The approval is closed; details `by`, `decision` and `at_ms` say who, what, when."""
 
     status = 409
     code = "already_answered"
@@ -78,7 +78,7 @@ class AlreadyAnswered(HostError):
 
 
 class UnknownApproval(HostError):
-    """No such approval is remembered."""
+    """The session has no approval with this id (any more)."""
 
     status = 404
     code = "unknown_approval"
@@ -89,7 +89,7 @@ class UnknownApproval(HostError):
 
 
 class AgentFailed(HostError):
-    """The agent could not be run, went, or refused; the message says what is known."""
+    """The agent could not be started, ended, or refused; the message says what is known."""
 
     status = 502
     code = "agent_failed"

@@ -1,4 +1,4 @@
-"""What all refusals have in common."""
+"""The base class of all errors, and its wire form."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ __all__ = [
 
 
 class HostUnreachable(Exception):
-    """No host answered at all: nothing listens there, or the link broke."""
+    """No host answered: nothing listens at the address, or the connection broke."""
 
 
 class HostError(Exception):
-    """The host said no.
+    """The host refused a request.
 
-    ``code`` is for programs, ``message`` is a sentence that the reader can act on and
-    ``details`` are the fields that help (``limit``, ``field``, ``line``, ``retry_after``).
+    `code` is for programs, `message` is a sentence that a person can act on, and `details` are
+    further fields (``limit``, ``field``, ``line``, ``retry_after`` in seconds).
     """
 
     status = 500
@@ -28,5 +28,5 @@ class HostError(Exception):
         self.details = details
 
     def to_wire(self) -> dict[str, object]:
-        """Return the one error shape of the native face."""
+        """Return the JSON object that the native face answers with."""
         return {"ok": False, "error": self.code, "message": self.message, **self.details}

@@ -1,4 +1,4 @@
-"""The host itself: it is full, on its way out, or at fault."""
+"""Errors of the host itself: overloaded, stopping, out of room, at fault."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = [
 
 
 class InternalError(HostError):
-    """A defect of ours.  The log has the traceback under the same request id."""
+    """A defect of the host.  Its log has the traceback under the same request id."""
 
     def __init__(self, request_id: str) -> None:
         super().__init__(
@@ -25,7 +25,7 @@ class InternalError(HostError):
 
 
 class Stopping(HostError):
-    """The host is on its way out."""
+    """The host is stopping and takes no new requests."""
 
     status = 503
     code = "stopping"
@@ -35,7 +35,7 @@ class Stopping(HostError):
 
 
 class Overloaded(HostError):
-    """Answers that nobody reads, or bodies that come, fill what there is for them."""
+    """The memory for unread answers or for arriving bodies is used up."""
 
     status = 503
     code = "overloaded"
@@ -45,14 +45,14 @@ class Overloaded(HostError):
 
 
 class SubscriptionLimit(HostError):
-    """There are as many live readers as may be, of this caller or in all."""
+    """The limit of subscriptions is reached, of this caller or of the host."""
 
     status = 429
     code = "subscription_limit"
 
     def __init__(self, whose: str, limit: int) -> None:
-        said = f"{whose} {limit} subscriptions already, as many as may be; end one."
-        super().__init__(said, limit=limit, retry_after=5)
+        message = f"{whose} {limit} subscriptions already, as many as may be; end one."
+        super().__init__(message, limit=limit, retry_after=5)
 
 
 class StoreUnavailable(HostError):

@@ -1,4 +1,4 @@
-"""Requests that cannot be understood, or that nobody here serves."""
+"""Errors of malformed requests, and of requests for what is not served."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ __all__ = [
 
 
 class BadRequest(HostError):
-    """The request as a whole has the wrong shape."""
+    """The request as a whole has the wrong form."""
 
     status = 400
     code = "bad_request"
 
 
 class BadFraming(HostError):
-    """Where the request begins or ends cannot be told for sure, so nothing of it counts."""
+    """Where the request ends is ambiguous (request smuggling), so it is not served."""
 
     status = 400
     code = "bad_framing"
@@ -116,7 +116,7 @@ class UnsupportedType(HostError):
 
 
 class ExpectationFailed(HostError):
-    """The request expects what nobody here promises."""
+    """The Expect header asks for something else than ``100-continue``."""
 
     status = 417
     code = "expectation_failed"
@@ -126,7 +126,7 @@ class ExpectationFailed(HostError):
 
 
 class UpgradeRequired(HostError):
-    """Only a WebSocket is served there."""
+    """The route serves WebSockets alone."""
 
     status = 426
     code = "upgrade_required"
@@ -146,14 +146,14 @@ class HeaderTooLarge(HostError):
 
 
 class NotImplementedHere(HostError):
-    """The request's method, or the coding of its body, is one that is not known here."""
+    """The request's method, or the transfer coding of its body, is not implemented."""
 
     status = 501
     code = "not_implemented"
 
 
 class VersionNotSupported(HostError):
-    """The request is of a version of HTTP that is not spoken here."""
+    """The request is of another version of HTTP than 1.0 and 1.1."""
 
     status = 505
     code = "version_not_supported"

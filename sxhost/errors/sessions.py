@@ -1,4 +1,4 @@
-"""Sessions, their events and messages."""
+"""Errors of sessions, their events and messages."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class UnknownMessage(HostError):
 
 
 class MessageClosed(HostError):
-    """The message has left the queue in a way that cannot be undone."""
+    """The message was delivered, withdrawn or has expired already."""
 
     status = 409
     code = "message_closed"
@@ -87,7 +87,7 @@ class QueueFull(HostError):
 
 
 class SessionLimit(HostError):
-    """The host holds as many sessions as it may, and none of them is over."""
+    """The limit of sessions is reached, and none of them is over and can make room."""
 
     status = 429
     code = "session_limit"
@@ -102,7 +102,7 @@ class SessionLimit(HostError):
 
 
 class SessionExists(HostError):
-    """A session of this name is there already."""
+    """A session with this id exists already."""
 
     status = 409
     code = "session_exists"

@@ -1,20 +1,19 @@
-"""Frozen values, which are the wire format too; what is checked of them stands here as well.
+"""The values of sxhost: frozen structs, which are the wire format too, and their checks.
 
 ============= =====================================================================
-approval      what an agent asks, and what it is told
+approval      an agent's questions, and the decisions on them
 auth          tokens, logins, the audit
-caller        who asks, what they may do, and until when
+caller        who sends a request, with which scopes, and until when
 cursor        a reader's place in the log, as clients keep it and send it back
 host          the verbs of a host as Protocols: of the service, and of a client to it
 limits        every bound, with unit and reason
-names         how names are written
-rights        which scope each field takes, and what the host alone says: tables that tests
-              walk
-session       the structs
-session_state what a log says of its session's state, and what silence adds: two pure
-              functions
-summaries     sessions as they are shown, and which a query asks for
-turn          what a hosted agent is started with and told; its turns
+names         patterns of ids, names and cursors; texts of bounded length
+rights        which scope each field takes, and what only the host may report: tables
+              that tests walk
+session       sessions, events, messages: the structs of the native API
+session_state a session's state, derived from its log and from silence: pure functions
+summaries     sessions as entries of a list, and the filters of queries
+turn          starting a hosted agent, input to it, its turns
 ============= =====================================================================
 """
 
@@ -86,7 +85,7 @@ __all__ = [
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
-        """Import what is public here when it is asked for, not before."""
+        """Import the public names on first use: quick commands need few of them."""
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from sxhost.model import cursor, session

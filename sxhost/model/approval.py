@@ -1,4 +1,4 @@
-"""What an agent asks a person, and what it is told."""
+"""Approvals: an agent's questions to a person, and the decisions on them."""
 
 from __future__ import annotations
 
@@ -25,31 +25,32 @@ ApprovalState = Literal["pending", "answered", "withdrawn", "expired"]
 
 
 class Option(Struct, frozen=True):
-    """One of the answers that an agent offers."""
+    """One of the answers that an inquiry offers."""
 
     label: str
     description: str = ""
 
 
 class Inquiry(Struct, frozen=True, kw_only=True):
-    """One thing that an agent wants to know, in words."""
+    """One question of a form that an agent wants filled in."""
 
     id: str
     text: str
     header: str = ""
     options: list[Option] = []
     other: bool = True
-    """Whether words that are not among the options will do."""
+    """Whether a text that is not among the options is accepted."""
     multiple: bool = False
     secret: bool = False
 
 
 class Question(Struct, frozen=True, kw_only=True):
-    """What a driver asks on behalf of its agent.
+    """A question of an agent, as its driver opens it; it becomes an `Approval`.
 
-    `key` names it in its session: asked again, it is the same one.  `choices` are the
-    decisions that the agent understands: ``approve``, ``approve_session``, ``deny``,
-    ``cancel`` and the agent's own.  `expires_s` is the agent's patience, if it has a limit.
+    `key` identifies it in its session: opened again, it is the same approval.  `choices` are
+    the decisions that the agent understands: ``approve``, ``approve_session``, ``deny``,
+    ``cancel`` and the agent's own.  `expires_s` is how many seconds the agent waits, if it has
+    a limit.
     """
 
     key: str
@@ -60,7 +61,7 @@ class Question(Struct, frozen=True, kw_only=True):
     choices: list[str]
     inquiries: list[Inquiry] = []
     native: Any = None
-    """The agent's own request, whole."""
+    """The agent's own request, unchanged."""
     expires_s: float | None = None
 
 
@@ -73,7 +74,7 @@ class Answer(Struct, frozen=True, kw_only=True):
 
 
 class Resolution(Struct, frozen=True, kw_only=True):
-    """How an approval ended: what was decided, by whom, when (Unix ms)."""
+    """How an approval was closed: the decision, by whom, when (Unix milliseconds)."""
 
     decision: str
     by: str
@@ -84,7 +85,7 @@ class Resolution(Struct, frozen=True, kw_only=True):
 
 
 class Approval(Struct, frozen=True, kw_only=True):
-    """A question of an agent that waits for a decision, or has it; times in Unix ms."""
+    """A question of an agent that waits for a decision, or has one; times in Unix ms."""
 
     id: int
     session: str
@@ -102,6 +103,6 @@ class Approval(Struct, frozen=True, kw_only=True):
 
 
 class ApprovalQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Which approvals: those that wait, or all that are remembered."""
+    """Which approvals to list: the pending ones, or all that are remembered."""
 
     all: bool = False

@@ -1,4 +1,4 @@
-"""Tokens and logins that let somebody in, and the audit of who did what."""
+"""Tokens, browsers' logins, and the audit of who did what."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = [
 
 
 class TokenDraft(Struct, frozen=True, kw_only=True):
-    """What a token is to allow, for which session alone, and for how many seconds."""
+    """A token to issue: its scopes, the one session that it is for, its life in seconds."""
 
     scopes: Annotated[list[Scope], Meta(min_length=1, max_length=4)]
     session: Annotated[str, Meta(pattern=SESSION_ID)] | None = None
@@ -38,12 +38,12 @@ class Token(Struct, frozen=True):
     expires_ms: int | None = None
 
     def lasts(self, at_ms: int) -> bool:
-        """Tell whether it is still good at a time."""
+        """Tell whether it is valid at a time (Unix milliseconds)."""
         return self.expires_ms is None or at_ms < self.expires_ms
 
 
 class TokenMade(Struct, frozen=True, kw_only=True):
-    """A new token with its `secret`, which is shown this once."""
+    """A new token with its `secret`, which cannot be shown again."""
 
     ok: bool = True
     token: Token
@@ -51,7 +51,7 @@ class TokenMade(Struct, frozen=True, kw_only=True):
 
 
 class Login(Struct, frozen=True, kw_only=True):
-    """Where a browser is let in, once, within `expires_s` seconds; `path` on this host."""
+    """A link that logs a browser in, once, within `expires_s` seconds; `path` on this host."""
 
     ok: bool = True
     path: str
@@ -66,7 +66,7 @@ class AuditQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class AuditEntry(Struct, frozen=True):
-    """What was done, to whom, by whom, when: an entry of the audit."""
+    """An entry of the audit: what was done, to which session, by whom, when."""
 
     id: int
     what: str

@@ -1,7 +1,8 @@
-"""Who asks, and what they may do: known to whoever needs it while a request is served.
+"""The caller of a request: who it is, with which scopes, and until when.
 
-What somebody was let in by can end (a token is revoked, say): from then on nothing more is
-done for them, and what lasts for them (a stream, a wait) ends, too.
+It is a context variable, `current`, while a request is served.  What a caller authenticated
+with can end (a token is revoked, say): from then on its requests are refused, and its streams
+and waits end.
 """
 
 from __future__ import annotations
@@ -30,38 +31,37 @@ SENTENCES: Final[dict[Ending, str]] = {
 }
 
 RECHECK_S: Final = 60.0
-"""Seconds after which it is asked again how long a grant lasts: the wall clock may jump."""
+"""Seconds between two checks of a grant's expiry: the wall clock may jump."""
 
 AT_ONCE: Final = 50
-"""Streams that end in one turn of the reactor: some 10 ms of work."""
+"""Callbacks in one turn of the reactor: ending 50 streams takes some 10 ms."""
 
 
 class Timer(Protocol):
-    """What is to happen later."""
+    """A delayed call, as of `IReactorTime.callLater`."""
 
     def cancel(self) -> None:
-        """Let it not happen."""
+        """Cancel the call."""
 
 
 CallLater = Callable[[float, Callable[[], object]], Timer]
-"""Calls something in so many seconds."""
+"""Schedules a call in so many seconds, as `IReactorTime.callLater` does."""
 
 
 class Grant:
-    """The right that a token gives to all who show it; it ends once, for all of them.
+    """The access that a token (or a login) gives; it ends once, for all who use it.
 
-    `left` tells for how many seconds it still lasts, if nobody ends it before; `touch` takes
-    note that something is done by it.
+    `remaining_s` returns in how many seconds it expires; `touch` is called whenever it is used.
     """
 
     def __init__(
         self,
-        left: Callable[[], float],
+        remaining_s: Callable[[], float],
         call_later: CallLater,
         touch: Callable[[], object] = lambda: None,
     ) -> None:
         self.touch = touch
-        self._left = left
+        self._remaining_s = remaining_s
         self._call_later = call_later
         self._ended: Ending | None = None
         self._callbacks: dict[Callable[[], object], None] = {}
@@ -70,12 +70,12 @@ class Grant:
     @property
     def ended(self) -> Ending | None:
         """Why it has ended; None as long as it lasts."""
-        if self._ended is None and self._left() <= 0:
+        if self._ended is None and self._remaining_s() <= 0:
             self.end("token_expired")
         return self._ended
 
     def end(self, why: Ending) -> None:
-        """End, and call back all who wait for it."""
+        """End it, and call all callbacks of `on_end`."""
         if self._ended is None:
             self._ended = why
             self._disarm()
@@ -83,7 +83,7 @@ class Grant:
 
     @contextmanager
     def on_end(self, callback: Callable[[], object]) -> Iterator[None]:
-        """Call `callback` when it ends in between; at once, if it has ended."""
+        """Within the context, call `callback` when the grant ends; at once, if it has ended."""
         if self.ended:
             callback()
         else:
@@ -97,7 +97,7 @@ class Grant:
                 self._disarm()
 
     def _call_back(self) -> None:
-        """Call back some who wait for the end; the others later, to hold nobody else up."""
+        """Call some callbacks; the others in later turns, to let the reactor do other work."""
         for callback in tuple(islice(self._callbacks, AT_ONCE)):
             self._callbacks.pop(callback, None)
             callback()
@@ -105,10 +105,10 @@ class Grant:
             self._call_later(0, self._call_back)
 
     def _arm(self) -> None:
-        """Look again when it may have expired, as long as somebody waits for it."""
-        left = self._left()
-        if self._timer is None and 0 < left < inf:
-            self._timer = self._call_later(min(left, RECHECK_S), self._recheck)
+        """Check again when it may have expired, as long as there are callbacks."""
+        remaining_s = self._remaining_s()
+        if self._timer is None and 0 < remaining_s < inf:
+            self._timer = self._call_later(min(remaining_s, RECHECK_S), self._recheck)
 
     def _recheck(self) -> None:
         self._timer = None
@@ -122,7 +122,7 @@ class Grant:
 
 
 class Caller(Struct, frozen=True):
-    """Somebody who was let in; a `session` narrows all scopes to that one."""
+    """An authenticated caller; a `session` narrows all scopes to that one session."""
 
     scopes: frozenset[Scope]
     session: str | None = None
@@ -131,22 +131,22 @@ class Caller(Struct, frozen=True):
     uid: int | None = None
     peer: str = ""
     grant: Grant | None = None
-    """What the token gives, for as long as it does; None for whoever needs no token."""
+    """Access through a token, which can end; None for callers that need no token."""
 
     @property
     def ended(self) -> Ending | None:
-        """Why they may ask no longer; None as long as they may."""
+        """Why the access has ended; None as long as it lasts."""
         return None if self.grant is None else self.grant.ended
 
     def on_end(self, callback: Callable[[], object]) -> AbstractContextManager[None]:
-        """Call `callback` when they may ask no longer, if that comes in between."""
+        """Within the context, call `callback` when the access ends."""
         return nullcontext() if self.grant is None else self.grant.on_end(callback)
 
     def check(self, scope: Scope, session_id: str | None, *, field: str | None = None) -> None:
-        """Check that this may be done now, or a `field` of it be said.
+        """Check that the caller has a scope for a session; `field` is the field that takes it.
 
-        :raises Unauthorized: they may ask no longer.
-        :raises ForbiddenScope: it may not.
+        :raises Unauthorized: the access has ended.
+        :raises ForbiddenScope: the caller has not.
         """
         self.check_ended()
         if self.grant is not None:
@@ -157,9 +157,9 @@ class Caller(Struct, frozen=True):
             raise ForbiddenScope(scope, self.session)
 
     def check_ended(self) -> None:
-        """Check that they may still ask.
+        """Check that the access has not ended.
 
-        :raises Unauthorized: they may not.
+        :raises Unauthorized: it has.
         """
         ended = self.ended
         if ended is not None:
@@ -170,4 +170,4 @@ HOST: Final = Caller(frozenset({"admin"}), peer="host")
 """The host itself, and whoever runs it in the same process."""
 
 current: ContextVar[Caller] = ContextVar("caller", default=HOST)
-"""Who asks for what is done now."""
+"""The caller of the request that is served now."""

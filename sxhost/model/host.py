@@ -1,4 +1,4 @@
-"""The verbs of a host: of the service itself, and of a client to it."""
+"""The verbs of a host as Protocols: `SessionService` and `HostClient` both have them."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ __all__ = ["AgentHost", "Host"]
 
 
 class AgentHost(Protocol):
-    """The verbs on hosted agents, and on what agents ask."""
+    """The verbs on hosted agents and on approvals."""
 
     async def start(self, launch: Launch) -> Hosted:
         """Start an agent, in a new session."""
 
     async def submit(self, session_id: str, draft: TurnDraft) -> Submitted:
-        """Begin a turn."""
+        """Begin a turn; it goes on after the answer."""
 
     async def steer(self, session_id: str, draft: SteerDraft) -> Done:
         """Add to the running turn."""
@@ -48,25 +48,25 @@ class AgentHost(Protocol):
         """Stop the running turn."""
 
     async def compact(self, session_id: str) -> Done:
-        """Shorten the conversation."""
+        """Have the agent summarise the conversation, to save context."""
 
     async def set_model(self, session_id: str, draft: ModelDraft) -> Done:
         """Use another model from now on."""
 
     async def approvals(self, query: ApprovalQuery) -> Sequence[Approval]:
-        """Return what all agents ask, in order."""
+        """List the approvals of all sessions, in the order of their ids."""
 
     async def session_approvals(
         self, session_id: str, query: ApprovalQuery
     ) -> Sequence[Approval]:
-        """Return what one session's agent asks, in order."""
+        """List the approvals of one session, in the order of their ids."""
 
     async def answer(self, session_id: str, approval_id: int, answer: Answer) -> Approval:
-        """Decide what an agent asks."""
+        """Decide an approval; the first decision counts."""
 
 
 class Host(Protocol):
-    """The verbs of a host: of the service itself, and of a client to it."""
+    """The verbs on sessions, events and messages, and on the host itself."""
 
     async def status(self) -> Status:
         """Summarise the host."""
@@ -75,13 +75,13 @@ class Host(Protocol):
         """List sessions in the order of their ids."""
 
     async def session(self, session_id: str) -> Detail:
-        """Tell all about one session."""
+        """Return one session in detail, with its last events."""
 
     async def register(self, session_id: str, registration: Registration) -> Registered:
         """Create a session, or update the fields that are given."""
 
     async def forget(self, session_id: str) -> Done:
-        """End a session and forget it with its log and its inbox."""
+        """End a session and delete it with its log and its inbox."""
 
     async def fire(self, session_id: str, draft: EventDraft) -> Fired:
         """Append an event; an unknown session is registered by it."""
@@ -99,10 +99,10 @@ class Host(Protocol):
         """Queue a message for the session's agent."""
 
     async def pull(self, session_id: str, query: PullQuery) -> Sequence[Message]:
-        """Take the messages that wait, or look at them."""
+        """Take the queued messages, or look at them."""
 
     async def ack(self, session_id: str, message_id: int) -> Done:
-        """Confirm a message: it is delivered."""
+        """Confirm a leased message: it is delivered."""
 
     async def nack(self, session_id: str, message_id: int) -> Done:
         """Give a leased message back to its place in the queue."""
@@ -111,7 +111,7 @@ class Host(Protocol):
         """Take back a message that nobody has taken yet."""
 
     async def audit(self, query: AuditQuery) -> Sequence[AuditEntry]:
-        """Tell who did what, in order."""
+        """List entries of the audit, in order."""
 
     async def stop(self) -> Done:
         """Stop the host in order."""

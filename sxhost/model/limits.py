@@ -24,27 +24,27 @@ Seconds = Annotated[float, Meta(ge=0.1, le=1_000_000)]
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """What the host holds, reads and waits for at the most."""
+    """All limits of a host; the defaults are for one person's machine."""
 
     def but(self, changes: Mapping[str, str]) -> Limits:
-        """Return these limits with others for those that are named.
+        """Return these limits with the named ones changed.
 
-        :raises ValueError: a name is none, or a value is not in its bounds.
+        :raises ValueError: there is no such limit, or a value is out of its bounds.
         """
-        strangers = changes.keys() - set(self.__struct_fields__)
-        if strangers:
-            raise ValueError(f"{min(strangers)} is none; /status has the names of all.")
+        unknown = changes.keys() - set(self.__struct_fields__)
+        if unknown:
+            raise ValueError(f"{min(unknown)} is none; /status has the names of all.")
         for name, value in changes.items():
             try:
                 msgspec.convert({name: value}, Limits, strict=False)
             except msgspec.ValidationError as error:
-                what = str(error).partition(" - at ")[0]
-                raise ValueError(f"{name}={value} cannot be: {what.lower()}.") from None
-        every = {**msgspec.structs.asdict(self), **changes}
-        return msgspec.convert(every, Limits, strict=False)
+                reason = str(error).partition(" - at ")[0]
+                raise ValueError(f"{name}={value} cannot be: {reason.lower()}.") from None
+        values = {**msgspec.structs.asdict(self), **changes}
+        return msgspec.convert(values, Limits, strict=False)
 
     sessions: Count = 1024
-    """Sessions held at once; the source system's constant, 64, is a busy afternoon."""
+    """Sessions held at once; scorpiox-host's 64 are used up in a busy afternoon."""
 
     archived: Count = 10_000
     """Sessions that have made room and are on the disk alone, until retention takes them."""
@@ -222,7 +222,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     pings: Count = 100
     """Pings and pongs a second on one WebSocket: each takes an answer, or a look."""
 
-    # The multiplexer; the numbers are its source system's.
+    # The multiplexer; the numbers are pi-app-server's.
 
     mux_message: Bytes = 10 * MIB
     """Bytes of one command: a prompt with pictures in it."""

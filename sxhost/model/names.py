@@ -1,4 +1,4 @@
-"""How names are written: the patterns of ids, names, cursors; texts of bounded length."""
+"""Patterns of ids, names and cursors, and types for texts of bounded length."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 TELEMETRY_HEADER = "Sxhost-Telemetry"
-"""Marks a request of `sxhost emit`, which goes wherever somebody's settings have said."""
+"""The header of `sxhost emit`'s requests, whose address comes from a project's settings."""
 
 SESSION_ID = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}\Z"
 EVENT_NAME = r"^[a-z][a-z0-9_./:-]{0,63}\Z"
@@ -39,7 +39,9 @@ EVENT_NAME = r"^[a-z][a-z0-9_./:-]{0,63}\Z"
 CURSOR = r"^(now|(([0-9a-zA-Z]{1,32}:)?[0-9]{1,18})?)\Z"
 LABEL = r"^([^:]+:|\Z)"
 ALL = 2**31 - 1
+"""The limit of a query that has none."""
 ALL_EVENTS = 10**18
+"""A position behind all events: `now` as a cursor."""
 
 GRAMMARS = {
     SESSION_ID: "1 to 128 letters, digits and `_.:-`, the first a letter or a digit",
@@ -47,7 +49,7 @@ GRAMMARS = {
     CURSOR: "a cursor that the host gave out, a plain number, or `now`",
     LABEL: "`name:value`",
 }
-"""What the patterns mean, for a reader."""
+"""The patterns in plain English, for error messages."""
 
 EventName = Annotated[str, Meta(pattern=EVENT_NAME)]
 Key = Annotated[str, Meta(min_length=1, max_length=256)]

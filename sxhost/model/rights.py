@@ -1,8 +1,8 @@
-"""Who may say what: which scope each field takes, and which events the host alone tells.
+"""Permissions by field: which scope each takes, and which events only the host may report.
 
-A route asks for the scope of its verb.  A field that widens what an agent may do, or that a
-policy's rules decide by, asks for more; one that repeats what is so already changes nothing
-and asks for no more.  These are the tables of ``docs/api.md``; tests walk them.
+A route requires the scope of its verb.  A field that widens what an agent may do, or that the
+rules of a policy match on, requires more; one that repeats the present value changes nothing
+and requires no more.  These are the tables of ``docs/api.md``; tests walk them.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ TURN: Final[Mapping[str, Scope]] = {
     "sandbox": "admin",
     "native": "admin",
 }
-"""The fields of a turn.  `native` is passed on as it is, so it may be any of the others."""
+"""The fields of a turn.  `native` is passed on unchanged, so it may contain any of the rest."""
 
 CODEXD_TURN: Final[Mapping[str, Scope]] = {
     "sessionId": "send",
@@ -55,13 +55,16 @@ CODEXD_TURN: Final[Mapping[str, Scope]] = {
     "cwd": "admin",
     "sandboxPolicy": "admin",
 }
-"""The same as codexd's clients write it; a collaboration mode has a developer's words."""
+"""The same for codexd's clients; a collaboration mode contains developer instructions."""
 
 # Registrations.
 
 
 class Whose(NamedTuple):
-    """The scope that a change takes, by whose session it is; None: the host alone says it."""
+    """The scope that a change takes, by the kind and owner of the session.
+
+    None: only the host changes the field.
+    """
 
     own: Scope
     others: Scope
@@ -80,13 +83,13 @@ REGISTRATION: Final[Mapping[str, Whose]] = {
     "pid": Whose("send", "admin", None),
     "heartbeat_s": Whose("send", "admin", None),
 }
-"""The fields of a registration.  Rules decide by `labels`, `cwd` and `agent`; a heartbeat that
-somebody else promises would make a session count as lost."""
+"""The fields of a registration.  Policies match on `labels`, `cwd` and `agent`; a heartbeat
+that another caller promises would make the session count as lost."""
 
 # Events.
 
 APPROVAL_EVENTS: Final = frozenset({"approval-requested", "approval-resolved"})
-"""Events that tell of an approval; they come with it, in every session."""
+"""Events that the host appends with an approval, in sessions of both kinds."""
 
 HOST_EVENTS: Final = APPROVAL_EVENTS | {
     *("started", "ended", "stalled", "idle", "turn-started", "complete", "error"),
@@ -94,21 +97,21 @@ HOST_EVENTS: Final = APPROVAL_EVENTS | {
     *("tool-start", "tool-output", "tool-done", "plan", "diff", "usage", "compact"),
     *("warning", "native"),
 }
-"""Events by which the host tells what its agents do, and those that mean a state."""
+"""Events that only the host appends to hosted sessions: they report turns and set the state."""
 
 
 def owner(caller: Caller) -> str:
-    """Return under which name somebody owns the sessions that they register."""
+    """Return the name under which a caller owns the sessions that it registers."""
     return caller.token or "own"
 
 
 def check_registration(
     caller: Caller, known: Session, registration: Registration
 ) -> frozenset[str]:
-    """Check that somebody may change a session so; return the fields that would change.
+    """Check that a caller may register a session so; return the fields that would change.
 
-    :raises ForbiddenScope: it takes another scope.
-    :raises Reserved: the host alone says it.
+    :raises ForbiddenScope: the caller lacks a scope that a changed field takes.
+    :raises Reserved: only the host changes a field.
     """
     given = {name: getattr(registration, name) for name in REGISTRATION}
     changed = frozenset(
@@ -117,25 +120,25 @@ def check_registration(
         if value is not None and value != getattr(known, name)
     )
     for name in sorted(changed):
-        scope = _scope(REGISTRATION[name], caller, known)
+        scope = _required_scope(REGISTRATION[name], caller, known)
         if scope is None:
             raise Reserved(known.id, field=name)
         caller.check(scope, known.id, field=name)
     return changed
 
 
-def _scope(whose: Whose, caller: Caller, known: Session) -> Scope | None:
+def _required_scope(whose: Whose, caller: Caller, known: Session) -> Scope | None:
     if known.kind == "hosted":
         return whose.hosted
-    # Nobody has registered a session that began with an event: whoever does first, owns it.
-    ours = known.owner in (None, owner(caller)) or caller.session == known.id
-    return whose.own if ours else whose.others
+    # A session that began with an event has no owner: the first to register it becomes that.
+    is_own = known.owner in (None, owner(caller)) or caller.session == known.id
+    return whose.own if is_own else whose.others
 
 
 def check_event(session_id: str, known: Session | None, names: Iterable[str]) -> None:
-    """Check that events of these names may come from outside.
+    """Check that clients may append events of these names.
 
-    :raises Reserved: the host alone tells one of them.
+    :raises Reserved: only the host appends one of them.
     """
     is_hosted = known is not None and known.kind == "hosted"
     reserved = HOST_EVENTS if is_hosted else APPROVAL_EVENTS

@@ -1,8 +1,8 @@
-"""The values of sxhost: sessions, their events and messages, and what is asked of them.
+"""Sessions, their events and messages: the requests and answers of the native API.
 
-The structs here are the wire format as well: the faces encode them as they are, the
-client decodes into them, and ``/openapi.json`` is generated from them.  Fields that come
-from the source system (``scorpiox-host``) stand first, in its order.
+The structs are the wire format: the faces encode them as they are, the client decodes into
+them, and ``/openapi.json`` is generated from them.  Fields that scorpiox-host has too stand
+first, in its order.
 """
 
 from __future__ import annotations
@@ -61,11 +61,11 @@ StateName = Literal["working", "waiting", "idle", "stalled", "ended", "lost"]
 Kind = Literal["attached", "hosted"]
 
 
-# What comes in.
+# Requests.
 
 
 class Registration(Struct, frozen=True, kw_only=True):
-    """What an agent tells of itself; a field that is absent (or null) stays as it was."""
+    """What an agent reports of itself; a field that is absent or null is not changed."""
 
     model: Line | None = None
     provider: Line | None = None
@@ -77,17 +77,17 @@ class Registration(Struct, frozen=True, kw_only=True):
     labels: Annotated[dict[LabelName, Label], Meta(max_length=64)] | None = None
     metadata: dict[str, Any] | None = None
     heartbeat_s: Annotated[float, Meta(ge=0, le=86400)] | None = None
-    """The agent's promise: it will be heard from at least this often, in seconds; 0 ends it."""
+    """Seconds within which the agent promises to report again; 0 ends the promise."""
 
 
 class Claim(Registration, frozen=True, kw_only=True):
-    """A registration by somebody who owns the session from then on."""
+    """A registration whose sender becomes the session's owner."""
 
     owner: str
 
 
 class EventDraft(Struct, frozen=True, kw_only=True):
-    """A fact that an agent reports; `ts` is in Unix seconds, `key` makes a retry harmless."""
+    """An event to append; `ts` is in Unix seconds, `key` is an idempotency key."""
 
     event: EventName
     data: Any = None
@@ -96,25 +96,25 @@ class EventDraft(Struct, frozen=True, kw_only=True):
 
 
 class MessageDraft(Struct, frozen=True, kw_only=True):
-    """Words to an agent; `mode` says what to do if it is busy."""
+    """A message to an agent; `mode` is for when it is busy, `key` is an idempotency key."""
 
     content: Annotated[str, Meta(min_length=1)]
     mode: Mode = "auto"
     key: Key | None = None
     sender: Line | None = field(default=None, name="from")
     ttl_s: Annotated[float, Meta(gt=0, le=30 * 86400)] | None = None
-    """Seconds after which, if nobody has taken it, it is not worth delivering any more."""
+    """Seconds after which it expires if it was not taken."""
 
 
 class SessionQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Which sessions to list: of a `state` (coarse or fine), with a label, and a page."""
+    """Which sessions to list: of a state (`state` or `detail_state`), with a label, a page."""
 
     state: str = ""
     label: Annotated[str, Meta(pattern=LABEL)] = ""
     """Written ``name:value``."""
     limit: Annotated[int, Meta(ge=1, le=ALL)] = ALL
     after: str = ""
-    """The id that ended the page before; sessions are listed in the order of their ids."""
+    """The last id of the previous page; sessions are listed in the order of their ids."""
 
 
 class EventQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -143,24 +143,24 @@ class LogQuery(EventQuery, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class PullQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How to take messages: wait for one, take on lease, or only look (all in seconds)."""
+    """How to take messages: wait for one, lease them (both in seconds), or only look."""
 
     wait: Annotated[float, Meta(ge=0)] = 0.0
     lease: Annotated[float, Meta(ge=0)] = 0.0
     peek: bool = False
 
 
-# What goes out.
+# Answers.
 
 
 class Health(Struct, frozen=True):
-    """The host is there."""
+    """The host answers."""
 
     status: str = "ok"
 
 
 class Done(Struct, frozen=True):
-    """It is done, and there is nothing to add."""
+    """The verb succeeded, and there is nothing to return."""
 
     ok: bool = True
 
@@ -185,7 +185,7 @@ class Event(Struct, frozen=True, gc=False):
 
 
 class Message(Struct, frozen=True):
-    """Words on their way to an agent; `ts` is in Unix seconds."""
+    """A message in an inbox; `ts` is in Unix seconds."""
 
     content: str
     id: int
@@ -197,7 +197,7 @@ class Message(Struct, frozen=True):
 
 
 class State(Struct, frozen=True):
-    """What a session does, why we think so, and since when (Unix milliseconds)."""
+    """A session's state, the reason for it, and since when (Unix milliseconds)."""
 
     name: StateName
     reason: str
@@ -205,7 +205,7 @@ class State(Struct, frozen=True):
 
 
 class Session(Struct, frozen=True, kw_only=True):
-    """What the store keeps of a session; `state` is what its log says, clocks aside."""
+    """A session as it is stored; `state` follows from its log, without regard to silence."""
 
     id: str
     kind: Kind = "attached"
@@ -220,16 +220,16 @@ class Session(Struct, frozen=True, kw_only=True):
     metadata: dict[str, Any] = {}
     heartbeat_s: float | None = None
     owner: str | None = None
-    """Who has registered an attached session: a token's id, or ``own``."""
+    """Who has registered an attached session: a token's id, or ``own`` (the host's user)."""
     usage: Any = None
     native_id: str = ""
-    """The agent's own name for the conversation."""
+    """The agent's own id of the conversation."""
     turn: Turn | None = None
-    """The turn that runs, or the last one."""
+    """The running turn, or the last one."""
     launch: Launch | None = None
-    """How a hosted agent was started, and is again."""
+    """How a hosted agent was started, and is restarted."""
     process: Process | None = None
-    """The process that runs for it, or ran last."""
+    """Its agent's process, running or last run."""
     start_ms: int
     last_seen_ms: int
     last_event: str = ""
@@ -240,7 +240,7 @@ class Session(Struct, frozen=True, kw_only=True):
 
 
 class Summary(Struct, frozen=True, kw_only=True):
-    """A session in a list; `state` is the source system's coarse word."""
+    """A session in a list; `state` is what scorpiox-host's clients know."""
 
     id: str
     state: Literal["active", "idle"]
@@ -264,7 +264,7 @@ class Summary(Struct, frozen=True, kw_only=True):
 
 
 class Detail(Summary, frozen=True, kw_only=True):
-    """A session on its own, with its last 10 events."""
+    """A session in detail, with its last 10 events."""
 
     pid: int | None
     heartbeat_s: float | None
@@ -281,7 +281,7 @@ class Detail(Summary, frozen=True, kw_only=True):
 
 
 class Hosting(Struct, frozen=True, kw_only=True):
-    """What the host itself notes of a session whose agent it runs; None stays as it was."""
+    """Fields that the host sets on a hosted session; None is not changed."""
 
     kind: Kind | None = None
     agent: str | None = None
@@ -298,7 +298,7 @@ class Hosting(Struct, frozen=True, kw_only=True):
 
 
 class Hosted(Struct, frozen=True, kw_only=True):
-    """The session is there and its agent is ready; `turn` is the first, if one was given."""
+    """The session exists and its agent is ready; `turn` is the first, if a prompt was given."""
 
     ok: bool = True
     session: Summary
@@ -306,7 +306,7 @@ class Hosted(Struct, frozen=True, kw_only=True):
 
 
 class Registered(Struct, frozen=True, kw_only=True):
-    """The session is known; `created` tells whether it is new."""
+    """The session is registered; `created` tells whether it is new."""
 
     ok: bool = True
     id: str
@@ -340,7 +340,7 @@ class Sent(Struct, frozen=True, kw_only=True):
 
 
 class Memory(Struct, frozen=True, kw_only=True):
-    """What is kept in memory, in bytes."""
+    """What the host holds in memory, in bytes."""
 
     events: int = 0
     """The newest events; `hot_bytes` at the most."""
@@ -359,20 +359,20 @@ class Status(Struct, frozen=True, kw_only=True):
     pid: int
     store: str
     durability: str
-    """What an acknowledged write survives: ``none``, ``process``, ``power``."""
+    """What acknowledged writes survive: ``none``, ``process`` (its end), ``power`` (a cut)."""
     subscribers: int
     waiting: int
     """Pulls that wait for a message now."""
     pending_approvals: int
     missing: str = ""
-    """What the store lacked at the start of what was acknowledged: a sentence, or nothing."""
+    """Acknowledged events that the store had lost when the host started: a sentence, or ""."""
     telemetry: str = ""
-    """Where the host's own telemetry goes, without what may be secret in it, if it is on."""
+    """The URL of the host's own telemetry, without secrets in it, if it is on."""
     memory: Memory = Memory()
     limits: Limits
 
 
-# What a stream tells beside events.
+# Frames of a stream, beside events.
 
 
 class Gap(Struct, frozen=True, tag_field="frame", tag="gap"):
@@ -384,7 +384,7 @@ class Gap(Struct, frozen=True, tag_field="frame", tag="gap"):
 
 
 class StateChange(Struct, frozen=True, tag_field="frame", tag="state"):
-    """What a session does now; `state` is the source system's coarse word."""
+    """A session's state has changed; `state` is what scorpiox-host's clients know."""
 
     session: str
     state: Literal["active", "idle"]

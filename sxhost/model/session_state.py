@@ -1,6 +1,7 @@
-"""What a session's log says about its state, and what silence adds to it.
+"""A session's state, derived from its log and from its silence.
 
-Both are pure functions: `after` folds events into a session, `derive` looks at it now.
+All are pure functions: `after` folds events into a session, `derive` adds the silence since,
+`unheard` is for sessions that have not reported since the host began.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ from sxhost.model.turn import Turn, TurnStatus
 __all__ = ["ACTIVE", "SPOKEN", "after", "derive", "unheard"]
 
 ACTIVE: Final = frozenset({"working", "waiting", "stalled"})
-"""The states that the source system's clients are told as ``active``."""
+"""The states that a summary's `state` has as ``active``; the others are ``idle``."""
 
 SPOKEN: Final = frozenset({"user-message", "message", "tool-done"})
-"""Events that are messages of the conversation."""
+"""Events that count as messages of the conversation (`message_count`)."""
 
-_MEANS: Final[dict[str, StateName]] = {
+_STATE_AFTER: Final[dict[str, StateName]] = {
     "thinking": "working",
     "tool-start": "working",
     "tool-done": "working",
@@ -42,34 +43,35 @@ _MEANS: Final[dict[str, StateName]] = {
     "stalled": "stalled",
     "ended": "ended",
 }
-"""Events that change the state.  Every other name is activity and leaves it as it is."""
+"""Events that set the state.  All other events leave it as it is."""
 
-_SETTLES: Final = frozenset(
+_CHANGE_PENDING: Final = frozenset(
     {"approval-requested", "approval-resolved", "complete", "error", "idle", "ended"}
 )
 _REASON_LENGTH: Final = 160
 _LOST_PROMISES: Final = 3
+"""Heartbeats that a lost session has missed; a stalled one has missed the first."""
 
 
 def after(session: Session, events: Sequence[Event], at: int) -> Session:
-    """Return the session as it is after `events` (in order, at least one), heard of `at` ms."""
+    """Return the session after `events` (in order, at least one), received at `at` (ms)."""
     name, since, pending = session.state.name, session.state.since_ms, session.pending_approvals
-    telling: Event | None = None
+    latest: Event | None = None
     turn = session.turn
     for event in events:
         turn = _turn(session, turn, event)
-        means = _MEANS.get(event.event)
-        if means is None and name == "stalled" and _is_its_own(session, event):
-            means = "working"
-        if means is None or (means == "working" and _is_late(event, turn)):
+        new = _STATE_AFTER.get(event.event)
+        if new is None and name == "stalled" and _is_of_agent(session, event):
+            new = "working"
+        if new is None or (new == "working" and _is_late(event, turn)):
             continue
-        pending = _pending(event.event, pending)
-        if means == "working" and event.event == "approval-resolved" and pending:
-            means = "waiting"
-        if means != name:
-            name, since = means, event.ts_ms
-        telling = event
-    state = session.state if telling is None else State(name, _reason(telling), since)
+        pending = _pending_approvals(event.event, pending)
+        if new == "working" and event.event == "approval-resolved" and pending:
+            new = "waiting"
+        if new != name:
+            name, since = new, event.ts_ms
+        latest = event
+    state = session.state if latest is None else State(name, _reason(latest), since)
     return replace(
         session,
         state=state,
@@ -84,34 +86,35 @@ def after(session: Session, events: Sequence[Event], at: int) -> Session:
 
 
 def derive(session: Session, silent: float, limits: Limits) -> State:
-    """Return the state now, `silent` seconds after the session was last heard from.
+    """Return the state now, `silent` seconds after the session last reported.
 
-    A session that promised a heartbeat is stalled when it breaks it once and lost when it
-    breaks it three times over.  Without a promise only work may not be silent: a session
-    that is idle, or that waits for a person, may be so for days.
+    A session that promised a heartbeat is stalled after one that is missing, and lost after
+    three.  Without a promise only a working session is expected to report: one that is idle,
+    or waits for a person, may stay so for days.
     """
-    stall, lost = _patience(session, limits)
-    heard = session.last_seen_ms
+    stall, lost = _silence_limits(session, limits)
+    seen_ms = session.last_seen_ms
     if silent > lost:
-        return State("lost", f"silent for {silent:.0f} s", heard + int(lost * 1000))
+        return State("lost", f"silent for {silent:.0f} s", seen_ms + int(lost * 1000))
     if silent > stall:
-        return State("stalled", f"silent for {silent:.0f} s", heard + int(stall * 1000))
+        return State("stalled", f"silent for {silent:.0f} s", seen_ms + int(stall * 1000))
     return session.state
 
 
 def unheard(session: Session, running: float, boot_ms: int, limits: Limits) -> State:
     """Return the state of a session that has not reported since the host began.
 
-    `running` is for how many seconds it has.  What was at work may have ended meanwhile.
+    The host has run for `running` seconds, since `boot_ms`.  An agent that worked before may
+    have ended while the host was away.
     """
     if session.state.name not in ("working", "waiting"):
         return session.state
-    _, lost = _patience(session, limits)
+    _, lost = _silence_limits(session, limits)
     name: StateName = "lost" if running > min(lost, limits.lost_after) else "stalled"
     return State(name, "not heard from since the host restarted", boot_ms)
 
 
-def _patience(session: Session, limits: Limits) -> tuple[float, float]:
+def _silence_limits(session: Session, limits: Limits) -> tuple[float, float]:
     if session.state.name == "ended":
         return float("inf"), float("inf")
     if session.heartbeat_s:
@@ -121,8 +124,8 @@ def _patience(session: Session, limits: Limits) -> tuple[float, float]:
     return float("inf"), float("inf")
 
 
-def _pending(name: str, pending: int) -> int:
-    if name not in _SETTLES:
+def _pending_approvals(name: str, pending: int) -> int:
+    if name not in _CHANGE_PENDING:
         return pending
     if name == "approval-requested":
         return pending + 1
@@ -131,13 +134,13 @@ def _pending(name: str, pending: int) -> int:
     return 0
 
 
-def _is_its_own(session: Session, event: Event) -> bool:
-    """Tell whether an event is of the session's agent: others may leave notes in a log."""
+def _is_of_agent(session: Session, event: Event) -> bool:
+    """Tell whether an event is the agent's: clients may append others to a hosted session."""
     return session.launch is None or event.event in HOST_EVENTS
 
 
 def _reason(event: Event) -> str:
-    """Return the event's name, with its data where that is a text."""
+    """Return an event's name, with its data where that is a text."""
     data = bytes(event.data)
     if not data.startswith(b'"') or data == b'""':
         return event.event
@@ -145,32 +148,32 @@ def _reason(event: Event) -> str:
 
 
 def _is_late(event: Event, turn: Turn | None) -> bool:
-    """Tell whether an event comes after its turn: what is said then is no work any more."""
-    over = turn is not None and turn.status != "running"
-    return over and event.event not in ("turn-started", "user-message")
+    """Tell whether an event comes after its turn has ended: it is not work any more."""
+    has_ended = turn is not None and turn.status != "running"
+    return has_ended and event.event not in ("turn-started", "user-message")
 
 
 def _turn(session: Session, turn: Turn | None, event: Event) -> Turn | None:
-    """Return the turn that runs, or the last one; only a host tells of them, by number."""
+    """Return the running turn, or the last one; only hosted sessions have turns."""
     if session.launch is not None and event.event in ("turn-started", "complete", "error"):
-        return _turned(turn, event)
+        return _apply_to_turn(turn, event)
     return turn
 
 
-def _turned(turn: Turn | None, event: Event) -> Turn | None:
-    said = _said(event)
-    if said.turn is None:
+def _apply_to_turn(turn: Turn | None, event: Event) -> Turn | None:
+    fields = _turn_fields(event)
+    if fields.turn is None:
         return turn
     if event.event == "turn-started":
-        return Turn(id=said.turn, native_id=said.native_id, start_ms=event.ts_ms)
-    if turn is None or turn.id != said.turn:
+        return Turn(id=fields.turn, native_id=fields.native_id, start_ms=event.ts_ms)
+    if turn is None or turn.id != fields.turn:
         return turn
-    status: TurnStatus = "failed" if event.event == "error" else said.status
-    return replace(turn, status=status, reason=said.reason, end_ms=event.ts_ms)
+    status: TurnStatus = "failed" if event.event == "error" else fields.status
+    return replace(turn, status=status, reason=fields.reason, end_ms=event.ts_ms)
 
 
-class _Said(Struct, frozen=True):
-    """What an event says of a turn."""
+class _TurnFields(Struct, frozen=True):
+    """The fields of an event's data that are about its turn."""
 
     turn: int | None = None
     native_id: str | None = None
@@ -178,11 +181,11 @@ class _Said(Struct, frozen=True):
     reason: str = ""
 
 
-def _said(event: Event) -> _Said:
+def _turn_fields(event: Event) -> _TurnFields:
     try:
-        return msgspec.json.decode(event.data, type=_Said)
+        return msgspec.json.decode(event.data, type=_TurnFields)
     except msgspec.DecodeError:
-        return _Said()
+        return _TurnFields()
 
 
 def _usage(session: Session, events: Sequence[Event]) -> object:

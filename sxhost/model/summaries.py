@@ -1,4 +1,4 @@
-"""Sessions as they are shown in a list, and which of them a query asks for."""
+"""Sessions as entries of a list, and the filters of queries."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["chooser", "summary", "wanted"]
 
 
 def summary(view: Session, queued: int) -> Summary:
-    """Return a session, seen as it is now, as it stands in a list; `queued` messages wait."""
+    """Return a session (with its state of now) as an entry; `queued` messages wait for it."""
     return Summary(
         id=view.id,
         state="active" if view.state.name in ACTIVE else "idle",
@@ -37,12 +37,12 @@ def summary(view: Session, queued: int) -> Summary:
 
 
 def wanted(approvals: Sequence[Approval], query: ApprovalQuery) -> list[Approval]:
-    """Return those that wait, or all if `query` says so."""
+    """Return the pending approvals, or all if `query` says so."""
     return [a for a in approvals if query.all or a.state == "pending"]
 
 
 def chooser(query: SessionQuery) -> Callable[[Summary], bool]:
-    """Return whether a summary is what `query` asks for."""
+    """Return a predicate: whether a summary matches `query`."""
     name, _, value = query.label.partition(":")
 
     def matches(view: Summary) -> bool:

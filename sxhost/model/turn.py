@@ -1,4 +1,4 @@
-"""What a hosted agent is started with, what it is told, and what becomes of it: its turns."""
+"""Starting a hosted agent, the input that it is given, and its turns."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Encoded = Annotated[str, Meta(max_length=20_000_000)]
 
 
 class Text(Struct, frozen=True, tag="text", kw_only=True):
-    """Words."""
+    """Plain text."""
 
     text: str
 
@@ -66,16 +66,16 @@ Input = Annotated[str, Meta(min_length=1)] | Annotated[list[Item], Meta(min_leng
 
 
 def items(given: Input) -> list[Item]:
-    """Return an input as items; plain words are one."""
+    """Return an input as a list of items; a plain text is one item."""
     return [Text(text=given)] if isinstance(given, str) else given
 
 
 def text_of(given: Input) -> str:
-    """Return what an input says in words; what is none stands in brackets."""
-    return "\n".join(_words(item) for item in items(given))
+    """Return an input as text; images and files stand in brackets."""
+    return "\n".join(_item_text(item) for item in items(given))
 
 
-def _words(item: Item) -> str:
+def _item_text(item: Item) -> str:
     match item:
         case Text():
             return item.text
@@ -94,7 +94,7 @@ class Launch(Struct, frozen=True, kw_only=True, omit_defaults=True):
     agent: AgentName
     """The driver that speaks its language: ``codex``, ``pi``, ``acp``, ``claude``, ``echo``."""
     id: SessionId | None = None
-    """What the session is to be called; without it a name is made up."""
+    """The id of the session; without one it gets a generated id."""
     cwd: Path | None = None
     prompt: Input | None = None
     """A first turn."""
@@ -107,37 +107,37 @@ class Launch(Struct, frozen=True, kw_only=True, omit_defaults=True):
     labels: Annotated[dict[LabelName, Label], Meta(max_length=64)] = {}
     metadata: dict[str, Any] = {}
     resume: Line | None = None
-    """The agent's own id of a conversation to go on with."""
+    """The agent's own id of the conversation to resume."""
     command: Annotated[list[Argument], Meta(min_length=1, max_length=256)] | None = None
     """The program and its arguments, where it is not the driver's usual one."""
     env: Annotated[dict[Key, Argument], Meta(max_length=256)] = {}
     native: dict[str, Any] = {}
-    """More of it in the agent's own words, passed on as it is."""
+    """Further fields of the agent's own protocol, passed on unchanged."""
 
 
 class Process(Struct, frozen=True):
-    """A process; `started` (clock ticks since boot) tells it from a later one of its number."""
+    """A process; `started` (clock ticks since boot) tells it from later ones of its number."""
 
     pid: int
     started: int = 0
 
 
 class Abilities(Struct, frozen=True, kw_only=True):
-    """What an agent can do beside turns."""
+    """What an agent's driver offers beside turns."""
 
     steer: bool = False
     interrupt: bool = True
     compact: bool = False
     set_model: bool = False
     resume: bool = False
-    """Whether a conversation goes on in a new process."""
+    """Whether a conversation can go on in a new process."""
 
 
 # Turns.
 
 
 class TurnDraft(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What to do next, and what is to hold from then on."""
+    """Input for a turn, and settings that apply from then on."""
 
     input: Input
     model: Line | None = None
@@ -146,17 +146,17 @@ class TurnDraft(Struct, frozen=True, kw_only=True, omit_defaults=True):
     approval_policy: Line | None = None
     sandbox: Line | None = None
     native: dict[str, Any] = {}
-    """More of it in the agent's own words, passed on as it is."""
+    """Further fields of the agent's own protocol, passed on unchanged."""
 
 
 class SteerDraft(Struct, frozen=True, kw_only=True):
-    """What to add to the running turn."""
+    """Input to add to the running turn."""
 
     input: Input
 
 
 class ModelDraft(Struct, frozen=True, kw_only=True):
-    """Which model to use from now on."""
+    """The model to use from now on."""
 
     model: Line
     provider: Line | None = None
@@ -170,7 +170,7 @@ class Turn(Struct, frozen=True, kw_only=True):
     status: TurnStatus = "running"
     native_id: str | None = None
     reason: str = ""
-    """Why it is not completed."""
+    """Why it was interrupted or has failed."""
     start_ms: int = 0
     end_ms: int | None = None
 

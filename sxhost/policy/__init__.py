@@ -1,10 +1,10 @@
-"""Rules that answer agents' questions, so that nobody has to.
+"""Policies: rules that decide agents' approvals in place of a person.
 
 ========== =====================================================================
-rules      a file's rules: the first that matches decides
-conditions what a rule can ask of a question
-paths      which files a question is about, and where they lie
-pattern    regular expressions in linear time: policies meet words that agents choose
-shell      what can be told of a shell's command line without running it
+rules      a policy's file and its rules: the first that matches decides
+conditions the conditions of rules: agent, kind, command, paths …
+paths      the files that a question is about, resolved, and patterns for them
+pattern    regular expressions in linear time: agents choose the texts they match
+shell      what can be known of a shell's command line without running it
 ========== =====================================================================
 """

@@ -1,8 +1,8 @@
-"""What a policy's rules can ask of a question: who, what, where.
+"""The conditions of a policy's rules: agent, kind, tool, session, label, command, path, cwd.
 
-A condition is asked in two ways.  `surely`: is all of it so, without doubt?  That is for rules
-that allow.  `perhaps`: could any of it be so?  That is for rules that deny; None means that
-nobody can tell.
+A rule that allows needs `certainly_holds`: the question is covered, all of it, without doubt.
+A rule that denies needs `possibly_holds`: any of it may be covered; None means that it is
+unknown.
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ from sxhost.policy.shell import (
 __all__ = ["CONDITIONS", "Condition", "QuestionFacts", "facts_of"]
 
 KINDS: Final = get_args(ApprovalKind)
-MORE: Final = ("permissions", "network")
-"""What a question may ask for beside its command or its files; no pattern tells of it."""
+EXTRA_GRANTS: Final = ("permissions", "network")
+"""Details by which a question asks for more than its command or files, unseen by patterns."""
 
 
 class QuestionFacts(NamedTuple):
-    """What is known of a question."""
+    """What is known of a question, prepared for matching."""
 
     names: Mapping[str, str]
     """Its agent, kind, tool and session."""
     labels: Mapping[str, str]
     script: str | None
-    looked: Sequence[str]
-    """The command as it may be looked into; nothing if it is too long."""
+    searchable: Sequence[str]
+    """The command in forms that patterns search; none if it is too long."""
     cwd: ResolvedPath | None
     paths: Sequence[ResolvedPath | None]
-    more: bool
+    has_extra_grants: bool
 
     @property
     def kind(self) -> str:
-        """What kind of question it is."""
+        """The kind of the question."""
         return self.names["kind"]
 
 
@@ -55,10 +55,9 @@ def facts_of(
     labels: Mapping[str, str],
     cwd: str | None,
 ) -> QuestionFacts:
-    """Return what is known of a question; what its detail says goes before what we know."""
+    """Prepare a question; its own ``cwd`` goes before the session's."""
     detail = question.detail
-    here = detail.get("cwd") or cwd
-    seen = resolve(here, cwd)
+    directory = resolve(detail.get("cwd") or cwd, cwd)
     script = command_line_of(detail.get("command"))
     return QuestionFacts(
         names={
@@ -69,14 +68,16 @@ def facts_of(
         },
         labels=labels,
         script=script,
-        looked=_looked(detail.get("command"), script),
-        cwd=seen,
-        paths=[resolve(path, seen.real if seen else None) for path in paths_of(detail)],
-        more=any(detail.get(name) for name in MORE),
+        searchable=_searchable(detail.get("command"), script),
+        cwd=directory,
+        paths=[
+            resolve(path, directory.real if directory else None) for path in paths_of(detail)
+        ],
+        has_extra_grants=any(detail.get(name) for name in EXTRA_GRANTS),
     )
 
 
-def _looked(command: Any, script: str | None) -> list[str]:
+def _searchable(command: Any, script: str | None) -> list[str]:
     if script is None:
         return []
     whole = " ".join(command) if isinstance(command, list) else str(command)
@@ -84,17 +85,17 @@ def _looked(command: Any, script: str | None) -> list[str]:
 
 
 class Condition(Protocol):
-    """What one field of a rule asks for."""
+    """One field of a rule that is a condition."""
 
     def certainly_holds(self, facts: QuestionFacts) -> bool:
-        """Tell whether all of it is so."""
+        """Tell whether the question is covered, without doubt."""
 
     def possibly_holds(self, facts: QuestionFacts) -> bool | None:
-        """Tell whether any of it is so; None if that cannot be told."""
+        """Tell whether any of the question may be covered; None if that is unknown."""
 
 
 class _Name:
-    """One of the names is covered by one of some globs."""
+    """A name (agent, kind, tool, session) matches any of the globs."""
 
     def __init__(self, field: str, values: Sequence[str]) -> None:
         self._field = field
@@ -114,7 +115,7 @@ def _is_known(kind: Pattern) -> bool:
 
 
 class _Labels:
-    """Labels, ``name:value``: all of them, or any."""
+    """Labels match the globs (``name:value``): certainly all globs, possibly any."""
 
     def __init__(self, values: Sequence[str], _shell: bool) -> None:
         if not all(":" in value[1:] for value in values):
@@ -122,18 +123,18 @@ class _Labels:
         self._globs = [glob(value) for value in values]
 
     def certainly_holds(self, facts: QuestionFacts) -> bool:
-        return all(self._found(facts))
+        return all(self._matches(facts))
 
     def possibly_holds(self, facts: QuestionFacts) -> bool | None:
-        return any(self._found(facts))
+        return any(self._matches(facts))
 
-    def _found(self, facts: QuestionFacts) -> list[bool]:
+    def _matches(self, facts: QuestionFacts) -> list[bool]:
         labels = [f"{name}:{value}" for name, value in facts.labels.items()]
         return [any(map(pattern.matches, labels)) for pattern in self._globs]
 
 
 class _Command:
-    """The command is covered by one of some patterns, or has a part that is."""
+    """The command matches any of the patterns: certainly as a whole, possibly in part."""
 
     def __init__(self, values: Sequence[str], shell: bool) -> None:
         self._patterns = [Pattern(value) for value in values]
@@ -142,7 +143,7 @@ class _Command:
 
     def certainly_holds(self, facts: QuestionFacts) -> bool:
         script = facts.script
-        if script is None or len(script) > MAX_COMMAND_LENGTH or facts.more:
+        if script is None or len(script) > MAX_COMMAND_LENGTH or facts.has_extra_grants:
             return False
         readable = self._shell or is_single_program(script)
         return readable and any(pattern.matches(script) for pattern in self._patterns)
@@ -150,49 +151,51 @@ class _Command:
     def possibly_holds(self, facts: QuestionFacts) -> bool | None:
         if facts.script is None:
             return None if facts.kind == "command" else False
-        if not facts.looked:
+        if not facts.searchable:
             return None
-        return any(part.matches(text) for part in self._parts for text in facts.looked)
+        return any(part.matches(text) for part in self._parts for text in facts.searchable)
 
 
 class _Paths:
-    """Each path of the question lies in one of some areas, or any does."""
+    """Paths of the question match the patterns: certainly each of them, possibly any."""
 
     def __init__(self, values: Sequence[str], _shell: bool) -> None:
-        self._areas = [PathPattern(value) for value in values]
+        self._patterns = [PathPattern(value) for value in values]
 
     def certainly_holds(self, facts: QuestionFacts) -> bool:
-        if not facts.paths or len(facts.paths) > MAX_PATHS or facts.more:
+        if not facts.paths or len(facts.paths) > MAX_PATHS or facts.has_extra_grants:
             return False
-        return all(seen is not None and self._covers(seen) for seen in facts.paths)
+        return all(path is not None and self._covers(path) for path in facts.paths)
 
     def possibly_holds(self, facts: QuestionFacts) -> bool | None:
-        seen = [one for one in facts.paths if one is not None]
-        if any(area.possibly_contains(one) for area in self._areas for one in seen):
+        resolved = [path for path in facts.paths if path is not None]
+        if any(
+            pattern.possibly_contains(path) for pattern in self._patterns for path in resolved
+        ):
             return True
-        unknown = len(seen) < len(facts.paths) or len(facts.paths) > MAX_PATHS
-        nothing = not facts.paths and facts.kind == "file-change"
-        return None if unknown or nothing else False
+        some_unknown = len(resolved) < len(facts.paths) or len(facts.paths) > MAX_PATHS
+        all_unknown = not facts.paths and facts.kind == "file-change"
+        return None if some_unknown or all_unknown else False
 
-    def _covers(self, seen: ResolvedPath) -> bool:
-        return any(area.certainly_contains(seen) for area in self._areas)
+    def _covers(self, path: ResolvedPath) -> bool:
+        return any(pattern.certainly_contains(path) for pattern in self._patterns)
 
 
 class _Cwd:
-    """The command's directory lies in one of some areas."""
+    """The command's directory matches any of the patterns."""
 
     def __init__(self, values: Sequence[str], _shell: bool) -> None:
-        self._areas = [PathPattern(value) for value in values]
+        self._patterns = [PathPattern(value) for value in values]
 
     def certainly_holds(self, facts: QuestionFacts) -> bool:
         return facts.cwd is not None and any(
-            area.certainly_contains(facts.cwd) for area in self._areas
+            pattern.certainly_contains(facts.cwd) for pattern in self._patterns
         )
 
     def possibly_holds(self, facts: QuestionFacts) -> bool | None:
         if facts.cwd is None:
             return None
-        return any(area.possibly_contains(facts.cwd) for area in self._areas)
+        return any(pattern.possibly_contains(facts.cwd) for pattern in self._patterns)
 
 
 def _name(field: str) -> Callable[[Sequence[str], bool], Condition]:
@@ -206,4 +209,4 @@ CONDITIONS: Final[Mapping[str, Callable[[Sequence[str], bool], Condition]]] = {
     "path": _Paths,
     "cwd": _Cwd,
 }
-"""The fields of a rule that are conditions: what makes one of its values and of ``shell``."""
+"""The fields of a rule that are conditions; each makes one of its values and ``shell``."""

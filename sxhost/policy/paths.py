@@ -1,6 +1,6 @@
-"""Which files a question is about, and whether they lie where a policy says.
+"""The files that a question is about, resolved, and the patterns that policies match them with.
 
-A path counts where it really leads: ``..`` and symbolic links are followed, as they are at the
+A path is where it really leads: ``..`` and symbolic links are followed, as they are at the
 moment of the decision.
 """
 
@@ -17,27 +17,27 @@ from sxhost.policy.pattern import BadPattern, path_glob
 __all__ = ["MAX_PATHS", "PathPattern", "ResolvedPath", "paths_of", "resolve"]
 
 MAX_PATHS: Final = 1000
-"""Paths of one question that are looked at."""
+"""Paths of one question that are matched; a question with more is never allowed."""
 
-NAMES: Final = ("paths", "path", "grant_root")
-"""Where a question's detail has paths."""
+PATH_FIELDS: Final = ("paths", "path", "grant_root")
+"""Fields of a question's detail that hold paths."""
 
-MOVES: Final = frozenset({"move_path", "movePath"})
-"""Where changes say what a file is to be called."""
+MOVE_FIELDS: Final = frozenset({"move_path", "movePath"})
+"""Fields of a description of changes that hold a file's new path."""
 
 ELSEWHERE = re.compile(r"~|[A-Za-z][A-Za-z0-9+.-]*:")
-"""What an agent may read otherwise than as a path: a home directory, an address."""
+"""Texts that an agent may take for something else than a path: ``~``, a URL."""
 
 
 class ResolvedPath(NamedTuple):
-    """A path without its ``..``, as written and as it leads through links; both absolute."""
+    """A path without ``..``: as `written`, and `real` with links followed; both absolute."""
 
     written: str
     real: str
 
 
 def resolve(path: Any, cwd: str | None) -> ResolvedPath | None:
-    """Return where a path leads from a directory; None if that cannot be told."""
+    """Resolve a path, seen from a directory; None if it cannot be known where it leads."""
     if not isinstance(path, str) or not path or ELSEWHERE.match(path):
         return None
     whole = os.path.join(cwd or "", path)  # noqa: PTH118 - pathlib reads paths otherwise
@@ -50,34 +50,35 @@ def resolve(path: Any, cwd: str | None) -> ResolvedPath | None:
 
 
 def paths_of(detail: Mapping[str, Any]) -> list[Any]:
-    """Return the paths that a question names, whatever they are; at most one too many."""
+    """Return the paths in a question's detail, unchecked; at most one more than `MAX_PATHS`."""
     found: list[Any] = []
-    for name in NAMES:
-        given = detail.get(name)
-        found += given if isinstance(given, list) else [] if given is None else [given]
-    for path in _moves(detail.get("changes")):
+    for name in PATH_FIELDS:
+        value = detail.get(name)
+        found += value if isinstance(value, list) else [] if value is None else [value]
+    for path in _new_paths(detail.get("changes")):
         found.append(path)
         if len(found) > MAX_PATHS:
             break
     return found[: MAX_PATHS + 1]
 
 
-def _moves(changes: Any) -> Iterator[Any]:
-    """Yield the new names in a description of changes, however it is built."""
-    waiting = [changes]
-    while waiting:
-        one = waiting.pop()
-        if isinstance(one, dict):
-            yield from (one[name] for name in one.keys() & MOVES if one[name] is not None)
-            waiting.extend(one.values())
-        elif isinstance(one, list):
-            waiting.extend(one)
+def _new_paths(changes: Any) -> Iterator[Any]:
+    """Yield the new paths of moved files in a description of changes, however it is nested."""
+    to_visit = [changes]
+    while to_visit:
+        node = to_visit.pop()
+        if isinstance(node, dict):
+            fields = node.keys() & MOVE_FIELDS
+            yield from (node[name] for name in fields if node[name] is not None)
+            to_visit.extend(node.values())
+        elif isinstance(node, list):
+            to_visit.extend(node)
 
 
 class PathPattern:
-    """The paths that a glob covers: absolute, or from ``~``, or from ``**``.
+    """A glob over paths: absolute, or beginning with ``~/`` or ``**/``.
 
-    :raises BadPattern: it is none.
+    :raises BadPattern: it begins otherwise, or is malformed.
     """
 
     def __init__(self, text: str) -> None:
@@ -92,23 +93,23 @@ class PathPattern:
         self._root = "/".join(fixed).rstrip("/")
         self._rest = path_glob("".join(f"/{name}" for name in rest))
 
-    def certainly_contains(self, seen: ResolvedPath) -> bool:
-        """Tell whether a path certainly leads into it."""
-        return self._has(seen.real, self._real_root())
+    def certainly_contains(self, path: ResolvedPath) -> bool:
+        """Tell whether a path matches where it really leads."""
+        return self._matches(path.real, self._real_root())
 
-    def possibly_contains(self, seen: ResolvedPath) -> bool:
-        """Tell whether a path leads into it, or says so."""
-        real = self._real_root()
+    def possibly_contains(self, path: ResolvedPath) -> bool:
+        """Tell whether a path matches where it leads or as it is written."""
+        real_root = self._real_root()
         return (
-            self._has(seen.real, real)
-            or self._has(seen.real, self._root)
-            or self._has(seen.written, self._root)
+            self._matches(path.real, real_root)
+            or self._matches(path.real, self._root)
+            or self._matches(path.written, self._root)
         )
 
     def _real_root(self) -> str:
         return os.path.realpath(self._root).rstrip("/") if self._root else ""
 
-    def _has(self, path: str, root: str) -> bool:
+    def _matches(self, path: str, root: str) -> bool:
         rest = path.removeprefix(root)
         inside = path.startswith(root) and (rest.startswith("/") or not rest)
         return inside and self._rest.matches("" if rest == "/" else rest)

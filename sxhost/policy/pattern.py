@@ -1,9 +1,9 @@
-r"""Regular expressions whose time grows only with the text's length, whatever the text.
+r"""Regular expressions that match in linear time, whatever the text.
 
-Python's own backtrack: ``(a+)+b`` takes years for 40 letters, and who writes the texts that
-are matched here (an agent's commands) may be an enemy.  RE2 does not; what it has none of
-(looking around or back) and reads otherwise (lazy repeats) is refused.  What there is means
-what it means in `re` without flags: literals, ``.``, ``[a-z]``, ``[^…]``, ``\d \w \s`` and
+Python's `re` backtracks: ``(a+)+b`` takes years for 40 letters, and the texts that are matched
+here (an agent's commands) may be hostile.  RE2 does not backtrack.  What it lacks (lookaround,
+back references) or reads otherwise (lazy repeats) is refused.  The rest means what it means in
+`re` without flags: literals, ``.``, ``[a-z]``, ``[^…]``, ``\d \w \s`` and
 their opposites, ``( )``, ``(?: )``, ``|``, ``*``, ``+``, ``?``, ``{2}``, ``{2,}``, ``{2,5}``;
 ``^`` at the beginning and ``$`` at the end change nothing.
 """
@@ -24,10 +24,10 @@ import re2
 __all__ = ["BadPattern", "Pattern", "glob", "path_glob"]
 
 MAX_ATOMS: Final = 1000
-"""Characters that a pattern matches one after the other: 4096 of a text take at most 30 ms."""
+"""Characters that a pattern may match in sequence: a text of 4096 takes 30 ms at the most."""
 
 MEMORY: Final = (1 << 20, 8 << 20)
-"""Bytes that one pattern may take, its cache of states too; more only if it needs them."""
+"""Bytes of memory for a pattern and its cache of states; the second if the first fails."""
 
 ENDLESS: Final = -1
 SIGNS: Final = {"*": (0, ENDLESS), "+": (1, ENDLESS), "?": (0, 1)}
@@ -47,35 +47,34 @@ TOKEN = re.compile(
 
 
 class BadPattern(ValueError):
-    """It is no pattern, or one that cannot be matched safely."""
+    """The text is not a pattern, or one that cannot be matched in linear time."""
 
 
 class Pattern:
-    """A compiled pattern of whole texts.
+    """A compiled pattern that matches whole texts.
 
-    With `before` and `behind`, which are characters, it is one of parts of texts: those that
-    begin behind one of `before`, and end where one of `behind` follows, or the text itself
-    begins and ends.
+    With the characters `before` and `behind` it matches parts of texts: those that begin
+    after one of `before` (or with the text) and end before one of `behind` (or with the text).
 
-    :raises BadPattern: in words that fit behind "is wrong: ".
+    :raises BadPattern: with a message that fits after "is wrong: ".
     """
 
     def __init__(
         self, text: str, before: Collection[str] = "", behind: Collection[str] = ""
     ) -> None:
-        source = _Reader(text).whole()
+        source = _Translator(text).translate()
         head, tail = _edge(r"\A", before), _edge(r"\z", behind)
         self._search = _compiled(f"{head}(?:{source}){tail}").search
 
     @classmethod
     def _of(cls, source: str) -> Pattern:
-        """Return the pattern of whole texts that is written in RE2's own words."""
+        """Return a pattern of whole texts from RE2's own syntax."""
         pattern = cls.__new__(cls)
         pattern._search = _compiled(rf"\A(?:{source})\z").search
         return pattern
 
     def matches(self, text: str) -> bool:
-        """Tell whether it matches the text, or with edges any part of it."""
+        """Tell whether it matches the text, or with `before` and `behind` a part of it."""
         return self._search(_bytes(text)) is not None
 
 
@@ -84,7 +83,7 @@ def _edge(end: str, characters: Collection[str]) -> str:
 
 
 def _bytes(text: str) -> bytes:
-    """Return what RE2 reads: it is all the same to it whether surrogates come in pairs."""
+    """Encode a text for RE2, lone surrogates included."""
     return text.encode("utf-8", "surrogatepass")
 
 
@@ -103,14 +102,14 @@ def _compiled(source: str) -> Any:
 
 
 def glob(text: str) -> Pattern:
-    """Return the pattern of a glob over names: ``*`` is anything, ``?`` one character."""
+    """Compile a glob over names: ``*`` is any text, ``?`` is one character."""
     return Pattern._of(_wild(text, "(?s:.)"))
 
 
 def path_glob(text: str) -> Pattern:
-    """Return the pattern of a glob over paths.
+    """Compile a glob over paths.
 
-    ``*`` and ``?`` stay within a name, ``**`` stands for any number of names, none as well.
+    ``*`` and ``?`` stay within a name, ``**`` stands for any number of names, also for none.
     """
     parts = text.split("/")
     if any("**" in part and part != "**" for part in parts):
@@ -123,9 +122,9 @@ def _names(number: int, part: str) -> str:
     return f"(?:{slash}(?s:.)*)?" if part == "**" else slash + _wild(part, "[^/]")
 
 
-def _wild(text: str, one: str) -> str:
-    """Write a glob for RE2, where `one` is any character."""
-    wild = {"*": f"{one}*", "?": one}
+def _wild(text: str, character: str) -> str:
+    """Translate a glob for RE2; `character` matches any one."""
+    wild = {"*": f"{character}*", "?": character}
     return "".join(wild.get(char) or _literal(char) for char in text)
 
 
@@ -136,8 +135,8 @@ def _literal(char: str) -> str:
 # Reading.
 
 
-class _Reader:
-    """Reads a pattern from left to right, and writes it again as RE2 has to read it."""
+class _Translator:
+    """Translates a pattern from left to right into RE2's syntax, and counts its size."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -145,10 +144,10 @@ class _Reader:
         self._sizes = [0]
         """Atoms of each open group so far; the first is the whole."""
         self._last: int | None = None
-        """Atoms of what a repeat would repeat, if there is such."""
+        """Atoms of the token that a repeat may follow; None if it may not."""
 
-    def whole(self) -> str:
-        """Read all of it."""
+    def translate(self) -> str:
+        """Return the pattern in RE2's syntax."""
         at = 0
         while at < len(self._text):
             found = TOKEN.match(self._text, at)
@@ -209,7 +208,7 @@ def _times(written: str) -> tuple[int, int]:
 
 
 def _atom(written: str) -> str:
-    """Write what matches one character, whatever RE2's own classes of characters are."""
+    """Translate a token for one character: RE2's own classes are ASCII, Python's are not."""
     if written == ".":
         return r"[^\n]"
     if len(written) == 1:
@@ -219,7 +218,7 @@ def _atom(written: str) -> str:
 
 @cache
 def _set(token: str) -> str:
-    """Write a set as the characters that Python takes for it."""
+    """Translate a set into the ranges of characters that Python's `re` matches."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -234,7 +233,7 @@ def _set(token: str) -> str:
 
 
 def _places(token: str) -> list[int]:
-    """Return the characters from which on others may be in the set than before."""
+    """Return the characters at which a range of the set may begin or end."""
     named = {ord(char) for char in token} | {
         int(code, 16) for code in re.findall(r"\\(?:u|U)([0-9A-Fa-f]{4,8})", token)
     }

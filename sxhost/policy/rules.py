@@ -1,9 +1,9 @@
-"""Rules that answer agents' questions: the first that matches decides.
+"""A policy's file and its rules, which decide agents' approvals: the first that matches counts.
 
-A rule that allows matches only where all it names is certainly so: the whole command, each
-path.  A rule that denies (or asks, to make an exception) matches where any of it is so.  Where
-that cannot be told (a command is too long to be read, say), a person is asked.  The language of
-the file is described in ``docs/policy.md``.
+A rule that allows matches only if it certainly covers the question: the whole command, each
+path.  A rule that denies (or asks, as an exception) matches if any part may be covered.  Where
+that is unknown (a command is too long to be read, say), a person is asked.  ``docs/policy.md``
+describes the file.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ Many = Words | Annotated[list[Words], Meta(min_length=1, max_length=1000)]
 Seconds = Annotated[float, Meta(ge=1, le=31_622_400)]
 Asking = Literal["ask", "allow", "approve", "approve_session", "deny"]
 Silence = Literal["deny", "cancel"]
-"""What nobody's answer may mean; consent is not among it."""
+"""Decisions for an approval that nobody answers; consent is not one of them."""
 
 LARGEST: Final = 1_000_000
-"""Bytes of a policy's file."""
+"""Bytes of a policy's file at the most."""
 
 
 class PolicyError(ValueError):
@@ -48,7 +48,7 @@ class PolicyError(ValueError):
 
 
 class About(Struct, frozen=True, kw_only=True):
-    """Who asks."""
+    """The session whose agent asks: what rules match beside the question."""
 
     agent: str = ""
     session: str = ""
@@ -57,14 +57,14 @@ class About(Struct, frozen=True, kw_only=True):
 
     @classmethod
     def launched(cls, session: str, launch: Launch) -> About:
-        """Tell it of a session that we run."""
+        """Return it for a hosted session, from its launch."""
         return cls(agent=launch.agent, session=session, labels=launch.labels, cwd=launch.cwd)
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
-    """What a policy says of a question: one of its choices, or None: ask a person.
+    """A policy's decision: one of the question's choices, or None to ask a person.
 
-    `expire_s` and `on_expiry` are for the person who does not answer.
+    If that person does not answer within `expire_s` seconds, `on_expiry` is the decision.
     """
 
     decision: str | None = None
@@ -78,7 +78,7 @@ ASK: Final = Verdict()
 
 
 class Default(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What holds where no rule matches."""
+    """The table ``[default]``: what applies where no rule matches."""
 
     decision: Asking = "ask"
     expire_s: Seconds | None = None
@@ -86,7 +86,7 @@ class Default(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A rule as it is written; a field that is absent holds for all."""
+    """A rule as it is written; a condition that is absent always holds."""
 
     decision: Asking
     name: Words | None = None
@@ -104,19 +104,19 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def allows(self) -> bool:
-        """Whether it says yes, and so must be certain."""
+        """Whether it consents, and so may match only with certainty."""
         return self.decision not in ("ask", "deny")
 
 
-class _Ready(Struct, frozen=True):
-    """A rule, what it is called, and what must hold."""
+class _CompiledRule(Struct, frozen=True):
+    """A rule with its name and its conditions."""
 
     rule: Rule
     name: str
     conditions: Sequence[Condition]
 
     def holds(self, facts: QuestionFacts) -> bool | None:
-        """Tell whether it matches; None: that cannot be told."""
+        """Tell whether it matches; None if that is unknown."""
         if self.rule.allows:
             return all(condition.certainly_holds(facts) for condition in self.conditions)
         found = {condition.possibly_holds(facts) for condition in self.conditions}
@@ -124,11 +124,11 @@ class _Ready(Struct, frozen=True):
 
 
 class Policy:
-    """Rules in their order; without any, a person is always asked."""
+    """Rules in order; without any, a person is always asked."""
 
     def __init__(self, rules: Sequence[Rule] = (), default: Default = Default()) -> None:  # noqa: B008 - frozen
         self._default = default
-        self._rules = [_ready(number, rule) for number, rule in enumerate(rules, 1)]
+        self._rules = [_compile(number, rule) for number, rule in enumerate(rules, 1)]
 
     @classmethod
     def load(cls, path: Path) -> Policy:
@@ -146,7 +146,7 @@ class Policy:
 
     @classmethod
     def read(cls, text: bytes, file: str = "policy") -> Policy:
-        """Return the policy that a text describes; `file` is what it is called.
+        """Parse a policy; `file` is its name in errors.
 
         :raises PolicyError: it is wrong.
         """
@@ -158,7 +158,10 @@ class Policy:
             raise PolicyError(file, f"`{min(tables)}`", why)
         if not isinstance(written, list):
             raise PolicyError(file, "[rule]", "A rule begins with `[[rule]]`.")
-        rules = [_convert(one, Rule, file, _place(n, one)) for n, one in enumerate(written, 1)]
+        rules = [
+            _convert(table, Rule, file, _place(number, table))
+            for number, table in enumerate(written, 1)
+        ]
         try:
             return cls(rules, default)
         except _BadRule as error:
@@ -166,20 +169,20 @@ class Policy:
             raise PolicyError(file, place, str(error)) from None
 
     def decide(self, question: Question, about: About) -> Verdict:
-        """Return what holds for a question."""
+        """Decide a question by the first rule that matches, else by the default."""
         facts = facts_of(question, about.agent, about.session, about.labels, about.cwd)
-        for ready in self._rules:
-            holds = ready.holds(facts)
+        for compiled in self._rules:
+            holds = compiled.holds(facts)
             if holds is not False:
-                return self._by(ready, question, certain=holds is True)
+                return self._apply(compiled, question, certain=holds is True)
         return self._verdict(self._default.decision, "default", None, None, question)
 
-    def _by(self, ready: _Ready, question: Question, *, certain: bool) -> Verdict:
-        rule = ready.rule
+    def _apply(self, compiled: _CompiledRule, question: Question, *, certain: bool) -> Verdict:
+        rule = compiled.rule
         if not certain:
-            reason = f"it cannot be told whether the rule {ready.name!r} holds"
-            return self._verdict("ask", ready.name, reason, rule.expire_s, question)
-        return self._verdict(rule.decision, ready.name, rule.reason, rule.expire_s, question)
+            reason = f"it cannot be told whether the rule {compiled.name!r} holds"
+            return self._verdict("ask", compiled.name, reason, rule.expire_s, question)
+        return self._verdict(rule.decision, compiled.name, rule.reason, rule.expire_s, question)
 
     def _verdict(
         self,
@@ -189,7 +192,7 @@ class Policy:
         expire_s: float | None,
         question: Question,
     ) -> Verdict:
-        decision = _fitting(wanted, question)
+        decision = _decision_among_choices(wanted, question)
         if decision is None and wanted != "ask":
             reason = f"a rule cannot answer this: it takes {', '.join(question.choices)}"
         elif wanted == "deny":
@@ -204,7 +207,7 @@ class Policy:
         )
 
 
-_FITTING: Final[Mapping[str, Sequence[str]]] = {
+_ACCEPTABLE: Final[Mapping[str, Sequence[str]]] = {
     "ask": (),
     "allow": ("approve",),
     "approve": ("approve",),
@@ -213,17 +216,17 @@ _FITTING: Final[Mapping[str, Sequence[str]]] = {
 }
 
 
-def _fitting(wanted: str, question: Question) -> str | None:
-    """Return the decision in words that the agent takes; None if there are none.
+def _decision_among_choices(wanted: str, question: Question) -> str | None:
+    """Return the question's choice for a rule's decision; None if it has none.
 
-    What wants words for an answer is never approved: a rule has none.
+    A question with a form to fill in is never approved: a rule cannot fill it in.
     """
     if question.inquiries and wanted != "deny":
         return None
-    return next((word for word in _FITTING[wanted] if word in question.choices), None)
+    return next((word for word in _ACCEPTABLE[wanted] if word in question.choices), None)
 
 
-# Reading.
+# Parsing.
 
 
 class _BadRule(ValueError):
@@ -232,17 +235,19 @@ class _BadRule(ValueError):
         self.number = number
 
 
-def _ready(number: int, rule: Rule) -> _Ready:
+def _compile(number: int, rule: Rule) -> _CompiledRule:
     written = {name: getattr(rule, name) for name in CONDITIONS if getattr(rule, name)}
     if not written:
         raise _BadRule(number, "It names no condition; what holds for all is `[default]`.")
     if rule.shell and rule.command is None:
         raise _BadRule(number, "`shell` is for rules with a `command`.")
-    conditions = [_condition(number, rule, name, value) for name, value in written.items()]
-    return _Ready(rule, rule.name or f"rule {number}", conditions)
+    conditions = [
+        _compile_condition(number, rule, name, value) for name, value in written.items()
+    ]
+    return _CompiledRule(rule, rule.name or f"rule {number}", conditions)
 
 
-def _condition(number: int, rule: Rule, name: str, value: str | list[str]) -> Condition:
+def _compile_condition(number: int, rule: Rule, name: str, value: str | list[str]) -> Condition:
     values = [value] if isinstance(value, str) else value
     try:
         return CONDITIONS[name](values, rule.shell)

@@ -1,11 +1,9 @@
-"""What can be told of a shell's command line without running it.
+"""What can be known of a shell's command line without running it.
 
-To allow one, it must be known for certain what it does: `is_single_program` says yes only to
-one program
-with its words, written in characters that have no second meaning.  To deny one, it is enough
-to find something in it (`searchable_forms`), however it is written; a shell knows endless ways
-to write
-anything, so that what is not found may be there all the same.
+To allow one, its effect must be certain: `is_single_program` accepts only one program with its
+arguments, written in characters that have no second meaning.  To deny one, it is enough to find
+something in it (`searchable_forms`); a shell has endless ways to write anything, so what is not
+found may be there all the same.
 """
 
 from __future__ import annotations
@@ -24,7 +22,7 @@ __all__ = [
 ]
 
 MAX_COMMAND_LENGTH: Final = 4096
-"""Characters of a command line that is looked into."""
+"""Characters of a command line that is analysed; a longer one is unknown."""
 
 # Quoting that every shell reads alike.  `++` never gives back: no text is read twice.
 BARE = r"[\w./:@%+,-]++"
@@ -41,14 +39,14 @@ UPWARD = re.compile(r"(?:\A|[\s/=:,'\"])\.\.(?:\Z|[\s/:,'\"])")
 
 BEFORE = frozenset(" \t\r\n;&|()<>{}$`\"'\\,=/:")
 BEHIND = frozenset(" \t\r\n;&|()<>{}$`\"'\\,=")
-"""Characters before and behind which a word may begin and end."""
+"""Characters after which a word may begin, and before which it may end."""
 
 
 def command_line_of(command: Any) -> str | None:
-    """Return what a shell is to do: a command line, or a program's words, as one text.
+    """Return a command (a text, or a list of arguments) as one command line.
 
-    What is only there to start a shell (``bash -lc '…'``) is taken off, if that is certain.
-    None: it is no command.
+    A shell around it (``bash -lc '…'``) is removed if its quoting is unambiguous.  Anything
+    else than a command is None.
     """
     if isinstance(command, list) and all(isinstance(word, str) for word in command):
         command = shlex.join(command)
@@ -59,10 +57,10 @@ def command_line_of(command: Any) -> str | None:
 
 
 def is_single_program(script: str) -> bool:
-    """Tell whether it is certainly one program with its words.
+    """Tell whether a command line is certainly one program with its arguments.
 
-    It has no operators, expansions, redirections, not even in quotes (a program may be a shell
-    in disguise); no words quoted in part; no ``..`` steps; nothing invisible.
+    It has no operators, expansions or redirections, not even in quotes (the program may be a
+    shell itself); no words that are quoted in part; no ``..``; nothing invisible.
     """
     return (
         len(script) <= MAX_COMMAND_LENGTH
@@ -74,10 +72,10 @@ def is_single_program(script: str) -> bool:
 
 
 def searchable_forms(script: str) -> list[str]:
-    """Return what to look into for something forbidden: as written, and without quoting.
+    """Return a command line in forms to search: as written, and without quoting.
 
-    Words begin and end there at `BEFORE` and `BEHIND`.
+    In both, words begin after `BEFORE` and end before `BEHIND`.
     """
-    joined = re.sub(r"\\\r?\n", "", script)
-    bare = re.sub(r"\s+", " ", re.sub(r"[\"'\\]", "", joined))
-    return [*dict.fromkeys((script, bare))]
+    joined = re.sub(r"\\\r?\n", "", script)  # a backslash at its end continues a line
+    unquoted = re.sub(r"\s+", " ", re.sub(r"[\"'\\]", "", joined))
+    return [*dict.fromkeys((script, unquoted))]

@@ -1,18 +1,15 @@
-"""Agents' programs: run, spoken with in lines, and ended with all that they have started.
+"""Agents' processes: started, spoken with in lines, and ended with all their descendants.
 
 =========== =====================================================================
-child       agents' programs: run, spoken with in lines, and ended with all that they have
-            started
-contracts   What a driver and its child say to each other, as Protocols
-environ     what of the host's environment agents get
-marks       What stands in the environment of each child, and tells whose it is
-once        something that happens once, and who waits for it
-orphans     what an earlier life of this host has left running, for instance after ``kill -9``
-pipes       the reactor's ends of a child: what it prints, what it is told, and that it has
-            ended
-spawn       starting a program: found by us, in a session of its own, at once or with a reason
-table       who runs on this machine: /proc, families of processes, signals that meet only who
-            is meant
-termination ending processes: asked first, then made to
+child       child processes of the host: an agent's program, its pipes, its end in order
+contracts   the contract between drivers and child processes, as Protocols
+environ     which of the host's environment variables agents get
+marks       the mark that all processes of an agent inherit, by which they are found
+once        an event that happens once, and coroutines that wait for it
+orphans     agents' processes that an earlier run of this host left, after ``kill -9`` say
+pipes       a child's output and input pipes in the reactor, and the news of its end
+spawn       starts a program in a session of its own, or says why it cannot be started
+table       the process table: /proc, descendants, signals that cannot hit another process
+termination ending processes: SIGTERM first, SIGKILL for what stays
 =========== =====================================================================
 """

@@ -1,8 +1,9 @@
-"""Agents' programs: run, spoken with in lines, and ended with all that they have started.
+"""Child processes of the host: an agent's program, its pipes, and its end in order.
 
 A child ends in order: its stdin is closed; SIGTERM to its group; SIGKILL to it and to all
-that descends from it.  However it ends, what it has started and still lives is ended then
-(`sxhost.process.termination`), and only then `ChildListener.gone` is told, after the last line.
+its descendants.  However it ends, descendants that still live are ended then
+(`sxhost.process.termination`), and only then `ChildListener.child_exited` is called, after the
+last line.
 """
 
 from __future__ import annotations
@@ -24,24 +25,25 @@ from sxhost.model.limits import Limits
 from sxhost.model.turn import Process
 from sxhost.process.contracts import ChildListener, Command, Exit
 from sxhost.process.environ import environment
-from sxhost.process.marks import VARIABLE, Mark, carried
+from sxhost.process.marks import VARIABLE, Mark, limits_marked
 from sxhost.process.once import OneShotEvent
 from sxhost.process.pipes import InputPipe, OutputPipe, watch
-from sxhost.process.spawn import run
+from sxhost.process.spawn import start_program
 from sxhost.process.table import Family, Group, Processes
 from sxhost.process.termination import terminate
 
 __all__ = ["ProcessChild", "ProcessSpawn"]
 
 log = logger(__name__)
-telling = log.failureHandler("an agent's driver failed over what it was told")
+listener_errors = log.failureHandler("an agent's driver failed over what its program printed")
 
 
 class ProcessSpawn:
-    """Runs programs: a `Spawn`.
+    """Starts agents' programs and watches what they start: implements `Spawn`.
 
-    `host_id` is the same in all lives of a host and nobody else's; `environ` is what the
-    host's user has (``os.environ``) and `keep` says what of it passes (see `environment`).
+    `host_id` is the same whenever this host runs, and no other host's; `environ` is the
+    environment of the host's user (``os.environ``), of which `keep` says what passes on
+    (see `environment`).
     """
 
     def __init__(
@@ -59,10 +61,10 @@ class ProcessSpawn:
         self._host_id = host_id
         self._environ, self._keep = dict(environ), tuple(keep)
         self._processes = processes or Processes()
-        self._looking = LoopingCall(self.look)
-        self._looking.clock = reactor
+        self._watch_loop = LoopingCall(self.look)
+        self._watch_loop.clock = reactor
 
-    def __call__(self, command: Command, talk: ChildListener) -> ProcessChild:
+    def __call__(self, command: Command, listener: ChildListener) -> ProcessChild:
         """Run a program.
 
         :raises AgentFailed: it cannot be run; the message says where it was looked for.
@@ -70,79 +72,84 @@ class ProcessSpawn:
         """
         mark = Mark(self._host_id, token_hex(8))
         add = {"PWD": command.cwd, **command.env, VARIABLE: mark.value}
-        with carried(mark):
-            popen = run(command, environment(self._environ, add, self._keep))
+        with limits_marked(mark):
+            popen = start_program(command, environment(self._environ, add, self._keep))
         seen = self._processes.see(popen.pid)
         process = seen.process if seen else Process(popen.pid)
-        kin = self._kin(process, mark)
-        child = ProcessChild(self._reactor, self._limits, popen, talk, process=process, kin=kin)
-        self._keep_in_sight(child)
+        family = self._family_of(process, mark)
+        child = ProcessChild(
+            self._reactor, self._limits, popen, listener, process=process, family=family
+        )
+        self._track(child)
         return child
 
-    def _kin(self, process: Process, mark: Mark) -> Family | Group:
+    def _family_of(self, process: Process, mark: Mark) -> Family | Group:
         if self._processes.known:
             return Family(self._processes, mark, process)
         return Group(process)
 
-    def _keep_in_sight(self, child: ProcessChild) -> None:
+    def _track(self, child: ProcessChild) -> None:
         self.children.add(child)
-        child.over.wait().addCallback(lambda _: self._lose_sight(child))
-        if not self._looking.running:
-            looking = self._looking.start(self._limits.agent_look, now=False)
+        child.over.wait().addCallback(lambda _: self._untrack(child))
+        if not self._watch_loop.running:
+            looking = self._watch_loop.start(self._limits.agent_look, now=False)
             looking.addErrback(lambda failure: log.failure("looking at agents failed", failure))
 
-    def _lose_sight(self, child: ProcessChild) -> None:
+    def _untrack(self, child: ProcessChild) -> None:
         self.children.discard(child)
-        if not self.children and self._looking.running:
-            self._looking.stop()
+        if not self.children and self._watch_loop.running:
+            self._watch_loop.stop()
 
     def look(self) -> None:
-        """See what children have started, so that it is known should one of them be killed."""
+        """Note the children's descendants, so that they are known should a child be killed."""
         table = self._processes.all()
         for child in self.children:
-            child.kin.learn(table)
+            child.family.learn(table)
 
     async def close(self) -> None:
-        """End all that still run, together."""
+        """End all children that still run, at the same time."""
         endings = [Deferred.fromCoroutine(child.end()) for child in list(self.children)]
         for ending in endings:
             await ending
 
 
 class ProcessChild:
-    """A running program: a `Child`."""
+    """A running program: implements `Child`."""
 
     def __init__(
         self,
         reactor: Any,
         limits: Limits,
         popen: subprocess.Popen[bytes],
-        talk: ChildListener,
+        listener: ChildListener,
         *,
         process: Process,
-        kin: Family | Group,
+        family: Family | Group,
     ) -> None:
         self.process = process
         self.over = OneShotEvent()
-        """When nothing is left of it, and its talk knows."""
+        """Happens once it and its descendants have ended and its listener was told."""
         self._reactor, self._limits, self._popen = reactor, limits, popen
-        self.kin, self._talk = kin, talk
+        self.family, self._listener = family, listener
         self._lines = Lines(limits.agent_line)
-        self._said = bytearray()
+        self._stderr_tail = bytearray()
         self._ended = OneShotEvent()
-        self._asked, self._ending, self._why = False, False, ""
+        self._end_requested, self._ending, self._why = False, False, ""
         self._stdin = InputPipe(reactor, cast("IO[bytes]", popen.stdin))
         stdout = cast("IO[bytes]", popen.stdout)
-        self._stdout = OutputPipe(reactor, stdout, self._printed, self._silenced)
-        self._stderr = OutputPipe(reactor, cast("IO[bytes]", popen.stderr), self._complained)
-        watch(reactor, popen, self._has_ended)
+        self._stdout = OutputPipe(reactor, stdout, self._output_received, self._output_closed)
+        self._stderr = OutputPipe(
+            reactor, cast("IO[bytes]", popen.stderr), self._errors_received
+        )
+        watch(reactor, popen, self._process_ended)
 
-    # Talking.
+    # Input and output.
 
     def send(self, line: bytes) -> None:
-        """Write a line, without its newline; after its end, do nothing.
+        """Write a line (given without its newline) to stdin; after its end, do nothing.
 
-        It is ended if more than the limit already wait for it: one line may be longer.
+        A program that leaves more than `agent_stdin` bytes unread is ended.  What this line
+        adds does not count: a single line may be longer than the limit.
         """
         waiting = self._stdin.unsent
         self._stdin.write(line + b"\n")
@@ -150,51 +157,49 @@ class ProcessChild:
             self._fail(f"it does not read; {waiting} bytes wait for it")
 
     def pause(self) -> None:
-        """Read no more of what it prints; what was read already may still be told."""
+        """Stop reading its stdout; lines that were read already may still be delivered."""
         if not self._ending:
             self._stdout.pauseProducing()
 
     def resume(self) -> None:
-        """Read on."""
+        """Read its stdout again."""
         self._stdout.resumeProducing()
 
-    def _printed(self, data: bytes) -> None:
+    def _output_received(self, data: bytes) -> None:
         try:
             for line in self._lines.receive_data(data):
-                self._tell(self._talk.line, line)
+                self._call_listener(self._listener.line, line)
         except LineTooLong as error:
             self._stdout.close()
             self._fail(f"it printed nonsense: {error}")
 
-    def _silenced(self) -> None:
-        """Nothing more can be heard of it: it goes now, or it is ended."""
-        _go(self._end_if_it_stays())
+    def _output_closed(self) -> None:
+        """It has closed stdout: it exits soon, or it is ended."""
+        _run_in_background(self._end_unless_it_exits())
 
-    async def _end_if_it_stays(self) -> None:
+    async def _end_unless_it_exits(self) -> None:
         if not await self._ended.within(self._limits.agent_eof, self._reactor):
             self._fail("it closed its output, and lived on")
 
-    def _complained(self, data: bytes) -> None:
-        self._said += data
-        del self._said[: -self._limits.agent_stderr]
+    def _errors_received(self, data: bytes) -> None:
+        self._stderr_tail += data
+        del self._stderr_tail[: -self._limits.agent_stderr]
 
-    def _tell(self, listener: Callable[[Any], None], what: Any) -> None:
-        with telling:
-            listener(what)
+    def _call_listener(self, method: Callable[[Any], None], argument: Any) -> None:
+        with listener_errors:
+            method(argument)
 
     # Ending.
 
     async def end(self) -> None:
-        """End it and everything that it has started; `ChildListener.gone` comes before it
-        returns.
-        """
-        self._asked = self._asked or not self._ended.happened
+        """End it and all its descendants; return after `ChildListener.child_exited`."""
+        self._end_requested = self._end_requested or not self._ended.happened
         self._begin_end()
         await self.over.wait()
 
     def _fail(self, why: str) -> None:
-        """End it for what it did."""
-        if not self._asked:
+        """End it for a reason of its own making."""
+        if not self._end_requested:
             self._why = self._why or why
         self._begin_end()
 
@@ -202,61 +207,61 @@ class ProcessChild:
         if not self._ending and not self._ended.happened:
             self._ending = True
             self._stdout.resumeProducing()
-            _go(self._end_in_order())
+            _run_in_background(self._end_in_order())
 
     async def _end_in_order(self) -> None:
         limits = self._limits
-        self.kin.look()
+        self.family.look()
         self._stdin.loseConnection()
         if await self._ended.within(limits.agent_eof, self._reactor):
             return
-        self.kin.look()
+        self.family.look()
         self._signal_group(signal.SIGTERM)
         if await self._ended.within(limits.agent_term, self._reactor):
             return
         self._kill()
         if not await self._ended.within(limits.agent_kill, self._reactor):
             self._why = f"process {self.process.pid} could not be ended"
-            self._has_ended()
+            self._process_ended()
 
     def _kill(self) -> None:
-        for one in self.kin.look():
-            with suppress(OSError):  # whoever is left is met once more, and then told of
-                self.kin.send(one.process, signal.SIGKILL)
+        for descendant in self.family.look():
+            with suppress(OSError):  # `_end_descendants` tries once more, and logs
+                self.family.send(descendant.process, signal.SIGKILL)
         self._signal_group(signal.SIGKILL)
 
     def _signal_group(self, number: int) -> None:
-        """Signal its group: it was not waited for yet, so the number is still its own."""
+        """Signal its process group: until it is waited for, the number is its own."""
         if self._popen.returncode is None:
             with suppress(OSError):
                 os.killpg(self._popen.pid, number)
 
-    def _has_ended(self) -> None:
-        if self._ended.happened:  # it was given up, and has ended after all
+    def _process_ended(self) -> None:
+        if self._ended.happened:  # it was given up as unkillable, and ends after all
             self._popen.poll()
         else:
             self._ended.happen()
-            _go(self._wind_up())
+            _run_in_background(self._end_descendants())
 
-    async def _wind_up(self) -> None:
-        """End what it leaves behind, and tell; whatever happens, it is told."""
+    async def _end_descendants(self) -> None:
+        """End descendants that outlive it; report the exit even if that fails."""
         limits = self._limits
-        if isinstance(self.kin, Group):
+        if isinstance(self.family, Group):
             self._popen.poll()  # a zombie would still count as somebody
         try:
-            await terminate(self.kin, self._reactor, limits.agent_term, limits.agent_kill)
+            await terminate(self.family, self._reactor, limits.agent_term, limits.agent_kill)
         finally:
             self._finish()
 
     def _finish(self) -> None:
-        """Read what is left of its words, and tell."""
+        """Deliver what is left in its pipes, then its exit."""
         self._popen.poll()
         self._stdin.close()
         self._stdout.drain()
         self._stderr.drain()
         if tail := self._lines.flush():
-            self._tell(self._talk.line, tail)
-        self._tell(self._talk.child_exited, self._exit())
+            self._call_listener(self._listener.line, tail)
+        self._call_listener(self._listener.child_exited, self._exit())
         self.over.happen()
 
     def _exit(self) -> Exit:
@@ -264,22 +269,22 @@ class ProcessChild:
         killed = code is not None and code < 0
         return Exit(
             code=None if killed else code,
-            signal=_name(-code) if code is not None and killed else None,
-            stderr=self._said.decode(errors="replace"),
-            asked=self._asked,
+            signal=_signal_name(-code) if code is not None and killed else None,
+            stderr=self._stderr_tail.decode(errors="replace"),
+            asked=self._end_requested,
             why=self._why,
         )
 
 
-def _name(number: int) -> str:
-    """Return a signal's name; those of real time have none."""
+def _signal_name(number: int) -> str:
+    """Return a signal's name; real-time signals have none."""
     try:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
 
 
-def _go(work: Coroutine[Any, Any, None]) -> None:
-    """Let work go on by itself; its failure is a defect of ours."""
+def _run_in_background(work: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine that nobody awaits; its failure is a defect of ours, and logged."""
     working = Deferred.fromCoroutine(work)
     working.addErrback(lambda failure: log.failure("ending an agent failed", failure))

@@ -1,4 +1,4 @@
-"""What a driver and its child say to each other, as Protocols."""
+"""The contract between drivers and child processes: what to run, how it ended, Protocols."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Child", "ChildListener", "Command", "Exit", "Spawn"]
 
 
 class Command(Struct, frozen=True, kw_only=True):
-    """What to run: `argv` (the program is looked up in PATH), where, and with what added."""
+    """A program to run: `argv` (looked up in PATH), its directory, variables to add."""
 
     argv: Sequence[str]
     cwd: str
@@ -27,64 +27,62 @@ class Exit(Struct, frozen=True, kw_only=True):
     signal: str | None = None
     """``SIGKILL``, …"""
     stderr: str = ""
-    """The end of what it complained of."""
+    """The end of its stderr, `agent_stderr` bytes at the most."""
     asked: bool = False
-    """Whether we had asked it to end."""
+    """Whether the host wanted it to end (`Child.end`)."""
     why: str = ""
-    """Why we ended it without being asked: what it had done."""
+    """Why the host ended it nevertheless: what it had done (closed its output, say)."""
 
     @property
     def sentence(self) -> str:
-        """What to tell a person."""
+        """How it ended, as a sentence for a person."""
         if self.why:
             return f"the agent was ended: {self.why}"
         how = f"was killed by {self.signal}" if self.signal else f"ended with code {self.code}"
-        said = _telling(self.stderr)
-        return f"the agent {how}: {said}" if said else f"the agent {how}"
+        cause = _most_telling_line(self.stderr)
+        return f"the agent {how}: {cause}" if cause else f"the agent {how}"
 
 
-def _telling(stderr: str) -> str:
-    """Return the line that tells most: the last one about an error, else the last one."""
+def _most_telling_line(stderr: str) -> str:
+    """Return the last line with "error" in it, else the last line; "" if there is none."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    about = [line for line in lines if "error" in line.lower()]
-    return (about or lines or [""])[-1]
+    errors = [line for line in lines if "error" in line.lower()]
+    return (errors or lines or [""])[-1]
 
 
 class ChildListener(Protocol):
-    """A driver's side of a child."""
+    """A driver's callbacks of a child process."""
 
     def line(self, line: bytes) -> None:
-        """The child has printed a line (without its newline; the last may have had none)."""
+        """Take a line that the child has printed, without its newline."""
 
     def child_exited(self, how: Exit) -> None:
-        """The child has ended and all its lines were told."""
+        """Take note that the child has ended; all its lines came before."""
 
 
 class Child(Protocol):
-    """A process that speaks in lines."""
+    """A child process whose stdin and stdout are lines."""
 
     process: Process
 
     def send(self, line: bytes) -> None:
-        """Write a line, without its newline; after its end, do nothing."""
+        """Write a line (given without its newline) to stdin; after its end, do nothing."""
 
     def pause(self) -> None:
-        """Read no more of what it prints: it will have to wait.  Some lines may still come."""
+        """Stop reading its stdout, so that it has to wait.  Some lines may still come."""
 
     def resume(self) -> None:
-        """Read on."""
+        """Read its stdout again."""
 
     async def end(self) -> None:
-        """End it and everything that it has started; `ChildListener.gone` comes before it
-        returns.
-        """
+        """End it and all its descendants; return after `ChildListener.child_exited`."""
 
 
 class Spawn(Protocol):
-    """Runs programs; a part of the host that drivers are given."""
+    """Starts programs; drivers are given one."""
 
-    def __call__(self, command: Command, talk: ChildListener) -> Child:
-        """Run a program.
+    def __call__(self, command: Command, listener: ChildListener, /) -> Child:
+        """Start a program.
 
         :raises AgentFailed: it cannot be run; the message says where it was looked for.
         """

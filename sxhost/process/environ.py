@@ -1,4 +1,4 @@
-"""What of the host's environment its agents get.
+"""The environment of agents: which of the host's variables they get.
 
 A user expects an agent to see what his shell has: keys of vendors, proxies, sockets, PATH.  So
 all of it passes, but for what is the host's own, which never does:
@@ -13,7 +13,7 @@ all of it passes, but for what is the host's own, which never does:
 - what tells an agent that it runs inside another (``CLAUDECODE``, …), for a host that was
   started by an agent.
 
-``--agent-env`` changes the rest, by words of which the last that fits counts:
+``--agent-env`` changes the rest, by words of which the last that matches counts:
 
 =============  ===================================================================
 ``NAME=value``  is set (also to one of the above: somebody has asked for it)
@@ -21,8 +21,8 @@ all of it passes, but for what is the host's own, which never does:
 ``!PATTERN``   does not
 =============  ===================================================================
 
-Without any plain PATTERN, ``*`` comes before the words; with one, only what fits passes, and
-what no program can do without (`BASIC`).
+Without any plain PATTERN, everything passes that no ``!PATTERN`` excludes; with one, only what
+matches passes, and what no program can do without (`BASIC`).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ BASIC = (
     *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "LC_*"),
     *("TERM", "TZ", "TMPDIR", "XDG_*"),
 )
-"""What passes in any case, unless a word excludes it."""
+"""Patterns of variables that pass in any case, unless ``!PATTERN`` excludes them."""
 
 OWN = (
     *("SXHOST_*", "PYTHON*", "PWD", "OLDPWD", "_", "SHLVL"),
@@ -51,28 +51,30 @@ OWN = (
     *("CLAUDECODE", "CLAUDE_CODE_ENTRYPOINT", "CLAUDE_CODE_SSE_PORT", "CODEX_SANDBOX*"),
     *("CODEX_THREAD_ID", "GEMINI_CLI", "OPENCODE"),
 )
-"""What is the host's own, as patterns."""
+"""Patterns of variables that are for the host alone and never pass."""
 
 
 def environment(
     base: Mapping[str, str], add: Mapping[str, str], keep: Sequence[str]
 ) -> dict[str, str]:
-    """Return an agent's environment: what passes of `base`, and `add`.
+    """Return an agent's environment: what passes of the host's (`base`), and `add`.
 
-    `keep` are the words of ``--agent-env``.
+    `keep` are the words of ``--agent-env``, `add` goes before all of them.
     """
-    passed = {name: base[name] for name in base if not _fits(name, OWN) and _kept(name, keep)}
+    passed = {
+        name: base[name] for name in base if not _matches_any(name, OWN) and _passes(name, keep)
+    }
     if passed.get("VIRTUAL_ENV") == sys.prefix:
-        passed = _left(passed)
+        passed = _without_virtualenv(passed)
     return {**passed, **dict(word.split("=", 1) for word in keep if "=" in word), **add}
 
 
-def _fits(name: str, patterns: Sequence[str]) -> bool:
+def _matches_any(name: str, patterns: Sequence[str]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def _kept(name: str, keep: Sequence[str]) -> bool:
-    """Tell whether the last word that fits a name lets it pass."""
+def _passes(name: str, keep: Sequence[str]) -> bool:
+    """Tell whether the last word that matches a name lets it pass."""
     words = [word for word in keep if "=" not in word]
     open_to_all = all(word.startswith("!") for word in words)
     for word in reversed([*(["*"] if open_to_all else BASIC), *words]):
@@ -81,11 +83,11 @@ def _kept(name: str, keep: Sequence[str]) -> bool:
     return False
 
 
-def _left(passed: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment as it is once its virtual environment is left."""
+def _without_virtualenv(passed: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment as ``deactivate`` leaves it: without its virtual environment."""
     programs = os.path.join(passed["VIRTUAL_ENV"], "bin")  # noqa: PTH118 - compared as text
-    left = {n: v for n, v in passed.items() if n not in ("VIRTUAL_ENV", "VIRTUAL_ENV_PROMPT")}
-    if "PATH" in left:
-        places = left["PATH"].split(os.pathsep)
-        left["PATH"] = os.pathsep.join(place for place in places if place != programs)
-    return left
+    rest = {n: v for n, v in passed.items() if n not in ("VIRTUAL_ENV", "VIRTUAL_ENV_PROMPT")}
+    if "PATH" in rest:
+        places = rest["PATH"].split(os.pathsep)
+        rest["PATH"] = os.pathsep.join(place for place in places if place != programs)
+    return rest

@@ -1,4 +1,4 @@
-"""Something that happens once, and those who wait for it."""
+"""An event that happens once, and coroutines that wait for it."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ __all__ = ["OneShotEvent"]
 
 
 class OneShotEvent:
-    """It has `happened` or not; any number may wait for it."""
+    """A flag that is set once; any number of coroutines may wait for it."""
 
     def __init__(self) -> None:
         self.happened = False
         self._waiting: list[Deferred[None]] = []
 
     def happen(self) -> None:
-        """Let all go on who wait; a second time does nothing."""
+        """Set it and wake all who wait; a second time does nothing."""
         self.happened = True
         waiting, self._waiting = self._waiting, []
         for waiter in waiting:
             waiter.callback(None)
 
     def wait(self) -> Deferred[None]:
-        """Return a Deferred that fires when it happens, or at once if it has."""
+        """Return a Deferred that fires once it has happened."""
         waiter: Deferred[None] = Deferred()
         if self.happened:
             waiter.callback(None)
@@ -32,7 +32,7 @@ class OneShotEvent:
         return waiter
 
     async def within(self, seconds: float, clock: IReactorTime) -> bool:
-        """Wait so long at the most; return whether it has happened."""
+        """Wait for it at most so many seconds; return whether it has happened."""
         waiter = self.wait()
         waiter.addTimeout(seconds, clock, onTimeoutCancel=lambda *_: None)
         await waiter

@@ -1,9 +1,9 @@
-"""What an earlier life of this host has left running, for instance after ``kill -9``.
+"""Orphans: agents' processes that an earlier run of this host left, after ``kill -9`` say.
 
-All that agents start carries their host's mark (`sxhost.process.marks`), so it is found without
-any record; a record of the agents' processes (`Process`) tells what became of each.  Nobody is
-ended who does not carry the mark: after a restart of the machine a number and a start may be
-somebody else's.  Where there is no /proc nothing can be found, and it is said so.
+They carry their host's mark (`sxhost.process.marks`), so they are found without any record;
+recorded processes of agents (`Process`) are reported on beside them.  No process is ended that
+does not carry the mark: after a reboot, a number and a start may be those of another process.
+Where there is no /proc nothing can be found, and the reports say so.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ __all__ = ["end_orphans", "find"]
 
 
 def find(host_id: str, processes: Processes | None = None) -> list[Process]:
-    """Return what runs and descends from agents of a host, in whatever life of it."""
+    """Return the running processes of a host's agents, whichever run of it started them."""
     family = Family(processes or Processes(), Mark(host_id))
-    return [one.process for one in family.look()]
+    return [entry.process for entry in family.look()]
 
 
 async def end_orphans(
@@ -34,20 +34,20 @@ async def end_orphans(
     recorded: Iterable[Process],
     processes: Processes | None = None,
 ) -> list[TerminationReport]:
-    """End what an earlier life has left, and tell what became of it and of all `recorded`.
+    """End the orphans; return a report on each, and on each process that was `recorded`.
 
-    To be called before this life runs any agent: its own would carry the same mark.
+    Call it before the first agent is started: that one would carry the same mark.
     """
     processes = processes or Processes()
-    before = [_missing(processes, process) for process in recorded]
+    unmarked = [_report_on_unmarked(processes, process) for process in recorded]
     family = Family(processes, Mark(host_id))
-    fates = await terminate(family, clock, limits.agent_term, limits.agent_kill)
-    met = {fate.process for fate in fates}
-    return [*fates, *(fate for fate in before if fate.process not in met)]
+    reports = await terminate(family, clock, limits.agent_term, limits.agent_kill)
+    found = {report.process for report in reports}
+    return [*reports, *(report for report in unmarked if report.process not in found)]
 
 
-def _missing(processes: Processes, process: Process) -> TerminationReport:
-    """Return what is to be said of a recorded process, should no mark be found on it."""
+def _report_on_unmarked(processes: Processes, process: Process) -> TerminationReport:
+    """Report on a recorded process, for the case that no mark is found on it."""
     if not processes.known:
         return TerminationReport(
             process=process, what="left", why="processes cannot be seen on this system"

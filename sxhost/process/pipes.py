@@ -1,4 +1,4 @@
-"""The reactor's ends of a child: what it prints, what it is told, and that it has ended."""
+"""A child process in the reactor: its output and input pipes, and the news of its end."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ CHUNK = 16 * 1024
 """Bytes read at once: more, and many short lines would keep others waiting."""
 
 REST = 16 * 1024 * 1024
-"""Bytes that a pipe may still hold at the most, once nobody should write into it any more."""
+"""Bytes that are read at the most from a pipe whose writers should all have ended."""
 
 POLL = 0.1
-"""Seconds between two looks at a child, where the system does not tell of its end."""
+"""Seconds between two checks of a child, on systems without ``pidfd_open``."""
 
 
 class _Pipe(FileDescriptor):
-    """One end of a pipe; it closes its file."""
+    """One end of a pipe, in non-blocking mode; it owns its file."""
 
     def __init__(self, reactor: Any, file: IO[bytes]) -> None:
         super().__init__(reactor)
@@ -40,12 +40,12 @@ class _Pipe(FileDescriptor):
         return self._number
 
     def close(self) -> None:
-        """Close it now, whatever is still in it."""
+        """Close it now; what is still in it is lost."""
         if self.connected:
             self.connectionLost(Failure(CONNECTION_DONE))
 
     def connectionLost(self, reason: Failure) -> None:
-        """Let go of the file; a second time (the reactor's, after `close`), do nothing."""
+        """Close the file; a second time (the reactor's, after `close`), do nothing."""
         if self.connected:
             super().connectionLost(reason)
             self._number = -1
@@ -53,7 +53,7 @@ class _Pipe(FileDescriptor):
 
 
 class OutputPipe(_Pipe):
-    """What a child prints goes to `take`, as it comes; `at_end` is told of its end."""
+    """A child's stdout or stderr: `take` gets the bytes, `at_end` is called at its end."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class OutputPipe(_Pipe):
         self.startReading()
 
     def doRead(self) -> BaseException | None:
-        """Read a little."""
+        """Read a chunk, so that other descriptors get their turn."""
         try:
             data = os.read(self._number, CHUNK)
         except BlockingIOError:
@@ -81,19 +81,19 @@ class OutputPipe(_Pipe):
         return None
 
     def connectionLost(self, reason: Failure) -> None:
-        """Tell of its end: the reactor may know of it without a read."""
+        """Call `at_end`: the reactor may see the end (POLLHUP) without a read."""
         was_open = self.connected
         super().connectionLost(reason)
         if was_open:
             self._at_end()
 
     def close(self) -> None:
-        """Close it now; that is no news then."""
+        """Close it now, without calling `at_end`."""
         self._at_end = lambda: None
         super().close()
 
     def drain(self) -> None:
-        """Read what is there, and close it."""
+        """Read what it holds, without waiting, and close it."""
         left = REST
         while self.connected and left > 0:
             try:
@@ -108,33 +108,33 @@ class OutputPipe(_Pipe):
 
 
 class InputPipe(_Pipe):
-    """What a child is told; `unsent` counts the bytes that it has not taken yet."""
+    """A child's stdin; `unsent` counts the bytes that it has not read yet."""
 
     def __init__(self, reactor: Any, file: IO[bytes]) -> None:
         super().__init__(reactor, file)
         self.unsent = 0
 
     def write(self, data: bytes) -> None:
-        """Write, sooner or later; once it is closed, do nothing."""
+        """Write as soon as the pipe has room; once it is closed, do nothing."""
         if self.connected and not self.disconnecting:
             self.unsent += len(data)
             super().write(data)
 
     def connectionLost(self, reason: Failure) -> None:
-        """Forget what was not taken."""
+        """Forget what was not read."""
         super().connectionLost(reason)
         self.unsent = 0
 
     def writeSomeData(self, data: bytes) -> int | BaseException:
-        """Write a little."""
+        """Write as much as the pipe takes; return how many bytes that was."""
         sent: int | BaseException = writeToFD(self._number, data)
         if isinstance(sent, int):
             self.unsent -= sent
         return sent
 
 
-class _Handle(FileDescriptor):
-    """A descriptor that becomes readable when a process ends."""
+class _ProcessHandle(FileDescriptor):
+    """A pidfd: a descriptor that becomes readable when its process ends."""
 
     def __init__(self, reactor: Any, number: int, ended: Callable[[], None]) -> None:
         super().__init__(reactor)
@@ -147,13 +147,13 @@ class _Handle(FileDescriptor):
         return self._number
 
     def doRead(self) -> BaseException:
-        """Tell of the end, once."""
+        """Call `ended`, once."""
         self.stopReading()
         self._ended()
         return CONNECTION_DONE
 
     def connectionLost(self, reason: Failure) -> None:
-        """Let go of the process."""
+        """Close the descriptor."""
         super().connectionLost(reason)
         os.close(self._number)
         self._number = -1
@@ -162,11 +162,11 @@ class _Handle(FileDescriptor):
 def watch(reactor: Any, child: subprocess.Popen[bytes], ended: Callable[[], None]) -> None:
     """Call `ended` once `child` has ended.
 
-    Over a descriptor of the process (Linux 5.3), which leaves it to be waited for: until
-    then its number is nobody else's.  Elsewhere by looking every now and then.
+    By a pidfd (Linux 5.3), which leaves the process to be waited for: until then its number
+    cannot be given to another.  Elsewhere by polling.
     """
     try:
-        _Handle(reactor, os.pidfd_open(child.pid), ended)
+        _ProcessHandle(reactor, os.pidfd_open(child.pid), ended)
     except (AttributeError, OSError):
         _poll(reactor, child, ended)
 

@@ -1,8 +1,8 @@
-"""Starting a program: found by us, in a session of its own, at once or with a reason.
+"""Starts a program in a session of its own, or says at once why it cannot be started.
 
 ``reactor.spawnProcess`` is not used here.  For pipes it opens no session, with a directory of
 its own it forks the whole daemon with all its threads (Python 3.12 and later warn of that), and
-a program that cannot be run it tells of as a traceback on the child's stderr.  `subprocess` has
+a program that cannot be run it reports as a traceback on the child's stderr.  `subprocess` has
 all of this in C: ``vfork``, ``setsid``, ``chdir``, the signals as they were, and the error of
 ``exec`` over a pipe before it returns, within a millisecond.  A launcher in Python would take
 ten times as long, and a ``setsid`` program is not everywhere.  The rest of a child's life
@@ -21,7 +21,7 @@ from pathlib import Path
 from sxhost.errors import AgentFailed, BadField
 from sxhost.process.contracts import Command
 
-__all__ = ["find", "run"]
+__all__ = ["find_program", "start_program"]
 
 _REASONS = {
     errno.ENOENT: "the interpreter in its first line is not there",
@@ -34,15 +34,15 @@ _REASONS = {
 }
 
 
-def find(program: str, cwd: str, path: str) -> str:
-    """Return where a program is: in `path`, or with a slash in it, as seen from `cwd`.
+def find_program(program: str, cwd: str, path: str) -> str:
+    """Return the path of a program: in `path`, or with a slash in it, as seen from `cwd`.
 
     Places in `path` that are not absolute do not count: a project could put a program there.
 
     :raises AgentFailed: it is not there, or may not be executed.
     """
     if "/" in program:
-        return _here(Path(cwd, program))
+        return _executable_at(Path(cwd, program))
     places = [place for place in path.split(os.pathsep) if Path(place).is_absolute()]
     found = shutil.which(program, path=os.pathsep.join(places))
     if found is None:
@@ -51,7 +51,7 @@ def find(program: str, cwd: str, path: str) -> str:
     return found
 
 
-def _here(place: Path) -> str:
+def _executable_at(place: Path) -> str:
     if not place.is_file():
         raise AgentFailed(f"There is no program {str(place)!r}.")
     if not os.access(place, os.X_OK):
@@ -59,15 +59,15 @@ def _here(place: Path) -> str:
     return str(place)
 
 
-def run(command: Command, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Run a program with pipes, as the leader of a session and of a process group.
+def start_program(command: Command, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Start a program with pipes, as the leader of a session and of a process group.
 
     :raises AgentFailed: it cannot be run.
     :raises BadField: its directory is not there.
     """
     if not Path(command.cwd).is_dir():
         raise BadField("cwd", f"There is no directory {command.cwd!r}.")
-    place = find(command.argv[0], command.cwd, environ.get("PATH", os.defpath))
+    place = find_program(command.argv[0], command.cwd, environ.get("PATH", os.defpath))
     try:
         return subprocess.Popen(  # noqa: S603 - no shell, and the program is what was asked for
             list(command.argv),

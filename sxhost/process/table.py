@@ -1,17 +1,17 @@
-"""Who runs on this machine: /proc, families of processes, signals that meet only who is meant.
+"""The process table: /proc, an agent's descendants, signals that cannot hit another process.
 
 Every agent runs its commands in sessions of their own, and some of these detach themselves by a
-double fork: neither the process group nor the parents' numbers find them all.  What an agent
-has started is therefore found in three ways: by the parents, as long as these live (`Family`
-remembers whom it has once seen); by the sessions that known ones lead; and by a mark, which
-everything inherits that does not take pains to be rid of it (`sxhost.process.marks`).
+double fork: neither the process group nor the parents' numbers find them all.  An agent's
+descendants are therefore found in three ways: by their parents, as long as these live (`Family`
+remembers what it has once seen); by the sessions that known ones lead; and by a mark, which
+every process inherits that does not take pains to be rid of it (`sxhost.process.marks`).
 
-A number is not a name: numbers are used again.  A process is its number and its start, and a
-signal goes out only after its start was read again, over a descriptor that holds the process
-(``pidfd_open``) where the system has them.
+A process id is not an identity: numbers are used again.  A process is its number and its start,
+and a signal goes out only after its start was read again, over a descriptor that holds the
+process (``pidfd_open``) where the system has them.
 
-Where there is no /proc (macOS, the BSDs) nobody is seen, and a child's process group is all
-that can be ended (`Group`): what it has started in sessions of its own goes on there.
+Where there is no /proc (macOS, the BSDs) no process is seen, and a child's process group is all
+that can be ended (`Group`): what it has started in other sessions runs on there.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ STAT_SIZE = 4096
 CHUNK = 1 << 16
 COMMAND_SIZE = 200
 KERNEL_THREAD = 0x00200000
-DOUBTS = 3
-"""Looks at a process that has neither words nor environment until it is taken as it is."""
+MAX_DOUBTS = 3
+"""Times that a process without command line and environment is looked at again."""
 
 
 class ProcessEntry(NamedTuple):
-    """A process as it was at one moment."""
+    """A process as ``/proc/PID/stat`` showed it at one moment."""
 
     pid: int
     parent: int
@@ -56,38 +56,38 @@ class ProcessEntry(NamedTuple):
 
     @property
     def process(self) -> Process:
-        """Its lasting name."""
+        """Its identity: number and start."""
         return Process(self.pid, self.started)
 
     @property
     def lives(self) -> bool:
-        """Whether it still does anything: a zombie only waits to be counted."""
+        """Whether it still runs: a zombie only waits for its parent to read its exit status."""
         return self.state not in DEAD
 
 
 class ProcessFamily(Protocol):
-    """Some processes that are to end."""
+    """Processes that are to be ended together."""
 
     unsure: bool
-    """Whether the last look may have missed somebody, so that another is needed."""
+    """Whether the last `look` may have missed a process, so that another is needed."""
 
     def look(self) -> list[ProcessEntry]:
-        """Return those who live now."""
+        """Return those that live now."""
 
     def send(self, process: Process, number: int) -> bool:
-        """Signal one of them; return whether it was there.
+        """Send the signal `number` to one of them; return whether it was there.
 
         :raises OSError: it may not be signalled.
         """
 
     def command(self, process: Process) -> str:
-        """Return what it runs, for a person to read; "" if that cannot be told."""
+        """Return its command line, for a person to read; "" if that is unknown."""
 
 
 def parse_stat(data: bytes) -> ProcessEntry | None:
     """Read ``/proc/PID/stat``; a command's name may hold blanks and brackets.
 
-    Threads of the kernel are nobody.
+    Kernel threads are None, and so is what cannot be read.
     """
     pid, _, rest = data.partition(b" ")
     fields = rest.rpartition(b")")[2].split()
@@ -111,49 +111,49 @@ class Processes:
         return self.see(os.getpid()) is not None
 
     def see(self, pid: int) -> ProcessEntry | None:
-        """Return a process, dead or alive; None if there is none (or no /proc)."""
+        """Return a process, zombies included; None if there is none (or no /proc)."""
         return parse_stat(self._read(pid, "stat", STAT_SIZE))
 
     def all(self) -> dict[int, ProcessEntry]:
         """Return all processes; with 300 of them it takes some 5 ms."""
         try:
-            with os.scandir(self._proc) as entries:
-                numbers = [int(entry.name) for entry in entries if entry.name.isdecimal()]
+            with os.scandir(self._proc) as files:
+                numbers = [int(file.name) for file in files if file.name.isdecimal()]
         except OSError:
             return {}
-        seen = map(self.see, numbers)
-        return {one.pid: one for one in seen if one is not None}
+        entries = map(self.see, numbers)
+        return {entry.pid: entry for entry in entries if entry is not None}
 
     def runs(self, process: Process) -> bool:
-        """Tell whether just this process is there and lives."""
+        """Tell whether this process, and not a later one of its number, lives."""
         seen = self.see(process.pid)
         return seen is not None and seen.lives and seen.started == process.started
 
     def environ(self, pid: int) -> bytes:
-        """Return the environment that it began with; b"" if that is not ours to read."""
+        """Return the environment that it was started with; b"" if we may not read it."""
         return self._read(pid, "environ")
 
     def carries(self, pid: int, mark: Mark) -> bool | None:
-        """Tell whether a process has a mark; None if it shows nothing yet, as in ``exec``."""
+        """Tell whether a process has a mark; None if it shows nothing, as during ``exec``."""
         if mark.in_limits(self._read(pid, "limits")):
             return True
         environ = self.environ(pid)
         if mark.in_environ(environ):
             return True
-        shows = environ or self._read(pid, "cmdline", COMMAND_SIZE)
-        return False if shows else None
+        is_shown = environ or self._read(pid, "cmdline", COMMAND_SIZE)
+        return False if is_shown else None
 
     def command(self, process: Process) -> str:
-        """Return what it runs, for a person to read; "" if that cannot be told."""
+        """Return its command line, for a person to read; "" if that is unknown."""
         words = self._read(process.pid, "cmdline", COMMAND_SIZE).split(b"\0")
         return b" ".join(filter(None, words)).decode(errors="replace")
 
     def send(self, process: Process, number: int) -> bool:
-        """Signal just this process; return whether it was there.
+        """Send the signal `number` to this process; return whether it was there.
 
         :raises OSError: it may not be signalled.
         """
-        with _held(process.pid) as handle:
+        with _pidfd(process.pid) as handle:
             if not self.runs(process):
                 return False
             try:
@@ -166,7 +166,7 @@ class Processes:
         return True
 
     def _read(self, pid: int, name: str, size: int | None = None) -> bytes:
-        """Return a small file of a process, or its beginning; b"" if there is none to read."""
+        """Return a file of a process, or its first `size` bytes; b"" if it cannot be read."""
         try:
             file = os.open(f"{self._proc}/{pid}/{name}", os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
@@ -185,8 +185,8 @@ def _chunks(file: int) -> Iterator[bytes]:
 
 
 @contextmanager
-def _held(pid: int) -> Iterator[int | None]:
-    """Hold whoever has this number now; None where that is not possible."""
+def _pidfd(pid: int) -> Iterator[int | None]:
+    """Open a pidfd of the process that has this number now; None where there are none."""
     handle = None
     with suppress(AttributeError, OSError):
         handle = os.pidfd_open(pid)
@@ -200,28 +200,28 @@ def _held(pid: int) -> Iterator[int | None]:
 def family(
     table: Mapping[int, ProcessEntry], heads: Collection[int], never: Collection[int]
 ) -> set[int]:
-    """Return `heads` and all below them: their children, and the sessions that they lead.
+    """Return `heads` with all descendants: their children, and the sessions that they lead.
 
-    `never` are numbers that do not belong to it, nor what is below them.
+    Processes in `never` do not belong to it, nor do descendants that only they lead to.
     """
     below = defaultdict[int, list[int]](list)
-    for one in table.values():
-        below[one.parent].append(one.pid)
-        below[one.session].append(one.pid)
-    found, left = set(never), [pid for pid in heads if pid in table]
-    while left:
-        pid = left.pop()
+    for entry in table.values():
+        below[entry.parent].append(entry.pid)
+        below[entry.session].append(entry.pid)
+    found, to_visit = set(never), [pid for pid in heads if pid in table]
+    while to_visit:
+        pid = to_visit.pop()
         if pid not in found:
             found.add(pid)
-            left += below[pid]
+            to_visit += below[pid]
     return found - set(never)
 
 
 class Family:
-    """All that carry a mark or are below those who do, or below `root`, now or once.
+    """All processes that carry a mark, or `root`, and their descendants, now or earlier.
 
-    This process and those above it never belong to a family: a host may have been started by
-    an agent of its own.
+    This process and its ancestors never belong to it: a host may have been started by an
+    agent of its own.
     """
 
     def __init__(self, processes: Processes, mark: Mark, root: Process | None = None) -> None:
@@ -236,36 +236,37 @@ class Family:
         self.command = processes.command
 
     def look(self) -> list[ProcessEntry]:
-        """Return those who live now, the eldest first; it takes some milliseconds."""
+        """Return those that live now, the eldest first; it takes some milliseconds."""
         return self.learn(self._processes.all())
 
     def learn(self, table: Mapping[int, ProcessEntry]) -> list[ProcessEntry]:
-        """Return the same, from a look at all processes that others share."""
+        """Return the same, from a process table that was read for several families."""
         self.unsure = False
-        heads = [one.pid for one in table.values() if self._belongs(one)]
-        self._forget(table)
-        members = [table[pid] for pid in family(table, heads, _line(table))]
-        self._members = {one.process for one in members}
-        return sorted((one for one in members if one.lives), key=lambda one: one.started)
+        heads = [entry.pid for entry in table.values() if self._belongs(entry)]
+        self._forget_ended_strangers(table)
+        members = [table[pid] for pid in family(table, heads, _ancestors(table))]
+        self._members = {entry.process for entry in members}
+        living = [entry for entry in members if entry.lives]
+        return sorted(living, key=lambda entry: entry.started)
 
-    def _forget(self, table: Mapping[int, ProcessEntry]) -> None:
-        """Forget strangers that are no more."""
-        there = {one.process for one in table.values()}
-        self._strangers &= there
-        self._doubts = Counter({p: n for p, n in self._doubts.items() if p in there})
+    def _forget_ended_strangers(self, table: Mapping[int, ProcessEntry]) -> None:
+        present = {entry.process for entry in table.values()}
+        self._strangers &= present
+        self._doubts = Counter({p: n for p, n in self._doubts.items() if p in present})
 
-    def _belongs(self, one: ProcessEntry) -> bool:
-        """Tell by itself alone; who was once seen without the mark will never have it.
+    def _belongs(self, entry: ProcessEntry) -> bool:
+        """Tell whether a process is known to belong, or carries the mark.
 
-        Whoever runs ``exec`` just now has neither words nor environment for a moment.
+        One that was seen without the mark will never have it.  During ``exec`` a process has
+        neither command line nor environment for a moment, so it is looked at again.
         """
-        process = one.process
+        process = entry.process
         if process in self._members:
             return True
-        if one.started < self._since or process in self._strangers or not one.lives:
+        if entry.started < self._since or process in self._strangers or not entry.lives:
             return False
-        carries = self._processes.carries(one.pid, self._mark)
-        if carries is None and self._doubts[process] < DOUBTS:
+        carries = self._processes.carries(entry.pid, self._mark)
+        if carries is None and self._doubts[process] < MAX_DOUBTS:
             self._doubts[process] += 1
             self.unsure = True
         elif not carries:
@@ -273,8 +274,8 @@ class Family:
         return bool(carries)
 
 
-def _line(table: Mapping[int, ProcessEntry]) -> set[int]:
-    """Return this process and those above it."""
+def _ancestors(table: Mapping[int, ProcessEntry]) -> set[int]:
+    """Return this process and its ancestors."""
     pid, found = os.getpid(), set[int]()
     while pid and pid not in found:
         found.add(pid)
@@ -283,9 +284,9 @@ def _line(table: Mapping[int, ProcessEntry]) -> set[int]:
 
 
 class Group:
-    """A process group: all that can be known of a family where there is no /proc.
+    """A process group, which stands for a family where there is no /proc.
 
-    Its number is not used again while somebody is in it.
+    Its number is not used again while a process is in it.
     """
 
     unsure = False
@@ -294,16 +295,16 @@ class Group:
         self._leader = leader
 
     def look(self) -> list[ProcessEntry]:
-        """Return the group as if it were one process, or nobody."""
+        """Return the group as if it were one process, or nothing if it is empty."""
         pid, started = self._leader.pid, self._leader.started
         return [ProcessEntry(pid, 0, pid, started, "?")] if self.send(self._leader, 0) else []
 
     def learn(self, table: Mapping[int, ProcessEntry]) -> list[ProcessEntry]:  # noqa: ARG002 - it is empty
-        """Return the same: nobody else knows more."""
+        """Return the same as `look`: without /proc the table is empty."""
         return self.look()
 
     def send(self, process: Process, number: int) -> bool:
-        """Signal the group; return whether anybody is in it.
+        """Send the signal `number` to the group; return whether a process is in it.
 
         :raises OSError: none of it may be signalled.
         """

@@ -1,4 +1,4 @@
-"""Ending processes: asked first, then made to."""
+"""Ending processes: SIGTERM first, SIGKILL for what stays."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["TerminationReport", "terminate"]
 log = logger(__name__)
 
 SHORTEST, LONGEST = 0.01, 0.2
-"""Seconds between two looks: most end at once, and a look is work."""
+"""Seconds between two looks, doubling: most end at once, and a look takes milliseconds."""
 
 _OUTCOMES: dict[int, Literal["ended", "killed"]] = {SIGTERM: "ended", SIGKILL: "killed"}
 
@@ -35,56 +35,56 @@ class TerminationReport(Struct, frozen=True, kw_only=True):
 
 
 async def terminate(
-    kin: ProcessFamily, clock: IReactorTime, term: float, kill: float
+    family: ProcessFamily, clock: IReactorTime, term: float, kill: float
 ) -> list[TerminationReport]:
-    """End them all: SIGTERM, after `term` seconds SIGKILL; give up `kill` seconds later.
+    """End a family: SIGTERM, after `term` seconds SIGKILL; give up `kill` seconds later.
 
-    Who joins them meanwhile is ended too.  What is left is logged.
+    Processes that join it meanwhile are ended too.  What is left after all is logged.
     """
-    fates: dict[Process, TerminationReport] = {}
+    reports: dict[Process, TerminationReport] = {}
     for number, patience in ((SIGTERM, term), (SIGKILL, kill)):
-        left = await _insist(kin, clock, number, patience, fates)
-    for one in left:
-        _give_up(one, fates)
-    return list(fates.values())
+        living = await _signal_until_ended(family, clock, number, patience, reports)
+    for entry in living:
+        _report_left(entry, reports)
+    return list(reports.values())
 
 
-async def _insist(
-    kin: ProcessFamily,
+async def _signal_until_ended(
+    family: ProcessFamily,
     clock: IReactorTime,
     number: int,
     patience: float,
-    fates: dict[Process, TerminationReport],
+    reports: dict[Process, TerminationReport],
 ) -> list[ProcessEntry]:
-    """Send a signal to each of them once, until none is left or time is up."""
-    until, pause, told = clock.seconds() + patience, SHORTEST, set[Process]()
-    while (left := kin.look()) or kin.unsure:
-        for process in {one.process for one in left} - told:
-            told.add(process)
-            fates[process] = _signalled(kin, process, number)
+    """Send a signal to each process once, until none lives or `patience` seconds are over."""
+    until, pause, signalled = clock.seconds() + patience, SHORTEST, set[Process]()
+    while (living := family.look()) or family.unsure:
+        for process in {entry.process for entry in living} - signalled:
+            signalled.add(process)
+            reports[process] = _signal(family, process, number)
         if clock.seconds() >= until:
             break
         await deferLater(clock, pause)
         pause = min(2 * pause, LONGEST)
-    return left
+    return living
 
 
-def _signalled(kin: ProcessFamily, process: Process, number: int) -> TerminationReport:
-    command, why = kin.command(process), ""
+def _signal(family: ProcessFamily, process: Process, number: int) -> TerminationReport:
+    command, why = family.command(process), ""
     try:
-        kin.send(process, number)
+        family.send(process, number)
     except OSError as error:
         why = error.strerror or str(error)
     return TerminationReport(process=process, command=command, what=_OUTCOMES[number], why=why)
 
 
-def _give_up(one: ProcessEntry, fates: dict[Process, TerminationReport]) -> None:
-    fate = fates[one.process]
-    why = fate.why or f"it does not end, its state is {one.state}"
-    fates[one.process] = replace(fate, what="left", why=why)
+def _report_left(entry: ProcessEntry, reports: dict[Process, TerminationReport]) -> None:
+    report = reports[entry.process]
+    why = report.why or f"it does not end, its state is {entry.state}"
+    reports[entry.process] = replace(report, what="left", why=why)
     log.warn(
         "process {pid} ({command}) of an agent could not be ended: {why}",
-        pid=one.pid,
-        command=fate.command,
+        pid=entry.pid,
+        command=report.command,
         why=why,
     )

@@ -22,7 +22,7 @@ from tests.support.programs import HURRY, fixture_in_reactor, in_reactor, python
 HOST = """
 import json, os, sys
 from twisted.internet import reactor
-from sxhost.drivers.contracts import Command
+from sxhost.process.contracts import Command
 from sxhost.process.child import ProcessSpawn
 from sxhost.model.limits import Limits
 
@@ -30,7 +30,7 @@ class Parrot:
     told = 0
     def line(self, line):
         print(line.decode(), flush=True)
-    def gone(self, how):
+    def child_exited(self, how):
         pass
 
 host_id, *argv = sys.argv[1:]

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from sxhost.process.marks import RLIMIT_LOCKS, VARIABLE, Mark, carried
+from sxhost.process.marks import RLIMIT_LOCKS, VARIABLE, Mark, limits_marked
 from sxhost.process.table import Processes
 from tests.process.test_process_table import limits
 
@@ -35,7 +35,10 @@ def test_each_agent_has_one_and_a_host_knows_them_all() -> None:
 
 def test_whoever_is_started_carries_it_and_we_do_not() -> None:
     mark, before = Mark("h", "1"), locks()
-    with carried(mark), subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, env={}) as one:
+    with (
+        limits_marked(mark),
+        subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, env={}) as one,
+    ):
         pass_on = one.pid
         assert Processes().carries(pass_on, mark)
     assert locks() == before == (EVERYBODY, EVERYBODY)
@@ -47,8 +50,8 @@ def test_where_it_cannot_be_set_all_else_goes_on(monkeypatch: pytest.MonkeyPatch
         raise PermissionError
 
     monkeypatch.setattr(resource, "prlimit", refuse)
-    with carried(Mark("h", "1")):
+    with limits_marked(Mark("h", "1")):
         assert locks() == (EVERYBODY, EVERYBODY)
     monkeypatch.setattr("sys.platform", "darwin")
-    with carried(Mark("h", "1")):
+    with limits_marked(Mark("h", "1")):
         assert locks() == (EVERYBODY, EVERYBODY)

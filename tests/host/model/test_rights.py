@@ -28,7 +28,7 @@ from sxhost.model.rights import (
     check_registration,
 )
 from sxhost.model.session import EventDraft, EventQuery, MessageDraft, Registration
-from sxhost.model.session_state import _MEANS
+from sxhost.model.session_state import _STATE_AFTER
 from sxhost.model.turn import Launch, ModelDraft, SteerDraft, TurnDraft
 from sxhost.process.contracts import Exit
 from sxhost.testing import FakeDriver, FakeDrivers, HostInMemory, question, result_of, started
@@ -356,7 +356,7 @@ def test_all_that_the_host_tells_is_reserved() -> None:
     named = {word for line in lines for word in re.findall(r"^([a-z]+(?:-[a-z]+)*)  ", line)}
     assert {"message", "tool-start", "usage"} <= named
     assert named - {"event"} <= HOST_EVENTS
-    assert set(_MEANS) <= HOST_EVENTS
+    assert set(_STATE_AFTER) <= HOST_EVENTS
 
 
 @pytest.mark.parametrize("caller", [SENDER, NARROW, ADMIN, HOST], ids=lambda c: c.token)

@@ -9,7 +9,7 @@ import pytest
 
 from sxhost.errors import AgentFailed, BadField
 from sxhost.process.contracts import Command
-from sxhost.process.spawn import find, run
+from sxhost.process.spawn import find_program, start_program
 
 
 def program(place: Path, text: str = "#!/bin/sh\n", mode: int = 0o755) -> Path:
@@ -24,35 +24,35 @@ def test_the_first_place_in_the_path_counts(tmp_path: Path) -> None:
     second = program(tmp_path / "b" / "it")
     program(tmp_path / "c" / "it")
     path = os.pathsep.join(str(tmp_path / name) for name in "abc")
-    assert find("it", "/", path) == str(second)
+    assert find_program("it", "/", path) == str(second)
 
 
 def test_places_that_are_not_absolute_do_not_count(tmp_path: Path) -> None:
     program(tmp_path / "bin" / "codex")
     for path in ("bin", ".", "", "./bin:bin", ":"):
         with pytest.raises(AgentFailed, match="empty PATH"):
-            find("codex", str(tmp_path), path)
+            find_program("codex", str(tmp_path), path)
 
 
 def test_with_a_slash_it_is_seen_from_its_directory(tmp_path: Path) -> None:
     made = program(tmp_path / "bin" / "it")
-    assert find("./bin/it", str(tmp_path), "") == str(made)
-    assert find(str(made), "/", "") == str(made)
+    assert find_program("./bin/it", str(tmp_path), "") == str(made)
+    assert find_program(str(made), "/", "") == str(made)
     for wrong, why in (("./it", "no program"), ("./bin", "no program")):
         with pytest.raises(AgentFailed, match=why):
-            find(wrong, str(tmp_path), "")
+            find_program(wrong, str(tmp_path), "")
     made.chmod(0o644)
     with pytest.raises(AgentFailed, match=r"not executable|no program"):
-        find("./bin/it", str(tmp_path), "")
+        find_program("./bin/it", str(tmp_path), "")
 
 
 @pytest.mark.parametrize("text", ["#!/no/such/interpreter\n", "rubbish", ""])
 def test_what_is_no_program_is_told_with_a_reason(tmp_path: Path, text: str) -> None:
     made = program(tmp_path / "it", text)
     with pytest.raises(AgentFailed, match="cannot be run"):
-        run(Command(argv=[str(made)], cwd=str(tmp_path)), {})
+        start_program(Command(argv=[str(made)], cwd=str(tmp_path)), {})
 
 
 def test_without_its_directory_nothing_is_run(tmp_path: Path) -> None:
     with pytest.raises(BadField):
-        run(Command(argv=["/bin/sh"], cwd=str(tmp_path / "nowhere")), {})
+        start_program(Command(argv=["/bin/sh"], cwd=str(tmp_path / "nowhere")), {})
