@@ -65,7 +65,7 @@ class Difference(Struct, frozen=True):
     name: str
     place: str
     recorded: Any
-    said: Any
+    sent: Any
 
 
 class Player:
@@ -104,10 +104,10 @@ class Player:
         hello = self._path.with_name("hello.jsonl")
         return answer if answer or not hello.is_file() else read(hello).answer(name)
 
-    def differ(self, name: str, recorded: Any, said: Any) -> None:
+    def differ(self, name: str, recorded: Any, sent: Any) -> None:
         """Collect the differences of two messages, if the player is strict."""
         if self._strict:
-            found = _differences(recorded, said)
+            found = _differences(recorded, sent)
             self.differences += [Difference(name, place, a, b) for place, a, b in found]
 
 
@@ -283,12 +283,12 @@ def _without_id(message: Message) -> Message:
     return with_value(message, place, None) if place else message
 
 
-def _differences(recorded: Any, said: Any, place: str = "") -> Iterator[tuple[str, Any, Any]]:
+def _differences(recorded: Any, sent: Any, place: str = "") -> Iterator[tuple[str, Any, Any]]:
     """Yield the paths at which two values differ, and both values there."""
-    if isinstance(recorded, dict) and isinstance(said, dict):
-        for name in {**recorded, **said}:
+    if isinstance(recorded, dict) and isinstance(sent, dict):
+        for name in {**recorded, **sent}:
             below = f"{place}.{name}" if place else name
-            pair = recorded.get(name, _MISSING), said.get(name, _MISSING)
+            pair = recorded.get(name, _MISSING), sent.get(name, _MISSING)
             yield from _differences(*pair, below)
-    elif recorded != said:
-        yield place, recorded, said
+    elif recorded != sent:
+        yield place, recorded, sent

@@ -168,7 +168,7 @@ class PiAgent:
         self._finish_submit(error)
 
     def _finish_submit(self, error: HostError | None = None) -> None:
-        """Let `submit` return or fail: pi has answered, or it works before it answers."""
+        """Have `submit` return or fail: pi has answered, or works already."""
         submitting, self._submitting = self._submitting, None
         if submitting is not None and error is not None:
             submitting.errback(error)
