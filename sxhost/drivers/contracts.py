@@ -8,9 +8,9 @@ callable with the signature of `DriverEntryPoint`.
 The order of reports: `Reports.spawned`, then for each turn `Reports.turn_began`, its events
 and questions, `Reports.turn_ended`; at the very end `Reports.gone`, once.  Before a turn ends,
 whatever it has begun is closed: a text by its whole event with ``cut: true``, a tool's call by
-``tool-done`` with the status ``cut``, a question by `Reports.settled`.  Where the process ends
-in the middle of a turn, the driver closes the same and calls `Reports.gone`; the host ends the
-turn.
+``tool-done`` with the status ``cut``.  The host withdraws the questions that are left.  Where
+the process ends in the middle of a turn, the driver closes the same and calls `Reports.gone`;
+the host itself ends the turn.
 
 Events (`Reports.event`) have an object for data.  Every event that belongs to an item names it
 in ``item``: a string, unique in its conversation, the same from the first piece to the last
@@ -21,6 +21,7 @@ of a subagent has ``parent``, the item of the call that started it (Claude).
 event          its data
 ============== =====================================================================
 message        a text of the assistant, whole: item, text; cut (true) if it broke off
+               (ACP does not say whether it did)
 message-delta  the next piece of such a text: item, text
 thinking       reasoning, whole: item, text; cut
 thinking-delta the next piece of it: item, text
@@ -29,7 +30,8 @@ tool-start     the call of a tool begins, once for each item: item; tool, its na
 tool-output    what the tool has printed since the last such event: item, text
 tool-done      the call is over, once for each tool-start: item, tool;
                status: completed, failed, declined (a person said no) or cut;
-               output, its text in all; exit_code, an integer or null
+               output, its text in all, may be missing where it was cut;
+               exit_code, an integer, null or left out
 plan           what the agent means to do, the whole list each time: entries, each with
                content and status (pending, in_progress, completed); text
 diff           changes of files in the unified format: diff; ACP: item and path as well;

@@ -88,7 +88,7 @@ class Peer:
             return json.decode(await result, type=kind)
         except (ValueError, RecursionError) as error:
             raise AgentFailed(f"The agent's answer to {method} is wrong: {error}.") from None
-        finally:  # a caller that stops waiting cancels: its answer will be one of nobody's
+        finally:  # a call that was cancelled (a timeout) must not wait for a late answer
             self._pending.pop(number, None)
 
     def send_call(self, number: int, method: str, params: Any) -> Deferred[Raw]:

@@ -1,30 +1,31 @@
-"""Any agent that speaks ACP v1, the Agent Client Protocol; its command has to be given.
+"""The ACP driver, for any agent that speaks the Agent Client Protocol v1.
 
-One process for each conversation: it is simple, and one question that waits in one
-conversation cannot hold up another.  https://agentclientprotocol.com
+The launch has to give the agent's command.  Each conversation has a process of its own, so
+that a question which waits in one cannot hold up another.  https://agentclientprotocol.com
 
-- A turn is one ``session/prompt``.  Its end is the answer: ``cancelled`` interrupts it; all
-  other reasons complete it, and are told as the reason where they are not ``end_turn``.
-- A second prompt while one runs is joined, queued or cancels the first, by agent: it is
-  never sent, and there is no steering.
+- A turn is one call of ``session/prompt``; its result ends the turn.  The stop reason
+  ``cancelled`` interrupts it; all others complete it, and any but ``end_turn`` is reported as
+  the reason.
+- What a second prompt during a turn does depends on the agent (it joins the first, waits, or
+  cancels it): none is ever sent, so there is no steering.
 - ``session/resume`` is preferred to ``session/load``, which replays the past as updates.
-  Some agents do so before they answer and some after, so what comes then is passed over
-  until the first turn, and an agent is ready once it has been quiet for a moment.
+  Some agents do so before they answer and some after: those updates are dropped until the
+  first turn, and the agent counts as ready once it has been quiet for a moment.
 - An approval policy is the name of one of the agent's modes; ACP knows no sandbox.
 - ``native`` of a launch goes into ``session/new`` (``mcpServers``, ``_meta``, …), but for
   ``authenticate``: the id of a login method to use first.
 
 ================ =====================================================================
-agent            the verbs of an agent
-connection       how a conversation is opened, set up and closed
-settings         models, efforts, modes, commands
-prompt           what it is told, and why it said no
-messages         what is read of ACP, as structs
-updates          ``session/update``, by kind
-events           what is said, thought, planned and used, as events
-tools            its tool calls
-approvals        what it asks as a `Question`
-pending_requests where that waits
+agent            an agent's methods; its turns
+connection       calls that open, set up and close a conversation
+settings         models, efforts, modes and commands that a conversation offers
+prompt           params of ``initialize`` and ``session/prompt``; reasons of refusals
+messages         ACP's requests and results as structs
+updates          the kinds of ``session/update`` as structs
+events           updates as events
+tools            updates of tool calls as a start and an end each
+approvals        a request as a question, a decision as its result
+pending_requests requests that wait for a decision
 ================ =====================================================================
 """
 
@@ -43,7 +44,7 @@ __all__ = ["make"]
 
 
 class ACPDriver:
-    """Makes agents of any program that speaks ACP."""
+    """Makes agents of any program that speaks ACP; they share nothing."""
 
     def __init__(self, spawn: Spawn, clock: IReactorTime) -> None:
         self._spawn = spawn
@@ -58,7 +59,7 @@ class ACPDriver:
         return ACPAgent(self._spawn, self._clock, launch, reports)
 
     async def close(self) -> None:
-        """Do nothing: agents share nothing."""
+        """Do nothing: there is nothing to free."""
 
 
 make = ACPDriver

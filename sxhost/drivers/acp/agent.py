@@ -1,4 +1,4 @@
-"""One conversation over ACP: the verbs of an agent, and what it hears."""
+"""One ACP conversation: the methods of an `Agent`, and its turns."""
 
 from __future__ import annotations
 
@@ -41,15 +41,17 @@ __all__ = ["ACPAgent"]
 log = logger(__name__)
 
 REPLAY_QUIET_S = 0.25
+"""Seconds without an update after which a replay of the past counts as over."""
+
 REPLAY_CHECKS = 40
-"""Seconds without a word that end a replay, and how many times as long it may take in all."""
+"""How many such intervals are waited for at most; then the agent counts as ready anyway."""
 
 EMPTY_TURN = "The agent ended the turn and has said and done nothing; some hide errors so."
-"""pi-acp, for one, where the model refused."""
+"""The warning about a turn without any update; pi-acp ends so where the model failed."""
 
 
 class ACPAgent:
-    """One conversation, in a process of its own; see `sxhost.drivers.contracts.Agent`."""
+    """One conversation in a process of its own: an `Agent` and a `PeerListener`."""
 
     def __init__(
         self, spawn: Spawn, clock: IReactorTime, launch: Launch, reports: Reports
@@ -59,13 +61,13 @@ class ACPAgent:
         self._launch = launch
         self._reports = reports
         self._peer = Peer(self, {"jsonrpc": "2.0"})
-        self._link = AcpConnection(self._peer, clock, launch)
-        self._settings = SessionSettings(self._learn)
-        self._story = UpdateTranslator(reports.event, self._settings, f"{token_hex(4)}-")
-        self._desk = PendingQuestions(self._peer, self._story, reports)
-        self._told: Mapping[str, Callable[[Raw], None]] = {
-            "session/update": self._story.update_received,
-            "$/cancel_request": self._desk.request_cancelled,
+        self._connection = AcpConnection(self._peer, clock, launch)
+        self._settings = SessionSettings(self._update_abilities)
+        self._updates = UpdateTranslator(reports.event, self._settings, f"{token_hex(4)}-")
+        self._questions = PendingQuestions(self._peer, self._updates, reports)
+        self._handlers: Mapping[str, Callable[[Raw], None]] = {
+            "session/update": self._updates.update_received,
+            "$/cancel_request": self._questions.request_cancelled,
         }
         self._child: Child | None = None
         self._turn: Deferred[None] | None = None
@@ -73,19 +75,19 @@ class ACPAgent:
         self._cancelled = False
         self._exit: Exit | None = None
         self.can = Abilities(resume=True)
-        """What it can do; until it has told, it may well be able to resume."""
+        """What it can do; before ``initialize`` is answered, it may be able to resume."""
 
-    def _learn(self) -> None:
+    def _update_abilities(self) -> None:
         self.can = Abilities(
             compact=self._settings.compact_prompt is not None,
             set_model=self._settings.has_models,
-            resume=self._link.agent_info.agent_capabilities.resumes,
+            resume=self._connection.agent_info.agent_capabilities.resumes,
         )
 
-    # Beginning and end.
+    # Start and end.
 
     async def start(self) -> Started:
-        """Run the program and open the conversation."""
+        """Run the program and open a conversation, or resume one."""
         launch = self._launch
         command = Command(argv=launch.command or (), cwd=launch.cwd or "", env=launch.env)
         self._child = child = self._spawn(command, self._peer)
@@ -101,58 +103,60 @@ class ACPAgent:
             raise
 
     async def _open(self) -> Started:
-        await self._link.initialize()
-        self._story.muted = self._link.replays
-        self._story.session = self._link.session
-        self._settings.session_opened(await self._link.open_session())
-        self._story.session = self._link.session
-        if self._story.muted:
-            await self._quiet()
+        await self._connection.initialize()
+        self._updates.muted = self._connection.replays
+        self._updates.session = self._connection.session
+        self._settings.session_opened(await self._connection.open_session())
+        self._updates.session = self._connection.session
+        if self._updates.muted:
+            await self._wait_for_replay()
         launch = self._launch
         await self._set(launch.model, launch.provider, launch.effort, launch.approval_policy)
-        link, model = self._link, self._settings.model
-        return Started(native_id=link.session, model=model, native=link.native)
+        connection, model = self._connection, self._settings.model
+        return Started(native_id=connection.session, model=model, native=connection.native)
 
-    async def _quiet(self) -> None:
-        """Wait until the past has been told."""
+    async def _wait_for_replay(self) -> None:
+        """Wait until the agent has replayed the past: until it is quiet for a moment."""
         for _ in range(REPLAY_CHECKS):
-            before = self._story.passed_over
+            before = self._updates.passed_over
             await deferLater(self._clock, REPLAY_QUIET_S)
-            if self._story.passed_over == before:
+            if self._updates.passed_over == before:
                 break
         if self._exit is not None:
-            raise AgentFailed(f"{self._link.agent_info.name} has gone: {self._exit.sentence}.")
+            raise AgentFailed(
+                f"{self._connection.agent_info.name} has gone: {self._exit.sentence}."
+            )
 
     async def stop(self) -> None:
-        """End the turn, the conversation and the process, each with little patience."""
+        """Cancel the turn and close the session, `STOP_S` for each; then end the process."""
         if self._child is None or self._exit is not None:
             return
         try:
             if self._turn is not None:
-                await self._leave_turn(self._turn)
-            await self._link.close_session()
+                await self._cancel_turn(self._turn)
+            await self._connection.close_session()
         except AgentFailed as error:
             log.debug("an agent does not end in order: {why}", why=error.message)
         await self._child.end()
 
-    async def _leave_turn(self, turn: Deferred[None]) -> None:
+    async def _cancel_turn(self, turn: Deferred[None]) -> None:
         self._cancel()
-        over: Deferred[None] = Deferred()
-        turn.addCallback(over.callback)
+        ended: Deferred[None] = Deferred()  # of its own: a timeout must not cancel the turn's
+        turn.addCallback(ended.callback)
         try:
-            await over.addTimeout(STOP_S, self._clock)
+            await ended.addTimeout(STOP_S, self._clock)
         except TookTooLong:
             raise AgentFailed("The turn goes on.") from None
 
     # Turns.
 
     async def submit(self, draft: TurnDraft) -> str | None:
-        """Begin a turn; ACP has no names for them."""
+        """Begin a turn; ACP has no ids for them."""
         self._check_idle()
         check_sandbox(draft.sandbox)
         if draft.cwd not in (None, self._launch.cwd):
             raise BadField("cwd", "An ACP conversation stays in the directory it began in.")
-        images = self._link.agent_info.agent_capabilities.prompt_capabilities.image
+        images = self._connection.agent_info.agent_capabilities.prompt_capabilities.image
         prompt = content_blocks(items(draft.input), images=images)
         await self._set(draft.model, None, draft.effort, draft.approval_policy)
         self._check_idle()
@@ -161,7 +165,7 @@ class ACPAgent:
 
     def _check_idle(self) -> None:
         if self._turn is not None:
-            raise TurnInProgress(self._launch.id or self._link.session)
+            raise TurnInProgress(self._launch.id or self._connection.session)
         if self._exit is not None:
             raise AgentFailed(f"There is nobody to ask: {self._exit.sentence}.")
 
@@ -169,57 +173,59 @@ class ACPAgent:
         turn: Deferred[None] = Deferred()
         self._turn = turn
         self._cancelled = False
-        self._story.turn_started()
+        self._updates.turn_started()
         self._reports.turn_began(None)
-        work = self._prompt({"sessionId": self._link.session, **params}, compacts=compacts)
+        work = self._prompt(
+            {"sessionId": self._connection.session, **params}, compacts=compacts
+        )
         Deferred.fromCoroutine(work).chainDeferred(turn)
 
     async def _prompt(self, params: dict[str, Any], *, compacts: bool) -> None:
         try:
-            said: PromptResult = await self._peer.call("session/prompt", params, PromptResult)
+            result: PromptResult = await self._peer.call("session/prompt", params, PromptResult)
         except AgentFailed as error:
-            if not self._peer.exited:  # else the host tells of a turn whose process has gone
+            if not self._peer.exited:  # else the host ends the turn, see the contract
                 self._end_turn(
                     "interrupted" if self._cancelled else "failed", refusal_reason(error)
                 )
             return
-        self._story.add_turn_usage(said)
-        if said.stop_reason == "cancelled":
-            self._end_turn("interrupted", "", said)
+        self._updates.add_turn_usage(result)
+        if result.stop_reason == "cancelled":
+            self._end_turn("interrupted", "", result)
             return
-        if compacts and not self._story.compacted:
+        if compacts and not self._updates.compacted:
             self._reports.event("compact", {})
-        elif self._story.silent and said.stop_reason == "end_turn":
+        elif self._updates.silent and result.stop_reason == "end_turn":
             self._reports.event("warning", {"text": EMPTY_TURN})
-        reason = "" if said.stop_reason == "end_turn" else said.stop_reason
-        self._end_turn("completed", reason, said)
+        reason = "" if result.stop_reason == "end_turn" else result.stop_reason
+        self._end_turn("completed", reason, result)
 
     def _end_turn(self, status: TurnStatus, reason: str, native: Any = None) -> None:
-        self._desk.cancel_all("the turn is over")
-        self._story.turn_ended()
+        self._questions.cancel_all("the turn is over")
+        self._updates.turn_ended()
         self._turn = None
         self._reports.turn_ended(status, reason, native)
 
-    async def steer(self, given: Sequence[Item]) -> None:  # noqa: ARG002 - the verb's own
-        """Refuse: what agents make of a second prompt differs."""
+    async def steer(self, given: Sequence[Item]) -> None:  # noqa: ARG002 - the contract's
+        """Refuse: what a second prompt does differs by agent."""
         raise Unsupported("An ACP agent cannot be steered: interrupt it, or wait.")
 
     async def interrupt(self) -> None:
-        """Cancel the turn; questions that are open are withdrawn."""
+        """Cancel the turn and withdraw its open questions, as ACP demands."""
         if self._turn is None:
-            raise NoTurn(self._launch.id or self._link.session)
+            raise NoTurn(self._launch.id or self._connection.session)
         self._cancel()
 
     def _cancel(self) -> None:
         if self._turn is None:
             return
         self._cancelled = True
-        self._story.tools.cutting = True
-        self._peer.notify("session/cancel", {"sessionId": self._link.session})
-        self._desk.cancel_all("the turn was interrupted")
+        self._updates.tools.cutting = True
+        self._peer.notify("session/cancel", {"sessionId": self._connection.session})
+        self._questions.cancel_all("the turn was interrupted")
 
     async def compact(self) -> None:
-        """Shorten the conversation by the agent's own command, as a turn."""
+        """Prompt the agent's own command that compacts, which is a turn."""
         self._check_idle()
         command = self._settings.compact_prompt
         if command is None:
@@ -229,46 +235,46 @@ class ACPAgent:
         )
 
     async def set_model(self, draft: ModelDraft) -> None:
-        """Choose a model, and perhaps how much it thinks."""
+        """Choose a model, and an effort where the draft has one."""
         await self._set(draft.model, draft.provider, draft.effort, None)
 
     async def _set(
         self, model: str | None, provider: str | None, effort: str | None, mode: str | None
     ) -> None:
-        """Set what is given, one after the other: a model may bring efforts of its own."""
-        settings, link = self._settings, self._link
+        """Apply the settings that are given, the model first: efforts may depend on it."""
+        settings, connection = self._settings, self._connection
         if model is not None:
-            await link.apply_setting(settings.model_request(model, provider), settings)
+            await connection.apply_setting(settings.model_request(model, provider), settings)
         if effort is not None:
-            await link.apply_setting(settings.effort_request(effort), settings)
+            await connection.apply_setting(settings.effort_request(effort), settings)
         if mode is not None:
-            await link.apply_setting(settings.mode_request(mode), settings)
+            await connection.apply_setting(settings.mode_request(mode), settings)
 
     async def answer(self, question: Question, answer: Answer) -> None:
-        """Tell the agent what was decided; ``cancel`` stops the turn as well."""
-        self._desk.answer(question.key, answer, self._cancel)
+        """Answer the agent's request; the decision ``cancel`` also cancels the turn."""
+        self._questions.answer(question.key, answer, self._cancel)
 
     # What the agent says (`sxhost.drivers.jsonrpc_peer.Side`).
 
     def notification_received(self, method: str, params: Raw) -> None:
-        """Hear what it tells."""
-        told = self._told.get(method)
-        if told is not None:
-            told(params)
+        """Report an update; a notification of another method is native."""
+        handle = self._handlers.get(method)
+        if handle is not None:
+            handle(params)
         else:
             self._reports.event("native", {"native": {"method": method, "params": params}})
 
     def request_received(self, number: Id, method: str, params: Raw) -> bool:
-        """Hear what it asks; return whether it will be answered."""
-        known = self._desk.request_received(number, method, params)
+        """Report a request as a question; a turn that is being cancelled has none any more."""
+        is_known = self._questions.request_received(number, method, params)
         if self._cancelled and self._turn is not None:
-            self._desk.cancel_all("the turn was interrupted")
-        return known
+            self._questions.cancel_all("the turn was interrupted")
+        return is_known
 
     def process_exited(self, how: Exit) -> None:
-        """Hear of its end."""
+        """Report the end, after everything that was open."""
         self._exit = how
         self._turn = None
-        self._desk.cancel_all("the agent has ended")
-        self._story.turn_ended()
+        self._questions.cancel_all("the agent has ended")
+        self._updates.turn_ended()
         self._reports.gone(how)

@@ -1,10 +1,10 @@
-"""What an agent asks over ACP: leave for a tool call, or words (an elicitation).
+"""Requests of an ACP agent as questions: a tool call's permission, a form (elicitation).
 
-An agent offers options of four kinds, in any order and under any id; the kind alone says
-what an option means.  A decision picks the option of its own kind and no other: where only
-``allow_always`` is offered, ``approve`` is not among the choices, so that nobody consents
-to more than was said.  A second option of a kind, or one of no known kind, is a choice
-under its own id.  ``cancel`` is always there.
+For a permission the agent offers options of four kinds, in any order and under any id; the
+kind alone says what an option means.  A decision picks the option of its own kind and no
+other: where only ``allow_always`` is offered, ``approve`` is not among the choices, so that
+nobody consents to more than they said.  A second option of a kind, or one of an unknown kind,
+is a choice under its own id.  ``cancel`` is always a choice.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ DECISIONS: Mapping[str, str] = {
     "reject_once": "deny",
     "reject_always": "deny_always",
 }
+"""Kinds of options, and the decision that picks each."""
+
 CANCEL = "cancel"
 
 KINDS: Mapping[str, ApprovalKind] = {
@@ -37,55 +39,55 @@ KINDS: Mapping[str, ApprovalKind] = {
     "delete": "file-change",
     "move": "file-change",
 }
-"""What a tool call of a kind needs leave for; all others are mere tools."""
+"""Kinds of tool calls, and the kind of their question; of all others it is ``tool``."""
 
 
 class PendingRequest(Protocol):
-    """A request of the agent that is not answered; `number` is JSON-RPC's."""
+    """An unanswered request of the agent; `number` is its JSON-RPC id."""
 
     number: Id
     key: str
     tool: str
-    """The tool call that it is about, if it is about one."""
+    """The id of the tool call that it is about; "" if it is about none."""
     cancelled_result: dict[str, Any]
-    """The result where nobody decides."""
+    """The result that tells the agent that nobody will decide."""
 
     def result(self, answer: Answer) -> dict[str, Any]:
-        """Return what to tell the agent.
+        """Return the result that tells the agent of a decision.
 
-        :raises BadField: the decision is none of the choices.
+        :raises BadField: the decision is none of the choices, or an answer of a wrong type.
         """
 
     def declines_tool(self, answer: Answer) -> bool:
-        """Tell whether an answer keeps `tool` from running."""
+        """Return whether an answer keeps `tool` from running."""
 
     def stops_turn(self, answer: Answer) -> bool:
-        """Tell whether an answer stops the turn, too."""
+        """Return whether an answer also cancels the turn."""
 
 
 class ToolPermission:
-    """A request for leave; `tool` is the tool call's id."""
+    """A request for the permission to run a tool call."""
 
     cancelled_result: dict[str, Any] = {"outcome": {"outcome": "cancelled"}}  # noqa: RUF012 - never written
 
-    def __init__(self, number: Id, key: str, asked: PermissionParams) -> None:
+    def __init__(self, number: Id, key: str, params: PermissionParams) -> None:
         self.number = number
         self.key = key
-        self.tool = asked.tool_call.tool_call_id
+        self.tool = params.tool_call.tool_call_id
         self._options: dict[str, PermissionOption] = {}
-        for offer in asked.options:
+        for offer in params.options:
             name = DECISIONS.get(offer.kind, offer.option_id)
-            own = name in self._options or name == CANCEL
-            self._options[offer.option_id if own else name] = offer
+            taken = name in self._options or name == CANCEL
+            self._options[offer.option_id if taken else name] = offer
 
     @property
     def choices(self) -> list[str]:
-        """The decisions that there are: ours first, in one order for all agents."""
+        """The decisions that can be made: the host's first, in one order for all agents."""
         ours = [name for name in DECISIONS.values() if name in self._options]
         return [*ours, *(name for name in self._options if name not in ours), CANCEL]
 
     def result(self, answer: Answer) -> dict[str, Any]:
-        """Return the option that was picked; see `PendingRequest`."""
+        """Return the option that the decision picks; see `PendingRequest`."""
         if answer.decision == CANCEL:
             return self.cancelled_result
         offer = self._options.get(answer.decision)
@@ -94,16 +96,16 @@ class ToolPermission:
         return {"outcome": {"outcome": "selected", "optionId": offer.option_id}}
 
     def declines_tool(self, answer: Answer) -> bool:
-        """Tell whether an option that rejects was picked."""
+        """Return whether the decision picks an option that rejects."""
         offer = self._options.get(answer.decision)
         return offer is not None and offer.kind.startswith("reject")
 
     def stops_turn(self, answer: Answer) -> bool:
-        """``cancel`` does: to the agent, it means that the turn was cancelled."""
+        """Return whether it is ``cancel``: ACP means by it that the turn was cancelled."""
         return answer.decision == CANCEL
 
     def question(self, tool: OpenToolCall, native: Raw) -> Question:
-        """Return it as a question about what is known of the tool call."""
+        """Return the request as a question about the tool call."""
         return Question(
             key=self.key,
             kind=KINDS.get(tool.kind, "tool"),
@@ -115,21 +117,21 @@ class ToolPermission:
 
 
 class ElicitationForm:
-    """A request for words, or for a visit to an address."""
+    """A request to fill in a form, or to visit a URL."""
 
     cancelled_result: dict[str, Any] = {"action": "cancel"}  # noqa: RUF012 - never written
 
-    def __init__(self, number: Id, key: str, asked: ElicitationParams) -> None:
+    def __init__(self, number: Id, key: str, params: ElicitationParams) -> None:
         self.number = number
         self.key = key
         self.tool = ""
-        self._asked = asked
-        fields = asked.requested_schema.get("properties")
-        given = fields if isinstance(fields, dict) else {}
-        self._fields = {name: field for name, field in given.items() if isinstance(field, dict)}
+        self._asked = params
+        fields = params.requested_schema.get("properties")
+        fields = fields if isinstance(fields, dict) else {}
+        self._fields = {name: f for name, f in fields.items() if isinstance(f, dict)}
 
     def result(self, answer: Answer) -> dict[str, Any]:
-        """Return what was filled in; see `PendingRequest`."""
+        """Return what was filled in, by field; see `PendingRequest`."""
         action = {"approve": "accept", "deny": "decline", CANCEL: "cancel"}.get(answer.decision)
         if action is None:
             raise BadField("decision", "The decision is approve, deny or cancel.")
@@ -146,11 +148,14 @@ class ElicitationForm:
         return False
 
     def _content(self, answers: Mapping[str, str | list[str]]) -> dict[str, Any]:
-        known = {name: answers[name] for name in self._fields if name in answers}
-        return {name: _value(self._fields[name], name, given) for name, given in known.items()}
+        return {
+            name: _value(field, name, answers[name])
+            for name, field in self._fields.items()
+            if name in answers
+        }
 
     def question(self, native: Raw) -> Question:
-        """Return it as a question with an inquiry for each field."""
+        """Return the request as a question with an inquiry for each field."""
         return Question(
             key=self.key,
             kind="question",
@@ -163,24 +168,25 @@ class ElicitationForm:
 
 
 def _detail(tool: OpenToolCall) -> dict[str, Any]:
-    given = tool.input if isinstance(tool.input, dict) else {}
-    known = {
-        "command": _command(given.get("command")),  # never the title: policies go by it
-        "cwd": given.get("cwd"),
+    arguments = tool.input if isinstance(tool.input, dict) else {}
+    detail = {
+        # never the title: policies match the command
+        "command": _command(arguments.get("command")),
+        "cwd": arguments.get("cwd"),
         "paths": tool.paths,
         "title": tool.title,
     }
-    return {"tool": tool.kind, **{name: value for name, value in known.items() if value}}
+    return {"tool": tool.kind, **{name: value for name, value in detail.items() if value}}
 
 
-def _command(given: Any) -> str:
-    if isinstance(given, list):
-        return shlex.join(str(word) for word in given)
-    return given if isinstance(given, str) else ""
+def _command(command: Any) -> str:
+    if isinstance(command, list):
+        return shlex.join(str(word) for word in command)
+    return command if isinstance(command, str) else ""
 
 
 def _inquiry(name: str, field: dict[str, Any]) -> Inquiry:
-    title, text = (str(field.get(word) or "") for word in ("title", "description"))
+    title, text = str(field.get("title") or ""), str(field.get("description") or "")
     options = _options(field)
     return Inquiry(
         id=name,
@@ -204,41 +210,44 @@ def _options(field: dict[str, Any]) -> list[Option]:
 
 
 def _choices(field: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return what can be chosen, in the longer way of writing it."""
+    """Return a field's choices as ``const``, ``title``: ``enum`` is short for those."""
     items = field.get("items")
-    given = items if isinstance(items, dict) else field
-    titled = _list(given.get("oneOf")) or _list(given.get("anyOf"))
-    plain = [{"const": value} for value in _list(given.get("enum"))]
+    schema = items if isinstance(items, dict) else field
+    titled = _list(schema.get("oneOf")) or _list(schema.get("anyOf"))
+    plain = [{"const": value} for value in _list(schema.get("enum"))]
     choices = [*titled, *plain]
     return [choice for choice in choices if isinstance(choice, dict) and "const" in choice]
 
 
-def _list(given: Any) -> list[Any]:
-    return given if isinstance(given, list) else []
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
-def _value(field: dict[str, Any], name: str, given: str | list[str]) -> Any:
-    """Return an answer as the agent wants it: an option by its value, a number as such."""
-    meant = {str(choice.get("title")): choice["const"] for choice in _choices(field)}
+def _value(field: dict[str, Any], name: str, answer: str | list[str]) -> Any:
+    """Return an answer in the field's type; a choice may be given by its title."""
+    by_title = {str(choice.get("title")): choice["const"] for choice in _choices(field)}
     kind = str(field.get("type"))
     if kind == "array":
-        return [
-            meant.get(word, word) for word in ([given] if isinstance(given, str) else given)
-        ]
-    words = given if isinstance(given, str) else ", ".join(given)
-    if words in meant:
-        return meant[words]
+        chosen = [answer] if isinstance(answer, str) else answer
+        return [by_title.get(title, title) for title in chosen]
+    text = answer if isinstance(answer, str) else ", ".join(answer)
+    if text in by_title:
+        return by_title[text]
     try:
-        return _READ.get(kind, str)(words)
+        return _PARSERS.get(kind, str)(text)
     except ValueError:
-        raise BadField(f"answers.{name}", f"{words!r} is no {kind}.") from None
+        raise BadField(f"answers.{name}", f"{text!r} is no {kind}.") from None
 
 
-def _truth(words: str) -> bool:
-    if words.lower() not in _TRUTHS:
-        raise ValueError(words)
-    return _TRUTHS[words.lower()]
+def _parse_boolean(text: str) -> bool:
+    if text.lower() not in _BOOLEANS:
+        raise ValueError(text)
+    return _BOOLEANS[text.lower()]
 
 
-_TRUTHS = {"true": True, "yes": True, "false": False, "no": False}
-_READ: Mapping[str, Callable[[str], Any]] = {"number": float, "integer": int, "boolean": _truth}
+_BOOLEANS = {"true": True, "yes": True, "false": False, "no": False}
+_PARSERS: Mapping[str, Callable[[str], Any]] = {
+    "number": float,
+    "integer": int,
+    "boolean": _parse_boolean,
+}

@@ -1,4 +1,4 @@
-"""How a conversation over ACP is opened, set up and closed: calls that answer soon."""
+"""The calls that open, set up and close an ACP conversation: all but ``session/prompt``."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ from sxhost.model.turn import Launch
 __all__ = ["CALL_S", "STOP_S", "AcpConnection"]
 
 CALL_S = 60
-"""Seconds that an agent has for each answer but that to a prompt."""
+"""Seconds that an agent may take to answer a call; a prompt has no limit."""
 
 STOP_S = 3
-"""Seconds that it has for each step of an ordered end."""
+"""Seconds for each step of an ordered end: the turn's, then the conversation's."""
 
 AUTH_REQUIRED = -32000
+"""ACP's error code where the user has to log in to the agent's vendor first."""
 
 
 class AcpConnection:
-    """One conversation with an agent; `session` is the agent's name for it, once it has one."""
+    """The connection of one conversation; `session` is the agent's id of it, or empty."""
 
     def __init__(self, peer: Peer, clock: IReactorTime, launch: Launch) -> None:
         self._peer = peer
@@ -40,43 +41,45 @@ class AcpConnection:
         self.agent_info = InitializeResult()
         self.session = launch.resume or ""
         self.native: dict[str, Raw] = {}
-        """The agent's answers, as they came."""
+        """The agent's results of ``initialize`` and of what opened the session, undecoded."""
 
     @property
     def replays(self) -> bool:
-        """Whether going on with a conversation tells all of its past again."""
+        """Whether the launch resumes by ``session/load``, which replays the past."""
         return bool(self._launch.resume) and not self.agent_info.agent_capabilities.has(
             "resume"
         )
 
     async def initialize(self) -> None:
-        """Learn who it is, and log in if that is wanted.
+        """Shake hands, and authenticate if the launch says by which method.
 
-        :raises AgentFailed: it speaks no version of ours, or does not know us.
+        :raises AgentFailed: the agent speaks another version of ACP, or refuses.
         """
-        self.native["initialize"] = answer = await self.call(
+        self.native["initialize"] = result = await self.call(
             "initialize", initialize_params(__version__)
         )
-        self.agent_info = _read("initialize", answer, InitializeResult)
+        self.agent_info = _decode("initialize", result, InitializeResult)
         if self.agent_info.protocol_version != VERSION:
-            theirs = self.agent_info.protocol_version
-            raise AgentFailed(f"{self.agent_info.name} speaks ACP {theirs}, and not {VERSION}.")
+            version = self.agent_info.protocol_version
+            raise AgentFailed(
+                f"{self.agent_info.name} speaks ACP {version}, and not {VERSION}."
+            )
         method = self._launch.native.get("authenticate")
         if method is not None:
             await self.call("authenticate", {"methodId": method})
 
     async def open_session(self) -> SessionResult:
-        """Begin a conversation, or go on with one.
+        """Open a new session, or resume the launch's.
 
-        :raises AgentFailed: it cannot, or wants a login first.
+        :raises AgentFailed: the agent cannot, or wants a login first.
         """
-        method, params = self._opening()
-        self.native["session"] = answer = await self.call(method, params)
-        session = _read(method, answer, SessionResult | None) or SessionResult()
+        method, params = self._open_request()
+        self.native["session"] = result = await self.call(method, params)
+        session = _decode(method, result, SessionResult | None) or SessionResult()
         self.session = self.session or session.session_id
         return session
 
-    def _opening(self) -> Request:
+    def _open_request(self) -> Request:
         more = {k: v for k, v in self._launch.native.items() if k != "authenticate"}
         params = {"mcpServers": [], **more, "cwd": self._launch.cwd}
         if not self._launch.resume:
@@ -91,34 +94,34 @@ class AcpConnection:
         )
 
     async def apply_setting(self, request: Request, settings: SessionSettings) -> None:
-        """Set something of the conversation, and learn what that changes.
+        """Change a setting; the agent's answer may change what else can be set.
 
         :raises AgentFailed: the agent refused.
         """
         method, params = request
-        answer = await self.call(method, {"sessionId": self.session, **params})
+        result = await self.call(method, {"sessionId": self.session, **params})
         options = (
-            _read(method, answer, SessionResult | None) or SessionResult()
+            _decode(method, result, SessionResult | None) or SessionResult()
         ).config_options
         if options is not None:
             settings.options_updated(ConfigOptionsUpdate(config_options=options))
 
     async def close_session(self) -> None:
-        """Let the agent end the conversation in order, if it can."""
+        """Close the session, if the agent has a method for that."""
         if self.session and self.agent_info.agent_capabilities.has("close"):
             await self.call("session/close", {"sessionId": self.session}, STOP_S)
 
-    async def call(self, method: str, params: Any, patience: float = CALL_S) -> Raw:
-        """Call, and return the answer as it came.
+    async def call(self, method: str, params: Any, limit: float = CALL_S) -> Raw:
+        """Call a method, and return its result undecoded; wait `limit` seconds.
 
-        :raises AgentFailed: it refused, went, or took too long.
+        :raises AgentFailed: the agent refused, ended, or took too long.
         """
-        answer: Deferred[Raw] = Deferred.fromCoroutine(self._peer.call(method, params, Raw))
-        answer.addTimeout(patience, self._clock)
+        result: Deferred[Raw] = Deferred.fromCoroutine(self._peer.call(method, params, Raw))
+        result.addTimeout(limit, self._clock)
         try:
-            return await answer
+            return await result
         except TookTooLong:
-            raise AgentFailed(f"No answer to {method} within {patience:g} s.") from None
+            raise AgentFailed(f"No answer to {method} within {limit:g} s.") from None
         except Refused as refused:
             self._raise_refusal(method, refused)
 
@@ -132,8 +135,8 @@ class AcpConnection:
         raise AgentFailed(f"{agent.name} refused {method}: {reason.rstrip('.')}.") from None
 
 
-def _read(method: str, answer: Raw, kind: Any) -> Any:
+def _decode(method: str, result: Raw, kind: Any) -> Any:
     try:
-        return json.decode(answer, type=kind)
+        return json.decode(result, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise AgentFailed(f"The agent's answer to {method} is wrong: {error}.") from None

@@ -1,8 +1,8 @@
-"""From ``session/update`` of ACP to events: what is said, thought, planned and used.
+"""Notifications ``session/update`` of ACP, translated to events.
 
-A message goes on until the agent says something else: a thought, a tool call, a plan, a
-message of another id, or until the turn ends.  What tells of the session (usage, title,
-settings) may come in the middle of one.
+ACP does not end messages.  One goes on until the agent sends something else (a thought, a tool
+call, a plan, a piece with another id), or until the turn ends.  Updates about the session
+(usage, title, settings) may come in the middle of one.
 """
 
 from __future__ import annotations
@@ -36,216 +36,221 @@ from sxhost.drivers.acp.updates import (
 
 __all__ = ["UpdateTranslator"]
 
-Tell = Callable[[str, Any], None]
+ReportEvent = Callable[[str, Any], None]
 Chunk = AgentMessageChunk | AgentThoughtChunk
 
 _decode = msgspec.json.Decoder(SessionUpdate).decode
 
-SPENT: Mapping[str, tuple[str, ...]] = {
+TOKEN_NAMES: Mapping[str, tuple[str, ...]] = {
     "input_tokens": ("inputTokens", "input_tokens"),
     "cached_tokens": ("cachedReadTokens", "cachedInputTokens"),
     "output_tokens": ("outputTokens", "output_tokens"),
     "reasoning_tokens": ("thoughtTokens", "reasoningOutputTokens"),
 }
-"""What a turn has used, by the names that agents have for it."""
+"""An event's counts of tokens, and the names that agents have for them."""
 
 
 class UpdateTranslator:
-    """What happens in a conversation, told as events.
+    """Reports the events of one conversation.
 
-    While it is `muted`, only what tells of the present state of the session is told: the
-    past is being replayed.  `stem` begins the names of messages that the agent has none for.
+    While it is `muted`, the past is being replayed: only updates about the present state of
+    the session are reported.  `stem` begins the ids of messages that have none of the agent's.
     """
 
-    def __init__(self, tell: Tell, settings: SessionSettings, stem: str = "") -> None:
-        self._tell = tell
+    def __init__(self, report: ReportEvent, settings: SessionSettings, stem: str = "") -> None:
+        self._report = report
         self._settings = settings
-        self.tools = ToolCallTracker(tell)
+        self.tools = ToolCallTracker(report)
         self.silent = True
-        """Whether nothing was said or done in this turn."""
+        """Whether this turn has had no text and no tool call so far."""
         self.session = ""
         self.muted = False
         self.passed_over = 0
-        """How much was not told."""
+        """How many updates were dropped while muted."""
         self.compacted = False
-        """Whether the agent has told of a compaction in this turn."""
-        self._names = (f"{stem}{number}" for number in count(1))
-        self._voice = ""
-        self._id: str | None = None
+        """Whether the agent has reported a compaction in this turn."""
+        self._new_ids = (f"{stem}{number}" for number in count(1))
+        self._text_kind = ""
+        self._message_id: str | None = None
         self._item = ""
         self._text = BoundedText()
-        self._used: set[str] = set()
+        self._used_ids: set[str] = set()
         self._usage: dict[str, Any] = {}
         self._commands = b""
         self._compactions: set[str] = set()
 
-    # What the agent says.
+    # Updates and turns.
 
     def update_received(self, params: Raw) -> None:
-        """Hear an update."""
+        """Report an update as the event that it means; an unknown one as native."""
         try:
-            said = _decode(params)
+            notification = _decode(params)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            self._strange(params)
+            self._unknown_update(params)
             return
-        if self.session and said.session_id != self.session:
-            self._strange(params)
-        elif self.muted and type(said.update) not in _PRESENT:
+        if self.session and notification.session_id != self.session:
+            self._unknown_update(params)
+        elif self.muted and type(notification.update) not in _PRESENT:
             self.passed_over += 1
         else:
-            self.silent = self.silent and type(said.update) in _ASIDE
-            _HEARD[type(said.update)](self, said.update, params)
+            self.silent = self.silent and type(notification.update) in _NOT_ANSWERS
+            _HANDLERS[type(notification.update)](self, notification.update, params)
 
     def permission_requested(self, call: ToolCall, params: Raw) -> OpenToolCall:
-        """Leave is asked for a tool call; return what is known of it."""
+        """Report the tool call of a request for permission; return what is known of it."""
         self.silent = False
-        self._close()
+        self._end_text()
         return self.tools.permission_requested(call, params)
 
     def turn_started(self) -> None:
-        """A turn begins."""
+        """Begin a turn: updates are reported from now on."""
         self.muted = False
         self.compacted = False
         self.silent = True
-        self._close()
+        self._end_text()
 
     def turn_ended(self) -> None:
-        """A turn is over, or will have no more words: what is open is closed."""
-        self._close()
+        """End the open message, and cut the open tool calls: the turn is over."""
+        self._end_text()
         self.tools.cut_open_calls()
-        self._used.clear()
+        self._used_ids.clear()
 
-    def add_turn_usage(self, said: PromptResult) -> None:
-        """Add what a turn has used to what the conversation has; no more words come in it."""
-        self._close()
-        quota = (said.meta or {}).get("quota")
-        tokens = said.usage or (quota.get("token_count") if isinstance(quota, dict) else None)
+    def add_turn_usage(self, result: PromptResult) -> None:
+        """End the open message, and add the turn's tokens to the conversation's."""
+        self._end_text()
+        quota = (result.meta or {}).get("quota")
+        tokens = result.usage or (quota.get("token_count") if isinstance(quota, dict) else None)
         if not isinstance(tokens, dict):
             return
-        found = {
+        counts = {
             name: next((tokens[n] for n in theirs if isinstance(tokens.get(n), int)), 0)
-            for name, theirs in SPENT.items()
+            for name, theirs in TOKEN_NAMES.items()
         }
-        if any(found.values()):
-            sums = {name: self._usage.get(name, 0) + used for name, used in found.items()}
-            self._use({**self._usage, **sums})
+        if any(counts.values()):
+            sums = {name: self._usage.get(name, 0) + used for name, used in counts.items()}
+            self._report_usage({**self._usage, **sums})
 
-    # How it is told.
+    # Kinds of updates.
 
-    def _strange(self, params: Raw) -> None:
+    def _unknown_update(self, params: Raw) -> None:
         if self.muted:
             self.passed_over += 1
         else:
-            self._tell("native", {"native": params})
+            self._report("native", {"native": params})
 
-    def _said(self, said: AgentMessageChunk, params: Raw) -> None:
-        self._chunk("message", said, params)
+    def _message_chunk(self, update: AgentMessageChunk, params: Raw) -> None:
+        self._chunk("message", update, params)
 
-    def _thought(self, said: AgentThoughtChunk, params: Raw) -> None:
-        self._chunk("thinking", said, params)
+    def _thought_chunk(self, update: AgentThoughtChunk, params: Raw) -> None:
+        self._chunk("thinking", update, params)
 
-    def _chunk(self, voice: str, said: Chunk, params: Raw) -> None:
-        text = said.content.text
+    def _chunk(self, kind: str, update: Chunk, params: Raw) -> None:
+        text = update.content.text
         if text is None:
-            self._tell("native", {"native": params})
+            self._report("native", {"native": params})
             return
-        if voice != self._voice or said.message_id != self._id:
-            self._close()
-            self._open(voice, said.message_id)
+        if kind != self._text_kind or update.message_id != self._message_id:
+            self._end_text()
+            self._begin_text(kind, update.message_id)
         if text:
             self._text.add(text)
-            self._tell(f"{voice}-delta", {"item": self._item, "text": text})
+            self._report(f"{kind}-delta", {"item": self._item, "text": text})
 
-    def _open(self, voice: str, name: str | None) -> None:
-        """Begin a message; where an id comes again, it is another piece of it."""
-        fresh = name is not None and name not in self._used
-        self._item = name if name is not None and fresh else next(self._names)
-        self._used.add(self._item)
-        self._voice, self._id = voice, name
+    def _begin_text(self, kind: str, name: str | None) -> None:
+        """Begin a text under the agent's id, or a new one where that was used in this turn.
 
-    def _close(self) -> None:
-        voice, text = self._voice, str(self._text)
-        self._voice, self._id, self._text = "", None, BoundedText()
+        An agent may go on under the same id after a tool call; to the host it is another item.
+        """
+        is_new = name is not None and name not in self._used_ids
+        self._item = name if name is not None and is_new else next(self._new_ids)
+        self._used_ids.add(self._item)
+        self._text_kind, self._message_id = kind, name
+
+    def _end_text(self) -> None:
+        kind, text = self._text_kind, str(self._text)
+        self._text_kind, self._message_id, self._text = "", None, BoundedText()
         if text:
-            self._tell(voice, {"item": self._item, "text": text})
+            self._report(kind, {"item": self._item, "text": text})
 
-    def _echoed(self, _said: UserMessageChunk, params: Raw) -> None:
-        self._close()
-        self._tell("native", {"native": params})
+    def _user_chunk(self, _update: UserMessageChunk, params: Raw) -> None:
+        self._end_text()
+        self._report("native", {"native": params})
 
-    def _began(self, call: ToolCallStart, params: Raw) -> None:
-        self._close()
+    def _tool_call_started(self, call: ToolCallStart, params: Raw) -> None:
+        self._end_text()
         self.tools.call_started(call, params)
 
-    def _went_on(self, call: ToolCallUpdate, params: Raw) -> None:
+    def _tool_call_updated(self, call: ToolCallUpdate, params: Raw) -> None:
         self.tools.call_updated(call, params)
 
-    def _planned(self, said: PlanUpdate, params: Raw) -> None:
-        self._close()
-        self._tell("plan", {"entries": said.entries, "native": params})
+    def _plan_update(self, update: PlanUpdate, params: Raw) -> None:
+        self._end_text()
+        self._report("plan", {"entries": update.entries, "native": params})
 
-    def _filled(self, said: UsageUpdate, _params: Raw) -> None:
-        """Some say 0 where a turn failed: that tells nothing of the conversation."""
-        usage = {**self._usage, "context_window": said.size}
-        if said.used:
-            usage["total_tokens"] = said.used
-        if said.cost is not None and said.cost.currency == "USD":
-            usage["cost_usd"] = said.cost.amount
-        self._use(usage)
+    def _usage_update(self, update: UsageUpdate, _params: Raw) -> None:
+        """Report tokens and cost; some agents say 0 tokens where a turn has failed."""
+        usage = {**self._usage, "context_window": update.size}
+        if update.used:
+            usage["total_tokens"] = update.used
+        if update.cost is not None and update.cost.currency == "USD":
+            usage["cost_usd"] = update.cost.amount
+        self._report_usage(usage)
 
-    def _use(self, usage: dict[str, Any]) -> None:
+    def _report_usage(self, usage: dict[str, Any]) -> None:
         if usage != self._usage:
             self._usage = usage
-            self._tell("usage", dict(usage))
+            self._report("usage", dict(usage))
 
-    def _noticed(self, said: NoticeUpdate, params: Raw) -> None:
-        text = f"{said.title}: {said.description}" if said.description else said.title
-        name = "native" if said.severity == "info" else "warning"
-        self._tell(name, {"text": text, "native": params})
+    def _notice(self, update: NoticeUpdate, params: Raw) -> None:
+        text = f"{update.title}: {update.description}" if update.description else update.title
+        name = "native" if update.severity == "info" else "warning"
+        self._report(name, {"text": text, "native": params})
 
-    def _shortened(self, said: CompactionUpdate, params: Raw) -> None:
-        """Some tell the end of one twice."""
-        if said.status == "completed" and said.compaction_id not in self._compactions:
+    def _compaction_update(self, update: CompactionUpdate, params: Raw) -> None:
+        """Report the end of a compaction, once: some agents send it twice."""
+        if update.status == "completed" and update.compaction_id not in self._compactions:
             self.compacted = True
-            self._compactions.add(said.compaction_id)
-            self._tell("compact", {"native": params})
-        elif said.status == "failed":
-            text = f"The conversation could not be shortened: {said.error or 'no reason told'}"
-            self._tell("warning", {"text": text, "native": params})
+            self._compactions.add(update.compaction_id)
+            self._report("compact", {"native": params})
+        elif update.status == "failed":
+            text = (
+                f"The conversation could not be shortened: {update.error or 'no reason told'}"
+            )
+            self._report("warning", {"text": text, "native": params})
         else:
-            self._tell("native", {"native": params})
+            self._report("native", {"native": params})
 
-    def _commanded(self, said: CommandsUpdate, params: Raw) -> None:
-        """Commands are long, and some tell them in every turn."""
-        self._settings.commands_updated(said)
+    def _commands_update(self, update: CommandsUpdate, params: Raw) -> None:
+        """Store the slash commands; the long list is reported only where it has changed."""
+        self._settings.commands_updated(update)
         if bytes(params) != self._commands:
             self._commands = bytes(params)
-            self._tell("native", {"native": params})
+            self._report("native", {"native": params})
 
-    def _configured(self, said: ConfigOptionsUpdate, params: Raw) -> None:
-        self._settings.options_updated(said)
-        self._tell("native", {"native": params})
+    def _config_update(self, update: ConfigOptionsUpdate, params: Raw) -> None:
+        self._settings.options_updated(update)
+        self._report("native", {"native": params})
 
-    def _moded(self, _said: ModeUpdate, params: Raw) -> None:
-        self._tell("native", {"native": params})
+    def _mode_update(self, _update: ModeUpdate, params: Raw) -> None:
+        self._report("native", {"native": params})
 
 
-_HEARD: Mapping[type, Callable[[UpdateTranslator, Any, Raw], None]] = {
-    AgentMessageChunk: UpdateTranslator._said,
-    AgentThoughtChunk: UpdateTranslator._thought,
-    UserMessageChunk: UpdateTranslator._echoed,
-    ToolCallStart: UpdateTranslator._began,
-    ToolCallUpdate: UpdateTranslator._went_on,
-    PlanUpdate: UpdateTranslator._planned,
-    UsageUpdate: UpdateTranslator._filled,
-    NoticeUpdate: UpdateTranslator._noticed,
-    CompactionUpdate: UpdateTranslator._shortened,
-    CommandsUpdate: UpdateTranslator._commanded,
-    ConfigOptionsUpdate: UpdateTranslator._configured,
-    ModeUpdate: UpdateTranslator._moded,
+_HANDLERS: Mapping[type, Callable[[UpdateTranslator, Any, Raw], None]] = {
+    AgentMessageChunk: UpdateTranslator._message_chunk,
+    AgentThoughtChunk: UpdateTranslator._thought_chunk,
+    UserMessageChunk: UpdateTranslator._user_chunk,
+    ToolCallStart: UpdateTranslator._tool_call_started,
+    ToolCallUpdate: UpdateTranslator._tool_call_updated,
+    PlanUpdate: UpdateTranslator._plan_update,
+    UsageUpdate: UpdateTranslator._usage_update,
+    NoticeUpdate: UpdateTranslator._notice,
+    CompactionUpdate: UpdateTranslator._compaction_update,
+    CommandsUpdate: UpdateTranslator._commands_update,
+    ConfigOptionsUpdate: UpdateTranslator._config_update,
+    ModeUpdate: UpdateTranslator._mode_update,
 }
 
 _PRESENT = frozenset({UsageUpdate, CommandsUpdate, ConfigOptionsUpdate, ModeUpdate})
-"""What tells how the session is now, and not what has happened in it."""
+"""Updates about the present state of the session, not about what has happened in it."""
 
-_ASIDE = _PRESENT | {UserMessageChunk}
+_NOT_ANSWERS = _PRESENT | {UserMessageChunk}

@@ -1,6 +1,6 @@
-"""What is read of ACP v1, the Agent Client Protocol.
+"""Requests and results of ACP v1 as structs, with the fields that the driver reads.
 
-Only the fields that are used; agents leave out, add and null what they like.
+Nearly all have defaults: agents leave out, add and null fields as they like.
 https://agentclientprotocol.com/protocol/v1/schema
 """
 
@@ -27,11 +27,11 @@ __all__ = [
 
 VERSION = 1
 
-# What an agent says of itself.
+# Results of initialize and of what opens a session.
 
 
 class AuthMethod(Struct, frozen=True):
-    """A way to be known to the agent's vendor."""
+    """A way to log in to the agent's vendor."""
 
     id: str = ""
     name: str = ""
@@ -39,7 +39,7 @@ class AuthMethod(Struct, frozen=True):
 
 
 class PromptCapabilities(Struct, frozen=True):
-    """What a prompt may hold beside words and links."""
+    """What a prompt may hold beside text and links."""
 
     image: bool = False
 
@@ -52,17 +52,17 @@ class AgentCapabilities(Struct, frozen=True, rename="camel"):
     session_capabilities: dict[str, Any] | None = None
 
     def has(self, method: str) -> bool:
-        """Tell whether ``session/METHOD`` is there."""
+        """Return whether the agent has ``session/METHOD``."""
         return (self.session_capabilities or {}).get(method) is not None
 
     @property
     def resumes(self) -> bool:
-        """Whether a conversation goes on in a new process, in either way."""
+        """Whether a new process can resume a session, by ``session/resume`` or ``/load``."""
         return self.load_session or self.has("resume")
 
 
 class Implementation(Struct, frozen=True):
-    """The program."""
+    """Name and version of the agent's program."""
 
     name: str = "the agent"
     title: str | None = None
@@ -70,7 +70,7 @@ class Implementation(Struct, frozen=True):
 
 
 class InitializeResult(Struct, frozen=True, rename="camel"):
-    """The answer to ``initialize``."""
+    """The result of ``initialize``."""
 
     protocol_version: int = VERSION
     agent_capabilities: AgentCapabilities = AgentCapabilities()
@@ -79,26 +79,26 @@ class InitializeResult(Struct, frozen=True, rename="camel"):
 
     @property
     def name(self) -> str:
-        """What to call the agent."""
+        """The agent's name for a person."""
         info = self.agent_info or Implementation()
         return info.title or info.name
 
     @property
     def logins(self) -> str:
-        """How one logs in, for a person."""
+        """How to log in, for a person."""
         ways = [way.description or way.name or way.id for way in self.auth_methods or []]
         return "; ".join(way for way in ways if way) or "by its own command"
 
 
 class ConfigValue(Struct, frozen=True):
-    """A value of an option, or a group of such."""
+    """A value of an option, or a group of values (then `options` has them)."""
 
     value: Any = None
     options: list[ConfigValue] = []
 
 
 class ConfigOption(Struct, frozen=True, rename="camel"):
-    """One of the session's settings."""
+    """An option of the session; `category` says what it sets."""
 
     id: str
     category: str | None = None
@@ -107,7 +107,7 @@ class ConfigOption(Struct, frozen=True, rename="camel"):
 
     @property
     def values(self) -> list[Any]:
-        """What it can be set to."""
+        """The values that it can be set to."""
         groups = [choice.options or [choice] for choice in self.options]
         return [choice.value for group in groups for choice in group]
 
@@ -119,27 +119,27 @@ class Model(Struct, frozen=True, rename="camel"):
 
 
 class Models(Struct, frozen=True, rename="camel"):
-    """The models, where they are no setting."""
+    """The models, of agents that do not offer them as an option."""
 
     available_models: list[Model] = []
     current_model_id: str = ""
 
 
 class Mode(Struct, frozen=True):
-    """A way of asking for leave."""
+    """A mode: when the agent asks for permission."""
 
     id: str
 
 
 class Modes(Struct, frozen=True, rename="camel"):
-    """The modes, where they are no setting."""
+    """The modes, of agents that do not offer them as an option."""
 
     available_modes: list[Mode] = []
     current_mode_id: str = ""
 
 
 class SessionResult(Struct, frozen=True, rename="camel"):
-    """The answer to ``session/new``, ``/load`` and ``/resume``; only the first names it."""
+    """The result of ``session/new``, ``/load``, ``/resume``; only the first has an id."""
 
     session_id: str = ""
     config_options: list[ConfigOption] | None = None
@@ -148,18 +148,18 @@ class SessionResult(Struct, frozen=True, rename="camel"):
 
 
 class PromptResult(Struct, frozen=True, rename="camel"):
-    """The end of a turn; `usage` is that of the turn."""
+    """The result of ``session/prompt``, which ends the turn; `usage` is of this turn."""
 
     stop_reason: str = "end_turn"
     usage: dict[str, Any] | None = None
     meta: dict[str, Any] | None = field(default=None, name="_meta")
 
 
-# What an agent does and asks.
+# Tool calls, and requests of the agent.
 
 
 class ToolCallContent(Struct, frozen=True, rename="camel"):
-    """A part of what a tool call shows: a block of content, a diff, or a terminal."""
+    """A part of a tool call's content: a block, a diff or a terminal, by `type`."""
 
     type: str = ""
     content: Any = None
@@ -169,13 +169,13 @@ class ToolCallContent(Struct, frozen=True, rename="camel"):
 
     @property
     def text(self) -> str:
-        """Its words, if it is words."""
-        words = self.content.get("text") if isinstance(self.content, dict) else None
-        return words if isinstance(words, str) else ""
+        """The text of a block; "" of anything else."""
+        text = self.content.get("text") if isinstance(self.content, dict) else None
+        return text if isinstance(text, str) else ""
 
 
 class ToolCall(Struct, frozen=True, rename="camel"):
-    """A tool call, or what is new about one."""
+    """A tool call, or what has changed of one: fields that are None have not."""
 
     tool_call_id: str
     title: str | None = None
@@ -189,7 +189,7 @@ class ToolCall(Struct, frozen=True, rename="camel"):
 
 
 class PermissionOption(Struct, frozen=True, rename="camel"):
-    """One of the answers to a request for leave."""
+    """One of the answers that a request for permission offers."""
 
     option_id: str
     kind: str = ""
@@ -197,14 +197,14 @@ class PermissionOption(Struct, frozen=True, rename="camel"):
 
 
 class PermissionParams(Struct, frozen=True, rename="camel"):
-    """What ``session/request_permission`` asks."""
+    """Params of ``session/request_permission``."""
 
     tool_call: ToolCall
     options: list[PermissionOption] = []
 
 
 class ElicitationParams(Struct, frozen=True, rename="camel"):
-    """What ``elicitation/create`` asks; another mode is not understood."""
+    """Params of ``elicitation/create``; a request of another mode is refused."""
 
     mode: Literal["form", "url"]
     message: str = ""

@@ -1,4 +1,4 @@
-"""Where the questions of an agent over ACP wait: put to the host, answered once, withdrawn."""
+"""Requests of an ACP agent that wait for a decision: each gets exactly one answer."""
 
 from __future__ import annotations
 
@@ -18,94 +18,98 @@ from sxhost.model.approval import Answer, Question
 __all__ = ["PendingQuestions"]
 
 REQUEST_CANCELLED = -32800
+"""JSON-RPC's error code (LSP's) for a request that its sender has cancelled."""
 
 
 class PendingQuestions:
-    """The questions that are open; each is answered to the agent exactly once."""
+    """The open requests of a conversation, reported as questions."""
 
-    def __init__(self, peer: Peer, story: UpdateTranslator, reports: Reports) -> None:
+    def __init__(self, peer: Peer, updates: UpdateTranslator, reports: Reports) -> None:
         self._peer = peer
-        self._story = story
+        self._updates = updates
         self._reports = reports
         self._open: dict[str, PendingRequest] = {}
-        self._times: dict[str, int] = {}
+        self._uses: dict[str, int] = {}
 
     def request_received(self, number: Id, method: str, params: Raw) -> bool:
-        """Take a request of the agent; return whether it is one that will be answered."""
-        read = _READ.get(method)
-        if read is None:
+        """Report a request as a question; return False if its method is not known."""
+        open_request = _OPENERS.get(method)
+        if open_request is None:
             return False
         try:
-            ask, question = read(self, number, params)
+            request, question = open_request(self, number, params)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             self._peer.respond_error(
                 number, INVALID_PARAMS, f"This is not understood: {error}."
             )
             return True
-        self._open[ask.key] = ask
+        self._open[request.key] = request
         self._reports.asked(question)
         return True
 
     def answer(self, key: str, answer: Answer, stop: Callable[[], None]) -> None:
-        """Tell the agent; a key that nothing waits under (any more) is passed over.
+        """Answer the request of a question; do nothing if it is not open (any more).
 
-        `stop` is called first where the decision is to stop the turn, too.
+        `stop` cancels the turn; it is called first where the decision says so.
 
-        :raises BadField: the decision, or a word of it, is none that the agent knows.
+        :raises BadField: the decision, or an answer to a field, is none that the agent knows.
         """
-        ask = self._open.get(key)
-        if ask is None:
+        request = self._open.get(key)
+        if request is None:
             return
-        result = ask.result(answer)
+        result = request.result(answer)
         del self._open[key]
-        if ask.stops_turn(answer):
+        if request.stops_turn(answer):
             stop()
-        self._peer.respond(ask.number, result)
-        if ask.declines_tool(answer):
-            self._story.tools.call_declined(ask.tool)
+        self._peer.respond(request.number, result)
+        if request.declines_tool(answer):
+            self._updates.tools.call_declined(request.tool)
 
-    def cancel_all(self, why: str) -> None:
-        """Answer all that is open with nothing, and say so."""
-        asks, self._open = self._open, {}
-        for ask in asks.values():
-            self._peer.respond(ask.number, ask.cancelled_result)
-            self._reports.settled(ask.key, why)
+    def cancel_all(self, reason: str) -> None:
+        """Answer all open requests as cancelled, and withdraw their questions."""
+        requests, self._open = self._open, {}
+        for request in requests.values():
+            self._peer.respond(request.number, request.cancelled_result)
+            self._reports.settled(request.key, reason)
 
     def request_cancelled(self, params: Raw) -> None:
-        """The agent cancels a request of its own."""
+        """Withdraw a question whose request the agent has cancelled itself."""
         try:
-            number = msgspec.json.decode(params, type=_Cancelled).request_id
+            number = msgspec.json.decode(params, type=_CancelParams).request_id
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return
-        ask = next((ask for ask in self._open.values() if ask.number == number), None)
-        if ask is not None:
-            del self._open[ask.key]
-            self._peer.respond_error(number, REQUEST_CANCELLED, "The request was cancelled.")
-            self._reports.settled(ask.key, "the agent took it back")
-
-    def _leave(self, number: Id, params: Raw) -> tuple[PendingRequest, Question]:
-        asked = msgspec.json.decode(params, type=PermissionParams)
-        leave = ToolPermission(number, self._key(asked.tool_call.tool_call_id), asked)
-        return leave, leave.question(
-            self._story.permission_requested(asked.tool_call, params), params
+        request = next(
+            (request for request in self._open.values() if request.number == number), None
         )
+        if request is not None:
+            del self._open[request.key]
+            self._peer.respond_error(number, REQUEST_CANCELLED, "The request was cancelled.")
+            self._reports.settled(request.key, "the agent took it back")
 
-    def _form(self, number: Id, params: Raw) -> tuple[PendingRequest, Question]:
-        asked = msgspec.json.decode(params, type=ElicitationParams)
-        form = ElicitationForm(number, self._key("elicitation"), asked)
-        return form, form.question(params)
+    def _open_permission(self, number: Id, params: Raw) -> tuple[PendingRequest, Question]:
+        wanted = msgspec.json.decode(params, type=PermissionParams)
+        call = self._updates.permission_requested(wanted.tool_call, params)
+        request = ToolPermission(number, self._key(wanted.tool_call.tool_call_id), wanted)
+        return request, request.question(call, params)
+
+    def _open_form(self, number: Id, params: Raw) -> tuple[PendingRequest, Question]:
+        wanted = msgspec.json.decode(params, type=ElicitationParams)
+        request = ElicitationForm(number, self._key("elicitation"), wanted)
+        return request, request.question(params)
 
     def _key(self, name: str) -> str:
-        """Return a new key: each request is a question of its own, whatever it is about."""
-        times = self._times[name] = self._times.get(name, 0) + 1
-        return name if times == 1 else f"{name}.{times}"
+        """Return a new key: a second request about the same call is another question."""
+        uses = self._uses[name] = self._uses.get(name, 0) + 1
+        return name if uses == 1 else f"{name}.{uses}"
 
 
-class _Cancelled(Struct, frozen=True, rename="camel"):
+class _CancelParams(Struct, frozen=True, rename="camel"):
     request_id: Id
 
 
-_READ: Mapping[str, Callable[[PendingQuestions, Id, Raw], tuple[PendingRequest, Question]]] = {
-    "session/request_permission": PendingQuestions._leave,
-    "elicitation/create": PendingQuestions._form,
+_OPENERS: Mapping[
+    str, Callable[[PendingQuestions, Id, Raw], tuple[PendingRequest, Question]]
+] = {
+    "session/request_permission": PendingQuestions._open_permission,
+    "elicitation/create": PendingQuestions._open_form,
 }

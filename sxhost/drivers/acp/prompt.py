@@ -1,4 +1,4 @@
-"""What an agent is told in ACP, and why it said no."""
+"""Params of ``initialize`` and ``session/prompt``; why an ACP agent refused, for a person."""
 
 from __future__ import annotations
 
@@ -19,11 +19,14 @@ from sxhost.model.turn import File, Image, Item, LocalImage, Text
 __all__ = ["content_blocks", "initialize_params", "refusal_reason"]
 
 REASON = 1000
-"""Characters of a complaint that are passed on."""
+"""Characters of a reason that are kept."""
 
 
 def initialize_params(version: str) -> dict[str, Any]:
-    """Return the params of ``initialize``: files and terminals are the agent's own affair."""
+    """Return the params of ``initialize``; `version` is sxhost's.
+
+    The agent is to use files and terminals itself: the host runs beside it, not in an editor.
+    """
     return {
         "protocolVersion": VERSION,
         "clientCapabilities": {
@@ -36,12 +39,13 @@ def initialize_params(version: str) -> dict[str, Any]:
     }
 
 
-def content_blocks(given: Sequence[Item], *, images: bool) -> list[dict[str, Any]]:
-    """Return the content of a prompt; files are linked, never read.
+def content_blocks(input_items: Sequence[Item], *, images: bool) -> list[dict[str, Any]]:
+    """Return a turn's input as the content of a prompt; files are linked, never read.
 
-    :raises Unsupported: there is a picture, and the agent takes no `images`.
+    :raises Unsupported: there is an image, and the agent takes none (`images`).
+    :raises BadField: a path is not absolute.
     """
-    return [_block(item, images=images) for item in given]
+    return [_block(item, images=images) for item in input_items]
 
 
 def _block(item: Item, *, images: bool) -> dict[str, Any]:
@@ -68,41 +72,41 @@ def _image(item: Image, *, images: bool) -> dict[str, Any]:
 
 
 def _link(path: str) -> dict[str, Any]:
-    where = Path(path)
-    if not where.is_absolute():
+    file = Path(path)
+    if not file.is_absolute():
         raise BadField("input.path", f"The path {path!r} is not absolute.")
-    link = {"type": "resource_link", "uri": where.as_uri(), "name": where.name or path}
-    kind = guess_type(where.name)[0]
+    link = {"type": "resource_link", "uri": file.as_uri(), "name": file.name or path}
+    kind = guess_type(file.name)[0]
     return {**link, "mimeType": kind} if kind else link
 
 
-# Why not.
+# Refusals.
 
 
 def refusal_reason(error: AgentFailed) -> str:
-    """Return why an agent refused, as plainly as its answer allows."""
+    """Return why a call failed, in at most `REASON` characters of one line."""
     return _reason(error.said) if isinstance(error, Refused) else error.message
 
 
-def _reason(said: Refusal) -> str:
-    data = said.data
-    more = data.get("details") if isinstance(data, dict) else data
-    message = _unpacked(said.message)
-    whole = f"{message}: {more}" if isinstance(more, str) and more else message
+def _reason(refusal: Refusal) -> str:
+    data = refusal.data
+    details = data.get("details") if isinstance(data, dict) else data
+    message = _vendor_sentence(refusal.message)
+    whole = f"{message}: {details}" if isinstance(details, str) and details else message
     return " ".join(whole.split())[:REASON]
 
 
-def _unpacked(message: str) -> str:
-    """Some pass on a vendor's error as it came: JSON, with the sentence inside."""
+def _vendor_sentence(message: str) -> str:
+    """Return the sentence in a message: some agents pass on a vendor's error as JSON."""
     try:
-        return msgspec.json.decode(message, type=_Vendor).error.message
+        return msgspec.json.decode(message, type=_VendorError).error.message
     except (msgspec.DecodeError, RecursionError):
         return message
 
 
-class _Sentence(Struct, frozen=True):
+class _VendorMessage(Struct, frozen=True):
     message: str
 
 
-class _Vendor(Struct, frozen=True):
-    error: _Sentence
+class _VendorError(Struct, frozen=True):
+    error: _VendorMessage

@@ -1,7 +1,7 @@
-"""What can be set in a conversation over ACP: model, effort, mode; and its commands.
+"""What can be set in an ACP session: model, effort, mode; and the agent's slash commands.
 
-Agents offer these as options of the session (``session/set_config_option``), or, in an
-older way, as models and modes.  An option is preferred; its category tells what it is for.
+Agents offer settings as options of the session (``session/set_config_option``) or, in an
+older way, as models and modes.  An option is preferred; its category says what it sets.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from sxhost.errors import BadField, Unsupported
 __all__ = ["SessionSettings", "check_sandbox"]
 
 Request = tuple[str, dict[str, Any]]
-"""A method, and its params beside the session's id."""
+"""A method, and its params without the session's id."""
 
 COMPACT = ("compact", "compress")
-"""The commands that shorten a conversation, by the names that agents give them."""
+"""Names that agents give to the command that compacts; the first one found is used."""
 
 
 class SessionSettings:
-    """What there is to set, as the agent last told it; `changed` is called when it did."""
+    """The settings that the agent last offered; `changed` is called after each update."""
 
     def __init__(self, changed: Callable[[], None]) -> None:
         self._configs: list[ConfigOption] = []
@@ -32,30 +32,30 @@ class SessionSettings:
         self._commands: frozenset[str] = frozenset()
         self._changed = changed
 
-    # What the agent tells.
+    # Updates.
 
     def session_opened(self, session: SessionResult) -> None:
-        """Take what a new conversation came with."""
+        """Store the settings in the result that opened the session."""
         self._configs = session.config_options or []
         self._models = session.models
         self._modes = session.modes
         self._changed()
 
-    def options_updated(self, said: ConfigOptionsUpdate) -> None:
-        """Take the options as they are now."""
-        self._configs = said.config_options
+    def options_updated(self, update: ConfigOptionsUpdate) -> None:
+        """Store the options as they are now; an update has all of them."""
+        self._configs = update.config_options
         self._changed()
 
-    def commands_updated(self, said: CommandsUpdate) -> None:
-        """Take the commands."""
-        self._commands = frozenset(command.name for command in said.available_commands)
+    def commands_updated(self, update: CommandsUpdate) -> None:
+        """Store the slash commands as they are now."""
+        self._commands = frozenset(command.name for command in update.available_commands)
         self._changed()
 
-    # What can be done.
+    # Requests.
 
     @property
     def model(self) -> str:
-        """The model in use, if it is told."""
+        """The model in use; "" if the agent does not say."""
         config = self._config("model")
         if config is not None and isinstance(config.current_value, str):
             return config.current_value
@@ -68,13 +68,13 @@ class SessionSettings:
 
     @property
     def compact_prompt(self) -> str | None:
-        """The prompt that shortens the conversation, if there is one."""
+        """The prompt that compacts the conversation, None if there is no such command."""
         return next((f"/{name}" for name in COMPACT if name in self._commands), None)
 
     def model_request(self, wanted: str, provider: str | None = None) -> Request:
-        """Return how to choose a model; names that the agent does not list may still do.
+        """Return the request that sets the model; one that is not listed may be known still.
 
-        :raises Unsupported: it cannot be chosen at all.
+        :raises Unsupported: the agent has no choice of models.
         """
         config = self._config("model")
         if config is not None:
@@ -86,14 +86,14 @@ class SessionSettings:
         return "session/set_model", {"modelId": self._qualified(wanted, provider, known)}
 
     def _qualified(self, wanted: str, provider: str | None, known: list[Any]) -> str:
-        """Many name their models PROVIDER/MODEL."""
-        whole = f"{provider}/{wanted}"
-        return whole if provider and (whole in known or wanted not in known) else wanted
+        """Return the model as the agent names it: many say PROVIDER/MODEL."""
+        qualified = f"{provider}/{wanted}"
+        return qualified if provider and (qualified in known or wanted not in known) else wanted
 
     def effort_request(self, wanted: str) -> Request:
-        """Return how to choose how much it thinks.
+        """Return the request that sets the effort.
 
-        :raises Unsupported: it cannot be chosen, or not so.
+        :raises Unsupported: this model has no such setting, or not this value.
         """
         config = self._config("thought_level")
         if config is None:
@@ -101,9 +101,9 @@ class SessionSettings:
         return _option(config, _among(wanted, config.values, "effort"))
 
     def mode_request(self, wanted: str) -> Request:
-        """Return how to choose when it asks for leave: an approval policy is a mode here.
+        """Return the request that sets the mode, which is what the host calls approval policy.
 
-        :raises Unsupported: it has no modes, or none of this name.
+        :raises Unsupported: the agent has no mode of this name.
         """
         config = self._config("mode")
         if config is not None and (wanted in config.values or self._modes is None):
@@ -112,9 +112,9 @@ class SessionSettings:
         return "session/set_mode", {"modeId": _among(wanted, known, "mode")}
 
     def _config(self, category: str) -> ConfigOption | None:
-        """Return the option of a category; where none is named, an id may be the same word."""
-        named = (c for c in self._configs if (c.category or c.id) == category)
-        return next(named, None)
+        """Return the option of a category; options without one are known by their id."""
+        found = (c for c in self._configs if (c.category or c.id) == category)
+        return next(found, None)
 
 
 def _option(config: ConfigOption, value: str) -> Request:
@@ -124,11 +124,14 @@ def _option(config: ConfigOption, value: str) -> Request:
 def _among(wanted: str, known: list[Any], what: str) -> str:
     if wanted in known:
         return wanted
-    has = ", ".join(str(name) for name in known) or "none"
-    raise Unsupported(f"This agent has no {what} {wanted!r}; it has: {has}.")
+    names = ", ".join(str(name) for name in known) or "none"
+    raise Unsupported(f"This agent has no {what} {wanted!r}; it has: {names}.")
 
 
 def check_sandbox(wanted: str | None) -> None:
-    """Refuse a sandbox."""
+    """Refuse any sandbox: ACP has none.
+
+    :raises BadField: one is wanted.
+    """
     if wanted is not None:
         raise BadField("sandbox", "ACP knows no sandbox; the agent's own settings may.")

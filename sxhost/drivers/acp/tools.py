@@ -1,11 +1,11 @@
-"""The tool calls of an agent over ACP: from updates of any shape to a start and an end each.
+"""Tool calls of an ACP agent: updates of any shape become one start and one end each.
 
-Agents differ in when they tell of a tool call (some first when they ask for leave), in
-where its output stands, and in whether they tell its end.  Here each call has exactly one
-``tool-start`` and one ``tool-done``:
+Agents differ in when they first report a tool call (some with their request for permission),
+in which field has its output, and in whether they report its end.  Here each call has exactly
+one ``tool-start`` and one ``tool-done``:
 
-- A call whose input is still being written starts with the agent's next word about it.
-- A call that was declined is done at once; what the agent says of it later is ``native``.
+- A call whose input is still being written starts with the agent's next update of it.
+- A call that was declined is done at once; later updates of it are ``native``.
 - A call that is open when the turn ends is cut.
 """
 
@@ -21,7 +21,7 @@ from sxhost.drivers.acp.messages import ToolCall, ToolCallContent
 
 __all__ = ["OpenToolCall", "ToolCallTracker"]
 
-Tell = Callable[[str, Any], None]
+ReportEvent = Callable[[str, Any], None]
 
 DONE: Mapping[str, str] = {
     "completed": "completed",
@@ -29,20 +29,20 @@ DONE: Mapping[str, str] = {
     "cancelled": "cut",
     "rejected": "declined",
 }
-"""What ends a call, and what that is called here; the last two are not in ACP v1."""
+"""Statuses that end a call, and the event's status; the last two are not in ACP v1."""
 
 OUTPUT_KEPT = 100_000
-"""Characters of output that are kept for the end of a call: the last ones."""
+"""Characters of output that are kept for the end of a call: the last ones, as a terminal."""
 
 DIFF = 200_000
-"""Characters of a file, before and after, up to which a diff is made of it."""
+"""Characters of a file, old and new together, up to which its diff is computed."""
 
 REMEMBERED = 512
-"""Calls that are over and still known."""
+"""How many calls are remembered after their end, to know late updates of them."""
 
 
 class OpenToolCall:
-    """A tool call that is not over."""
+    """A tool call that has not ended: what its updates have said of it so far."""
 
     def __init__(self, item: str) -> None:
         self.item = item
@@ -52,11 +52,11 @@ class OpenToolCall:
         self.paths: list[str] = []
         self.started = False
         self.diffs: list[ToolCallContent] = []
-        self._shown = ""
-        self._printed = ""
+        self._content_text = ""
+        self._output = ""
 
     def merge_update(self, call: ToolCall) -> None:
-        """Take what is told of it: what is left out has not changed."""
+        """Merge an update: fields that it leaves out have not changed."""
         self.kind = call.kind or self.kind
         self.title = call.title or self.title
         self.input = self.input if call.raw_input is None else call.raw_input
@@ -64,39 +64,39 @@ class OpenToolCall:
         self.diffs = [c for c in call.content or [] if c.type == "diff"] or self.diffs
 
     def set_initial_content(self, call: ToolCall) -> None:
-        """Take what it shows at first, which is about its input: that is no output."""
-        self._shown = self._shown if call.content is None else _text(call.content)
+        """Note the content before the call runs: it describes the input and is no output."""
+        self._content_text = self._content_text if call.content is None else _text(call.content)
 
     def new_output(self, call: ToolCall) -> str:
-        """Return what is new in its output, and keep it."""
+        """Return the output that an update adds, and keep it for the end."""
         new = _terminal(call.meta)
         if call.content is not None and call.status not in DONE:
-            shown = _text(call.content)
-            new += shown.removeprefix(self._shown)
-            self._shown = shown
-        self._printed = (self._printed + new)[-OUTPUT_KEPT:]
+            content_text = _text(call.content)
+            new += content_text.removeprefix(self._content_text)
+            self._content_text = content_text
+        self._output = (self._output + new)[-OUTPUT_KEPT:]
         return new
 
     def final_output(self, call: ToolCall) -> str:
-        """Return what it has printed in all, now that it is over."""
-        return _words(call.raw_output) or _text(call.content) or self._printed
+        """Return the whole output, given the update that ends the call."""
+        return _output_text(call.raw_output) or _text(call.content) or self._output
 
 
 class ToolCallTracker:
-    """The tool calls of a conversation."""
+    """Reports the tool calls of a conversation; keeps those that are open."""
 
-    def __init__(self, tell: Tell) -> None:
-        self._tell = tell
+    def __init__(self, report: ReportEvent) -> None:
+        self._report = report
         self._open: dict[str, OpenToolCall] = {}
-        self._over: dict[str, None] = {}
+        self._ended: dict[str, None] = {}
         self.cutting = False
-        """Whether the turn is being interrupted: what ends then was cut, unless it exited.
+        """Whether the turn is being cancelled: a call that ends now, and did not exit, was cut.
 
-        opencode and gemini call a command that they killed completed.
+        opencode and gemini report a command that they have killed as completed.
         """
 
     def call_started(self, call: ToolCall, native: Raw) -> None:
-        """A call is told of; some tell of it more than once."""
+        """Handle a call's first update; some agents send it again with each change."""
         if call.tool_call_id in self._open:
             self.call_updated(call, native)
             return
@@ -105,13 +105,13 @@ class ToolCallTracker:
         if call.status in DONE:
             self._start(tool, native)
             self._finish(tool, call, native)
-        elif not _unwritten(call.raw_input):
+        elif not _is_being_written(call.raw_input):
             self._start(tool, native)
 
     def call_updated(self, call: ToolCall, native: Raw) -> None:
-        """Something is new about a call, which need not have been told of."""
-        if call.tool_call_id in self._over:
-            self._tell("native", {"native": native})
+        """Handle a later update of a call, which some agents send without a first one."""
+        if call.tool_call_id in self._ended:
+            self._report("native", {"native": native})
             return
         tool = self._open.get(call.tool_call_id)
         if tool is None:
@@ -122,12 +122,12 @@ class ToolCallTracker:
         self._start(tool, native)
         new = tool.new_output(call)
         if new:
-            self._tell("tool-output", {"item": tool.item, "text": new})
+            self._report("tool-output", {"item": tool.item, "text": new})
         if call.status in DONE:
             self._finish(tool, call, native)
 
     def permission_requested(self, call: ToolCall, native: Raw) -> OpenToolCall:
-        """Leave is asked for a call; return what is known of it."""
+        """Handle a request for a call's permission; return what is known of the call."""
         tool = self._open.get(call.tool_call_id) or self._new(call)
         tool.merge_update(call)
         tool.set_initial_content(call)
@@ -135,17 +135,17 @@ class ToolCallTracker:
         return tool
 
     def call_declined(self, item: str) -> None:
-        """Leave was not given."""
+        """End a call that a person has declined."""
         self._end(item, "declined")
 
     def cut_open_calls(self) -> None:
-        """The turn is over."""
+        """End all open calls as cut: the turn is over."""
         for item in list(self._open):
             self._end(item, "cut")
         self.cutting = False
 
     def _new(self, call: ToolCall) -> OpenToolCall:
-        self._over.pop(call.tool_call_id, None)
+        self._ended.pop(call.tool_call_id, None)
         tool = self._open[call.tool_call_id] = OpenToolCall(call.tool_call_id)
         tool.merge_update(call)
         return tool
@@ -155,7 +155,7 @@ class ToolCallTracker:
             return
         tool.started = True
         start = {"item": tool.item, "tool": tool.kind, "title": tool.title or tool.kind}
-        self._tell("tool-start", {**start, "input": tool.input, "native": native})
+        self._report("tool-start", {**start, "input": tool.input, "native": native})
 
     def _finish(self, tool: OpenToolCall, call: ToolCall, native: Raw) -> None:
         status = DONE[call.status or "failed"]
@@ -170,7 +170,7 @@ class ToolCallTracker:
         for content in tool.diffs:
             diff = _diff(content)
             if diff:
-                self._tell("diff", {"item": tool.item, "path": content.path, "diff": diff})
+                self._report("diff", {"item": tool.item, "path": content.path, "diff": diff})
 
     def _end(
         self,
@@ -184,24 +184,26 @@ class ToolCallTracker:
         if tool is None:
             return
         self._start(tool)
-        self._over[item] = None
-        if len(self._over) > REMEMBERED:
-            del self._over[next(iter(self._over))]
+        self._ended[item] = None
+        if len(self._ended) > REMEMBERED:
+            del self._ended[next(iter(self._ended))]
         done = {"item": item, "tool": tool.kind, "status": status}
-        self._tell("tool-done", {**done, "output": output, "exit_code": code, "native": native})
+        self._report(
+            "tool-done", {**done, "output": output, "exit_code": code, "native": native}
+        )
 
 
-def _unwritten(given: Any) -> bool:
-    """Tell whether an input is there and says nothing yet: it is still being written.
+def _is_being_written(raw_input: Any) -> bool:
+    """Return whether an input is still being written: it is there, and says nothing yet.
 
     opencode begins with the directory alone, claude-agent-acp with nothing.
     """
-    return isinstance(given, dict) and not given.keys() - {"cwd"}
+    return isinstance(raw_input, dict) and not raw_input.keys() - {"cwd"}
 
 
 def _paths(locations: Any) -> list[str]:
-    places = locations if isinstance(locations, list) else []
-    found = [place.get("path") for place in places if isinstance(place, dict)]
+    candidates = locations if isinstance(locations, list) else []
+    found = [place.get("path") for place in candidates if isinstance(place, dict)]
     return [path for path in found if isinstance(path, str)]
 
 
@@ -209,35 +211,35 @@ def _text(contents: list[ToolCallContent] | None) -> str:
     return "\n".join(content.text for content in contents or [] if content.text)
 
 
-def _inner(data: Any, *names: str) -> Any:
+def _nested(data: Any, *names: str) -> Any:
     for name in names:
         data = data.get(name) if isinstance(data, dict) else None
     return data
 
 
 def _terminal(meta: Any) -> str:
-    """Return what a terminal of the agent's own has printed since; pi-acp and codex-acp."""
-    pieces = [_inner(meta, f"terminal_output{more}", "data") for more in ("", "_delta")]
+    """Return new output of the agent's own terminal, in ``_meta``: pi-acp and codex-acp."""
+    pieces = [_nested(meta, f"terminal_output{suffix}", "data") for suffix in ("", "_delta")]
     return "".join(piece for piece in pieces if isinstance(piece, str))
 
 
-def _words(output: Any) -> str:
-    """Return the words of a raw output, which is the tool's own affair."""
+def _output_text(output: Any) -> str:
+    """Return the text in a raw output; its shape differs by tool and by agent."""
     if isinstance(output, str):
         return output
     names = ("output", "formatted_output", "aggregated_output", "stdout", "error")
-    found = (_inner(output, name) for name in names)
-    return next((words for words in found if isinstance(words, str) and words), "")
+    found = (_nested(output, name) for name in names)
+    return next((text for text in found if isinstance(text, str) and text), "")
 
 
 def _exit_code(call: ToolCall) -> int | None:
-    places = (
-        _inner(call.meta, "terminal_exit", "exit_code"),
-        _inner(call.raw_output, "metadata", "exit"),
-        _inner(call.raw_output, "exit_code"),
-        _inner(call.raw_output, "exitCode"),
+    candidates = (
+        _nested(call.meta, "terminal_exit", "exit_code"),
+        _nested(call.raw_output, "metadata", "exit"),
+        _nested(call.raw_output, "exit_code"),
+        _nested(call.raw_output, "exitCode"),
     )
-    return next((code for code in places if isinstance(code, int)), None)
+    return next((code for code in candidates if isinstance(code, int)), None)
 
 
 def _diff(content: ToolCallContent) -> str:

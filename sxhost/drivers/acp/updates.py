@@ -1,4 +1,4 @@
-"""What happens in a conversation over ACP v1: the kinds of ``session/update``."""
+"""The kinds of ACP's notification ``session/update`` as structs, told apart by their tag."""
 
 from __future__ import annotations
 
@@ -26,54 +26,54 @@ __all__ = [
 
 
 class ContentBlock(Struct, frozen=True):
-    """A block of content; words have a text."""
+    """A block of content; `text` is None where it is an image or a link."""
 
     type: str = ""
     text: str | None = None
 
 
 class Chunk(Struct, frozen=True, rename="camel", tag_field="sessionUpdate"):
-    """A piece of what somebody says."""
+    """A piece of a message."""
 
     content: ContentBlock
     message_id: str | None = None
 
 
 class AgentMessageChunk(Chunk, frozen=True, tag="agent_message_chunk"):
-    """A piece of an answer."""
+    """A piece of the assistant's answer."""
 
 
 class AgentThoughtChunk(Chunk, frozen=True, tag="agent_thought_chunk"):
-    """A piece of a thought."""
+    """A piece of the assistant's reasoning."""
 
 
 class UserMessageChunk(Chunk, frozen=True, tag="user_message_chunk"):
-    """A piece of a prompt: an echo, or the past."""
+    """A piece of a prompt: an echo of the host's, or one of the replayed past."""
 
 
 class ToolCallStart(ToolCall, frozen=True, tag_field="sessionUpdate", tag="tool_call"):
-    """A tool call that was not there."""
+    """A tool call begins (some agents send it more than once)."""
 
 
 class ToolCallUpdate(ToolCall, frozen=True, tag_field="sessionUpdate", tag="tool_call_update"):
-    """What is new about a tool call."""
+    """What has changed of a tool call."""
 
 
 class PlanUpdate(Struct, frozen=True, tag_field="sessionUpdate", tag="plan"):
-    """The whole plan."""
+    """The plan, whole each time."""
 
     entries: list[Any] = []
 
 
 class Cost(Struct, frozen=True):
-    """Money."""
+    """An amount of money."""
 
     amount: float = 0
     currency: str = ""
 
 
 class UsageUpdate(Struct, frozen=True, tag_field="sessionUpdate", tag="usage_update"):
-    """How full the context is, in tokens, and the cost so far."""
+    """Tokens in the context (`used` of `size`), and the cost of the session so far."""
 
     used: int = 0
     size: int = 0
@@ -81,7 +81,7 @@ class UsageUpdate(Struct, frozen=True, tag_field="sessionUpdate", tag="usage_upd
 
 
 class NoticeUpdate(Struct, frozen=True, tag_field="sessionUpdate", tag="notice"):
-    """Something to show."""
+    """A message for the user."""
 
     title: str = ""
     severity: str = ""
@@ -91,7 +91,7 @@ class NoticeUpdate(Struct, frozen=True, tag_field="sessionUpdate", tag="notice")
 class CompactionUpdate(
     Struct, frozen=True, rename="camel", tag_field="sessionUpdate", tag="compaction_update"
 ):
-    """How the shortening of the conversation goes."""
+    """The progress of a compaction."""
 
     compaction_id: str = ""
     status: str = ""
@@ -99,7 +99,7 @@ class CompactionUpdate(
 
 
 class SlashCommand(Struct, frozen=True):
-    """A command that a prompt can be."""
+    """A command: a prompt that begins with its name."""
 
     name: str
 
@@ -111,7 +111,7 @@ class CommandsUpdate(
     tag_field="sessionUpdate",
     tag="available_commands_update",
 ):
-    """All commands."""
+    """All slash commands that there are now."""
 
     available_commands: list[SlashCommand] = []
 
@@ -119,7 +119,7 @@ class CommandsUpdate(
 class ConfigOptionsUpdate(
     Struct, frozen=True, rename="camel", tag_field="sessionUpdate", tag="config_option_update"
 ):
-    """All settings."""
+    """All options as they are now."""
 
     config_options: list[ConfigOption] = []
 
@@ -127,7 +127,7 @@ class ConfigOptionsUpdate(
 class ModeUpdate(
     Struct, frozen=True, rename="camel", tag_field="sessionUpdate", tag="current_mode_update"
 ):
-    """The mode."""
+    """The mode in use now."""
 
     current_mode_id: str = ""
 

@@ -1,20 +1,20 @@
-"""Claude Code by its streams of JSON lines: one process is one conversation.
+"""The Claude Code driver: JSON lines on stdin and stdout, a process for each conversation.
 
-``claude -p --input-format stream-json --output-format stream-json``, 2.1.329: a user's words
-go in as messages, what Claude does comes out as events of the model, whole messages and a
-result for each turn; beside them go control requests, both ways.
+``claude -p --input-format stream-json --output-format stream-json`` (2.1.329): messages of the
+user go in; events of the model's stream, whole messages and a result for each turn come out.
+Control requests go both ways beside them.
 
 ``native`` of a launch: ``args``, more of its command line; ``initialize``, more of the first
 control request (``hooks``, ``agents``, …).  ``native`` of a turn: more fields of its message.
 
 ================ =====================================================================
-agent            the verbs of an agent
-input            what it is started with and told
-control_requests requests of ours, and its answers
-turns            where its turns begin and end
-messages         what it prints, as structs
-events           its lines as events
-approvals        what it asks, and decisions as its answers
+agent            an agent's methods, and the dispatch of Claude's lines
+input            the command line; a turn's input as a user's message
+control_requests the host's control requests that wait for a response
+turns            where a turn begins and ends
+messages         Claude's lines as structs
+events           Claude's lines as events
+approvals        Claude's requests as questions, decisions as its responses
 ================ =====================================================================
 """
 
@@ -25,8 +25,8 @@ from uuid import uuid4
 
 from twisted.internet.interfaces import IReactorTime
 
-from sxhost.drivers.claude import input as words
 from sxhost.drivers.claude.agent import ClaudeAgent, ConversationSpec
+from sxhost.drivers.claude.input import arguments, check_launch
 from sxhost.drivers.contracts import Agent, Driver, Reports
 from sxhost.model.turn import Launch
 from sxhost.process.contracts import Command, Spawn
@@ -34,33 +34,33 @@ from sxhost.process.contracts import Command, Spawn
 __all__ = ["make"]
 
 ENVIRONMENT: Final = {"DISABLE_AUTOUPDATER": "1"}
-"""A program that replaces itself while it runs is not what was started."""
+"""Added to each agent's environment: Claude must not replace its own program while it runs."""
 
 
 class ClaudeDriver:
-    """Makes conversations; they share nothing."""
+    """Makes agents of Claude Code; they share nothing."""
 
     def __init__(self, spawn: Spawn, clock: IReactorTime) -> None:
         self._spawn = spawn
         self._clock = clock
 
     def agent(self, launch: Launch, reports: Reports) -> Agent:
-        """Return a conversation that has not begun.
+        """Return an agent that is not started; see `sxhost.drivers.contracts.Driver`.
 
-        :raises HostError: it asks for what Claude does not have.
+        :raises HostError: the launch has what Claude cannot do.
         """
-        words.check_launch(launch)
+        check_launch(launch)
         session_id = launch.resume or str(uuid4())
-        argv = words.arguments(launch, session_id)
+        argv = arguments(launch, session_id)
         env = {**ENVIRONMENT, **launch.env}
         command = Command(argv=argv, cwd=launch.cwd or ".", env=env)
-        about = ConversationSpec(launch, command, session_id)
-        return ClaudeAgent(about, reports, self._spawn, self._clock)
+        spec = ConversationSpec(launch, command, session_id)
+        return ClaudeAgent(spec, reports, self._spawn, self._clock)
 
     async def close(self) -> None:
-        """Let go of nothing."""
+        """Do nothing: there is nothing to free."""
 
 
 def make(spawn: Spawn, clock: IReactorTime) -> Driver:
-    """Return the driver of Claude Code."""
+    """Return the driver (the entry point ``claude`` of ``sxhost.drivers``)."""
     return ClaudeDriver(spawn, clock)

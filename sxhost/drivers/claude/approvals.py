@@ -1,9 +1,9 @@
-"""What Claude Code asks before it uses a tool, as a `Question`, and a decision as its answer.
+"""Claude Code's requests for permission to use a tool: as questions, decisions as responses.
 
-It asks by the control request ``can_use_tool``.  An answer that allows repeats the tool's
-input, changed or not; questions to the user (the tool ``AskUserQuestion``) are answered by
-putting ``answers`` into that input.  ``permission_suggestions`` are rules that would save
-asking again: ``approve_session`` takes them, for this session only.
+Claude sends the control request ``can_use_tool``.  A response that allows must repeat the
+tool's input, changed or not; questions to the user (the tool ``AskUserQuestion``) are answered
+by ``answers`` in that input.  ``permission_suggestions`` are rules that would make further
+requests needless: ``approve_session`` accepts them, for this session only.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from msgspec import Raw
 
+from sxhost.codec.shorten import first_line
 from sxhost.drivers.claude.messages import Asked, ControlCancelRequest, Request
 from sxhost.drivers.contracts import Reports
 from sxhost.errors import AgentFailed, BadField
@@ -31,68 +32,70 @@ KINDS: Final[Mapping[str, ApprovalKind]] = {
     "EnterPlanMode": "permission",
     "ExitPlanMode": "permission",
 }
-"""What using a tool is, by its name; of all others it is ``tool``."""
+"""The kind of question, by the tool's name; of all others it is ``tool``."""
 
 PATHS: Final = ("file_path", "notebook_path", "path")
 UNSANDBOXED: Final = "dangerouslyDisableSandbox"
-TITLE: Final = 200
-"""Characters of a title."""
+"""A field of a command's input: it wants to run outside of the sandbox."""
 
 DENIED: Final = "The user does not want this to be done."
 CANCELLED: Final = "The user has stopped this turn."
+"""What the model reads where the person gave no reason."""
 
 
 class PendingApprovals:
-    """What Claude waits for; `say` writes a message."""
+    """The requests that wait for a decision; `send` writes a message to Claude."""
 
-    def __init__(self, reports: Reports, say: Callable[[Any], None]) -> None:
+    def __init__(self, reports: Reports, send: Callable[[Any], None]) -> None:
         self._reports = reports
-        self._say = say
+        self._send = send
         self._open: dict[str, Asked] = {}
 
-    def request_received(self, said: Asked, line: bytes) -> None:
-        """Hear a question; one of a kind that we do not know is refused."""
-        if said.request.subtype == "can_use_tool":
-            asked = question(said, Raw(line))
-            self._open[asked.key] = said
+    def request_received(self, request: Asked, line: bytes) -> None:
+        """Report a request as a question; refuse one of another kind."""
+        if request.request.subtype == "can_use_tool":
+            asked = question(request, Raw(line))
+            self._open[asked.key] = request
             self._reports.asked(asked)
         else:
-            text = f"This host does not answer {said.request.subtype or 'this'}."
-            self._respond({"subtype": "error", "request_id": said.request_id, "error": text})
+            text = f"This host does not answer {request.request.subtype or 'this'}."
+            self._respond({"subtype": "error", "request_id": request.request_id, "error": text})
 
-    def request_cancelled(self, said: ControlCancelRequest) -> None:
-        """Hear that Claude no longer waits for an answer."""
-        keys = [key for key, a in self._open.items() if a.request_id == said.request_id]
+    def request_cancelled(self, cancel: ControlCancelRequest) -> None:
+        """Withdraw the question of a request that Claude has cancelled."""
+        keys = [key for key, a in self._open.items() if a.request_id == cancel.request_id]
         for key in keys:
             del self._open[key]
             self._reports.settled(key, "Claude no longer waits for it.")
 
     def answer(self, key: str, answer: Answer) -> None:
-        """Tell Claude what was decided.
+        """Respond to the request of a question.
 
-        :raises AgentFailed: it does not wait for this any more.
-        :raises BadField: it does not understand the decision.
+        :raises AgentFailed: Claude does not wait for it any more.
+        :raises BadField: the decision is none of its choices.
         """
-        asked = self._open.get(key)
-        if asked is None:
+        request = self._open.get(key)
+        if request is None:
             raise AgentFailed("Claude no longer waits for this decision.")
-        said = reply(asked, answer)
+        response = reply(request, answer)
         del self._open[key]
-        self._respond({"subtype": "success", "request_id": asked.request_id, "response": said})
+        self._respond(
+            {"subtype": "success", "request_id": request.request_id, "response": response}
+        )
 
     def clear(self) -> None:
-        """Nobody waits any more."""
+        """Forget all requests: Claude has ended."""
         self._open.clear()
 
     def _respond(self, response: Mapping[str, Any]) -> None:
-        self._say({"type": "control_response", "response": response})
+        self._send({"type": "control_response", "response": response})
 
 
-# What Claude asks, in the host's words.
+# Requests as questions.
 
 
 def question(asked: Asked, native: Raw) -> Question:
-    """Return what Claude asks."""
+    """Return a request as a question; `native` is Claude's line."""
     request = asked.request
     return Question(
         key=request.tool_use_id or asked.request_id,
@@ -108,32 +111,32 @@ def question(asked: Asked, native: Raw) -> Question:
 def _title(request: Request) -> str:
     name = request.display_name or request.tool_name or "a tool"
     inquiries = _inquiries(request.input)
-    what = inquiries[0].text if inquiries else request.description
-    title = request.title or (f"{name}: {what}" if what else name)
-    return title.partition("\n")[0][:TITLE]
+    subject = inquiries[0].text if inquiries else request.description
+    title = request.title or (f"{name}: {subject}" if subject else name)
+    return first_line(title)
 
 
 def _detail(request: Request) -> dict[str, Any]:
-    given = request.input
-    paths = [given[name] for name in PATHS if isinstance(given.get(name), str)]
+    arguments = request.input
+    paths = [arguments[name] for name in PATHS if isinstance(arguments.get(name), str)]
     if request.blocked_path and request.blocked_path not in paths:
         paths.append(request.blocked_path)
     detail = {
         "tool": request.tool_name,
-        "command": given.get("command") or None,
+        "command": arguments.get("command") or None,
         "paths": paths or None,
-        "plan": given.get("plan"),
-        "description": given.get("description") or request.description,
+        "plan": arguments.get("plan"),
+        "description": arguments.get("description") or request.description,
         "reason": request.decision_reason,
-        "permissions": [UNSANDBOXED] if given.get(UNSANDBOXED) else None,
-        "session": [text for rule in _lasting(request) for text in _allowed(rule)] or None,
+        "permissions": [UNSANDBOXED] if arguments.get(UNSANDBOXED) else None,
+        "session": [t for rule in _session_rules(request) for t in _rule_texts(rule)] or None,
         "agent": request.agent_id,
     }
     return {name: value for name, value in detail.items() if value is not None}
 
 
-def _lasting(request: Request) -> list[dict[str, Any]]:
-    """Return the rules that ``approve_session`` takes.
+def _session_rules(request: Request) -> list[dict[str, Any]]:
+    """Return the suggested rules that ``approve_session`` accepts.
 
     Claude also offers to accept all edits from now on when a command makes a directory;
     that is more than was asked for.
@@ -147,24 +150,25 @@ def _kind(request: Request) -> ApprovalKind:
     return KINDS.get(request.tool_name, "tool")
 
 
-def _allowed(rule: Mapping[str, Any]) -> list[str]:
-    """Return a rule in words."""
-    named = [
+def _rule_texts(rule: Mapping[str, Any]) -> list[str]:
+    """Return what a rule allows, for a person."""
+    texts = [
         f"{r.get('toolName')}({r.get('ruleContent') or '*'})"
         for r in _listed(rule.get("rules"))
     ]
-    places = rule.get("directories")
-    where = [f"directory {place}" for place in places] if isinstance(places, list) else []
-    return [*named, *where, *([f"mode {rule['mode']}"] if "mode" in rule else [])]
+    directories = rule.get("directories")
+    if isinstance(directories, list):
+        texts += [f"directory {directory}" for directory in directories]
+    return [*texts, f"mode {rule['mode']}"] if "mode" in rule else texts
 
 
 def _choices(request: Request) -> list[str]:
-    lasting = ["approve_session"] if _lasting(request) else []
-    return ["approve", *lasting, "deny", "cancel"]
+    session = ["approve_session"] if _session_rules(request) else []
+    return ["approve", *session, "deny", "cancel"]
 
 
-def _inquiries(given: Mapping[str, Any]) -> list[Inquiry]:
-    asked = [each for each in _listed(given.get("questions")) if each.get("question")]
+def _inquiries(arguments: Mapping[str, Any]) -> list[Inquiry]:
+    asked = [each for each in _listed(arguments.get("questions")) if each.get("question")]
     return [_inquiry(number, each) for number, each in enumerate(asked, 1)]
 
 
@@ -179,23 +183,23 @@ def _inquiry(number: int, asked: Mapping[str, Any]) -> Inquiry:
     )
 
 
-def _listed(given: Any) -> list[Mapping[str, Any]]:
-    return [each for each in given if isinstance(each, dict)] if isinstance(given, list) else []
+def _listed(value: Any) -> list[Mapping[str, Any]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
-# What was decided, in Claude's words.
+# Decisions as responses.
 
 
 def reply(asked: Asked, answer: Answer) -> dict[str, Any]:
-    """Return a decision as Claude understands it.
+    """Return a decision as the response to ``can_use_tool``.
 
-    :raises BadField: it does not.
+    :raises BadField: the decision is none of the choices.
     """
-    make = _REPLIES.get(answer.decision)
-    if make is None or answer.decision not in _choices(asked.request):
+    respond = _RESPONSES.get(answer.decision)
+    if respond is None or answer.decision not in _choices(asked.request):
         offered = ", ".join(_choices(asked.request))
         raise BadField("decision", f"Claude understands these decisions: {offered}.")
-    return make(asked.request, answer)
+    return respond(asked.request, answer)
 
 
 def _allow(request: Request, answer: Answer) -> dict[str, Any]:
@@ -203,8 +207,8 @@ def _allow(request: Request, answer: Answer) -> dict[str, Any]:
 
 
 def _allow_session(request: Request, answer: Answer) -> dict[str, Any]:
-    lasting = [{**rule, "destination": "session"} for rule in _lasting(request)]
-    return {**_allow(request, answer), "updatedPermissions": lasting}
+    rules = [{**rule, "destination": "session"} for rule in _session_rules(request)]
+    return {**_allow(request, answer), "updatedPermissions": rules}
 
 
 def _deny(_request: Request, answer: Answer) -> dict[str, Any]:
@@ -216,20 +220,24 @@ def _cancel(_request: Request, answer: Answer) -> dict[str, Any]:
     return {"behavior": "deny", "message": message, "interrupt": True}
 
 
-def _updated(given: Mapping[str, Any], answer: Answer) -> dict[str, Any]:
-    """Return a tool's input with the answers to its questions, by their words."""
-    texts = {inquiry.id: inquiry.text for inquiry in _inquiries(given)}
+def _updated(arguments: Mapping[str, Any], answer: Answer) -> dict[str, Any]:
+    """Return a tool's input with the answers to its questions; Claude keys them by text."""
+    texts = {inquiry.id: inquiry.text for inquiry in _inquiries(arguments)}
     if not texts:
-        return dict(given)
-    told = {name: said for name, said in (answer.answers or {}).items() if name in texts}
-    return {**given, "answers": {texts[name]: _words(said) for name, said in told.items()}}
+        return dict(arguments)
+    answers = {
+        texts[name]: _answer_text(value)
+        for name, value in (answer.answers or {}).items()
+        if name in texts
+    }
+    return {**arguments, "answers": answers}
 
 
-def _words(said: str | list[str]) -> str:
-    return said if isinstance(said, str) else ", ".join(said)
+def _answer_text(value: str | list[str]) -> str:
+    return value if isinstance(value, str) else ", ".join(value)
 
 
-_REPLIES: Final = {
+_RESPONSES: Final = {
     "approve": _allow,
     "approve_session": _allow_session,
     "deny": _deny,

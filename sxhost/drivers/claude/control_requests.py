@@ -1,4 +1,4 @@
-"""Control requests of ours to Claude Code, and its responses: an id, an answer, a deadline."""
+"""The host's control requests to Claude Code: each waits for its response, or its deadline."""
 
 from __future__ import annotations
 
@@ -20,61 +20,61 @@ __all__ = ["ControlRequests", "default_model"]
 
 
 class ControlRequests:
-    """Our requests that wait for a response; `send` writes a message."""
+    """The requests that wait for a response; `send` writes a message to Claude."""
 
     def __init__(self, send: Callable[[Any], None], clock: IReactorTime) -> None:
         self._send = send
         self._clock = clock
-        self._numbers = count(1)
-        self._waiting: dict[str, tuple[str, Deferred[Raw]]] = {}
+        self._ids = count(1)
+        self._pending: dict[str, tuple[str, Deferred[Raw]]] = {}
         self._exit: Exit | None = None
 
-    async def send_request(self, request: Mapping[str, Any], patience: float) -> Raw:
-        """Ask, and return the response as it came; wait for `patience` seconds.
+    async def send_request(self, request: Mapping[str, Any], limit: float) -> Raw:
+        """Send a request, and return the response undecoded; wait `limit` seconds.
 
-        :raises AgentFailed: Claude said no, went, or did not answer in time.
+        :raises AgentFailed: Claude refused, ended, or did not answer in time.
         """
-        what = str(request["subtype"])
+        subtype = str(request["subtype"])
         if self._exit is not None:
-            raise AgentFailed(f"There is nobody to ask: {_why(self._exit)}.")
-        number = f"req_{next(self._numbers)}"
-        answer: Deferred[Raw] = Deferred()
-        answer.addTimeout(patience, self._clock)
-        self._waiting[number] = what, answer
-        self._send({"type": "control_request", "request_id": number, "request": request})
+            raise AgentFailed(f"There is nobody to ask: {_sentence(self._exit)}.")
+        request_id = f"req_{next(self._ids)}"
+        response: Deferred[Raw] = Deferred()
+        response.addTimeout(limit, self._clock)
+        self._pending[request_id] = subtype, response
+        self._send({"type": "control_request", "request_id": request_id, "request": request})
         try:
-            return await answer
+            return await response
         except Late:
-            text = f"Claude did not answer {what} within {patience:g} s."
+            text = f"Claude did not answer {subtype} within {limit:g} s."
             raise AgentFailed(text) from None
         finally:
-            self._waiting.pop(number, None)
+            self._pending.pop(request_id, None)
 
-    def response_received(self, reply: ControlResult) -> bool:
-        """Hear a response; return whether somebody waits for it."""
-        what, answer = self._waiting.pop(reply.request_id, (None, None))
-        if answer is None:
+    def response_received(self, result: ControlResult) -> bool:
+        """Finish a request with its response; return False if none waits for it."""
+        subtype, response = self._pending.pop(result.request_id, (None, None))
+        if response is None:
             return False
-        if reply.subtype == "success":
-            answer.callback(reply.response)
+        if result.subtype == "success":
+            response.callback(result.response)
         else:
-            said = reply.error.rstrip(".") or "no reason is given"
-            answer.errback(AgentFailed(f"Claude refused {what}: {said}."))
+            reason = result.error.rstrip(".") or "no reason is given"
+            response.errback(AgentFailed(f"Claude refused {subtype}: {reason}."))
         return True
 
     def process_exited(self, how: Exit) -> None:
-        """Nothing more will be heard: whoever waits is told."""
+        """Fail every request that waits: the process has ended."""
         self._exit = how
-        waiting, self._waiting = self._waiting, {}
-        for what, answer in waiting.values():
-            answer.errback(AgentFailed(f"No answer to {what}: {_why(how)}."))
+        pending, self._pending = self._pending, {}
+        for subtype, response in pending.values():
+            response.errback(AgentFailed(f"No answer to {subtype}: {_sentence(how)}."))
 
 
-def _why(how: Exit) -> str:
+def _sentence(how: Exit) -> str:
     return how.sentence.rstrip(".")
 
 
-# What Claude answers first.
+# The response to initialize.
 
 
 class _Model(Struct, frozen=True, rename="camel"):
@@ -82,14 +82,14 @@ class _Model(Struct, frozen=True, rename="camel"):
     resolved_model: str = ""
 
 
-class _Ready(Struct, frozen=True):
+class _InitializeResponse(Struct, frozen=True):
     models: list[_Model] = []
 
 
-def default_model(said: Raw) -> str:
-    """Return the model that Claude uses if it is told none; "" if it does not say."""
+def default_model(response: Raw) -> str:
+    """Return the model that Claude uses by default; "" if it does not say."""
     try:
-        models = msgspec.json.decode(said, type=_Ready).models
+        models = msgspec.json.decode(response, type=_InitializeResponse).models
     except ValueError:
         return ""
     return next((m.resolved_model for m in models if m.value == "default"), "")

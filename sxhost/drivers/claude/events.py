@@ -1,10 +1,10 @@
-"""What Claude Code prints, as events of the conversation.
+"""Lines of Claude Code, translated to events.
 
-Claude tells a block of a message three times: its pieces as they are made (``stream_event``),
-the whole (``assistant``), and the whole again in its file.  An item is named by its message
-and its place in it; a tool's call by its own id.  What a subagent does has ``parent``, the
-call that started it.  Left out are the events of the stream that only frame the pieces, and
-``system/init`` where it says again what it said before: Claude prints it for every message.
+Claude sends a block of a message as pieces while the model writes it (``stream_event``), then
+whole (``assistant``).  A text's item is the message's id and the block's index in it; a tool's
+item is the call's own id.  Events of a subagent have ``parent``, the call that started it.
+Not reported are the stream's events that only frame the pieces, and a ``system/init`` that is
+the same as the last: Claude sends one for every message.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from msgspec import Raw
 
-from sxhost.codec.shorten import BoundedText
+from sxhost.codec.shorten import TITLE_MOST, BoundedText
 from sxhost.drivers.claude.messages import (
     Assistant,
     Block,
@@ -29,264 +29,280 @@ from sxhost.drivers.contracts import Reports
 
 __all__ = ["ClaudeTranslator"]
 
-TITLED: Final = ("command", "file_path", "path", "pattern", "url", "query", "description")
-"""What of a tool's input tells most, the best first."""
-
-TITLE: Final = 200
-"""Characters of a title."""
+TITLE_FIELDS: Final = ("command", "file_path", "path", "pattern", "url", "query", "description")
+"""Fields of a tool's input that say most to a person, the best first: one is in the title."""
 
 CUT: Final = frozenset({"interrupted", "cancelled"})
+"""Reasons of a call's not running (``non_execution_kind``) that are no refusal."""
+
 _EXIT = re.compile(r"Exit code (\d+)(?:\n|\Z)")
 
 
-class _Speech:
-    """What one of the voices, Claude or a subagent, is saying: at most one block at a time."""
+class _OpenMessage:
+    """The message that Claude, or one of its subagents, is writing: one block at a time."""
 
     def __init__(self) -> None:
-        self.message = ""
+        self.id = ""
         self.index = -1
-        self.open = ""
+        self.open_type = ""
+        """The type of the block that is being written; "" between blocks."""
         self.pieces = BoundedText()
 
     @property
     def item(self) -> str:
-        return f"{self.message}:{self.index}"
+        return f"{self.id}:{self.index}"
 
 
 class ClaudeTranslator:
-    """Reports events; remembers what is open, so that it can be closed."""
+    """Reports the events of a conversation; keeps its open blocks and tools' calls."""
 
     def __init__(self, reports: Reports) -> None:
         self._reports = reports
-        self._speeches: dict[str | None, _Speech] = {}
+        self._messages: dict[str | None, _OpenMessage] = {}
         self._tools: dict[str, tuple[str, str | None]] = {}
-        self._said_of_itself: tuple[Any, ...] = ()
+        self._last_init: tuple[Any, ...] = ()
         self.model = ""
-        """The model that Claude last named."""
+        """The model in the last ``system/init``."""
         self.interrupting = False
-        """Whether calls that did not run are cut rather than declined."""
+        """Whether the turn is being stopped: calls that did not run are cut, not declined."""
 
     def report_native(self, line: bytes) -> None:
-        """Tell what has no other name."""
+        """Report a line as native."""
         self._reports.event("native", {"native": Raw(line)})
 
     def cut_open_items(self, everything: bool) -> None:
-        """Close what Claude has left open; what subagents do may outlive a turn."""
-        for parent in [p for p in self._speeches if everything or p is None]:
-            self._cut(parent, self._speeches.pop(parent))
+        """Cut what Claude has left open; that of subagents, which may outlive a turn, only
+        with `everything`.
+        """
+        for parent in [p for p in self._messages if everything or p is None]:
+            self._cut_block(parent, self._messages.pop(parent))
         for item, (tool, parent) in list(self._tools.items()):
             if everything or parent is None:
                 del self._tools[item]
-                self._event("tool-done", parent, item=item, tool=tool, status="cut", output="")
+                self._report("tool-done", parent, item=item, tool=tool, status="cut", output="")
 
-    def _event(self, name: str, parent: str | None, **data: Any) -> None:
+    def _report(self, name: str, parent: str | None, **data: Any) -> None:
         if parent is not None:
             data["parent"] = parent
         self._reports.event(name, data)
 
-    # What is said, in pieces.
+    # The model's stream.
 
-    def stream_event_received(self, said: StreamEvent) -> None:
-        """Hear a piece of the stream."""
-        part = _PARTS.get(said.event.type)
-        if part is not None:
-            part(self, said.event, said.parent_tool_use_id)
+    def stream_event_received(self, stream_event: StreamEvent) -> None:
+        """Report a piece of text; note where messages and blocks begin."""
+        handle = _STREAM_HANDLERS.get(stream_event.event.type)
+        if handle is not None:
+            handle(self, stream_event.event, stream_event.parent_tool_use_id)
 
-    def _message_began(self, event: ModelEvent, parent: str | None) -> None:
-        speech = self._speech(parent)
-        self._cut(parent, speech)
-        speech.message, speech.index = event.message.id, -1
+    def _message_started(self, event: ModelEvent, parent: str | None) -> None:
+        message = self._message_of(parent)
+        self._cut_block(parent, message)
+        message.id, message.index = event.message.id, -1
 
-    def _block_began(self, event: ModelEvent, parent: str | None) -> None:
-        speech = self._speech(parent)
-        self._cut(parent, speech)
-        speech.index, speech.open = event.index, event.content_block.type
+    def _block_started(self, event: ModelEvent, parent: str | None) -> None:
+        message = self._message_of(parent)
+        self._cut_block(parent, message)
+        message.index, message.open_type = event.index, event.content_block.type
 
-    def _grew(self, event: ModelEvent, parent: str | None) -> None:
+    def _piece(self, event: ModelEvent, parent: str | None) -> None:
         delta = event.delta
-        name = _GROWS.get(delta.type)
+        name = _DELTAS.get(delta.type)
         if name is None:
             return
-        speech, text = self._speech(parent), delta.text or delta.thinking
-        speech.pieces.add(text)
-        data = {"item": speech.item, "text": text}
+        message, text = self._message_of(parent), delta.text or delta.thinking
+        message.pieces.add(text)
+        data = {"item": message.item, "text": text}
         if parent is not None:
             data["parent"] = parent
         self._reports.event(name, data)
 
-    def _speech(self, parent: str | None) -> _Speech:
-        speech = self._speeches.get(parent)
-        if speech is None:
-            speech = self._speeches[parent] = _Speech()
-        return speech
+    def _message_of(self, parent: str | None) -> _OpenMessage:
+        message = self._messages.get(parent)
+        if message is None:
+            message = self._messages[parent] = _OpenMessage()
+        return message
 
-    def _cut(self, parent: str | None, speech: _Speech) -> None:
-        """End a block that will not be told whole: the model is asked again, or nothing."""
-        text = str(speech.pieces)
-        if text and speech.open in _WHOLE:
-            self._event(_WHOLE[speech.open], parent, item=speech.item, text=text, cut=True)
-        speech.open = ""
-        speech.pieces = BoundedText()
+    def _cut_block(self, parent: str | None, message: _OpenMessage) -> None:
+        """End a block that will not come whole: the model is asked again, or the turn ends."""
+        text = str(message.pieces)
+        if text and message.open_type in _WHOLE:
+            self._report(
+                _WHOLE[message.open_type], parent, item=message.item, text=text, cut=True
+            )
+        message.open_type = ""
+        message.pieces = BoundedText()
 
-    # What is said, whole.
+    # Whole messages.
 
-    def assistant_received(self, said: Assistant, line: bytes) -> None:
-        """Hear blocks that are whole."""
-        content, parent = said.message.content, said.parent_tool_use_id
-        if said.error is not None:
+    def assistant_received(self, assistant: Assistant, line: bytes) -> None:
+        """Report whole blocks: texts, reasoning, the start of tools' calls."""
+        content, parent = assistant.message.content, assistant.parent_tool_use_id
+        if assistant.error is not None:
             self._warn(_text(content), line)
         elif isinstance(content, str):
             self.report_native(line)
         else:
-            self._blocks(said, content, parent, line)
+            self._blocks(assistant, content, parent, line)
 
     def _blocks(
-        self, said: Assistant, content: list[Block], parent: str | None, line: bytes
+        self, assistant: Assistant, content: list[Block], parent: str | None, line: bytes
     ) -> None:
-        speech = self._speech(parent)
-        if speech.message != said.message.id:
-            self._cut(parent, speech)
-            speech.message, speech.index = said.message.id, -1
+        message = self._message_of(parent)
+        if message.id != assistant.message.id:
+            self._cut_block(parent, message)
+            message.id, message.index = assistant.message.id, -1
         for block in content:
-            self._place(speech)
-            tell = _BLOCKS.get(block.type)
-            if tell is None:
+            self._set_index(message)
+            report = _BLOCK_HANDLERS.get(block.type)
+            if report is None:
                 self.report_native(line)
             else:
-                tell(self, block, speech.item, parent, said.aborted)
+                report(self, block, message.item, parent, assistant.aborted)
 
     @staticmethod
-    def _place(speech: _Speech) -> None:
-        """Find the place of a block: the one that is open, or the next."""
-        if not speech.open:
-            speech.index += 1
-        speech.open = ""
-        speech.pieces = BoundedText()
+    def _set_index(message: _OpenMessage) -> None:
+        """Set the index of a whole block: the open block's, or the next if none is open."""
+        if not message.open_type:
+            message.index += 1
+        message.open_type = ""
+        message.pieces = BoundedText()
 
     def _message(self, block: Block, item: str, parent: str | None, cut: bool) -> None:
         more = {"cut": True} if cut else {}
-        self._event("message", parent, item=item, text=block.text, **more)
+        self._report("message", parent, item=item, text=block.text, **more)
 
     def _thinking(self, block: Block, item: str, parent: str | None, cut: bool) -> None:
         more = {"cut": True} if cut else {}
-        self._event("thinking", parent, item=item, text=block.thinking, **more)
+        self._report("thinking", parent, item=item, text=block.thinking, **more)
 
-    def _tool_began(self, block: Block, item: str, parent: str | None, _cut: bool) -> None:
+    def _tool_started(self, block: Block, item: str, parent: str | None, _cut: bool) -> None:
         name, item = block.name, block.id or item
         self._tools[item] = name, parent
         title = _title(block)
-        self._event("tool-start", parent, item=item, tool=name, title=title, input=block.input)
+        self._report("tool-start", parent, item=item, tool=name, title=title, input=block.input)
 
-    # What tools gave.
+    # Results of tools.
 
-    def user_received(self, said: User, line: bytes) -> None:
-        """Hear results of tools; other words put in the user's mouth stay Claude's own."""
-        content = said.message.content
+    def user_received(self, user: User, line: bytes) -> None:
+        """Report the ends of tools' calls; other texts that Claude put in are native."""
+        content = user.message.content
         results = [] if isinstance(content, str) else content
         results = [block for block in results if block.type == "tool_result"]
-        whys = {meta.id: meta.non_execution_kind for meta in said.tool_result_meta}
+        reasons = {meta.id: meta.non_execution_kind for meta in user.tool_result_meta}
         for block in results:
-            why = whys.get(block.tool_use_id)
-            self._tool_ended(block, said.parent_tool_use_id, why)
+            reason = reasons.get(block.tool_use_id)
+            self._tool_ended(block, user.parent_tool_use_id, reason)
         if not results:
             self.report_native(line)
 
-    def _tool_ended(self, block: Block, parent: str | None, why: str | None) -> None:
+    def _tool_ended(self, block: Block, parent: str | None, reason: str | None) -> None:
         item, text = block.tool_use_id, _text(block.content)
         tool, _ = self._tools.pop(item, ("", None))
-        status = self._status(block, why)
+        status = self._status(block, reason)
         data: dict[str, Any] = {"tool": tool, "status": status, "output": text}
-        code = _EXIT.match(text) if block.is_error and why is None else None
+        code = _EXIT.match(text) if block.is_error and reason is None else None
         if code is not None:
             data["exit_code"] = int(code[1])
-        self._event("tool-done", parent, item=item, **data)
+        self._report("tool-done", parent, item=item, **data)
 
-    def _status(self, block: Block, why: str | None) -> str:
-        if why is not None:
-            return "cut" if self.interrupting or why in CUT else "declined"
+    def _status(self, block: Block, reason: str | None) -> str:
+        if reason is not None:
+            return "cut" if self.interrupting or reason in CUT else "declined"
         return "failed" if block.is_error else "completed"
 
-    # What Claude says of itself.
+    # Claude Code itself.
 
-    def system_received(self, said: System, line: bytes) -> None:
-        """Hear what is neither said nor done."""
-        tell = _SYSTEM.get(said.subtype)
-        if tell is None:
+    def system_received(self, system: System, line: bytes) -> None:
+        """Report a ``system`` line, by its subtype."""
+        report = _SYSTEM_HANDLERS.get(system.subtype)
+        if report is None:
             self.report_native(line)
         else:
-            tell(self, said, line)
+            report(self, system, line)
 
-    def _init(self, said: System, line: bytes) -> None:
-        now = (said.session_id, said.model, said.permission_mode, said.cwd, said.tools)
-        if now != self._said_of_itself:
-            self._said_of_itself, self.model = now, said.model
+    def _init(self, system: System, line: bytes) -> None:
+        now = (
+            system.session_id,
+            system.model,
+            system.permission_mode,
+            system.cwd,
+            system.tools,
+        )
+        if now != self._last_init:
+            self._last_init, self.model = now, system.model
             self.report_native(line)
 
-    def _compacted(self, _said: System, line: bytes) -> None:
+    def _compacted(self, _system: System, line: bytes) -> None:
         self._reports.event("compact", {"native": Raw(line)})
 
-    def _retried(self, said: System, line: bytes) -> None:
-        why = " ".join(str(part) for part in (said.error_status, said.error) if part)
-        text = f"The model failed ({why or 'unknown'}); it is asked again in"
-        text += f" {said.retry_delay_ms / 1000:.1f} s, {said.attempt} of {said.max_retries}."
+    def _retried(self, system: System, line: bytes) -> None:
+        reason = " ".join(
+            str(handle) for handle in (system.error_status, system.error) if handle
+        )
+        text = f"The model failed ({reason or 'unknown'}); it is asked again in"
+        text += (
+            f" {system.retry_delay_ms / 1000:.1f} s, {system.attempt} of {system.max_retries}."
+        )
         self._warn(text, line)
 
-    def _silent(self, said: System, line: bytes) -> None:
-        """A status: that the model is asked is no news."""
-        if said.status != "requesting":
+    def _status_changed(self, system: System, line: bytes) -> None:
+        """Report a status, but for ``requesting``: each call of the model has one."""
+        if system.status != "requesting":
             self.report_native(line)
 
-    def rate_limit_received(self, said: RateLimitEvent, line: bytes) -> None:
-        """Hear how near the vendor's limit is."""
-        if said.info.status in {"", "allowed"}:
+    def rate_limit_received(self, limit: RateLimitEvent, line: bytes) -> None:
+        """Report a rate limit as a warning, where it is near or reached."""
+        if limit.info.status in {"", "allowed"}:
             self.report_native(line)
         else:
-            self._warn(f"The limit {said.info.kind or 'of use'}: {said.info.status}.", line)
+            self._warn(f"The limit {limit.info.kind or 'of use'}: {limit.info.status}.", line)
 
     def _warn(self, text: str, line: bytes) -> None:
         self._reports.event("warning", {"text": text, "native": Raw(line)})
 
 
 def _title(block: Block) -> str:
-    given = block.input if isinstance(block.input, dict) else {}
-    words = (given[name] for name in TITLED if isinstance(given.get(name), str))
-    what = next(words, "")
-    return f"{block.name}: {what}"[:TITLE] if what else block.name
+    arguments = block.input if isinstance(block.input, dict) else {}
+    texts = (arguments[name] for name in TITLE_FIELDS if isinstance(arguments.get(name), str))
+    subject = next(texts, "")
+    return f"{block.name}: {subject}"[:TITLE_MOST] if subject else block.name
 
 
 def _text(content: Any) -> str:
-    """Return the words of a content, which is a text, or blocks of which some have one."""
+    """Return the text of a content: it is a string, or blocks of which some have text."""
     if isinstance(content, str):
         return content
     blocks = content if isinstance(content, list) else []
-    return "\n".join(filter(None, map(_words, blocks)))
+    return "\n".join(filter(None, map(_block_text, blocks)))
 
 
-def _words(block: Any) -> str:
+def _block_text(block: Any) -> str:
     text = block.text if isinstance(block, Block) else None
     if isinstance(block, dict):
         text = block.get("text")
     return text if isinstance(text, str) else ""
 
 
-_PARTS: Final[Mapping[str, Callable[[ClaudeTranslator, ModelEvent, str | None], None]]] = {
-    "message_start": ClaudeTranslator._message_began,
-    "content_block_start": ClaudeTranslator._block_began,
-    "content_block_delta": ClaudeTranslator._grew,
+_STREAM_HANDLERS: Final[
+    Mapping[str, Callable[[ClaudeTranslator, ModelEvent, str | None], None]]
+] = {
+    "message_start": ClaudeTranslator._message_started,
+    "content_block_start": ClaudeTranslator._block_started,
+    "content_block_delta": ClaudeTranslator._piece,
 }
-_GROWS: Final = {"text_delta": "message-delta", "thinking_delta": "thinking-delta"}
+_DELTAS: Final = {"text_delta": "message-delta", "thinking_delta": "thinking-delta"}
 _WHOLE: Final = {"text": "message", "thinking": "thinking"}
-_BLOCKS: Final[
+_BLOCK_HANDLERS: Final[
     Mapping[str, Callable[[ClaudeTranslator, Block, str, str | None, bool], None]]
 ] = {
     "text": ClaudeTranslator._message,
     "thinking": ClaudeTranslator._thinking,
-    "tool_use": ClaudeTranslator._tool_began,
-    "server_tool_use": ClaudeTranslator._tool_began,
+    "tool_use": ClaudeTranslator._tool_started,
+    "server_tool_use": ClaudeTranslator._tool_started,
 }
-_SYSTEM: Final[Mapping[str, Callable[[ClaudeTranslator, System, bytes], None]]] = {
+_SYSTEM_HANDLERS: Final[Mapping[str, Callable[[ClaudeTranslator, System, bytes], None]]] = {
     "init": ClaudeTranslator._init,
-    "status": ClaudeTranslator._silent,
+    "status": ClaudeTranslator._status_changed,
     "compact_boundary": ClaudeTranslator._compacted,
     "api_retry": ClaudeTranslator._retried,
 }

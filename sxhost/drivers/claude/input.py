@@ -1,4 +1,4 @@
-"""What Claude Code is started with, and how a user's words are put to it."""
+"""Claude Code's command line, its first request, and a turn's input as a user's message."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ STREAM_OPTIONS: Final = (
     "--include-partial-messages",
     "--permission-prompt-tool=stdio",
 )
-"""Converse in JSON lines, tell every piece, and ask us before a tool is used."""
+"""Options for JSON lines both ways, for every piece of text, and for requests to the host
+before a tool is used (``--permission-prompt-tool=stdio``).
+"""
 
 MODES: Final[Mapping[str, str]] = {
     "default": "default",
@@ -36,13 +38,15 @@ MODES: Final[Mapping[str, str]] = {
     "dontAsk": "dontAsk",
     "auto": "auto",
 }
-"""Approval policies; Claude calls the usual one by two names, and hears one at any time."""
+"""Approval policies, and the permission mode of each; Claude has two names for the usual one,
+of which ``default`` works at any time.
+"""
 
 
 def permission_mode(policy: str) -> str:
-    """Return Claude's permission mode of that name.
+    """Return Claude's permission mode for an approval policy.
 
-    :raises BadField: it has none.
+    :raises BadField: it has none of this name.
     """
     if policy in MODES:
         return MODES[policy]
@@ -51,9 +55,9 @@ def permission_mode(policy: str) -> str:
 
 
 def check_launch(launch: Launch) -> None:
-    """Refuse what Claude cannot be started with.
+    """Refuse a launch that Claude cannot do as it says.
 
-    :raises HostError: it asks for something that would not be so.
+    :raises HostError: a field has what Claude does not have.
     """
     _no_sandbox(launch.sandbox)
     args = launch.native.get("args", [])
@@ -64,9 +68,9 @@ def check_launch(launch: Launch) -> None:
 
 
 def check_turn(draft: TurnDraft, cwd: str | None) -> None:
-    """Refuse what Claude cannot change from one turn to the next.
+    """Refuse a turn that Claude cannot do as it says.
 
-    :raises HostError: it asks for something that would not be so.
+    :raises HostError: a field would change what Claude cannot change between turns.
     """
     _no_sandbox(draft.sandbox)
     if draft.cwd is not None and draft.cwd != cwd:
@@ -82,34 +86,36 @@ def _no_sandbox(sandbox: str | None) -> None:
 
 
 def arguments(launch: Launch, session_id: str) -> list[str]:
-    """Return the command line; `session_id` names a conversation that begins.
+    """Return the command line; `session_id` is for a new conversation.
 
-    A value stands in one argument with its option, so that it cannot be one itself.
+    Option and value are one argument, so that a value which begins with ``-`` is no option.
     """
-    begin = f"--resume={launch.resume}" if launch.resume else f"--session-id={session_id}"
+    session = f"--resume={launch.resume}" if launch.resume else f"--session-id={session_id}"
     policy = launch.approval_policy
-    given = {
+    settings = {
         "--model": launch.model,
         "--effort": launch.effort,
         "--name": launch.title,
         "--permission-mode": permission_mode(policy) if policy else None,
     }
-    options = [f"{name}={value}" for name, value in given.items() if value]
-    more: list[str] = launch.native.get("args", [])
-    return [*(launch.command or ["claude"]), *STREAM_OPTIONS, begin, *options, *more]
+    options = [f"{name}={value}" for name, value in settings.items() if value]
+    extra: list[str] = launch.native.get("args", [])
+    return [*(launch.command or ["claude"]), *STREAM_OPTIONS, session, *options, *extra]
 
 
 def initialize(launch: Launch) -> dict[str, Any]:
-    """Return what Claude is asked first; ``native.initialize`` adds to it."""
-    more: dict[str, Any] = launch.native.get("initialize", {})
-    return {**more, "subtype": "initialize"}
+    """Return the first control request; the launch's ``native.initialize`` adds to it."""
+    extra: dict[str, Any] = launch.native.get("initialize", {})
+    return {**extra, "subtype": "initialize"}
 
 
-def user_message(given: Sequence[Item], name: str, native: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a user's message; `name` is a UUID by which Claude tells what becomes of it."""
-    content = [_BLOCKS[type(item)](item) for item in given]
+def user_message(
+    input_items: Sequence[Item], message_id: str, native: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return a user's message; Claude reports its states under `message_id`, a UUID."""
+    content = [_BLOCKS[type(item)](item) for item in input_items]
     message = {"role": "user", "content": content}
-    return {**native, "type": "user", "message": message, "uuid": name}
+    return {**native, "type": "user", "message": message, "uuid": message_id}
 
 
 def _text(item: Text) -> dict[str, Any]:

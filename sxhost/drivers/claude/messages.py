@@ -1,7 +1,7 @@
-"""What Claude Code prints (``--output-format stream-json``, 2.1.329), a JSON object a line.
+"""The lines that Claude Code prints (``--output-format stream-json``, 2.1.329), as structs.
 
-Only the fields that are needed are decoded; what has another shape than expected is still a
-line of its type, so that nothing which Claude says is lost.  This module keeps nothing.
+A line is a JSON object.  Only the fields that the driver reads are decoded; a line of another
+shape than expected is an `UnknownLine`, so that nothing which Claude says is lost.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ __all__ = [
 
 
 class NotClaudeLine(ValueError):
-    """A line is nothing that Claude says."""
+    """A line is no JSON object with a type."""
 
 
 class UnknownLine(Struct, frozen=True):
-    """A line of a type or shape that we do not know."""
+    """A line of a type or shape that the driver does not know."""
 
     type: str
 
 
-# Pieces of what is being said.
+# The model's stream.
 
 
 class _Delta(Struct, frozen=True):
@@ -104,7 +104,7 @@ class _Message(Struct, frozen=True):
 
 
 class Assistant(Struct, frozen=True):
-    """``assistant``: a block that is whole; `error` where it is Claude's own words on one."""
+    """``assistant``: a whole block; with `error` it is Claude Code's own text on an error."""
 
     message: _Message
     parent_tool_use_id: str | None = None
@@ -115,22 +115,22 @@ class Assistant(Struct, frozen=True):
 class _Meta(Struct, frozen=True):
     id: str = ""
     non_execution_kind: str | None = None
-    """Why a call did not run, or not to its end."""
+    """Why a tool's call did not run, or not to its end."""
 
 
 class User(Struct, frozen=True):
-    """``user``: results of tools, and what Claude put in as if the user had said it."""
+    """``user``: results of tools, and texts that Claude Code put in as if from the user."""
 
     message: _Message
     parent_tool_use_id: str | None = None
     tool_result_meta: list[_Meta] = []
 
 
-# What it says of itself.
+# State and results.
 
 
 class System(Struct, frozen=True):
-    """``system``: `subtype` tells which."""
+    """``system``: about Claude Code itself; which fields it has depends on `subtype`."""
 
     subtype: str = ""
     session_id: str = ""
@@ -147,7 +147,7 @@ class System(Struct, frozen=True):
 
 
 class ModelUsage(Struct, frozen=True, rename="camel"):
-    """What one model was used for, in tokens, since the process began."""
+    """Tokens of one model since the process began."""
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -158,7 +158,7 @@ class ModelUsage(Struct, frozen=True, rename="camel"):
 
 
 class TurnOrigin(Struct, frozen=True):
-    """Who began a turn; ``human`` or nothing where a message did."""
+    """What began a turn: ``human`` or "" where a message did."""
 
     kind: str = ""
 
@@ -183,23 +183,23 @@ class _LimitInfo(Struct, frozen=True):
 
 
 class RateLimitEvent(Struct, frozen=True):
-    """``rate_limit_event``: how near the vendor's limit is."""
+    """``rate_limit_event``: how much of the vendor's rate limit is used."""
 
     info: _LimitInfo = msgspec.field(default=_LimitInfo(), name="rate_limit_info")
 
 
 class CommandLifecycle(Struct, frozen=True):
-    """``command_lifecycle``: what becomes of a message of ours."""
+    """``command_lifecycle``: the state of a message that the host has sent."""
 
     command_uuid: str
     state: str
 
 
-# Control.
+# Control requests.
 
 
 class Request(Struct, frozen=True):
-    """What Claude asks of its host; most of it is of ``can_use_tool``."""
+    """The request in a ``control_request``; most fields are those of ``can_use_tool``."""
 
     subtype: str = ""
     tool_name: str = ""
@@ -215,20 +215,20 @@ class Request(Struct, frozen=True):
 
 
 class Asked(Struct, frozen=True):
-    """``control_request``."""
+    """``control_request``: Claude asks the host."""
 
     request_id: str
     request: Request
 
 
 class ControlCancelRequest(Struct, frozen=True):
-    """``control_cancel_request``: Claude no longer waits for an answer."""
+    """``control_cancel_request``: Claude no longer waits for a response."""
 
     request_id: str
 
 
 class ControlResult(Struct, frozen=True):
-    """How a request of ours went: `subtype` is ``success`` or ``error``."""
+    """The result of a request of the host: `subtype` is ``success`` or ``error``."""
 
     request_id: str
     subtype: str = ""
@@ -237,7 +237,7 @@ class ControlResult(Struct, frozen=True):
 
 
 class ControlResponse(Struct, frozen=True):
-    """``control_response``."""
+    """``control_response``: Claude answers the host."""
 
     response: ControlResult
 
@@ -256,9 +256,9 @@ Line = (
     | UnknownLine
 )
 
-_KINDS: Final[Mapping[str, msgspec.json.Decoder[Any]]] = {
-    name: msgspec.json.Decoder(kind)
-    for name, kind in {
+_DECODERS: Final[Mapping[str, msgspec.json.Decoder[Any]]] = {
+    name: msgspec.json.Decoder(decoder)
+    for name, decoder in {
         "stream_event": StreamEvent,
         "assistant": Assistant,
         "user": User,
@@ -271,45 +271,47 @@ _KINDS: Final[Mapping[str, msgspec.json.Decoder[Any]]] = {
         "control_response": ControlResponse,
     }.items()
 }
-_other = msgspec.json.Decoder(UnknownLine)
+_decoder_of_type = msgspec.json.Decoder(UnknownLine)
 
 
-class _Ended(Struct, frozen=True):
+class _BareResult(Struct, frozen=True):
     subtype: str = ""
     is_error: bool = True
 
 
-class _Unshaped(Struct, frozen=True):
+class _BareRequest(Struct, frozen=True):
     request_id: str
 
 
-_BARE: Final[Mapping[str, Callable[[bytes], Line]]] = {
-    "result": lambda line: Result(**asdict(msgspec.json.decode(line, type=_Ended))),
+_LEAST_DECODERS: Final[Mapping[str, Callable[[bytes], Line]]] = {
+    "result": lambda line: Result(**asdict(msgspec.json.decode(line, type=_BareResult))),
     "control_request": lambda line: Asked(
-        msgspec.json.decode(line, type=_Unshaped).request_id, Request()
+        msgspec.json.decode(line, type=_BareRequest).request_id, Request()
     ),
 }
-"""The least that is made of lines that something waits for."""
+"""Least decoders of lines that must not be lost, whatever their shape: a turn waits for its
+result, and Claude waits for the response to its request.
+"""
 
 
 def parse(line: bytes) -> Line:
-    """Return what a line says.
+    """Return a line as the struct of its type.
 
     :raises NotClaude: it is no JSON in UTF-8, or no object with a type.
     """
     try:
-        other = _other.decode(line)
+        bare = _decoder_of_type.decode(line)
         line.isascii() or line.decode()  # msgspec looks only at the texts that it keeps
     except (ValueError, RecursionError) as error:
         raise NotClaudeLine(str(error)) from None
-    kind = _KINDS.get(other.type)
-    return other if kind is None else _shaped(line, kind, other)
+    decoder = _DECODERS.get(bare.type)
+    return bare if decoder is None else _decode(line, decoder, bare)
 
 
-def _shaped(line: bytes, kind: msgspec.json.Decoder[Any], other: UnknownLine) -> Line:
-    for decode in (kind.decode, _BARE.get(other.type)):
+def _decode(line: bytes, decoder: msgspec.json.Decoder[Any], bare: UnknownLine) -> Line:
+    for decode in (decoder.decode, _LEAST_DECODERS.get(bare.type)):
         with suppress(ValueError, RecursionError):
             if decode is not None:
-                said: Line = decode(line)
-                return said
-    return other
+                message: Line = decode(line)
+                return message
+    return bare

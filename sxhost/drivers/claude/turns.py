@@ -1,10 +1,10 @@
-"""Where a turn of Claude Code begins and ends, told by what becomes of our messages.
+"""Where a turn of Claude Code begins and ends, by what becomes of the messages sent to it.
 
-Each message that we send is named by a UUID.  A message sent while a turn runs is taken by
-Claude between two uses of tools, or else answered when the rest is done, by a `result` of its
-own: it counts as a part of the turn that it was added to, and that turn ends when all of its
-messages are answered or dropped.  Turns that Claude begins by itself (a task in the
-background has ended) are told by the `origin` of their result.
+Claude has no ids of turns, but the host gives each message a UUID.  A message that is sent
+while a turn runs is read between two uses of tools, or else answered afterwards by a ``result``
+of its own.  To the host it belongs to the turn that it was added to: that turn ends when all of
+its messages are answered or dropped.  A turn that Claude begins by itself (a task in the
+background has ended) is known by the ``origin`` of its result.
 """
 
 from __future__ import annotations
@@ -21,104 +21,109 @@ from sxhost.model.turn import TurnStatus
 __all__ = ["ClaudeTurns"]
 
 DROPPED: Final = frozenset({"cancelled", "discarded", "refused"})
-"""What becomes of messages that are never answered."""
+"""States of a message that will never be answered."""
 
 
 class ClaudeTurns:
-    """The turn that runs, if one does."""
+    """Reports where turns begin and end; `running` says whether one runs."""
 
-    def __init__(self, reports: Reports, teller: ClaudeTranslator) -> None:
+    def __init__(self, reports: Reports, translator: ClaudeTranslator) -> None:
         self._reports = reports
-        self._teller = teller
-        self._open: set[str] = set()
-        self._name: str | None = None
-        self._told = False
+        self._translator = translator
+        self._unanswered: set[str] = set()
+        self._native_id: str | None = None
+        self._reported = False
         self.running = False
 
-    def message_sent(self, name: str) -> None:
-        """A message is sent that begins a turn of its name (or, as it runs, adds to it)."""
+    def message_sent(self, message_id: str) -> None:
+        """Note a message that is being sent: it begins a turn, or adds to the running one."""
         if not self.running:
-            self.running, self._told, self._name = True, False, name
-        self._open.add(name)
+            self.running, self._reported, self._native_id = True, False, message_id
+        self._unanswered.add(message_id)
 
-    def begin_turn(self, name: str | None = None) -> None:
-        """A turn begins that nobody has submitted, by the message `name` or by Claude."""
-        self.running, self._told, self._name = True, True, None
-        self._open.update({name} if name else ())
+    def begin_turn(self, message_id: str | None = None) -> None:
+        """Begin a turn that nobody has submitted: by a message of the driver, or by Claude."""
+        self.running, self._reported, self._native_id = True, True, None
+        self._unanswered.update({message_id} if message_id else ())
         self._reports.turn_began(None)
 
     def activity_seen(self) -> None:
-        """Claude is at work."""
+        """Note that Claude works: on the submitted turn, or else on one of its own."""
         if not self.running:
             self.begin_turn()
-        elif not self._told:
-            self._told = True
-            self._reports.turn_began(self._name)
+        elif not self._reported:
+            self._reported = True
+            self._reports.turn_began(self._native_id)
 
-    def lifecycle_received(self, said: CommandLifecycle) -> None:
-        """Hear what becomes of a message."""
-        if said.command_uuid not in self._open:
+    def lifecycle_received(self, message: CommandLifecycle) -> None:
+        """Note a new state of a message; the turn ends if its last one was dropped."""
+        if message.command_uuid not in self._unanswered:
             return
-        if said.state == "started":
+        if message.state == "started":
             self.activity_seen()
-        elif said.state in DROPPED:
-            self._open.discard(said.command_uuid)
-            if not self._open:
-                self._end("interrupted", f"Claude has {said.state} the message.", None)
+        elif message.state in DROPPED:
+            self._unanswered.discard(message.command_uuid)
+            if not self._unanswered:
+                self._end("interrupted", f"Claude has {message.state} the message.", None)
 
-    def result_received(self, said: Result, line: bytes) -> None:
-        """Hear that something was answered."""
+    def result_received(self, message: Result, line: bytes) -> None:
+        """Note that messages were answered; the turn ends if none is left."""
         self.activity_seen()
-        if said.model_usage:
-            self._reports.event("usage", _usage(said, self._teller.model))
-        self._answered(said)
-        if not self._open:
-            self._end(*_status(said), Raw(line))
+        if message.model_usage:
+            self._reports.event("usage", _usage(message, self._translator.model))
+        self._remove_answered(message)
+        if not self._unanswered:
+            self._end(*_status(message), Raw(line))
 
     def process_exited(self) -> None:
-        """Nothing more will be answered; the host tells of the turn whose process has gone."""
-        self._teller.cut_open_items(everything=True)
-        self._open.clear()
+        """Cut what is open.  The host itself ends a turn whose process has ended."""
+        self._translator.cut_open_items(everything=True)
+        self._unanswered.clear()
         self.running = False
 
-    def _answered(self, said: Result) -> None:
-        foreign = said.origin is not None and said.origin.kind not in {"", "human"}
-        if said.user_message_uuids:
-            self._open.difference_update(said.user_message_uuids)
-        elif not foreign:
-            self._open.clear()
+    def _remove_answered(self, message: Result) -> None:
+        is_claudes_own = message.origin is not None and message.origin.kind not in {"", "human"}
+        if message.user_message_uuids:
+            self._unanswered.difference_update(message.user_message_uuids)
+        elif not is_claudes_own:
+            self._unanswered.clear()
 
     def _end(self, status: TurnStatus, reason: str, native: Raw | None) -> None:
-        self._teller.cut_open_items(everything=status != "completed")
-        self._teller.interrupting = False
+        self._translator.cut_open_items(everything=status != "completed")
+        self._translator.interrupting = False
         self.running = False
         self._reports.turn_ended(status, reason, native)
 
 
-def _status(said: Result) -> tuple[TurnStatus, str]:
-    """Return how a turn went, and why it is not completed."""
-    if (said.terminal_reason or "").startswith("aborted"):
+def _status(message: Result) -> tuple[TurnStatus, str]:
+    """Return a turn's status, and the reason if it is not completed."""
+    if (message.terminal_reason or "").startswith("aborted"):
         return "interrupted", ""
-    if said.subtype == "success" and not said.is_error:
+    if message.subtype == "success" and not message.is_error:
         return "completed", ""
-    words = said.result or "; ".join(said.errors or ()) or said.subtype.replace("_", " ")
-    return "failed", words or "Claude gives no reason."
+    reason = (
+        message.result or "; ".join(message.errors or ()) or message.subtype.replace("_", " ")
+    )
+    return "failed", reason or "Claude gives no reason."
 
 
-def _usage(said: Result, model: str) -> dict[str, Any]:
-    """Return what was used since the process began; tokens read from a cache are input."""
-    used = list(said.model_usage.values())
+def _usage(message: Result, model: str) -> dict[str, Any]:
+    """Return the tokens used since the process began, summed over models.
+
+    Claude counts tokens read from or written to its cache apart from input tokens.
+    """
+    used = list(message.model_usage.values())
     cached = sum(u.cache_read_input_tokens for u in used)
     created = sum(u.cache_creation_input_tokens for u in used)
-    given = sum(u.input_tokens for u in used) + cached + created
-    made = sum(u.output_tokens for u in used)
-    main = said.model_usage.get(model)
+    input_tokens = sum(u.input_tokens for u in used) + cached + created
+    output_tokens = sum(u.output_tokens for u in used)
+    main = message.model_usage.get(model)
     return {
-        "input_tokens": given,
+        "input_tokens": input_tokens,
         "cached_tokens": cached,
-        "output_tokens": made,
+        "output_tokens": output_tokens,
         "reasoning_tokens": sum(u.thinking_tokens for u in used),
-        "total_tokens": given + made,
+        "total_tokens": input_tokens + output_tokens,
         "context_window": max(u.context_window for u in ([main] if main else used)),
-        "cost_usd": said.total_cost_usd,
+        "cost_usd": message.total_cost_usd,
     }

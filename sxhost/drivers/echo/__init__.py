@@ -1,23 +1,23 @@
-"""An agent without a program: it does what its turns' words say, for demos and tests.
+"""The echo driver: agents without a program, which do what a turn's text says.
 
-The words are a script (see `sxhost.drivers.echo.script`).  ``launch.native`` may have:
+For demos and tests.  A turn's text is a script (see `sxhost.drivers.echo.script`); the launch's
+``native`` may have:
 
 =========== =================================================================
-start       ``fail``: it does not start; ``hang``: not until it is stopped;
-            ``slow``: after `slow_ms` (1000)
-pause_ms    between two words; 0
-play        a recording's file (see `sxhost.drivers.echo.player`): the agent is not an
-            echo but what the recorded one was, driven by its own driver, which
-            gets the rest of ``native``
-pace        of the recorded pauses; 0: none, 1: as they were
+start       ``fail``: it does not start; ``hang``: it never does;
+            ``slow``: it starts after `slow_ms` (1000)
+pause_ms    milliseconds between two words of a text; 0
+play        the file of a recording (see `sxhost.drivers.echo.player`), which the driver
+            of the recorded agent drives; it gets the rest of ``native``
+pace        factor on the recorded pauses: 0 for none, 1 for as they were
 =========== =================================================================
 
 ============= =====================================================================
-agent         the verbs of an agent
-script        the words of a turn as steps
+agent         an agent's methods
+script        a turn's text as steps
 script_runner what each step reports
-player        a fake agent that says what a real one has said
-recording     a recorded dialogue
+player        a fake child that prints what a recorded agent has printed
+recording     recordings of what host and agent sent each other
 ============= =====================================================================
 """
 
@@ -45,48 +45,48 @@ T = TypeVar("T")
 
 
 class PlayOptions(Struct, frozen=True, kw_only=True):
-    """What a launch says of a recording."""
+    """``native`` of a launch that plays a recording."""
 
     play: Annotated[str, Meta(min_length=1, max_length=4096)]
     pace: Annotated[float, Meta(ge=0, le=100)] = 0.0
 
 
 class EchoDriver:
-    """Makes agents that need no program."""
+    """Makes scripted agents, and agents of other drivers on recordings."""
 
     def __init__(self, clock: IReactorTime, drivers: Callable[[str], DriverEntryPoint]) -> None:
         self._clock = clock
         self._drivers = drivers
         self._conversations = ConversationMemory()
-        self._playing: list[Driver] = []
+        self._inner_drivers: list[Driver] = []
 
     def agent(self, launch: Launch, reports: Reports) -> Agent:
-        """Return an agent that is not started."""
+        """Return an agent that is not started; see `sxhost.drivers.contracts.Driver`."""
         if "play" in launch.native:
-            return self._played(launch, reports)
+            return self._agent_of_recording(launch, reports)
         native = _native(launch.native, EchoOptions)
         return EchoAgent(launch, native, reports, self._clock, self._conversations)
 
-    def _played(self, launch: Launch, reports: Reports) -> Agent:
+    def _agent_of_recording(self, launch: Launch, reports: Reports) -> Agent:
         native = _native(launch.native, PlayOptions)
         path = Path(launch.cwd or "") / native.play
         try:
             player = Player(path, self._clock, pace=native.pace)
         except BadRecording as error:
-            raise _wrong(f"{error}") from None
+            raise _bad_native(f"{error}") from None
         driver = self._drivers(player.recording.language)(player, self._clock)
-        self._playing.append(driver)
-        return driver.agent(_recorded(launch, player.recording), reports)
+        self._inner_drivers.append(driver)
+        return driver.agent(_launch_for(launch, player.recording), reports)
 
     async def close(self) -> None:
-        """Close the drivers that played."""
-        playing, self._playing = self._playing, []
-        for driver in playing:
+        """Close the drivers that have played recordings."""
+        drivers, self._inner_drivers = self._inner_drivers, []
+        for driver in drivers:
             await driver.close()
 
 
-def _recorded(launch: Launch, recording: Recording) -> Launch:
-    """Return the launch for the driver of a recorded agent, which may be of many programs."""
+def _launch_for(launch: Launch, recording: Recording) -> Launch:
+    """Return the launch for the recorded agent's driver; that of ACP wants a command."""
     rest = {k: v for k, v in launch.native.items() if k not in PlayOptions.__struct_fields__}
     command = [recording.program] if recording.language == "acp" else None
     return msgspec.structs.replace(
@@ -94,15 +94,15 @@ def _recorded(launch: Launch, recording: Recording) -> Launch:
     )
 
 
-def _native(given: dict[str, Any], kind: type[T]) -> T:
+def _native(native: dict[str, Any], kind: type[T]) -> T:
     try:
-        return msgspec.convert(given, kind)
+        return msgspec.convert(native, kind)
     except msgspec.ValidationError as error:
-        raise _wrong(f"{error}") from None
+        raise _bad_native(f"{error}") from None
 
 
-def _wrong(why: str) -> BadField:
-    return BadField("native", f"The field `native` is wrong: {why}.")
+def _bad_native(reason: str) -> BadField:
+    return BadField("native", f"The field `native` is wrong: {reason}.")
 
 
 def make(
@@ -110,5 +110,5 @@ def make(
     clock: IReactorTime,
     drivers: Callable[[str], DriverEntryPoint] = installed,
 ) -> Driver:
-    """Return the driver: the entry point's target.  `drivers` has those that can play."""
+    """Return the driver (the entry point ``echo``); `drivers` finds those of recordings."""
     return EchoDriver(clock, drivers)

@@ -1,4 +1,4 @@
-"""One scripted conversation: the verbs of an agent."""
+"""One scripted conversation: the methods of an `Agent`, run on the clock."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ T = TypeVar("T")
 
 MODEL: Final = "echo"
 KNOWN: Final = 1000
-"""Conversations that are remembered."""
+"""How many conversations can be resumed: the latest."""
 
 Milliseconds = Annotated[int, Meta(ge=0, le=3_600_000)]
 
 
 class EchoOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a launch may say in our own words."""
+    """``native`` of a launch of the echo agent."""
 
     start: Literal["fail", "hang", "slow"] | None = None
     slow_ms: Milliseconds = 1000
@@ -55,33 +55,33 @@ class EchoOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class ConversationMemory:
-    """What was said to agents that may have gone, by native id: ``echo-1``, …"""
+    """Conversations by native id (``echo-1``, …), kept after their agents have ended."""
 
     def __init__(self) -> None:
         self._known: dict[str, EchoConversation] = {}
-        self._numbers = count(1)
+        self._ids = count(1)
 
     def find(self, resume: str | None) -> EchoConversation:
-        """Return a new conversation, or the one to go on with.
+        """Return a new conversation, or the one to resume.
 
-        :raises AgentFailed: there was none of this name.
+        :raises AgentFailed: the id is none of an echo agent.
         """
-        name = resume or self._free_name()
-        known = self._known.pop(name, None)
-        if known is None and not name.startswith("echo-"):
+        name = resume or self._new_id()
+        found = self._known.pop(name, None)
+        if found is None and not name.startswith("echo-"):
             raise AgentFailed(f"There is no conversation {name!r} to resume.")
-        self._known[name] = known or EchoConversation(native_id=name, model=MODEL)
+        self._known[name] = found or EchoConversation(native_id=name, model=MODEL)
         if len(self._known) > KNOWN:
             del self._known[next(iter(self._known))]
         return self._known[name]
 
-    def _free_name(self) -> str:
-        names = (f"echo-{number}" for number in self._numbers)
-        return next(name for name in names if name not in self._known)
+    def _new_id(self) -> str:
+        ids = (f"echo-{number}" for number in self._ids)
+        return next(native_id for native_id in ids if native_id not in self._known)
 
 
 class EchoAgent:
-    """One conversation with nobody."""
+    """An agent that runs scripts: an `Agent`."""
 
     can = Abilities(steer=True, compact=True, set_model=True, resume=True)
 
@@ -99,17 +99,17 @@ class EchoAgent:
         self._clock = clock
         self._conversations = conversations
         self._starting: Deferred[None] | None = None
-        self._stage: ScriptRun | None = None
+        self._script: ScriptRun | None = None
         self._steps: deque[Step] = deque()
-        self._scene: StepGenerator | None = None
+        self._running_steps: StepGenerator | None = None
         self._timer: IDelayedCall | None = None
         self._question: Question | None = None
-        self._gone = False
+        self._exited = False
 
-    # Its life.
+    # Start and end.
 
     async def start(self) -> Started:
-        """Begin, as the launch says."""
+        """Start, fail or hang, as the launch says."""
         if self._native.start == "fail":
             raise AgentFailed("The agent was told not to start.")
         conversation = self._conversations.find(self._launch.resume)
@@ -127,7 +127,7 @@ class EchoAgent:
     def _started(self, conversation: EchoConversation) -> Started:
         conversation.model = self._launch.model or conversation.model
         pause, cwd = self._native.pause_ms / 1000, self._launch.cwd or ""
-        self._stage = ScriptRun(self._reports, conversation, cwd, pause)
+        self._script = ScriptRun(self._reports, conversation, cwd, pause)
         return Started(
             native_id=conversation.native_id,
             model=conversation.model,
@@ -137,118 +137,118 @@ class EchoAgent:
         )
 
     async def stop(self) -> None:
-        """End, in the middle of whatever it is."""
-        if not self._gone:
-            self._leave(Exit(code=0, asked=True))
+        """End, also in the middle of a turn."""
+        if not self._exited:
+            self._exit(Exit(code=0, asked=True))
 
-    def _leave(self, how: Exit) -> None:
+    def _exit(self, how: Exit) -> None:
         starting, self._starting = self._starting, None
-        self._gone = True
+        self._exited = True
         self._cut("the agent has ended")
-        self._scene = None
+        self._running_steps = None
         self._reports.gone(how)
         if starting is not None and not starting.called:
             starting.errback(AgentFailed(f"It did not start: {how.sentence}."))
 
-    # Its verbs.
+    # Methods of an agent.
 
     async def submit(self, draft: TurnDraft) -> str | None:
-        """Begin to do what a script says."""
-        return self._begin(parse(text_of(draft.input)), draft.model)
+        """Begin a turn that runs its text as a script."""
+        return self._begin_turn(parse(text_of(draft.input)), draft.model)
 
-    async def steer(self, given: Sequence[Item]) -> None:
-        """Cut what is being done, do this, then the rest."""
-        self._running()
+    async def steer(self, input_items: Sequence[Item]) -> None:
+        """Cut the current step, run this script, then the remaining steps."""
+        self._check_running()
         self._cut("the turn was steered")
-        self._steps.extendleft(reversed(parse(text_of(list(given)))))
-        self._next()
+        self._steps.extendleft(reversed(parse(text_of(list(input_items)))))
+        self._run_remaining()
 
     async def interrupt(self) -> None:
         """End the turn."""
-        self._running()
-        self._over("interrupted", "interrupted")
+        self._check_running()
+        self._end_turn("interrupted", "interrupted")
 
     async def compact(self) -> None:
-        """Run a turn in which nothing is forgotten."""
-        self._begin([Step("COMPACT")], None)
+        """Run a turn that only reports a compaction."""
+        self._begin_turn([Step("COMPACT")], None)
 
     async def set_model(self, draft: ModelDraft) -> None:
-        """Remember a model's name."""
-        self._ready().conversation.model = draft.model
+        """Store the model's name."""
+        self._started_script().conversation.model = draft.model
 
     async def answer(self, question: Question, answer: Answer) -> None:
-        """Go on with what waited for this."""
+        """Resume the step that waits for this answer."""
         if self._question is not None and self._question.key == question.key:
             self._question = None
-            self._timer = self._clock.callLater(0, self._go, answer)
+            self._timer = self._clock.callLater(0, self._advance, answer)
 
-    # How it is done.
+    # Running steps.
 
-    def _ready(self) -> ScriptRun:
-        if self._gone or self._stage is None:
+    def _started_script(self) -> ScriptRun:
+        if self._exited or self._script is None:
             raise AgentFailed("The agent is not there.")
-        return self._stage
+        return self._script
 
-    def _running(self) -> None:
-        name = self._ready().conversation.native_id
-        if self._scene is None:
+    def _check_running(self) -> None:
+        name = self._started_script().conversation.native_id
+        if self._running_steps is None:
             raise NoTurn(self._launch.id or name)
 
-    def _begin(self, steps: Iterable[Step], model: str | None) -> str:
-        conversation = self._ready().conversation
-        if self._scene is not None:
+    def _begin_turn(self, steps: Iterable[Step], model: str | None) -> str:
+        conversation = self._started_script().conversation
+        if self._running_steps is not None:
             raise TurnInProgress(self._launch.id or conversation.native_id)
         conversation.turns += 1
         conversation.model = model or conversation.model
         turn = f"turn-{conversation.turns}"
         self._steps = deque(steps)
         self._reports.turn_began(turn)
-        self._next()
+        self._run_remaining()
         return turn
 
-    def _next(self) -> None:
-        """Perform what is left, from the next moment on."""
-        self._scene = self._perform(self._ready())
-        self._timer = self._clock.callLater(0, self._go, None)
+    def _run_remaining(self) -> None:
+        """Run the remaining steps, from the clock's next turn on."""
+        self._running_steps = self._run_steps(self._started_script())
+        self._timer = self._clock.callLater(0, self._advance, None)
 
-    def _perform(self, stage: ScriptRun) -> StepGenerator:
+    def _run_steps(self, script: ScriptRun) -> StepGenerator:
         while self._steps:
             step = self._steps.popleft()
-            yield from STEPS[step.word](stage, step)
+            yield from STEPS[step.word](script, step)
 
-    def _go(self, answer: Answer | None) -> None:
-        """Perform up to where it must wait."""
+    def _advance(self, answer: Answer | None) -> None:
+        """Run up to the next wait."""
         self._timer = None
-        if self._scene is None:
+        if self._running_steps is None:
             return
         try:
-            self._await(self._scene.send(answer))
+            self._wait_for(self._running_steps.send(answer))
         except StopIteration:
-            self._over("completed")
-        except TurnOver as over:
-            self._over(over.status, over.reason)
-        except AgentExited as left:
-            self._leave(left.how)
+            self._end_turn("completed")
+        except TurnOver as turn_over:
+            self._end_turn(turn_over.status, turn_over.reason)
+        except AgentExited as exited:
+            self._exit(exited.how)
 
-    def _await(self, wait: Wait) -> None:
+    def _wait_for(self, wait: Wait) -> None:
         if isinstance(wait, Question):
             self._question = wait
             self._reports.asked(wait)
         elif wait is not None:
-            self._timer = self._clock.callLater(wait, self._go, None)
+            self._timer = self._clock.callLater(wait, self._advance, None)
 
-    def _over(self, status: TurnStatus, reason: str = "") -> None:
+    def _end_turn(self, status: TurnStatus, reason: str = "") -> None:
         self._cut(reason)
-        self._scene = None
+        self._running_steps = None
         self._reports.turn_ended(status, reason)
 
-    def _cut(self, why: str) -> None:
-        """Stop in the middle: nothing is waited for, nothing open."""
+    def _cut(self, reason: str) -> None:
+        """Stop the current step: cancel its timer, withdraw its question, cut open items."""
         timer, self._timer = self._timer, None
         question, self._question = self._question, None
         if timer is not None and timer.active():
             timer.cancel()
         if question is not None:
-            self._reports.settled(question.key, why)
-        if self._stage is not None:
-            self._stage.cut_open_items()
+            self._reports.settled(question.key, reason)
+        if self._script is not None:
+            self._script.cut_open_items()

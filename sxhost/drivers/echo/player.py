@@ -1,11 +1,11 @@
-"""A fake agent that says what a real one has said: it plays a recording.
+"""A fake child that plays a recording: it prints what a real agent has printed.
 
-`Player` is a `Spawn`, to be given to the driver of the recorded agent's language.  Its children
-say what the agent said; before each thing that the recorded host said they wait until ours says
-a thing of the same name.  What ours says beyond the recording is answered as the agent has
-answered elsewhere in it (or in ``hello.jsonl`` beside it), or refused.  What ours
-does not say
-is passed over once it says something later, but for turns and answers: nothing follows without.
+`Player` is a `Spawn`, to be given to the driver of the recorded agent.  A child prints the
+agent's recorded lines; before each recorded message of the host it waits until the driver sends
+a message of the same name.  A request that is not recorded there is answered as the agent has
+answered one elsewhere in the recording (or in ``hello.jsonl`` beside it), or refused.  A
+recorded message that the driver does not send is skipped once it sends a later one; but never a
+turn's start or an answer, because what follows depends on them.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ from sxhost.process.contracts import ChildListener, Command, Exit
 
 __all__ = ["Difference", "Player", "installed"]
 
-OVER: Final = "This is not in the recording."
-NEEDED: Final = frozenset({"turn/start", "session/prompt", "prompt", "user"})
-"""What begins a turn.  Beyond the recording it is refused: nothing would follow the answer."""
+NOT_RECORDED: Final = "This is not in the recording."
+TURN_STARTS: Final = frozenset({"turn/start", "session/prompt", "prompt", "user"})
+"""Messages that begin a turn.  One that is not recorded is refused: no events would follow."""
 
 _MISSING: Final = "(nothing)"
 
@@ -47,7 +47,7 @@ _MISSING: Final = "(nothing)"
 def installed(name: str) -> DriverEntryPoint:
     """Return the driver of a name.
 
-    :raises AgentFailed: none is installed.
+    :raises AgentFailed: it is not installed.
     """
     for entry in entry_points(group="sxhost.drivers", name=name):
         made: DriverEntryPoint = entry.load()
@@ -56,20 +56,20 @@ def installed(name: str) -> DriverEntryPoint:
 
 
 class Difference(Struct, frozen=True):
-    """Where what was said differs from what was recorded.
+    """A difference between a message that was sent and the recorded one.
 
-    `name` is the message's; `place` leads into it (``params.cwd``), or is empty where the whole
-    of it is missing on one side.
+    `name` is the message's; `place` is a path into it (``params.cwd``), or empty where the
+    whole message is missing on one side.
     """
 
     name: str
     place: str
     recorded: Any
-    said: Any
+    sent: Any
 
 
 class Player:
-    """Plays a recording, an act for each child; further children play the last act.
+    """Plays a recording: each child is one recorded process, later children the last one.
 
     `pace` multiplies the recorded pauses: with 0 there are none.  With `strict`, `differences`
     are collected.
@@ -91,195 +91,204 @@ class Player:
         self._strict = strict
 
     def __call__(self, command: Command, talk: ChildListener) -> PlayedChild:
-        """Begin the next act; the command is not run."""
-        acts = self.recording.acts
-        act = acts[min(len(self.children), len(acts) - 1)]
-        child = PlayedChild(self, act, command, talk)
+        """Play the next recorded process; the command is not run."""
+        processes = self.recording.processes
+        process = processes[min(len(self.children), len(processes) - 1)]
+        child = PlayedChild(self, process, command, talk)
         self.children.append(child)
         return child
 
     def answer(self, name: str) -> Message | None:
-        """Return what the agent has answered to a message of a name, here or at first."""
-        known = self.recording.answer(name)
-        first = self._path.with_name("hello.jsonl")
-        return known if known or not first.is_file() else read(first).answer(name)
+        """Return the agent's recorded answer to a request of a name, here or in its hello."""
+        answer = self.recording.answer(name)
+        hello = self._path.with_name("hello.jsonl")
+        return answer if answer or not hello.is_file() else read(hello).answer(name)
 
-    def differ(self, name: str, recorded: Any, said: Any) -> None:
-        """Note how two messages differ."""
+    def differ(self, name: str, recorded: Any, sent: Any) -> None:
+        """Collect the differences of two messages, if the player is strict."""
         if self._strict:
-            found = _differences(recorded, said)
+            found = _differences(recorded, sent)
             self.differences += [Difference(name, place, a, b) for place, a, b in found]
 
 
 class PlayedChild:
-    """A child that is none."""
+    """A child that runs no program: it plays one recorded process."""
 
     def __init__(
-        self, player: Player, act: RecordedProcess, command: Command, talk: ChildListener
+        self,
+        player: Player,
+        process: RecordedProcess,
+        command: Command,
+        listener: ChildListener,
     ) -> None:
         self.process = Process(0)
         self.command = command
         self._player = player
-        self._talk = talk
-        self._lines = list(act.lines)
-        self._end = act.end
-        self._at = 0
-        self._heard: list[Message] = []
-        self._beside: list[Message] = []
-        self._names: dict[Any, Any] = {}
-        self._passed: set[Any] = set()
+        self._listener = listener
+        self._lines = list(process.lines)
+        self._end = process.end
+        self._position = 0
+        self._received: list[Message] = []
+        self._extra_answers: list[Message] = []
+        self._ids: dict[Any, Any] = {}
+        self._skipped_ids: set[Any] = set()
         self._ended = False
         self._timer: IDelayedCall | None = None
-        self._later(0)
+        self._schedule(0)
 
-    # The child's side.
+    # Methods of a child.
 
     def send(self, line: bytes) -> None:
-        """Hear what the host says."""
+        """Receive a message of the host."""
         if self._ended:
             return
         message: Message = msgspec.json.decode(line, type=dict[str, Any])
         if self._is_awaited(name_of(message)):
-            self._heard.append(message)
+            self._received.append(message)
         else:
-            self._beyond(message)
-        self._later(0)
+            self._answer_unrecorded(message)
+        self._schedule(0)
 
     def pause(self) -> None:
-        """Play on: what is recorded is soon over."""
+        """Ignore: a recording is short."""
 
     def resume(self) -> None:
-        """Play on."""
+        """Ignore: it was not paused."""
 
     async def end(self) -> None:
-        """End, as asked."""
-        self._gone(Exit(code=0, asked=True))
+        """End as a process does that was asked to."""
+        self._exit(Exit(code=0, asked=True))
 
     @property
     def over(self) -> bool:
-        """Whether all was played."""
-        return self._at >= len(self._lines)
+        """Whether all lines were played."""
+        return self._position >= len(self._lines)
 
-    def _gone(self, how: Exit) -> None:
+    def _exit(self, how: Exit) -> None:
         if not self._ended:
             self._ended = True
             if self._timer is not None:
                 self._timer.cancel()
-            self._talk.child_exited(how)
+            self._listener.child_exited(how)
 
     # Playing.
 
-    def _later(self, seconds: float) -> None:
+    def _schedule(self, seconds: float) -> None:
         if self._timer is None and not self._ended:
-            self._timer = self._player.clock.callLater(seconds, self._go)
+            self._timer = self._player.clock.callLater(seconds, self._play)
 
-    def _go(self) -> None:
-        """Play up to the next thing that the agent says, or must hear."""
+    def _play(self) -> None:
+        """Play one line of the agent, or wait for the host's message that comes before it."""
         self._timer = None
-        if self._beside:
-            self._talk.line(msgspec.json.encode(self._beside.pop(0)))
-            self._later(0)
+        if self._extra_answers:
+            self._listener.line(msgspec.json.encode(self._extra_answers.pop(0)))
+            self._schedule(0)
             return
-        while not self.over and self._lines[self._at].dir == "out":
-            if not self._hear(self._lines[self._at].msg):
+        while not self.over and self._lines[self._position].dir == "out":
+            if not self._match_request(self._lines[self._position].msg):
                 return
-            self._at += 1
+            self._position += 1
         if not self.over:
-            self._at += 1
-            self._say(self._lines[self._at - 1].msg)
-            self._later(self._pause())
+            self._position += 1
+            self._print(self._lines[self._position - 1].msg)
+            self._schedule(self._pause())
         elif self._end is not None:
-            self._gone(self._end)
+            self._exit(self._end)
 
     def _pause(self) -> float:
-        """Return how long the agent was silent before the line that is next."""
-        if self.over or self._lines[self._at].dir == "out":
+        """Return the recorded pause before the next line, in seconds, times the pace."""
+        if self.over or self._lines[self._position].dir == "out":
             return 0.0
-        before, now = self._lines[self._at - 1], self._lines[self._at]
+        before, now = self._lines[self._position - 1], self._lines[self._position]
         return max(0.0, now.t - before.t) * self._player.pace
 
-    def _hear(self, recorded: Message) -> bool:
-        """Take what was said in the place of something; tell whether playing can go on."""
+    def _match_request(self, recorded: Message) -> bool:
+        """Match a recorded message of the host with a received one; return False to wait.
+
+        Where only others were received, the recorded one is skipped.
+        """
         name = name_of(recorded)
-        for message in self._heard:
+        for message in self._received:
             if name_of(message) == name:
-                self._heard.remove(message)
-                self._names[value_at(recorded, request_id_path(recorded))] = value_at(
+                self._received.remove(message)
+                self._ids[value_at(recorded, request_id_path(recorded))] = value_at(
                     message, request_id_path(message)
                 )
-                self._player.differ(name, _unnamed(recorded), _unnamed(message))
+                self._player.differ(name, _without_id(recorded), _without_id(message))
                 return True
-        if self._heard:
-            self._passed.add(value_at(recorded, request_id_path(recorded)))
+        if self._received:
+            self._skipped_ids.add(value_at(recorded, request_id_path(recorded)))
             self._player.differ(name, recorded, _MISSING)
-        return bool(self._heard)
+        return bool(self._received)
 
-    def _say(self, message: Message) -> None:
+    def _print(self, message: Message) -> None:
         place = answered_id_path(message)
-        asked = value_at(message, place)
-        if place and asked in self._passed and asked not in self._names:
+        request_id = value_at(message, place)
+        if place and request_id in self._skipped_ids and request_id not in self._ids:
             return
-        if place and asked in self._names:
-            message = with_value(message, place, self._names[asked])
-        self._talk.line(msgspec.json.encode(message))
+        if place and request_id in self._ids:
+            message = with_value(message, place, self._ids[request_id])
+        self._listener.line(msgspec.json.encode(message))
 
     def _is_awaited(self, name: str) -> bool:
-        """Tell whether the recording has it next, or behind what can be passed over."""
-        heard = [name_of(message) for message in self._heard]
-        for line in self._lines[self._at :]:
+        """Return whether the recording has such a message next, or after ones to skip."""
+        received = [name_of(message) for message in self._received]
+        for line in self._lines[self._position :]:
             recorded = name_of(line.msg) if line.dir == "out" else ""
-            if recorded in heard:
-                heard.remove(recorded)
+            if recorded in received:
+                received.remove(recorded)
             elif recorded == name and name:
                 return True
-            elif recorded in NEEDED or recorded.startswith("answer "):
+            elif recorded in TURN_STARTS or recorded.startswith("answer "):
                 return False
         return False
 
-    def _beyond(self, message: Message) -> None:
-        """Answer what the recording does not have here."""
+    def _answer_unrecorded(self, message: Message) -> None:
+        """Answer a request that is not recorded here; end at a message that begins a turn of
+        Claude, which has no answer to refuse it with.
+        """
         name = name_of(message)
         self._player.differ(name, _MISSING, message)
         place = request_id_path(message)
         if place:
-            known = None if name in NEEDED else self._player.answer(name)
-            answer = known or _refusal(message)
-            named = with_value(answer, answered_id_path(answer), value_at(message, place))
-            self._beside.append(named)
+            recorded_answer = None if name in TURN_STARTS else self._player.answer(name)
+            answer = recorded_answer or _refusal(message)
+            with_id = with_value(answer, answered_id_path(answer), value_at(message, place))
+            self._extra_answers.append(with_id)
         elif name == "user":
-            self._lines, self._at, self._end = [], 0, Exit(code=0, stderr=OVER)
+            self._lines, self._position, self._end = [], 0, Exit(code=0, stderr=NOT_RECORDED)
 
 
-_ERROR: Message = {"subtype": "error", "error": OVER}
+_ERROR: Message = {"subtype": "error", "error": NOT_RECORDED}
 
 
 def _refusal(message: Message) -> Message:
-    """Say in the language of a message that it is not understood."""
+    """Return a refusal of a request in its own protocol."""
     if message.get("type") == "control_request":
-        known = name_of(message) == "control_request initialize"
-        told = {"subtype": "success", "response": {}} if known else _ERROR
-        return {"type": "control_response", "response": {"request_id": None, **told}}
+        starts = name_of(message) == "control_request initialize"
+        result = {"subtype": "success", "response": {}} if starts else _ERROR
+        return {"type": "control_response", "response": {"request_id": None, **result}}
     if "method" in message:
         head = {"jsonrpc": message["jsonrpc"]} if "jsonrpc" in message else {}
-        return {**head, "id": None, "error": {"code": -32601, "message": OVER}}
-    said = {"id": None, "type": "response", "command": message.get("type")}
-    return {**said, "success": False, "error": OVER}
+        return {**head, "id": None, "error": {"code": -32601, "message": NOT_RECORDED}}
+    head = {"id": None, "type": "response", "command": message.get("type")}
+    return {**head, "success": False, "error": NOT_RECORDED}
 
 
 # Comparing.
 
 
-def _unnamed(message: Message) -> Message:
+def _without_id(message: Message) -> Message:
     place = request_id_path(message)
     return with_value(message, place, None) if place else message
 
 
-def _differences(recorded: Any, said: Any, place: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Yield where two values differ, and what stands there."""
-    if isinstance(recorded, dict) and isinstance(said, dict):
-        for name in {**recorded, **said}:
+def _differences(recorded: Any, sent: Any, place: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Yield the paths at which two values differ, and both values there."""
+    if isinstance(recorded, dict) and isinstance(sent, dict):
+        for name in {**recorded, **sent}:
             below = f"{place}.{name}" if place else name
-            pair = recorded.get(name, _MISSING), said.get(name, _MISSING)
+            pair = recorded.get(name, _MISSING), sent.get(name, _MISSING)
             yield from _differences(*pair, below)
-    elif recorded != said:
-        yield place, recorded, said
+    elif recorded != sent:
+        yield place, recorded, sent

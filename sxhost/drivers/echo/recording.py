@@ -1,8 +1,9 @@
-"""A recorded dialogue between a host and an agent, and what its messages are to each other.
+"""Recordings of what a host and an agent sent each other, read from files.
 
-A file has a line for each message: ``{"dir": "in" or "out", "t": seconds, "msg": …}``; ``out``
-is what the host said, ``in`` what the agent did.  A message ``{"_note": …}`` tells that the
-process ended there and a new one follows.  The directory's name tells the agent's language.
+A file has a line for each message: ``{"dir": "in" or "out", "t": seconds, "msg": …}``.  ``out``
+is a message of the host, ``in`` one of the agent.  A message ``{"_note": …}`` says that the
+process ended there and a new one follows.  The directory is named by the agent and its version,
+which tell what driver speaks its protocol.
 """
 
 from __future__ import annotations
@@ -35,15 +36,15 @@ LARGEST: Final = 64 * 1024 * 1024
 """Bytes of a recording."""
 
 Message = dict[str, Any]
-Place = tuple[str, ...]
+FieldPath = tuple[str, ...]
 
 
 class BadRecording(ValueError):
-    """It is none; in words that can be shown."""
+    """A file is no recording; the message is for a person."""
 
 
 class RecordedLine(Struct, frozen=True):
-    """A message, who said it, and when."""
+    """A message, its direction, and its time in seconds since the process started."""
 
     dir: Literal["in", "out"]
     msg: Message
@@ -51,22 +52,22 @@ class RecordedLine(Struct, frozen=True):
 
 
 class RecordedProcess(Struct, frozen=True):
-    """What was said with one process, and how that ended, if it did."""
+    """The messages of one process, and how it ended, if it did."""
 
     lines: Sequence[RecordedLine]
     end: Exit | None = None
 
 
 class Recording(Struct, frozen=True):
-    """A whole file."""
+    """The recording in a file: of one process, or of several one after the other."""
 
-    acts: Sequence[RecordedProcess]
+    processes: Sequence[RecordedProcess]
     agent: str
     """The directory's name: an agent and its version."""
 
     @property
     def language(self) -> str:
-        """The driver that speaks it: ``codex``, ``pi``, ``claude``, ``acp``."""
+        """The driver of the agent: ``codex``, ``pi``, ``claude``, ``acp``."""
         return driver_of(self.agent)
 
     @property
@@ -75,25 +76,28 @@ class Recording(Struct, frozen=True):
         return self.agent.rpartition("-")[0] or self.agent
 
     def answer(self, name: str) -> Message | None:
-        """Return what was answered to the first message of a name."""
-        for act in self.acts:
-            asked = [value_at(said, request_id_path(said)) for said in _said(act, name)]
-            for line in act.lines:
-                if line.dir == "in" and value_at(line.msg, answered_id_path(line.msg)) in asked:
+        """Return the agent's answer to the first request of a name, None if there is none."""
+        for process in self.processes:
+            ids = [
+                value_at(request, request_id_path(request))
+                for request in _requests(process, name)
+            ]
+            for line in process.lines:
+                if line.dir == "in" and value_at(line.msg, answered_id_path(line.msg)) in ids:
                     return line.msg
         return None
 
 
-def _said(act: RecordedProcess, name: str) -> Iterator[Message]:
-    for line in act.lines:
+def _requests(process: RecordedProcess, name: str) -> Iterator[Message]:
+    for line in process.lines:
         if line.dir == "out" and name_of(line.msg) == name and request_id_path(line.msg):
             yield line.msg
 
 
 def read(path: Path) -> Recording:
-    """Read a file.
+    """Read a recording.
 
-    :raises BadRecording: there is none, or it is no recording.
+    :raises BadRecording: there is no such file, or it is no recording.
     """
     if not path.is_file():
         raise BadRecording("there is no such file")
@@ -105,7 +109,7 @@ def read(path: Path) -> Recording:
     except OSError as error:
         raise BadRecording(f"it cannot be read: {error.strerror}") from None
     lines = [_line(number, raw) for number, raw in enumerate(written, 1) if raw.strip()]
-    return Recording(list(_acts(lines)), path.parent.name)
+    return Recording(list(_processes(lines)), path.parent.name)
 
 
 def _line(number: int, raw: bytes) -> RecordedLine:
@@ -115,7 +119,7 @@ def _line(number: int, raw: bytes) -> RecordedLine:
         raise BadRecording(f"its line {number} is no line of a recording") from None
 
 
-def _acts(lines: Sequence[RecordedLine]) -> Iterator[RecordedProcess]:
+def _processes(lines: Sequence[RecordedLine]) -> Iterator[RecordedProcess]:
     begin = 0
     for number, line in enumerate(lines):
         if "_note" in line.msg:
@@ -128,18 +132,18 @@ def _acts(lines: Sequence[RecordedLine]) -> Iterator[RecordedProcess]:
 
 
 def driver_of(name: str) -> str:
-    """Return which driver speaks an agent's language, by the agent's name and version."""
+    """Return the driver for an agent's name and version: a directory of recordings."""
     if "-acp-" in name:
         return "acp"
-    known = {"codex-": "codex", "pi-": "pi", "claude-2": "claude"}
-    return next((driver for start, driver in known.items() if name.startswith(start)), "acp")
+    drivers = {"codex-": "codex", "pi-": "pi", "claude-2": "claude"}
+    return next((driver for start, driver in drivers.items() if name.startswith(start)), "acp")
 
 
-# Messages, in whichever language: JSON-RPC, pi's or Claude's.
+# Messages of any protocol: JSON-RPC, pi's, Claude's.
 
 
 def name_of(message: Message) -> str:
-    """Return what a message is: its method or type; of an answer, what it answers."""
+    """Return a message's method or type; of an answer ``answer ID``."""
     answered = answered_id_path(message)
     if answered:
         return f"answer {value_at(message, answered)}"
@@ -149,35 +153,35 @@ def name_of(message: Message) -> str:
     return f"{name} {subtype}" if subtype else str(name)
 
 
-def answered_id_path(message: Message) -> Place:
-    """Return where a message says what it is the answer to; nowhere if it is none."""
+def answered_id_path(message: Message) -> FieldPath:
+    """Return the path to the id of what a message answers; empty if it is no answer."""
     kind = message.get("type")
     if kind == "control_response":
         return ("response", "request_id")
     if kind in ("response", "extension_ui_response"):
         return ("id",)
-    spoken = "method" in message or kind is not None
-    return () if spoken or "id" not in message else ("id",)
+    is_request = "method" in message or kind is not None
+    return () if is_request or "id" not in message else ("id",)
 
 
-def request_id_path(message: Message) -> Place:
-    """Return where a message says by what name it is to be answered; nowhere if it is not."""
+def request_id_path(message: Message) -> FieldPath:
+    """Return the path to a request's id; empty if a message wants no answer."""
     if answered_id_path(message):
         return ()
-    place = "request_id" if message.get("type") == "control_request" else "id"
-    return (place,) if place in message else ()
+    field = "request_id" if message.get("type") == "control_request" else "id"
+    return (field,) if field in message else ()
 
 
-def value_at(message: Message, place: Place) -> Any:
-    """Return what stands somewhere in a message; None if nothing does."""
-    value: Any = message if place else None
-    for name in place:
+def value_at(message: Message, path: FieldPath) -> Any:
+    """Return the value at a path in a message; None if there is none."""
+    value: Any = message if path else None
+    for name in path:
         value = value.get(name) if isinstance(value, dict) else None
     return value
 
 
-def with_value(message: Message, place: Place, value: Any) -> Message:
-    """Return the message with something else at a place."""
-    first, *rest = place
+def with_value(message: Message, path: FieldPath, value: Any) -> Message:
+    """Return the message with another value at a path."""
+    first, *rest = path
     inner = with_value(message[first], tuple(rest), value) if rest else value
     return {**message, first: inner}

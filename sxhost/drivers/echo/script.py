@@ -1,21 +1,21 @@
-"""What a scripted agent is told to do: the words of a turn, a step for each directive.
+"""Parses a turn's text into the steps of a scripted agent.
 
-A directive is a line; all else is said as it is, lines that stand together as one message::
+A directive is a line; adjacent lines that are none become one message::
 
-    SAY: text              say it
-    THINK: text            think it
+    SAY: text              a message
+    THINK: text            reasoning
     RUN: command           pretend to run a command; none is ever run
     ASK: command           the same, after asking for approval
-    QUESTION: text | a | b ask; what is answered is said
-    SLOW n [ms]            say n pieces, one each 50 (or ms) milliseconds
-    FLOOD n                say n pieces at once
+    QUESTION: text | a | b ask; the answer becomes a message
+    SLOW n [ms]            a message of n pieces, one each 50 (or ms) milliseconds
+    FLOOD n                a message of n pieces at once
     BIG n                  a tool prints n bytes
     PLAN a; b              report a plan
     USAGE in out [cached]  report so many tokens
     FAIL text              the turn fails
     HANG                   nothing more until it is interrupted or steered
-    CRASH                  the agent is gone, as if killed
-    EXIT code              the agent is gone, with this exit code
+    CRASH                  the agent ends as if killed by SIGKILL
+    EXIT code              the agent ends with this exit code
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from msgspec import Struct
 __all__ = ["Step", "parse"]
 
 MOST: Final = 10_000_000
-"""The largest number in a script: more would only keep the host from its work."""
+"""The largest number in a script: a larger one would only block the host."""
 
 DIRECTIVE = re.compile(
     r"(?P<telling>SAY|THINK|RUN|ASK|QUESTION):\s*(?P<told>\S.*)"
@@ -40,7 +40,7 @@ DIRECTIVE = re.compile(
 
 
 class Step(Struct, frozen=True):
-    """One thing to do: which, with what text or numbers."""
+    """A directive (`word`) with its text or numbers."""
 
     word: str
     text: str = ""
@@ -48,7 +48,7 @@ class Step(Struct, frozen=True):
 
 
 def parse(text: str) -> list[Step]:
-    """Return the steps of a script; every text is one."""
+    """Return the steps of a text; every text is a script."""
     steps: list[Step] = []
     plain: list[str] = []
     for line in text.splitlines():
@@ -56,22 +56,22 @@ def parse(text: str) -> list[Step]:
         if step is None:
             plain.append(line)
         else:
-            steps += [*_said(plain), step]
+            steps += [*_message_step(plain), step]
             plain = []
-    return [*steps, *_said(plain)]
+    return [*steps, *_message_step(plain)]
 
 
 def _directive(line: str) -> Step | None:
-    found = DIRECTIVE.fullmatch(line)
-    if found is None:
+    match = DIRECTIVE.fullmatch(line)
+    if match is None:
         return None
-    word = found["telling"] or found["noting"] or found["counting"] or found["bare"]
-    text = (found["told"] or found["noted"] or "").strip()
-    numbers = (min(int(digits), MOST) for digits in (found["counts"] or "").split())
+    word = match["telling"] or match["noting"] or match["counting"] or match["bare"]
+    text = (match["told"] or match["noted"] or "").strip()
+    numbers = (min(int(digits), MOST) for digits in (match["counts"] or "").split())
     return Step(word, text, tuple(numbers))
 
 
-def _said(lines: list[str]) -> Iterator[Step]:
+def _message_step(lines: list[str]) -> Iterator[Step]:
     text = "\n".join(lines).strip()
     if text:
         yield Step("SAY", text)

@@ -1,18 +1,21 @@
-"""Pi: ``pi --mode rpc``, a process for each conversation.
+"""The pi driver: ``pi --mode rpc``, JSON lines, a process for each conversation.
 
-Pi asks nobody before it acts; what its extensions ask becomes a `Question`.  It answers a
-prompt when it has taken it; all that follows are events.
+Pi answers a prompt when it has accepted it; all that follows are events.  It asks nobody before
+it acts, but its extensions may: their dialogs become questions.
+
+Two lines of pi are supported: old pi (0.73, which runs on Node 20) and newer pi (0.87 and
+later).  Where they differ, the code says so.
 
 ============ =====================================================================
-agent        the verbs of an agent
-launch       arguments, session files, prompts
-rpc          commands to pi, and its answers
-run          whether it is at work, and how that ended
-conversation its session, model and effort
-decoder      a line of its, by kind
-messages     what is read of its lines, as structs
-events       its lines as events
-dialogs      what its extensions ask
+agent        an agent's methods
+launch       the command line, session files, a turn's input as a prompt
+rpc          commands to pi that wait for an answer
+run          where a turn begins and ends
+conversation pi's session, model and effort
+decoder      lines as structs
+messages     the structs: fields of pi's lines that are read
+events       lines as events
+dialogs      dialogs of pi's extensions as questions
 ============ =====================================================================
 """
 
@@ -30,14 +33,14 @@ __all__ = ["make"]
 
 
 class PiDriver:
-    """Makes agents that are pi."""
+    """Makes agents of pi; they share nothing."""
 
     def __init__(self, spawn: Spawn, clock: IReactorTime) -> None:
         self._spawn = spawn
         self._clock = clock
 
     def agent(self, launch: Launch, reports: Reports) -> PiAgent:
-        """Return an agent that is not started yet.
+        """Return an agent that is not started; see `sxhost.drivers.contracts.Driver`.
 
         :raises Unsupported: pi has no approvals and no sandbox.
         :raises BadField: ``native`` has what pi does not.
@@ -46,9 +49,9 @@ class PiDriver:
         return PiAgent(launch, reports, self._spawn, self._clock)
 
     async def close(self) -> None:
-        """Let go: pi's agents share nothing."""
+        """Do nothing: there is nothing to free."""
 
 
 def make(spawn: Spawn, clock: IReactorTime) -> Driver:
-    """Return the driver for pi (the entry point ``pi`` of ``sxhost.drivers``)."""
+    """Return the driver (the entry point ``pi`` of ``sxhost.drivers``)."""
     return PiDriver(spawn, clock)

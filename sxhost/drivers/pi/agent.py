@@ -1,4 +1,4 @@
-"""One conversation with pi: the verbs of an agent, and what it hears."""
+"""One conversation with pi: the methods of an `Agent`, and the dispatch of pi's lines."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ READY_S = 30.0
 """Seconds that pi may take to start."""
 
 TAKE_S = 120.0
-"""Seconds that pi may take to accept a prompt or to begin: extensions look at it first."""
+"""Seconds that pi may take to accept a prompt: extensions see it first."""
 
 ABORT_S = 5.0
-"""Seconds that are waited for an interruption to be complete; it goes on without us."""
+"""Seconds to wait for an interruption; after that it goes on in the background."""
 
 COMPACT_S = 1.0
-"""Seconds in which pi refuses to compact, if it does; it answers when it has compacted."""
+"""Seconds to wait for a refusal to compact: pi answers only when it has compacted."""
 
 
-class _Taken(Struct, frozen=True):
+class _PromptAnswer(Struct, frozen=True):
     disposition: str = ""
 
 
 class PiAgent:
-    """One conversation with pi, in its own process."""
+    """One conversation with pi in a process of its own: an `Agent`."""
 
     can = Abilities(steer=True, compact=True, set_model=True, resume=True)
 
@@ -56,228 +56,233 @@ class PiAgent:
         self._reports = reports
         self._spawn = spawn
         self._clock = clock
-        self._calls = RpcClient(self._heard, self._gone)
-        self._events = PiTranslator(reports.event)
-        self._dialogs = PendingDialogs(reports, clock, self._calls.send_message)
-        self._run = TurnTracker(
-            reports, clock, lambda: self._calls.send_command("get_state"), self._over
+        self._rpc = RpcClient(self._line_received, self._process_exited)
+        self._translator = PiTranslator(reports.event)
+        self._dialogs = PendingDialogs(reports, clock, self._rpc.send_message)
+        self._turns = TurnTracker(
+            reports, clock, lambda: self._rpc.send_command("get_state"), self._before_turn_end
         )
         self._child: Child | None = None
-        self._taking: Deferred[None] | None = None
-        self._standing = PiConversation(self._calls, self._events)
+        self._submitting: Deferred[None] | None = None
+        self._conversation = PiConversation(self._rpc, self._translator)
 
-    # Its life.
+    # Start and end.
 
     async def start(self) -> Started:
-        """Begin; see `sxhost.drivers.contracts.Agent.start`."""
+        """Run pi; see `sxhost.drivers.contracts.Agent.start`."""
         session = session_file(self._launch)
         command = Command(
             argv=arguments(self._launch, session),
             cwd=str(self._launch.cwd),
             env=self._launch.env,
         )
-        self._child = self._spawn(command, self._calls)
-        self._calls.attach_child(self._child)
+        self._child = self._spawn(command, self._rpc)
+        self._rpc.attach_child(self._child)
         self._reports.spawned(self._child.process)
         try:
             native = await self._ready()
         except BaseException as error:
             await self._child.end()
             if isinstance(error, AgentFailed):
-                raise AgentFailed(self._explained(error.message)) from None
+                raise AgentFailed(self._with_stderr(error.message)) from None
             raise
         return Started(
             native_id=self.native_id,
-            model=self._standing.model.id,
-            provider=self._standing.model.provider,
-            title=self._standing.state.session_name or "",
+            model=self._conversation.model.id,
+            provider=self._conversation.model.provider,
+            title=self._conversation.state.session_name or "",
             native=native,
         )
 
     async def _ready(self) -> Raw:
-        """Wait until pi answers: it says nothing of itself before."""
-        answer = self._calls.send_command("get_state")
-        answer.addTimeout(READY_S, self._clock, _too_late)
+        """Wait for pi's first answer, its state: it sends no greeting by itself."""
+        answer = self._rpc.send_command("get_state")
+        answer.addTimeout(READY_S, self._clock, _start_timed_out)
         native = await answer
-        self._standing.state_received(native)
+        self._conversation.state_received(native)
         if self._launch.resume is not None:
-            await self._standing.restore_usage()
-        if self._launch.title not in (None, self._standing.state.session_name):
-            await self._calls.send_command("set_session_name", {"name": self._launch.title})
-            native = await self._standing.refresh()
+            await self._conversation.restore_usage()
+        if self._launch.title not in (None, self._conversation.state.session_name):
+            await self._rpc.send_command("set_session_name", {"name": self._launch.title})
+            native = await self._conversation.refresh()
         return native
 
-    def _explained(self, why: str) -> str:
-        """Add to a reason what pi complained of."""
-        said = self._calls.exit.stderr.strip() if self._calls.exit else ""
-        return f"{why}\n{said}" if said and said not in why else why
+    def _with_stderr(self, reason: str) -> str:
+        """Return a reason and, if pi has ended, what it wrote to stderr."""
+        stderr = self._rpc.exit.stderr.strip() if self._rpc.exit else ""
+        return f"{reason}\n{stderr}" if stderr and stderr not in reason else reason
 
     async def stop(self) -> None:
-        """End in order: what runs is interrupted first, else its commands would outlive it."""
-        if self._run.running:
+        """Interrupt the turn, then end the process: pi's commands would outlive it."""
+        if self._turns.running:
             with suppress(AgentFailed):
                 await self._abort()
         if self._child is not None:
             await self._child.end()
 
-    def _gone(self, how: Exit) -> None:
-        self._run.process_exited()
-        self._events.cut_open_tools()
+    def _process_exited(self, how: Exit) -> None:
+        self._turns.process_exited()
+        self._translator.cut_open_tools()
         self._dialogs.cancel_all(how.sentence)
         self._reports.gone(how)
 
     @property
     def native_id(self) -> str:
-        """What a later process goes on with; a command may have changed it."""
-        return self._standing.native_id
+        """What a later process can resume; a command of pi's may have changed it."""
+        return self._conversation.native_id
 
-    # Verbs.
+    # Methods of an agent.
 
     async def submit(self, draft: TurnDraft) -> None:
-        """Begin a turn; see `sxhost.drivers.contracts.Agent.submit`.  Pi has no name for it."""
-        if self._run.running:
-            raise TurnInProgress(self._name)
+        """Begin a turn; pi has no ids of turns."""
+        if self._turns.running:
+            raise TurnInProgress(self._session_id)
         check_turn(draft, self._launch)
-        await self._standing.use_model(draft.model, None, draft.effort)
-        self._run.prompt_sent()
-        self._events.cutting = False
-        self._taking = taking = Deferred[None]()
+        await self._conversation.use_model(draft.model, None, draft.effort)
+        self._turns.prompt_sent()
+        self._translator.cutting = False
+        self._submitting = submitting = Deferred[None]()
         fields = {**draft.native, **prompt_fields(items(draft.input))}
-        self._calls.send_command("prompt", fields).addCallbacks(self._accepted, self._refused)
-        await taking.addTimeout(TAKE_S, self._clock, self._not_taken)
+        self._rpc.send_command("prompt", fields).addCallbacks(
+            self._prompt_accepted, self._prompt_refused
+        )
+        await submitting.addTimeout(TAKE_S, self._clock, self._submit_timed_out)
 
-    def _not_taken(self, _failure: Any, seconds: float) -> None:
-        self._taking = None
-        why = f"pi has not taken a prompt within {seconds:g} s."
-        self._run.prompt_refused(why)
-        raise AgentFailed(why)
+    def _submit_timed_out(self, _failure: Any, seconds: float) -> None:
+        self._submitting = None
+        reason = f"pi has not taken a prompt within {seconds:g} s."
+        self._turns.prompt_refused(reason)
+        raise AgentFailed(reason)
 
-    def _accepted(self, data: Raw) -> None:
-        self._take()
-        self._run.prompt_accepted(handled=_is_handled(data))
-        if self._events.cutting:  # what was to be cut has only begun now
-            self._calls.send_command("abort").addErrback(_enough)
+    def _prompt_accepted(self, data: Raw) -> None:
+        self._finish_submit()
+        self._turns.prompt_accepted(handled=_is_handled(data))
+        if self._translator.cutting:  # interrupted before pi had begun
+            self._rpc.send_command("abort").addErrback(_ignore)
 
-    def _refused(self, failure: Failure) -> None:
+    def _prompt_refused(self, failure: Failure) -> None:
         error: Any = failure.value
         if isinstance(error, Refused) and "already processing" in error.said:
-            error = TurnInProgress(self._name)
-        self._run.prompt_refused(str(error))
-        self._take(error)
+            error = TurnInProgress(self._session_id)
+        self._turns.prompt_refused(str(error))
+        self._finish_submit(error)
 
-    def _take(self, error: HostError | None = None) -> None:
-        """Let `submit` return: pi has answered, or has begun without an answer."""
-        taking, self._taking = self._taking, None
-        if taking is not None and error is not None:
-            taking.errback(error)
-        elif taking is not None:
-            taking.callback(None)
+    def _finish_submit(self, error: HostError | None = None) -> None:
+        """Have `submit` return or fail: pi has answered, or works already."""
+        submitting, self._submitting = self._submitting, None
+        if submitting is not None and error is not None:
+            submitting.errback(error)
+        elif submitting is not None:
+            submitting.callback(None)
 
-    async def steer(self, given: Sequence[Item]) -> None:
-        """Add to the running turn: pi reads it after the model's present answer."""
-        if not self._run.running:
-            raise NoTurn(self._name)
-        await self.command("steer", **prompt_fields(given))
+    async def steer(self, input_items: Sequence[Item]) -> None:
+        """Add input to the running turn: pi reads it after the model's current answer."""
+        if not self._turns.running:
+            raise NoTurn(self._session_id)
+        await self.command("steer", **prompt_fields(input_items))
         self._warn_late()
 
     def _warn_late(self) -> None:
-        if not self._run.running:
-            self._events.report_warning(
+        if not self._turns.running:
+            self._translator.report_warning(
                 "The turn was over before pi read this; it reads it in the next."
             )
 
     async def interrupt(self) -> None:
-        """Stop the running turn and what it runs."""
-        if not self._run.running:
-            raise NoTurn(self._name)
+        """Stop the running turn and its commands."""
+        if not self._turns.running:
+            raise NoTurn(self._session_id)
         await self._abort()
 
     async def _abort(self) -> None:
-        """Abort, and cancel what is asked: pi does not end before that is answered."""
-        self._run.interrupt_requested()
-        self._events.cutting = self._dialogs.refusing = True
-        answer = self._calls.send_command("abort")
+        """Abort the turn, and cancel open dialogs: pi waits for their answers first."""
+        self._turns.interrupt_requested()
+        self._translator.cutting = self._dialogs.refusing = True
+        answer = self._rpc.send_command("abort")
         self._dialogs.cancel_all("the turn was interrupted")
-        await answer.addTimeout(ABORT_S, self._clock, _enough)
+        await answer.addTimeout(ABORT_S, self._clock, _ignore)
         self._dialogs.refusing = False
-        self._events.cutting = self._run.running
+        self._translator.cutting = self._turns.running
 
     async def compact(self) -> None:
-        """Shorten the conversation; it is told as a turn of its own.
+        """Have pi compact the conversation, which is reported as a turn of its own.
 
-        :raises Refused: there is nothing to shorten (a turn is told nevertheless).
+        :raises Refused: there is nothing to compact (a turn is reported nevertheless).
         """
-        if self._run.running:
-            raise TurnInProgress(self._name)
-        answer = self._calls.send_command("compact")
-        await answer.addTimeout(COMPACT_S, self._clock, _enough)
+        if self._turns.running:
+            raise TurnInProgress(self._session_id)
+        answer = self._rpc.send_command("compact")
+        await answer.addTimeout(COMPACT_S, self._clock, _ignore)
 
     async def set_model(self, draft: ModelDraft) -> None:
-        """Use another model from now on; old pi makes it the default of new sessions too."""
-        await self._standing.use_model(draft.model, draft.provider, draft.effort)
+        """Use another model from now on; old pi makes it the default of new sessions."""
+        await self._conversation.use_model(draft.model, draft.provider, draft.effort)
 
     async def answer(self, question: Question, answer: Answer) -> None:
-        """Tell the extension what was decided."""
+        """Answer the dialog of an extension.
+
+        :raises AgentFailed: the extension does not wait for it any more.
+        """
         if not self._dialogs.answer(question.key, answer):
             raise AgentFailed("pi does not wait for this answer any more.")
 
     async def command(self, command: str, /, **fields: Any) -> Any:
-        """Send any command of pi's own; return the ``data`` of its answer, as it came.
+        """Send any command of pi; return the ``data`` of its answer, undecoded.
 
-        ``extension_ui_response`` has no answer: it is sent, and its question is settled.
+        ``extension_ui_response`` has no answer: it is sent, and its question is withdrawn.
 
-        :raises Refused: pi said no; ``said`` are its words.
-        :raises AgentFailed: pi went before it answered.
+        :raises Refused: pi refused; `Refused.said` is its reason.
+        :raises AgentFailed: pi ended before it answered.
         """
         if command == "extension_ui_response":
-            self._calls.send_message({**fields, "type": command})
+            self._rpc.send_message({**fields, "type": command})
             self._dialogs.withdraw(str(fields.get("id")), "it was answered in pi's own words")
             return None
         if command == "abort":
             await self._abort()
             return Raw(b"null")
-        data = await self._calls.send_command(command, fields)
+        data = await self._rpc.send_command(command, fields)
         if command in CHANGES:
-            await self._standing.refresh()
+            await self._conversation.refresh()
         return data
 
-    # What it says.
+    # Lines of pi.
 
-    def _heard(self, heard: DecodedLine) -> None:
-        if isinstance(heard.message, DialogRequest) and self._dialogs.request_received(
-            heard.message, heard.native
+    def _line_received(self, line: DecodedLine) -> None:
+        if isinstance(line.message, DialogRequest) and self._dialogs.request_received(
+            line.message, line.native
         ):
-            self._take()
+            self._finish_submit()
             return
-        self._run.before_event(heard)
-        self._events.line_received(heard)
-        self._run.after_event(heard)
-        if heard.kind in BEGINS:
-            self._take()
+        self._turns.before_event(line)
+        self._translator.line_received(line)
+        self._turns.after_event(line)
+        if line.kind in BEGINS:
+            self._finish_submit()
 
-    def _over(self) -> None:
-        """Leave nothing open at the end of a turn."""
-        self._events.cut_open_tools()
-        self._events.cutting = self._dialogs.refusing = False
+    def _before_turn_end(self) -> None:
+        """Cut open tools and cancel open dialogs before the end of a turn is reported."""
+        self._translator.cut_open_tools()
+        self._translator.cutting = self._dialogs.refusing = False
         self._dialogs.cancel_all("the turn is over")
 
     @property
-    def _name(self) -> str:
-        return self._launch.id or self._standing.state.session_id
+    def _session_id(self) -> str:
+        return self._launch.id or self._conversation.state.session_id
 
 
 def _is_handled(data: Raw) -> bool:
-    """Tell whether an extension has dealt with a prompt; older pi does not say."""
+    """Return whether an extension has handled a prompt without pi; old pi does not say."""
     try:
-        taken = json.decode(data, type=_Taken | None)
+        answer = json.decode(data, type=_PromptAnswer | None)
     except DecodeError:
         return False
-    return taken is not None and taken.disposition == "handled"
+    return answer is not None and answer.disposition == "handled"
 
 
-def _too_late(_failure: Any, seconds: float) -> None:
+def _start_timed_out(_failure: Any, seconds: float) -> None:
     raise AgentFailed(f"pi has not answered in {seconds:g} s.")
 
 
-def _enough(_failure: Any, _seconds: float = 0) -> None:
-    """Wait no longer, and do not mind."""
+def _ignore(_failure: Any, _seconds: float = 0) -> None:
+    """Ignore a failure, or that an answer comes too late."""

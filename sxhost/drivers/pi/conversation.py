@@ -1,4 +1,4 @@
-"""What pi is at the moment: its session, its model, its effort; and how that is changed."""
+"""Pi's session, model and effort: what they are, and the commands that change them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sxhost.errors import AgentFailed
 __all__ = ["CHANGES", "PiConversation"]
 
 LONGEST_NAME = 512
-"""Characters of a name to resume by."""
+"""Characters of a file's path up to which it is the native id; else the session's id is."""
 
 CHANGES = frozenset(
     {
@@ -27,7 +27,7 @@ CHANGES = frozenset(
         "switch_session",
     }
 )
-"""Commands after which pi is not what it was."""
+"""Commands of pi that change its state, which is asked for again after each."""
 
 
 class _Models(Struct, frozen=True):
@@ -35,71 +35,71 @@ class _Models(Struct, frozen=True):
 
 
 class PiConversation:
-    """What pi last said of itself (`state`)."""
+    """The conversation of one process; `state` is what pi last said of it."""
 
-    def __init__(self, calls: RpcClient, events: PiTranslator) -> None:
-        self._calls = calls
-        self._events = events
+    def __init__(self, rpc: RpcClient, translator: PiTranslator) -> None:
+        self._rpc = rpc
+        self._translator = translator
         self.state = PiState()
 
     @property
     def native_id(self) -> str:
-        """What a later process goes on with: the session's file, or its id."""
+        """What a later process can resume: the session's file, or its id."""
         file = self.state.session_file
         return file if file and len(file) <= LONGEST_NAME else self.state.session_id
 
     @property
     def model(self) -> Model:
-        """The model that it uses."""
+        """The model in use; empty if pi does not say."""
         return self.state.model or Model()
 
     def state_received(self, data: Raw) -> None:
-        """Take an answer to ``get_state``."""
+        """Store an answer to ``get_state``."""
         self.state = decode_answer(data, PiState)
-        self._events.context_window = self.model.context_window
+        self._translator.context_window = self.model.context_window
 
     async def refresh(self) -> Raw:
-        """Ask for the state and return it; that it is another session's is told."""
-        before = self.native_id
-        native = await self._calls.send_command("get_state")
+        """Ask for the state and return it undecoded; report if the session is another one."""
+        previous_id = self.native_id
+        native = await self._rpc.send_command("get_state")
         self.state_received(native)
-        if self.native_id != before:
-            self._events.report_native({"type": "session_changed", "state": native})
+        if self.native_id != previous_id:
+            self._translator.report_native({"type": "session_changed", "state": native})
             await self.restore_usage()
         return native
 
     async def restore_usage(self) -> None:
-        """Count tokens from where the session is."""
-        self._events.restore_usage(
-            decode_answer(await self._calls.send_command("get_session_stats"), SessionStats)
+        """Set the counts of tokens and cost to those of the session."""
+        self._translator.restore_usage(
+            decode_answer(await self._rpc.send_command("get_session_stats"), SessionStats)
         )
 
     async def use_model(
         self, model: str | None, provider: str | None, effort: str | None
     ) -> None:
-        """Use another model or effort, where they are others.
+        """Set the model and the effort, where they differ from those in use.
 
-        Old pi makes them the defaults of later sessions too.
+        A needless command would do harm: old pi makes them the defaults of later sessions.
         """
-        if model is not None and not self._is(model, provider):
+        if model is not None and not self._is_in_use(model, provider):
             found = await self._find(model, provider)
             fields = {"provider": found.provider, "modelId": found.id}
-            await self._calls.send_command("set_model", fields)
+            await self._rpc.send_command("set_model", fields)
             await self.refresh()
         if effort not in (None, self.state.thinking_level):
-            await self._calls.send_command("set_thinking_level", {"level": effort})
+            await self._rpc.send_command("set_thinking_level", {"level": effort})
             await self.refresh()
 
-    def _is(self, model: str, provider: str | None) -> bool:
-        now = self.model
-        return model == now.id and provider in (None, now.provider)
+    def _is_in_use(self, model: str, provider: str | None) -> bool:
+        model_in_use = self.model
+        return model == model_in_use.id and provider in (None, model_in_use.provider)
 
     async def _find(self, name: str, provider: str | None) -> Model:
-        """Return the model called so (or ``provider/id``), of our provider if it can be."""
+        """Return the model of an id or ``provider/id``, of the provider in use if it can be."""
         if provider is not None:
             return Model(id=name, provider=provider)
         models = decode_answer(
-            await self._calls.send_command("get_available_models"), _Models
+            await self._rpc.send_command("get_available_models"), _Models
         ).models
         found = [m for m in models if name in (m.id, f"{m.provider}/{m.id}")]
         if not found:

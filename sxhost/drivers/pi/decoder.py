@@ -1,8 +1,8 @@
-"""A line of pi's: its kind, and what is understood of it.
+"""Decodes a line of pi: its kind, and the struct of that kind.
 
-Old pi (0.73) puts snapshots of the whole message into each ``message_update``; they are not
-read, so that a long answer does not cost its length again with every word of it.  Only they
-name a tool whose call begins: there one is looked into.
+Old pi (0.73) puts a snapshot of the whole message so far into each ``message_update``.  They
+are skipped without decoding, or a long answer would cost its length with each piece.  Only they
+name the tool whose call begins: there one is decoded.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ __all__ = ["DecodedLine", "NotPiLine", "parse"]
 
 
 class NotPiLine(ValueError):
-    """A line is nothing that pi says."""
+    """A line is no JSON object with a type."""
 
 
 class DecodedLine(NamedTuple):
-    """What a line says: its `kind`, what we understand of it, and the line itself.
+    """A line: its `kind` (the field ``type``), its struct, and the line itself.
 
-    `said` is None where we know nothing but the kind; of old pi's ``message_update``
-    `native` is the line without its snapshots.
+    `message` is None where nothing but the kind is known; `native` of old pi's
+    ``message_update`` is the line without its snapshot.
     """
 
     kind: str
@@ -44,75 +44,77 @@ _decoders: dict[str, Callable[[bytes], Any]] = {
 }
 _head = json.Decoder(_Head).decode
 _snapshot = json.Decoder(UpdateSnapshot).decode
-_BEGIN = re.compile(rb'\{"type":"([a-z_]+)"')
+_TYPE = re.compile(rb'\{"type":"([a-z_]+)"')
 _UPDATE = b'{"type":"message_update"'
-_CALL = b'"toolcall_start"'
-_LONE = re.compile(rb"\\ud[89ab][0-9a-f]{2}(?!\\ud[c-f])|(?<!\\ud[89ab]..)\\ud[c-f][0-9a-f]{2}")
+_TOOLCALL_START = b'"toolcall_start"'
+_LONE_SURROGATE = re.compile(
+    rb"\\ud[89ab][0-9a-f]{2}(?!\\ud[c-f])|(?<!\\ud[89ab]..)\\ud[c-f][0-9a-f]{2}"
+)
 
 
 def parse(line: bytes) -> DecodedLine:
-    """Return what a line says.
+    """Return a line decoded.
 
     :raises NotPi: it is no object of JSON with a ``type``.
     """
     try:
-        return _short(line) or _whole(_mended(line))
+        return _without_snapshot(line) or _whole(_without_lone_surrogates(line))
     except (DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise NotPiLine(str(error)) from None
 
 
-def _short(line: bytes) -> DecodedLine | None:
-    """Read an update only up to its snapshots, which grow with every one of them.
+def _without_snapshot(line: bytes) -> DecodedLine | None:
+    """Decode an old pi's update up to its snapshot, or return None if it has none.
 
-    In a text the quotes would be escaped: what is found is a field.
+    A text cannot be mistaken for the field: its quotes are escaped.
     """
     at = line.find(b',"partial":') if line.startswith(_UPDATE) else -1
     if at < 0:
         return None
-    cut = _mended(line[:at] + b"}}")
+    shortened = _without_lone_surrogates(line[:at] + b"}}")
     try:
-        heard = _known("message_update", cut)
-        return _named(heard, line) if _CALL in cut else heard
-    except DecodeError:  # it was another ``partial``, deeper in
+        decoded = _decode("message_update", shortened)
+        return _with_tool_name(decoded, line) if _TOOLCALL_START in shortened else decoded
+    except DecodeError:  # it was another field ``partial``, deeper inside
         return None
 
 
-def _named(heard: DecodedLine, line: bytes) -> DecodedLine:
-    """Add whose call begins to what old pi says of it."""
-    said: MessageUpdate = heard.message
-    step = said.assistant_message_event
-    blocks = _snapshot(_mended(line)).assistant_message_event.partial.content
-    if step.type != "toolcall_start" or not 0 <= step.content_index < len(blocks):
-        return heard
-    called = blocks[step.content_index]
-    named = replace(step, id=called.id, tool_name=called.name)
-    return heard._replace(message=replace(said, assistant_message_event=named))
+def _with_tool_name(decoded: DecodedLine, line: bytes) -> DecodedLine:
+    """Return old pi's update with the tool's id and name from its snapshot."""
+    update: MessageUpdate = decoded.message
+    delta = update.assistant_message_event
+    blocks = _snapshot(_without_lone_surrogates(line)).assistant_message_event.partial.content
+    if delta.type != "toolcall_start" or not 0 <= delta.content_index < len(blocks):
+        return decoded
+    tool_call = blocks[delta.content_index]
+    event = replace(delta, id=tool_call.id, tool_name=tool_call.name)
+    return decoded._replace(message=replace(update, assistant_message_event=event))
 
 
-def _mended(line: bytes) -> bytes:
-    """Replace half an emoji, which JavaScript writes down and others cannot read."""
-    return _LONE.sub(rb"\\ufffd", line) if b"\\ud" in line else line
+def _without_lone_surrogates(line: bytes) -> bytes:
+    """Replace half an emoji, which JavaScript writes and other JSON decoders refuse."""
+    return _LONE_SURROGATE.sub(rb"\\ufffd", line) if b"\\ud" in line else line
 
 
 def _whole(line: bytes) -> DecodedLine:
-    begin = _BEGIN.match(line)
+    begin = _TYPE.match(line)
     kind = begin[1].decode() if begin else _head(line).type
     try:
-        return _known(kind, line)
+        return _decode(kind, line)
     except DecodeError:
         _head(line)
         return DecodedLine(kind, None, _raw(line))
 
 
-def _known(kind: str, line: bytes) -> DecodedLine:
-    decode = _decoders.get(kind, _nothing)
+def _decode(kind: str, line: bytes) -> DecodedLine:
+    decode = _decoders.get(kind, _decode_unknown)
     return DecodedLine(kind, decode(line), _raw(line))
 
 
-def _nothing(line: bytes) -> None:
+def _decode_unknown(line: bytes) -> None:
     _head(line)
 
 
 def _raw(line: bytes) -> Raw:
-    line.decode()  # the texts that nobody has read go into logs as well
+    line.decode()  # msgspec checks only what it decodes, and the whole line goes into the log
     return Raw(line)

@@ -1,4 +1,4 @@
-"""What pi's extensions ask a person, and what they are told."""
+"""Dialogs of pi's extensions: each as a question, and a decision as its response."""
 
 from __future__ import annotations
 
@@ -15,147 +15,147 @@ from sxhost.model.approval import Answer, Inquiry, Question
 __all__ = ["PendingDialogs"]
 
 LONGEST = 512
-"""Characters of a decision."""
+"""Characters of an option's label: it is a decision, and the host's have a limit."""
 
 SHOWS = frozenset({"notify", "setStatus", "setWidget", "setTitle", "set_editor_text"})
-"""What is shown and not asked."""
+"""Methods that show something and want no response."""
 
 INQUIRY = "value"
-"""The id of the one thing that ``input`` and ``editor`` ask."""
+"""The id of the one inquiry that ``input`` and ``editor`` have."""
 
 
 class PendingDialogs:
-    """The questions that are open; `tell` sends a message to pi."""
+    """The open dialogs; `send` writes a message to pi."""
 
     def __init__(
         self,
         reports: Reports,
         clock: IReactorTime,
-        tell: Callable[[Mapping[str, Any]], object],
+        send: Callable[[Mapping[str, Any]], object],
     ) -> None:
         self._reports = reports
         self._clock = clock
-        self._tell = tell
+        self._send_message = send
         self._open: dict[str, tuple[DialogRequest, IDelayedCall | None]] = {}
         self.refusing = False
-        """Whether no question is put any more: the turn is being cut."""
+        """Whether dialogs are cancelled at once: the turn is being interrupted."""
 
-    def request_received(self, said: DialogRequest, native: Raw) -> bool:
-        """Put a question to the host; return False if it is none that we know."""
-        shape = _SHAPES.get(said.method)
-        if shape is None or self.refusing:
-            if said.method not in SHOWS:
-                self._send(said.id, {"cancelled": True})  # else pi would wait for ever
-            return shape is not None
-        patience = said.timeout / 1000 if said.timeout else None
-        late = patience and self._clock.callLater(patience, self._late, said.id)
-        self._open[said.id] = said, late or None
-        self._reports.asked(_question(said, shape(said), native, patience))
+    def request_received(self, request: DialogRequest, native: Raw) -> bool:
+        """Report a dialog as a question; return False if its method is not known."""
+        fields_of = _QUESTION_FIELDS.get(request.method)
+        if fields_of is None or self.refusing:
+            if request.method not in SHOWS:
+                self._send(request.id, {"cancelled": True})  # or pi would wait for ever
+            return fields_of is not None
+        expires_s = request.timeout / 1000 if request.timeout else None
+        timer = expires_s and self._clock.callLater(expires_s, self._timed_out, request.id)
+        self._open[request.id] = request, timer or None
+        self._reports.asked(_question(request, fields_of(request), native, expires_s))
         return True
 
     def answer(self, key: str, answer: Answer) -> bool:
-        """Tell pi what was decided; return False if it asks no longer."""
+        """Respond to a dialog; return False if it is not open any more."""
         if key not in self._open:
             return False
-        said = self._close(key)
-        self._send(key, _TOLD[said.method](said, answer))
+        request = self._close(key)
+        self._send(key, _RESPONSES[request.method](request, answer))
         return True
 
-    def withdraw(self, key: str, why: str) -> None:
-        """Somebody else has answered."""
+    def withdraw(self, key: str, reason: str) -> None:
+        """Withdraw the question of a dialog that needs no response any more."""
         if key in self._open:
             self._close(key)
-            self._reports.settled(key, why)
+            self._reports.settled(key, reason)
 
-    def cancel_all(self, why: str) -> None:
-        """Cancel all that is open: pi does not end a turn in which a question is."""
+    def cancel_all(self, reason: str) -> None:
+        """Cancel all open dialogs: pi does not end a turn while one is open."""
         for key in list(self._open):
             self._send(key, {"cancelled": True})
-            self.withdraw(key, why)
+            self.withdraw(key, reason)
 
-    def _late(self, key: str) -> None:
-        said, _ = self._open[key]
-        self._open[key] = said, None
+    def _timed_out(self, key: str) -> None:
+        request, _ = self._open[key]
+        self._open[key] = request, None
         self.withdraw(key, "the extension waits no longer")
 
     def _close(self, key: str) -> DialogRequest:
-        said, late = self._open.pop(key)
-        if late is not None:
-            late.cancel()
-        return said
+        request, timer = self._open.pop(key)
+        if timer is not None:
+            timer.cancel()
+        return request
 
-    def _send(self, key: str, told: Mapping[str, Any]) -> None:
-        self._tell({"type": "extension_ui_response", "id": key, **told})
+    def _send(self, key: str, response: Mapping[str, Any]) -> None:
+        self._send_message({"type": "extension_ui_response", "id": key, **response})
 
 
 def _question(
-    said: DialogRequest, fields: Mapping[str, Any], native: Raw, patience: float | None
+    request: DialogRequest, fields: Mapping[str, Any], native: Raw, expires_s: float | None
 ) -> Question:
     return Question(
-        key=said.id,
+        key=request.id,
         kind="dialog",
-        title=said.title or said.message,
+        title=request.title or request.message,
         native=native,
-        expires_s=patience,
+        expires_s=expires_s,
         **fields,
     )
 
 
-# What each kind of dialog is to the host.
+# Dialogs as questions, by method.
 
 
-def _confirm(said: DialogRequest) -> dict[str, Any]:
-    return {"choices": ["approve", "deny"], "detail": {"message": said.message}}
+def _confirm_fields(request: DialogRequest) -> dict[str, Any]:
+    return {"choices": ["approve", "deny"], "detail": {"message": request.message}}
 
 
-def _select(said: DialogRequest) -> dict[str, Any]:
-    return {"choices": list(dict.fromkeys([*_labels(said), "cancel"]))}
+def _select_fields(request: DialogRequest) -> dict[str, Any]:
+    return {"choices": list(dict.fromkeys([*_labels(request), "cancel"]))}
 
 
-def _words(said: DialogRequest) -> dict[str, Any]:
-    told = {"placeholder": said.placeholder, "prefill": said.prefill}
-    detail = {name: text for name, text in told.items() if text is not None}
-    inquiry = Inquiry(id=INQUIRY, text=said.title)
+def _text_fields(request: DialogRequest) -> dict[str, Any]:
+    texts = {"placeholder": request.placeholder, "prefill": request.prefill}
+    detail = {name: text for name, text in texts.items() if text is not None}
+    inquiry = Inquiry(id=INQUIRY, text=request.title)
     return {"choices": ["approve", "cancel"], "detail": detail, "inquiries": [inquiry]}
 
 
-_SHAPES: Mapping[str, Callable[[DialogRequest], dict[str, Any]]] = {
-    "confirm": _confirm,
-    "select": _select,
-    "input": _words,
-    "editor": _words,
+_QUESTION_FIELDS: Mapping[str, Callable[[DialogRequest], dict[str, Any]]] = {
+    "confirm": _confirm_fields,
+    "select": _select_fields,
+    "input": _text_fields,
+    "editor": _text_fields,
 }
 
 
-def _labels(said: DialogRequest) -> dict[str, Any]:
-    """Return the options by what they are called as decisions."""
-    return {str(option)[:LONGEST] or "(nothing)": option for option in said.options}
+def _labels(request: DialogRequest) -> dict[str, Any]:
+    """Return the options by the decisions that pick them."""
+    return {str(option)[:LONGEST] or "(nothing)": option for option in request.options}
 
 
-# What each kind of dialog is told.
+# Decisions as responses, by method.
 
 
-def _confirmed(_said: DialogRequest, answer: Answer) -> dict[str, Any]:
+def _confirm_response(_request: DialogRequest, answer: Answer) -> dict[str, Any]:
     if answer.decision == "cancel":
         return {"cancelled": True}
     return {"confirmed": answer.decision in {"approve", "approve_session"}}
 
 
-def _selected(said: DialogRequest, answer: Answer) -> dict[str, Any]:
-    value = _labels(said).get(answer.decision)
+def _select_response(request: DialogRequest, answer: Answer) -> dict[str, Any]:
+    value = _labels(request).get(answer.decision)
     return {"cancelled": True} if value is None else {"value": value}
 
 
-def _written(_said: DialogRequest, answer: Answer) -> dict[str, Any]:
+def _text_response(_request: DialogRequest, answer: Answer) -> dict[str, Any]:
     value = (answer.answers or {}).get(INQUIRY)
     if answer.decision in {"cancel", "deny"} or value is None:
         return {"cancelled": True}
     return {"value": value if isinstance(value, str) else "\n".join(value)}
 
 
-_TOLD: Mapping[str, Callable[[DialogRequest, Answer], dict[str, Any]]] = {
-    "confirm": _confirmed,
-    "select": _selected,
-    "input": _written,
-    "editor": _written,
+_RESPONSES: Mapping[str, Callable[[DialogRequest, Answer], dict[str, Any]]] = {
+    "confirm": _confirm_response,
+    "select": _select_response,
+    "input": _text_response,
+    "editor": _text_response,
 }

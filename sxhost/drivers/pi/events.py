@@ -1,4 +1,9 @@
-"""From what pi tells to the events of `sxhost.drivers.contracts`."""
+"""Lines of pi, translated to events.
+
+The same things come many times over pi's wire: whole messages with their end, with the end of
+a model's answer, with that of a run.  Each goes into the log once; the later lines are native,
+without what was there before.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +14,7 @@ from typing import Any
 from msgspec import UNSET, Raw, Struct, json
 from msgspec.structs import replace
 
+from sxhost.codec.shorten import first_line
 from sxhost.drivers.pi.decoder import DecodedLine
 from sxhost.drivers.pi.messages import (
     AgentEnd,
@@ -31,40 +37,37 @@ __all__ = ["PiTranslator"]
 
 _EXIT = re.compile(r"Command exited with code (\d+)\s*\Z")
 _DELTAS = {"text_delta": "message-delta", "thinking_delta": "thinking-delta"}
-_WHOLE = {"text": "message", "thinking": "thinking"}
+_TEXTS = {"text": "message", "thinking": "thinking"}
 
-TITLE = 200
-"""Characters of a tool's title."""
-
-HEAD = 256
-"""Characters by which a window of output is found again in what was there before."""
+WINDOW_HEAD = 256
+"""Characters of a window of output by which its place in the earlier output is found."""
 
 
-class _Whole(Struct, frozen=True):
+class _MessageLine(Struct, frozen=True):
     message: dict[str, Raw]
 
 
 class PiTranslator:
-    """Translates one agent's events, in order; `tell` takes their names and data."""
+    """Reports the events of one conversation; `report` takes their names and data."""
 
-    def __init__(self, tell: Callable[[str, Any], object]) -> None:
-        self._tell = tell
-        self._message = 0
-        self._used: Any = UNSET
+    def __init__(self, report: Callable[[str, Any], object]) -> None:
+        self._report = report
+        self._message_id = 0
+        self._last_usage: Any = UNSET
         self._tools: dict[str, str] = {}
-        self._printed: dict[str, str] = {}
+        self._outputs: dict[str, str] = {}
         self._usage = Usage()
         self._cost = 0.0
         self.context_window: int | None = None
         self.cutting = False
-        """Whether the turn is being stopped: what fails now was cut."""
+        """Whether the turn is being interrupted: a tool that fails now was cut."""
 
-    def line_received(self, heard: DecodedLine) -> None:
-        """Tell what a line says."""
-        _TOLD.get(type(heard.message), PiTranslator._other)(self, heard)
+    def line_received(self, line: DecodedLine) -> None:
+        """Report a line as the event that it means."""
+        _HANDLERS.get(type(line.message), PiTranslator._unknown_line)(self, line)
 
     def restore_usage(self, stats: SessionStats) -> None:
-        """Begin to count where the conversation was left."""
+        """Set the counts of tokens and cost to those of a session that is resumed."""
         tokens = stats.tokens
         self._usage = Usage(
             tokens.input,
@@ -76,78 +79,78 @@ class PiTranslator:
         self._cost = stats.cost
 
     def cut_open_tools(self) -> None:
-        """Tell of what will not be finished any more."""
+        """Report all open tools as cut."""
         for item, tool in list(self._tools.items()):
-            self._tell("tool-done", {"item": item, "tool": tool, "status": "cut"})
+            self._report("tool-done", {"item": item, "tool": tool, "status": "cut"})
         self._tools.clear()
-        self._printed.clear()
+        self._outputs.clear()
 
     def report_native(self, native: Any) -> None:
-        """Tell what has no other name."""
-        self._tell("native", {"native": native})
+        """Report a native event."""
+        self._report("native", {"native": native})
 
     def report_warning(self, text: str, native: Any = None) -> None:
-        """Tell that something is wrong."""
-        told = {"text": text} if native is None else {"text": text, "native": native}
-        self._tell("warning", told)
+        """Report a warning."""
+        data = {"text": text} if native is None else {"text": text, "native": native}
+        self._report("warning", data)
 
-    def _other(self, heard: DecodedLine) -> None:
-        self.report_native(heard.native)
+    def _unknown_line(self, line: DecodedLine) -> None:
+        self.report_native(line.native)
 
     # Messages.
 
-    def _begins(self, heard: DecodedLine) -> None:
-        """Tell that a message begins; what is whole already is told with its end."""
-        message = heard.message.message
+    def _message_started(self, line: DecodedLine) -> None:
+        """Report the start of a message; those of others are whole, and come with their end."""
+        message = line.message.message
         if message.role == "assistant":
-            self._message = message.timestamp or self._message + 1
-            self._used = UNSET
-            self.report_native(heard.native)
+            self._message_id = message.timestamp or self._message_id + 1
+            self._last_usage = UNSET
+            self.report_native(line.native)
         else:
-            self.report_native({"type": heard.kind, "message": {"role": message.role}})
+            self.report_native({"type": line.kind, "message": {"role": message.role}})
 
-    def _grows(self, heard: DecodedLine) -> None:
-        step: Delta = heard.message.assistant_message_event
-        name = _DELTAS.get(step.type)
-        if name and step.delta:
-            item = f"{self._message}-{step.content_index}"
-            native = self._news(heard.message)
-            self._tell(name, {"item": item, "text": step.delta, "native": native})
-        elif step.type.startswith("toolcall_") or step.delta is UNSET:
-            self.report_native(self._news(heard.message))
+    def _message_updated(self, line: DecodedLine) -> None:
+        delta: Delta = line.message.assistant_message_event
+        name = _DELTAS.get(delta.type)
+        if name and delta.delta:
+            item = f"{self._message_id}-{delta.content_index}"
+            native = self._without_known_usage(line.message)
+            self._report(name, {"item": item, "text": delta.delta, "native": native})
+        elif delta.type.startswith("toolcall_") or delta.delta is UNSET:
+            self.report_native(self._without_known_usage(line.message))
 
-    def _news(self, said: MessageUpdate) -> Raw:
-        """Return what an update says that was not said before: usage mostly stays as it was."""
-        before, self._used = self._used, said.usage
-        same = said.usage is not UNSET and said.usage == before
-        return Raw(json.encode(replace(said, usage=UNSET) if same else said))
+    def _without_known_usage(self, update: MessageUpdate) -> Raw:
+        """Return an update without its usage where that is the same as in the last one."""
+        before, self._last_usage = self._last_usage, update.usage
+        same = update.usage is not UNSET and update.usage == before
+        return Raw(json.encode(replace(update, usage=UNSET) if same else update))
 
-    def _whole(self, heard: DecodedLine) -> None:
-        message = heard.message.message
+    def _message_ended(self, line: DecodedLine) -> None:
+        message = line.message.message
         if message.role == "assistant":
-            self._said(heard)
-            self._count(message.usage)
+            self._answer_ended(line)
+            self._add_usage(message.usage)
         elif message.role == "toolResult":
-            self.report_native(_without_result(heard))
+            self.report_native(_without_result(line))
         else:
-            self.report_native(heard.native)
+            self.report_native(line.native)
 
-    def _said(self, heard: DecodedLine) -> None:
-        """Tell an answer's parts; the last of them has pi's own words for them all."""
+    def _answer_ended(self, line: DecodedLine) -> None:
+        """Report an answer's texts; the last one has pi's line for them all."""
         parts = [
-            (_WHOLE[block.type], {"item": f"{self._message}-{n}", "text": text})
-            for n, block in enumerate(heard.message.message.blocks)
-            if block.type in _WHOLE and (text := block.text or block.thinking)
+            (_TEXTS[block.type], {"item": f"{self._message_id}-{n}", "text": text})
+            for n, block in enumerate(line.message.message.blocks)
+            if block.type in _TEXTS and (text := block.text or block.thinking)
         ]
         for name, data in parts[:-1]:
-            self._tell(name, data)
+            self._report(name, data)
         if parts:
             name, data = parts[-1]
-            self._tell(name, {**data, "native": heard.native})
+            self._report(name, {**data, "native": line.native})
         else:
-            self.report_native(heard.native)
+            self.report_native(line.native)
 
-    def _count(self, used: Usage | None) -> None:
+    def _add_usage(self, used: Usage | None) -> None:
         if used is None or not used.total_tokens:
             return
         sums = {
@@ -156,9 +159,9 @@ class PiTranslator:
             if name != "cost"
         }
         self._usage, self._cost = Usage(**sums), self._cost + used.cost.total
-        self._tell("usage", self._sum())
+        self._report("usage", self._usage_data())
 
-    def _sum(self) -> dict[str, Any]:
+    def _usage_data(self) -> dict[str, Any]:
         usage = self._usage
         return {
             "input_tokens": usage.input + usage.cache_read + usage.cache_write,
@@ -172,137 +175,139 @@ class PiTranslator:
 
     # Tools.
 
-    def _tool(self, heard: DecodedLine) -> None:
-        said: ToolStart = heard.message
-        self._tools[said.tool_call_id] = said.tool_name
-        self._tell(
+    def _tool_started(self, line: DecodedLine) -> None:
+        call: ToolStart = line.message
+        self._tools[call.tool_call_id] = call.tool_name
+        self._report(
             "tool-start",
             {
-                "item": said.tool_call_id,
-                "tool": said.tool_name,
-                "title": _title(said),
-                "input": said.args,
-                "native": heard.native,
+                "item": call.tool_call_id,
+                "tool": call.tool_name,
+                "title": _title(call),
+                "input": call.args,
+                "native": line.native,
             },
         )
 
-    def _prints(self, heard: DecodedLine) -> None:
-        item, output = heard.message.tool_call_id, heard.message.partial_result.text
-        new = _added(self._printed.get(item, ""), output)
-        self._printed[item] = output
+    def _tool_updated(self, line: DecodedLine) -> None:
+        item, output = line.message.tool_call_id, line.message.partial_result.text
+        new = _added(self._outputs.get(item, ""), output)
+        self._outputs[item] = output
         if new:
-            self._tell("tool-output", {"item": item, "text": new})
+            self._report("tool-output", {"item": item, "text": new})
 
-    def _done(self, heard: DecodedLine) -> None:
-        said: ToolEnd = heard.message
-        self._tools.pop(said.tool_call_id, None)
-        self._printed.pop(said.tool_call_id, None)
+    def _tool_ended(self, line: DecodedLine) -> None:
+        end: ToolEnd = line.message
+        self._tools.pop(end.tool_call_id, None)
+        self._outputs.pop(end.tool_call_id, None)
         failed = "cut" if self.cutting else "failed"
-        self._tell(
+        self._report(
             "tool-done",
             {
-                "item": said.tool_call_id,
-                "tool": said.tool_name,
-                "status": failed if said.is_error else "completed",
-                "output": said.result.text,
-                "exit_code": _exit_code(said),
-                "native": heard.native,
+                "item": end.tool_call_id,
+                "tool": end.tool_name,
+                "status": failed if end.is_error else "completed",
+                "output": end.result.text,
+                "exit_code": _exit_code(end),
+                "native": line.native,
             },
         )
 
-    # Pauses and ends.
+    # Ends, retries, compactions.
 
-    def _ends(self, heard: DecodedLine) -> None:
-        """Tell that something is over, without all the messages that were told before."""
-        told: dict[str, Any] = {"type": heard.kind}
-        if isinstance(heard.message, AgentEnd) and heard.message.will_retry is not UNSET:
-            told["willRetry"] = heard.message.will_retry
-        self.report_native(told)
+    def _run_ended(self, line: DecodedLine) -> None:
+        """Report that a run is over, without its messages: all were reported before."""
+        data: dict[str, Any] = {"type": line.kind}
+        if isinstance(line.message, AgentEnd) and line.message.will_retry is not UNSET:
+            data["willRetry"] = line.message.will_retry
+        self.report_native(data)
 
-    def _pauses(self, heard: DecodedLine) -> None:
-        said: RetryOrCompaction = heard.message
-        if heard.kind == "auto_retry_start":
+    def _retry_or_compaction(self, line: DecodedLine) -> None:
+        step: RetryOrCompaction = line.message
+        if line.kind == "auto_retry_start":
             wait = (
-                f"attempt {said.attempt} of {said.max_attempts} in {said.delay_ms / 1000:g} s"
+                f"attempt {step.attempt} of {step.max_attempts} in {step.delay_ms / 1000:g} s"
             )
-            self.report_warning(f"{said.error_message or 'It failed'}: {wait}", heard.native)
-        elif heard.kind.endswith("compaction_end") and said.result is not None:
-            tokens = said.result.tokens_before
-            self._tell("compact", {"tokens_before": tokens, "native": heard.native})
-            self._count(said.result.usage)
-        elif heard.kind.endswith("compaction_end") and said.error_message:
-            self.report_warning(said.error_message, heard.native)
+            self.report_warning(f"{step.error_message or 'It failed'}: {wait}", line.native)
+        elif line.kind.endswith("compaction_end") and step.result is not None:
+            tokens = step.result.tokens_before
+            self._report("compact", {"tokens_before": tokens, "native": line.native})
+            self._add_usage(step.result.usage)
+        elif line.kind.endswith("compaction_end") and step.error_message:
+            self.report_warning(step.error_message, line.native)
         else:
-            self.report_native(heard.native)
+            self.report_native(line.native)
 
     # Extensions.
 
-    def _failed(self, heard: DecodedLine) -> None:
-        said: ExtensionError = heard.message
-        self.report_warning(f"{said.extension_path}: {said.event}: {said.error}", heard.native)
+    def _extension_failed(self, line: DecodedLine) -> None:
+        error: ExtensionError = line.message
+        self.report_warning(
+            f"{error.extension_path}: {error.event}: {error.error}", line.native
+        )
 
-    def _shown(self, heard: DecodedLine) -> None:
-        said: DialogRequest = heard.message
-        if said.method == "notify" and said.notify_type in {"warning", "error"}:
-            self.report_warning(said.message, heard.native)
+    def _extension_shows(self, line: DecodedLine) -> None:
+        request: DialogRequest = line.message
+        if request.method == "notify" and request.notify_type in {"warning", "error"}:
+            self.report_warning(request.message, line.native)
         else:
-            self.report_native(heard.native)
+            self.report_native(line.native)
 
 
-_TOLD: Mapping[type, Callable[[PiTranslator, DecodedLine], None]] = {
-    MessageStart: PiTranslator._begins,
-    MessageUpdate: PiTranslator._grows,
-    MessageEnd: PiTranslator._whole,
-    ToolStart: PiTranslator._tool,
-    ToolUpdate: PiTranslator._prints,
-    ToolEnd: PiTranslator._done,
-    TurnEnd: PiTranslator._ends,
-    AgentEnd: PiTranslator._ends,
-    RetryOrCompaction: PiTranslator._pauses,
-    ExtensionError: PiTranslator._failed,
-    DialogRequest: PiTranslator._shown,
+_HANDLERS: Mapping[type, Callable[[PiTranslator, DecodedLine], None]] = {
+    MessageStart: PiTranslator._message_started,
+    MessageUpdate: PiTranslator._message_updated,
+    MessageEnd: PiTranslator._message_ended,
+    ToolStart: PiTranslator._tool_started,
+    ToolUpdate: PiTranslator._tool_updated,
+    ToolEnd: PiTranslator._tool_ended,
+    TurnEnd: PiTranslator._run_ended,
+    AgentEnd: PiTranslator._run_ended,
+    RetryOrCompaction: PiTranslator._retry_or_compaction,
+    ExtensionError: PiTranslator._extension_failed,
+    DialogRequest: PiTranslator._extension_shows,
 }
 
 
-def _without_result(heard: DecodedLine) -> Any:
-    """Return a tool's message without what the tool's end has told."""
-    message = dict(json.decode(heard.native, type=_Whole).message)
+def _without_result(line: DecodedLine) -> Any:
+    """Return a tool's message without its result, which the tool's end has reported."""
+    message = dict(json.decode(line.native, type=_MessageLine).message)
     for name in ("content", "details"):
         message.pop(name, None)
-    return {"type": heard.kind, "message": message}
+    return {"type": line.kind, "message": message}
 
 
-def _title(said: ToolStart) -> str:
-    """Say in a line what a tool does: its command, its path, or its name."""
+def _title(call: ToolStart) -> str:
+    """Return one line about a tool's call: its command, its path, or its name."""
     try:
-        args = json.decode(said.args)
+        args = json.decode(call.args)
     except ValueError:
         args = None
-    given = args if isinstance(args, dict) else {}
-    what = given.get("command") or given.get("path") or said.tool_name
-    return str(what).strip().partition("\n")[0][:TITLE]
+    arguments = args if isinstance(args, dict) else {}
+    subject = arguments.get("command") or arguments.get("path") or call.tool_name
+    return first_line(str(subject).strip())
 
 
-def _added(before: str, now: str) -> str:
+def _added(before: str, output: str) -> str:
     """Return what was printed since.
 
-    Pi tells all that was printed, and of much output a window at its end: the window's
-    beginning is looked for in what was there before.
+    Pi sends all output so far, and of much output only a window at its end: the beginning of
+    the window is looked for in the output before.
     """
-    if now.startswith(before):
-        return now[len(before) :]
-    at = before.find(now[:HEAD])
-    known = before[at:] if at >= 0 else ""
-    return now.removeprefix(known)
+    if output.startswith(before):
+        return output[len(before) :]
+    start = before.find(output[:WINDOW_HEAD])
+    seen = before[start:] if start >= 0 else ""
+    return output.removeprefix(seen)
 
 
-def _exit_code(said: ToolEnd) -> int | None:
-    if said.tool_name != "bash":
+def _exit_code(end: ToolEnd) -> int | None:
+    if end.tool_name != "bash":
         return None
-    told = (said.result.structured_content or {}).get("exit_code")
-    if isinstance(told, int):
-        return told
-    found = _EXIT.search(said.result.text)
+    code = (end.result.structured_content or {}).get("exit_code")
+    if isinstance(code, int):
+        return code
+    found = _EXIT.search(end.result.text)
     if found:
         return int(found[1])
-    return None if said.is_error else 0
+    return None if end.is_error else 0

@@ -1,4 +1,4 @@
-"""How pi is started, and what is said to it: arguments, session files, prompts."""
+"""Pi's command line, its session files, and a turn's input as a prompt."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ __all__ = ["arguments", "check_launch", "check_turn", "prompt_fields", "session_
 PROGRAM = "pi"
 
 HEADER = 65_536
-"""Bytes of a session file that are read: its first line tells what it is."""
+"""Bytes of a session file that are read: its first line says what it is."""
 
 _UNWRITTEN = re.compile(r"[0-9TZ-]+_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.jsonl\Z")
-"""The name that pi gives to a session's file; it writes it with the first answer."""
+"""The name that pi gives to a session's file, which it writes only with the first answer."""
 
 _DATA_URL = re.compile(r"data:(?P<type>[^;,]*);base64,(?P<data>.*)\Z", re.DOTALL)
 
-_FREE = {"approval_policy": {None, "never"}, "sandbox": {None, "danger-full-access"}}
-"""What describes pi as it is: it neither asks nor locks anything up by itself."""
+_UNLIMITED = {"approval_policy": {None, "never"}, "sandbox": {None, "danger-full-access"}}
+"""Values of a launch that describe pi as it is: it has no approvals and no sandbox."""
 
 
 class Native(Struct, frozen=True, forbid_unknown_fields=True):
-    """What ``native`` may have for pi: more `args`, `extensions` (-e), the `session_dir`."""
+    """``native`` of a launch: more `args`, `extensions` (``-e``), the `session_dir`."""
 
     args: list[str] = []
     extensions: list[str] = []
     session_dir: str | None = None
 
 
-class _First(Struct, frozen=True):
+class _SessionHeader(Struct, frozen=True):
     type: str = ""
     id: str = ""
 
@@ -47,27 +47,27 @@ class _First(Struct, frozen=True):
 
 
 def check_launch(launch: Launch) -> None:
-    """See whether pi can be started this way.
+    """Refuse a launch that pi cannot do as it says.
 
-    :raises Unsupported: it has no such thing.
+    :raises Unsupported: pi has no approvals and no sandbox.
     :raises BadField: ``native`` is not as `Native` says.
     """
     _native(launch)
-    _only_free(launch)
+    _refuse_limits(launch)
 
 
 def check_turn(draft: TurnDraft, launch: Launch) -> None:
-    """See whether pi can do such a turn.
+    """Refuse a turn that pi cannot do as it says.
 
-    :raises Unsupported: it cannot.
+    :raises Unsupported: pi cannot.
     """
-    _only_free(draft)
+    _refuse_limits(draft)
     if draft.cwd not in (None, launch.cwd):
         raise Unsupported("pi cannot change its directory; start another session there.")
 
 
 def arguments(launch: Launch, session: str | None) -> list[str]:
-    """Return the program and its arguments; `session` is a file to go on with."""
+    """Return the command line; `session` is the file of a session to resume."""
     native = _native(launch)
     options: dict[str, Sequence[str | None]] = {
         "--provider": [launch.provider],
@@ -78,10 +78,10 @@ def arguments(launch: Launch, session: str | None) -> list[str]:
         "--extension": native.extensions,
     }
     program = launch.command or [PROGRAM]
-    return [*program, "--mode", "rpc", *_flat(options), *native.args]
+    return [*program, "--mode", "rpc", *_flatten(options), *native.args]
 
 
-def _flat(options: Mapping[str, Sequence[str | None]]) -> Iterator[str]:
+def _flatten(options: Mapping[str, Sequence[str | None]]) -> Iterator[str]:
     for name, values in options.items():
         for value in values:
             if value:
@@ -95,9 +95,9 @@ def _native(launch: Launch) -> Native:
         raise BadField("native", f"This is not for pi: {error}.") from None
 
 
-def _only_free(wanted: Launch | TurnDraft) -> None:
-    for name, free in _FREE.items():
-        if getattr(wanted, name) not in free:
+def _refuse_limits(draft: Launch | TurnDraft) -> None:
+    for name, allowed in _UNLIMITED.items():
+        if getattr(draft, name) not in allowed:
             raise Unsupported(
                 f"pi has no {name} of its own; an extension of pi could ask or refuse."
             )
@@ -107,9 +107,11 @@ def _only_free(wanted: Launch | TurnDraft) -> None:
 
 
 def session_file(launch: Launch) -> str | None:
-    """Return the file of the session to go on with; None for a new one.
+    """Return the file of the session to resume; None for a new one.
 
-    :raises AgentFailed: there is no such session.  (Pi would empty a file that is none.)
+    It is checked here because pi would empty a file that is no session.
+
+    :raises AgentFailed: there is no such session.
     """
     if launch.resume is None:
         return None
@@ -117,74 +119,76 @@ def session_file(launch: Launch) -> str | None:
         path = Path(launch.cwd or ".") / launch.resume
         found = path if _is_session(path) or _is_unwritten(path) else None
     else:
-        found = _find(launch.resume, _places(launch))
+        found = _find(launch.resume, _session_directories(launch))
     if found is None:
         raise AgentFailed(f"pi has no session {launch.resume!r}.")
     return str(found)
 
 
-def _find(session_id: str, places: Iterable[Path]) -> Path | None:
-    names = f"*_{escape(session_id)}.jsonl"
+def _find(session_id: str, directories: Iterable[Path]) -> Path | None:
+    pattern = f"*_{escape(session_id)}.jsonl"
     files = (
-        path for place in places for path in (*place.glob(names), *place.glob(f"*/{names}"))
+        path
+        for directory in directories
+        for path in (*directory.glob(pattern), *directory.glob(f"*/{pattern}"))
     )
     return next((path for path in files if _is_session(path, session_id)), None)
 
 
-def _places(launch: Launch) -> Iterator[Path]:
-    """Yield the directories where pi keeps sessions, or their directories."""
+def _session_directories(launch: Launch) -> Iterator[Path]:
+    """Yield the directories where pi keeps sessions, directly or in a subdirectory."""
     env = {**os.environ, **launch.env}
     home = env.get("HOME", "~")
     agent = env.get("PI_CODING_AGENT_DIR") or f"{home}/.pi/agent"
-    for place in (
+    for directory in (
         _native(launch).session_dir,
         env.get("PI_CODING_AGENT_SESSION_DIR"),
         f"{agent}/sessions",
     ):
-        if place:
-            yield Path(launch.cwd or ".") / place.replace("~", home, 1)
+        if directory:
+            yield Path(launch.cwd or ".") / directory.replace("~", home, 1)
 
 
 def _is_session(path: Path, session_id: str | None = None) -> bool:
     try:
         with path.open("rb") as file:
-            first = json.decode(file.readline(HEADER), type=_First)
+            first = json.decode(file.readline(HEADER), type=_SessionHeader)
     except (OSError, ValueError, DecodeError):
         return False
     return first.type == "session" and session_id in (None, first.id)
 
 
 def _is_unwritten(path: Path) -> bool:
-    """Tell whether pi named this file and ended before it had anything to write."""
+    """Return whether pi may have named this file, and ended before it had to write it."""
     return bool(_UNWRITTEN.match(path.name)) and not path.exists() and path.parent.is_dir()
 
 
 # Prompts.
 
 
-def prompt_fields(given: Iterable[Item]) -> dict[str, Any]:
-    """Return an input as the fields of a prompt: ``message`` and, if there are, ``images``.
+def prompt_fields(input_items: Iterable[Item]) -> dict[str, Any]:
+    """Return a turn's input as the fields of a prompt: ``message`` and, if any, ``images``.
 
-    What lies in a file is named, as pi's own editor does it: the model reads it.
+    A file is named by ``@PATH``, as pi's own editor does it: the model reads it.
     """
-    words: list[str] = []
+    texts: list[str] = []
     images: list[dict[str, str]] = []
-    for item in given:
+    for item in input_items:
         match item:
             case Text():
-                words.append(item.text)
+                texts.append(item.text)
             case LocalImage() | File():
-                words.append(f"@{item.path}")
+                texts.append(f"@{item.path}")
             case Image():
-                picture = _picture(item)
-                images += picture
-                words += [] if picture else [item.url]
-    message = {"message": "\n".join(words)}
+                inline = _inline_image(item)
+                images += inline
+                texts += [] if inline else [item.url]
+    message = {"message": "\n".join(texts)}
     return {**message, "images": images} if images else message
 
 
-def _picture(image: Image) -> list[dict[str, str]]:
-    """Return a picture in pi's form; none if it lies elsewhere."""
+def _inline_image(image: Image) -> list[dict[str, str]]:
+    """Return an image as pi's image; an empty list if it is only a link."""
     inline = _DATA_URL.match(image.url)
     if not (image.data or inline):
         return []

@@ -1,6 +1,6 @@
-"""What pi prints in ``--mode rpc``, as structs: no more of it than is needed.
+"""Lines of ``pi --mode rpc`` as structs, with the fields that the driver reads.
 
-Two lines of pi are spoken: `KINDS` has what both of them say.
+`KINDS` has the kinds of old pi and of newer pi together.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ __all__ = [
 ]
 
 
-# What is in a message.
+# Messages.
 
 
 class Cost(Struct, frozen=True):
-    """What something cost, in US dollars."""
+    """A cost in US dollars."""
 
     total: float = 0.0
 
 
 class Usage(Struct, frozen=True, rename="camel"):
-    """Tokens; `input` is without what the cache had."""
+    """Tokens; `input` does not include those read from the cache."""
 
     input: int = 0
     output: int = 0
@@ -59,7 +59,7 @@ class Usage(Struct, frozen=True, rename="camel"):
 
 
 class Block(Struct, frozen=True):
-    """A part of a message."""
+    """A part of a message, by `type`: text, thinking, a tool's call, …"""
 
     type: str = ""
     text: str = ""
@@ -67,7 +67,7 @@ class Block(Struct, frozen=True):
 
 
 class Message(Struct, frozen=True, rename="camel"):
-    """A message of anybody; `timestamp` is Unix ms."""
+    """A message of the user, the assistant or a tool; `timestamp` in ms since 1970."""
 
     role: str = ""
     content: list[Block] | str = []
@@ -79,7 +79,7 @@ class Message(Struct, frozen=True, rename="camel"):
 
     @property
     def blocks(self) -> list[Block]:
-        """Its parts; plain words are one."""
+        """Its parts; a plain string is one part."""
         if isinstance(self.content, str):
             return [Block("text", self.content)]
         return self.content
@@ -89,13 +89,13 @@ class Message(Struct, frozen=True, rename="camel"):
 
 
 class MessageStart(Struct, frozen=True):
-    """A message begins."""
+    """``message_start``."""
 
     message: Message
 
 
 class MessageEnd(Struct, frozen=True):
-    """A message is whole."""
+    """``message_end``: the message is whole."""
 
     message: Message
 
@@ -118,14 +118,14 @@ class Delta(Struct, frozen=True, rename="camel"):
 class MessageUpdate(
     Struct, frozen=True, rename="camel", tag_field="type", tag="message_update"
 ):
-    """The assistant's message grows; newer pi says what was used so far."""
+    """``message_update``: the assistant's message grows; newer pi adds the usage so far."""
 
     assistant_message_event: Delta
     usage: Raw | UnsetType = UNSET
 
 
 class PartialToolCall(Struct, frozen=True):
-    """A tool's call in a message that grows; other blocks have neither."""
+    """A block of a message that grows: a tool's call has these fields, others have not."""
 
     id: str | UnsetType = UNSET
     name: str | UnsetType = UNSET
@@ -150,7 +150,7 @@ class UpdateSnapshot(Struct, frozen=True, rename="camel"):
 
 
 class ToolStart(Struct, frozen=True, rename="camel"):
-    """A tool begins."""
+    """``tool_execution_start``."""
 
     tool_call_id: str
     tool_name: str = ""
@@ -158,26 +158,26 @@ class ToolStart(Struct, frozen=True, rename="camel"):
 
 
 class ToolOutput(Struct, frozen=True, rename="camel"):
-    """What a tool has printed so far, or in all."""
+    """A tool's output so far, or in all."""
 
     content: list[Block] = []
     structured_content: dict[str, Any] | None = None
 
     @property
     def text(self) -> str:
-        """Its words."""
+        """The text of its blocks."""
         return "\n".join(block.text for block in self.content if block.type == "text")
 
 
 class ToolUpdate(Struct, frozen=True, rename="camel"):
-    """A tool has printed something: all that it printed so far."""
+    """``tool_execution_update``: the whole output so far."""
 
     tool_call_id: str
     partial_result: ToolOutput = ToolOutput()
 
 
 class ToolEnd(Struct, frozen=True, rename="camel"):
-    """A tool is done."""
+    """``tool_execution_end``."""
 
     tool_call_id: str
     tool_name: str = ""
@@ -186,31 +186,31 @@ class ToolEnd(Struct, frozen=True, rename="camel"):
 
 
 class TurnEnd(Struct, frozen=True):
-    """One answer of the model and its tools are done; its message was told before."""
+    """``turn_end``: one answer of the model and its tools are done (no turn of the host)."""
 
 
 class AgentEnd(Struct, frozen=True, rename="camel"):
-    """A run is over, if it is not tried again; old pi does not say whether it will."""
+    """``agent_end``: a run is over, unless it is retried; old pi does not say whether."""
 
     messages: list[Message] = []
     will_retry: bool | UnsetType = UNSET
 
 
 class AgentSettled(Struct, frozen=True):
-    """Nothing more will come (newer pi)."""
+    """``agent_settled`` (newer pi): the run is over, and nothing more will come."""
 
     aborted: bool = False
 
 
 class Summary(Struct, frozen=True, rename="camel"):
-    """What became of a conversation that was shortened."""
+    """The result of a compaction."""
 
     tokens_before: int | None = None
     usage: Usage | None = None
 
 
 class RetryOrCompaction(Struct, frozen=True, rename="camel"):
-    """A retry or a compaction begins or is over: `delay_ms` until the retry."""
+    """A retry or a compaction begins or ends; `delay_ms` is the time until the retry."""
 
     attempt: int = 0
     max_attempts: int = 0
@@ -223,7 +223,7 @@ class RetryOrCompaction(Struct, frozen=True, rename="camel"):
 
 
 class ExtensionError(Struct, frozen=True, rename="camel"):
-    """An extension failed."""
+    """``extension_error``."""
 
     extension_path: str = ""
     event: str = ""
@@ -231,7 +231,7 @@ class ExtensionError(Struct, frozen=True, rename="camel"):
 
 
 class DialogRequest(Struct, frozen=True, rename="camel"):
-    """An extension shows something (``notify``, …) or asks (`timeout` in ms)."""
+    """``extension_ui_request``: an extension shows something, or asks (`timeout` in ms)."""
 
     id: str
     method: str
@@ -248,7 +248,7 @@ class DialogRequest(Struct, frozen=True, rename="camel"):
 
 
 class Response(Struct, frozen=True):
-    """An answer; it has no `id` where pi could not make sense of the question."""
+    """``response``: the answer to a command; no `id` where pi could not parse the command."""
 
     id: str | int | None = None
     command: str = ""
@@ -258,7 +258,7 @@ class Response(Struct, frozen=True):
 
 
 class Model(Struct, frozen=True, rename="camel"):
-    """A model that pi knows."""
+    """A model."""
 
     id: str = ""
     provider: str = ""
@@ -266,7 +266,7 @@ class Model(Struct, frozen=True, rename="camel"):
 
 
 class PiState(Struct, frozen=True, rename="camel"):
-    """The answer to ``get_state``."""
+    """The data of the answer to ``get_state``."""
 
     model: Model | None = None
     thinking_level: str | None = None
@@ -288,7 +288,7 @@ class Tokens(Struct, frozen=True, rename="camel"):
 
 
 class SessionStats(Struct, frozen=True):
-    """The answer to ``get_session_stats``."""
+    """The data of the answer to ``get_session_stats``."""
 
     tokens: Tokens = Tokens()
     cost: float = 0.0
@@ -314,4 +314,4 @@ KINDS: Final[Mapping[str, type]] = {
     "extension_error": ExtensionError,
     "extension_ui_request": DialogRequest,
 }
-"""The kinds of lines of which more is understood than their name."""
+"""The kinds of lines (``type``) that have a struct."""

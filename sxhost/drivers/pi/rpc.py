@@ -1,4 +1,4 @@
-"""Commands to pi and its answers; what else it prints is passed on."""
+"""Commands to pi: each waits for its answer; pi's other lines go to the agent."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ log = logger(__name__)
 T = TypeVar("T")
 
 STRANGE_LINES = 20
-"""Lines that make no sense and are written to the log; later ones are passed over."""
+"""How many lines that are none of pi's are logged; a broken agent may print on."""
 
 
 class Refused(AgentFailed):
-    """Pi refused a `command`; `said` are its own words."""
+    """Pi refused a `command`; `said` is the reason it gave."""
 
     def __init__(self, command: str, said: str) -> None:
         super().__init__(f"pi refused {command}: {said.rstrip('.') or 'no reason given'}.")
@@ -35,102 +35,105 @@ class Refused(AgentFailed):
 
 
 class RpcClient:
-    """Our end of the conversation: a `Talk`.
+    """The host's end of a connection with pi: a `ChildListener`.
 
-    `heard` is called with what is no answer, `gone` once with the end of the process.
+    `on_line` is called with each line that is no answer, `on_exit` once when pi has ended.
     """
 
     def __init__(
-        self, heard: Callable[[DecodedLine], object], gone: Callable[[Exit], object]
+        self, on_line: Callable[[DecodedLine], object], on_exit: Callable[[Exit], object]
     ) -> None:
-        self._heard = heard
-        self._gone = gone
-        self._numbers = count(1)
-        self._waiting: dict[str, tuple[str, Deferred[Raw]]] = {}
-        self._strange = 0
+        self._on_line = on_line
+        self._on_exit = on_exit
+        self._ids = count(1)
+        self._pending: dict[str, tuple[str, Deferred[Raw]]] = {}
+        self._invalid_lines = 0
         self._child: Child | None = None
         self.exit: Exit | None = None
         """How pi has ended, if it has."""
 
     def attach_child(self, child: Child) -> None:
-        """Speak with a child from now on."""
+        """Send to this child from now on."""
         self._child = child
 
-    # What we say.
+    # Sending.
 
     def send_command(
         self, command: str, fields: Mapping[str, Any] | None = None
     ) -> Deferred[Raw]:
-        """Send a command; the Deferred fires with the ``data`` of its answer.
+        """Send a command; the Deferred fires with the ``data`` of its answer, undecoded.
 
-        It fails with `Refused` where pi says no, with `AgentFailed` where pi is gone.
+        It fails with `Refused` if pi refuses, with `AgentFailed` if pi has ended.
         """
-        number, answer = f"r{next(self._numbers)}", Deferred[Raw]()
+        command_id, answer = f"r{next(self._ids)}", Deferred[Raw]()
         if self.exit is not None:
             answer.errback(AgentFailed(f"There is nobody to ask: {self.exit.sentence}."))
             return answer
-        self._waiting[number] = command, answer
-        self.send_message({**(fields or {}), "id": number, "type": command})
+        self._pending[command_id] = command, answer
+        self.send_message({**(fields or {}), "id": command_id, "type": command})
         return answer
 
     def send_message(self, message: Mapping[str, Any]) -> None:
-        """Send what has no answer."""
+        """Send a message that has no answer."""
         if self._child is not None:
             self._child.send(json.encode(message))
 
-    # What we hear.
+    # Receiving.
 
     def line(self, line: bytes) -> None:
-        """Hear a line."""
+        """Handle a line of pi; one that is none is logged and passed over."""
         if not line.strip():
             return
         try:
-            heard = parse(line)
+            decoded_line = parse(line)
         except NotPiLine as error:
-            self._wonder(line, str(error))
+            self._log_invalid(line, str(error))
+            return
+        if isinstance(decoded_line.message, Response):
+            self._answer_received(decoded_line.message)
         else:
-            self._tell(heard)
+            self._on_line(decoded_line)
 
     def child_exited(self, how: Exit) -> None:
-        """Nothing more will be heard: whoever waits is told."""
+        """Fail every command that waits, then report the exit."""
         self.exit = how
-        waiting, self._waiting = self._waiting, {}
-        for command, answer in waiting.values():
+        pending, self._pending = self._pending, {}
+        for command, answer in pending.values():
             answer.errback(AgentFailed(f"No answer to {command}: {how.sentence}."))
-        self._gone(how)
+        self._on_exit(how)
 
-    def _tell(self, heard: DecodedLine) -> None:
-        if isinstance(heard.message, Response):
-            self._answered(heard.message)
-        else:
-            self._heard(heard)
-
-    def _answered(self, said: Response) -> None:
-        command, answer = self._waiting.pop(self._number(said), (said.command, None))
+    def _answer_received(self, response: Response) -> None:
+        command, answer = self._pending.pop(
+            self._command_id(response), (response.command, None)
+        )
         if answer is None:
-            self._wonder(repr(said).encode(), "nobody asked for this answer")
-        elif said.success:
-            answer.callback(said.data)
+            self._log_invalid(repr(response).encode(), "nobody asked for this answer")
+        elif response.success:
+            answer.callback(response.data)
         else:
-            answer.errback(Refused(command, said.error))
+            answer.errback(Refused(command, response.error))
 
-    def _number(self, said: Response) -> str:
-        """Return whose answer it is: old pi leaves that out where it knows no such command."""
-        if said.id is not None:
-            return str(said.id)
-        asked = (n for n, (command, _) in self._waiting.items() if command == said.command)
-        return next(asked, "")
+    def _command_id(self, response: Response) -> str:
+        """Return the id of the command that is answered; where old pi does not know a command,
+        its answer has none: then it is the first of that name.
+        """
+        if response.id is not None:
+            return str(response.id)
+        same_command = (
+            n for n, (command, _) in self._pending.items() if command == response.command
+        )
+        return next(same_command, "")
 
-    def _wonder(self, line: bytes, why: str) -> None:
-        self._strange += 1
-        if self._strange <= STRANGE_LINES:
+    def _log_invalid(self, line: bytes, why: str) -> None:
+        self._invalid_lines += 1
+        if self._invalid_lines <= STRANGE_LINES:
             log.warn("pi said {line!r}: {why}", line=line[:200], why=why)
 
 
 def decode_answer(data: Raw, kind: type[T]) -> T:
-    """Return an answer as a `kind`.
+    """Return an answer's data as a `kind`.
 
-    :raises AgentFailed: it is none.
+    :raises AgentFailed: it is of another shape.
     """
     try:
         return json.decode(data, type=kind)

@@ -1,8 +1,8 @@
-"""Whether pi is at work, and how it ended.
+"""Where a turn of pi begins and ends, and how.
 
-Newer pi says ``agent_settled`` when nothing more will come.  Old pi says only ``agent_end``,
-and a retry, a compaction or a queued message may follow it; so pi is asked for its state,
-which it tells after all that it had to say, and asked again while it is not idle.
+Newer pi sends ``agent_settled`` when nothing more will come.  Old pi sends only ``agent_end``,
+which a retry, a compaction or a queued message may follow.  Therefore pi is polled for its
+state (``get_state``), whose answer comes after all earlier lines, until it is idle.
 """
 
 from __future__ import annotations
@@ -29,188 +29,196 @@ from sxhost.model.turn import TurnStatus
 
 __all__ = ["BEGINS", "TurnTracker"]
 
-SOON_S = 1.0
-"""Seconds until pi is asked again, or is asked whether a prompt began anything at all."""
+POLL_S = 1.0
+"""Seconds between two polls, and before the first one after a prompt that began nothing."""
 
 PATIENCE_S = 10.0
-"""Seconds that pi may take to go on by itself, beside the delay that it told."""
+"""Seconds that pi may take to retry, beyond the delay that it has announced."""
 
 BEGINS = frozenset({"agent_start", "compaction_start", "auto_compaction_start"})
-"""With these pi begins to work, or goes on."""
+"""Lines by which pi begins to work, or goes on."""
 
 WHOLE = frozenset({"stop", "length"})
-"""Reasons of an answer's end that an interruption was too late for."""
+"""Stop reasons of a whole answer: an interruption came too late for it."""
 
 
 class TurnTracker:
-    """Follows the turns of one agent.
+    """Reports where the turns of one agent begin and end.
 
-    `ask` asks for pi's state; `over` is called before a turn's end is reported.
+    `get_state` asks pi for its state; `before_turn_end` is called before an end is reported.
     """
 
     def __init__(
         self,
         reports: Reports,
         clock: IReactorTime,
-        ask: Callable[[], Deferred[Raw]],
-        over: Callable[[], object],
+        get_state: Callable[[], Deferred[Raw]],
+        before_turn_end: Callable[[], object],
     ) -> None:
         self._reports = reports
         self._clock = clock
-        self._ask = ask
-        self._over = over
-        self._look: IDelayedCall | None = None
-        self._looks = 0
-        self._until = 0.0
-        self._last = Message()
-        self._cut = False
+        self._get_state = get_state
+        self._before_turn_end = before_turn_end
+        self._poll_timer: IDelayedCall | None = None
+        self._poll_number = 0
+        self._wait_until = 0.0
+        self._last_answer = Message()
+        self._interrupted = False
         self._begun = False
-        self._opening = False
+        self._prompting = False
         self.running = False
         """Whether a turn runs."""
 
-    # What we do.
+    # The host.
 
     def prompt_sent(self) -> None:
-        """A prompt is on its way."""
-        self.running = self._opening = True
-        self._last, self._cut, self._until = Message(), False, 0.0
+        """Note that a prompt is being sent: a turn runs, though pi may still refuse it."""
+        self.running = self._prompting = True
+        self._last_answer, self._interrupted, self._wait_until = Message(), False, 0.0
 
     def prompt_accepted(self, *, handled: bool = False) -> None:
-        """The prompt was accepted; `handled` by an extension, it may begin nothing.
+        """Note that pi has accepted the prompt; one that an extension has `handled` may begin
+        nothing.
 
-        Old pi does not say so: it is asked, if nothing has begun soon.
+        Old pi does not say that it was handled: it is polled if nothing has begun soon.
         """
-        self._opening = False
+        self._prompting = False
         if handled or not self._begun:
-            self._look_in(0 if handled else SOON_S)
+            self._poll_in(0 if handled else POLL_S)
 
-    def prompt_refused(self, why: str) -> None:
-        """The prompt was refused: what it began before, if anything, has failed."""
+    def prompt_refused(self, reason: str) -> None:
+        """Note that pi has refused the prompt; a turn that it had begun has failed."""
         if self._begun:
-            self._last = Message(stop_reason="error", error_message=why)
+            self._last_answer = Message(stop_reason="error", error_message=reason)
             self._finish()
         else:
-            self._close()
+            self._reset()
 
     def interrupt_requested(self) -> None:
-        """The turn is to stop."""
-        self._cut = True
+        """Note that the turn is being interrupted."""
+        self._interrupted = True
 
     def process_exited(self) -> None:
-        """Pi is gone."""
-        self._close()
+        """Note that pi has ended: the host ends the turn."""
+        self._reset()
 
-    # What pi says.
+    # Lines of pi.
 
-    def before_event(self, heard: DecodedLine) -> None:
-        """Hear a line, before its event is told."""
-        if heard.kind not in BEGINS:
+    def before_event(self, line: DecodedLine) -> None:
+        """Begin a turn if a line says so; called before the line's event is reported."""
+        if line.kind not in BEGINS:
             return
-        self._no_look()
-        self._until = 0.0
+        self._stop_polling()
+        self._wait_until = 0.0
         if not self.running:
             self.prompt_sent()
-            self._opening = False
+            self._prompting = False
         if not self._begun:
             self._begun = True
             self._reports.turn_began(None)
 
-    def after_event(self, heard: DecodedLine) -> None:
-        """Hear a line, after its event was told."""
-        hear = _HEARD.get((type(heard.message), heard.kind)) or _HEARD.get(type(heard.message))
-        if hear is not None and self.running:
-            hear(self, heard.message)
+    def after_event(self, line: DecodedLine) -> None:
+        """End a turn if a line says so; called after the line's event was reported."""
+        kind = type(line.message)
+        handle = _HANDLERS.get((kind, line.kind)) or _HANDLERS.get(kind)
+        if handle is not None and self.running:
+            handle(self, line.message)
 
-    def _message(self, said: MessageEnd) -> None:
-        if said.message.role == "assistant":
-            self._last = said.message
+    def _message(self, message: MessageEnd) -> None:
+        if message.message.role == "assistant":
+            self._last_answer = message.message
 
-    def _end(self, said: AgentEnd) -> None:
-        answers = [m for m in said.messages if m.role == "assistant"]
-        self._last = answers[-1] if answers else self._last
-        if said.will_retry is True:
+    def _agent_ended(self, message: AgentEnd) -> None:
+        answers = [m for m in message.messages if m.role == "assistant"]
+        self._last_answer = answers[-1] if answers else self._last_answer
+        if message.will_retry is True:
             self._wait(0)
-        self._look_in(0 if said.will_retry is UNSET else SOON_S)
+        self._poll_in(0 if message.will_retry is UNSET else POLL_S)
 
-    def _settled(self, said: AgentSettled) -> None:
-        self._cut = self._cut or said.aborted
+    def _settled(self, message: AgentSettled) -> None:
+        self._interrupted = self._interrupted or message.aborted
         if self._begun:
             self._finish()
 
-    def _retries(self, said: RetryOrCompaction) -> None:
-        self._wait(said.delay_ms / 1000)
+    def _retry_started(self, message: RetryOrCompaction) -> None:
+        self._wait(message.delay_ms / 1000)
 
-    def _gives_up(self, said: RetryOrCompaction) -> None:
-        if not said.success:
-            self._until = 0.0
-            self._look_in(0)
+    def _retry_ended(self, message: RetryOrCompaction) -> None:
+        if not message.success:
+            self._wait_until = 0.0
+            self._poll_in(0)
 
-    def _compacted(self, said: RetryOrCompaction) -> None:
-        if said.will_retry:
+    def _compacted(self, message: RetryOrCompaction) -> None:
+        if message.will_retry:
             self._wait(0)
-        self._cut = self._cut or said.aborted
-        if said.error_message and not self._last.stop_reason:
-            self._last = Message(stop_reason="error", error_message=said.error_message)
-        self._look_in(0)
+        self._interrupted = self._interrupted or message.aborted
+        if message.error_message and not self._last_answer.stop_reason:
+            self._last_answer = Message(
+                stop_reason="error", error_message=message.error_message
+            )
+        self._poll_in(0)
 
     def _wait(self, seconds: float) -> None:
-        """Let pi go on by itself."""
-        self._until = self._clock.seconds() + seconds + PATIENCE_S
+        """Wait so long (and `PATIENCE_S`) for pi to go on by itself."""
+        self._wait_until = self._clock.seconds() + seconds + PATIENCE_S
 
-    # Looking whether it is over.
+    # Polling.
 
-    def _look_in(self, seconds: float) -> None:
-        self._no_look()
+    def _poll_in(self, seconds: float) -> None:
+        self._stop_polling()
         if seconds:
-            self._look = self._clock.callLater(seconds, self._look_now)
+            self._poll_timer = self._clock.callLater(seconds, self._poll)
         else:
-            self._look_now()
+            self._poll()
 
-    def _look_now(self) -> None:
-        self._look = None
-        self._ask().addCallbacks(self._seen, self._blind, callbackArgs=(self._looks,))
+    def _poll(self) -> None:
+        self._poll_timer = None
+        self._get_state().addCallbacks(
+            self._state_received, self._poll_failed, callbackArgs=(self._poll_number,)
+        )
 
-    def _no_look(self) -> None:
-        """Look no more; what an earlier look will see is old."""
-        self._looks += 1
-        if self._look is not None:
-            self._look.cancel()
-            self._look = None
+    def _stop_polling(self) -> None:
+        """Stop polling; the answer to an earlier poll is ignored."""
+        self._poll_number += 1
+        if self._poll_timer is not None:
+            self._poll_timer.cancel()
+            self._poll_timer = None
 
-    def _seen(self, data: Raw, number: int) -> None:
-        if number != self._looks or not self.running:
+    def _state_received(self, data: Raw, number: int) -> None:
+        if number != self._poll_number or not self.running:
             return
         state, now = _state(data), self._clock.seconds()
-        if self._opening or state is None or state.is_streaming or state.is_compacting:
-            self._look_in(SOON_S)
-        elif now < self._until:
-            self._look_in(self._until - now)
+        if self._prompting or state is None or state.is_streaming or state.is_compacting:
+            self._poll_in(POLL_S)
+        elif now < self._wait_until:
+            self._poll_in(self._wait_until - now)
         else:
             self._finish()
 
-    def _blind(self, _failure: Failure) -> None:
-        """Pi is gone; that is told elsewhere."""
+    def _poll_failed(self, _failure: Failure) -> None:
+        """Ignore a failed poll: pi has ended, which is reported elsewhere."""
 
     # The end.
 
     def _finish(self) -> None:
         status, reason = self._outcome()
-        self._close()
-        self._over()
+        self._reset()
+        self._before_turn_end()
         self._reports.turn_ended(status, reason)
 
     def _outcome(self) -> tuple[TurnStatus, str]:
-        last = self._last
-        if last.stop_reason == "aborted" or (self._cut and last.stop_reason not in WHOLE):
+        last = self._last_answer
+        if last.stop_reason == "aborted" or (
+            self._interrupted and last.stop_reason not in WHOLE
+        ):
             return "interrupted", last.error_message or ""
         if last.stop_reason == "error":
             return "failed", last.error_message or "pi does not say why"
         return "completed", ""
 
-    def _close(self) -> None:
-        self.running = self._begun = self._opening = False
-        self._no_look()
+    def _reset(self) -> None:
+        self.running = self._begun = self._prompting = False
+        self._stop_polling()
 
 
 def _state(data: Raw) -> PiState | None:
@@ -220,12 +228,12 @@ def _state(data: Raw) -> PiState | None:
         return None
 
 
-_HEARD: Mapping[Any, Callable[[TurnTracker, Any], None]] = {
+_HANDLERS: Mapping[Any, Callable[[TurnTracker, Any], None]] = {
     MessageEnd: TurnTracker._message,
-    AgentEnd: TurnTracker._end,
+    AgentEnd: TurnTracker._agent_ended,
     AgentSettled: TurnTracker._settled,
-    (RetryOrCompaction, "auto_retry_start"): TurnTracker._retries,
-    (RetryOrCompaction, "auto_retry_end"): TurnTracker._gives_up,
+    (RetryOrCompaction, "auto_retry_start"): TurnTracker._retry_started,
+    (RetryOrCompaction, "auto_retry_end"): TurnTracker._retry_ended,
     (RetryOrCompaction, "compaction_end"): TurnTracker._compacted,
     (RetryOrCompaction, "auto_compaction_end"): TurnTracker._compacted,
 }

@@ -157,11 +157,11 @@ def test_what_is_no_recording_is_said_to_be_so(tmp_path: Path) -> None:
 
 
 def test_a_note_begins_another_act() -> None:
-    acts = read(RECORDINGS / "codex-0.169.0" / "resume.jsonl").acts
+    acts = read(RECORDINGS / "codex-0.169.0" / "resume.jsonl").processes
     assert [act.end for act in acts] == [Exit(signal="SIGKILL"), None]
     assert all(name_of(act.lines[0].msg) == "initialize" for act in acts)
     closed = read(RECORDINGS / "gemini-0.61.0" / "load_after_close.jsonl")
-    assert closed.acts[0].end == Exit(code=0)
+    assert closed.processes[0].end == Exit(code=0)
 
 
 # Playing to a host that says what was recorded, under other names.
@@ -197,7 +197,7 @@ class Mirror:
 def test_a_recording_is_played_to_its_end(path: Path) -> None:
     clock = Clock()
     player = Player(path, clock, strict=True)
-    for act in player.recording.acts:
+    for act in player.recording.processes:
         mirror = Mirror(list(act.lines))
         played = Scene(player, clock)
         for message in mirror.said:

@@ -105,7 +105,7 @@ def test_a_retry_that_is_interrupted(running: Pi) -> None:
     running.end("error", "overloaded")
     running.mute -= {"get_state", "abort"}
     running.say(RETRY)
-    running.pi._run.interrupt_requested()
+    running.pi._turns.interrupt_requested()
     running.say(GIVES_UP)
     assert running.ended() == [("interrupted", "overloaded")]
 
@@ -188,7 +188,7 @@ def test_a_late_settling_ends_no_later_turn(running: Pi) -> None:
 
 
 def test_an_interruption_that_came_too_late(running: Pi) -> None:
-    running.pi._run.interrupt_requested()
+    running.pi._turns.interrupt_requested()
     running.end()
     assert running.ended() == [("completed", "")]
 
