@@ -9,7 +9,7 @@ from sxhost.agents.session import HostedSession
 from sxhost.drivers.jsonrpc_peer import Refused
 from sxhost.faces.pi import session_commands
 from sxhost.faces.pi.commands import Bash, Command, SetSessionName
-from sxhost.faces.pi.responses import CommandRefused
+from sxhost.faces.pi.responses import CommandFailed
 from sxhost.faces.pi.session_commands import CommandContext, CommandFunction
 
 __all__ = ["CODEX_COMMANDS", "thread_names"]
@@ -22,13 +22,13 @@ MAX_THREADS = 500
 async def call_codex(context: CommandContext, method: str, /, **params: Any) -> Any:
     """Call a method of the codex app server.
 
-    :raises CommandRefused: codex refused it; the sentence is its own.
+    :raises CommandFailed: codex refused it; the sentence is its own.
     """
     agent: Any = (await context.hosted()).agent
     try:
         return await agent.command(method, **params)
     except Refused as error:
-        raise CommandRefused(error.said.message) from None
+        raise CommandFailed(error.said.message) from None
 
 
 async def bash(context: CommandContext, command: Bash) -> Any:

@@ -33,7 +33,7 @@ from sxhost.faces.pi.commands import (
     Steer,
     SwitchSessionFile,
 )
-from sxhost.faces.pi.responses import CommandRefused
+from sxhost.faces.pi.responses import CommandFailed
 from sxhost.faces.pi.session_commands import CommandContext, CommandFunction, input_of
 from sxhost.faces.pi.session_files import session_files
 from sxhost.faces.pi.session_tree import nodes_of
@@ -53,13 +53,13 @@ TOO_OLD = "this pi cannot do that over its pipe; a newer one can"
 async def call_pi(context: CommandContext, command: str, /, **fields: Any) -> Any:
     """Send pi a command of its own; return the data of its response.
 
-    :raises CommandRefused: pi refused it; the sentence is its own.
+    :raises CommandFailed: pi refused it; the sentence is its own.
     """
     agent: Any = (await context.hosted()).agent
     try:
         answer = await agent.command(command, **fields)
     except Refused as error:
-        raise CommandRefused(error.said) from None
+        raise CommandFailed(error.said) from None
     return msgspec.json.decode(answer) if isinstance(answer, Raw) else answer
 
 
@@ -74,12 +74,12 @@ async def _store_session_file(context: CommandContext) -> HostedSession:
 async def _check_not_old(context: CommandContext) -> None:
     """Refuse a command that pi 0.73 would accept, but not do as it says.
 
-    :raises CommandRefused: pi does not know a command of its successors.
+    :raises CommandFailed: pi does not know a command of its successors.
     """
     try:
         await call_pi(context, "get_available_thinking_levels")
-    except CommandRefused:
-        raise CommandRefused(TOO_OLD) from None
+    except CommandFailed:
+        raise CommandFailed(TOO_OLD) from None
 
 
 # Input.
@@ -130,14 +130,14 @@ async def set_model(context: CommandContext, command: SetModel) -> Any:
     try:
         await context.service.agency.set_model(context.id, draft)
     except Refused as error:
-        raise CommandRefused(error.said) from None
+        raise CommandFailed(error.said) from None
     return {"model": (await call_pi(context, "get_state"))["model"]}
 
 
 async def cycle_model(context: CommandContext, command: CycleModel) -> Any:
     """Use the next model."""
     if command.direction == "backward":
-        raise CommandRefused("pi goes forward only over its pipe")
+        raise CommandFailed("pi goes forward only over its pipe")
     answer = await call_pi(context, "cycle_model")
     if answer:
         hosted = await _store_session_file(context)
@@ -219,7 +219,7 @@ async def switch_session_file(context: CommandContext, command: SwitchSessionFil
     files = session_files(context.detail.cwd)
     header = await context.sessions.apart(lambda: files.check(command.session_path))
     if header.agent != "pi":
-        raise CommandRefused("sessionPath must point to an existing session file")
+        raise CommandFailed("sessionPath must point to an existing session file")
     answer = await call_pi(context, "switch_session", sessionPath=command.session_path)
     await _store_session_file(context)
     return {"cancelled": answer["cancelled"]}
@@ -268,7 +268,7 @@ async def get_tree(context: CommandContext, _command: Command) -> Any:
     """Return the tree of branches: pi's answer, or what its file has if pi is too old."""
     try:
         answer = await call_pi(context, "get_tree")
-    except CommandRefused:
+    except CommandFailed:
         state = await call_pi(context, "get_state")
         files, path = session_files(context.detail.cwd), state.get("sessionFile")
         return await context.sessions.apart(lambda: nodes_of(files.entries(path)))

@@ -22,7 +22,7 @@ from sxhost.faces.pi.commands import (
     SwitchSession,
     Unsubscribe,
 )
-from sxhost.faces.pi.responses import CommandRefused
+from sxhost.faces.pi.responses import CommandFailed
 from sxhost.faces.pi.session_files import session_files
 from sxhost.faces.pi.session_info import AGENT_TIMEOUT_S, Sessions
 from sxhost.logs import logger
@@ -97,7 +97,7 @@ class ServerCommands:
         try:
             await self._service.agency.start(launch)
         except SessionExists:
-            raise CommandRefused(f"Session {session_id} already exists") from None
+            raise CommandFailed(f"Session {session_id} already exists") from None
         hosted = self._service.agency.fleet.get(session_id)
         if hosted is not None:
             await hosted.written()
@@ -113,7 +113,7 @@ class ServerCommands:
         sessions = await self._service.sessions(SessionQuery())
         live = [s for s in sessions if s.kind == "hosted" and s.detail_state not in _ENDED]
         if len(live) >= limit:
-            raise CommandRefused(f"Session limit reached ({limit} sessions)")
+            raise CommandFailed(f"Session limit reached ({limit} sessions)")
 
     async def delete_session(self, command: DeleteSession) -> dict[str, Any]:
         """End an agent and forget its session."""
@@ -228,16 +228,16 @@ def recovery_summary() -> dict[str, Any]:
 def check_new_session_id(session_id: str) -> None:
     """Check the id that a client wants for a new session.
 
-    :raises CommandRefused: it is invalid.
+    :raises CommandFailed: it is invalid.
     """
     try:
         check_session_id(session_id)
     except BadField:
         if len(session_id) > MAX_SESSION_ID:
-            raise CommandRefused(
+            raise CommandFailed(
                 f"Session ID too long (max {MAX_SESSION_ID} characters)"
             ) from None
-        raise CommandRefused(
+        raise CommandFailed(
             "Session ID must contain only alphanumeric characters, underscores, dashes,"
             " and dots"
         ) from None
@@ -246,18 +246,18 @@ def check_new_session_id(session_id: str) -> None:
 def check_cwd(cwd: str) -> None:
     """Check the form of a working directory; the host checks later whether it is allowed.
 
-    :raises CommandRefused: it is invalid.
+    :raises CommandFailed: it is invalid.
     """
     if not cwd:
-        raise CommandRefused("CWD must be a non-empty string")
+        raise CommandFailed("CWD must be a non-empty string")
     if ".." in cwd or cwd.startswith("~") or "\0" in cwd:
-        raise CommandRefused("CWD contains potentially dangerous path components")
+        raise CommandFailed("CWD contains potentially dangerous path components")
     if not cwd.startswith("/"):
-        raise CommandRefused("CWD must be an absolute path")
+        raise CommandFailed("CWD must be an absolute path")
 
 
 def _launch(fields: dict[str, Any]) -> Launch:
     try:
         return msgspec.convert(fields, Launch)
     except msgspec.ValidationError as error:
-        raise CommandRefused(f"Validation failed: launch: {error}") from None
+        raise CommandFailed(f"Validation failed: launch: {error}") from None

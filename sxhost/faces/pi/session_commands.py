@@ -25,7 +25,7 @@ from sxhost.faces.pi.commands import (
     Steer,
 )
 from sxhost.faces.pi.dialogs import decision_of, has_request_id
-from sxhost.faces.pi.responses import CommandRefused
+from sxhost.faces.pi.responses import CommandFailed
 from sxhost.faces.pi.session_info import Sessions
 from sxhost.faces.pi.translate_any import AGENT_ENDED, LOST_AGENT
 from sxhost.model.approval import ApprovalQuery
@@ -113,7 +113,7 @@ async def run_turn(context: CommandContext, command: Prompt, *, native: bool = F
 
     :param native: the agent's own events report that its model failed, as pi's do: this is
         then no failure of the command.
-    :raises CommandRefused: the turn failed.
+    :raises CommandFailed: the turn failed.
     """
     agency = context.service.agency
     submitted = await agency.submit(context.id, TurnDraft(input=input_of(command)))
@@ -121,10 +121,10 @@ async def run_turn(context: CommandContext, command: Prompt, *, native: bool = F
     hosted = agency.fleet.get(context.id)
     turn = await hosted.over(submitted.turn.id) if hosted is not None else None
     if agency.fleet.get(context.id) is not hosted:
-        raise CommandRefused(AGENT_ENDED)
+        raise CommandFailed(AGENT_ENDED)
     failed = turn is not None and turn.status == "failed"
     if turn is not None and failed and not (native and turn.reason not in LOST_AGENT):
-        raise CommandRefused(turn.reason or "The turn failed.")
+        raise CommandFailed(turn.reason or "The turn failed.")
     return UNSET
 
 
@@ -227,7 +227,7 @@ async def set_model(context: CommandContext, command: SetModel) -> Any:
 async def set_thinking_level(context: CommandContext, command: SetThinkingLevel) -> Any:
     """Set how long the model thinks."""
     if not context.detail.model:
-        raise CommandRefused(f"{context.agent} has not said which model it uses")
+        raise CommandFailed(f"{context.agent} has not said which model it uses")
     draft = ModelDraft(model=context.detail.model, effort=command.level)
     await context.service.agency.set_model(context.id, draft)
     return UNSET
@@ -259,11 +259,11 @@ async def extension_ui_response(context: CommandContext, command: ExtensionUiRes
     pending = await agency.session_approvals(context.id, ApprovalQuery())
     approval = next((each for each in pending if has_request_id(each, request_id)), None)
     if approval is None:
-        raise CommandRefused(f"No pending UI request with id {request_id}")
+        raise CommandFailed(f"No pending UI request with id {request_id}")
     try:
         await agency.answer(context.id, approval.id, decision_of(command.response, approval))
     except AlreadyAnswered:
-        raise CommandRefused(f"Request {request_id} already settled") from None
+        raise CommandFailed(f"Request {request_id} already settled") from None
     return UNSET
 
 

@@ -19,7 +19,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 from msgspec import Struct
 
-from sxhost.faces.pi.responses import CommandRefused
+from sxhost.faces.pi.responses import CommandFailed
 from sxhost.faces.pi.session_tree import tree_of
 
 __all__ = ["Apart", "Header", "SessionFiles", "run_inline", "session_files"]
@@ -115,21 +115,21 @@ class SessionFiles:
     def check(self, path: str) -> Header:
         """Return the header of a session file that a client has named.
 
-        :raises CommandRefused: it may not be read, or is no session file.
+        :raises CommandFailed: it may not be read, or is no session file.
         """
         if not path.startswith("/"):
-            raise CommandRefused("sessionPath must be an absolute path")
+            raise CommandFailed("sessionPath must be an absolute path")
         real = Path(path).resolve()
         if not {Path(path).suffix, real.suffix} <= {".jsonl", ".json"}:
-            raise CommandRefused("sessionPath must point to a .jsonl or .json session file")
+            raise CommandFailed("sessionPath must point to a .jsonl or .json session file")
         if not any(real.is_relative_to(root.resolve()) for root in self.roots):
-            raise CommandRefused(
+            raise CommandFailed(
                 "sessionPath must be under an allowed session directory for this server"
                 " (e.g. ~/.pi/agent/sessions/ or this project's .pi/sessions/)"
             )
         header = read_header(real)
         if header is None:
-            raise CommandRefused(NO_FILE)
+            raise CommandFailed(NO_FILE)
         return header
 
     def all(self) -> list[dict[str, Any]]:

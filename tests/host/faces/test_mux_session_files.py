@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 from sxhost.drivers.contracts import Reports
 from sxhost.errors import AgentFailed
 from sxhost.faces.pi.multiplexer import Multiplexer
-from sxhost.faces.pi.responses import CommandRefused
+from sxhost.faces.pi.responses import CommandFailed
 from sxhost.faces.pi.session_files import SessionFiles
 from sxhost.faces.pi.session_info import AGENT_TIMEOUT_S
 from sxhost.faces.pi.session_tree import MAX_NODES, nodes_of
@@ -44,7 +44,7 @@ def write(path: Path, *lines: Any) -> str:
 
 
 def refused(files: SessionFiles, path: str) -> str:
-    with pytest.raises(CommandRefused) as caught:
+    with pytest.raises(CommandFailed) as caught:
         files.check(path)
     return str(caught.value)
 
