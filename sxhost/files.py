@@ -183,11 +183,6 @@ def open_unlinked(path: Place, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
 
 
-def _parts(path: str) -> list[str]:
-    """Return the names on a way, the first at the end."""
-    return [part for part in reversed(path.split("/")) if part not in ("", ".")]
-
-
 def _sync_directory(place: str) -> None:
     directory = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
     try:

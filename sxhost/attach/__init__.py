@@ -1,12 +1,12 @@
-"""The agent's side of a host: it reports, and is told; whether the host is there or not.
+"""The agent's side: an agent reports events and takes messages, whether a host runs or not.
 
 ========= =====================================================================
 agent     `AgentSession`, for programs on Twisted
-outbox    from an event's firing to the host's log: once, and in order
-spool     what could not yet be sent: bounded
-signal    waiting, until somebody rings
-wrapper   any program as an attached session
-terminal  its output, terminal, signals, input
+outbox    sends events to the host: each once, and in order
+spool     the events that are not sent yet, in bounded memory
+signal    wakes a waiting coroutine; sleeps
+wrapper   runs any program as an attached session
+terminal  the program's output, terminal, signals and input
 ========= =====================================================================
 """
 

@@ -1,4 +1,4 @@
-"""The agent's side of a host: report, and be told; whether the host is there or not.
+"""An agent's session attached to a host: events are reported, and messages taken.
 
     session = AgentSession(reactor, model="gpt-4.1", provider="openai")
     session.start(on_message=lambda message: inject(message.content))
@@ -6,7 +6,7 @@
     await session.complete()
 
 Nothing here raises into the agent or makes it wait: events are kept until the host has them,
-messages come when there are any, and a host that is not there is looked for now and then.
+and a host that is not there is tried again with a back-off.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from inspect import isawaitable
 from types import TracebackType
@@ -22,6 +22,7 @@ from typing import Any, Final, Self
 from uuid import uuid4
 
 from msgspec import convert
+from msgspec.structs import asdict
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
@@ -41,47 +42,51 @@ __all__ = ["AgentSession", "OnMessage", "found"]
 log = logger(__name__)
 
 OnMessage = Callable[[Message], object]
-"""Takes a message; if it returns something to await, the message is its own until then."""
+"""Takes a message; if it returns an awaitable, the message is leased until that is done."""
 
 WAIT: Final = 60.0
-"""Seconds of one pull that waits: less than what proxies cut."""
+"""Seconds that one pull waits for messages: less than the idle timeouts of proxies."""
 
 LEASE: Final = 600.0
-"""Seconds that a message may take to be handed over."""
+"""Seconds of a message's lease: how long the agent may take to accept it."""
 
 RETRY: Final = 0.25
 RETRY_MOST: Final = 5.0
-"""Seconds until the host is looked for again: the first time, and after many."""
+"""Seconds until the host is tried again: the first time, and after many failures."""
 
 CLOSE_WITHIN: Final = 2.0
-"""Seconds that an agent's end may be held up by what it still has to report."""
+"""Seconds that closing waits for events that are still to be reported."""
 
 
 def found(
     reactor: Any, url: str | None, environ: Mapping[str, str], ca: str | None = None
 ) -> HostClient:
-    """Return a client of the host at `url`, or where the environment says, with its token.
+    """Return a client of the host at `url`, else of the one that the environment names.
 
+    :param ca: file of the certificate authorities to trust; else ``SXHOST_CA``.
     :raises ValueError: that is no address, or there are no authorities in `ca`.
     """
-    place = url or host_url(environ)
+    address = url or host_url(environ)
     try:
         token = given_token(None, environ)
     except BadToken as error:
         log.warn("attached without a token: {error}", error=error)
         token = None
     ca = ca or environ.get("SXHOST_CA") or None
-    return connect(reactor, place, token or partial(own_token, place, environ), ca)
+    return connect(reactor, address, token or partial(own_token, address, environ), ca)
 
 
 class AgentSession:
     """One session of an agent, attached to a host.
 
     :param url: where the host is; else ``SXHOST_URL``, else this machine's port 7432.
-    :param session_id: its name; else one is made up.
-    :param poll: seconds between two plain pulls, as the source system does it; without it
+    :param session_id: its id; else one is made up.
+    :param poll: seconds between two plain pulls, as scorpiox-host's agents do it; without it
         messages come as soon as they are sent, and none is lost with the agent.
-    :param known: more of `Registration`: ``agent``, ``title``, ``labels``, ``heartbeat_s``, …
+    :param find: returns a client of the host; called before each try.
+    :param jitter: returns a random number from 0 to 1, which spreads the tries.
+    :param now: returns the time of day in Unix seconds.
+    :param fields: more of `Registration`: ``agent``, ``title``, ``labels``, ``heartbeat_s``, …
     """
 
     def __init__(
@@ -97,23 +102,28 @@ class AgentSession:
         find: Callable[[], HostClient] | None = None,
         jitter: Callable[[], float] = random.random,
         now: Callable[[], float] = time.time,
-        **known: Any,
+        **fields: Any,
     ) -> None:
         self.session_id = session_id or str(uuid4())
         self.outbox = Outbox(now)
         self.trouble = ""
-        """Why the host does not have all that was fired, in a sentence; empty if it has."""
+        """Why events could not be sent, in a sentence; empty if they could."""
         self._reactor = reactor
         self._poll = poll
         self._find = find or partial(found, reactor, url, os.environ)
         self._jitter = jitter
-        place = cwd or _here()
-        about = {"model": model, "provider": provider, "cwd": place, "pid": os.getpid()}
-        about["git_branch"] = git_branch(project_root(place))
-        self._about = _registration(**about, **known)
+        directory = cwd or _working_directory()
+        self._registration = _valid_registration(
+            model=model,
+            provider=provider,
+            cwd=directory,
+            pid=os.getpid(),
+            git_branch=git_branch(project_root(directory)),
+            **fields,
+        )
         self._host: HostClient | None = None
-        self._bell = Signal()
-        self._work: list[Deferred[None]] = []
+        self._wakeup = Signal()
+        self._tasks: list[Deferred[None]] = []
         self._closing = False
 
     @property
@@ -121,53 +131,54 @@ class AgentSession:
         """Whether a host knows of this session now."""
         return self._host is not None
 
-    # What the agent says.
+    # Reporting.
 
     def start(self, on_message: OnMessage | None = None) -> None:
-        """Look for the host; report to it, and take messages from it if they are wanted."""
-        self._begin(self._report())
+        """Begin to report to the host, and to take messages if there is a callback for them."""
+        self._run_task(self._report())
         if on_message is not None:
-            self._begin(self._listen(on_message))
+            self._run_task(self._take_messages(on_message))
 
     def fire(self, event: str, data: Any = None) -> None:
-        """Report a fact; it is on its way when this returns, and arrives once."""
+        """Report an event: it is queued when this returns, and arrives at the host once."""
         if self.outbox.put(event, data):
-            self._bell.ring()
+            self._wakeup.ring()
 
     def register(self, **fields: Any) -> None:
-        """Tell what has changed: ``model``, ``title``, ``git_branch``, …"""
-        self._about = _registration(**{**_given(self._about), **fields})
+        """Register again with fields that have changed: ``model``, ``title``, …"""
+        known = asdict(self._registration)
+        self._registration = _valid_registration(**{**known, **fields})
         self._host = None
-        self._bell.ring()
+        self._wakeup.ring()
 
     def complete(self, data: Any = None) -> Deferred[None]:
-        """Report that the work is done, and end; fires within two seconds."""
+        """Report that the work is done, and close; fires within two seconds."""
         return self.close("complete", data)
 
     def error(self, data: Any = None) -> Deferred[None]:
-        """Report that the work has failed, and end."""
+        """Report that the work has failed, and close."""
         return self.close("error", data)
 
     def close(self, event: str = "ended", data: Any = None) -> Deferred[None]:
-        """End: report this and what is still to be reported, for two seconds at the most."""
+        """Report this and all queued events, and close after two seconds at the most."""
         if not self._closing:
             self.fire(event, data)
         self._closing = True
-        self._bell.ring()
-        over = DeferredList(self._work[:1], consumeErrors=True)
-        late = self._reactor.callLater(CLOSE_WITHIN, self._stop)
+        self._wakeup.ring()
+        reported = DeferredList(self._tasks[:1], consumeErrors=True)
+        timer = self._reactor.callLater(CLOSE_WITHIN, self._cancel_tasks)
 
         def done(_: object) -> None:
-            if late.active():
-                late.cancel()
-            self._stop()
+            if timer.active():
+                timer.cancel()
+            self._cancel_tasks()
 
-        ended: Deferred[None] = over.addBoth(done)
-        return ended
+        closed: Deferred[None] = reported.addBoth(done)
+        return closed
 
     async def __aenter__(self) -> Self:
-        """Start, if that was not done yet."""
-        if not self._work:
+        """Start, unless that was done."""
+        if not self._tasks:
             self.start()
         return self
 
@@ -177,27 +188,27 @@ class AgentSession:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """End as the work has."""
+        """Close: with the work's success, or its error."""
         await (self.complete() if error is None else self.error(str(error)[:1000]))
 
-    # How it is done.
+    # The tasks: one reports, one takes messages.
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
-        doing = Deferred.fromCoroutine(work)
-        doing.addErrback(lambda failure: failure.trap(CancelledError))
-        doing.addErrback(_report)
-        self._work.append(doing)
+    def _run_task(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = Deferred.fromCoroutine(coroutine)
+        task.addErrback(lambda failure: failure.trap(CancelledError))
+        task.addErrback(partial(log.failure, "an attached session has failed"))
+        self._tasks.append(task)
 
-    def _stop(self) -> None:
-        for work in self._work:
-            work.cancel()
+    def _cancel_tasks(self) -> None:
+        for task in self._tasks:
+            task.cancel()
 
     async def _report(self) -> None:
-        """Have the host know of us and of what we fire, until all is told and we close."""
+        """Keep the session registered and send its events, until all is sent and it closes."""
         tries = 0
         while not (self._closing and not self.outbox and self.attached):
             try:
-                host = self._host or await self._registered()
+                host = self._host or await self._register()
                 if self.outbox:
                     await self.outbox.send(host, self.session_id)
                 tries, self.trouble = 0, ""
@@ -206,25 +217,26 @@ class AgentSession:
                 log.debug("not attached: {error}", error=error)
                 if self._closing and tries:
                     return
-                await sleep(self._reactor, self._pause(tries))
+                await sleep(self._reactor, self._back_off(tries))
                 tries += 1
                 continue
             if not self.outbox and self.attached and not self._closing:
-                await self._bell.wait()
+                await self._wakeup.wait()
 
-    def _pause(self, tries: int) -> float:
+    def _back_off(self, tries: int) -> float:
+        """Return the seconds until the next try, after so many failed ones."""
         longest: float = min(RETRY_MOST, RETRY * 2 ** min(tries, 10))
         return longest * (0.5 + self._jitter() / 2)
 
-    async def _registered(self) -> HostClient:
+    async def _register(self) -> HostClient:
         host = self._find()
-        await host.register(self.session_id, self._about)
+        await host.register(self.session_id, self._registration)
         self._host = host
         log.info("attached to {url}", url=host.url)
         return host
 
-    async def _listen(self, on_message: OnMessage) -> None:
-        """Take messages as they come, as long as there is a host."""
+    async def _take_messages(self, on_message: OnMessage) -> None:
+        """Pull messages until the session closes; after an error, back off."""
         tries = 0
         while not self._closing:
             host = self._host
@@ -235,9 +247,9 @@ class AgentSession:
             except (HostError, HostUnreachable) as error:
                 if isinstance(error, HostUnreachable | UnknownSession) and host is self._host:
                     self._host = None
-                    self._bell.ring()
+                    self._wakeup.ring()
                 log.debug("no messages: {error}", error=error)
-                await sleep(self._reactor, self._pause(tries))
+                await sleep(self._reactor, self._back_off(tries))
                 tries += 1
             if host is None or self._poll is not None:
                 await sleep(self._reactor, RETRY if host is None else self._poll or RETRY)
@@ -246,52 +258,42 @@ class AgentSession:
         plain = self._poll is not None
         query = PullQuery() if plain else PullQuery(wait=WAIT, lease=LEASE)
         for message in await host.pull(self.session_id, query):
-            if await _handed_over(on_message, message) and not plain:
+            if await _deliver(on_message, message) and not plain:
                 await host.ack(self.session_id, message.id)
 
 
-async def _handed_over(on_message: OnMessage, message: Message) -> bool:
-    """Give the agent a message; tell whether it took it."""
+async def _deliver(on_message: OnMessage, message: Message) -> bool:
+    """Deliver a message to the agent's callback; return False if that has failed."""
     try:
-        taking = on_message(message)
-        if isawaitable(taking) or isinstance(taking, Deferred):
-            await _awaited(taking)
+        result = on_message(message)
+        if isawaitable(result) or isinstance(result, Deferred):
+            await result
     except CancelledError:
         raise
-    except Exception:  # noqa: BLE001 - it is the agent's, and may be any
+    except Exception:  # noqa: BLE001 - the callback is the agent's
         log.failure("message {id} was not taken", Failure(), id=message.id)
         return False
     return True
 
 
-async def _awaited(taking: Awaitable[object]) -> None:
-    await taking
-
-
-def _registration(**fields: Any) -> Registration:
-    """Return what is told of a session: what cannot be told so is left out."""
-    known = {name: value for name, value in fields.items() if value is not None}
-    told: dict[str, Any] = {}
-    for name, value in known.items():
+def _valid_registration(**fields: Any) -> Registration:
+    """Return a registration without the fields that are invalid: the agent must not fail."""
+    valid: dict[str, Any] = {}
+    for name, value in fields.items():
+        if value is None:
+            continue
         try:
             convert({name: value}, Registration)
-            if name in Registration.__struct_fields__:
-                told[name] = value
         except ValueError as error:
             log.warn("{name} is not told to the host: {error}", name=name, error=error)
-    return convert(told, Registration)
+        else:
+            if name in Registration.__struct_fields__:
+                valid[name] = value
+    return convert(valid, Registration)
 
 
-def _given(about: Registration) -> dict[str, Any]:
-    return {name: getattr(about, name) for name in about.__struct_fields__}
-
-
-def _here() -> str:
+def _working_directory() -> str:
     try:
         return os.getcwd()  # noqa: PTH109
-    except OSError:
+    except OSError:  # it has been removed
         return "/"
-
-
-def _report(failure: Failure) -> None:
-    log.failure("an attached session has failed", failure)

@@ -1,4 +1,4 @@
-"""What an agent reports, from its firing to the host's log: each event once, and in order."""
+"""Sends an agent's events to the host: each once, and in order."""
 
 from __future__ import annotations
 
@@ -21,32 +21,38 @@ log = logger(__name__)
 
 BATCH_EVENTS: Final = 500
 BATCH_BYTES: Final = 512 * 1024
-"""What is reported at once at the most."""
+"""The most that one request carries."""
 
-ITS_FAULT: Final = frozenset({400, 413})
-"""Refusals that are the event's own fault; with any other it may be taken later."""
+INVALID: Final = frozenset({400, 413})
+"""Statuses with which the host refuses the event itself; after others a retry may help."""
 
 
 class Outbox:
-    """Events that wait for a host; `now` tells the time of day in Unix seconds."""
+    """The events that wait for a host.
+
+    :param now: returns the time of day in Unix seconds.
+    """
 
     def __init__(self, now: Callable[[], float], spool: Spool | None = None) -> None:
         self.spool = Spool() if spool is None else spool
         self.refused = 0
-        """Events that no host will ever take."""
+        """How many events were dropped since no host will ever take them."""
         self._now = now
-        self._keys = uuid4().hex[:16]
+        self._key_prefix = uuid4().hex[:16]
         self._fired = 0
-        self._at_once = BATCH_EVENTS
+        self._batch_size = BATCH_EVENTS
 
     def __len__(self) -> int:
         """Return how many events wait."""
         return len(self.spool)
 
     def put(self, event: str, data: Any) -> bool:
-        """Keep an event for the host; tell if it is one."""
+        """Queue an event for the host; return False if it is none.
+
+        Its idempotency key makes the host take it once, however often it is sent.
+        """
         self._fired += 1
-        key = f"{self._keys}-{self._fired}"
+        key = f"{self._key_prefix}-{self._fired}"
         try:
             draft = convert({"event": event}, EventDraft)
             self.spool.put(replace(draft, data=data, ts=int(self._now()), key=key))
@@ -57,32 +63,32 @@ class Outbox:
         return True
 
     async def send(self, host: HostClient, session_id: str) -> None:
-        """Send what has waited longest; what the host will never take is dropped.
+        """Send the oldest events in one batch; an event that is invalid is dropped.
 
-        :raises HostError: it does not take anything now.
-        :raises HostUnreachable: it is not there.
+        :raises HostError: the host takes no events now.
+        :raises HostUnreachable: the host is not there.
         """
         if lost := self.spool.lost:
             self.put("warning", {"text": f"{lost} events were lost while no host was there"})
             self.spool.lost -= lost
-        batch = self.spool.first(self._at_once, BATCH_BYTES)
+        batch = self.spool.first(self._batch_size, BATCH_BYTES)
         try:
             await host.fire_batch(session_id, batch)
         except HostError as error:
-            if error.status not in ITS_FAULT and not isinstance(error, Reserved):
+            if error.status not in INVALID and not isinstance(error, Reserved):
                 raise
-            self._refused(batch, error)
+            self._drop_invalid(batch, error)
         else:
             self.spool.remove(batch)
-            self._at_once = min(self._at_once * 2, BATCH_EVENTS)
+            self._batch_size = min(self._batch_size * 2, BATCH_EVENTS)
 
-    def _refused(self, batch: Sequence[EventDraft], error: HostError) -> None:
-        """Drop the event that the host will not take, or find out which it is."""
+    def _drop_invalid(self, batch: Sequence[EventDraft], error: HostError) -> None:
+        """Drop the invalid event; if it is not known which it is, send one at a time."""
         line = error.details.get("line")
         if isinstance(line, int) and 0 < line <= len(batch):
             batch = batch[line - 1 :][:1]
         if len(batch) > 1:
-            self._at_once = 1
+            self._batch_size = 1
             return
         log.warn("an event was refused: {error}", error=error)
         self.refused += 1

@@ -1,4 +1,4 @@
-"""Waiting: until somebody rings, or for some time."""
+"""Waiting in a coroutine: for a signal, or for some time."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ __all__ = ["Signal", "sleep"]
 
 
 class Signal:
-    """Wakes the one who waits for it; a ring that nobody waits for is not lost."""
+    """Wakes one waiting coroutine; a ring while nobody waits ends the next wait at once."""
 
     def __init__(self) -> None:
         self._rung = False
         self._waiter: Deferred[None] | None = None
 
     def ring(self) -> None:
-        """Wake the waiter, or spare it the next wait."""
+        """Wake the waiter, now or at its next wait."""
         self._rung = True
         waiter, self._waiter = self._waiter, None
         if waiter is not None:
             waiter.callback(None)
 
     async def wait(self) -> None:
-        """Return once it has rung since the last wait."""
+        """Return once there was a ring since the last wait."""
         if not self._rung:
             self._waiter = Deferred()
             await self._waiter
@@ -31,7 +31,7 @@ class Signal:
 
 
 async def sleep(clock: IReactorTime, seconds: float) -> None:
-    """Return after so many seconds."""
-    over: Deferred[None] = Deferred(lambda _: timer.cancel())
-    timer = clock.callLater(seconds, over.callback, None)
-    await over
+    """Return after so many seconds; cancelling the wait cancels the timer."""
+    done: Deferred[None] = Deferred(lambda _: timer.cancel())
+    timer = clock.callLater(seconds, done.callback, None)
+    await done

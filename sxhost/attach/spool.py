@@ -1,4 +1,4 @@
-"""What an agent has to report and could not yet: in order, and of bounded size."""
+"""The events that an agent has fired and the host has not yet: in order, in bounded memory."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from sxhost.model.session import EventDraft
 __all__ = ["MOST_BYTES", "MOST_EVENTS", "Spool"]
 
 MOST_EVENTS = 2000
-"""Events that are kept while the host is away: an hour of lively work."""
+"""Events that are kept while the host is not there: an hour of lively work."""
 
 MOST_BYTES = 4 * 1024 * 1024
 """Bytes of their JSON."""
 
 
-class Entry(Struct, frozen=True):
-    """An event that waits, and how many bytes of JSON it is."""
+class SpooledEvent(Struct, frozen=True):
+    """An event that waits, and the bytes of its JSON."""
 
     draft: EventDraft
     size: int
 
 
 class Spool:
-    """Events in the order of their firing; the oldest go when there is no more room.
+    """A queue of events; the oldest are dropped when it is full.
 
-    `lost` counts those that went, until somebody was told.
+    `lost` counts the dropped ones that nobody has reported yet.
     """
 
     def __init__(self, most_events: int = MOST_EVENTS, most_bytes: int = MOST_BYTES) -> None:
         self.lost = 0
-        self._waiting: deque[Entry] = deque()
+        self._waiting: deque[SpooledEvent] = deque()
         self._bytes = 0
         self._most_events = most_events
         self._most_bytes = most_bytes
@@ -45,11 +45,11 @@ class Spool:
         return len(self._waiting)
 
     def put(self, draft: EventDraft) -> None:
-        """Keep an event.
+        """Append an event.
 
-        :raises TypeError: its data are no JSON.
+        :raises TypeError: its data cannot be JSON.
         """
-        entry = Entry(draft, len(encode(draft)))
+        entry = SpooledEvent(draft, len(encode(draft)))
         self._waiting.append(entry)
         self._bytes += entry.size
         while len(self._waiting) > self._most_events or self._bytes > self._most_bytes:
@@ -57,7 +57,7 @@ class Spool:
             self.lost += 1
 
     def first(self, most_events: int, most_bytes: int) -> Sequence[EventDraft]:
-        """Return the oldest events, at least one if there is any; they stay."""
+        """Return the oldest events without removing them, at least one if there is any."""
         chosen: list[EventDraft] = []
         size = 0
         for entry in islice(self._waiting, most_events):
@@ -68,13 +68,13 @@ class Spool:
         return chosen
 
     def remove(self, drafts: Sequence[EventDraft]) -> None:
-        """Let go of events that were `first`; some of them may have gone already."""
-        done = {id(draft) for draft in drafts}
-        while self._waiting and id(self._waiting[0].draft) in done:
+        """Remove events that `first` has returned; some may have been dropped meanwhile."""
+        sent = {id(draft) for draft in drafts}
+        while self._waiting and id(self._waiting[0].draft) in sent:
             self._pop()
 
     def drop(self, draft: EventDraft) -> None:
-        """Let go of one event, wherever it stands: nobody will ever take it."""
+        """Remove one event, wherever it stands: no host will ever take it."""
         self._waiting = deque(e for e in self._waiting if e.draft is not draft)
         self._bytes = sum(entry.size for entry in self._waiting)
 

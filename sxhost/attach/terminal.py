@@ -1,4 +1,4 @@
-"""What passes between a program, its terminal and us: output, sizes, signals, input."""
+"""Between a wrapped program and our terminal: output, window sizes, signals, input."""
 
 from __future__ import annotations
 
@@ -16,111 +16,127 @@ from typing import Any, Final
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
-__all__ = ["STREAMS", "OutputLines", "Signals", "Stream", "Typed", "outputs", "write_all"]
+from sxhost.codec.lines import CutLines, Line
+
+__all__ = [
+    "STREAMS",
+    "InputForwarder",
+    "OutputLines",
+    "Signals",
+    "Stream",
+    "outputs",
+    "write_all",
+]
 
 OFLAG: Final = 1
 LFLAG: Final = 3
-"""Where a terminal's modes have those of what is written, and of what is typed."""
+"""Indexes into what `tcgetattr` returns: the flags of output, and the local flags."""
 
 EXTPROC: Final = 0o200000
-"""The mode in which a terminal's other side is told of each change of its modes."""
+"""The local flag with which a pty's master is notified of each change of its modes."""
 
 PACKETS: Final = (1).to_bytes(4, sys.byteorder)
 LINE_MOST: Final = 8192
-"""Bytes of one line of output that are told; of longer ones the beginning."""
+"""Bytes of a line of output that are reported; of longer ones it is the beginning."""
 
-LINES_MOST: Final = 200
-"""Lines in one event."""
+MAX_LINES: Final = 200
+"""Lines of one event."""
 
 PASSED_ON: Final = ("SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
-"""Signals for us alone; those of the terminal's keys the program gets itself."""
+"""Signals that are sent to us alone, and passed on to the program."""
 
 FROM_KEYS: Final = ("SIGINT", "SIGQUIT")
+"""Signals of the terminal's keys, which the program gets from the terminal as well."""
+
 STREAMS: Final[Mapping[int, str]] = {1: "stdout", 2: "stderr"}
 
 
 class OutputLines:
-    """What a program prints on one stream, in lines, some at a time."""
+    """Splits the output of one stream into lines, and reports some at a time."""
 
-    def __init__(self, tell: Callable[[list[str]], object]) -> None:
-        self._tell = tell
-        self._rest = b""
+    def __init__(self, report: Callable[[list[str]], object]) -> None:
+        self._report = report
+        self._lines = CutLines(LINE_MOST)
 
-    def hear(self, data: bytes) -> None:
-        """Take a piece of output."""
-        *whole, self._rest = (self._rest + data).split(b"\n")
-        self._say(whole)
-        if len(self._rest) > LINE_MOST * 2:
-            self._rest = self._rest[:LINE_MOST]
+    def receive_data(self, data: bytes) -> None:
+        """Report the lines that are whole now."""
+        texts = [_text(line) for line in self._lines.receive_data(data)]
+        for start in range(0, len(texts), MAX_LINES):
+            self._report(texts[start : start + MAX_LINES])
 
-    def end(self) -> None:
-        """There is no more."""
-        if self._rest:
-            self._say([self._rest])
-        self._rest = b""
+    def flush(self) -> None:
+        """Report the last line if it has no end."""
+        line = self._lines.flush()
+        if line.size:
+            self._report([_text(line)])
 
-    def _say(self, lines: list[bytes]) -> None:
-        texts = [line[:LINE_MOST].rstrip(b"\r").decode("utf-8", "replace") for line in lines]
-        for at in range(0, len(texts), LINES_MOST):
-            self._tell(texts[at : at + LINES_MOST])
+
+def _text(line: Line) -> str:
+    return line.data.rstrip(b"\r").decode("utf-8", "replace")
 
 
 class Stream:
-    """One of the program's outputs, which we hear: a terminal if ours is one, else a pipe."""
+    """One of the program's outputs, which we read: a pty if ours is a terminal, else a pipe.
 
-    def __init__(self, reactor: Any, number: int, hear: Callable[[int, bytes], object]) -> None:
+    :param number: our file descriptor that it stands for, 1 or 2.
+    :param on_data: called with that number, and the bytes that the program has written.
+    """
+
+    def __init__(
+        self, reactor: Any, number: int, on_data: Callable[[int, bytes], object]
+    ) -> None:
         self.number = number
         self.terminal = os.isatty(number)
         self._reactor = reactor
-        self._hear = hear
+        self._on_data = on_data
         if self.terminal:
-            self._ours, self.theirs = pty.openpty()
+            self._master, self.program_end = pty.openpty()
             modes = termios.tcgetattr(number)
-            self._treats = modes[OFLAG] & termios.OPOST
-            self._modes = _set_modes(self.theirs, modes)
-            fcntl.ioctl(self._ours, termios.TIOCPKT, PACKETS)
+            self._post_processing = modes[OFLAG] & termios.OPOST
+            self._modes = _set_modes(self.program_end, modes)
+            fcntl.ioctl(self._master, termios.TIOCPKT, PACKETS)
             self.resize()
         else:
-            self._ours, self.theirs = os.pipe()
+            self._master, self.program_end = os.pipe()
 
     def begin(self) -> None:
-        """Listen; the program has its end by now."""
-        os.close(self.theirs)
-        os.set_blocking(self._ours, False)
+        """Begin to read: the program has been started, and has its end."""
+        os.close(self.program_end)
+        os.set_blocking(self._master, False)
         self._reactor.addReader(self)
 
     def resize(self) -> bool:
-        """Take over the size of the real terminal; tell whether it is another one."""
+        """Copy the window size of the real terminal; return whether it has changed."""
         size = fcntl.ioctl(self.number, termios.TIOCGWINSZ, b"\0" * 8)
-        before = fcntl.ioctl(self._ours, termios.TIOCGWINSZ, b"\0" * 8)
-        fcntl.ioctl(self._ours, termios.TIOCSWINSZ, size)
+        before = fcntl.ioctl(self._master, termios.TIOCGWINSZ, b"\0" * 8)
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, size)
         return size != before
 
-    def _take_modes(self) -> None:
-        """Have the real terminal work as the program wants it to: raw, without an echo, …
+    def _copy_modes(self) -> None:
+        """Copy the modes that the program has set to the real terminal: raw, no echo, …
 
-        Many programs say so to the terminal that they write to, which is ours.
+        Many programs set them on the terminal that they write to, which is our pty.
         """
-        modes = termios.tcgetattr(self._ours)
+        modes = termios.tcgetattr(self._master)
         if modes == self._modes:
             return
-        self._modes = _set_modes(self._ours, modes)
-        with _unstopped():
-            if modes[LFLAG] & termios.ISIG:  # else it is raw: what is written stays as it is
-                modes[OFLAG] |= self._treats
+        self._modes = _set_modes(self._master, modes)
+        with _ignoring_sigttou():
+            if modes[LFLAG] & termios.ISIG:  # else it is raw: output passes unchanged
+                modes[OFLAG] |= self._post_processing
             modes[LFLAG] &= ~EXTPROC
             termios.tcsetattr(self.number, termios.TCSADRAIN, modes)
 
     def fileno(self) -> int:
-        """Return what the reactor watches."""
-        return self._ours
+        """Return the file descriptor that the reactor watches."""
+        return self._master
 
     def logPrefix(self) -> str:
-        """Return what logs call it."""
+        """Return its name in logs."""
         return STREAMS[self.number]
 
     def doRead(self) -> None:
-        """Pass on what is there."""
+        """Pass on what the program has written."""
         if not self._read():
             self._reactor.removeReader(self)
 
@@ -128,51 +144,57 @@ class Stream:
         """Do nothing: `drain` closes."""
 
     def drain(self) -> None:
-        """Read what is left, then close; others may hold the other end for ever."""
+        """Read what is left and close, without waiting for an end of file.
+
+        Children of the program may hold the other end open for ever.
+        """
         self._reactor.removeReader(self)
         while self._read():
             pass
         if self.terminal:
-            self._take_modes()
-        os.close(self._ours)
+            self._copy_modes()
+        os.close(self._master)
 
     def _read(self) -> bool:
         try:
-            data = os.read(self._ours, 1 << 16)
-        except OSError:  # there is nothing now, or a terminal without its other end
+            data = os.read(self._master, 1 << 16)
+        except OSError:  # nothing to read now, or a pty whose other end is closed
             return False
         text = data
-        if self.terminal:  # a packet: what is new, and what was written
-            self._take_modes()
+        if self.terminal:  # packet mode: a status byte precedes the output
+            self._copy_modes()
             text = data[1:]
         if text:
-            self._hear(self.number, text)
+            self._on_data(self.number, text)
         return bool(data)
 
 
-def outputs(reactor: Any, hear: Callable[[int, bytes], object]) -> Mapping[int, Stream]:
-    """Return the streams for what the program writes: one, if all shows on one terminal.
+def outputs(reactor: Any, on_data: Callable[[int, bytes], object]) -> Mapping[int, Stream]:
+    """Return the streams for stdout and stderr: one if both are the same terminal.
 
-    So what it shows stands in the order in which it was written.
+    So the terminal shows both in the order in which they were written.
     """
-    stdout = Stream(reactor, 1, hear)
+    stdout = Stream(reactor, 1, on_data)
     if stdout.terminal and os.isatty(2) and os.ttyname(1) == os.ttyname(2):
         return {1: stdout, 2: stdout}
-    return {1: stdout, 2: Stream(reactor, 2, hear)}
+    return {1: stdout, 2: Stream(reactor, 2, on_data)}
 
 
 def _set_modes(terminal: int, modes: list[Any]) -> list[Any]:
-    """Set the modes of a terminal in front of the real one, which treats what is written."""
-    treated = [*modes]
-    treated[OFLAG] &= ~termios.OPOST
-    treated[LFLAG] |= EXTPROC
-    termios.tcsetattr(terminal, termios.TCSANOW, treated)
+    """Set the modes of our pty; output is post-processed once, by the real terminal."""
+    raw_output = [*modes]
+    raw_output[OFLAG] &= ~termios.OPOST
+    raw_output[LFLAG] |= EXTPROC
+    termios.tcsetattr(terminal, termios.TCSANOW, raw_output)
     return termios.tcgetattr(terminal)
 
 
 @contextmanager
-def _unstopped() -> Iterator[None]:
-    """Set a terminal's modes even if a job of the program has it, and we are in the back."""
+def _ignoring_sigttou() -> Iterator[None]:
+    """Let us set the terminal's modes while we are in the background, without being stopped.
+
+    That is so when the program has made a job of its own the foreground.
+    """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})
     try:
         yield
@@ -181,7 +203,7 @@ def _unstopped() -> Iterator[None]:
 
 
 class Signals:
-    """While a program runs, signals are its own business."""
+    """While the program runs, passes our signals on to it."""
 
     def __init__(self, send: Callable[[int], object], streams: Iterable[Stream]) -> None:
         self._send = send
@@ -208,45 +230,48 @@ class Signals:
         self._send(number)
 
     def _from_keys(self, number: int, frame: Any) -> None:
-        """A key's signal has reached the program, too; one from elsewhere has not."""
+        """Pass on a signal that is not from a key: the terminal sends those to the program."""
         if not _has_terminal():
             self._pass_on(number, frame)
 
     def _resize(self, number: int, _frame: Any) -> None:
-        """Tell the program again: it may have looked before its terminal had the size."""
-        others = [stream for stream in self._terminals if stream.resize()]
-        if others:
+        """Copy the size, and signal the program again: it may have looked before that."""
+        resized = [stream for stream in self._terminals if stream.resize()]
+        if resized:
             with suppress(OSError):
-                os.killpg(os.tcgetpgrp(others[0].number), number)
+                os.killpg(os.tcgetpgrp(resized[0].number), number)
 
 
 def _has_terminal() -> bool:
-    """Tell whether a terminal's keys reach this process, and all that it has started."""
+    """Return whether the terminal's keys signal our process group, the program with us."""
     try:
         return os.tcgetpgrp(0) == os.getpgrp()
     except OSError:
         return False
 
 
-class Typed(Protocol):
-    """Our standard input, on its way to the program's."""
+class InputForwarder(Protocol):
+    """Passes our standard input on to the program's.
+
+    :param ends: pass on its end, too.
+    """
 
     def __init__(self, process: Any, *, ends: bool) -> None:
         self._process = process
         self._ends = ends
 
     def dataReceived(self, data: bytes) -> None:
-        """Pass it on."""
+        """Pass on what was typed."""
         self._process.writeToChild(0, data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: ARG002
-        """Pass on the end of it, if a person has typed that."""
+        """Pass on the end of the input, if a person has typed that."""
         if self._ends:
             self._process.closeChildFD(0)
 
 
 def write_all(number: int, data: bytes) -> None:
-    """Write to one of our own outputs, waiting for its reader as the program would."""
+    """Write to one of our own outputs; this blocks while its reader is slow, as it should."""
     left = memoryview(data)
     while left:
         try:

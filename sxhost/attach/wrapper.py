@@ -1,7 +1,7 @@
 """``sxhost attach -- COMMAND…``: any program as an attached session.
 
-The program has our terminal, our signals and our exit status; the host hears when it began,
-how it ended and, if that is wanted, what it printed.  Messages can be its input.
+The program has our terminal, our signals and our exit status; the host gets an event when it
+starts, when it ends and, if that is wanted, for its output.  Messages can be its input.
 """
 
 from __future__ import annotations
@@ -16,7 +16,14 @@ from twisted.internet.stdio import StandardIO
 from twisted.python.failure import Failure
 
 from sxhost.attach.agent import AgentSession
-from sxhost.attach.terminal import STREAMS, OutputLines, Signals, Typed, outputs, write_all
+from sxhost.attach.terminal import (
+    STREAMS,
+    InputForwarder,
+    OutputLines,
+    Signals,
+    outputs,
+    write_all,
+)
 from sxhost.model.session import Message
 
 __all__ = ["Detail", "Wrapped", "wrap"]
@@ -25,49 +32,49 @@ Detail = Literal["none", "lines"]
 
 
 class Wrapped(ProcessProtocol):
-    """The program; `ended` fires with its wait status."""
+    """The program as a process; `ended` fires with its wait status."""
 
     def __init__(self, session: AgentSession) -> None:
         self.ended: Deferred[int] = Deferred()
-        self._heard = {fd: OutputLines(self._teller(name)) for fd, name in STREAMS.items()}
+        self._output = {fd: OutputLines(self._reporter(name)) for fd, name in STREAMS.items()}
         self._session = session
-        self._early: list[int] = []
+        self._early_signals: list[int] = []
 
-    def _teller(self, stream: str) -> Callable[[list[str]], object]:
-        def tell(lines: list[str]) -> None:
+    def _reporter(self, stream: str) -> Callable[[list[str]], object]:
+        def report(lines: list[str]) -> None:
             self._session.fire("output", {"stream": stream, "text": "\n".join(lines)})
 
-        return tell
+        return report
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:
-        """Pass on what it prints at once, and tell it."""
+        """Pass on its output at once, and report it in lines."""
         write_all(childFD, data)
-        self._heard[childFD].hear(data)
+        self._output[childFD].receive_data(data)
 
-    def say(self, text: str) -> None:
-        """Give it a line of input, if it still reads."""
+    def write_line(self, text: str) -> None:
+        """Write a line to its input, if it still runs."""
         if self.transport is not None:
             self.transport.writeToChild(0, text.encode() + b"\n")
 
     def signal(self, number: int) -> None:
-        """Send it a signal, if it still runs; if it is just being started, once it is known."""
+        """Send it a signal if it runs; while it is being started, keep the signal."""
         if self.transport is None:
-            self._early.append(number)
+            self._early_signals.append(number)
         elif self.transport.pid:
             os.kill(self.transport.pid, number)
 
     def connectionMade(self) -> None:
-        """Send the signals that came while it ran already, its number not yet known to us."""
-        for number in self._early:
+        """Send the signals that came before its process id was known."""
+        for number in self._early_signals:
             self.signal(number)
 
-    def finish(self) -> None:
-        """Tell the rest of its output."""
-        for lines in self._heard.values():
-            lines.end()
+    def flush_output(self) -> None:
+        """Report the rest of its output."""
+        for lines in self._output.values():
+            lines.flush()
 
     def processEnded(self, reason: Failure) -> None:
-        """Tell whoever waits for its end."""
+        """Fire `ended` with the wait status."""
         self.ended.callback(getattr(reason.value, "status", None) or 0)
 
 
@@ -79,31 +86,32 @@ async def wrap(
     detail: Detail = "none",
     stdin: bool = False,
 ) -> int:
-    """Run a program to its end as a session; return its wait status."""
+    """Run a program to its end as a session; return its wait status.
+
+    :param detail: ``lines`` reports its output.
+    :param stdin: messages become lines of its input.
+    """
     program = Wrapped(session)
-    session.start(_words(program) if stdin else None)
+
+    def write_message(message: Message) -> None:
+        program.write_line(message.content)
+
+    session.start(write_message if stdin else None)
     session.fire("started", {"command": list(command)})
     fds: dict[int, Any] = {0: "w" if stdin else 0, 1: 1, 2: 2}
-    heard = outputs(reactor, program.childDataReceived) if detail == "lines" else {}
-    fds |= {fd: stream.theirs for fd, stream in heard.items()}
-    streams = set(heard.values())
-    with Signals(program.signal, streams):  # the program must not meet us without them
+    outputs_by_fd = outputs(reactor, program.childDataReceived) if detail == "lines" else {}
+    fds |= {fd: stream.program_end for fd, stream in outputs_by_fd.items()}
+    streams = set(outputs_by_fd.values())
+    with Signals(program.signal, streams):  # none may come before it is handled
         reactor.spawnProcess(program, command[0], command, env=None, childFDs=fds)
         if stdin:
-            StandardIO(Typed(program.transport, ends=os.isatty(0)), reactor=reactor)
+            StandardIO(InputForwarder(program.transport, ends=os.isatty(0)), reactor=reactor)
         for stream in streams:
             stream.begin()
         status = await program.ended
         for stream in streams:
             stream.drain()
-        program.finish()
-        told = {"code": os.waitstatus_to_exitcode(status)}
-        await session.close("complete" if status == 0 else "error", told)
+        program.flush_output()
+        result = {"code": os.waitstatus_to_exitcode(status)}
+        await session.close("complete" if status == 0 else "error", result)
     return status
-
-
-def _words(program: Wrapped) -> Callable[[Message], object]:
-    def give(message: Message) -> None:
-        program.say(message.content)
-
-    return give

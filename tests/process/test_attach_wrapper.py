@@ -64,8 +64,8 @@ def test_output_is_told_in_lines_however_it_comes(pieces: list[bytes]) -> None:
     told: list[str] = []
     lines = OutputLines(told.extend)
     for piece in pieces:
-        lines.hear(piece)
-    lines.end()
+        lines.receive_data(piece)
+    lines.flush()
     whole = b"".join(pieces).split(b"\n")
     wanted = [each.rstrip(b"\r").decode("utf-8", "replace") for each in whole]
     assert told == (wanted if whole[-1] else wanted[:-1])
@@ -75,8 +75,8 @@ def test_a_line_without_an_end_is_bounded() -> None:
     told: list[str] = []
     lines = OutputLines(told.extend)
     for _ in range(100):
-        lines.hear(b"x" * 10_000)
-    lines.end()
+        lines.receive_data(b"x" * 10_000)
+    lines.flush()
     assert [len(line) for line in told] == [LINE_MOST]
 
 

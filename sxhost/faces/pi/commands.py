@@ -1,8 +1,8 @@
 """The commands of the multiplexer (pi-app-server, protocol 1.0.0): the one table of them.
 
-Ten for the server and 34 for a session, as the source system has them, and one of ours
-(``unsubscribe``).  They are a tagged union on ``type``, decoded in C; what is wrong with a
-command is said in the source's words by `sxhost.faces.pi.validation`.
+Ten for the server and 34 for a session, as pi-app-server has them, and one of sxhost's own
+(``unsubscribe``); fields marked "ours" are sxhost's, too.  They are a tagged union on ``type``,
+decoded in C; `sxhost.faces.pi.validation` explains an invalid one as pi-app-server does.
 """
 
 from __future__ import annotations
@@ -14,38 +14,38 @@ from typing import Any, Final, get_args
 from msgspec import UNSET, Struct, UnsetType
 
 from sxhost.faces.pi.fields import (
-    Amount,
-    Behavior,
+    CommandId,
+    CursorText,
     Dependencies,
     DialogAnswer,
     Direction,
-    Id,
-    IfName,
-    IfSession,
-    IfText,
-    Journey,
-    Level,
-    Named,
-    Pictures,
-    Place,
-    Prompted,
+    Images,
+    OptionalName,
+    OptionalSessionId,
+    OptionalText,
+    PageSize,
+    PromptText,
     RequestId,
+    RequiredBool,
+    RequiredText,
     SafePath,
-    Script,
-    Session,
-    Switch,
-    Text,
-    ThatSession,
-    Time,
-    Version,
+    SessionId,
+    SessionTitle,
+    SessionVersion,
+    ShellCommand,
+    StreamingBehavior,
+    TargetSessionId,
+    ThinkingLevel,
+    Timestamp,
+    TreeNavigation,
 )
 
 __all__ = ["COMMANDS", "RESERVED", "AnyCommand", "Command", "SessionCommand"]
 
 RESERVED: Final = "anon:"
-"""How the ids begin that commands get which have none."""
+"""The prefix of the ids that the host gives to commands without one."""
 
-# The envelope.
+# The fields that commands share.
 
 
 def _snake(name: str) -> str:
@@ -53,15 +53,15 @@ def _snake(name: str) -> str:
 
 
 class Command(Struct, frozen=True, kw_only=True, rename="camel", tag_field="type", tag=_snake):
-    """What every command may have."""
+    """The fields that every command may have."""
 
-    id: Id | UnsetType = UNSET
-    idempotency_key: IfName | UnsetType = UNSET
+    id: CommandId | UnsetType = UNSET
+    idempotency_key: OptionalName | UnsetType = UNSET
     depends_on: Dependencies | UnsetType = UNSET
-    if_session_version: Version | UnsetType = UNSET
+    if_session_version: SessionVersion | UnsetType = UNSET
 
     def __post_init__(self) -> None:
-        """Refuse what does not go together."""
+        """Refuse fields that need others."""
         if self.depends_on and self.id is UNSET:
             raise ValueError("id: Required when dependsOn is provided")
         if self.if_session_version is not UNSET and not self._has_version:
@@ -69,24 +69,24 @@ class Command(Struct, frozen=True, kw_only=True, rename="camel", tag_field="type
 
     @property
     def type(self) -> str:
-        """What it is called."""
+        """The command's name."""
         return str(self.__struct_config__.tag)
 
     @property
     def target(self) -> str | None:
-        """The session that it is about; one that is to be made, if it has a name already."""
+        """The session that it is about; for one to be created, the id that is asked for."""
         return getattr(self, "session_id", None) or None
 
     @property
     def _has_version(self) -> bool:
-        """Whether a version can be asked of what it is about."""
+        """Whether ``ifSessionVersion`` is allowed."""
         return False
 
 
 class SessionCommand(Command, frozen=True, kw_only=True):
-    """What every command for a session has."""
+    """The fields that every command for a session has."""
 
-    session_id: Session
+    session_id: SessionId
 
     @property
     def _has_version(self) -> bool:
@@ -97,22 +97,22 @@ class SessionCommand(Command, frozen=True, kw_only=True):
 
 
 class ListSessions(Command, frozen=True):
-    """List the sessions that there are."""
+    """List the sessions."""
 
 
 class CreateSession(Command, frozen=True, kw_only=True):
     """Start an agent (`agent`, ours: which; `launch`: more of ``POST /sessions``)."""
 
-    session_id: IfSession | UnsetType = UNSET
-    cwd: IfText | UnsetType = UNSET
-    agent: IfText = "pi"
+    session_id: OptionalSessionId | UnsetType = UNSET
+    cwd: OptionalText | UnsetType = UNSET
+    agent: OptionalText = "pi"
     launch: dict[str, Any] = {}
 
 
 class DeleteSession(Command, frozen=True, kw_only=True):
-    """End a session's agent and forget it; what the agent wrote down stays."""
+    """End a session's agent and forget the session; the agent's own files stay."""
 
-    session_id: ThatSession
+    session_id: TargetSessionId
 
     @property
     def _has_version(self) -> bool:
@@ -122,43 +122,43 @@ class DeleteSession(Command, frozen=True, kw_only=True):
 class SwitchSession(Command, frozen=True, kw_only=True):
     """Subscribe to a session, from a cursor (`after`, ours) or from now on.
 
-    Without `snapshots` (ours) a message that grows is not told again with each piece of it.
+    Without `snapshots` (ours) a growing message is not repeated with each of its deltas.
     """
 
-    session_id: ThatSession
-    after: Place | UnsetType = UNSET
+    session_id: TargetSessionId
+    after: CursorText | UnsetType = UNSET
     snapshots: bool = True
 
 
 class Unsubscribe(Command, frozen=True, kw_only=True):
     """End a subscription (ours)."""
 
-    session_id: ThatSession
+    session_id: TargetSessionId
 
 
 class GetMetrics(Command, frozen=True):
-    """Count."""
+    """Return counts of clients, commands, sessions."""
 
 
 class HealthCheck(Command, frozen=True):
-    """Say how the server is."""
+    """Return whether the server is healthy."""
 
 
 class GetStartupRecovery(Command, frozen=True):
-    """Say what the journal of commands brought back."""
+    """Return what the journal of commands restored at startup."""
 
 
 class GetCommandHistory(Command, frozen=True, kw_only=True):
     """Read the journal of commands."""
 
-    session_id_filter: IfName | UnsetType = UNSET
-    command_id: IfName | UnsetType = UNSET
-    from_timestamp: Time | UnsetType = UNSET
-    to_timestamp: Time | UnsetType = UNSET
-    limit: Amount = 100
+    session_id_filter: OptionalName | UnsetType = UNSET
+    command_id: OptionalName | UnsetType = UNSET
+    from_timestamp: Timestamp | UnsetType = UNSET
+    to_timestamp: Timestamp | UnsetType = UNSET
+    limit: PageSize = 100
 
     def __post_init__(self) -> None:
-        """Refuse a time that ends before it begins."""
+        """Refuse a period that ends before it begins."""
         super().__post_init__()
         since, until = self.from_timestamp, self.to_timestamp
         if since is not UNSET and until is not UNSET and since > until:
@@ -166,14 +166,14 @@ class GetCommandHistory(Command, frozen=True, kw_only=True):
 
 
 class ListStoredSessions(Command, frozen=True):
-    """List what agents have written down and can go on with."""
+    """List the session files from which agents can resume."""
 
 
 class LoadSession(Command, frozen=True, kw_only=True):
-    """Go on with such a session."""
+    """Start an agent that resumes from such a file."""
 
     session_path: SafePath
-    session_id: IfSession | UnsetType = UNSET
+    session_id: OptionalSessionId | UnsetType = UNSET
     launch: dict[str, Any] = {}
 
 
@@ -181,7 +181,7 @@ class LoadSession(Command, frozen=True, kw_only=True):
 
 
 class ExtensionUiResponse(SessionCommand, frozen=True, kw_only=True):
-    """Answer what an extension, or an agent, has asked."""
+    """Answer the dialog of an extension, or an approval."""
 
     request_id: RequestId
     response: DialogAnswer
@@ -208,25 +208,25 @@ class ListSessionFiles(SessionCommand, frozen=True):
 
 
 class Prompt(SessionCommand, frozen=True, kw_only=True):
-    """Run a turn; answered when it is over."""
+    """Run a turn; the response comes at its end."""
 
-    message: Prompted
-    images: Pictures = []
-    streaming_behavior: Behavior | UnsetType = UNSET
+    message: PromptText
+    images: Images = []
+    streaming_behavior: StreamingBehavior | UnsetType = UNSET
 
 
 class Steer(SessionCommand, frozen=True, kw_only=True):
-    """Add to the running turn."""
+    """Add input to the running turn."""
 
-    message: Prompted
-    images: Pictures = []
+    message: PromptText
+    images: Images = []
 
 
 class FollowUp(SessionCommand, frozen=True, kw_only=True):
-    """Queue words for when the turn is over."""
+    """Queue input for after the turn."""
 
-    message: Prompted
-    images: Pictures = []
+    message: PromptText
+    images: Images = []
 
 
 class Abort(SessionCommand, frozen=True):
@@ -244,8 +244,8 @@ class GetMessages(SessionCommand, frozen=True):
 class SetModel(SessionCommand, frozen=True, kw_only=True):
     """Use another model."""
 
-    provider: Text
-    model_id: Text
+    provider: RequiredText
+    model_id: RequiredText
 
 
 class CycleModel(SessionCommand, frozen=True, kw_only=True):
@@ -255,9 +255,9 @@ class CycleModel(SessionCommand, frozen=True, kw_only=True):
 
 
 class SetThinkingLevel(SessionCommand, frozen=True, kw_only=True):
-    """Think more or less."""
+    """Set how long the model thinks."""
 
-    level: Level
+    level: ThinkingLevel
 
 
 class CycleThinkingLevel(SessionCommand, frozen=True):
@@ -265,40 +265,40 @@ class CycleThinkingLevel(SessionCommand, frozen=True):
 
 
 class Compact(SessionCommand, frozen=True, kw_only=True):
-    """Shorten the conversation."""
+    """Compact the conversation."""
 
-    custom_instructions: IfText | UnsetType = UNSET
+    custom_instructions: OptionalText | UnsetType = UNSET
 
 
 class AbortCompaction(SessionCommand, frozen=True):
-    """Stop shortening it."""
+    """Stop the compaction."""
 
 
 class SetAutoCompaction(SessionCommand, frozen=True, kw_only=True):
-    """Say whether it is shortened by itself."""
+    """Enable or disable automatic compaction."""
 
-    enabled: Switch
+    enabled: RequiredBool
 
 
 class SetAutoRetry(SessionCommand, frozen=True, kw_only=True):
-    """Say whether what failed is tried again."""
+    """Enable or disable automatic retries of failed requests."""
 
-    enabled: Switch
+    enabled: RequiredBool
 
 
 class AbortRetry(SessionCommand, frozen=True):
-    """Try no longer."""
+    """Stop retrying."""
 
 
 class Bash(SessionCommand, frozen=True, kw_only=True):
-    """Run a command of the user's."""
+    """Run a shell command of the user's."""
 
-    command: Script
+    command: ShellCommand
     exclude_from_context: bool = False
 
 
 class AbortBash(SessionCommand, frozen=True):
-    """End it."""
+    """Stop the shell command."""
 
 
 class GetSessionStats(SessionCommand, frozen=True):
@@ -306,48 +306,48 @@ class GetSessionStats(SessionCommand, frozen=True):
 
 
 class SetSessionName(SessionCommand, frozen=True, kw_only=True):
-    """Give it a title."""
+    """Set the session's title."""
 
-    name: Named
+    name: SessionTitle
 
 
 class ExportHtml(SessionCommand, frozen=True, kw_only=True):
-    """Write it into a file for people."""
+    """Export the conversation to an HTML file."""
 
-    output_path: IfText | UnsetType = UNSET
+    output_path: OptionalText | UnsetType = UNSET
 
 
 class NewSession(SessionCommand, frozen=True, kw_only=True):
     """Begin a new conversation in the same agent."""
 
-    parent_session: IfText | UnsetType = UNSET
+    parent_session: OptionalText | UnsetType = UNSET
 
 
 class SwitchSessionFile(SessionCommand, frozen=True, kw_only=True):
-    """Go on with another file in the same agent."""
+    """Resume from another file in the same agent."""
 
     session_path: SafePath
 
 
 class Fork(SessionCommand, frozen=True, kw_only=True):
-    """Begin a branch at a message."""
+    """Branch the conversation at a message."""
 
-    entry_id: Text
+    entry_id: RequiredText
 
 
 class GetForkMessages(SessionCommand, frozen=True):
-    """List where a branch can begin."""
+    """List the messages at which it can branch."""
 
 
 class GetTree(SessionCommand, frozen=True):
-    """Return all branches."""
+    """Return the tree of all branches."""
 
 
 class NavigateTree(SessionCommand, frozen=True, kw_only=True):
-    """Go to another branch."""
+    """Move to another branch."""
 
-    target_id: Text
-    options: Journey = Journey()
+    target_id: RequiredText
+    options: TreeNavigation = TreeNavigation()
 
 
 class GetLastAssistantText(SessionCommand, frozen=True):
@@ -355,7 +355,7 @@ class GetLastAssistantText(SessionCommand, frozen=True):
 
 
 class GetContextUsage(SessionCommand, frozen=True):
-    """Say how full the context is."""
+    """Return how full the context is."""
 
 
 AnyCommand = (
@@ -368,9 +368,9 @@ AnyCommand = (
     | SetSessionName | ExportHtml | NewSession | SwitchSessionFile | Fork | GetForkMessages
     | GetTree | NavigateTree | GetLastAssistantText | GetContextUsage
 )  # fmt: skip
-"""Any of them."""
+"""Any command."""
 
 COMMANDS: Final[Mapping[str, type[Command]]] = {
     str(kind.__struct_config__.tag): kind for kind in get_args(AnyCommand)
 }
-"""The commands by their names, in the order of the source."""
+"""The commands by name, in the order of pi-app-server."""

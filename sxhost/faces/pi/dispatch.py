@@ -10,7 +10,7 @@ from sxhost.errors import HostError, UnknownSession
 from sxhost.faces.pi.codex_commands import CODEX_COMMANDS
 from sxhost.faces.pi.commands import Command, DeleteSession, SessionCommand
 from sxhost.faces.pi.pi_commands import PI_COMMANDS, UNSUPPORTED
-from sxhost.faces.pi.responses import CommandRefused
+from sxhost.faces.pi.responses import CommandFailed
 from sxhost.faces.pi.scheduling import TRAITS
 from sxhost.faces.pi.server_commands import ServerCommands
 from sxhost.faces.pi.session_commands import (
@@ -73,7 +73,7 @@ class CommandHandler:
         """Do a command; return the data of its response, or UNSET.
 
         :param work_started: called once the work runs by itself, so that others may overtake.
-        :raises CommandRefused: it cannot be done.
+        :raises CommandFailed: it cannot be done.
         :raises HostError: the host refuses it.
         """
         try:
@@ -82,7 +82,7 @@ class CommandHandler:
                 return await self._handle_in_session(command, work_started)
             data = await function(command)
         except UnknownSession:
-            raise CommandRefused(f"Session {command.target} not found") from None
+            raise CommandFailed(f"Session {command.target} not found") from None
         if isinstance(command, DeleteSession):
             self._on_deleted(command.session_id)
         return data
@@ -115,12 +115,12 @@ class CommandHandler:
 def command_function(context: CommandContext, command: SessionCommand) -> CommandFunction:
     """Return the function that does a command for a session.
 
-    :raises CommandRefused: the session's agent cannot do it.
+    :raises CommandFailed: the session's agent cannot do it.
     """
     kind = context.detail.agent if context.detail.kind == "hosted" else ATTACHED
     function = TABLES.get(kind, HOSTED_COMMANDS).get(command.type)
     if function is not None:
         return function
     if kind == "pi":
-        raise CommandRefused(UNSUPPORTED[command.type])
-    raise CommandRefused(f"{command.type} is not supported by {context.agent}")
+        raise CommandFailed(UNSUPPORTED[command.type])
+    raise CommandFailed(f"{command.type} is not supported by {context.agent}")

@@ -25,7 +25,7 @@ from sxhost.faces.pi.idempotency import IdempotencyStore, StoredResponse, finger
 from sxhost.faces.pi.lanes import Lanes, Priority, Ticket
 from sxhost.faces.pi.rate_limits import CommandRates
 from sxhost.faces.pi.responses import (
-    CommandRefused,
+    CommandFailed,
     Response,
     lifecycle_notification,
     refusal,
@@ -237,7 +237,7 @@ class CommandExecutor:
         try:
             await self._check_preconditions(execution)
             data = await self._handler.handle(command, ticket.work_started)
-        except (CommandRefused, HostError) as error:
+        except (CommandFailed, HostError) as error:
             return refusal(command, str(error))
         version = self._next_version(command, data)
         return Response(
@@ -251,7 +251,7 @@ class CommandExecutor:
     async def _check_preconditions(self, execution: Execution) -> None:
         """Check ``dependsOn``, ``ifSessionVersion``, and the caller's scope at this moment.
 
-        :raises CommandRefused: a condition of the command is not met.
+        :raises CommandFailed: a condition of the command is not met.
         :raises ForbiddenScope: the caller may not.
         """
         command = execution.command
@@ -261,35 +261,35 @@ class CommandExecutor:
         if expected is not UNSET and target is not None:
             if not self._handler.has_session(target):
                 missing = f"Session {target} not found for ifSessionVersion={expected}"
-                raise CommandRefused(missing)
+                raise CommandFailed(missing)
             version = self.session_versions.get(target, 0)
             if version != expected:
                 mismatch = f"expected {expected}, got {version}"
-                raise CommandRefused(f"Session version mismatch: {mismatch}")
+                raise CommandFailed(f"Session version mismatch: {mismatch}")
         _check_scope(command)
 
     async def _await_dependencies(self, execution: Execution, command_ids: list[str]) -> None:
         if execution.id in command_ids:
-            raise CommandRefused(f"Command '{execution.id}' cannot depend on itself")
+            raise CommandFailed(f"Command '{execution.id}' cannot depend on itself")
         for command_id in command_ids:
             response = await self._await_dependency(command_id, execution.lane)
             if not response.success:
-                raise CommandRefused(f"Dependency '{command_id}' failed: {response.error}")
+                raise CommandFailed(f"Dependency '{command_id}' failed: {response.error}")
 
     async def _await_dependency(self, command_id: str, lane: str) -> Response:
         stored = self.idempotency.get(command_id)
         if stored is None:
-            raise CommandRefused(f"Dependency '{command_id}' is unknown")
+            raise CommandFailed(f"Dependency '{command_id}' is unknown")
         if stored.response is None and stored.lane == lane:  # it would wait for us in turn
             queued = "is queued in the same lane and cannot be awaited from this command"
-            raise CommandRefused(f"Dependency '{command_id}' {queued}")
+            raise CommandFailed(f"Dependency '{command_id}' {queued}")
         waiting = Deferred.fromCoroutine(stored.wait())
         seconds = self._limits.mux_read
         try:
             return await waiting.addTimeout(seconds, self._clock)
         except DeferredTimeout:
             late = f"timed out after {round(seconds * 1000)}ms"
-            raise CommandRefused(f"Command 'dependsOn:{command_id}' {late}") from None
+            raise CommandFailed(f"Command 'dependsOn:{command_id}' {late}") from None
 
     def _next_version(self, command: Command, data: Any) -> int | UnsetType:
         """Return the session's version after a command that succeeded with `data`."""

@@ -1,6 +1,6 @@
-"""How the fields of the multiplexer's commands are written.
+"""The types of the fields of the multiplexer's commands.
 
-A description is what the source system says of a field that is wrong.
+A description is the sentence with which pi-app-server refuses such a field.
 """
 
 from __future__ import annotations
@@ -12,61 +12,65 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from sxhost.model.names import CURSOR
 
 __all__ = [
-    "Amount",
-    "Behavior",
+    "CommandId",
+    "CursorText",
     "Dependencies",
-    "Dependency",
+    "DependencyId",
     "DialogAnswer",
+    "DialogMethod",
     "Direction",
-    "Id",
-    "IfName",
-    "IfSession",
-    "IfText",
-    "Journey",
-    "Level",
-    "Method",
-    "Named",
-    "Picture",
-    "Pictures",
-    "Place",
-    "Prompted",
+    "ImageData",
+    "Images",
+    "OptionalName",
+    "OptionalSessionId",
+    "OptionalText",
+    "PageSize",
+    "PromptText",
     "RequestId",
+    "RequiredBool",
+    "RequiredText",
     "SafePath",
-    "Script",
-    "Session",
-    "Switch",
-    "Text",
-    "ThatSession",
-    "Time",
-    "Version",
+    "SessionId",
+    "SessionTitle",
+    "SessionVersion",
+    "ShellCommand",
+    "StreamingBehavior",
+    "TargetSessionId",
+    "ThinkingLevel",
+    "Timestamp",
+    "TreeNavigation",
 ]
 
-_IF = "Must be a non-empty string if provided"
+_NOT_EMPTY = "Must be a non-empty string if provided"
 _ID = r"^(?!anon:)[\s\S]*\S"
 
-Id = Annotated[str, Meta(max_length=256, pattern=_ID, description=_IF)]
-IfName = Annotated[str, Meta(max_length=256, pattern=r"\S", description=_IF)]
-Dependency = Annotated[
+CommandId = Annotated[str, Meta(max_length=256, pattern=_ID, description=_NOT_EMPTY)]
+OptionalName = Annotated[str, Meta(max_length=256, pattern=r"\S", description=_NOT_EMPTY)]
+DependencyId = Annotated[
     str, Meta(pattern=r"\S", description="Must be a non-empty command ID string")
 ]
 Dependencies = Annotated[
-    list[Dependency], Meta(max_length=32, description="Must be an array of command IDs")
+    list[DependencyId], Meta(max_length=32, description="Must be an array of command IDs")
 ]
-Version = Annotated[int, Meta(ge=0, description="Must be a non-negative integer")]
-Session = Annotated[
+SessionVersion = Annotated[int, Meta(ge=0, description="Must be a non-negative integer")]
+SessionId = Annotated[
     str,
     Meta(
         pattern=r"\S",
         description="Session commands must have a non-empty string 'sessionId'",
     ),
 ]
-ThatSession = Annotated[str, Meta(pattern=r"\S", description="Required non-empty string")]
-IfSession = Annotated[str, Meta(pattern=r"\S", description=_IF)]
-Text = Annotated[str, Meta(min_length=1, description="Required string")]
-IfText = Annotated[str, Meta(description="Must be a string if provided")]
-Prompted = Annotated[str, Meta(min_length=1, max_length=200_000, description="Required string")]
-Script = Annotated[str, Meta(min_length=1, max_length=20_000, description="Required string")]
-Named = Annotated[
+TargetSessionId = Annotated[str, Meta(pattern=r"\S", description="Required non-empty string")]
+OptionalSessionId = Annotated[str, Meta(pattern=r"\S", description=_NOT_EMPTY)]
+RequiredText = Annotated[str, Meta(min_length=1, description="Required string")]
+OptionalText = Annotated[str, Meta(description="Must be a string if provided")]
+PromptText = Annotated[
+    str, Meta(min_length=1, max_length=200_000, description="Required string")
+]
+ShellCommand = Annotated[
+    str, Meta(min_length=1, max_length=20_000, description="Required string")
+]
+SessionTitle = Annotated[
     str,
     Meta(
         min_length=1,
@@ -84,7 +88,7 @@ SafePath = Annotated[
         description="sessionPath contains potentially dangerous path components",
     ),
 ]
-Switch = Annotated[bool, Meta(description="Required boolean")]
+RequiredBool = Annotated[bool, Meta(description="Required boolean")]
 RequestId = Annotated[
     str,
     Meta(
@@ -95,37 +99,37 @@ RequestId = Annotated[
         ),
     ),
 ]
-Time = Annotated[int, Meta(ge=0, description="Must be a non-negative integer timestamp")]
-Amount = Annotated[int, Meta(ge=1, le=500, description="Must be between 1 and 500")]
-Level = Annotated[
+Timestamp = Annotated[int, Meta(ge=0, description="Must be a non-negative integer timestamp")]
+PageSize = Annotated[int, Meta(ge=1, le=500, description="Must be between 1 and 500")]
+ThinkingLevel = Annotated[
     Literal["none", "low", "medium", "high", "xhigh", "off", "minimal"],
     Meta(description="Must be one of: none, low, medium, high, xhigh"),
 ]
 Direction = Annotated[
     Literal["forward", "backward"], Meta(description="Must be 'forward' or 'backward'")
 ]
-Behavior = Annotated[
+StreamingBehavior = Annotated[
     Literal["steer", "followUp"], Meta(description="Must be 'steer' or 'followUp'")
 ]
-Place = Annotated[str, Meta(pattern=CURSOR, description="Must be a cursor")]
-Method = Literal["select", "confirm", "input", "editor", "interview", "cancelled"]
+CursorText = Annotated[str, Meta(pattern=CURSOR, description="Must be a cursor")]
+DialogMethod = Literal["select", "confirm", "input", "editor", "interview", "cancelled"]
 
 
-class Picture(Struct, frozen=True, rename="camel"):
-    """A picture in pi's form: `data` in base64."""
+class ImageData(Struct, frozen=True, rename="camel"):
+    """An image in pi's form: `data` in base64."""
 
     data: str
     mime_type: str = "image/png"
 
 
-Pictures = Annotated[list[Picture], Meta(description="Must be an array of images")]
+Images = Annotated[list[ImageData], Meta(description="Must be an array of images")]
 
 
 class DialogAnswer(Struct, frozen=True, kw_only=True):
-    """What a person answered to an extension."""
+    """A person's answer to the dialog of an extension."""
 
     method: Annotated[
-        Method,
+        DialogMethod,
         Meta(
             description="Must be one of: select, confirm, input, editor, interview, cancelled"
         ),
@@ -135,8 +139,8 @@ class DialogAnswer(Struct, frozen=True, kw_only=True):
     responses: dict[str, Any] = {}
 
 
-class Journey(Struct, frozen=True, kw_only=True, rename="camel"):
-    """How to go to another place in a session's tree."""
+class TreeNavigation(Struct, frozen=True, kw_only=True, rename="camel"):
+    """How to move to another entry of a session's tree."""
 
     summarize: bool = False
     custom_instructions: str | UnsetType = UNSET

@@ -23,7 +23,7 @@ from sxhost.faces.pi.encoder import PiEncoding
 from sxhost.faces.pi.executor import CommandExecutor
 from sxhost.faces.pi.responses import Response, notification, server_ready
 from sxhost.faces.pi.server_commands import ServerCommands, recovery_summary
-from sxhost.faces.pi.session_files import Apart, at_once
+from sxhost.faces.pi.session_files import Apart, run_inline
 from sxhost.faces.pi.session_info import Sessions
 from sxhost.faces.pi.transcript_cache import TranscriptCache
 from sxhost.faces.pi.validation import BadCommand, parse
@@ -51,7 +51,7 @@ class ClientTransport(Protocol):
 class Multiplexer:
     """All clients, and the executor and the transcripts that they share."""
 
-    def __init__(self, service: SessionService, clock: Any, apart: Apart = at_once) -> None:
+    def __init__(self, service: SessionService, clock: Any, apart: Apart = run_inline) -> None:
         self.service = service
         self.limits = service.limits
         self.clients: dict[Client, None] = {}

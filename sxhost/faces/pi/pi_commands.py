@@ -1,7 +1,7 @@
-"""What the commands for a session do with pi: nearly all are commands of its own.
+"""The functions of the commands for a session of pi: nearly all are commands of pi's own.
 
-Old pi is 0.73, new pi its successor.  What neither can do over its pipe is refused with a
-sentence (`UNSUPPORTED`).
+pi 0.73 (`mariozechner`) can do less over its pipe than its successors (`earendil`).  What none
+of them can do is refused with a sentence (`UNSUPPORTED`).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from sxhost.faces.pi.commands import (
     Steer,
     SwitchSessionFile,
 )
-from sxhost.faces.pi.responses import CommandRefused
+from sxhost.faces.pi.responses import CommandFailed
 from sxhost.faces.pi.session_commands import CommandContext, CommandFunction, input_of
 from sxhost.faces.pi.session_files import session_files
 from sxhost.faces.pi.session_tree import nodes_of
@@ -45,79 +45,79 @@ UNSUPPORTED: Mapping[str, str] = {
     "get_tools": "pi does not list its tools over its pipe",
     "navigate_tree": "pi cannot go to another branch over its pipe; fork can",
 }
-"""What pi refuses, and why."""
+"""The commands that pi cannot do, and why."""
 
-OLD = "this pi cannot do that over its pipe; a newer one can"
+TOO_OLD = "this pi cannot do that over its pipe; a newer one can"
 
 
-async def ask(context: CommandContext, command: str, /, **fields: Any) -> Any:
-    """Send pi a command of its own; return what it answers.
+async def call_pi(context: CommandContext, command: str, /, **fields: Any) -> Any:
+    """Send pi a command of its own; return the data of its response.
 
-    :raises CommandRefused: pi said no, in its words.
+    :raises CommandFailed: pi refused it; the sentence is its own.
     """
     agent: Any = (await context.hosted()).agent
     try:
         answer = await agent.command(command, **fields)
     except Refused as error:
-        raise CommandRefused(error.said) from None
+        raise CommandFailed(error.said) from None
     return msgspec.json.decode(answer) if isinstance(answer, Raw) else answer
 
 
-async def _moved(context: CommandContext) -> HostedSession:
-    """Have a restart go on with what pi is now."""
+async def _store_session_file(context: CommandContext) -> HostedSession:
+    """Have a restart resume from the session file that pi writes now."""
     hosted = await context.hosted()
     agent: Any = hosted.agent
     await hosted.moved(agent.native_id)
     return hosted
 
 
-async def _need_new(context: CommandContext) -> None:
-    """Refuse what old pi would not hear.
+async def _check_not_old(context: CommandContext) -> None:
+    """Refuse a command that pi 0.73 would accept, but not do as it says.
 
-    :raises CommandRefused: it is an old one.
+    :raises CommandFailed: pi does not know a command of its successors.
     """
     try:
-        await ask(context, "get_available_thinking_levels")
-    except CommandRefused:
-        raise CommandRefused(OLD) from None
+        await call_pi(context, "get_available_thinking_levels")
+    except CommandFailed:
+        raise CommandFailed(TOO_OLD) from None
 
 
-# Words.
+# Input.
 
 
 async def prompt(context: CommandContext, command: Prompt) -> Any:
-    """Run a turn; that its model failed is told in it, as pi does."""
+    """Run a turn; that its model failed is an event of the turn, as with pi itself."""
     if command.streaming_behavior is not UNSET and context.is_busy:
-        adds = steer if command.streaming_behavior == "steer" else follow_up
-        return await adds(context, command)
+        add = steer if command.streaming_behavior == "steer" else follow_up
+        return await add(context, command)
     return await session_commands.run_turn(context, command, native=True)
 
 
-def _words(command: Prompt | Steer | FollowUp) -> dict[str, Any]:
-    given = {"message": command.message}
-    return {**given, "images": _pictures(command)} if command.images else given
-
-
-def _pictures(command: Prompt | Steer | FollowUp) -> list[dict[str, str]]:
-    return [
-        {"type": "image", "data": one.data, "mimeType": one.mime_type} for one in command.images
+def _message_fields(command: Prompt | Steer | FollowUp) -> dict[str, Any]:
+    """Return the text and images of a command as fields of pi's commands."""
+    if not command.images:
+        return {"message": command.message}
+    images = [
+        {"type": "image", "data": image.data, "mimeType": image.mime_type}
+        for image in command.images
     ]
+    return {"message": command.message, "images": images}
 
 
 async def steer(context: CommandContext, command: Steer | Prompt) -> Any:
-    """Add to the running turn; without one pi keeps it for the next."""
+    """Add input to the running turn; without one, pi keeps it for the next."""
     if context.is_busy:
         with suppress(NoTurn):
             draft = SteerDraft(input=items(input_of(command)))
             await context.service.agency.steer(context.id, draft)
             return UNSET
-    await ask(context, "steer", **_words(command))
+    await call_pi(context, "steer", **_message_fields(command))
     return UNSET
 
 
 async def follow_up(context: CommandContext, command: FollowUp | Prompt) -> Any:
-    """Have pi queue words for when it is done."""
-    await ask(context, "follow_up", **_words(command))
+    """Have pi queue input for after the turn."""
+    await call_pi(context, "follow_up", **_message_fields(command))
     return UNSET
 
 
@@ -130,40 +130,40 @@ async def set_model(context: CommandContext, command: SetModel) -> Any:
     try:
         await context.service.agency.set_model(context.id, draft)
     except Refused as error:
-        raise CommandRefused(error.said) from None
-    return {"model": (await ask(context, "get_state"))["model"]}
+        raise CommandFailed(error.said) from None
+    return {"model": (await call_pi(context, "get_state"))["model"]}
 
 
 async def cycle_model(context: CommandContext, command: CycleModel) -> Any:
     """Use the next model."""
     if command.direction == "backward":
-        raise CommandRefused("pi goes forward only over its pipe")
-    found = await ask(context, "cycle_model")
-    if found:
-        hosted = await _moved(context)
-        await hosted.uses(found["model"]["id"], found["model"]["provider"])
-    return found
+        raise CommandFailed("pi goes forward only over its pipe")
+    answer = await call_pi(context, "cycle_model")
+    if answer:
+        hosted = await _store_session_file(context)
+        await hosted.uses(answer["model"]["id"], answer["model"]["provider"])
+    return answer
 
 
 async def set_thinking_level(context: CommandContext, command: SetThinkingLevel) -> Any:
-    """Think more or less."""
+    """Set how long the model thinks."""
     level = "off" if command.level == "none" else command.level
-    await ask(context, "set_thinking_level", level=level)
+    await call_pi(context, "set_thinking_level", level=level)
     await (await context.hosted()).uses(effort=level)
     return UNSET
 
 
 async def cycle_thinking_level(context: CommandContext, _command: Command) -> Any:
     """Use the next level."""
-    found = await ask(context, "cycle_thinking_level")
-    if found:
-        await (await context.hosted()).uses(effort=found["level"])
-    return found
+    answer = await call_pi(context, "cycle_thinking_level")
+    if answer:
+        await (await context.hosted()).uses(effort=answer["level"])
+    return answer
 
 
 async def set_session_name(context: CommandContext, command: SetSessionName) -> Any:
-    """Give it a title, here and in pi's file."""
-    await ask(context, "set_session_name", name=command.name)
+    """Set the session's title, here and in pi's file."""
+    await call_pi(context, "set_session_name", name=command.name)
     return await session_commands.set_session_name(context, command)
 
 
@@ -171,34 +171,34 @@ async def set_session_name(context: CommandContext, command: SetSessionName) -> 
 
 
 async def compact(context: CommandContext, command: Compact) -> Any:
-    """Shorten the conversation, and wait until that is done."""
+    """Compact the conversation and wait until that is done."""
     if context.is_busy:
         raise TurnInProgress(context.id)
     await context.hosted()
     context.work_started()
     more = command.custom_instructions
-    given = {} if more is UNSET else {"customInstructions": more}
-    return await ask(context, "compact", **given)
+    fields = {} if more is UNSET else {"customInstructions": more}
+    return await call_pi(context, "compact", **fields)
 
 
 async def abort_compaction(context: CommandContext, _command: Command) -> Any:
-    """Stop shortening it."""
-    await _need_new(context)
+    """Stop the compaction."""
+    await _check_not_old(context)
     return await session_commands.abort(context, _command)
 
 
 async def bash(context: CommandContext, command: Bash) -> Any:
-    """Run a command of the user's."""
+    """Run a shell command of the user's."""
     if command.exclude_from_context:
-        await _need_new(context)
+        await _check_not_old(context)
     await context.hosted()
     context.work_started()
-    given = {"excludeFromContext": True} if command.exclude_from_context else {}
-    found = await ask(context, "bash", command=command.command, **given)
+    fields = {"excludeFromContext": True} if command.exclude_from_context else {}
+    answer = await call_pi(context, "bash", command=command.command, **fields)
     return {
-        "exitCode": found.get("exitCode") or 0,
-        "output": found["output"],
-        "cancelled": found["cancelled"],
+        "exitCode": answer.get("exitCode") or 0,
+        "output": answer["output"],
+        "cancelled": answer["cancelled"],
     }
 
 
@@ -208,103 +208,103 @@ async def bash(context: CommandContext, command: Bash) -> Any:
 async def new_session(context: CommandContext, command: NewSession) -> Any:
     """Begin a new conversation."""
     parent = command.parent_session
-    given = {} if parent is UNSET else {"parentSession": parent}
-    found = await ask(context, "new_session", **given)
-    await _moved(context)
-    return {"cancelled": found["cancelled"]}
+    fields = {} if parent is UNSET else {"parentSession": parent}
+    answer = await call_pi(context, "new_session", **fields)
+    await _store_session_file(context)
+    return {"cancelled": answer["cancelled"]}
 
 
 async def switch_session_file(context: CommandContext, command: SwitchSessionFile) -> Any:
-    """Go on with another file."""
+    """Resume from another session file."""
     files = session_files(context.detail.cwd)
     header = await context.sessions.apart(lambda: files.check(command.session_path))
     if header.agent != "pi":
-        raise CommandRefused("sessionPath must point to an existing session file")
-    found = await ask(context, "switch_session", sessionPath=command.session_path)
-    await _moved(context)
-    return {"cancelled": found["cancelled"]}
+        raise CommandFailed("sessionPath must point to an existing session file")
+    answer = await call_pi(context, "switch_session", sessionPath=command.session_path)
+    await _store_session_file(context)
+    return {"cancelled": answer["cancelled"]}
 
 
 async def fork(context: CommandContext, command: Fork) -> Any:
-    """Begin a branch at a message."""
-    found = await ask(context, "fork", entryId=command.entry_id)
-    hosted = await _moved(context)
+    """Branch the conversation at a message."""
+    answer = await call_pi(context, "fork", entryId=command.entry_id)
+    hosted = await _store_session_file(context)
     agent: Any = hosted.agent
     state = msgspec.json.decode(await agent.command("get_state"))
     return {
         "sessionId": state["sessionId"],
-        "text": found["text"],
-        "cancelled": found["cancelled"],
+        "text": answer["text"],
+        "cancelled": answer["cancelled"],
     }
 
 
 async def export_html(context: CommandContext, command: ExportHtml) -> Any:
-    """Write it into a file for people."""
+    """Export the conversation to an HTML file."""
     path = command.output_path
-    given = {} if path is UNSET else {"outputPath": path}
-    return await ask(context, "export_html", **given)
+    fields = {} if path is UNSET else {"outputPath": path}
+    return await call_pi(context, "export_html", **fields)
 
 
 # Reads.
 
 
 async def get_skills(context: CommandContext, _command: Command) -> Any:
-    """Pick the skills out of the commands."""
-    found = (await ask(context, "get_commands"))["commands"]
-    return {"skills": [_skill(one) for one in found if one.get("source") == "skill"]}
+    """List the skills, which pi has among its slash commands."""
+    commands = (await call_pi(context, "get_commands"))["commands"]
+    return {"skills": [_skill(each) for each in commands if each.get("source") == "skill"]}
 
 
-def _skill(one: Mapping[str, Any]) -> dict[str, Any]:
-    where = one.get("sourceInfo") or {}
+def _skill(command: Mapping[str, Any]) -> dict[str, Any]:
+    source = command.get("sourceInfo") or {}
     return {
-        "name": str(one["name"]).removeprefix("skill:"),
-        "description": one.get("description", ""),
-        "filePath": where.get("path") or one.get("path", ""),
-        "source": where.get("source") or "skill",
+        "name": str(command["name"]).removeprefix("skill:"),
+        "description": command.get("description", ""),
+        "filePath": source.get("path") or command.get("path", ""),
+        "source": source.get("source") or "skill",
     }
 
 
 async def get_tree(context: CommandContext, _command: Command) -> Any:
-    """Return all branches: pi's own, or as its file has them."""
+    """Return the tree of branches: pi's answer, or what its file has if pi is too old."""
     try:
-        found = await ask(context, "get_tree")
-    except CommandRefused:
-        state = await ask(context, "get_state")
+        answer = await call_pi(context, "get_tree")
+    except CommandFailed:
+        state = await call_pi(context, "get_state")
         files, path = session_files(context.detail.cwd), state.get("sessionFile")
         return await context.sessions.apart(lambda: nodes_of(files.entries(path)))
-    return nodes_of(found["tree"], found.get("leafId"))
+    return nodes_of(answer["tree"], answer.get("leafId"))
 
 
 async def get_context_usage(context: CommandContext, _command: Command) -> Any:
-    """Say how full the context is."""
-    return (await ask(context, "get_session_stats")).get("contextUsage")
+    """Return how full the context is."""
+    return (await call_pi(context, "get_session_stats")).get("contextUsage")
 
 
 async def list_session_files(context: CommandContext, _command: Command) -> Any:
     """List the session files beside this one."""
-    state = await ask(context, "get_state")
+    state = await call_pi(context, "get_state")
     files, path = session_files(context.detail.cwd), state.get("sessionFile")
     return {"files": await context.sessions.apart(lambda: files.beside(path))}
 
 
-def _same(name: str, *fields: str) -> CommandFunction:
-    """Return what passes a command on, and its answer back."""
+def _pass_on(name: str, *fields: str) -> CommandFunction:
+    """Return a function that passes a command on to pi, with these fields."""
 
-    async def does(context: CommandContext, command: Command) -> Any:
-        given = {field: getattr(command, field) for field in fields}
-        found = await ask(context, name, **given)
-        return UNSET if found is None else found
+    async def function(context: CommandContext, command: Command) -> Any:
+        values = {field: getattr(command, field) for field in fields}
+        answer = await call_pi(context, name, **values)
+        return UNSET if answer is None else answer
 
-    return does
+    return function
 
 
 PI_COMMANDS: Mapping[str, CommandFunction] = {
     "prompt": prompt,
     "steer": steer,
     "follow_up": follow_up,
-    "get_messages": _same("get_messages"),
-    "get_available_models": _same("get_available_models"),
-    "get_commands": _same("get_commands"),
+    "get_messages": _pass_on("get_messages"),
+    "get_available_models": _pass_on("get_available_models"),
+    "get_commands": _pass_on("get_commands"),
     "get_skills": get_skills,
     "list_session_files": list_session_files,
     "set_model": set_model,
@@ -313,20 +313,20 @@ PI_COMMANDS: Mapping[str, CommandFunction] = {
     "cycle_thinking_level": cycle_thinking_level,
     "compact": compact,
     "abort_compaction": abort_compaction,
-    "set_auto_compaction": _same("set_auto_compaction", "enabled"),
-    "set_auto_retry": _same("set_auto_retry", "enabled"),
-    "abort_retry": _same("abort_retry"),
+    "set_auto_compaction": _pass_on("set_auto_compaction", "enabled"),
+    "set_auto_retry": _pass_on("set_auto_retry", "enabled"),
+    "abort_retry": _pass_on("abort_retry"),
     "bash": bash,
-    "abort_bash": _same("abort_bash"),
-    "get_session_stats": _same("get_session_stats"),
+    "abort_bash": _pass_on("abort_bash"),
+    "get_session_stats": _pass_on("get_session_stats"),
     "set_session_name": set_session_name,
     "export_html": export_html,
     "new_session": new_session,
     "switch_session_file": switch_session_file,
     "fork": fork,
-    "get_fork_messages": _same("get_fork_messages"),
+    "get_fork_messages": _pass_on("get_fork_messages"),
     "get_tree": get_tree,
-    "get_last_assistant_text": _same("get_last_assistant_text"),
+    "get_last_assistant_text": _pass_on("get_last_assistant_text"),
     "get_context_usage": get_context_usage,
 }
-"""What pi does in a way of its own; the rest it does as all agents do."""
+"""The functions of pi's own; others are those of all hosted agents."""

@@ -13,7 +13,7 @@ from sxhost.faces.pi.commands import Command
 
 __all__ = [
     "PROTOCOL",
-    "CommandRefused",
+    "CommandFailed",
     "Response",
     "lifecycle_notification",
     "notification",
@@ -26,7 +26,7 @@ PROTOCOL = "1.0.0"
 """The version of the pi-app-server protocol that is spoken."""
 
 
-class CommandRefused(Exception):
+class CommandFailed(Exception):
     """A command cannot be done; the sentence is the error of its response."""
 
 

@@ -1,4 +1,4 @@
-"""What the commands for the server do."""
+"""The functions of the commands for the server: sessions created, listed, deleted; metrics."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from sxhost.faces.pi.commands import (
     SwitchSession,
     Unsubscribe,
 )
-from sxhost.faces.pi.responses import CommandRefused
+from sxhost.faces.pi.responses import CommandFailed
 from sxhost.faces.pi.session_files import session_files
-from sxhost.faces.pi.session_info import ASK_S, Sessions
+from sxhost.faces.pi.session_info import AGENT_TIMEOUT_S, Sessions
 from sxhost.logs import logger
 from sxhost.model.names import check_session_id
 from sxhost.model.session import SessionQuery
@@ -35,13 +35,19 @@ __all__ = ["ServerCommands", "recovery_summary"]
 
 log = logger(__name__)
 
-DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
-LONGEST = 128
-HISTORY = 500
+BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
+MAX_SESSION_ID = 128
+"""Characters of a session's id."""
+
+MAX_HISTORY = 500
+"""Entries of the command history that may be asked for at once."""
 
 
 class ServerCommands:
-    """The commands that are for no session's agent."""
+    """The commands that need no agent of a session.
+
+    :param statistics: returns the counts for ``get_metrics``.
+    """
 
     def __init__(
         self,
@@ -56,9 +62,9 @@ class ServerCommands:
         self._clock = clock
 
     def find(self, name: str) -> Callable[[Any], Awaitable[Any]] | None:
-        """Return what does a command, if it is one of ours."""
-        does = _DOES.get(name)
-        return does and does.__get__(self)
+        """Return the function of a command; None if it is for a session."""
+        function = _FUNCTIONS.get(name)
+        return function and function.__get__(self)
 
     async def list_sessions(self, _command: Any) -> dict[str, Any]:
         """List the sessions."""
@@ -74,37 +80,40 @@ class ServerCommands:
         )
 
     async def load_session(self, command: LoadSession) -> dict[str, Any]:
-        """Start an agent that goes on with what was."""
+        """Start an agent that resumes from a session file."""
         path = command.session_path
         header = await self._sessions.apart(lambda: session_files("").check(path))
-        place = {"cwd": header.cwd} if header.has_place else {}
-        given = {**place, **command.launch, "resume": header.resume, "agent": header.agent}
-        return await self._start(command, given)
+        cwd = {"cwd": header.cwd} if header.cwd_exists else {}
+        fields = {**cwd, **command.launch, "resume": header.resume, "agent": header.agent}
+        return await self._start(command, fields)
 
-    async def _start(self, command: CreateSession | LoadSession, given: Any) -> dict[str, Any]:
-        name = self._name() if command.session_id is UNSET else command.session_id
-        check_name(name)
-        await self._check_room()
-        launch = _launch({**given, "id": name})
+    async def _start(self, command: CreateSession | LoadSession, fields: Any) -> dict[str, Any]:
+        """Start an agent with these fields of a `Launch`; return the new session."""
+        unnamed = command.session_id is UNSET
+        session_id = self._new_session_id() if unnamed else str(command.session_id)
+        check_new_session_id(session_id)
+        await self._check_session_limit()
+        launch = _launch({**fields, "id": session_id})
         try:
             await self._service.agency.start(launch)
         except SessionExists:
-            raise CommandRefused(f"Session {name} already exists") from None
-        hosted = self._service.agency.fleet.get(name)
+            raise CommandFailed(f"Session {session_id} already exists") from None
+        hosted = self._service.agency.fleet.get(session_id)
         if hosted is not None:
             await hosted.written()
-        return {"sessionId": name, "sessionInfo": await self._sessions.info(name)}
+        info = await self._sessions.info(session_id)
+        return {"sessionId": session_id, "sessionInfo": info}
 
-    def _name(self) -> str:
-        tail = "".join(secrets.choice(DIGITS) for _ in range(7))
+    def _new_session_id(self) -> str:
+        tail = "".join(secrets.choice(BASE36) for _ in range(7))
         return f"session-{self._service.now_ms()}-{tail}"
 
-    async def _check_room(self) -> None:
-        most = self._service.limits.mux_sessions
-        found = await self._service.sessions(SessionQuery())
-        live = [s for s in found if s.kind == "hosted" and s.detail_state not in _OVER]
-        if len(live) >= most:
-            raise CommandRefused(f"Session limit reached ({most} sessions)")
+    async def _check_session_limit(self) -> None:
+        limit = self._service.limits.mux_sessions
+        sessions = await self._service.sessions(SessionQuery())
+        live = [s for s in sessions if s.kind == "hosted" and s.detail_state not in _ENDED]
+        if len(live) >= limit:
+            raise CommandFailed(f"Session limit reached ({limit} sessions)")
 
     async def delete_session(self, command: DeleteSession) -> dict[str, Any]:
         """End an agent and forget its session."""
@@ -112,22 +121,22 @@ class ServerCommands:
         return {"deleted": True}
 
     async def switch_session(self, command: SwitchSession) -> dict[str, Any]:
-        """Describe the session; whoever asks is subscribed once it knows, from `cursor` on."""
+        """Describe the session; after the response the client reads it from `cursor` on."""
         info = await self._sessions.info(command.session_id)
         return {"sessionInfo": info, "cursor": self._service.cursor}
 
     async def unsubscribe(self, command: Unsubscribe) -> dict[str, Any]:
-        """Agree: whoever asks is told no more of the session."""
+        """Accept; the client ends its subscription after the response."""
         await self._service.session(command.session_id)
         return {"unsubscribed": True}
 
     async def get_metrics(self, _command: Any) -> dict[str, Any]:
-        """Count."""
-        found = await self._service.sessions(SessionQuery())
-        return {"sessionCount": len(found), **self._statistics()}
+        """Return counts of sessions, clients, commands."""
+        sessions = await self._service.sessions(SessionQuery())
+        return {"sessionCount": len(sessions), **self._statistics()}
 
     async def health_check(self, _command: Any) -> dict[str, Any]:
-        """Say how the server is: what stops it is seen elsewhere."""
+        """Return that the server is healthy: else it would not answer."""
         return {
             "healthy": True,
             "issues": [],
@@ -136,45 +145,45 @@ class ServerCommands:
         }
 
     async def get_startup_recovery(self, _command: Any) -> dict[str, Any]:
-        """Say that commands have no journal here: events have."""
+        """Return that nothing was restored: commands have no journal here, events have."""
         return recovery_summary()
 
     async def get_command_history(self, command: GetCommandHistory) -> dict[str, Any]:
-        """Say the same."""
-        given = msgspec.to_builtins(command)
+        """Return an empty history, with the filters that were asked for."""
+        fields = msgspec.to_builtins(command)
         names = ("sessionIdFilter", "commandId", "fromTimestamp", "toTimestamp")
         return {
             **_NO_JOURNAL,
-            "filters": {name: given[name] for name in names if name in given},
+            "filters": {name: fields[name] for name in names if name in fields},
             "entries": [],
             "returned": 0,
             "truncated": False,
             "maxItemsReturned": command.limit,
-            "maxItemsAllowed": HISTORY,
+            "maxItemsAllowed": MAX_HISTORY,
         }
 
     async def list_stored_sessions(self, _command: Any) -> dict[str, Any]:
-        """List what agents have written down; codex knows what its threads are called."""
+        """List the session files, with the names that codex has for its threads."""
         listed = await self._sessions.apart(lambda: session_files("").all())
         names = await self._thread_names() if listed else {}
-        for one in listed:
-            if one["sessionId"] in names:
-                one["sessionName"] = names[one["sessionId"]]
+        for session in listed:
+            if session["sessionId"] in names:
+                session["sessionName"] = names[session["sessionId"]]
         return {"sessions": listed}
 
     async def _thread_names(self) -> dict[str, str]:
-        """Ask a codex that is there; none is started for it."""
+        """Return the names from an app server that runs; none is started for it."""
         for hosted in self._service.agency.fleet.ready("codex")[:1]:
-            asked = Deferred.fromCoroutine(thread_names(hosted))
+            names = Deferred.fromCoroutine(thread_names(hosted))
             try:
-                return await asked.addTimeout(ASK_S, self._clock)
+                return await names.addTimeout(AGENT_TIMEOUT_S, self._clock)
             except (HostError, TookTooLong) as error:
                 log.info("codex does not say what its threads are called: {e}", e=error)
         return {}
 
 
-_OVER = frozenset({"ended", "lost"})
-_DOES: Mapping[str, Any] = {
+_ENDED = frozenset({"ended", "lost"})
+_FUNCTIONS: Mapping[str, Any] = {
     name: getattr(ServerCommands, name)
     for name in (
         "list_sessions",
@@ -200,7 +209,7 @@ _NO_JOURNAL: Mapping[str, Any] = {
 
 
 def recovery_summary() -> dict[str, Any]:
-    """Return what a start brought back: nothing, there is no journal of commands."""
+    """Return what the startup restored: nothing, since commands have no journal here."""
     return {
         **_NO_JOURNAL,
         "entriesScanned": 0,
@@ -216,37 +225,39 @@ def recovery_summary() -> dict[str, Any]:
     }
 
 
-def check_name(name: str) -> None:
-    """Refuse what cannot name a session.
+def check_new_session_id(session_id: str) -> None:
+    """Check the id that a client wants for a new session.
 
-    :raises CommandRefused: it cannot.
+    :raises CommandFailed: it is invalid.
     """
     try:
-        check_session_id(name)
+        check_session_id(session_id)
     except BadField:
-        if len(name) > LONGEST:
-            raise CommandRefused(f"Session ID too long (max {LONGEST} characters)") from None
-        raise CommandRefused(
+        if len(session_id) > MAX_SESSION_ID:
+            raise CommandFailed(
+                f"Session ID too long (max {MAX_SESSION_ID} characters)"
+            ) from None
+        raise CommandFailed(
             "Session ID must contain only alphanumeric characters, underscores, dashes,"
             " and dots"
         ) from None
 
 
 def check_cwd(cwd: str) -> None:
-    """Refuse what cannot be a directory to work in; whether it may be is asked later.
+    """Check the form of a working directory; the host checks later whether it is allowed.
 
-    :raises CommandRefused: it cannot.
+    :raises CommandFailed: it is invalid.
     """
     if not cwd:
-        raise CommandRefused("CWD must be a non-empty string")
+        raise CommandFailed("CWD must be a non-empty string")
     if ".." in cwd or cwd.startswith("~") or "\0" in cwd:
-        raise CommandRefused("CWD contains potentially dangerous path components")
+        raise CommandFailed("CWD contains potentially dangerous path components")
     if not cwd.startswith("/"):
-        raise CommandRefused("CWD must be an absolute path")
+        raise CommandFailed("CWD must be an absolute path")
 
 
-def _launch(given: dict[str, Any]) -> Launch:
+def _launch(fields: dict[str, Any]) -> Launch:
     try:
-        return msgspec.convert(given, Launch)
+        return msgspec.convert(fields, Launch)
     except msgspec.ValidationError as error:
-        raise CommandRefused(f"Validation failed: launch: {error}") from None
+        raise CommandFailed(f"Validation failed: launch: {error}") from None

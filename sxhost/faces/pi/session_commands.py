@@ -1,7 +1,7 @@
-"""What the commands for a session do, whichever agent it has; pi has more of its own.
+"""The functions of the commands for a session, whichever agent it has.
 
-A session that is attached has an inbox and a log: words go into the one, and what was said
-is read from the other.
+An attached session has an inbox and a log alone: input is put into the one, and messages are
+read from the other.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from sxhost.faces.pi.commands import (
     Steer,
 )
 from sxhost.faces.pi.dialogs import decision_of, has_request_id
-from sxhost.faces.pi.responses import CommandRefused
+from sxhost.faces.pi.responses import CommandFailed
 from sxhost.faces.pi.session_info import Sessions
 from sxhost.faces.pi.translate_any import AGENT_ENDED, LOST_AGENT
 from sxhost.model.approval import ApprovalQuery
@@ -40,8 +40,8 @@ __all__ = [
     "CommandContext",
     "CommandFunction",
     "input_of",
-    "numbers_of",
     "run_turn",
+    "usage_numbers",
 ]
 
 
@@ -59,18 +59,18 @@ class CommandContext(Struct):
 
     @property
     def id(self) -> str:
-        """The session's name."""
+        """The session's id."""
         return self.detail.id
 
     @property
     def agent(self) -> str:
-        """What to call its agent."""
+        """Its agent, as errors name it."""
         return self.detail.agent if self.detail.kind == "hosted" else "attached sessions"
 
     async def hosted(self) -> HostedSession:
-        """Return the session once its agent is there.
+        """Return the session with its agent running; one that sleeps is started.
 
-        :raises ForbiddenScope: it sleeps, and whoever asks may only look: to wake it is to
+        :raises ForbiddenScope: it sleeps, and the caller may only read: to wake it is to
             start a program.
         """
         if not self.service.agency.fleet.lives(self.id):
@@ -88,30 +88,32 @@ CommandFunction = Callable[[CommandContext, Any], Awaitable[Any]]
 
 
 def input_of(command: Prompt | Steer | FollowUp) -> Input:
-    """Return what a prompt says."""
+    """Return the text and images of a command as a turn's input."""
     if not command.images:
         return command.message
-    pictures: list[Item] = [Image(data=p.data, mime_type=p.mime_type) for p in command.images]
-    return [Text(text=command.message), *pictures]
+    images: list[Item] = [Image(data=p.data, mime_type=p.mime_type) for p in command.images]
+    return [Text(text=command.message), *images]
 
 
-# Words.
+# Input.
 
 
 async def prompt(context: CommandContext, command: Prompt) -> Any:
-    """Run a turn to its end; what is said meanwhile is added to it."""
+    """Run a turn to its end; with ``streamingBehavior``, add to one that runs."""
     if command.streaming_behavior is not UNSET and context.is_busy:
-        adds = steer if command.streaming_behavior == "steer" else follow_up
-        return await adds(context, command)
+        add = steer if command.streaming_behavior == "steer" else follow_up
+        return await add(context, command)
     if context.detail.kind != "hosted":
         return await _send(context, command.message, "auto")
     return await run_turn(context, command)
 
 
 async def run_turn(context: CommandContext, command: Prompt, *, native: bool = False) -> Any:
-    """Run a turn to its end; `native` if that its model failed is told in its events.
+    """Run a turn to its end.
 
-    :raises CommandRefused: it failed.
+    :param native: the agent's own events report that its model failed, as pi's do: this is
+        then no failure of the command.
+    :raises CommandFailed: the turn failed.
     """
     agency = context.service.agency
     submitted = await agency.submit(context.id, TurnDraft(input=input_of(command)))
@@ -119,15 +121,15 @@ async def run_turn(context: CommandContext, command: Prompt, *, native: bool = F
     hosted = agency.fleet.get(context.id)
     turn = await hosted.over(submitted.turn.id) if hosted is not None else None
     if agency.fleet.get(context.id) is not hosted:
-        raise CommandRefused(AGENT_ENDED)
+        raise CommandFailed(AGENT_ENDED)
     failed = turn is not None and turn.status == "failed"
     if turn is not None and failed and not (native and turn.reason not in LOST_AGENT):
-        raise CommandRefused(turn.reason or "The turn failed.")
+        raise CommandFailed(turn.reason or "The turn failed.")
     return UNSET
 
 
 async def steer(context: CommandContext, command: Steer | Prompt) -> Any:
-    """Add to the running turn; without one, it is a message."""
+    """Add input to the running turn; without one, send it as a message."""
     if context.detail.kind == "hosted" and context.is_busy:
         await context.service.agency.steer(context.id, SteerDraft(input=input_of(command)))
         return UNSET
@@ -136,7 +138,7 @@ async def steer(context: CommandContext, command: Steer | Prompt) -> Any:
 
 
 async def follow_up(context: CommandContext, command: FollowUp | Prompt) -> Any:
-    """Queue words for later."""
+    """Queue input for after the turn."""
     return await _send(context, command.message, "queue")
 
 
@@ -146,7 +148,7 @@ async def _send(context: CommandContext, text: str, mode: Any) -> Any:
 
 
 async def abort(context: CommandContext, _command: Command) -> Any:
-    """Stop the running turn, if one runs."""
+    """Interrupt the running turn, if there is one."""
     with suppress(NoTurn):
         await context.service.agency.interrupt(context.id)
     return UNSET
@@ -161,23 +163,23 @@ async def get_state(context: CommandContext, _command: Command) -> Any:
 
 
 async def get_messages(context: CommandContext, _command: Command) -> Any:
-    """Return what was said."""
+    """Return the conversation, as far as the log has it."""
     return {"messages": await context.sessions.messages(context.id)}
 
 
 async def get_last_assistant_text(context: CommandContext, _command: Command) -> Any:
     """Return the last answer."""
-    said = await context.sessions.messages(context.id)
-    texts = [one["content"][0]["text"] for one in said if one["role"] == "assistant"]
+    messages = await context.sessions.messages(context.id)
+    texts = [each["content"][0]["text"] for each in messages if each["role"] == "assistant"]
     return {"text": texts[-1] if texts else None}
 
 
 async def get_session_stats(context: CommandContext, _command: Command) -> Any:
     """Count messages and tokens."""
-    said = await context.sessions.messages(context.id)
-    roles = [one["role"] for one in said]
-    used = numbers_of(context.detail.usage)
-    cached = used.get("cached_tokens") or 0
+    messages = await context.sessions.messages(context.id)
+    roles = [message["role"] for message in messages]
+    usage = usage_numbers(context.detail.usage)
+    cached = usage.get("cached_tokens") or 0
     return {
         "sessionId": context.detail.native_id or context.id,
         "userMessages": roles.count("user"),
@@ -186,26 +188,26 @@ async def get_session_stats(context: CommandContext, _command: Command) -> Any:
         "toolResults": roles.count("toolResult"),
         "totalMessages": len(roles),
         "tokens": {
-            "input": (used.get("input_tokens") or 0) - cached,
-            "output": used.get("output_tokens") or 0,
+            "input": (usage.get("input_tokens") or 0) - cached,
+            "output": usage.get("output_tokens") or 0,
             "cacheRead": cached,
             "cacheWrite": 0,
-            "total": used.get("total_tokens") or 0,
+            "total": usage.get("total_tokens") or 0,
         },
-        "cost": used.get("cost_usd") or 0,
+        "cost": usage.get("cost_usd") or 0,
     }
 
 
-def numbers_of(usage: Any) -> dict[str, float]:
-    """Return what was used, as far as it is told in numbers: an attached agent may say any."""
-    said = usage if isinstance(usage, dict) else {}
-    return {name: value for name, value in said.items() if type(value) in (int, float)}
+def usage_numbers(usage: Any) -> dict[str, float]:
+    """Return the numbers of a usage report: attached agents may report anything."""
+    fields = usage if isinstance(usage, dict) else {}
+    return {name: value for name, value in fields.items() if type(value) in (int, float)}
 
 
 async def get_context_usage(context: CommandContext, _command: Command) -> Any:
-    """Say how full the context is, if the agent has said how large it is."""
-    used = numbers_of(context.detail.usage)
-    window, tokens = used.get("context_window"), used.get("total_tokens")
+    """Return how full the context is, if the agent has reported its size."""
+    usage = usage_numbers(context.detail.usage)
+    window, tokens = usage.get("context_window"), usage.get("total_tokens")
     if not window:
         return None
     percent = None if tokens is None else tokens / window * 100
@@ -223,22 +225,22 @@ async def set_model(context: CommandContext, command: SetModel) -> Any:
 
 
 async def set_thinking_level(context: CommandContext, command: SetThinkingLevel) -> Any:
-    """Think more or less, with the same model."""
+    """Set how long the model thinks."""
     if not context.detail.model:
-        raise CommandRefused(f"{context.agent} has not said which model it uses")
+        raise CommandFailed(f"{context.agent} has not said which model it uses")
     draft = ModelDraft(model=context.detail.model, effort=command.level)
     await context.service.agency.set_model(context.id, draft)
     return UNSET
 
 
 async def set_session_name(context: CommandContext, command: SetSessionName) -> Any:
-    """Give it a title."""
+    """Set the session's title."""
     await context.service.register(context.id, Registration(title=command.name))
     return UNSET
 
 
 async def compact(context: CommandContext, _command: Command) -> Any:
-    """Shorten the conversation, and wait until that is done: it is a turn of its own."""
+    """Compact the conversation and wait until that is done: it is a turn of its own."""
     before = context.detail.turn.id if context.detail.turn else 0
     await context.service.agency.compact(context.id)
     context.work_started()
@@ -248,20 +250,20 @@ async def compact(context: CommandContext, _command: Command) -> Any:
     return {}
 
 
-# Answers.
+# Approvals.
 
 
 async def extension_ui_response(context: CommandContext, command: ExtensionUiResponse) -> Any:
-    """Decide what an agent asks."""
-    agency, name = context.service.agency, command.request_id
-    found = await agency.session_approvals(context.id, ApprovalQuery())
-    approval = next((one for one in found if has_request_id(one, name)), None)
+    """Decide an approval."""
+    agency, request_id = context.service.agency, command.request_id
+    pending = await agency.session_approvals(context.id, ApprovalQuery())
+    approval = next((each for each in pending if has_request_id(each, request_id)), None)
     if approval is None:
-        raise CommandRefused(f"No pending UI request with id {name}")
+        raise CommandFailed(f"No pending UI request with id {request_id}")
     try:
         await agency.answer(context.id, approval.id, decision_of(command.response, approval))
     except AlreadyAnswered:
-        raise CommandRefused(f"Request {name} already settled") from None
+        raise CommandFailed(f"Request {request_id} already settled") from None
     return UNSET
 
 
@@ -277,6 +279,8 @@ ANY_SESSION_COMMANDS: Mapping[str, CommandFunction] = {
     "get_context_usage": get_context_usage,
     "set_session_name": set_session_name,
 }
+"""The functions that need no more than the session\'s inbox and log."""
+
 HOSTED_COMMANDS: Mapping[str, CommandFunction] = {
     **ANY_SESSION_COMMANDS,
     "set_model": set_model,
@@ -284,3 +288,4 @@ HOSTED_COMMANDS: Mapping[str, CommandFunction] = {
     "compact": compact,
     "extension_ui_response": extension_ui_response,
 }
+"""The functions for a session whose agent the host runs."""

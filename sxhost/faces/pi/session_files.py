@@ -1,7 +1,7 @@
-"""What agents have written down: pi's session files, and the threads of codex.
+"""The files in which pi and codex keep their sessions.
 
-A path that a client names must be absolute, lead to a file below a place where agents keep
-sessions, links followed, and begin as such a file does.
+A path from a client must be absolute, lead to a file below a directory where agents keep
+sessions (after its links are followed), and begin as such a file does.
 """
 
 from __future__ import annotations
@@ -19,43 +19,43 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 from msgspec import Struct
 
-from sxhost.faces.pi.responses import CommandRefused
+from sxhost.faces.pi.responses import CommandFailed
 from sxhost.faces.pi.session_tree import tree_of
 
-__all__ = ["Apart", "Header", "SessionFiles", "at_once", "session_files"]
+__all__ = ["Apart", "Header", "SessionFiles", "run_inline", "session_files"]
 
 T = TypeVar("T")
 
 
 class Apart(Protocol):
-    """Where work with files is done, which takes as long as disks take: not in the loop."""
+    """Runs work that waits for disks outside of the reactor's thread."""
 
     def __call__(self, work: Callable[[], T], /) -> Awaitable[T]:
-        """Do it, and return its result."""
+        """Run the work; return its result."""
 
 
-async def at_once(work: Callable[[], T], /) -> T:
-    """Do it here and now: in tests, where there are no threads."""
+async def run_inline(work: Callable[[], T], /) -> T:
+    """Run the work in this thread: for tests, which have no other."""
     return work()
 
 
-HEADER = 65_536
-"""Bytes of a first line; codex writes its instructions into it."""
+HEADER_BYTES = 65_536
+"""Bytes of a first line; codex writes its whole instructions into it."""
 
-MOST_FILES = 500
+MAX_FILES = 500
 """Files that are listed: the newest."""
 
-MOST_SEEN = 100_000
-"""Files that are looked at for that, which takes some seconds."""
+MAX_EXAMINED = 100_000
+"""Files that are examined for that: these take some seconds."""
 
-MOST_BYTES = 64 * 1024 * 1024
-"""Bytes of a file of which the tree is told."""
+MAX_TREE_BYTES = 64 * 1024 * 1024
+"""Bytes of a file that are read for its tree."""
 
 NO_FILE = "sessionPath must point to an existing session file"
 
 
 class Header(Struct, frozen=True, kw_only=True):
-    """What a file says of the session in it; `resume` is what its agent goes on with."""
+    """The header of a session file; `resume` is what its agent needs to resume it."""
 
     agent: str
     path: str
@@ -65,28 +65,30 @@ class Header(Struct, frozen=True, kw_only=True):
     name: str = ""
 
     @property
-    def has_place(self) -> bool:
-        """Whether the directory that it was in is still there."""
+    def cwd_exists(self) -> bool:
+        """Whether the session's working directory is still there."""
         return Path(self.cwd).is_dir()
 
 
-class _Meta(Struct, frozen=True):
-    """What codex begins a file with."""
+class CodexMeta(Struct, frozen=True):
+    """The payload of the first line of codex's files."""
 
     id: str = ""
     cwd: str = ""
 
 
-class _First(Struct, frozen=True):
+class FirstLine(Struct, frozen=True):
+    """The first line of a session file, of pi or of codex."""
+
     type: str = ""
     version: float | None = None
     id: str = ""
     cwd: str | None = None
     name: str = ""
-    payload: _Meta = _Meta()
+    payload: CodexMeta = CodexMeta()
 
 
-_first = msgspec.json.Decoder(_First).decode
+_decode_first_line = msgspec.json.Decoder(FirstLine).decode
 
 
 def session_files(cwd: str) -> SessionFiles:
@@ -95,7 +97,7 @@ def session_files(cwd: str) -> SessionFiles:
 
 
 class SessionFiles:
-    """The places where agents keep sessions; each verb waits for disks (see `Apart`)."""
+    """The directories where agents keep sessions; each method waits for disks (see `Apart`)."""
 
     def __init__(self, environ: Mapping[str, str], cwd: str) -> None:
         home = Path(environ.get("HOME") or Path.home())
@@ -111,52 +113,52 @@ class SessionFiles:
         ]
 
     def check(self, path: str) -> Header:
-        """Return what a file says of itself.
+        """Return the header of a session file that a client has named.
 
-        :raises CommandRefused: it may not be read, or is none.
+        :raises CommandFailed: it may not be read, or is no session file.
         """
         if not path.startswith("/"):
-            raise CommandRefused("sessionPath must be an absolute path")
+            raise CommandFailed("sessionPath must be an absolute path")
         real = Path(path).resolve()
         if not {Path(path).suffix, real.suffix} <= {".jsonl", ".json"}:
-            raise CommandRefused("sessionPath must point to a .jsonl or .json session file")
+            raise CommandFailed("sessionPath must point to a .jsonl or .json session file")
         if not any(real.is_relative_to(root.resolve()) for root in self.roots):
-            raise CommandRefused(
+            raise CommandFailed(
                 "sessionPath must be under an allowed session directory for this server"
                 " (e.g. ~/.pi/agent/sessions/ or this project's .pi/sessions/)"
             )
         header = read_header(real)
         if header is None:
-            raise CommandRefused(NO_FILE)
+            raise CommandFailed(NO_FILE)
         return header
 
     def all(self) -> list[dict[str, Any]]:
         """List the sessions, the newest first."""
-        newest = nlargest(MOST_FILES, islice(self._dated(), MOST_SEEN))
-        headers = ((at, read_header(Path(path))) for at, path in newest)
-        return [_shown(header, at) for at, header in headers if header is not None]
+        newest = nlargest(MAX_FILES, islice(self._modified(), MAX_EXAMINED))
+        headers = ((mtime, read_header(Path(path))) for mtime, path in newest)
+        return [_listing(header, mtime) for mtime, header in headers if header is not None]
 
-    def _dated(self) -> Iterator[tuple[float, str]]:
-        """Yield when each file was changed, and its path."""
+    def _modified(self) -> Iterator[tuple[float, str]]:
+        """Yield the time of each file's last change (Unix s), and its path."""
         for root in self.roots:
             for path in _files(root):
                 with suppress(OSError):  # it may be gone by now
-                    found = path.stat()
-                    if S_ISREG(found.st_mode):
-                        yield found.st_mtime, str(path)
+                    status = path.stat()
+                    if S_ISREG(status.st_mode):
+                        yield status.st_mtime, str(path)
 
     def beside(self, path: str | None) -> list[dict[str, Any]]:
-        """List the session files in the directory of one."""
+        """List the session files in the same directory as one."""
         if not path or not Path(path).parent.is_dir():
             return []
-        found = sorted(Path(path).parent.glob("*.jsonl"))[-MOST_FILES:]
+        files = sorted(Path(path).parent.glob("*.jsonl"))[-MAX_FILES:]
         return [
-            {"path": str(one), "name": one.name, "modifiedAt": _time(one.stat().st_mtime)}
-            for one in found
+            {"path": str(each), "name": each.name, "modifiedAt": _iso(each.stat().st_mtime)}
+            for each in files
         ]
 
     def entries(self, path: str | None) -> tuple[list[dict[str, Any]], str | None]:
-        """Return the tree in a file of pi's, and its leaf."""
+        """Return the tree of entries in a file of pi's, and its leaf's id."""
         if not path or not Path(path).is_file():
             return [], None
         return tree_of(_entries(Path(path)))
@@ -164,7 +166,7 @@ class SessionFiles:
 
 def _entries(path: Path) -> Iterator[dict[str, Any]]:
     with path.open("rb") as file:
-        for line in file.read(MOST_BYTES).split(b"\n"):
+        for line in file.read(MAX_TREE_BYTES).split(b"\n"):
             try:
                 entry = msgspec.json.decode(line)
             except msgspec.DecodeError:
@@ -174,19 +176,19 @@ def _entries(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _files(root: Path) -> Iterator[Path]:
-    """Yield the session files below a place; agents name directories by dates."""
-    for place, directories, names in os.walk(root):
+    """Yield the session files below a directory, the newest first: agents name by dates."""
+    for directory, directories, names in os.walk(root):
         directories.sort(reverse=True)
         for name in names:
             if name.endswith(".jsonl"):
-                yield Path(place, name)
+                yield Path(directory, name)
 
 
 def read_header(path: Path) -> Header | None:
-    """Return what a file says of its session; None if it is no session's."""
+    """Return the header of a session file; None if it is none."""
     try:
         with path.open("rb") as file:
-            first = _first(file.readline(HEADER * 4))
+            first = _decode_first_line(file.readline(HEADER_BYTES * 4))
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
     if first.type == "session" and first.version is not None and first.cwd is not None:
@@ -204,22 +206,23 @@ def read_header(path: Path) -> Header | None:
     return None
 
 
-def _shown(header: Header, at: float) -> dict[str, Any]:
-    shown: dict[str, Any] = {
+def _listing(header: Header, mtime: float) -> dict[str, Any]:
+    """Return a session file as ``list_stored_sessions`` has it."""
+    listing: dict[str, Any] = {
         "sessionId": header.id,
         "sessionFile": header.path,
         "sessionPath": header.path,
         "cwd": header.cwd or "/unknown",
-        "createdAt": _time(at),
+        "createdAt": _iso(mtime),
         "thinkingLevel": "medium",
         "isStreaming": False,
         "messageCount": 0,
         "fileExists": True,
         "agent": header.agent,
     }
-    return {**shown, "sessionName": header.name} if header.name else shown
+    return {**listing, "sessionName": header.name} if header.name else listing
 
 
-def _time(at: float) -> str:
-    text = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+def _iso(seconds: float) -> str:
+    text = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""A session in the words of the source system."""
+"""Sessions as pi-app-server describes them: their info, and their messages."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from sxhost.model.session_state import SPOKEN
 from sxhost.service import SessionService
 from sxhost.streams.reader import newest
 
-__all__ = ["ASK_S", "Sessions", "is_pi", "message_told"]
+__all__ = ["AGENT_TIMEOUT_S", "Sessions", "is_pi", "message_of_event"]
 
-ASK_S = 2.0
-"""Seconds that an agent has to describe itself; others wait for the same list."""
+AGENT_TIMEOUT_S = 2.0
+"""Seconds that an agent has to describe itself: a list of sessions waits for each."""
 
 
 class Sessions:
-    """The sessions of a host, as the multiplexer's clients see them.
+    """The descriptions of a host's sessions.
 
-    What is read from session files is read `apart`.
+    :param apart: runs work with session files outside of the reactor's thread.
     """
 
     def __init__(self, service: SessionService, clock: IReactorTime, apart: Apart) -> None:
@@ -39,47 +39,51 @@ class Sessions:
 
     async def all(self) -> list[dict[str, Any]]:
         """Describe all sessions."""
-        return [await self.info(one.id) for one in await self._service.sessions(SessionQuery())]
+        sessions = await self._service.sessions(SessionQuery())
+        return [await self.info(session.id) for session in sessions]
 
     async def info(self, session_id: str) -> dict[str, Any]:
-        """Describe a session; its agent is asked if it is there and knows more."""
+        """Describe a session, from its log and from pi itself if that runs."""
         detail = await self._service.session(session_id)
         hosted = self._service.agency.fleet.get(session_id)
         if hosted is not None and is_pi(hosted) and hosted.life.name() in _AWAKE:
-            asked = Deferred.fromCoroutine(state(hosted)).addTimeout(ASK_S, self._clock)
+            state = Deferred.fromCoroutine(pi_state(hosted))
+            state.addTimeout(AGENT_TIMEOUT_S, self._clock)
             try:
-                return {**self._plain(detail), **await asked}
+                return {**_info_of(detail), **await state}
             except (HostError, TookTooLong):
-                pass  # what the log says is left
-        info = self._plain(detail)
+                pass  # it is described from the log alone
+        info = _info_of(detail)
         effort = hosted.launch.effort if hosted is not None else None
         return {**info, "thinkingLevel": effort} if effort else info
 
-    def _plain(self, detail: Detail) -> dict[str, Any]:
-        began = datetime.fromtimestamp(detail.start_time, UTC)
-        info: dict[str, Any] = {
-            "sessionId": detail.id,
-            "thinkingLevel": "off",
-            "isStreaming": detail.turn is not None and detail.turn.status == "running",
-            "messageCount": detail.message_count,
-            "createdAt": began.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "agent": detail.agent,
-            "kind": detail.kind,
-        }
-        if detail.title:
-            info["sessionName"] = detail.title
-        if detail.native_id.startswith("/"):
-            info["sessionFile"] = detail.native_id
-        if detail.model:
-            info["model"] = {"id": detail.model, "provider": detail.provider}
-        return info
-
     async def messages(self, session_id: str) -> list[dict[str, Any]]:
-        """Return what was said, as far as the log has it; of much, the newest."""
+        """Return the messages that the log has, the newest up to the limit of a frame."""
         query = EventQuery(after="0", types=",".join(SPOKEN))
         pages = self._service.event_pages(session_id, query)
-        kept = await newest(pages, self._service.limits.mux_message)
-        return [message_told(event) for event in kept]
+        events = await newest(pages, self._service.limits.mux_message)
+        return [message_of_event(event) for event in events]
+
+
+def _info_of(detail: Detail) -> dict[str, Any]:
+    """Describe a session from what the host knows."""
+    began = datetime.fromtimestamp(detail.start_time, UTC)
+    info: dict[str, Any] = {
+        "sessionId": detail.id,
+        "thinkingLevel": "off",
+        "isStreaming": detail.turn is not None and detail.turn.status == "running",
+        "messageCount": detail.message_count,
+        "createdAt": began.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "agent": detail.agent,
+        "kind": detail.kind,
+    }
+    if detail.title:
+        info["sessionName"] = detail.title
+    if detail.native_id.startswith("/"):
+        info["sessionFile"] = detail.native_id
+    if detail.model:
+        info["model"] = {"id": detail.model, "provider": detail.provider}
+    return info
 
 
 _AWAKE = frozenset({"idle", "running", "waiting"})
@@ -90,10 +94,10 @@ def is_pi(hosted: HostedSession) -> bool:
     return hosted.launch.agent == "pi"
 
 
-async def state(hosted: HostedSession) -> dict[str, Any]:
-    """Return what pi says of itself."""
+async def pi_state(hosted: HostedSession) -> dict[str, Any]:
+    """Return the fields of pi's own state that describe the session."""
     agent: Any = hosted.agent
-    told = msgspec.json.decode(await agent.command("get_state"), type=dict[str, Raw])
+    answer = msgspec.json.decode(await agent.command("get_state"), type=dict[str, Raw])
     names = (
         "sessionName",
         "sessionFile",
@@ -102,20 +106,20 @@ async def state(hosted: HostedSession) -> dict[str, Any]:
         "isStreaming",
         "messageCount",
     )
-    return {name: told[name] for name in names if name in told and told[name] != b"null"}
+    return {name: answer[name] for name in names if name in answer and answer[name] != b"null"}
 
 
-def message_told(event: Event) -> dict[str, Any]:
-    """Return what an event says as a message."""
+def message_of_event(event: Event) -> dict[str, Any]:
+    """Return the message that an event of the conversation is."""
     data = event.value()
-    given = data if isinstance(data, dict) else {"text": str(data)}
+    fields = data if isinstance(data, dict) else {"text": str(data)}
     if event.event == "tool-done":
-        failed = given.get("status") not in (None, "completed")
+        failed = fields.get("status") not in (None, "completed")
         return {
-            **text_message("toolResult", str(given.get("output") or ""), event.ts_ms),
-            "toolCallId": given.get("item", ""),
-            "toolName": given.get("tool", ""),
+            **text_message("toolResult", str(fields.get("output") or ""), event.ts_ms),
+            "toolCallId": fields.get("item", ""),
+            "toolName": fields.get("tool", ""),
             "isError": failed,
         }
     role = "user" if event.event == "user-message" else "assistant"
-    return text_message(role, str(given.get("text", "")), event.ts_ms)
+    return text_message(role, str(fields.get("text", "")), event.ts_ms)

@@ -1,4 +1,4 @@
-"""A session's tree in the words of the source system: a list of nodes, parents first."""
+"""The tree of a pi session as pi-app-server sends it: a list of nodes, parents first."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from sxhost.codec.json import encode
 
 __all__ = ["nodes_of", "tree_of"]
 
-MOST_NODES = 10_000
-MOST_DEPTH = 1000
-MOST_TEXT = 400
+MAX_NODES = 10_000
+MAX_DEPTH = 1000
+MAX_PREVIEW = 400
 
 _SPACE = re.compile(r"\s+")
 
 
 def tree_of(entries: Iterable[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], str | None]:
-    """Return the trees that a file's entries are, and the leaf: the last of them."""
+    """Return the trees of a file's entries, and the id of the leaf: the last entry."""
     nodes: dict[str, dict[str, Any]] = {}
     roots: list[dict[str, Any]] = []
     labels: dict[str, Any] = {}
-    last = None
+    leaf = None
     for entry in entries:
-        last = str(entry.get("id"))
-        node = nodes[last] = {"entry": entry, "children": []}
+        leaf = str(entry.get("id"))
+        node = nodes[leaf] = {"entry": entry, "children": []}
         parent = nodes.get(str(entry.get("parentId")))
         (roots if parent is None else parent["children"]).append(node)
         if entry.get("type") == "label":
@@ -33,51 +33,50 @@ def tree_of(entries: Iterable[Mapping[str, Any]]) -> tuple[list[dict[str, Any]],
     for name, label in labels.items():
         if name in nodes and label:
             nodes[name]["label"] = label
-    return roots, last
+    return roots, leaf
 
 
 def nodes_of(tree: Any, leaf: str | None = None) -> dict[str, Any]:
     """Return the answer to ``get_tree``; `tree` may be a file's, with its leaf."""
     if isinstance(tree, tuple):
         tree, leaf = tree
-    found: list[dict[str, Any]] = []
+    nodes: list[dict[str, Any]] = []
     stack = [(node, 0) for node in reversed(tree if isinstance(tree, list) else [])]
-    while stack and len(found) < MOST_NODES:
+    while stack and len(nodes) < MAX_NODES:
         node, depth = stack.pop()
-        if not isinstance(node, dict) or depth > MOST_DEPTH:
+        if not isinstance(node, dict) or depth > MAX_DEPTH:
             continue
         if isinstance(node.get("entry"), dict):
-            found.append(_node(node["entry"], node.get("label")))
+            nodes.append(_node(node["entry"], node.get("label")))
         children: Sequence[Any] = node.get("children") or []
         stack += [(child, depth + 1) for child in reversed(children)]
-    return {"currentLeafId": leaf, "nodes": found}
+    return {"currentLeafId": leaf, "nodes": nodes}
 
 
 def _node(entry: Mapping[str, Any], label: Any) -> dict[str, Any]:
     kind, message = entry.get("type", "unknown"), entry.get("message")
     role = message.get("role") if kind == "message" and isinstance(message, dict) else None
-    text = _SPACE.sub(" ", str(_PREVIEW.get(kind, _none)(entry) or "")).strip()
+    preview = _PREVIEWS.get(kind, _no_preview)(entry)
+    text = _SPACE.sub(" ", str(preview or "")).strip()
+    if len(text) > MAX_PREVIEW:
+        text = f"{text[:MAX_PREVIEW]}…"
     node = {
         "entryId": entry.get("id"),
         "parentId": entry.get("parentId"),
         "entryType": kind,
         "role": role,
-        "text": _short(text) or f"[{role or kind}]",
+        "text": text or f"[{role or kind}]",
         "timestamp": entry.get("timestamp"),
     }
     return {**node, "label": label} if label else node
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= MOST_TEXT else f"{text[:MOST_TEXT]}…"
-
-
-# What an entry says.
+# The preview of an entry: a line of text.
 
 Entry = Mapping[str, Any]
 
 
-def _none(_entry: Entry) -> str:
+def _no_preview(_entry: Entry) -> str:
     return ""
 
 
@@ -101,15 +100,15 @@ def _content(content: Any) -> str:
 def _part(part: Any) -> str:
     if isinstance(part, str):
         return part
-    given = part if isinstance(part, dict) else {}
-    texts = (given.get(name) for name in ("text", "thinking", "content"))
+    fields = part if isinstance(part, dict) else {}
+    texts = (fields.get(name) for name in ("text", "thinking", "content"))
     return next((text for text in texts if isinstance(text, str)), "")
 
 
 def _compaction(entry: Entry) -> str:
     tokens = entry.get("tokensBefore")
-    known = f"{tokens} tokens" if isinstance(tokens, int) else ""
-    return str(entry.get("summary") or known)
+    size = f"{tokens} tokens" if isinstance(tokens, int) else ""
+    return str(entry.get("summary") or size)
 
 
 def _model(entry: Entry) -> str:
@@ -127,7 +126,7 @@ def _custom(entry: Entry) -> str:
     return str(name) if name else "" if data is None else encode(data).decode()
 
 
-_PREVIEW: Mapping[str, Callable[[Entry], str]] = {
+_PREVIEWS: Mapping[str, Callable[[Entry], str]] = {
     "message": _message,
     "custom_message": lambda entry: _content(entry.get("content")),
     "branch_summary": lambda entry: str(entry.get("summary") or ""),

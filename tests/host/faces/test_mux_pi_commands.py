@@ -12,7 +12,7 @@ from sxhost.drivers.pi.agent import Refused
 from sxhost.faces.pi.commands import COMMANDS, SessionCommand
 from sxhost.faces.pi.pi_commands import PI_COMMANDS, UNSUPPORTED
 from sxhost.faces.pi.session_commands import HOSTED_COMMANDS
-from sxhost.faces.pi.session_info import ASK_S
+from sxhost.faces.pi.session_info import AGENT_TIMEOUT_S
 from sxhost.testing import FakeAgent, FakeDriver, FakeDrivers, HostInMemory
 from tests.support.multiplexer_in_memory import Peer
 
@@ -160,7 +160,7 @@ def test_who_hangs_holds_up_no_list(lab: HostInMemory, peer: Peer) -> None:
     agent.hangs = True  # type: ignore[attr-defined]
     peer.say("list_sessions")
     assert peer.answers[-1]["command"] == "create_session"
-    lab.clock.advance(ASK_S)
+    lab.clock.advance(AGENT_TIMEOUT_S)
     told = {one["sessionId"]: one for one in peer.answers[-1]["data"]["sessions"]}
     assert told.keys() == {"old", "new"}
     assert "sessionFile" not in told["old"]

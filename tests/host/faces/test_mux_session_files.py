@@ -14,10 +14,10 @@ from twisted.internet.defer import Deferred
 from sxhost.drivers.contracts import Reports
 from sxhost.errors import AgentFailed
 from sxhost.faces.pi.multiplexer import Multiplexer
-from sxhost.faces.pi.responses import CommandRefused
+from sxhost.faces.pi.responses import CommandFailed
 from sxhost.faces.pi.session_files import SessionFiles
-from sxhost.faces.pi.session_info import ASK_S
-from sxhost.faces.pi.session_tree import MOST_NODES, nodes_of
+from sxhost.faces.pi.session_info import AGENT_TIMEOUT_S
+from sxhost.faces.pi.session_tree import MAX_NODES, nodes_of
 from sxhost.model.turn import Launch
 from sxhost.testing import FakeAgent, FakeDriver, FakeDrivers, HostInMemory
 from tests.support.multiplexer_in_memory import Peer
@@ -43,7 +43,7 @@ def write(path: Path, *lines: Any) -> str:
 
 
 def refused(files: SessionFiles, path: str) -> str:
-    with pytest.raises(CommandRefused) as caught:
+    with pytest.raises(CommandFailed) as caught:
         files.check(path)
     return str(caught.value)
 
@@ -114,7 +114,7 @@ def test_what_is_no_file_or_goes_away_is_left_out(files: SessionFiles, tmp_path:
 def test_only_so_many_are_looked_at_the_last_days_first(
     files: SessionFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sxhost.faces.pi.session_files.MOST_SEEN", 2)
+    monkeypatch.setattr("sxhost.faces.pi.session_files.MAX_EXAMINED", 2)
     for day in ("01", "03", "02"):
         path = tmp_path / ".codex" / "sessions" / "2026" / day / "rollout-1.jsonl"
         write(path, {"type": "session_meta", "payload": {"id": day, "cwd": "/"}})
@@ -197,8 +197,8 @@ def test_a_tree_is_bounded() -> None:
         here["children"] = [{"entry": entry(str(number), "0"), "children": []}]
         here = here["children"][0]
     assert len(nodes_of([deep])["nodes"]) == 1001
-    wide = [{"entry": entry(str(n), None), "children": None} for n in range(MOST_NODES + 5)]
-    assert len(nodes_of(wide)["nodes"]) == MOST_NODES
+    wide = [{"entry": entry(str(n), None), "children": None} for n in range(MAX_NODES + 5)]
+    assert len(nodes_of(wide)["nodes"]) == MAX_NODES
     assert nodes_of([None, 3, {"children": []}])["nodes"] == []
 
 
@@ -244,6 +244,6 @@ def test_what_threads_are_called(
     lab.drivers.last.threads = threads  # type: ignore[attr-defined]
     peer.forget()
     peer.say("list_stored_sessions")
-    lab.clock.advance(ASK_S)
+    lab.clock.advance(AGENT_TIMEOUT_S)
     listed = {one["sessionId"]: one for one in peer.answers[0]["data"]["sessions"]}
     assert listed["t-1"].get("sessionName") == name

@@ -19,7 +19,7 @@ from sxhost.codec.json import encode
 from sxhost.faces.codex_sse.fields import Conversation
 from sxhost.faces.codex_sse.stream import Frames, ends
 from sxhost.faces.codexd.events import event_record
-from sxhost.faces.pi.session_info import message_told
+from sxhost.faces.pi.session_info import message_of_event
 from sxhost.faces.pi.transcript_cache import TranscriptCache
 from sxhost.model.approval import Approval
 from sxhost.model.limits import Limits
@@ -153,7 +153,7 @@ def is_folded(one: Event) -> None:
     for hosted in (True, False):
         after(session("echo", hosted=hosted), [one], 0)
     if one.event in SPOKEN:
-        encode(message_told(one))
+        encode(message_of_event(one))
     content_of(one.value(), "full")
 
 

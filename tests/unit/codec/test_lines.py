@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sxhost.codec.lines import Lines, LineTooLong
+from sxhost.codec.lines import CutLines, Line, Lines, LineTooLong
 
 LIMIT = 8
 
@@ -90,3 +90,23 @@ def test_a_line_in_very_many_pieces_is_joined_once() -> None:
     piece, count = b"x" * 1000, 10_000
     (line,), tail = split([*[piece] * count, b"\n"], len(piece) * count)
     assert (len(line), tail) == (len(piece) * count, b"")
+
+
+@given(st.lists(st.binary(max_size=30), max_size=8))
+def test_cut_lines_keep_the_beginning_and_count_the_rest(chunks: list[bytes]) -> None:
+    lines = CutLines(LIMIT)
+    received = [line for chunk in chunks for line in lines.receive_data(chunk)]
+    received.append(lines.flush())
+    expected = b"".join(chunks).split(b"\n")
+    assert received == [Line(each[:LIMIT], len(each)) for each in expected]
+
+
+def test_cut_lines_go_on_after_a_line_that_is_too_long() -> None:
+    lines = CutLines(LIMIT)
+    for _ in range(1000):
+        assert list(lines.receive_data(b"x" * 100)) == []
+    assert sum(map(len, lines._parts)) == LIMIT, "no more is kept"
+    assert list(lines.receive_data(b"\nnext\n")) == [
+        Line(b"x" * LIMIT, 100_000),
+        Line(b"next", 4),
+    ]
