@@ -60,7 +60,7 @@ class LinePrinter:
 
     def line(self, value: Value) -> tuple[str, str | None]:
         """Return the line of a value, and its colour."""
-        name, session, text = _told(value)
+        name, session, text = _columns(value)
         if self._width:
             self._width = max(self._width, len(session))
             text = f"{session:<{self._width}}  {text}"
@@ -76,7 +76,7 @@ class LinePrinter:
         put(text, fg=colour)
 
 
-def _told(value: Value) -> tuple[str, str, str]:
+def _columns(value: Value) -> tuple[str, str, str]:
     """Return what a value is called, its session, and its columns."""
     match value:
         case Event():
@@ -105,17 +105,17 @@ def watch(
     """
     colours = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     lines = LinePrinter(json=link.json, names=names, colours=colours)
-    how: dict[str, Any] = {"fail_fast": True, "on_link": _teller(link)}
+    link_options: dict[str, Any] = {"fail_fast": True, "on_link": _link_reporter(link)}
 
     async def follow(host: HostClient) -> str:
-        async with subscribe(host, how) as stream:
+        async with subscribe(host, link_options) as stream:
             with _ending_with_pipe(link, stream):
                 count = 0
                 async for value in stream:
-                    seen = value if look is None else await look(host, value)
-                    if seen is None:
+                    shown = value if look is None else await look(host, value)
+                    if shown is None:
                         continue
-                    lines.show(seen)
+                    lines.show(shown)
                     count += 1
                     if count == most:
                         break
@@ -126,7 +126,7 @@ def watch(
         put(f"The end: {ended}.", err=True)
 
 
-class _Named(Struct, frozen=True):
+class _ApprovalId(Struct, frozen=True):
     id: int = 0
 
 
@@ -135,23 +135,23 @@ async def approval_of(host: HostClient, value: Value) -> Value | None:
     if not isinstance(value, Event):
         return value
     try:
-        number = msgspec.json.decode(value.data, type=_Named).id
+        number = msgspec.json.decode(value.data, type=_ApprovalId).id
         known = await host.agency.session_approvals(value.session, ApprovalQuery(all=True))
     except (msgspec.DecodeError, HostError):  # no approval, or forgotten with its session
         return None
-    found = next((one for one in known if one.id == number), None)
-    return None if found is None else replace(value, data=Raw(encode(found)))
+    approval_now = next((approval for approval in known if approval.id == number), None)
+    return None if approval_now is None else replace(value, data=Raw(encode(approval_now)))
 
 
-def _teller(link: HostLink) -> Callable[[bool, str], None]:
+def _link_reporter(link: HostLink) -> Callable[[bool, str], None]:
     """Return what tells of the link on stderr, unless it was the user who ended it."""
 
-    def tell(up: bool, why: str) -> None:
+    def report(up: bool, why: str) -> None:
         if not link.interrupted:
             news = "Reconnected." if up else f"Lost the host ({why}); trying again."
             put(news, err=True)
 
-    return tell
+    return report
 
 
 @contextmanager

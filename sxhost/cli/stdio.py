@@ -37,13 +37,13 @@ ANSWER = b'{"type":"response"'
 """How answers begin."""
 
 
-def serve(words: Sequence[str]) -> NoReturn:
+def serve(arguments: Sequence[str]) -> NoReturn:
     """Run a host with these options of ``twistd sxhost``, and speak with one client.
 
     It listens nowhere, unless an option or ``PI_SERVER_PORT`` says so.
     """
     options = Options()
-    given = [*words]
+    given = [*arguments]
     options.parseOptions(given)
     settings = options["settings"]
     if not any(word.startswith(("--port", "-p", "--host", "--listen")) for word in given):
@@ -123,10 +123,10 @@ class Remote(WebSocketClientProtocol):
 
     # What the pipe asks of it.
 
-    def receive(self, said: bytes) -> None:
+    def receive(self, command: bytes) -> None:
         """Send a command."""
         self._due += 1
-        self.sendMessage(said)
+        self.sendMessage(command)
 
     def refuse_size(self, size: int) -> None:
         """Send a command although it is too large: the host says so."""

@@ -154,14 +154,14 @@ def linked(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def status_line(status: Status) -> str:
-    """Say how the host is, in the source system's words."""
+    """Say how the host is, as scorpiox-host does."""
     return (
         f"Host running on :{status.port} — {status.sessions} sessions, {status.active} active"
     )
 
 
 def session_lines(sessions: list[Summary]) -> list[str]:
-    """Align sessions in columns, as the source system prints them."""
+    """Align sessions in columns, as scorpiox-host prints them."""
     ids = max((len(s.id) for s in sessions), default=0)
     events = max((len(s.last_event) for s in sessions), default=0)
     return [

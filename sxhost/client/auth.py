@@ -26,25 +26,28 @@ class Bearer(HTTPClient):
         self._token = token if isinstance(token, str) else None
         self._find = None if isinstance(token, str) else token
 
-    def request(self, method: str, url: str, **how: Any) -> Deferred[Any]:  # type: ignore[override]
+    def request(self, method: str, url: str, **options: Any) -> Deferred[Any]:  # type: ignore[override]
         """Send a request; a second time, with a token, if the host wants one and we find it."""
-        return Deferred.fromCoroutine(self._request(method, url, how))
+        return Deferred.fromCoroutine(self._request(method, url, options))
 
-    async def _request(self, method: str, url: str, how: dict[str, Any]) -> Any:
-        response = await self._send(method, url, how)
+    async def _request(self, method: str, url: str, options: dict[str, Any]) -> Any:
+        response = await self._send(method, url, options)
         if response.code == UNAUTHORIZED and self._find is not None:
             self._token, self._find = self._find(), None
             if self._token is not None:
                 await response.content()
-                response = await self._send(method, url, how)
+                response = await self._send(method, url, options)
         return response
 
-    async def _send(self, method: str, url: str, how: dict[str, Any]) -> Any:
+    async def _send(self, method: str, url: str, options: dict[str, Any]) -> Any:
         if self._token is not None:
-            shown = {"Authorization": f"Bearer {self._token}"}
-            how = {**how, "headers": {**(how.get("headers") or {}), **shown}}
+            authorization = {"Authorization": f"Bearer {self._token}"}
+            options = {
+                **options,
+                "headers": {**(options.get("headers") or {}), **authorization},
+            }
         try:
-            return await super().request(method, url, **how)
+            return await super().request(method, url, **options)
         except ResponseFailed as error:
             _explain(error, url)
             raise

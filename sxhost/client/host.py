@@ -25,7 +25,7 @@ from zope.interface import implementer
 
 from sxhost.address import HostAddress
 from sxhost.client.auth import Bearer
-from sxhost.client.auth import Token as Shown
+from sxhost.client.auth import Token as TokenSource
 from sxhost.client.endpoints import CONNECT_WITHIN, make_client_endpoint
 from sxhost.client.requests import NDJSON, PATIENCE, Exchange, Verbs, query_of, session_path
 from sxhost.client.stream import Following, OnLink, ignore
@@ -266,7 +266,9 @@ class HostClient:
         return await self._verbs.post(Login, "/logins")
 
 
-def connect(reactor: Any, url: str, token: Shown = None, ca: str | None = None) -> HostClient:
+def connect(
+    reactor: Any, url: str, token: TokenSource = None, ca: str | None = None
+) -> HostClient:
     """Return a client of the host at `url`: ``http:``, ``https:`` or ``unix:/path``.
 
     `token` is shown with every request; a function is called for one as soon as the host

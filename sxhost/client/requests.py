@@ -100,8 +100,8 @@ def session_path(session_id: str, *rest: str | int) -> str:
 def query_of(query: Struct | None) -> str:
     """Write what differs from the default as a query string."""
     given = msgspec.to_builtins(query) if query else {}
-    words = {k: int(v) if isinstance(v, bool) else v for k, v in given.items()}
-    return f"?{urlencode(words)}" if words else ""
+    parameters = {k: int(v) if isinstance(v, bool) else v for k, v in given.items()}
+    return f"?{urlencode(parameters)}" if parameters else ""
 
 
 def _body(value: Struct | None) -> bytes:

@@ -32,15 +32,15 @@ log = logger(__name__)
 
 def make_agents(settings: Settings, reactor: Any, rules: Rules | None = None) -> Agents:
     """Return what a host runs agents with; without rules a person is asked everything."""
-    limits, name = settings.limits, host_id(settings)
-    spawn = ProcessSpawn(reactor, limits, name, environ=os.environ, keep=settings.agent_env)
-    workshop = DriverFactory(spawn, reactor)
+    limits, host = settings.limits, host_id(settings)
+    spawn = ProcessSpawn(reactor, limits, host, environ=os.environ, keep=settings.agent_env)
+    drivers = DriverFactory(spawn, reactor)
     return Agents(
-        workshop,
+        drivers,
         WorkDirs(settings.agent_roots),
         decide=rules or ask_a_person,
-        hold=workshop.hold,
-        bury=OrphanReaper(reactor, limits, name).bury,
+        hold=drivers.hold,
+        bury=OrphanReaper(reactor, limits, host).bury,
         resume_at_boot=settings.resume_at_boot,
     )
 
@@ -100,7 +100,7 @@ class DriverFactory:
     def __init__(self, spawn: ProcessSpawn, reactor: Any) -> None:
         self._spawn = spawn
         self._drivers = Registry(installed(), spawn, reactor)
-        self._held = 0
+        self._holds = 0
 
     def __call__(self, agent: str) -> Driver:
         """Return a driver."""
@@ -108,9 +108,9 @@ class DriverFactory:
 
     def hold(self, wait: bool) -> None:
         """Let all programs wait until as many have let go as have held."""
-        self._held += 1 if wait else -1
+        self._holds += 1 if wait else -1
         for child in self._spawn.children:
-            if self._held:
+            if self._holds:
                 child.pause()
             else:
                 child.resume()
@@ -124,14 +124,14 @@ class DriverFactory:
 class OrphanReaper:
     """Ends what the agents of an earlier life have left."""
 
-    def __init__(self, reactor: Any, limits: Limits, name: str) -> None:
+    def __init__(self, reactor: Any, limits: Limits, host: str) -> None:
         self._reactor = reactor
         self._limits = limits
-        self._name = name
+        self._name = host
 
     async def bury(self, recorded: Iterable[Process]) -> None:
         """End it, and tell what became of it."""
         recorded = set(recorded)
         for fate in await end_orphans(self._reactor, self._limits, self._name, recorded):
-            told = {"pid": fate.process.pid, "what": fate.what, "why": fate.why}
-            log.warn("left from before: process {pid} ({what}) {why}", **told)
+            fields = {"pid": fate.process.pid, "what": fate.what, "why": fate.why}
+            log.warn("left from before: process {pid} ({what}) {why}", **fields)

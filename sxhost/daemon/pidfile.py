@@ -47,9 +47,9 @@ class PidFile:
 
         :raises AlreadyRunning: somebody has, or it is no pidfile.
         """
-        found = self._found()
-        if found is not None:
-            os.close(found)
+        stale = self._open_stale()
+        if stale is not None:
+            os.close(stale)
 
     def claim(self) -> None:
         """Make the file, with this process in it.
@@ -76,22 +76,22 @@ class PidFile:
         if handle is None:
             return
         try:
-            if self._is(handle):
+            if self._is_at_path(handle):
                 self.path.unlink()
         except OSError as error:
             log.warn("The pidfile stays: {error}", error=str(error))
         os.close(handle)
 
     def _remove_stale(self) -> None:
-        handle = self._found()
+        handle = self._open_stale()
         if handle is not None:
-            if self._is(handle):  # nobody has put another one there since
+            if self._is_at_path(handle):  # nobody has put another one there since
                 log.warn("Replacing {file}: its process is gone", file=str(self.path))
                 with suppress(FileNotFoundError):
                     self.path.unlink()
             os.close(handle)
 
-    def _found(self) -> int | None:
+    def _open_stale(self) -> int | None:
         """Return a descriptor of the file that is there if it is stale; None if none is."""
         try:
             # Without waiting: a pipe would wait for somebody to open its other end.
@@ -112,17 +112,17 @@ class PidFile:
         try:
             files.lock_descriptor(handle)
         except BlockingIOError:
-            raise AlreadyRunning(_runs(_pid_in(handle), self.path)) from None
+            raise AlreadyRunning(_another_host_runs(_read_pid(handle), self.path)) from None
 
     def _check_content(self, handle: int) -> None:
         """Check that a file without a lock is what a process that is gone has left."""
-        pid = _pid_in(handle)
+        pid = _read_pid(handle)
         if not stat.S_ISREG(os.fstat(handle).st_mode) or (pid and not pid.isdigit()):
             raise AlreadyRunning(f"{self.path} is there already, and is no pidfile.")
-        if pid and _began(int(pid)) < os.fstat(handle).st_mtime:
-            raise AlreadyRunning(_runs(pid, self.path))
+        if pid and _process_started(int(pid)) < os.fstat(handle).st_mtime:
+            raise AlreadyRunning(_another_host_runs(pid, self.path))
 
-    def _is(self, handle: int) -> bool:
+    def _is_at_path(self, handle: int) -> bool:
         """Tell whether the path still leads to this file."""
         try:
             here = self.path.lstat()
@@ -137,29 +137,29 @@ class PidFile:
         return AlreadyRunning(f"cannot use the pidfile {self.path}: {why}.")
 
 
-def _runs(pid: bytes, path: Path) -> str:
+def _another_host_runs(pid: bytes, path: Path) -> str:
     number = pid.decode("ascii", "replace") or "still unknown"
     return f"another host runs, with pid {number} ({path})."
 
 
-def _pid_in(handle: int) -> bytes:
+def _read_pid(handle: int) -> bytes:
     """Return what stands in a pidfile."""
     with suppress(OSError):
         return os.pread(handle, 32, 0).strip()
     return b""
 
 
-def _began(pid: int) -> float:
+def _process_started(pid: int) -> float:
     """Return the Unix time at which a process began; never (infinity) if there is none.
 
     One that is younger than a pidfile did not write it: it has only got the same number.
     """
     try:
-        words = Path(f"/proc/{pid}/stat").read_text(encoding="latin-1").rpartition(")")[2]
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="latin-1").rpartition(")")[2]
     except OSError:
         return float("inf")
     booted = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
-    return booted + int(words.split()[19]) / os.sysconf("SC_CLK_TCK")
+    return booted + int(fields.split()[19]) / os.sysconf("SC_CLK_TCK")
 
 
 def warn_of_root() -> None:
@@ -182,10 +182,10 @@ def on_hangup(reactor: Any, reload: Callable[[], None]) -> None:
     ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # by nohup: it may go
     terminal = os.isatty(0) and not ignored
 
-    def hung_up() -> None:
+    def handle_hangup() -> None:
         if terminal and not os.isatty(0):
             reactor.stop()
         else:
             reload()
 
-    signal.signal(signal.SIGHUP, lambda *_: reactor.callFromThread(hung_up))
+    signal.signal(signal.SIGHUP, lambda *_: reactor.callFromThread(handle_hangup))

@@ -74,14 +74,14 @@ def session_of(reported: str) -> str:
 def registration(metadata: Mapping[str, Any]) -> Registration:
     """Return what is told of a sender."""
     texts = {n: v[:SHORT] for n, v in metadata.items() if isinstance(v, str)}
-    kept: dict[str, Any] = {
+    machine: dict[str, Any] = {
         n: texts[n] for n in ("hostname", "os", "arch", "project") if n in texts
     }
     return Registration(
         agent="telemetry",
         title=texts.get("project"),
         git_branch=texts.get("git_branch"),
-        metadata=kept or None,
+        metadata=machine or None,
     )
 
 
