@@ -64,7 +64,7 @@ __all__ = ["Options", "makeService"]
 log = logger(__name__)
 
 MANNERS: Mapping[str, ResponseFormat] = {**codexd.MANNERS}
-"""How the faces of other systems speak, by the beginnings of their paths."""
+"""Response formats of the compatible faces, by prefixes of their paths."""
 
 BYPASSED = (
     "--dangerously-bypass-approvals-and-sandbox: what comes by POST /messages has Codex do"
@@ -91,13 +91,13 @@ def makeService(options: Options) -> MultiService:
 
 
 def _freeze_loaded_objects() -> None:
-    """Never again look for garbage in what has been loaded: that stops a host for 50 ms."""
+    """Exempt loaded objects from garbage collection: each pass would stop a host for 50 ms."""
     gc.collect()
     gc.freeze()
 
 
 def _observer(twistd: usage.Options, kind: LogFormat, reactor: Any) -> ILogObserver | None:
-    """Return what writes the log, or end the process with a sentence."""
+    """Return the log observer, or end the process with a sentence."""
     try:
         return observer(twistd, kind, reactor)
     except OSError as error:
@@ -161,7 +161,7 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
 
 
 def make_notifier(sessions: SessionService, store: Store, reactor: Any) -> Notifier:
-    """Return what tells systemd that the host lives: after a round trip to the journal."""
+    """Return the notifier of systemd; each heartbeat waits for a round trip to the store."""
     return Notifier(
         reactor,
         os.environ,
@@ -182,7 +182,7 @@ def make_guard(
     routes: Sequence[Route],
     clock: Any,
 ) -> Authenticator:
-    """Return the gate in front of `routes`."""
+    """Return the authenticator of requests to `routes`."""
     policy = Policy(
         hosts=frozenset(settings.hosts),
         origins=frozenset(settings.origins),
@@ -201,7 +201,7 @@ def make_guard(
 
 
 def make_store(settings: Settings, reactor: Any) -> Store:
-    """Return the store that is asked for; it is opened when the host starts."""
+    """Return the store of the settings; it is opened when the host starts."""
     path = settings.database
     if path is None:
         return MemoryStore(settings.limits, reactor.seconds)
@@ -210,14 +210,14 @@ def make_store(settings: Settings, reactor: Any) -> Store:
 
 
 def daemon_thread_pool(name: str) -> ThreadPool:
-    """Return a thread that a hung disk may keep: it holds up no stop."""
+    """Return a pool of one daemon thread: one that a hung disk blocks delays no stop."""
     pool = ThreadPool(0, 1, name)
     pool.threadFactory = cast("Any", partial(Thread, daemon=True))
     return pool
 
 
 def apart(reactor: Any) -> Apart:
-    """Return what reads agents' session files: a thread, which is there once there is work."""
+    """Return a function that runs others in the thread for agents' session files."""
     pool = daemon_thread_pool("files")
     pool.start()
     return partial(deferToThreadPool, reactor, pool)

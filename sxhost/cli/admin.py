@@ -105,8 +105,8 @@ def token_line(entry: Token) -> str:
     until = "for ever"
     if entry.expires_ms is not None:
         until = time.strftime("until %Y-%m-%d %H:%M", time.localtime(entry.expires_ms / 1000))
-    line = f"{entry.id:<8}  {','.join(entry.scopes):<12}  {entry.session or '-'}  {until}  {entry.name}"
-    return line.rstrip()
+    scopes, session = ",".join(entry.scopes), entry.session or "-"
+    return f"{entry.id:<8}  {scopes:<12}  {session}  {until}  {entry.name}".rstrip()
 
 
 @click.command()
@@ -130,7 +130,7 @@ def audit_line(entry: AuditEntry) -> str:
 
 
 def actor_of(entry: AuditEntry) -> str:
-    """Say by whom something was done: a token or a user, and from where."""
+    """Return who did something: a token or a user, and from which address."""
     user = "somebody" if entry.uid is None else f"user {entry.uid}"
     return f"{f'token {entry.token}' if entry.token else user} at {entry.peer}"
 

@@ -1,4 +1,4 @@
-"""The commands that go on: a stream in lines as it comes, until its end or its reader's."""
+"""Prints a stream as it comes (`tail`, `events -f`, `approvals -f`) until one side ends it."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 __all__ = ["LinePrinter", "approval_of", "watch"]
 
 Subscribe = Callable[["HostClient", dict[str, Any]], "Following"]
-"""Begins a stream; the second argument is how it tells of its link."""
+"""Begins a stream; the second argument are the options `fail_fast` and `on_link` for it."""
 
 Look = Callable[["HostClient", "Value"], Awaitable["Value | None"]]
-"""Looks at what a stream brings: returns what is to be shown in its place, if anything is."""
+"""Replaces a value of a stream before it is printed; None skips it."""
 
 NAME = 8
 """Columns of a session's name at the least; a longer one moves the others from there on."""
@@ -77,7 +77,7 @@ class LinePrinter:
 
 
 def _columns(value: Value) -> tuple[str, str, str]:
-    """Return what a value is called, its session, and its columns."""
+    """Return the name of a value, its session, and its line."""
     match value:
         case Event():
             return value.event, value.session, event_line(value)
@@ -97,9 +97,9 @@ def watch(
     names: bool = False,
     look: Look | None = None,
 ) -> None:
-    """Print what a stream brings, `most` values at the most; end with it, or quietly before.
+    """Print the values of a stream, at most `most` of them, until the stream ends.
 
-    What `look` makes of a value is printed, if it makes something of it.
+    `look` may replace or skip a value before it is printed.
     A reader of the output that has seen enough is a good end; an interrupt is the same as
     for every command.
     """
@@ -131,7 +131,7 @@ class _ApprovalId(Struct, frozen=True):
 
 
 async def approval_of(host: HostClient, value: Value) -> Value | None:
-    """Return an event about an approval with what the host knows of it, not what it says."""
+    """Return an event about an approval with the approval as it is now as its data."""
     if not isinstance(value, Event):
         return value
     try:
@@ -144,7 +144,7 @@ async def approval_of(host: HostClient, value: Value) -> Value | None:
 
 
 def _link_reporter(link: HostLink) -> Callable[[bool, str], None]:
-    """Return what tells of the link on stderr, unless it was the user who ended it."""
+    """Return a callback that reports lost connections on stderr until an interrupt."""
 
     def report(up: bool, why: str) -> None:
         if not link.interrupted:
@@ -156,7 +156,7 @@ def _link_reporter(link: HostLink) -> Callable[[bool, str], None]:
 
 @contextmanager
 def _ending_with_pipe(link: HostLink, stream: Following) -> Iterator[None]:
-    """End quietly once nobody reads our output, even if there is nothing to print."""
+    """End the stream quietly once nobody reads our output, even between two values."""
     output = sys.stdout.fileno()
     pipe = _Pipe(output, link, stream)
     watched = stat.S_ISFIFO(os.fstat(output).st_mode)

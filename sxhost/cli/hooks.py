@@ -60,7 +60,7 @@ def install(
 
 
 def _options(url: str | None, token_file: str | None, ca: str | None) -> Sequence[str]:
-    """Return what an agent's environment need not say, since a command says it itself."""
+    """Return the options by which a hook's command needs no environment variables."""
     given = {"--url": url, "--token-file": token_file, "--ca": ca}
     return [word for name, value in given.items() if value for word in (name, value)]
 
@@ -89,7 +89,7 @@ def status(*, as_json: bool) -> None:
 
 
 def _settings_reports() -> Iterator[dict[str, Any]]:
-    """Yield what stands in each settings file that there may be."""
+    """Yield a report of each settings file: agent, file, our hooks in it, error."""
     from sxhost.hooks.settings import BadSettings, installed_hooks, read, settings_files
 
     for agent in AGENTS.choices:
@@ -122,7 +122,7 @@ for name in AGENTS.choices:
 
 
 def our_command() -> Sequence[str]:
-    """Return the words that run this program, whatever directory and PATH an agent has."""
+    """Return the command line that runs this program from any directory and with any PATH."""
     beside = Path(sys.executable).with_name("sxhost")
     found = str(beside) if beside.exists() else shutil.which("sxhost")
     return [found] if found else [sys.executable, "-m", "sxhost"]

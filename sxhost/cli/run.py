@@ -36,7 +36,7 @@ WORDS = {"approve": "yes", "approve_session": "always", "deny": "no", "cancel": 
 
 
 class EventText(Struct, frozen=True):
-    """What of an event's data is shown; data of any other shape are shown as nothing."""
+    """The fields of an event's data that are shown; empty for data of any other shape."""
 
     text: str = ""
     title: str | None = None
@@ -47,7 +47,7 @@ class EventText(Struct, frozen=True):
 
     @classmethod
     def of(cls, event: Event) -> EventText:
-        """Return what an event shows."""
+        """Decode the data of an event."""
         try:
             return msgspec.json.decode(event.data, type=cls)
         except msgspec.DecodeError:
@@ -55,9 +55,9 @@ class EventText(Struct, frozen=True):
 
 
 class TurnView:
-    """One turn, shown as it goes.
+    """One turn of a new session, printed as it goes; its approvals are asked at the keyboard.
 
-    Events only say that there may be more: what is asked, and decided, the host is asked for.
+    Events only say that approvals have changed: what they are is read from the host.
     """
 
     def __init__(self, link: HostLink, launch: Launch, prompt: str) -> None:
@@ -94,7 +94,7 @@ class TurnView:
         return status
 
     async def _interrupt(self, host: HostClient) -> None:
-        """The user has had enough."""
+        """Interrupt the turn, since the user has interrupted the command."""
         with suppress(HostError):  # the turn may be over
             await host.agency.interrupt(self._session)
 
@@ -145,7 +145,7 @@ class TurnView:
     # Asking.
 
     def _show_approvals(self, host: HostClient, known: Sequence[Approval]) -> None:
-        """Tell what was decided, then ask what waits, one after the other."""
+        """Print the decisions that are new, then ask for one that is pending."""
         for approval in known:
             if approval.resolution is not None and approval.id not in self._shown_decisions:
                 self._shown_decisions.add(approval.id)
@@ -192,7 +192,7 @@ class TurnView:
 
 
 class ApprovalPrompt:
-    """One approval at the keyboard: a decision, or words for each thing that it asks."""
+    """One approval asked at the keyboard: for a decision, or for a text for each inquiry."""
 
     def __init__(self, approval: Approval) -> None:
         self.approval = approval
@@ -200,7 +200,7 @@ class ApprovalPrompt:
 
     @property
     def prompt(self) -> str:
-        """What to show next."""
+        """The text before the cursor: the next inquiry, or the keys of the decisions."""
         if self.approval.inquiries:
             inquiry = self.approval.inquiries[len(self._answers)]
             offers = " / ".join(option.label for option in inquiry.options)
@@ -210,7 +210,7 @@ class ApprovalPrompt:
         return f"  {' '.join([*keys, *(c for c in choices if c not in WORDS)])} > "
 
     def parse_line(self, line: str) -> Answer | None:
-        """Return the answer that is meant, once it is there."""
+        """Take a typed line; return the answer once it is complete and valid."""
         if not self.approval.inquiries:
             decision = line if line in self.approval.choices else KEYS.get(line[:1].lower())
             fits = decision is not None and decision in self.approval.choices
@@ -224,7 +224,7 @@ class ApprovalPrompt:
 
 @implementer(IReadDescriptor)
 class Keyboard:
-    """Lines that somebody types; `heard` is told of each."""
+    """Reads lines from the terminal; `on_line` is called with each."""
 
     def __init__(self, reactor: Any) -> None:
         self.on_line: Callable[[str], None] = lambda _input: None
@@ -233,7 +233,7 @@ class Keyboard:
         reactor.addReader(self)
 
     def fileno(self) -> int:
-        """Return where it is read."""
+        """Return the descriptor of standard input."""
         return sys.stdin.fileno()
 
     def doRead(self) -> Failure | None:

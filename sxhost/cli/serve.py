@@ -53,7 +53,7 @@ def serve(daemon: bool, pid_file: str | None, options: dict[str, Any]) -> NoRetu
 
 
 def _twistd_arguments(options: dict[str, Any]) -> list[str]:
-    """Write options as the words of a ``twistd sxhost`` command line."""
+    """Return options as the arguments of a ``twistd sxhost`` command line."""
     address = options.pop("addr")
     if address is not None:
         if options["host"] is not None or options["port"] is not None:

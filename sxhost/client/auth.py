@@ -13,7 +13,7 @@ from twisted.web.iweb import IAgent
 __all__ = ["Bearer", "Token"]
 
 Token = str | Callable[[], str | None] | None
-"""A token to show at once; or what finds one (or none) when the host asks for one."""
+"""A token for every request, or a function that finds one once the host answers 401."""
 
 UNAUTHORIZED: Final = 401
 
@@ -54,7 +54,7 @@ class Bearer(HTTPClient):
 
 
 def _explain(error: ResponseFailed, url: str) -> None:
-    """Put what TLS does not like about the host in words."""
+    """Replace TLS errors in `error` by sentences about the host's certificate."""
     if url.startswith("https:"):
         from sxhost.auth.tls import explained  # which takes its time to import
 

@@ -1,4 +1,4 @@
-"""One answer that goes on: its lines while the link lives, and what they say."""
+"""The connection of a stream: a response whose body goes on, its lines, its frames."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ MISSED = 4
 
 
 class HelloFrame(Struct, frozen=True, tag_field="frame", tag="hello"):
-    """The first frame: where the stream begins, and how often it says something."""
+    """The first frame: where the stream begins, and seconds between two heartbeats."""
 
     cursor: str
     epoch: str
@@ -73,14 +73,14 @@ _known = {"gap", "state", "hello", "heartbeat", "end"}
 
 
 def decode_hello(line: bytes) -> HelloFrame:
-    """Return what a host's first line says; `msgspec.DecodeError` if no host says so."""
+    """Decode the first line of a stream; `msgspec.DecodeError` if it is no host's."""
     return _hello.decode(line)
 
 
 def decode_frame(line: bytes) -> Frame | None:
-    """Return what a line says; None for a frame that is newer than this client.
+    """Decode a line of a stream; None for a kind of frame that this client does not know.
 
-    :raises msgspec.DecodeError: no host says so.
+    :raises msgspec.DecodeError: it is no host's line.
     """
     try:
         return _event.decode(line)
@@ -89,7 +89,7 @@ def decode_frame(line: bytes) -> Frame | None:
 
 
 class StreamConnection(Protocol):
-    """One answer that goes on: its lines, taken one by one."""
+    """The body of a stream's response: its lines are held here until they are taken."""
 
     transport: Any
     beat_s: float = 0
@@ -128,18 +128,18 @@ class StreamConnection(Protocol):
         return line
 
     def watch(self, beat_s: float) -> None:
-        """Take the link for lost when the host misses its beats."""
+        """Close the connection once heartbeats are missing, which are due each `beat_s`."""
         if not self.lost:
             self.beat_s = beat_s
             self._timer = self._clock.callLater(beat_s, self._count_missed_beat)
 
     def close(self) -> None:
-        """Let go of the connection, and of what is held."""
+        """Close the connection and drop the lines that are held."""
         self._held.clear()
         self.lose("it was closed here")
 
     def lose(self, why: str) -> None:
-        """Take no more from the link; what is held can still be taken."""
+        """Close the connection with a reason; lines that are held can still be taken."""
         if self.lost:
             return
         self.lost = why

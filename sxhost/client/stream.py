@@ -38,7 +38,7 @@ Value = Event | Gap | StateChange
 """What a stream yields."""
 
 OnLink = Callable[[bool, str], object]
-"""Told (False, why) when a link is lost, once until (True, "") when there is one again."""
+"""Called with (False, reason) once a connection is lost, with (True, "") once there is one."""
 
 FIRST_WAIT, LONGEST_WAIT = 0.25, 30.0
 """Seconds before the first and the slowest attempts to connect again; they double."""
@@ -53,11 +53,11 @@ TOO_MANY, SERVER_ERRORS = 429, 500
 
 
 def ignore(_up: bool, _why: str) -> None:
-    """Do nothing about a link that is lost or found."""
+    """Ignore changes of the connection: the default of `on_link`."""
 
 
 class BackOff:
-    """How long to wait before the next attempt; `jitter` gives numbers from 0 to 1."""
+    """Seconds before the next attempt, doubling; `jitter` returns numbers from 0 to 1."""
 
     def __init__(self, jitter: Callable[[], float]) -> None:
         self._jitter = jitter
@@ -133,7 +133,7 @@ class Following:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the connection; whoever waits for a value is told that there is none."""
+        """Close the stream; a read that waits ends the iteration."""
         self._finish()
         if self._reading is not None:
             self._reading.cancel()
@@ -141,7 +141,7 @@ class Following:
     # One reader at a time.
 
     async def _as_only_reader(self, work: Coroutine[Any, Any, T]) -> T | None:
-        """Do what the reader waits for; None if the stream is closed meanwhile."""
+        """Run a read, refusing a second one; None if the stream is closed meanwhile."""
         if self._reading is not None:
             work.close()
             raise RuntimeError("somebody waits for this stream already")
@@ -206,7 +206,7 @@ class Following:
         return None
 
     def _handle_hello(self, hello: HelloFrame) -> None:
-        """Take over the place where the stream begins.
+        """Set the cursor to where the stream begins.
 
         A gap before that place is told by the very next frame.  If the link is lost before
         it, the gap has to be told again: so a place that was asked for is kept till then.
@@ -218,7 +218,7 @@ class Following:
             self._cursor_after_gap = hello.cursor
 
     def _state_if_new(self, state: StateChange) -> StateChange | None:
-        """Return a state that is news: each new link tells all of them."""
+        """Return a state unless it was yielded: each new connection repeats them all."""
         if self._states.get(state.session) == state:
             return None
         self._states[state.session] = state
@@ -234,7 +234,7 @@ class Following:
     # The link.
 
     async def _connect(self) -> None:
-        """Try once to have a link; raise what another attempt cannot mend."""
+        """Try once to connect; raise errors that another attempt cannot mend."""
         await self._wait()
         link = StreamConnection(self._host.clock)
         try:

@@ -75,7 +75,7 @@ def make_endpoint(reactor: Any, text: str, certificate: ServerCertificate | None
 
 
 def sentence(place: str, error: object) -> str:
-    """Say that nothing can listen at a place, why, and what to do."""
+    """Return the sentence for an endpoint that cannot listen: the reason, and what to do."""
     reason = (getattr(error, "strerror", None) or str(error)).lower()
     choose = "choose another with --port, --host or --listen"
     return f"cannot listen on {place}: {reason}; {choose}."

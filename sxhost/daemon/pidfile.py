@@ -1,4 +1,4 @@
-"""What a host owes the machine that it runs on: its pidfile, a word to root, SIGHUP."""
+"""The pidfile of a host, warnings about root and other users, and SIGHUP."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class AlreadyRunning(Exception):
 
 
 class PidFile:
-    """The file that says who runs: made anew by each process, and locked while it lives.
+    """The file with the id of the running process, which makes it anew and keeps it locked.
 
     The lock says whether its process lives, and not the number, which the kernel may have
     given to another one since.  A file that is found there is looked at and removed, but
@@ -43,7 +43,7 @@ class PidFile:
         self._handle: int | None = None
 
     def check(self) -> None:
-        """Check, as long as a terminal can be told, that nobody who lives has the file.
+        """Check, while a terminal can still be told, that no running process holds the file.
 
         :raises AlreadyRunning: somebody has, or it is no pidfile.
         """
@@ -115,7 +115,7 @@ class PidFile:
             raise AlreadyRunning(_another_host_runs(_read_pid(handle), self.path)) from None
 
     def _check_content(self, handle: int) -> None:
-        """Check that a file without a lock is what a process that is gone has left."""
+        """Check that an unlocked file is the pidfile of a process that has ended."""
         pid = _read_pid(handle)
         if not stat.S_ISREG(os.fstat(handle).st_mode) or (pid and not pid.isdigit()):
             raise AlreadyRunning(f"{self.path} is there already, and is no pidfile.")
@@ -143,7 +143,7 @@ def _another_host_runs(pid: bytes, path: Path) -> str:
 
 
 def _read_pid(handle: int) -> bytes:
-    """Return what stands in a pidfile."""
+    """Return the content of a pidfile; empty if it cannot be read."""
     with suppress(OSError):
         return os.pread(handle, 32, 0).strip()
     return b""
@@ -163,7 +163,7 @@ def _process_started(pid: int) -> float:
 
 
 def warn_of_root() -> None:
-    """Say how to run as somebody else, if this is root."""
+    """Log how to run as another user, if this is root."""
     if os.geteuid() == 0:
         log.warn(
             "This host runs as root, so agents and whoever may write to them could do anything."
@@ -172,13 +172,13 @@ def warn_of_root() -> None:
 
 
 def warn_of_others(place: Path) -> None:
-    """Say so if other users can look into the state directory."""
+    """Log a warning if other users can read the state directory."""
     if place.stat().st_mode & OTHERS:
         log.warn("Others may look into {place}; end that with: chmod 700", place=str(place))
 
 
 def on_hangup(reactor: Any, reload: Callable[[], None]) -> None:
-    """Call `reload` on each SIGHUP; but stop if that is a terminal's that has gone."""
+    """Call `reload` on each SIGHUP; but stop the reactor if it came since a terminal closed."""
     ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # by nohup: it may go
     terminal = os.isatty(0) and not ignored
 

@@ -1,4 +1,4 @@
-"""What would fail later, met while a terminal can still be told of it."""
+"""Checks before the host goes into the background, while errors still reach a terminal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["load_certificate", "make_state_dir", "prepare"]
 
 
 def prepare(settings: Settings) -> None:
-    """End the process with a sentence if the host cannot begin."""
+    """End the process with a sentence if pidfile, store or an endpoint cannot be used."""
     make_state_dir(settings.state_dir, settings.uid)
     if settings.pid_file is not None:
         _refuse_running_host(PidFile(settings.pid_file))
@@ -66,7 +66,7 @@ def _refuse_held_store(database: Path) -> None:
 
 
 def load_certificate(settings: Settings) -> ServerCertificate | None:
-    """Return what listeners show, if they speak TLS, or end the process with a sentence."""
+    """Load the certificate of the TLS options, if given, or end the process with a sentence."""
     if settings.tls is None:
         return None
     try:

@@ -33,7 +33,7 @@ __all__ = ["CannotStart", "HostService"]
 log = logger(__name__)
 
 LOCAL = ("http://127.", "http://localhost:", "http://[::1]:", "unix:")
-"""What addresses begin with that are reached from here alone, and need no certificate."""
+"""Prefixes of addresses that only this machine reaches, without a certificate."""
 
 
 class CannotStart(SystemExit, Exception):
@@ -105,7 +105,7 @@ class HostService(MultiService):
         super().privilegedStartService()
 
     def startService(self) -> None:
-        """Open the store, as the user that the host is from now on; say where it is."""
+        """Open tokens and store as the user of the running host; publish its address."""
         warn_of_root()
         warn_of_others(self._keyring.place)
         with self._reporting_failure():
@@ -122,7 +122,7 @@ class HostService(MultiService):
 
     @contextmanager
     def _reporting_failure(self) -> Iterator[None]:
-        """Say why the host cannot begin, to the terminal and to the log."""
+        """Report why the host cannot start, on the terminal and in the log."""
         try:
             yield
         except (AlreadyRunning, BadKeyring, StoreUnusable, CannotListen) as error:
@@ -130,7 +130,7 @@ class HostService(MultiService):
             raise _reported(CannotStart(f"sxhost: {error}")) from error
 
     def _announce(self) -> None:
-        """Write down where this user's commands and agents find us, as long as we run."""
+        """Write the file in which this user's commands and agents find the address."""
         urls = [url_of(port) for port in self.ports]
         local = [url for url in urls if url.startswith(LOCAL)]
         with suppress(OSError):  # then they look where hosts usually are
@@ -155,7 +155,7 @@ class HostService(MultiService):
         self.sessions.port = next(filter(None, numbers), 0)
 
     def reload(self) -> None:
-        """Read again what may have changed: the certificate, the policy."""
+        """Read the certificate and the policy again."""
         for reload in self._reloads:
             reload()
 

@@ -1,7 +1,7 @@
 """``sxhost hook claude`` and ``codex``: a hook's JSON to the host, its answer to the agent.
 
 The agent waits for this process, so it imports only what it uses: a socket, and no library.
-Whatever goes wrong, it says nothing, exits with 0, and the agent goes on.
+After any error it prints nothing and exits with 0, so that the agent goes on.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 AGENTS = ("claude", "codex")
 DEFAULT_URL = "http://127.0.0.1:7432"
 HOSTED = "SXHOST_AGENT"
-"""In the environment of agents that the host itself runs: it knows all that they do."""
+"""In the environment of agents that the host itself runs: their drivers report already."""
 
 CONNECT = 1.0
 ANSWER = 2.0
@@ -51,7 +51,7 @@ JSON = ""
 
 
 class HookError(Exception):
-    """The host was not told, and this is why."""
+    """The host did not get the hook; the message is the reason."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -76,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(arguments: Sequence[str], environ: Mapping[str, str]) -> bytes:
-    """Tell the host; return its answer.
+    """Post a hook to the host and return its answer.
 
     Raises HookError, OSError or ValueError when that cannot be done.
     """
@@ -92,7 +92,7 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> bytes:
 
 
 def parse(arguments: Sequence[str]) -> dict[str, str]:
-    """Return the options by their names, those without a value too; and the JSON if given."""
+    """Return the options by their names, flags too, and the JSON argument under `JSON`."""
     remaining = iter(arguments)
     options = {}
     for word in remaining:
@@ -106,13 +106,13 @@ def parse(arguments: Sequence[str]) -> dict[str, str]:
 def environ_with_options(
     options: Mapping[str, str], environ: Mapping[str, str]
 ) -> Mapping[str, str]:
-    """Return the environment as it would be if it said what the options say."""
+    """Return the environment with the variables that options replace."""
     names = {"--url": "SXHOST_URL", "--token-file": "SXHOST_TOKEN_FILE", "--ca": "SXHOST_CA"}
     return {**environ, **{n: options[o] for o, n in names.items() if o in options}}
 
 
 def read_all(file: int) -> bytes:
-    """Return all that a file has; of more than any hook says, the beginning."""
+    """Read a descriptor to its end, but at most `INPUT_MOST` bytes or a little more."""
     parts: list[bytes] = []
     size = 0
     while size < INPUT_MOST and (part := os.read(file, 1 << 16)):
@@ -122,7 +122,7 @@ def read_all(file: int) -> bytes:
 
 
 def fitted(body: bytes) -> bytes:
-    """Return a hook that the host takes: long texts are cut.
+    """Return a hook's JSON within the host's limit: long texts are cut.
 
     Raises ValueError for what is too long and no JSON.
     """
@@ -134,7 +134,7 @@ def fitted(body: bytes) -> bytes:
 
 
 def shortened(value: object) -> object:
-    """Return a JSON value without what is too long in it."""
+    """Return a JSON value with its long texts cut."""
     if isinstance(value, str) and len(value) > TEXT_MOST:
         return f"{value[:TEXT_MOST]}… ({len(value) - TEXT_MOST} characters more)"
     if isinstance(value, dict):
@@ -145,7 +145,7 @@ def shortened(value: object) -> object:
 
 
 def post(path: str, body: bytes, patience: float, environ: Mapping[str, str]) -> bytes:
-    """Send the hook; return the answer, after so many seconds at the latest."""
+    """Post a hook and return the answer, within `patience` seconds."""
     url = environ.get("SXHOST_URL") or announced(environ) or DEFAULT_URL
     host = HostConnection(url, environ.get("SXHOST_CA", ""))
     token = given_token(environ)
@@ -174,7 +174,7 @@ def announced(environ: Mapping[str, str]) -> str:
 
 
 def given_token(environ: Mapping[str, str]) -> str:
-    """Return the token that the user names, or none."""
+    """Return the token that the environment names; empty if it names none."""
     if not (environ.get("SXHOST_TOKEN") or environ.get("SXHOST_TOKEN_FILE")):
         return ""
     from sxhost.auth.client_tokens import given_token as token_given

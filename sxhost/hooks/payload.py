@@ -1,8 +1,8 @@
-"""What Claude Code and Codex tell their hooks, in the host's words, and what hooks answer.
+"""The JSON of Claude Code's and Codex's hooks: decoded into events, and their answers.
 
 Both send one JSON object (``hook_event_name`` says what has happened) and read one; Codex has
 fewer names and takes fewer answers.  Its ``notify`` program gets another object, with a
-``type``.  Pure: nothing is kept here, and rubbish in a field is as if it were not there.
+``type``.  Nothing is kept here; a field of an unexpected type counts as missing.
 """
 
 from __future__ import annotations
@@ -64,13 +64,13 @@ class Hook:
         self.key = self.text("tool_use_id") or uuid4().hex
 
     def text(self, name: str) -> str:
-        """Return a field that is a text, else none."""
+        """Return the text of a field; empty if it is missing or no text."""
         value = self.payload.get(name)
         return value if isinstance(value, str) else ""
 
     @property
     def registration(self) -> Registration:
-        """What it tells of its session."""
+        """The fields of the session that the hook reports."""
         return Registration(
             agent=self.agent,
             provider=PROVIDERS.get(self.agent),
@@ -80,7 +80,7 @@ class Hook:
 
     @property
     def begins(self) -> bool:
-        """Whether what it tells of its session may be new."""
+        """Whether the hook may change the fields of its session."""
         return self.name in ("SessionStart", "UserPromptSubmit")
 
     @property
@@ -89,7 +89,7 @@ class Hook:
         return frozenset() if self.text("agent_id") else TAKES.get(self.name, frozenset())
 
     def events(self, *, goes_on: bool = False) -> list[EventDraft]:
-        """Return what has happened; if the agent `goes_on`, its turn is not over."""
+        """Return the events of the hook; without `complete` if the agent `goes_on`."""
         happened = EVENTS.get(self.name, _other)(self)
         return [
             EventDraft(
@@ -100,7 +100,7 @@ class Hook:
         ]
 
     def _key(self, name: str, data: Mapping[str, Any]) -> str | None:
-        """Return what names an event that Codex tells twice, to a hook and to ``notify``.
+        """Return the idempotency key of an event that Codex's hooks and ``notify`` both report.
 
         A turn that goes on with a message of ours has more answers than one.
         """
@@ -116,7 +116,7 @@ class Hook:
     # Messages.
 
     def handing(self, texts: Sequence[str]) -> dict[str, Any]:
-        """Return the answer that gives the agent messages of the user."""
+        """Return the hook's answer that hands the user's messages to the agent."""
         joined = "\n\n".join(texts)
         if self.name == "Stop":
             return {"decision": "block", "reason": joined}
@@ -126,7 +126,7 @@ class Hook:
 
     @property
     def may_ask(self) -> bool:
-        """Whether the agent wants a decision now."""
+        """Whether the agent asks for a decision by this hook."""
         return self.name == "PermissionRequest"
 
     @property
@@ -135,7 +135,7 @@ class Hook:
         return self.name in ("PermissionRequest", "PreToolUse")
 
     def overtakes(self, asked: Hook) -> bool:
-        """Tell whether this shows that what was asked is decided: it was done, or is over."""
+        """Return whether this hook shows that the question of `asked` is settled."""
         if self.name in TURN_ENDS:
             return not self.text("agent_id")
         same = [
@@ -144,7 +144,7 @@ class Hook:
         return self.name in TOOL_ENDS and all(same)
 
     def question(self, patience: float) -> Question:
-        """Return what is asked; it is no use to answer after so many seconds."""
+        """Return the approval question of the hook; it expires after `patience` seconds."""
         asked = question(self._permission_request(), Raw(encode(fitted(dict(self.payload)))))
         choices = asked.choices if self.agent == "claude" else ["approve", "deny"]
         if self.name == "PreToolUse":
@@ -153,7 +153,7 @@ class Hook:
         return replace(asked, choices=choices, detail=detail, expires_s=patience)
 
     def decision(self, answer: Answer) -> dict[str, Any]:
-        """Return a decision as the agent reads it."""
+        """Return a decision as the hook's answer."""
         response = reply(self._permission_request(), answer)
         if self.name == "PreToolUse":
             return self._tool_use_decision(response)
@@ -201,11 +201,11 @@ class Hook:
         return {"hookSpecificOutput": {"hookEventName": self.name, **fields}}
 
     def tool(self, **more: Any) -> dict[str, Any]:
-        """Return what is told of the use of a tool."""
+        """Return the data of a tool event, with the fields in `more`."""
         return {"item": self.key, "tool": self.text("tool_name"), **more}
 
     def title(self) -> str:
-        """Say in a line what is being done, as scorpiox-host does."""
+        """Return the title of a tool's use in one line, in the format of scorpiox-host."""
         return ": ".join(filter(None, (self.text("tool_name"), _summary(self._input))))
 
 
@@ -261,7 +261,7 @@ def _asks(_hook: Hook) -> list[Event]:
 
 
 def _other(hook: Hook) -> list[Event]:
-    """Tell what has no other name as it is."""
+    """Return any other hook as an event with its name and its fields."""
     name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", hook.name).lower()
     data = {field: value for field, value in hook.payload.items() if field not in COMMON}
     if not re.match(EVENT_NAME, name):
@@ -289,7 +289,7 @@ OTHER: Final = {"pre-compact": "compact", "subagent-stop": "subagent-done"}
 
 
 def _summary(given: Mapping[str, Any]) -> str:
-    """Say in a line what a tool is used for."""
+    """Return the first line of the most telling field of a tool's input."""
     names = ("command", "file_path", "path", "pattern", "url", "query", "description")
     texts = [given[name] for name in names if isinstance(given.get(name), str)]
     return texts[0].partition("\n")[0][:200] if texts else ""

@@ -1,7 +1,7 @@
-"""Agents that tell the host by their hooks what they do: heard, answered, handed messages.
+"""Handles the hooks of agents: events, decisions, and messages in the answers.
 
-Their sessions are attached ones, named as the agent names its conversation.  An agent that
-the host itself runs has told already, so its hooks are passed over.
+Their sessions are attached ones, named as the agent names its conversation.  Hooks of an
+agent that the host itself runs are ignored: its driver reports already.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ MOST_SESSIONS: Final = 4096
 """Sessions that are remembered as registered."""
 
 APPROVAL_GRACE: Final = 5.0
-"""Seconds by which an approval outlives its agent's patience: the agent speaks first."""
+"""Seconds by which an approval outlives the hook that waits for it."""
 
 
 class HookQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How an agent's hooks are heard: with `ask` each use of a tool is asked for.
+    """The query of a hook's request; with `ask` each use of a tool is an approval.
 
     `wait` is for how many seconds the agent waits for a decision before it asks its own user;
     0 asks nobody else.
@@ -50,7 +50,7 @@ class HookQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class HookReply(Struct, frozen=True):
-    """What a hook answers; the messages in it, and whose they are."""
+    """The answer to a hook, with the messages in it and their session."""
 
     answer: dict[str, Any] = {}
     session_id: str = ""
@@ -58,7 +58,7 @@ class HookReply(Struct, frozen=True):
 
 
 class Hooked:
-    """Hears hooks; `host` has the verbs."""
+    """Turns hooks into events, approvals and deliveries through the verbs of `host`."""
 
     def __init__(self, host: Host, agency: Agency, hub: LogNotifier) -> None:
         self._host = host
@@ -70,7 +70,7 @@ class Hooked:
         self._waiting: dict[str, dict[Waiter, Hook]] = {}
 
     async def hear(self, hook: Hook, query: HookQuery) -> HookReply:
-        """Take note of what has happened; return what the agent is told.
+        """Append the events of a hook and return the answer for its agent.
 
         :raises BadField: it does not say whose hook it is, or which.
         """
@@ -100,21 +100,21 @@ class Hooked:
         return HookReply(answer, session_id, messages)
 
     async def read(self, reply: HookReply) -> None:
-        """The agent has read an answer: its messages are delivered."""
+        """Acknowledge the messages of an answer that the agent has read."""
         for message in reply.messages:
             await self._host.ack(reply.session_id, message.id)
 
     async def unread(self, reply: HookReply) -> None:
-        """The agent has gone before it read an answer: its messages wait on."""
+        """Put the messages of an answer that the agent did not read back into the queue."""
         for message in reply.messages:
             await self._host.nack(reply.session_id, message.id)
 
     # How it is done.
 
     def _is_internal(self, session_id: str, hook: Hook) -> bool:
-        """Tell whether it is of no session of the user's: Codex asks its model for titles, too.
+        """Return whether a notice is of a conversation that Codex itself began, for a title.
 
-        It notifies of that as of any turn.  But of a session hooks tell first, where they run.
+        Codex notifies of these as of any turn; but a user's session has had hooks before.
         """
         place = (hook.agent, hook.text("cwd"))
         if hook.is_notice:
@@ -143,7 +143,7 @@ class Hooked:
             self._registrations.popitem(last=False)
 
     def _release_overtaken(self, session_id: str, hook: Hook) -> None:
-        """Let go of questions that the agent's own user has answered meanwhile.
+        """Stop waiting for decisions that the agent's own user has made meanwhile.
 
         Claude shows its dialog while its hook waits, and does not end the hook with it.
         """
@@ -158,7 +158,7 @@ class Hooked:
             await self._host.fire_batch(session_id, drafts)
 
     async def _messages(self, session_id: str, modes: frozenset[str]) -> list[Message]:
-        """Take what waits and can be handed over now, on lease."""
+        """Lease the queued messages whose mode allows delivery by this hook."""
         if not modes:
             return []
         waiting = await self._host.pull(session_id, PullQuery(peek=True))
@@ -173,7 +173,7 @@ class Hooked:
     async def _await_decision(
         self, session_id: str, hook: Hook, patience: float
     ) -> dict[str, Any]:
-        """Return what people, or a policy, decide in time; nothing if nobody does."""
+        """Open an approval; return its decision as the hook's answer, empty if too late."""
         question = hook.question(patience + APPROVAL_GRACE)
         answers: list[Answer] = []
         why = "its agent no longer waits"

@@ -90,7 +90,7 @@ class Forwarder(Service):
         self._paused = False
 
     def startService(self) -> None:
-        """Begin with what comes from now on."""
+        """Subscribe to the events that come from now on."""
         super().startService()
         following = Deferred.fromCoroutine(self._follow())
         following.addErrback(lambda failure: log.failure("telemetry does not run", failure))
@@ -111,7 +111,7 @@ class Forwarder(Service):
     # The sink of a subscription.
 
     def begin(self, reader: Subscription) -> None:
-        """Know whom to pause."""
+        """Keep the subscription, which `write` may pause."""
         self._reader = reader
 
     def write(self, data: bytes) -> None:
@@ -141,7 +141,7 @@ class Forwarder(Service):
 
 
 def content_of(data: Any, amount: EmitContent) -> str:
-    """Return what is sent of an event's data: all, only how much it is, or nothing."""
+    """Return the content that is sent of an event's data: its text, its length, or nothing."""
     if amount == "none":
         return ""
     text = _text(data)
@@ -161,7 +161,7 @@ def _text(data: Any) -> str:
 def make_forwarder(
     settings: Settings, sessions: SessionService, store: Store, reactor: Any
 ) -> Forwarder | None:
-    """Return what forwards, if the user's settings turn telemetry on.
+    """Return the forwarder of a host, if the user's settings turn telemetry on.
 
     A project's do not count: the sessions of all others would go where it says.
     """
