@@ -32,17 +32,17 @@ from sxhost.daemon.listening import make_endpoint
 from sxhost.daemon.logfile import observer
 from sxhost.daemon.options import Options
 from sxhost.daemon.pidfile import PidFile, on_hangup
-from sxhost.daemon.preflight import make_shown, prepare
+from sxhost.daemon.preflight import load_certificate, prepare
 from sxhost.daemon.service import HostService
 from sxhost.daemon.systemd import Notifier
-from sxhost.faces.codex_sse import routes as messages
+from sxhost.faces.codex_sse import routes as codex_sse
 from sxhost.faces.codexd import routes as codexd
 from sxhost.faces.native import about, events, hooks, telemetry
-from sxhost.faces.native import agents as hosted
-from sxhost.faces.native import sessions as native
-from sxhost.faces.native import websocket as live
+from sxhost.faces.native import agents as agent_routes
+from sxhost.faces.native import sessions as session_routes
+from sxhost.faces.native import websocket as session_websocket
 from sxhost.faces.native.tokens import Keys
-from sxhost.faces.pi import websocket as mux
+from sxhost.faces.pi import websocket as pi_websocket
 from sxhost.faces.pi.multiplexer import Multiplexer
 from sxhost.faces.pi.session_files import Apart
 from sxhost.http.authentication import Authenticator, Policy, login_attempts
@@ -64,7 +64,7 @@ __all__ = ["Options", "makeService"]
 log = logger(__name__)
 
 MANNERS: Mapping[str, ResponseFormat] = {**codexd.MANNERS}
-"""How the faces of other systems speak, by the beginnings of their paths."""
+"""Response formats of the compatible faces, by prefixes of their paths."""
 
 BYPASSED = (
     "--dangerously-bypass-approvals-and-sandbox: what comes by POST /messages has Codex do"
@@ -85,19 +85,19 @@ def makeService(options: Options) -> MultiService:
     host = assemble(settings, reactor)
     if options.parent is not None:
         host.observer = _observer(options.parent, settings.log_format, reactor)
-        reactor.callWhenRunning(_settle)
+        reactor.callWhenRunning(_freeze_loaded_objects)
     reactor.callWhenRunning(on_hangup, reactor, host.reload)
     return host
 
 
-def _settle() -> None:
-    """Never again look for garbage in what has been loaded: that stops a host for 50 ms."""
+def _freeze_loaded_objects() -> None:
+    """Exempt loaded objects from garbage collection: each pass would stop a host for 50 ms."""
     gc.collect()
     gc.freeze()
 
 
 def _observer(twistd: usage.Options, kind: LogFormat, reactor: Any) -> ILogObserver | None:
-    """Return what writes the log, or end the process with a sentence."""
+    """Return the log observer, or end the process with a sentence."""
     try:
         return observer(twistd, kind, reactor)
     except OSError as error:
@@ -112,8 +112,8 @@ def _under_twistd(settings: Settings, twistd: usage.Options | None) -> Settings:
     if twistd is None:
         return settings
     pidfile, twistd["pidfile"] = twistd["pidfile"], ""
-    ours = settings.pid_file or (Path(pidfile) if pidfile else None)
-    return replace(settings, pid_file=ours, uid=twistd["uid"])
+    path = settings.pid_file or (Path(pidfile) if pidfile else None)
+    return replace(settings, pid_file=path, uid=twistd["uid"])
 
 
 def assemble(settings: Settings, reactor: Any) -> HostService:
@@ -142,17 +142,17 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
         own=settings.user,
         formats=MANNERS,
     )
-    shown = make_shown(settings)
+    certificate = load_certificate(settings)
     host = HostService(
         sessions,
         site,
         make_notifier(sessions, store, reactor),
-        [(text, make_endpoint(reactor, text, shown)) for text in settings.listen],
+        [(text, make_endpoint(reactor, text, certificate)) for text in settings.listen],
         keyring=keyring,
         routes=routes,
         multiplexer=multiplexer,
-        shown=shown,
-        reloads=[part.reload for part in (shown, rules) if part is not None],
+        certificate=certificate,
+        reloads=[part.reload for part in (certificate, rules) if part is not None],
         pidfile=PidFile(settings.pid_file) if settings.pid_file else None,
     )
     if (forwarder := make_forwarder(settings, sessions, store, reactor)) is not None:
@@ -161,7 +161,7 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
 
 
 def make_notifier(sessions: SessionService, store: Store, reactor: Any) -> Notifier:
-    """Return what tells systemd that the host lives: after a round trip to the journal."""
+    """Return the notifier of systemd; each heartbeat waits for a round trip to the store."""
     return Notifier(
         reactor,
         os.environ,
@@ -182,7 +182,7 @@ def make_guard(
     routes: Sequence[Route],
     clock: Any,
 ) -> Authenticator:
-    """Return the gate in front of `routes`."""
+    """Return the authenticator of requests to `routes`."""
     policy = Policy(
         hosts=frozenset(settings.hosts),
         origins=frozenset(settings.origins),
@@ -201,7 +201,7 @@ def make_guard(
 
 
 def make_store(settings: Settings, reactor: Any) -> Store:
-    """Return the store that is asked for; it is opened when the host starts."""
+    """Return the store of the settings; it is opened when the host starts."""
     path = settings.database
     if path is None:
         return MemoryStore(settings.limits, reactor.seconds)
@@ -209,23 +209,23 @@ def make_store(settings: Settings, reactor: Any) -> Store:
     return SQLiteStore(settings.limits, reactor.seconds, journal, threads(reactor))
 
 
-def daemon(name: str) -> ThreadPool:
-    """Return a thread that a hung disk may keep: it holds up no stop."""
+def daemon_thread_pool(name: str) -> ThreadPool:
+    """Return a pool of one daemon thread: one that a hung disk blocks delays no stop."""
     pool = ThreadPool(0, 1, name)
     pool.threadFactory = cast("Any", partial(Thread, daemon=True))
     return pool
 
 
 def apart(reactor: Any) -> Apart:
-    """Return what reads agents' session files: a thread, which is there once there is work."""
-    pool = daemon("files")
+    """Return a function that runs others in the thread for agents' session files."""
+    pool = daemon_thread_pool("files")
     pool.start()
     return partial(deferToThreadPool, reactor, pool)
 
 
 def threads(reactor: Any) -> Threads:
     """Return the two threads of a store."""
-    pools = [daemon(name) for name in ("journal", "reader")]
+    pools = [daemon_thread_pool(name) for name in ("journal", "reader")]
     write, read = (partial(deferToThreadPool, reactor, pool) for pool in pools)
 
     def start() -> None:
@@ -248,10 +248,14 @@ def faces(
     bypass: bool = False,
 ) -> Sequence[Route]:
     """Return the routes of every face of a host; with `bypass`, Codex asks nobody."""
-    verbs = [*native.routes(sessions), *hosted.routes(sessions.agency)]
+    verbs = [*session_routes.routes(sessions), *agent_routes.routes(sessions.agency)]
     verbs += [*hooks.routes(sessions), *telemetry.routes(sessions)]
-    logs = [*events.routes(sessions), *live.routes(sessions), *mux.routes(multiplexer)]
-    codex = messages.routes(sessions, messages.BYPASS if bypass else messages.CODEX)
+    logs = [
+        *events.routes(sessions),
+        *session_websocket.routes(sessions),
+        *pi_websocket.routes(multiplexer),
+    ]
+    codex = codex_sse.routes(sessions, codex_sse.BYPASS if bypass else codex_sse.CODEX)
     others = [*codexd.routes(sessions), *codex]
     return about.routes([*verbs, *logs, *others, *metrics.routes(), *keys.routes()])
 

@@ -100,13 +100,13 @@ def revoke(link: HostLink, token_id: str) -> None:
     link.show(link.ask(lambda host: host.revoke_token(token_id)), f"{token_id} revoked")
 
 
-def token_line(one: Token) -> str:
+def token_line(entry: Token) -> str:
     """Write a token in a line: id, what it allows, for what, until when, its name."""
     until = "for ever"
-    if one.expires_ms is not None:
-        until = time.strftime("until %Y-%m-%d %H:%M", time.localtime(one.expires_ms / 1000))
-    line = f"{one.id:<8}  {','.join(one.scopes):<12}  {one.session or '-'}  {until}  {one.name}"
-    return line.rstrip()
+    if entry.expires_ms is not None:
+        until = time.strftime("until %Y-%m-%d %H:%M", time.localtime(entry.expires_ms / 1000))
+    scopes, session = ",".join(entry.scopes), entry.session or "-"
+    return f"{entry.id:<8}  {scopes:<12}  {session}  {until}  {entry.name}".rstrip()
 
 
 @click.command()
@@ -119,20 +119,20 @@ def audit(link: HostLink, after: int | None, limit: int) -> None:
 
     query = AuditQuery(after=after, limit=limit)
     found = link.ask(lambda host: host.audit(query))
-    link.show(found, *map(deed_line, found))
+    link.show(found, *map(audit_line, found))
 
 
-def deed_line(deed: AuditEntry) -> str:
+def audit_line(entry: AuditEntry) -> str:
     """Write an entry of the audit in a line: number, when, what, to which session, by whom."""
-    at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(deed.at_ms / 1000))
-    words = " ".join(filter(None, (deed.what, deed.session, deed.detail)))
-    return f"{deed.id:>6}  {at}  {words}  by {doer(deed)}"
+    at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry.at_ms / 1000))
+    words = " ".join(filter(None, (entry.what, entry.session, entry.detail)))
+    return f"{entry.id:>6}  {at}  {words}  by {actor_of(entry)}"
 
 
-def doer(deed: AuditEntry) -> str:
-    """Say by whom something was done: a token or a user, and from where."""
-    user = "somebody" if deed.uid is None else f"user {deed.uid}"
-    return f"{f'token {deed.token}' if deed.token else user} at {deed.peer}"
+def actor_of(entry: AuditEntry) -> str:
+    """Return who did something: a token or a user, and from which address."""
+    user = "somebody" if entry.uid is None else f"user {entry.uid}"
+    return f"{f'token {entry.token}' if entry.token else user} at {entry.peer}"
 
 
 @click.command("open")

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from sxhost.model.approval import Answer, Approval
     from sxhost.model.turn import Launch
 
-__all__ = ["approval_line", "commands", "launched", "starts"]
+__all__ = ["approval_line", "commands", "launch_from_options", "launch_options"]
 
 
-def starts(command: Callable[..., None]) -> Callable[..., None]:
+def launch_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that say how an agent is started."""
     for option in reversed(
         (
@@ -42,7 +42,7 @@ def starts(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def launched(prompt: str | None, given: dict[str, Any]) -> Launch:
+def launch_from_options(prompt: str | None, options: dict[str, Any]) -> Launch:
     """Return how an agent is started by these options, or end the process with a sentence."""
     import os
     import shlex
@@ -51,25 +51,27 @@ def launched(prompt: str | None, given: dict[str, Any]) -> Launch:
     from sxhost.errors import HostError
     from sxhost.model.turn import Launch
 
-    env = dict(word.partition("=")[::2] for word in given.pop("env"))
-    labels = dict(word.partition(":")[::2] for word in given.pop("labels"))
-    command, native = given.pop("command"), given.pop("native")
-    given["cwd"] = os.path.abspath(given["cwd"] or ".")  # noqa: PTH100 - links stay
+    env = dict(word.partition("=")[::2] for word in options.pop("env"))
+    labels = dict(word.partition(":")[::2] for word in options.pop("labels"))
+    command, native = options.pop("command"), options.pop("native")
+    options["cwd"] = os.path.abspath(options["cwd"] or ".")  # noqa: PTH100 - links stay
     try:
-        words = shlex.split(command) if command else None
-        own: dict[str, Any] = decode((native or "{}").encode(), dict[str, Any])
+        program = shlex.split(command) if command else None
+        native_options: dict[str, Any] = decode((native or "{}").encode(), dict[str, Any])
     except (HostError, ValueError) as error:
         fail(2, f"This cannot be understood: {error}.")
-    return Launch(prompt=prompt, command=words, env=env, labels=labels, native=own, **given)
+    return Launch(
+        prompt=prompt, command=program, env=env, labels=labels, native=native_options, **options
+    )
 
 
 @click.command()
 @click.argument("prompt", required=False)
-@starts
+@launch_options
 @linked
-def new(link: HostLink, prompt: str | None, **given: Any) -> None:
+def new(link: HostLink, prompt: str | None, **options: Any) -> None:
     """Start an agent in a new session; PROMPT is its first turn, - reads standard input."""
-    launch = launched(_words(prompt), given)
+    launch = launch_from_options(_read_if_dash(prompt), options)
     made = link.ask(lambda host: host.agency.start(launch))
     link.show(made, made.session.id)
 
@@ -80,11 +82,11 @@ def new(link: HostLink, prompt: str | None, **given: Any) -> None:
 @click.option("--model")
 @click.option("--effort")
 @linked
-def turn(link: HostLink, session_id: str, text: str, **given: Any) -> None:
+def turn(link: HostLink, session_id: str, text: str, **options: Any) -> None:
     """Begin a turn; TEXT may be - for standard input."""
     from sxhost.model.turn import TurnDraft
 
-    draft = TurnDraft(input=_words(text) or "", **given)
+    draft = TurnDraft(input=_read_if_dash(text) or "", **options)
     begun = link.ask(lambda host: host.agency.submit(session_id, draft))
     link.show(begun, f"{session_id} turn {begun.turn.id}: {begun.turn.status}")
 
@@ -97,7 +99,7 @@ def steer(link: HostLink, session_id: str, text: str) -> None:
     """Add to the running turn; TEXT may be - for standard input."""
     from sxhost.model.turn import SteerDraft
 
-    draft = SteerDraft(input=_words(text) or "")
+    draft = SteerDraft(input=_read_if_dash(text) or "")
     done = link.ask(lambda host: host.agency.steer(session_id, draft))
     link.show(done, f"{session_id} steered")
 
@@ -129,7 +131,7 @@ def approvals(link: HostLink, *, everything: bool, follow: bool) -> None:
     types = ("approval-requested", "approval-resolved")
     watch(
         link,
-        lambda host, told: host.subscribe(types=types, **told),
+        lambda host, link_options: host.subscribe(types=types, **link_options),
         names=True,
         look=approval_of,
     )
@@ -157,9 +159,9 @@ def approve(
     from sxhost.model.approval import Answer
 
     chosen = decision or ("approve_session" if for_session else "approve")
-    said: dict[str, str | list[str]] = dict(word.partition("=")[::2] for word in answer)
-    told = Answer(decision=chosen, reason=reason, answers=said or None)
-    decide(link, session_id, approval, told)
+    answers: dict[str, str | list[str]] = dict(word.partition("=")[::2] for word in answer)
+    decision_answer = Answer(decision=chosen, reason=reason, answers=answers or None)
+    decide(link, session_id, approval, decision_answer)
 
 
 @click.command()
@@ -186,15 +188,15 @@ def decide(link: HostLink, session_id: str, approval: int, answer: Answer) -> No
 
 @click.command()
 @click.argument("prompt")
-@starts
+@launch_options
 @click.option("--rm", is_flag=True, help="Forget the session at the end.")
 @linked
-def run(link: HostLink, prompt: str, *, rm: bool, **given: Any) -> None:
+def run(link: HostLink, prompt: str, *, rm: bool, **options: Any) -> None:
     """Start an agent, show what it does, ask what it asks; end with its turn's result."""
     from sxhost.cli.run import TurnView
 
-    ride = TurnView(link, launched(None, given), _words(prompt) or "")
-    status = link.ask(lambda host: ride.go(host, forget=rm))
+    view = TurnView(link, launch_from_options(None, options), _read_if_dash(prompt) or "")
+    status = link.ask(lambda host: view.go(host, forget=rm))
     sys.exit(0 if status == "completed" else 1)
 
 
@@ -205,7 +207,7 @@ def approval_line(approval: Approval) -> str:
     return f"{name}  {state:<8}  {approval.kind:<11}  {approval.title}"
 
 
-def _words(text: str | None) -> str | None:
+def _read_if_dash(text: str | None) -> str | None:
     return sys.stdin.read() if text == "-" else text
 
 

@@ -26,8 +26,12 @@ def events(
     if follow:
         from sxhost.cli.follow import watch
 
-        how: dict[str, Any] = {"after": after, "types": _list(types)}
-        watch(link, lambda host, told: host.subscribe(session_id, **how, **told), limit)
+        selection: dict[str, Any] = {"after": after, "types": _list(types)}
+        watch(
+            link,
+            lambda host, link_options: host.subscribe(session_id, **selection, **link_options),
+            limit,
+        )
         return
     from sxhost.model.names import ALL
     from sxhost.model.session import EventQuery
@@ -44,12 +48,14 @@ def events(
 @click.option("--after", default="now", help="A cursor, or the id after which to begin.  [now]")
 @click.option("--state", is_flag=True, help="Also tell states, and how they change.")
 @linked
-def tail(link: HostLink, session: str, types: str, **how: Any) -> None:
+def tail(link: HostLink, session: str, types: str, **selection: Any) -> None:
     """Print the events of all sessions as they come."""
     from sxhost.cli.follow import watch
 
-    how |= {"sessions": _list(session), "types": _list(types)}
-    watch(link, lambda host, told: host.subscribe(**how, **told), names=True)
+    selection |= {"sessions": _list(session), "types": _list(types)}
+    watch(
+        link, lambda host, link_options: host.subscribe(**selection, **link_options), names=True
+    )
 
 
 @click.command()
@@ -71,8 +77,8 @@ def fire(
     link.show(fired, f"{session_id} event {fired.seq}: {event}")
 
 
-def _list(words: str) -> list[str]:
-    return list(filter(None, words.split(",")))
+def _list(comma_separated: str) -> list[str]:
+    return list(filter(None, comma_separated.split(",")))
 
 
 def _json(text: str | None) -> Any:

@@ -1,4 +1,4 @@
-"""The commands that go on: a stream in lines as it comes, until its end or its reader's."""
+"""Prints a stream as it comes (`tail`, `events -f`, `approvals -f`) until one side ends it."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 __all__ = ["LinePrinter", "approval_of", "watch"]
 
 Subscribe = Callable[["HostClient", dict[str, Any]], "Following"]
-"""Begins a stream; the second argument is how it tells of its link."""
+"""Begins a stream; the second argument are the options `fail_fast` and `on_link` for it."""
 
 Look = Callable[["HostClient", "Value"], Awaitable["Value | None"]]
-"""Looks at what a stream brings: returns what is to be shown in its place, if anything is."""
+"""Replaces a value of a stream before it is printed; None skips it."""
 
 NAME = 8
 """Columns of a session's name at the least; a longer one moves the others from there on."""
@@ -60,7 +60,7 @@ class LinePrinter:
 
     def line(self, value: Value) -> tuple[str, str | None]:
         """Return the line of a value, and its colour."""
-        name, session, text = _told(value)
+        name, session, text = _columns(value)
         if self._width:
             self._width = max(self._width, len(session))
             text = f"{session:<{self._width}}  {text}"
@@ -76,8 +76,8 @@ class LinePrinter:
         put(text, fg=colour)
 
 
-def _told(value: Value) -> tuple[str, str, str]:
-    """Return what a value is called, its session, and its columns."""
+def _columns(value: Value) -> tuple[str, str, str]:
+    """Return the name of a value, its session, and its line."""
     match value:
         case Event():
             return value.event, value.session, event_line(value)
@@ -97,25 +97,25 @@ def watch(
     names: bool = False,
     look: Look | None = None,
 ) -> None:
-    """Print what a stream brings, `most` values at the most; end with it, or quietly before.
+    """Print the values of a stream, at most `most` of them, until the stream ends.
 
-    What `look` makes of a value is printed, if it makes something of it.
+    `look` may replace or skip a value before it is printed.
     A reader of the output that has seen enough is a good end; an interrupt is the same as
     for every command.
     """
     colours = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     lines = LinePrinter(json=link.json, names=names, colours=colours)
-    how: dict[str, Any] = {"fail_fast": True, "on_link": _teller(link)}
+    link_options: dict[str, Any] = {"fail_fast": True, "on_link": _link_reporter(link)}
 
     async def follow(host: HostClient) -> str:
-        async with subscribe(host, how) as stream:
+        async with subscribe(host, link_options) as stream:
             with _ending_with_pipe(link, stream):
                 count = 0
                 async for value in stream:
-                    seen = value if look is None else await look(host, value)
-                    if seen is None:
+                    shown = value if look is None else await look(host, value)
+                    if shown is None:
                         continue
-                    lines.show(seen)
+                    lines.show(shown)
                     count += 1
                     if count == most:
                         break
@@ -126,37 +126,37 @@ def watch(
         put(f"The end: {ended}.", err=True)
 
 
-class _Named(Struct, frozen=True):
+class _ApprovalId(Struct, frozen=True):
     id: int = 0
 
 
 async def approval_of(host: HostClient, value: Value) -> Value | None:
-    """Return an event about an approval with what the host knows of it, not what it says."""
+    """Return an event about an approval with the approval as it is now as its data."""
     if not isinstance(value, Event):
         return value
     try:
-        number = msgspec.json.decode(value.data, type=_Named).id
+        number = msgspec.json.decode(value.data, type=_ApprovalId).id
         known = await host.agency.session_approvals(value.session, ApprovalQuery(all=True))
     except (msgspec.DecodeError, HostError):  # no approval, or forgotten with its session
         return None
-    found = next((one for one in known if one.id == number), None)
-    return None if found is None else replace(value, data=Raw(encode(found)))
+    approval_now = next((approval for approval in known if approval.id == number), None)
+    return None if approval_now is None else replace(value, data=Raw(encode(approval_now)))
 
 
-def _teller(link: HostLink) -> Callable[[bool, str], None]:
-    """Return what tells of the link on stderr, unless it was the user who ended it."""
+def _link_reporter(link: HostLink) -> Callable[[bool, str], None]:
+    """Return a callback that reports lost connections on stderr until an interrupt."""
 
-    def tell(up: bool, why: str) -> None:
+    def report(up: bool, why: str) -> None:
         if not link.interrupted:
             news = "Reconnected." if up else f"Lost the host ({why}); trying again."
             put(news, err=True)
 
-    return tell
+    return report
 
 
 @contextmanager
 def _ending_with_pipe(link: HostLink, stream: Following) -> Iterator[None]:
-    """End quietly once nobody reads our output, even if there is nothing to print."""
+    """End the stream quietly once nobody reads our output, even between two values."""
     output = sys.stdout.fileno()
     pipe = _Pipe(output, link, stream)
     watched = stat.S_ISFIFO(os.fstat(output).st_mode)

@@ -42,7 +42,7 @@ def install(
     agent: str, *, project: bool, url: str | None, http: bool, dry_run: bool, **how: Any
 ) -> None:
     """Put the hooks into an agent's settings; --wait: until it asks its own user."""
-    from sxhost.hooks.settings import Wiring, rewired
+    from sxhost.hooks.settings import Wiring, with_our_hooks
 
     place = url or host_url(os.environ)
     http = http and place.startswith(("http:", "https:"))
@@ -52,7 +52,7 @@ def install(
     wiring = Wiring(command=our_command(), url=place, http=http, **how)
 
     def change(what: str, text: str) -> str:
-        return rewired(agent, what, text, wiring)
+        return with_our_hooks(agent, what, text, wiring)
 
     _change(agent, project, change, dry_run=dry_run)
     if agent == "codex" and not dry_run:
@@ -60,7 +60,7 @@ def install(
 
 
 def _options(url: str | None, token_file: str | None, ca: str | None) -> Sequence[str]:
-    """Return what an agent's environment need not say, since a command says it itself."""
+    """Return the options by which a hook's command needs no environment variables."""
     given = {"--url": url, "--token-file": token_file, "--ca": ca}
     return [word for name, value in given.items() if value for word in (name, value)]
 
@@ -71,58 +71,58 @@ def _options(url: str | None, token_file: str | None, ca: str | None) -> Sequenc
 @click.option("--dry-run", is_flag=True, help="Only show what would change.")
 def uninstall(agent: str, *, project: bool, dry_run: bool) -> None:
     """Take the hooks out of an agent's settings."""
-    from sxhost.hooks.settings import unwired
+    from sxhost.hooks.settings import without_our_hooks
 
-    _change(agent, project, unwired, dry_run=dry_run)
+    _change(agent, project, without_our_hooks, dry_run=dry_run)
 
 
 @hook.command()
 @click.option("--json", "as_json", is_flag=True, help="Print for machines.")
 def status(*, as_json: bool) -> None:
     """Tell which settings have the hooks."""
-    for found in _found():
-        told = found["error"] or ", ".join(found["hooks"]) or "no hooks"
+    for found in _settings_reports():
+        hooks = found["error"] or ", ".join(found["hooks"]) or "no hooks"
         if as_json:
             put_json(found)
         else:
-            put(f"{found['agent']:<7} {found['file']}: {told}")
+            put(f"{found['agent']:<7} {found['file']}: {hooks}")
 
 
-def _found() -> Iterator[dict[str, Any]]:
-    """Yield what stands in each settings file that there may be."""
-    from sxhost.hooks.settings import BadSettings, files_of, installed, read
+def _settings_reports() -> Iterator[dict[str, Any]]:
+    """Yield a report of each settings file: agent, file, our hooks in it, error."""
+    from sxhost.hooks.settings import BadSettings, installed_hooks, read, settings_files
 
     for agent in AGENTS.choices:
         for place in (None, _project()):
-            for what, path in files_of(agent, os.environ, place).items():
+            for what, path in settings_files(agent, os.environ, place).items():
                 found = {"agent": agent, "file": str(path), "hooks": [], "error": ""}
                 try:
-                    found["hooks"] = list(installed(what, read(path)))
+                    found["hooks"] = list(installed_hooks(what, read(path)))
                 except BadSettings as error:
                     found["error"] = str(error)
                 yield found
 
 
-def _through(agent: str) -> click.Command:
+def _agent_command(agent: str) -> click.Command:
     """Return the command that an agent runs; it has a module of its own, for it is in haste."""
 
     @click.command(agent, context_settings={"ignore_unknown_options": True})
     @click.argument("words", nargs=-1, type=click.UNPROCESSED)
-    def told(words: Sequence[str]) -> None:
+    def run_hook(words: Sequence[str]) -> None:
         from sxhost.hooks.command import main
 
         sys.exit(main([agent, *words]))
 
-    told.help = f"Tell the host what a hook of {agent} is told; it reads JSON."
-    return told
+    run_hook.help = f"Tell the host what a hook of {agent} is told; it reads JSON."
+    return run_hook
 
 
 for name in AGENTS.choices:
-    hook.add_command(_through(name))
+    hook.add_command(_agent_command(name))
 
 
 def our_command() -> Sequence[str]:
-    """Return the words that run this program, whatever directory and PATH an agent has."""
+    """Return the command line that runs this program from any directory and with any PATH."""
     beside = Path(sys.executable).with_name("sxhost")
     found = str(beside) if beside.exists() else shutil.which("sxhost")
     return [found] if found else [sys.executable, "-m", "sxhost"]
@@ -130,9 +130,9 @@ def our_command() -> Sequence[str]:
 
 def _change(agent: str, project: bool, change: Any, *, dry_run: bool) -> None:
     """Change the settings files of an agent, all of them or none."""
-    from sxhost.hooks.settings import BadSettings, files_of, read, write
+    from sxhost.hooks.settings import BadSettings, read, settings_files, write
 
-    files = files_of(agent, os.environ, _project() if project else None)
+    files = settings_files(agent, os.environ, _project() if project else None)
     try:
         texts = {what: read(path) for what, path in files.items()}
         changed = _changed(files, texts, change)

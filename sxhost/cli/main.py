@@ -32,17 +32,17 @@ class Commands(click.Group):
 
     def make_context(self, *given: Any, **named: Any) -> click.Context:
         """Read the words up to the command."""
-        with _shown():
+        with _visible_errors():
             return super().make_context(*given, **named)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Read the command's own, and run it."""
-        with _shown():
+        with _visible_errors():
             return super().invoke(ctx)
 
 
 @contextmanager
-def _shown() -> Iterator[None]:
+def _visible_errors() -> Iterator[None]:
     try:
         yield
     except click.ClickException as error:
@@ -102,13 +102,13 @@ def completion(shell: str) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line; ``emit`` goes straight to its own program, which is in haste."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    if words[:1] == ["emit"]:
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["emit"]:
         from sxhost.telemetry.command import main as emit_main
 
-        sys.exit(emit_main(words[1:]))
+        sys.exit(emit_main(arguments[1:]))
     try:
-        sxhost.main(words, prog_name="sxhost")
+        sxhost.main(arguments, prog_name="sxhost")
     except SystemExit as done:
         _leave(done)
 

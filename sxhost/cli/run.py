@@ -35,8 +35,8 @@ ENDS = frozenset({"complete", "error", "ended"})
 WORDS = {"approve": "yes", "approve_session": "always", "deny": "no", "cancel": "cancel"}
 
 
-class Shown(Struct, frozen=True):
-    """What of an event's data is shown; data of any other shape are shown as nothing."""
+class EventText(Struct, frozen=True):
+    """The fields of an event's data that are shown; empty for data of any other shape."""
 
     text: str = ""
     title: str | None = None
@@ -46,8 +46,8 @@ class Shown(Struct, frozen=True):
     reason: str = ""
 
     @classmethod
-    def of(cls, event: Event) -> Shown:
-        """Return what an event shows."""
+    def of(cls, event: Event) -> EventText:
+        """Decode the data of an event."""
         try:
             return msgspec.json.decode(event.data, type=cls)
         except msgspec.DecodeError:
@@ -55,21 +55,21 @@ class Shown(Struct, frozen=True):
 
 
 class TurnView:
-    """One turn, shown as it goes.
+    """One turn of a new session, printed as it goes; its approvals are asked at the keyboard.
 
-    Events only say that there may be more: what is asked, and decided, the host is asked for.
+    Events only say that approvals have changed: what they are is read from the host.
     """
 
-    def __init__(self, link: HostLink, launch: Launch, words: str) -> None:
+    def __init__(self, link: HostLink, launch: Launch, prompt: str) -> None:
         self._link = link
         self._launch = launch
-        self._words = words
+        self._input = prompt
         self._session = ""
-        self._fresh = True
+        self._at_line_start = True
         self._keyboard: Keyboard | None = None
-        self._asking: Asking | None = None
-        self._asked: set[int] = set()
-        self._closed: set[int] = set()
+        self._prompt: ApprovalPrompt | None = None
+        self._announced: set[int] = set()
+        self._shown_decisions: set[int] = set()
         """Approvals that were shown, and those that were shown as decided."""
 
     async def go(self, host: HostClient, *, forget: bool) -> str:
@@ -83,7 +83,7 @@ class TurnView:
         )
         try:
             async with host.subscribe(self._session, after="0") as stream:
-                await host.agency.submit(self._session, TurnDraft(input=self._words))
+                await host.agency.submit(self._session, TurnDraft(input=self._input))
                 status = await self._follow(host, stream)
         finally:
             self._link.reactor.removeSystemEventTrigger(stop)
@@ -94,7 +94,7 @@ class TurnView:
         return status
 
     async def _interrupt(self, host: HostClient) -> None:
-        """The user has had enough."""
+        """Interrupt the turn, since the user has interrupted the command."""
         with suppress(HostError):  # the turn may be over
             await host.agency.interrupt(self._session)
 
@@ -107,9 +107,9 @@ class TurnView:
             else:
                 self._show(value)
             if value.event in ENDS:
-                shown = Shown.of(value)
-                self._line(f"({shown.reason or shown.status})", dim=True)
-                return shown.status or "failed"
+                fields = EventText.of(value)
+                self._line(f"({fields.reason or fields.status})", dim=True)
+                return fields.status or "failed"
             if value.event in APPROVAL_EVENTS and not self._link.json:
                 with suppress(HostUnreachable):  # the stream comes back, and asks again
                     query = ApprovalQuery(all=True)
@@ -120,79 +120,79 @@ class TurnView:
     # Showing.
 
     def _show(self, event: Event) -> None:
-        shown = Shown.of(event)
+        fields = EventText.of(event)
         match event.event:
             case "message-delta":
-                self._text(shown.text)
+                self._text(fields.text)
             case "tool-start":
-                self._line(f"$ {shown.title or shown.tool}", bold=True)
+                self._line(f"$ {fields.title or fields.tool}", bold=True)
             case "tool-done":
-                self._line(Flow(str(shown.output or "").rstrip()), dim=True)
+                self._line(Flow(str(fields.output or "").rstrip()), dim=True)
             case "warning":
-                self._line(shown.text, fg="yellow")
+                self._line(fields.text, fg="yellow")
 
     def _text(self, text: str) -> None:
         put(Flow(text), nl=False)
-        self._fresh = text.endswith("\n")
+        self._at_line_start = text.endswith("\n")
 
     def _line(self, text: str, **style: Any) -> None:
-        if not self._fresh:
+        if not self._at_line_start:
             put("")
-        self._fresh = True
+        self._at_line_start = True
         if text and not self._link.json:
             put(text, err=bool(style.get("dim")), **style)
 
     # Asking.
 
     def _show_approvals(self, host: HostClient, known: Sequence[Approval]) -> None:
-        """Tell what was decided, then ask what waits, one after the other."""
+        """Print the decisions that are new, then ask for one that is pending."""
         for approval in known:
-            if approval.resolution is not None and approval.id not in self._closed:
-                self._closed.add(approval.id)
-                self._name(approval)
+            if approval.resolution is not None and approval.id not in self._shown_decisions:
+                self._shown_decisions.add(approval.id)
+                self._announce(approval)
                 decided = f"{approval.resolution.decision} ({approval.resolution.by})"
                 self._line(decided, fg="yellow")
-        waiting = {one.id: one for one in known if one.state == "pending"}
-        if self._asking is not None and self._asking.approval.id not in waiting:
-            self._asking = None
+        waiting = {approval.id: approval for approval in known if approval.state == "pending"}
+        if self._prompt is not None and self._prompt.approval.id not in waiting:
+            self._prompt = None
         for approval in waiting.values():
-            if self._asking is None and approval.id not in self._asked:
+            if self._prompt is None and approval.id not in self._announced:
                 self._ask(host, approval)
 
-    def _name(self, approval: Approval) -> None:
-        if approval.id not in self._asked:
-            self._asked.add(approval.id)
+    def _announce(self, approval: Approval) -> None:
+        if approval.id not in self._announced:
+            self._announced.add(approval.id)
             self._line(f"? {approval.kind}: {approval.title}", fg="yellow", bold=True)
 
     def _ask(self, host: HostClient, approval: Approval) -> None:
-        self._name(approval)
+        self._announce(approval)
         if not sys.stdin.isatty():
             self._line(f"  sxhost approve {approval.session} {approval.id}", fg="yellow")
             return
         if self._keyboard is None:
             self._keyboard = Keyboard(self._link.reactor)
-        self._asking = asking = Asking(approval)
-        put(asking.prompt, nl=False)
-        self._keyboard.heard = lambda words: self._heard(host, asking, words)
+        self._prompt = open_prompt = ApprovalPrompt(approval)
+        put(open_prompt.prompt, nl=False)
+        self._keyboard.on_line = lambda line: self._handle_line(host, open_prompt, line)
 
-    def _heard(self, host: HostClient, asking: Asking, words: str) -> None:
-        if asking is not self._asking:
+    def _handle_line(self, host: HostClient, open_prompt: ApprovalPrompt, line: str) -> None:
+        if open_prompt is not self._prompt:
             return  # somebody was faster
-        answer = asking.hear(words.strip())
+        answer = open_prompt.parse_line(line.strip())
         if answer is None:
-            put(asking.prompt, nl=False)
+            put(open_prompt.prompt, nl=False)
             return
-        work = host.agency.answer(asking.approval.session, asking.approval.id, answer)
-        Deferred.fromCoroutine(work).addErrback(self._late)
+        work = host.agency.answer(open_prompt.approval.session, open_prompt.approval.id, answer)
+        Deferred.fromCoroutine(work).addErrback(self._report_refusal)
 
-    def _late(self, failure: Failure) -> None:
+    def _report_refusal(self, failure: Failure) -> None:
         failure.trap(HostError)
         if not failure.check(AlreadyAnswered):
             self._line(str(failure.value), fg="red")
 
 
-class Asking:
-    """One approval at the keyboard: a decision, or words for each thing that it asks."""
+class ApprovalPrompt:
+    """One approval asked at the keyboard: for a decision, or for a text for each inquiry."""
 
     def __init__(self, approval: Approval) -> None:
         self.approval = approval
@@ -200,7 +200,7 @@ class Asking:
 
     @property
     def prompt(self) -> str:
-        """What to show next."""
+        """The text before the cursor: the next inquiry, or the keys of the decisions."""
         if self.approval.inquiries:
             inquiry = self.approval.inquiries[len(self._answers)]
             offers = " / ".join(option.label for option in inquiry.options)
@@ -209,14 +209,14 @@ class Asking:
         keys = [f"[{k}]{WORDS[c][1:]}" for k, c in KEYS.items() if c in choices]
         return f"  {' '.join([*keys, *(c for c in choices if c not in WORDS)])} > "
 
-    def hear(self, words: str) -> Answer | None:
-        """Return the answer that is meant, once it is there."""
+    def parse_line(self, line: str) -> Answer | None:
+        """Take a typed line; return the answer once it is complete and valid."""
         if not self.approval.inquiries:
-            decision = words if words in self.approval.choices else KEYS.get(words[:1].lower())
+            decision = line if line in self.approval.choices else KEYS.get(line[:1].lower())
             fits = decision is not None and decision in self.approval.choices
             return Answer(decision=decision) if decision and fits else None
-        if words:
-            self._answers[self.approval.inquiries[len(self._answers)].id] = words
+        if line:
+            self._answers[self.approval.inquiries[len(self._answers)].id] = line
         if len(self._answers) < len(self.approval.inquiries):
             return None
         return Answer(decision="approve", answers=self._answers)
@@ -224,16 +224,16 @@ class Asking:
 
 @implementer(IReadDescriptor)
 class Keyboard:
-    """Lines that somebody types; `heard` is told of each."""
+    """Reads lines from the terminal; `on_line` is called with each."""
 
     def __init__(self, reactor: Any) -> None:
-        self.heard: Callable[[str], None] = lambda _words: None
+        self.on_line: Callable[[str], None] = lambda _input: None
         self._reactor = reactor
         self._typed = b""
         reactor.addReader(self)
 
     def fileno(self) -> int:
-        """Return where it is read."""
+        """Return the descriptor of standard input."""
         return sys.stdin.fileno()
 
     def doRead(self) -> Failure | None:
@@ -243,7 +243,7 @@ class Keyboard:
             return Failure(ConnectionDone())
         *lines, self._typed = (self._typed + data).split(b"\n")
         for line in lines:
-            self.heard(line.decode(errors="replace"))
+            self.on_line(line.decode(errors="replace"))
         return None
 
     def close(self) -> None:

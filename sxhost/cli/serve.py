@@ -38,22 +38,22 @@ def serve(daemon: bool, pid_file: str | None, options: dict[str, Any]) -> NoRetu
     from sxhost.config import state_dir
     from sxhost.daemon.preflight import make_state_dir
 
-    place = Path(options["state_dir"] or state_dir(os.environ)).absolute()
-    words = _twistd_words(options)
+    directory = Path(options["state_dir"] or state_dir(os.environ)).absolute()
+    arguments = _twistd_arguments(options)
     before = ["--nodaemon"]
     if daemon:
-        make_state_dir(place)
-        before = [f"--logfile={place / 'sxhost.log'}"]
-        pid_file = pid_file or str(place / "sxhost.pid")
+        make_state_dir(directory)
+        before = [f"--logfile={directory / 'sxhost.log'}"]
+        pid_file = pid_file or str(directory / "sxhost.pid")
     if pid_file:
-        words = [*words, f"--pid-file={pid_file}"]
-    sys.argv = ["twistd", *before, "--pidfile=", "sxhost", *words]
+        arguments = [*arguments, f"--pid-file={pid_file}"]
+    sys.argv = ["twistd", *before, "--pidfile=", "sxhost", *arguments]
     run()
     sys.exit(0)
 
 
-def _twistd_words(options: dict[str, Any]) -> list[str]:
-    """Write options as the words of a ``twistd sxhost`` command line."""
+def _twistd_arguments(options: dict[str, Any]) -> list[str]:
+    """Return options as the arguments of a ``twistd sxhost`` command line."""
     address = options.pop("addr")
     if address is not None:
         if options["host"] is not None or options["port"] is not None:
@@ -62,16 +62,16 @@ def _twistd_words(options: dict[str, Any]) -> list[str]:
         if not (host and port):
             fail(2, f"--addr is written HOST:PORT, not {address!r}.")
         options |= {"host": host.strip("[]"), "port": port}
-    words = []
+    arguments = []
     for name, value in options.items():
         option = f"--{name.replace('_', '-')}"
         if isinstance(value, tuple):
-            words += [f"{option}={each}" for each in value]
+            arguments += [f"{option}={each}" for each in value]
         elif value is True:
-            words.append(option)
+            arguments.append(option)
         elif value not in (None, False):
-            words.append(f"{option}={value}")
-    return words
+            arguments.append(f"{option}={value}")
+    return arguments
 
 
 @click.command(context_settings={"ignore_unknown_options": True})

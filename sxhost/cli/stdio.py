@@ -37,13 +37,13 @@ ANSWER = b'{"type":"response"'
 """How answers begin."""
 
 
-def serve(words: Sequence[str]) -> NoReturn:
+def serve(arguments: Sequence[str]) -> NoReturn:
     """Run a host with these options of ``twistd sxhost``, and speak with one client.
 
     It listens nowhere, unless an option or ``PI_SERVER_PORT`` says so.
     """
     options = Options()
-    given = [*words]
+    given = [*arguments]
     options.parseOptions(given)
     settings = options["settings"]
     if not any(word.startswith(("--port", "-p", "--host", "--listen")) for word in given):
@@ -75,7 +75,7 @@ def _log_to_stderr(level: str) -> None:
 
 
 class Forward(Pipe):
-    """The pipes' side: lines go to the WebSocket as they are."""
+    """Forwards the lines of standard input to the WebSocket of another host, unchanged."""
 
     def __init__(self, talker: Any, most: int) -> None:
         self.paused = False
@@ -89,7 +89,7 @@ class Forward(Pipe):
 
 
 class Remote(WebSocketClientProtocol):
-    """The host's side: messages become lines, as they are."""
+    """The WebSocket to another host: its messages go to standard output as lines."""
 
     transport: Any
 
@@ -123,10 +123,10 @@ class Remote(WebSocketClientProtocol):
 
     # What the pipe asks of it.
 
-    def receive(self, said: bytes) -> None:
+    def receive(self, command: bytes) -> None:
         """Send a command."""
         self._due += 1
-        self.sendMessage(said)
+        self.sendMessage(command)
 
     def refuse_size(self, size: int) -> None:
         """Send a command although it is too large: the host says so."""
@@ -134,7 +134,7 @@ class Remote(WebSocketClientProtocol):
         self.sendMessage(b" " * size)
 
     def idle(self) -> Deferred[None]:
-        """Return what fires once all is answered."""
+        """Return a Deferred that fires once all commands are answered."""
         self._idle = Deferred()
         done = self._idle
         self._check()
@@ -154,7 +154,7 @@ class Remote(WebSocketClientProtocol):
         self.transport.resumeProducing()
 
     def connection_closed(self) -> None:
-        """Nobody listens any more."""
+        """Close the WebSocket: the pipe has ended."""
         self.sendClose(1000)
 
 

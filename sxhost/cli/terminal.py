@@ -1,4 +1,4 @@
-"""A command's two ends: the host that it asks, and what it tells of that in lines.
+"""What commands share: the connection to a host, and lines about sessions and events.
 
 Quick commands must be quick: what only some of them need is imported where it is needed.
 """
@@ -46,7 +46,7 @@ INTERRUPTED = 130
 
 
 class HostLink:
-    """How a command reaches its host, and how it prints: `json` for machines.
+    """A command's connection to its host, and how it prints: `json` for machines.
 
     `token_file` and `ca` are what the options of these names say; `interrupted` tells whether
     the end has begun, by the user or because all is done.
@@ -139,7 +139,7 @@ class HostLink:
 
 
 def linked(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command what leads to a host, and a `HostLink` as its first argument."""
+    """Give a command the options of a connection, and a `HostLink` as its first argument."""
 
     @click.option("--url", metavar="URL", help="The host: http:, https: or unix:/path.")
     @click.option("--token-file", metavar="FILE", help="Where the token for it is.")
@@ -155,14 +155,14 @@ def linked(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def status_line(status: Status) -> str:
-    """Say how the host is, in the source system's words."""
+    """Return the line about a host's status in the format of scorpiox-host."""
     return (
         f"Host running on :{status.port} — {status.sessions} sessions, {status.active} active"
     )
 
 
 def session_lines(sessions: list[Summary]) -> list[str]:
-    """Align sessions in columns, as the source system prints them."""
+    """Return sessions in columns, in the format of scorpiox-host."""
     ids = max((len(s.id) for s in sessions), default=0)
     events = max((len(s.last_event) for s in sessions), default=0)
     return [
@@ -173,13 +173,13 @@ def session_lines(sessions: list[Summary]) -> list[str]:
 
 
 def detail_lines(detail: Detail) -> list[str]:
-    """Tell all about a session: a field a line, then its last events."""
+    """Return all about a session: a line for each field, then its last events."""
     rows = [f"{name:<18}{value}" for name, value in _fields(detail)]
     return [*rows, *(f"  {event_line(event)}" for event in detail.events)]
 
 
 def detail_rows(detail: Detail) -> list[tuple[str, str, str]]:
-    """Lay the same out for a person at a terminal: names, values, and their styles."""
+    """Return the same for a person at a terminal: names, values, and their styles."""
     rows = [(name, value, STYLES.get(value, "")) for name, value in _fields(detail)]
     return [*rows, *(("", event_line(event), "dim") for event in detail.events)]
 
@@ -188,7 +188,7 @@ STYLES = {"working": "green", "waiting": "yellow", "stalled": "red", "lost": "re
 
 
 def _fields(detail: Detail) -> list[tuple[str, str]]:
-    """Return the fields that say something."""
+    """Return the names and texts of the fields that are not empty."""
     names = [name for name in detail.__struct_fields__ if name != "events"]
     values = [(name, getattr(detail, name)) for name in names]
     return [(name, str(value)) for name, value in values if value]
@@ -202,7 +202,7 @@ def event_line(event: Event) -> str:
 
 
 def row(number: int | str, ts: int, name: str, text: str) -> str:
-    """Write what happened at a time (Unix seconds) in the columns of an event."""
+    """Return a line in the columns of an event; `ts` is in Unix seconds."""
     clock = time.strftime("%H:%M:%S", time.localtime(ts))
     return f"{number:>6}  {clock}  {name:<12}  {text}".rstrip()
 

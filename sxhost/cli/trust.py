@@ -24,8 +24,10 @@ def trust(directory: str, *, listing: bool, revoke: bool, as_json: bool) -> None
     from sxhost import trust as trusted
 
     if listing:
-        for one in trusted.trusted_files(os.environ):
-            _show(one, _counts(one), "" if _counts(one) else "  (has changed)", as_json=as_json)
+        for path in trusted.trusted_files(os.environ):
+            _show(
+                path, _counts(path), "" if _counts(path) else "  (has changed)", as_json=as_json
+            )
         return
     path = _settings_file(directory)
     if revoke:
@@ -45,12 +47,12 @@ def trust(directory: str, *, listing: bool, revoke: bool, as_json: bool) -> None
     _show(path, True, " counts from now on, until it changes.", as_json=as_json)
 
 
-def _show(path: str, counts: bool, words: str, *, as_json: bool) -> None:
+def _show(path: str, counts: bool, consequence: str, *, as_json: bool) -> None:
     """Print of a file whether it counts now: in words behind its path, or for machines."""
     if as_json:
         put_json({"path": path, "counts": counts})
     else:
-        put(f"{path}{words}")
+        put(f"{path}{consequence}")
 
 
 def _settings_file(directory: str) -> str:

@@ -1,4 +1,4 @@
-"""A host's verbs over HTTP: what scripts, the command line and agents use.
+"""The client of a host over HTTP: for scripts, the command line and attached agents.
 
 ========= =====================================================================
 endpoints the endpoint that leads to a host, made of its address

@@ -13,7 +13,7 @@ from twisted.web.iweb import IAgent
 __all__ = ["Bearer", "Token"]
 
 Token = str | Callable[[], str | None] | None
-"""A token to show at once; or what finds one (or none) when the host asks for one."""
+"""A token for every request, or a function that finds one once the host answers 401."""
 
 UNAUTHORIZED: Final = 401
 
@@ -26,32 +26,35 @@ class Bearer(HTTPClient):
         self._token = token if isinstance(token, str) else None
         self._find = None if isinstance(token, str) else token
 
-    def request(self, method: str, url: str, **how: Any) -> Deferred[Any]:  # type: ignore[override]
+    def request(self, method: str, url: str, **options: Any) -> Deferred[Any]:  # type: ignore[override]
         """Send a request; a second time, with a token, if the host wants one and we find it."""
-        return Deferred.fromCoroutine(self._request(method, url, how))
+        return Deferred.fromCoroutine(self._request(method, url, options))
 
-    async def _request(self, method: str, url: str, how: dict[str, Any]) -> Any:
-        response = await self._send(method, url, how)
+    async def _request(self, method: str, url: str, options: dict[str, Any]) -> Any:
+        response = await self._send(method, url, options)
         if response.code == UNAUTHORIZED and self._find is not None:
             self._token, self._find = self._find(), None
             if self._token is not None:
                 await response.content()
-                response = await self._send(method, url, how)
+                response = await self._send(method, url, options)
         return response
 
-    async def _send(self, method: str, url: str, how: dict[str, Any]) -> Any:
+    async def _send(self, method: str, url: str, options: dict[str, Any]) -> Any:
         if self._token is not None:
-            shown = {"Authorization": f"Bearer {self._token}"}
-            how = {**how, "headers": {**(how.get("headers") or {}), **shown}}
+            authorization = {"Authorization": f"Bearer {self._token}"}
+            options = {
+                **options,
+                "headers": {**(options.get("headers") or {}), **authorization},
+            }
         try:
-            return await super().request(method, url, **how)
+            return await super().request(method, url, **options)
         except ResponseFailed as error:
             _explain(error, url)
             raise
 
 
 def _explain(error: ResponseFailed, url: str) -> None:
-    """Put what TLS does not like about the host in words."""
+    """Replace TLS errors in `error` by sentences about the host's certificate."""
     if url.startswith("https:"):
         from sxhost.auth.tls import explained  # which takes its time to import
 

@@ -25,7 +25,7 @@ from zope.interface import implementer
 
 from sxhost.address import HostAddress
 from sxhost.client.auth import Bearer
-from sxhost.client.auth import Token as Shown
+from sxhost.client.auth import Token as TokenSource
 from sxhost.client.endpoints import CONNECT_WITHIN, make_client_endpoint
 from sxhost.client.requests import NDJSON, PATIENCE, Exchange, Verbs, query_of, session_path
 from sxhost.client.stream import Following, OnLink, ignore
@@ -98,17 +98,17 @@ class AgencyClient:
         return await self._verbs.post(Done, session_path(session_id, "model"), draft)
 
     async def approvals(self, query: ApprovalQuery) -> list[Approval]:
-        """Return what all agents ask, in order."""
+        """List the approvals of all sessions, oldest first."""
         return await self._verbs.get(list[Approval], "/approvals", query)
 
     async def session_approvals(self, session_id: str, query: ApprovalQuery) -> list[Approval]:
-        """Return what one session's agent asks, in order."""
+        """List the approvals of one session, oldest first."""
         return await self._verbs.get(
             list[Approval], session_path(session_id, "approvals"), query
         )
 
     async def answer(self, session_id: str, approval_id: int, answer: Answer) -> Approval:
-        """Decide what an agent asks."""
+        """Answer an approval; the first answer wins."""
         path = session_path(session_id, "approvals", approval_id)
         return await self._verbs.post(Approval, path, answer)
 
@@ -128,7 +128,7 @@ class HostClient:
         self._verbs = Verbs(self._host)
         self.url = self._host.url
         self.agency = AgencyClient(self._verbs)
-        """The verbs on hosted agents, and on what agents ask."""
+        """The verbs on hosted agents, and on approvals."""
 
     async def status(self) -> Status:
         """Summarise the host."""
@@ -233,7 +233,7 @@ class HostClient:
         )
 
     async def withdraw(self, session_id: str, message_id: int) -> Done:
-        """Take back a message that nobody has taken yet."""
+        """Cancel a message that is still in the queue."""
         path = session_path(session_id, "messages", message_id)
         return await self._verbs.call(Done, "DELETE", path)
 
@@ -250,11 +250,11 @@ class HostClient:
         return await self._verbs.get(list[Token], "/tokens")
 
     async def create_token(self, draft: TokenDraft) -> TokenMade:
-        """Make a token; its secret is told this once."""
+        """Create a token; only this answer has its secret."""
         return await self._verbs.post(TokenMade, "/tokens", draft)
 
     async def revoke_token(self, token_id: str) -> Done:
-        """Let nobody in with this token any more."""
+        """Revoke a token: no request with it is served from now on."""
         return await self._verbs.call(Done, "DELETE", f"/tokens/{quote(token_id, safe='')}")
 
     async def rotate_token(self) -> Done:
@@ -266,7 +266,9 @@ class HostClient:
         return await self._verbs.post(Login, "/logins")
 
 
-def connect(reactor: Any, url: str, token: Shown = None, ca: str | None = None) -> HostClient:
+def connect(
+    reactor: Any, url: str, token: TokenSource = None, ca: str | None = None
+) -> HostClient:
     """Return a client of the host at `url`: ``http:``, ``https:`` or ``unix:/path``.
 
     `token` is shown with every request; a function is called for one as soon as the host

@@ -1,4 +1,4 @@
-"""One answer that goes on: its lines while the link lives, and what they say."""
+"""The connection of a stream: a response whose body goes on, its lines, its frames."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from sxhost.model.session import Event, Gap, StateChange
 
 __all__ = [
     "EndFrame",
+    "Frame",
     "Heartbeat",
     "HelloFrame",
-    "Said",
     "StreamConnection",
-    "greeting",
-    "understood",
+    "decode_frame",
+    "decode_hello",
 ]
 
 LINE = 16 << 20
@@ -37,7 +37,7 @@ MISSED = 4
 
 
 class HelloFrame(Struct, frozen=True, tag_field="frame", tag="hello"):
-    """The first frame: where the stream begins, and how often it says something."""
+    """The first frame: where the stream begins, and seconds between two heartbeats."""
 
     cursor: str
     epoch: str
@@ -57,39 +57,39 @@ class EndFrame(Struct, frozen=True, tag_field="frame", tag="end"):
     reconnect: bool
 
 
-class Named(Struct, frozen=True):
+class AnyFrame(Struct, frozen=True):
     """Any frame."""
 
     frame: str
 
 
-Said = Event | Gap | StateChange | HelloFrame | Heartbeat | EndFrame
+Frame = Event | Gap | StateChange | HelloFrame | Heartbeat | EndFrame
 
 _event = msgspec.json.Decoder(Event)
 _hello = msgspec.json.Decoder(HelloFrame)
-_named = msgspec.json.Decoder(Named)
+_any_frame = msgspec.json.Decoder(AnyFrame)
 _frame = msgspec.json.Decoder(Gap | StateChange | HelloFrame | Heartbeat | EndFrame)
 _known = {"gap", "state", "hello", "heartbeat", "end"}
 
 
-def greeting(line: bytes) -> HelloFrame:
-    """Return what a host's first line says; `msgspec.DecodeError` if no host says so."""
+def decode_hello(line: bytes) -> HelloFrame:
+    """Decode the first line of a stream; `msgspec.DecodeError` if it is no host's."""
     return _hello.decode(line)
 
 
-def understood(line: bytes) -> Said | None:
-    """Return what a line says; None for a frame that is newer than this client.
+def decode_frame(line: bytes) -> Frame | None:
+    """Decode a line of a stream; None for a kind of frame that this client does not know.
 
-    :raises msgspec.DecodeError: no host says so.
+    :raises msgspec.DecodeError: it is no host's line.
     """
     try:
         return _event.decode(line)
     except msgspec.ValidationError:
-        return _frame.decode(line) if _named.decode(line).frame in _known else None
+        return _frame.decode(line) if _any_frame.decode(line).frame in _known else None
 
 
 class StreamConnection(Protocol):
-    """One answer that goes on: its lines, taken one by one."""
+    """The body of a stream's response: its lines are held here until they are taken."""
 
     transport: Any
     beat_s: float = 0
@@ -128,18 +128,18 @@ class StreamConnection(Protocol):
         return line
 
     def watch(self, beat_s: float) -> None:
-        """Take the link for lost when the host misses its beats."""
+        """Close the connection once heartbeats are missing, which are due each `beat_s`."""
         if not self.lost:
             self.beat_s = beat_s
-            self._timer = self._clock.callLater(beat_s, self._missing)
+            self._timer = self._clock.callLater(beat_s, self._count_missed_beat)
 
     def close(self) -> None:
-        """Let go of the connection, and of what is held."""
+        """Close the connection and drop the lines that are held."""
         self._held.clear()
         self.lose("it was closed here")
 
     def lose(self, why: str) -> None:
-        """Take no more from the link; what is held can still be taken."""
+        """Close the connection with a reason; lines that are held can still be taken."""
         if self.lost:
             return
         self.lost = why
@@ -147,7 +147,7 @@ class StreamConnection(Protocol):
             self._timer.cancel()
         if self.transport is not None:
             self.transport.loseConnection()
-        self._wake()
+        self._wake_reader()
 
     def dataReceived(self, data: bytes) -> None:
         """Hold the lines that come; let the transport wait if they are too many."""
@@ -163,22 +163,22 @@ class StreamConnection(Protocol):
         if self._size > HELD:
             self._paused = True
             self.transport.pauseProducing()
-        self._wake()
+        self._wake_reader()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The answer has ended; a line that is not whole will come again."""
         self.lose(why_lost(reason.value))
 
-    def _missing(self) -> None:
+    def _count_missed_beat(self) -> None:
         # Beats are counted, not seconds: a process that was held up itself (by a pipe that
         # nobody reads) finds one beat missing, and then the bytes that came meanwhile.
         self._missed = 0 if self._paused else self._missed + 1
         if self._missed >= MISSED:
             self.lose(f"it was silent for {MISSED * self.beat_s:g} s")
         else:
-            self._timer = self._clock.callLater(self.beat_s, self._missing)
+            self._timer = self._clock.callLater(self.beat_s, self._count_missed_beat)
 
-    def _wake(self) -> None:
+    def _wake_reader(self) -> None:
         waiter, self._waiter = self._waiter, None
         if waiter is not None:
             waiter.callback(None)

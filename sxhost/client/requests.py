@@ -1,4 +1,4 @@
-"""One request to a host and its answer: a whole one, or one that goes on."""
+"""Requests to a host: responses as a whole, or streams; refusals as errors."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ T = TypeVar("T")
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
 PATIENCE = 10.0
-"""Seconds that an answer may take, beyond what the call itself asks to wait."""
+"""Seconds in which a response must be whole, beyond the `wait` of the call itself."""
 
 OK, REFUSED = 200, 400
 
@@ -58,7 +58,7 @@ LINK_ERRORS = (
 
 
 class Verbs:
-    """Asks a host; every call raises what `Exchange` does."""
+    """Typed requests: values are encoded, responses decoded; errors are those of `Exchange`."""
 
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
@@ -66,23 +66,23 @@ class Verbs:
     async def get(
         self, kind: type[T], path: str, query: Struct | None = None, patience: float = PATIENCE
     ) -> T:
-        """Return what is there."""
+        """Decode the response to a GET."""
         return await self.call(kind, "GET", path + query_of(query), patience=patience)
 
     async def post(
         self, kind: type[T], path: str, value: Struct | None = None, patience: float = PATIENCE
     ) -> T:
-        """Send a value; return the answer."""
+        """Send a value as JSON and decode the response."""
         return await self.call(kind, "POST", path, body=_body(value), patience=patience)
 
     async def call(self, kind: type[T], method: str, path: str, **how: Any) -> T:
-        """Return the answer to a request."""
+        """Decode the response to a request; `how` goes to `Exchange.fetch`."""
         with self.exchange.understood():
             answer = await self.exchange.fetch(method, path, **how)
             return msgspec.json.decode(answer, type=kind)
 
     async def lines(self, path: str) -> list[Event]:
-        """Return the events of an answer."""
+        """Decode the events of an NDJSON response."""
         with self.exchange.understood():
             answer = await self.exchange.fetch("GET", path)
             return msgspec.json.Decoder(Event).decode_lines(answer)
@@ -98,21 +98,21 @@ def session_path(session_id: str, *rest: str | int) -> str:
 
 
 def query_of(query: Struct | None) -> str:
-    """Write what differs from the default as a query string."""
+    """Return the query string with the fields that differ from their defaults."""
     given = msgspec.to_builtins(query) if query else {}
-    words = {k: int(v) if isinstance(v, bool) else v for k, v in given.items()}
-    return f"?{urlencode(words)}" if words else ""
+    parameters = {k: int(v) if isinstance(v, bool) else v for k, v in given.items()}
+    return f"?{urlencode(parameters)}" if parameters else ""
 
 
 def _body(value: Struct | None) -> bytes:
-    """Encode what is given; a field that is None was not."""
+    """Encode a value as JSON without its fields that are None: those were not given."""
     if value is None:
         return b""
     return encode({k: v for k, v in msgspec.to_builtins(value).items() if v is not None})
 
 
 class Exchange:
-    """Asks the host at `url` through a treq client; `place` is where it says it looked.
+    """Sends requests to the host at `url` by a treq client; errors name `place` in its stead.
 
     Everything here raises `HostError` when the host says no, and `HostUnreachable` when
     there is none, or what is there is none.
@@ -151,7 +151,7 @@ class Exchange:
         return response  # type: ignore[no-any-return]
 
     async def in_time(self, work: Coroutine[Any, Any, T], patience: float = PATIENCE) -> T:
-        """Return what `work` on a link returns, at the latest after so many seconds."""
+        """Run `work` on a connection for at most `patience` seconds and return its result."""
         working = Deferred.fromCoroutine(work)
         timer = self.clock.callLater(patience, working.cancel)
         try:
@@ -173,7 +173,7 @@ class Exchange:
             raise self.unreachable("what answers there is not a host") from error
 
     def unreachable(self, why: str) -> HostUnreachable:
-        """Return the error that says where there is no host, and why."""
+        """Return the error for a host that cannot be reached: its address, the reason."""
         return HostUnreachable(f"{self._place}: {why}")
 
     def _refusal(self, status: int, content: bytes) -> HostError:
@@ -196,7 +196,7 @@ class Exchange:
 
 
 def why_lost(error: BaseException | None) -> str:
-    """Say in a few words why there was no answer, or no whole one."""
+    """Return a short reason for a response that is missing or incomplete."""
     if _is_cancelled(error):
         return "it took too long"
     if isinstance(error, ResponseFailed) and error.reasons:

@@ -23,8 +23,8 @@ from sxhost.client.link import (
     Heartbeat,
     HelloFrame,
     StreamConnection,
-    greeting,
-    understood,
+    decode_frame,
+    decode_hello,
 )
 from sxhost.client.requests import Exchange
 from sxhost.errors import HostError, HostUnreachable
@@ -39,7 +39,7 @@ Value = Event | Gap | StateChange
 """What a stream yields."""
 
 OnLink = Callable[[bool, str], object]
-"""Told (False, why) when a link is lost, once until (True, "") when there is one again."""
+"""Called with (False, reason) once a connection is lost, with (True, "") once there is one."""
 
 FIRST_WAIT, LONGEST_WAIT = 0.25, 30.0
 """Seconds before the first and the slowest attempts to connect again; they double."""
@@ -47,18 +47,18 @@ FIRST_WAIT, LONGEST_WAIT = 0.25, 30.0
 STEADY = 5.0
 """Seconds after which a link that brought nothing was no failed attempt."""
 
-MOST_PATIENT = 300.0
+LONGEST_RETRY_AFTER = 300.0
 """Seconds that a host's `retry_after` may ask for."""
 
 TOO_MANY, SERVER_ERRORS = 429, 500
 
 
 def ignore(_up: bool, _why: str) -> None:
-    """Do nothing about a link that is lost or found."""
+    """Ignore changes of the connection: the default of `on_link`."""
 
 
 class BackOff:
-    """How long to wait before the next attempt; `jitter` gives numbers from 0 to 1."""
+    """Seconds before the next attempt, doubling; `jitter` returns numbers from 0 to 1."""
 
     def __init__(self, jitter: Callable[[], float]) -> None:
         self._jitter = jitter
@@ -108,10 +108,10 @@ class Following:
         self._link: StreamConnection | None = None
         self._up: bool | None = None
         self._epoch = ""
-        self._due = ""
+        self._cursor_after_gap = ""
         self._states: dict[str, StateChange] = {}
         self._closed = False
-        self._asking: Deferred[Any] | None = None
+        self._reading: Deferred[Any] | None = None
 
     def __aiter__(self) -> Self:
         return self
@@ -120,41 +120,41 @@ class Following:
         """Return the next value, over as many links as it takes."""
         value = self._next_held()
         if value is None and not self._closed:
-            value = await self._undisturbed(self._next())
+            value = await self._as_only_reader(self._next())
         if value is None:
             raise StopAsyncIteration
         return value
 
     async def __aenter__(self) -> Self:
         if self._link is None and not self._closed:
-            await self._undisturbed(self._begin())
+            await self._as_only_reader(self._begin())
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the connection; whoever waits for a value is told that there is none."""
+        """Close the stream; a read that waits ends the iteration."""
         self._finish()
-        if self._asking is not None:
-            self._asking.cancel()
+        if self._reading is not None:
+            self._reading.cancel()
 
     # One reader at a time.
 
-    async def _undisturbed(self, work: Coroutine[Any, Any, T]) -> T | None:
-        """Do what the reader waits for; None if the stream is closed meanwhile."""
-        if self._asking is not None:
+    async def _as_only_reader(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """Run a read, refusing a second one; None if the stream is closed meanwhile."""
+        if self._reading is not None:
             work.close()
             raise RuntimeError("somebody waits for this stream already")
-        self._asking = asking = Deferred.fromCoroutine(work)
+        self._reading = reading = Deferred.fromCoroutine(work)
         try:
-            return await asking
+            return await reading
         except CancelledError:
             if self._closed:
                 return None
             raise
         finally:
-            self._asking = None
+            self._reading = None
 
     async def _begin(self) -> None:
         while self._link is None and not self._closed:
@@ -170,64 +170,64 @@ class Following:
         while self._link is not None:
             line = self._link.take()
             if line is not None:
-                value = self._heard(line)
+                value = self._handle_line(line)
                 if value is not None:
                     return value
             elif self._link.lost:
-                self._lose(self._link.lost)
+                self._drop_link(self._link.lost)
             else:
                 break
         return None
 
     # What the host says.
 
-    def _heard(self, line: bytes) -> Value | None:
+    def _handle_line(self, line: bytes) -> Value | None:
         try:
-            said = understood(line)
+            frame = decode_frame(line)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            self._lose("what it sends is not what a host sends")
+            self._drop_link("what it sends is not what a host sends")
             return None
-        if self._due:
-            self.cursor, self._due = self._due, ""
-        match said:
+        if self._cursor_after_gap:
+            self.cursor, self._cursor_after_gap = self._cursor_after_gap, ""
+        match frame:
             case Event():
-                self.cursor = str(Cursor(said.id, self._epoch))
+                self.cursor = str(Cursor(frame.id, self._epoch))
                 self._back_off.reset()
-                return said
+                return frame
             case Gap():
-                self.cursor = said.end
-                return said
+                self.cursor = frame.end
+                return frame
             case StateChange():
-                return self._changed(said)
+                return self._state_if_new(frame)
             case Heartbeat():
-                self.cursor = said.cursor or self.cursor
+                self.cursor = frame.cursor or self.cursor
                 self._back_off.reset()
             case EndFrame():
-                self._end(said)
+                self._handle_end(frame)
         return None
 
-    def _greeted(self, hello: HelloFrame) -> None:
-        """Take over the place where the stream begins.
+    def _handle_hello(self, hello: HelloFrame) -> None:
+        """Set the cursor to where the stream begins.
 
         A gap before that place is told by the very next frame.  If the link is lost before
         it, the gap has to be told again: so a place that was asked for is kept till then.
         """
         self._epoch = hello.epoch
         if self.cursor in ("", "now"):
-            self.cursor, self._due = hello.cursor, ""
+            self.cursor, self._cursor_after_gap = hello.cursor, ""
         else:
-            self._due = hello.cursor
+            self._cursor_after_gap = hello.cursor
 
-    def _changed(self, state: StateChange) -> StateChange | None:
-        """Return a state that is news: each new link tells all of them."""
+    def _state_if_new(self, state: StateChange) -> StateChange | None:
+        """Return a state unless it was yielded: each new connection repeats them all."""
         if self._states.get(state.session) == state:
             return None
         self._states[state.session] = state
         return state
 
-    def _end(self, end: EndFrame) -> None:
+    def _handle_end(self, end: EndFrame) -> None:
         if end.reconnect:
-            self._lose(end.reason)
+            self._drop_link(end.reason)
         else:
             self.ended = end.reason
             self._finish()
@@ -235,28 +235,28 @@ class Following:
     # The link.
 
     async def _connect(self) -> None:
-        """Try once to have a link; raise what another attempt cannot mend."""
+        """Try once to connect; raise errors that another attempt cannot mend."""
         await self._wait()
         link = StreamConnection(self._host.clock)
         try:
-            hello = await self._host.in_time(self._greeting(link))
+            hello = await self._host.in_time(self._open_link(link))
         except HostError as error:
-            self._refused(error)
+            self._handle_refusal(error)
         except HostUnreachable as error:
             if self._fail_fast and self._up is None:
                 self._finish()
                 raise
-            self._lose(str(error))
+            self._drop_link(str(error))
         else:
             link.watch(hello.heartbeat_s)
             self._link = link
-            self._greeted(hello)
-            self._tell(True, "")
+            self._handle_hello(hello)
+            self._notify_link_change(True, "")
         finally:
             if self._link is not link:
                 link.close()
 
-    async def _greeting(self, link: StreamConnection) -> HelloFrame:
+    async def _open_link(self, link: StreamConnection) -> HelloFrame:
         response = await self._host.open(self._path(self.cursor))
         response.deliverBody(link)
         await link.more()
@@ -264,15 +264,17 @@ class Following:
         if line is None:
             raise self._host.unreachable(link.lost)
         with self._host.understood():
-            return greeting(line)
+            return decode_hello(line)
 
-    def _refused(self, error: HostError) -> None:
+    def _handle_refusal(self, error: HostError) -> None:
         if error.status < SERVER_ERRORS and error.status != TOO_MANY:
             self._finish()
             raise error
-        asked = error.details.get("retry_after")
-        least = min(asked, MOST_PATIENT) if isinstance(asked, int | float) else 0
-        self._lose(error.message, least)
+        retry_after = error.details.get("retry_after")
+        at_least = (
+            min(retry_after, LONGEST_RETRY_AFTER) if isinstance(retry_after, int | float) else 0
+        )
+        self._drop_link(error.message, at_least)
 
     async def _wait(self) -> None:
         """Wait until it is time for the next attempt."""
@@ -281,17 +283,17 @@ class Following:
         if seconds > 0:
             await deferLater(clock, seconds)
 
-    def _lose(self, why: str, least: float = 0) -> None:
+    def _drop_link(self, why: str, at_least: float = 0) -> None:
         now = self._host.clock.seconds()
         link, self._link = self._link, None
         if link is not None:
             link.close()
             if now - link.began >= STEADY:
                 self._back_off.reset()
-        self._not_before = now + least + self._back_off.next()
-        self._tell(False, why)
+        self._not_before = now + at_least + self._back_off.next()
+        self._notify_link_change(False, why)
 
-    def _tell(self, up: bool, why: str) -> None:
+    def _notify_link_change(self, up: bool, why: str) -> None:
         before, self._up = self._up, up
         if before is not up and not (before is None and up):
             self._on_link(up, why)

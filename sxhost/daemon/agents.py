@@ -1,4 +1,4 @@
-"""Puts together what hosts agents: programs, drivers, places, what earlier lives have left."""
+"""Assembles `Agents`: drivers, working directories, policy, reaper of orphaned processes."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ log = logger(__name__)
 
 
 def make_agents(settings: Settings, reactor: Any, rules: Rules | None = None) -> Agents:
-    """Return what a host runs agents with; without rules a person is asked everything."""
-    limits, name = settings.limits, host_id(settings)
-    spawn = ProcessSpawn(reactor, limits, name, environ=os.environ, keep=settings.agent_env)
-    workshop = DriverFactory(spawn, reactor)
+    """Return what a host runs agents with; without rules a person decides everything."""
+    limits, host = settings.limits, host_id(settings)
+    spawn = ProcessSpawn(reactor, limits, host, environ=os.environ, keep=settings.agent_env)
+    drivers = DriverFactory(spawn, reactor)
     return Agents(
-        workshop,
+        drivers,
         WorkDirs(settings.agent_roots),
         decide=rules or ask_a_person,
-        hold=workshop.hold,
-        bury=OrphanReaper(reactor, limits, name).bury,
+        hold=drivers.hold,
+        bury=OrphanReaper(reactor, limits, host).bury,
         resume_at_boot=settings.resume_at_boot,
     )
 
 
 class Rules:
-    """The rules of a policy's file, which decide what agents ask.
+    """The policy file that decides approvals; it can be read again while the host runs.
 
     :raises PolicyError: the file is no use.
     """
@@ -65,7 +65,7 @@ class Rules:
         return self._policy.decide(question, about)
 
     def reload(self) -> None:
-        """Decide from now on as the file says; if that is no use, as before."""
+        """Read the file again; if it is invalid, log that and keep the rules as they were."""
         try:
             self._policy = Policy.load(self._file)
         except PolicyError as error:
@@ -76,7 +76,7 @@ class Rules:
 
 
 def make_rules(file: Path | None) -> Rules | None:
-    """Return the rules of a file, if there is one, or end the process with a sentence."""
+    """Load the policy file, if one is given, or end the process with a sentence."""
     try:
         return None if file is None else Rules(file)
     except PolicyError as error:
@@ -84,7 +84,7 @@ def make_rules(file: Path | None) -> Rules | None:
 
 
 def host_id(settings: Settings) -> str:
-    """Return what all lives of a host have in common, and nobody else has.
+    """Return an id that stays the same when a host is restarted, and no other host has.
 
     A store's file has one host at a time.  Without a file there is one life only.
     """
@@ -95,43 +95,43 @@ def host_id(settings: Settings) -> str:
 
 
 class DriverFactory:
-    """The drivers, and the programs that they run."""
+    """Makes drivers, and holds or ends the processes that they run."""
 
     def __init__(self, spawn: ProcessSpawn, reactor: Any) -> None:
         self._spawn = spawn
         self._drivers = Registry(installed(), spawn, reactor)
-        self._held = 0
+        self._holds = 0
 
     def __call__(self, agent: str) -> Driver:
         """Return a driver."""
         return self._drivers(agent)
 
     def hold(self, wait: bool) -> None:
-        """Let all programs wait until as many have let go as have held."""
-        self._held += 1 if wait else -1
+        """Pause all output of processes until each `hold(True)` had its `hold(False)`."""
+        self._holds += 1 if wait else -1
         for child in self._spawn.children:
-            if self._held:
+            if self._holds:
                 child.pause()
             else:
                 child.resume()
 
     async def close(self) -> None:
-        """Let go of what the drivers hold, and end what still runs."""
+        """Close the drivers and end all processes."""
         await self._drivers.close()
         await self._spawn.close()
 
 
 class OrphanReaper:
-    """Ends what the agents of an earlier life have left."""
+    """Ends processes that agents left when an earlier host process died."""
 
-    def __init__(self, reactor: Any, limits: Limits, name: str) -> None:
+    def __init__(self, reactor: Any, limits: Limits, host: str) -> None:
         self._reactor = reactor
         self._limits = limits
-        self._name = name
+        self._name = host
 
     async def bury(self, recorded: Iterable[Process]) -> None:
-        """End it, and tell what became of it."""
+        """End the recorded processes that still run, and log the result for each."""
         recorded = set(recorded)
         for fate in await end_orphans(self._reactor, self._limits, self._name, recorded):
-            told = {"pid": fate.process.pid, "what": fate.what, "why": fate.why}
-            log.warn("left from before: process {pid} ({what}) {why}", **told)
+            fields = {"pid": fate.process.pid, "what": fate.what, "why": fate.why}
+            log.warn("left from before: process {pid} ({what}) {why}", **fields)

@@ -14,9 +14,9 @@ from sxhost.auth.tls import OverTLS, ServerCertificate, is_secure
 from sxhost.config import USAGE_ERROR
 from sxhost.visible import refuse
 
-__all__ = ["CannotListen", "make_endpoint", "refuse_taken", "sentence", "url_of"]
+__all__ = ["CannotListen", "make_endpoint", "refuse_unusable", "sentence", "url_of"]
 
-_CLEAR = re.compile("unix:|ssl:|systemd:.*domain=UNIX")
+_NO_TLS_OF_OURS = re.compile("unix:|ssl:|systemd:.*domain=UNIX")
 """Endpoints that --tls-cert leaves as they are: none of another machine, or of TLS already."""
 
 _TCP = re.compile(r"tcp:(\d+)(?::interface=((?:\\.|[^\\:])*))?\Z")
@@ -26,14 +26,14 @@ class CannotListen(Exception):
     """There is a place where nothing can listen; the message is a sentence."""
 
 
-def refuse_taken(text: str) -> None:
+def refuse_unusable(text: str) -> None:
     """End the process with a sentence if nothing can listen at an endpoint."""
     tcp = _TCP.match(text)
     if tcp:
-        _try_out(int(tcp[1]), (tcp[2] or "").replace("\\", ""))
+        _try_to_listen(int(tcp[1]), (tcp[2] or "").replace("\\", ""))
 
 
-def _try_out(port: int, interface: str) -> None:
+def _try_to_listen(port: int, interface: str) -> None:
     """End the process with a sentence if nothing can listen there."""
     family = socket.AF_INET6 if ":" in interface else socket.AF_INET
     with socket.socket(family) as probe:
@@ -45,17 +45,21 @@ def _try_out(port: int, interface: str) -> None:
             refuse(1, f"sxhost: {sentence(f'{interface}:{port}', error)}")
 
 
-def make_endpoint(reactor: Any, text: str, shown: ServerCertificate | None) -> Any:
+def make_endpoint(reactor: Any, text: str, certificate: ServerCertificate | None) -> Any:
     """Return the endpoint that `text` describes, or end the process with a sentence."""
     try:
         endpoint = serverFromString(reactor, text)
-        return endpoint if shown is None or _CLEAR.match(text) else OverTLS(endpoint, shown)
+        return (
+            endpoint
+            if certificate is None or _NO_TLS_OF_OURS.match(text)
+            else OverTLS(endpoint, certificate)
+        )
     except (ValueError, TypeError, LookupError, OSError, BadCertificate) as error:
         refuse(USAGE_ERROR, f"sxhost: --listen {text!r} does not work: {error}.")
 
 
 def sentence(place: str, error: object) -> str:
-    """Say that nothing can listen at a place, why, and what to do."""
+    """Return the sentence for an endpoint that cannot listen: the reason, and what to do."""
     reason = (getattr(error, "strerror", None) or str(error)).lower()
     choose = "choose another with --port, --host or --listen"
     return f"cannot listen on {place}: {reason}; {choose}."

@@ -89,7 +89,7 @@ def escaped(text: str) -> str:
 def observer(
     twistd: Mapping[str, Any], kind: LogFormat, reactor: Any
 ) -> FileLogObserver | None:
-    """Return what writes the log where twistd would, with its options; None: twistd does.
+    """Return the observer that writes the log where twistd would; None: twistd's own writes it.
 
     SIGUSR1 begins a new file, as it does with twistd.
 
@@ -109,7 +109,7 @@ def observer(
 
 
 def _lenient(stream: IO[str]) -> IO[str]:
-    """Let a stream escape what its encoding does not have."""
+    """Make a stream escape characters that its encoding does not have."""
     if hasattr(stream, "reconfigure"):
         stream.reconfigure(errors="backslashreplace")
     return stream

@@ -1,4 +1,4 @@
-"""What a host owes the machine that it runs on: its pidfile, a word to root, SIGHUP."""
+"""The pidfile of a host, warnings about root and other users, and SIGHUP."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class AlreadyRunning(Exception):
 
 
 class PidFile:
-    """The file that says who runs: made anew by each process, and locked while it lives.
+    """The file with the id of the running process, which makes it anew and keeps it locked.
 
     The lock says whether its process lives, and not the number, which the kernel may have
     given to another one since.  A file that is found there is looked at and removed, but
@@ -43,13 +43,13 @@ class PidFile:
         self._handle: int | None = None
 
     def check(self) -> None:
-        """Check, as long as a terminal can be told, that nobody who lives has the file.
+        """Check, while a terminal can still be told, that no running process holds the file.
 
         :raises AlreadyRunning: somebody has, or it is no pidfile.
         """
-        found = self._found()
-        if found is not None:
-            os.close(found)
+        stale = self._open_stale()
+        if stale is not None:
+            os.close(stale)
 
     def claim(self) -> None:
         """Make the file, with this process in it.
@@ -76,22 +76,22 @@ class PidFile:
         if handle is None:
             return
         try:
-            if self._is(handle):
+            if self._is_at_path(handle):
                 self.path.unlink()
         except OSError as error:
             log.warn("The pidfile stays: {error}", error=str(error))
         os.close(handle)
 
     def _remove_stale(self) -> None:
-        handle = self._found()
+        handle = self._open_stale()
         if handle is not None:
-            if self._is(handle):  # nobody has put another one there since
+            if self._is_at_path(handle):  # nobody has put another one there since
                 log.warn("Replacing {file}: its process is gone", file=str(self.path))
                 with suppress(FileNotFoundError):
                     self.path.unlink()
             os.close(handle)
 
-    def _found(self) -> int | None:
+    def _open_stale(self) -> int | None:
         """Return a descriptor of the file that is there if it is stale; None if none is."""
         try:
             # Without waiting: a pipe would wait for somebody to open its other end.
@@ -112,17 +112,17 @@ class PidFile:
         try:
             files.lock_descriptor(handle)
         except BlockingIOError:
-            raise AlreadyRunning(_runs(_pid_in(handle), self.path)) from None
+            raise AlreadyRunning(_another_host_runs(_read_pid(handle), self.path)) from None
 
     def _check_content(self, handle: int) -> None:
-        """Check that a file without a lock is what a process that is gone has left."""
-        pid = _pid_in(handle)
+        """Check that an unlocked file is the pidfile of a process that has ended."""
+        pid = _read_pid(handle)
         if not stat.S_ISREG(os.fstat(handle).st_mode) or (pid and not pid.isdigit()):
             raise AlreadyRunning(f"{self.path} is there already, and is no pidfile.")
-        if pid and _began(int(pid)) < os.fstat(handle).st_mtime:
-            raise AlreadyRunning(_runs(pid, self.path))
+        if pid and _process_started(int(pid)) < os.fstat(handle).st_mtime:
+            raise AlreadyRunning(_another_host_runs(pid, self.path))
 
-    def _is(self, handle: int) -> bool:
+    def _is_at_path(self, handle: int) -> bool:
         """Tell whether the path still leads to this file."""
         try:
             here = self.path.lstat()
@@ -137,33 +137,33 @@ class PidFile:
         return AlreadyRunning(f"cannot use the pidfile {self.path}: {why}.")
 
 
-def _runs(pid: bytes, path: Path) -> str:
+def _another_host_runs(pid: bytes, path: Path) -> str:
     number = pid.decode("ascii", "replace") or "still unknown"
     return f"another host runs, with pid {number} ({path})."
 
 
-def _pid_in(handle: int) -> bytes:
-    """Return what stands in a pidfile."""
+def _read_pid(handle: int) -> bytes:
+    """Return the content of a pidfile; empty if it cannot be read."""
     with suppress(OSError):
         return os.pread(handle, 32, 0).strip()
     return b""
 
 
-def _began(pid: int) -> float:
+def _process_started(pid: int) -> float:
     """Return the Unix time at which a process began; never (infinity) if there is none.
 
     One that is younger than a pidfile did not write it: it has only got the same number.
     """
     try:
-        words = Path(f"/proc/{pid}/stat").read_text(encoding="latin-1").rpartition(")")[2]
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="latin-1").rpartition(")")[2]
     except OSError:
         return float("inf")
     booted = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
-    return booted + int(words.split()[19]) / os.sysconf("SC_CLK_TCK")
+    return booted + int(fields.split()[19]) / os.sysconf("SC_CLK_TCK")
 
 
 def warn_of_root() -> None:
-    """Say how to run as somebody else, if this is root."""
+    """Log how to run as another user, if this is root."""
     if os.geteuid() == 0:
         log.warn(
             "This host runs as root, so agents and whoever may write to them could do anything."
@@ -172,20 +172,20 @@ def warn_of_root() -> None:
 
 
 def warn_of_others(place: Path) -> None:
-    """Say so if other users can look into the state directory."""
+    """Log a warning if other users can read the state directory."""
     if place.stat().st_mode & OTHERS:
         log.warn("Others may look into {place}; end that with: chmod 700", place=str(place))
 
 
 def on_hangup(reactor: Any, reload: Callable[[], None]) -> None:
-    """Call `reload` on each SIGHUP; but stop if that is a terminal's that has gone."""
+    """Call `reload` on each SIGHUP; but stop the reactor if it came since a terminal closed."""
     ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # by nohup: it may go
     terminal = os.isatty(0) and not ignored
 
-    def hung_up() -> None:
+    def handle_hangup() -> None:
         if terminal and not os.isatty(0):
             reactor.stop()
         else:
             reload()
 
-    signal.signal(signal.SIGHUP, lambda *_: reactor.callFromThread(hung_up))
+    signal.signal(signal.SIGHUP, lambda *_: reactor.callFromThread(handle_hangup))

@@ -1,4 +1,4 @@
-"""What would fail later, met while a terminal can still be told of it."""
+"""Checks before the host goes into the background, while errors still reach a terminal."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from pathlib import Path
 from sxhost import files
 from sxhost.auth.tls import BadPEM, ServerCertificate
 from sxhost.config import USAGE_ERROR, Settings
-from sxhost.daemon.listening import refuse_taken
+from sxhost.daemon.listening import refuse_unusable
 from sxhost.daemon.pidfile import AlreadyRunning, PidFile
 from sxhost.store.contracts import StoreUnusable
 from sxhost.store.sqlite.file import held
 from sxhost.visible import refuse
 
-__all__ = ["make_shown", "make_state_dir", "prepare"]
+__all__ = ["load_certificate", "make_state_dir", "prepare"]
 
 
 def prepare(settings: Settings) -> None:
-    """End the process with a sentence if the host cannot begin."""
+    """End the process with a sentence if pidfile, store or an endpoint cannot be used."""
     make_state_dir(settings.state_dir, settings.uid)
     if settings.pid_file is not None:
-        _refuse_running(PidFile(settings.pid_file))
+        _refuse_running_host(PidFile(settings.pid_file))
     if settings.database is not None and settings.uid is None:
-        _refuse_held(settings.database)
+        _refuse_held_store(settings.database)
     for text in settings.listen:
-        refuse_taken(text)
+        refuse_unusable(text)
 
 
 def make_state_dir(place: Path, uid: int | None = None) -> None:
@@ -36,12 +36,12 @@ def make_state_dir(place: Path, uid: int | None = None) -> None:
     """
     user = os.geteuid() if uid is None else uid
     try:
-        way = Path(files.check_way(place, user))
-        missing = [one for one in (way, *way.parents) if not one.exists()]
-        for one in reversed(missing):
-            one.mkdir(mode=0o700, exist_ok=uid is None)
+        path = Path(files.check_way(place, user))
+        missing = [directory for directory in (path, *path.parents) if not directory.exists()]
+        for directory in reversed(missing):
+            directory.mkdir(mode=0o700, exist_ok=uid is None)
             if uid is not None:
-                os.chown(one, uid, -1, follow_symlinks=False)
+                os.chown(directory, uid, -1, follow_symlinks=False)
         files.check_directory(place, user)
     except files.UnsafeFile as error:
         refuse(USAGE_ERROR, f"sxhost: the state directory is not safe: {error}.")
@@ -49,7 +49,7 @@ def make_state_dir(place: Path, uid: int | None = None) -> None:
         refuse(1, f"sxhost: cannot use the state directory: {error}.")
 
 
-def _refuse_running(pidfile: PidFile) -> None:
+def _refuse_running_host(pidfile: PidFile) -> None:
     """End the process with a sentence if another host has this pidfile."""
     try:
         pidfile.check()
@@ -57,16 +57,16 @@ def _refuse_running(pidfile: PidFile) -> None:
         refuse(1, f"sxhost: {error}")
 
 
-def _refuse_held(path: Path) -> None:
+def _refuse_held_store(database: Path) -> None:
     """End the process with a sentence if another host has this store."""
     try:
-        os.close(held(path))
+        os.close(held(database))
     except (StoreUnusable, OSError) as error:
         refuse(1, f"sxhost: {error}")
 
 
-def make_shown(settings: Settings) -> ServerCertificate | None:
-    """Return what listeners show, if they speak TLS, or end the process with a sentence."""
+def load_certificate(settings: Settings) -> ServerCertificate | None:
+    """Load the certificate of the TLS options, if given, or end the process with a sentence."""
     if settings.tls is None:
         return None
     try:

@@ -69,7 +69,7 @@ class HostService(MultiService):
         keyring: TokenStore,
         routes: Sequence[Route],
         multiplexer: Multiplexer,
-        shown: ServerCertificate | None = None,
+        certificate: ServerCertificate | None = None,
         reloads: Sequence[Callable[[], None]] = (),
         pidfile: PidFile | None = None,
     ) -> None:
@@ -84,7 +84,7 @@ class HostService(MultiService):
         self._keyring = keyring
         self._address = address_file(keyring.place)
         self._routes = routes
-        self._shown = shown
+        self._certificate = certificate
         self._reloads = reloads
         self._pidfile = pidfile
         sessions.setServiceParent(self)
@@ -98,19 +98,19 @@ class HostService(MultiService):
 
     def privilegedStartService(self) -> None:
         """Open the listening sockets, while there still are rights to do so."""
-        with self._said_if_it_fails():
+        with self._reporting_failure():
             self._listen()
         super().privilegedStartService()
 
     def startService(self) -> None:
-        """Open the store, as the user that the host is from now on; say where it is."""
+        """Open tokens and store as the user of the running host; publish its address."""
         warn_of_root()
         warn_of_others(self._keyring.place)
-        with self._said_if_it_fails():
+        with self._reporting_failure():
             self._keyring.open()
             self.sessions.open()
-        if self._shown is not None:
-            self._shown.warn()
+        if self._certificate is not None:
+            self._certificate.warn()
         for port in self.ports:
             log.info("Listening on {url}", url=url_of(port))
         self._announce()
@@ -119,21 +119,21 @@ class HostService(MultiService):
         super().startService()
 
     @contextmanager
-    def _said_if_it_fails(self) -> Iterator[None]:
-        """Say why the host cannot begin, to the terminal and to the log."""
+    def _reporting_failure(self) -> Iterator[None]:
+        """Report why the host cannot start, on the terminal and in the log."""
         try:
             yield
         except (AlreadyRunning, BadKeyring, StoreUnusable, CannotListen) as error:
             self._forget_pid()
-            raise _told(CannotStart(f"sxhost: {error}")) from error
+            raise _reported(CannotStart(f"sxhost: {error}")) from error
 
     def _announce(self) -> None:
-        """Write down where this user's commands and agents find us, as long as we run."""
+        """Write the file in which this user's commands and agents find the address."""
         urls = [url_of(port) for port in self.ports]
-        usual = [url for url in urls if is_local_url(url) and not url.startswith("https:")]
+        local = [url for url in urls if is_local_url(url) and not url.startswith("https:")]
         with suppress(OSError):  # then they look where hosts usually are
-            said = "".join(f"{url}\n" for url in usual[:1])
-            files.replace(self._address, said.encode(), synced=False)
+            line = "".join(f"{url}\n" for url in local[:1])
+            files.replace(self._address, line.encode(), synced=False)
 
     def _forget_pid(self) -> None:
         if self._pidfile is not None:
@@ -153,7 +153,7 @@ class HostService(MultiService):
         self.sessions.port = next(filter(None, numbers), 0)
 
     def reload(self) -> None:
-        """Read again what may have changed: the certificate, the policy."""
+        """Read the certificate and the policy again."""
         for reload in self._reloads:
             reload()
 
@@ -175,7 +175,7 @@ class HostService(MultiService):
         log.info("Stopped")
 
 
-def _told(error: CannotStart) -> CannotStart:
+def _reported(error: CannotStart) -> CannotStart:
     """Write the sentence to the terminal as well; Python's own stderr is the log's by now."""
     log.critical("{sentence}", sentence=error.sentence)
     os.write(2, f"{error.sentence}\n".encode())

@@ -32,12 +32,12 @@ DEFAULTS: Final = Settings(listen=(), state_dir=Path())
 
 
 class ValueType(NamedTuple):
-    """How the text of an option becomes its value."""
+    """The type of an option's value: parser, error text, placeholder in ``--help``."""
 
     parse: Callable[[str], Any]
     """Returns the value, or raises ValueError if the text is none."""
     expected: str = ""
-    """What the sentence says of such a text, between the option's name and the text."""
+    """The middle of the error: "--NAME <expected>, not 'TEXT'."; empty: nothing is refused."""
     metavar: str = "TEXT"
 
 
@@ -104,7 +104,7 @@ def text(metavar: str, parse: Callable[[str], Any] = str) -> ValueType:
 
 
 class ServingOption(NamedTuple):
-    """An option of serving; what stands in no column is said by its `type`."""
+    """One option: its name without dashes, its help, its type, and the setting that it sets."""
 
     name: str
     help: str

@@ -68,7 +68,7 @@ class Notifier(Service):
         self._send("STOPPING=1")
 
     def stopService(self) -> None:
-        """Fall silent, having said that the host stops."""
+        """Stop the heartbeat and tell systemd that the host stops."""
         super().stopService()
         self.stopping()
 

@@ -1,4 +1,4 @@
-"""Agents that report by hooks; nothing is imported here, since a hook is in haste.
+"""Agents that report by hooks; nothing is imported here, since agents wait for their hooks.
 
 ========= =====================================================================
 payload   what agents tell their hooks, in the host's words, and what hooks answer

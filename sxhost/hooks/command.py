@@ -1,7 +1,7 @@
 """``sxhost hook claude`` and ``codex``: a hook's JSON to the host, its answer to the agent.
 
 The agent waits for this process, so it imports only what it uses: a socket, and no library.
-Whatever goes wrong, it says nothing, exits with 0, and the agent goes on.
+After any error it prints nothing and exits with 0, so that the agent goes on.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 AGENTS = ("claude", "codex")
 DEFAULT_URL = "http://127.0.0.1:7432"
 HOSTED = "SXHOST_AGENT"
-"""In the environment of agents that the host itself runs: it knows all that they do."""
+"""In the environment of agents that the host itself runs: their drivers report already."""
 
 CONNECT = 1.0
 ANSWER = 2.0
@@ -51,18 +51,18 @@ JSON = ""
 
 
 class HookError(Exception):
-    """The host was not told, and this is why."""
+    """The host did not get the hook; the message is the reason."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with `argv` (default: the process's own) and return its exit status."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    if not words or words[0] not in AGENTS or "--help" in words:
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] not in AGENTS or "--help" in arguments:
         sys.stdout.write(USAGE)
         return 0
-    verbose = "--verbose" in words or os.environ.get("SXHOST_HOOK_DEBUG") == "1"
+    verbose = "--verbose" in arguments or os.environ.get("SXHOST_HOOK_DEBUG") == "1"
     try:
-        answer = run(words, os.environ)
+        answer = run(arguments, os.environ)
     except Exception as error:  # noqa: BLE001 - an agent's hook fails in silence
         if verbose:
             from sxhost.visible import complain
@@ -75,42 +75,44 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def run(words: Sequence[str], environ: Mapping[str, str]) -> bytes:
-    """Tell the host; return its answer.
+def run(arguments: Sequence[str], environ: Mapping[str, str]) -> bytes:
+    """Post a hook to the host and return its answer.
 
     Raises HookError, OSError or ValueError when that cannot be done.
     """
     if environ.get(HOSTED):
         raise HookError("the host runs this agent itself")
-    options = parse(words[1:])
+    options = parse(arguments[1:])
     ask, wait = "--ask" in options, float(options.get("--wait", "60"))
     body = fitted(options[JSON].encode() if options.get(JSON) else read_all(0))
-    path = f"/hooks/{words[0]}?wait={wait:g}" + ("&ask=1" if ask else "")
-    asks = b'"PermissionRequest"' in body or (ask and b'"PreToolUse"' in body)
-    patience = ANSWER + (wait if asks else 0)
-    return post(path, body, patience, told(options, environ))
+    path = f"/hooks/{arguments[0]}?wait={wait:g}" + ("&ask=1" if ask else "")
+    waits_for_decision = b'"PermissionRequest"' in body or (ask and b'"PreToolUse"' in body)
+    patience = ANSWER + (wait if waits_for_decision else 0)
+    return post(path, body, patience, environ_with_options(options, environ))
 
 
-def parse(words: Sequence[str]) -> dict[str, str]:
-    """Return the options by their names, those without a value too; and the JSON if given."""
-    rest = iter(words)
+def parse(arguments: Sequence[str]) -> dict[str, str]:
+    """Return the options by their names, flags too, and the JSON argument under `JSON`."""
+    remaining = iter(arguments)
     options = {}
-    for word in rest:
+    for word in remaining:
         if word in VALUES:
-            options[word] = next(rest, "")
+            options[word] = next(remaining, "")
         else:
             options[word if word.startswith("--") else JSON] = word
     return options
 
 
-def told(options: Mapping[str, str], environ: Mapping[str, str]) -> Mapping[str, str]:
-    """Return the environment as it would be if it said what the options say."""
+def environ_with_options(
+    options: Mapping[str, str], environ: Mapping[str, str]
+) -> Mapping[str, str]:
+    """Return the environment with the variables that options replace."""
     names = {"--url": "SXHOST_URL", "--token-file": "SXHOST_TOKEN_FILE", "--ca": "SXHOST_CA"}
     return {**environ, **{n: options[o] for o, n in names.items() if o in options}}
 
 
 def read_all(file: int) -> bytes:
-    """Return all that a file has; of more than any hook says, the beginning."""
+    """Read a descriptor to its end, but at most `INPUT_MOST` bytes or a little more."""
     parts: list[bytes] = []
     size = 0
     while size < INPUT_MOST and (part := os.read(file, 1 << 16)):
@@ -120,7 +122,7 @@ def read_all(file: int) -> bytes:
 
 
 def fitted(body: bytes) -> bytes:
-    """Return a hook that the host takes: long texts are cut.
+    """Return a hook's JSON within the host's limit: long texts are cut.
 
     Raises ValueError for what is too long and no JSON.
     """
@@ -132,7 +134,7 @@ def fitted(body: bytes) -> bytes:
 
 
 def shortened(value: object) -> object:
-    """Return a JSON value without what is too long in it."""
+    """Return a JSON value with its long texts cut."""
     if isinstance(value, str) and len(value) > TEXT_MOST:
         return f"{value[:TEXT_MOST]}… ({len(value) - TEXT_MOST} characters more)"
     if isinstance(value, dict):
@@ -143,15 +145,15 @@ def shortened(value: object) -> object:
 
 
 def post(path: str, body: bytes, patience: float, environ: Mapping[str, str]) -> bytes:
-    """Send the hook; return the answer, after so many seconds at the latest."""
+    """Post a hook and return the answer, within `patience` seconds."""
     url = environ.get("SXHOST_URL") or announced(environ) or DEFAULT_URL
     host = HostConnection(url, environ.get("SXHOST_CA", ""))
     token = given_token(environ)
-    status, answer = host.ask(path, body, patience, token)
+    status, answer = host.request(path, body, patience, token)
     if status == UNAUTHORIZED and not token:
         from sxhost.auth.client_tokens import own_token
 
-        status, answer = host.ask(path, body, patience, own_token(url, environ) or "")
+        status, answer = host.request(path, body, patience, own_token(url, environ) or "")
     if status != OK:
         raise HookError(
             f"the host answered {status}: {answer[:200].decode('utf-8', 'replace')}"
@@ -172,12 +174,12 @@ def announced(environ: Mapping[str, str]) -> str:
 
 
 def given_token(environ: Mapping[str, str]) -> str:
-    """Return the token that the user names, or none."""
+    """Return the token that the environment names; empty if it names none."""
     if not (environ.get("SXHOST_TOKEN") or environ.get("SXHOST_TOKEN_FILE")):
         return ""
-    from sxhost.auth.client_tokens import given_token as named
+    from sxhost.auth.client_tokens import given_token as token_given
 
-    return named(None, environ) or ""
+    return token_given(None, environ) or ""
 
 
 class HostConnection:
@@ -187,7 +189,7 @@ class HostConnection:
         self.address = HostAddress(url)
         self.ca = ca
 
-    def ask(self, path: str, body: bytes, patience: float, token: str) -> tuple[int, bytes]:
+    def request(self, path: str, body: bytes, patience: float, token: str) -> tuple[int, bytes]:
         """Return the status and the body of one request's answer."""
         with self.connection() as link:
             link.settimeout(patience)

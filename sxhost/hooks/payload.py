@@ -1,8 +1,8 @@
-"""What Claude Code and Codex tell their hooks, in the host's words, and what hooks answer.
+"""The JSON of Claude Code's and Codex's hooks: decoded into events, and their answers.
 
 Both send one JSON object (``hook_event_name`` says what has happened) and read one; Codex has
 fewer names and takes fewer answers.  Its ``notify`` program gets another object, with a
-``type``.  Pure: nothing is kept here, and rubbish in a field is as if it were not there.
+``type``.  Nothing is kept here; a field of an unexpected type counts as missing.
 """
 
 from __future__ import annotations
@@ -39,10 +39,12 @@ TAKES: Final[Mapping[str, frozenset[str]]] = {
 }
 """Where messages can be handed to the agent, and which by their mode: `queue` after a turn."""
 
-DONE: Final = frozenset({"PostToolUse", "PostToolUseFailure", "PermissionDenied"})
-OVER: Final = frozenset({"Stop", "StopFailure", "UserPromptSubmit", "SessionEnd"})
-TOLD: Final = "The user sent this message through sxhost while you were working:\n\n"
-SHORT: Final = 512
+TOOL_ENDS: Final = frozenset({"PostToolUse", "PostToolUseFailure", "PermissionDenied"})
+TURN_ENDS: Final = frozenset({"Stop", "StopFailure", "UserPromptSubmit", "SessionEnd"})
+MESSAGE_INTRODUCTION: Final = (
+    "The user sent this message through sxhost while you were working:\n\n"
+)
+SHORT_TEXT: Final = 512
 
 COMMON: Final = frozenset(
     {"session_id", "transcript_path", "cwd", "permission_mode", "hook_event_name"}
@@ -50,11 +52,11 @@ COMMON: Final = frozenset(
 
 
 class Hook:
-    """One call of a hook: `agent` is ``claude`` or ``codex``, `said` what it was given."""
+    """One call of a hook: `agent` is ``claude`` or ``codex``, `payload` what it was given."""
 
-    def __init__(self, agent: str, said: Mapping[str, Any]) -> None:
+    def __init__(self, agent: str, payload: Mapping[str, Any]) -> None:
         self.agent = agent
-        self.said = said
+        self.payload = payload
         self.is_notice = agent == "codex" and not self.text("hook_event_name")
         """Whether it was told by Codex's ``notify``, and not by a hook."""
         self.session_id = self.text("thread-id" if self.is_notice else "session_id")
@@ -62,23 +64,23 @@ class Hook:
         self.key = self.text("tool_use_id") or uuid4().hex
 
     def text(self, name: str) -> str:
-        """Return a field that is a text, else none."""
-        value = self.said.get(name)
+        """Return the text of a field; empty if it is missing or no text."""
+        value = self.payload.get(name)
         return value if isinstance(value, str) else ""
 
     @property
-    def about(self) -> Registration:
-        """What it tells of its session."""
+    def registration(self) -> Registration:
+        """The fields of the session that the hook reports."""
         return Registration(
             agent=self.agent,
             provider=PROVIDERS.get(self.agent),
-            model=self.text("model")[:SHORT] or None,
+            model=self.text("model")[:SHORT_TEXT] or None,
             cwd=self.text("cwd")[:4096] or None,
         )
 
     @property
     def begins(self) -> bool:
-        """Whether what it tells of its session may be new."""
+        """Whether the hook may change the fields of its session."""
         return self.name in ("SessionStart", "UserPromptSubmit")
 
     @property
@@ -87,18 +89,18 @@ class Hook:
         return frozenset() if self.text("agent_id") else TAKES.get(self.name, frozenset())
 
     def events(self, *, goes_on: bool = False) -> list[EventDraft]:
-        """Return what has happened; if the agent `goes_on`, its turn is not over."""
-        told = EVENTS.get(self.name, _other)(self)
+        """Return the events of the hook; without `complete` if the agent `goes_on`."""
+        happened = EVENTS.get(self.name, _other)(self)
         return [
             EventDraft(
                 event=name, data=fitted(self._with_parent(data)), key=self._key(name, data)
             )
-            for name, data in told
+            for name, data in happened
             if not (goes_on and name == "complete")
         ]
 
     def _key(self, name: str, data: Mapping[str, Any]) -> str | None:
-        """Return what names an event that Codex tells twice, to a hook and to ``notify``.
+        """Return the idempotency key of an event that Codex's hooks and ``notify`` both report.
 
         A turn that goes on with a message of ours has more answers than one.
         """
@@ -114,17 +116,17 @@ class Hook:
     # Messages.
 
     def handing(self, texts: Sequence[str]) -> dict[str, Any]:
-        """Return the answer that gives the agent messages of the user."""
-        words = "\n\n".join(texts)
+        """Return the hook's answer that hands the user's messages to the agent."""
+        joined = "\n\n".join(texts)
         if self.name == "Stop":
-            return {"decision": "block", "reason": words}
-        return self._specific(additionalContext=TOLD + words)
+            return {"decision": "block", "reason": joined}
+        return self._specific(additionalContext=MESSAGE_INTRODUCTION + joined)
 
     # Approvals.
 
     @property
     def may_ask(self) -> bool:
-        """Whether the agent wants a decision now."""
+        """Whether the agent asks for a decision by this hook."""
         return self.name == "PermissionRequest"
 
     @property
@@ -133,15 +135,17 @@ class Hook:
         return self.name in ("PermissionRequest", "PreToolUse")
 
     def overtakes(self, asked: Hook) -> bool:
-        """Tell whether this shows that what was asked is decided: it was done, or is over."""
-        if self.name in OVER:
+        """Return whether this hook shows that the question of `asked` is settled."""
+        if self.name in TURN_ENDS:
             return not self.text("agent_id")
-        same = [self.said.get(n) == asked.said.get(n) for n in ("tool_name", "tool_input")]
-        return self.name in DONE and all(same)
+        same = [
+            self.payload.get(n) == asked.payload.get(n) for n in ("tool_name", "tool_input")
+        ]
+        return self.name in TOOL_ENDS and all(same)
 
     def question(self, patience: float) -> Question:
-        """Return what is asked; it is no use to answer after so many seconds."""
-        asked = question(self._asked(), Raw(encode(fitted(dict(self.said)))))
+        """Return the approval question of the hook; it expires after `patience` seconds."""
+        asked = question(self._permission_request(), Raw(encode(fitted(dict(self.payload)))))
         choices = asked.choices if self.agent == "claude" else ["approve", "deny"]
         if self.name == "PreToolUse":
             choices = [choice for choice in choices if choice != "approve_session"]
@@ -149,32 +153,32 @@ class Hook:
         return replace(asked, choices=choices, detail=detail, expires_s=patience)
 
     def decision(self, answer: Answer) -> dict[str, Any]:
-        """Return a decision as the agent reads it."""
-        said = reply(self._asked(), answer)
+        """Return a decision as the hook's answer."""
+        response = reply(self._permission_request(), answer)
         if self.name == "PreToolUse":
-            return self._before_use(said)
-        if said.get("updatedInput") == self._input or self.agent != "claude":
-            said.pop("updatedInput", None)
+            return self._tool_use_decision(response)
+        if response.get("updatedInput") == self._input or self.agent != "claude":
+            response.pop("updatedInput", None)
         if self.agent != "claude":
-            said.pop("interrupt", None)
-        return self._specific(decision=said)
+            response.pop("interrupt", None)
+        return self._specific(decision=response)
 
-    def _before_use(self, said: Mapping[str, Any]) -> dict[str, Any]:
-        allowed = said["behavior"] == "allow"
+    def _tool_use_decision(self, response: Mapping[str, Any]) -> dict[str, Any]:
+        allowed = response["behavior"] == "allow"
         if self.agent != "claude" and allowed:
             return {}  # Codex knows no word for it
-        why = said.get("message") or "approved through sxhost"
-        told: dict[str, Any] = {
-            "permissionDecision": said["behavior"],
+        why = response.get("message") or "approved through sxhost"
+        fields: dict[str, Any] = {
+            "permissionDecision": response["behavior"],
             "permissionDecisionReason": why,
         }
-        if allowed and said.get("updatedInput") != self._input:
-            told["updatedInput"] = said["updatedInput"]
-        stop = {"continue": False, "stopReason": why} if said.get("interrupt") else {}
-        return {**stop, **self._specific(**told)}
+        if allowed and response.get("updatedInput") != self._input:
+            fields["updatedInput"] = response["updatedInput"]
+        stop = {"continue": False, "stopReason": why} if response.get("interrupt") else {}
+        return {**stop, **self._specific(**fields)}
 
-    def _asked(self) -> Asked:
-        rules = self.said.get("permission_suggestions")
+    def _permission_request(self) -> Asked:
+        rules = self.payload.get("permission_suggestions")
         return Asked(
             self.key,
             Request(
@@ -190,18 +194,18 @@ class Hook:
 
     @property
     def _input(self) -> dict[str, Any]:
-        given = self.said.get("tool_input")
+        given = self.payload.get("tool_input")
         return dict(given) if isinstance(given, dict) else {}
 
-    def _specific(self, **told: Any) -> dict[str, Any]:
-        return {"hookSpecificOutput": {"hookEventName": self.name, **told}}
+    def _specific(self, **fields: Any) -> dict[str, Any]:
+        return {"hookSpecificOutput": {"hookEventName": self.name, **fields}}
 
     def tool(self, **more: Any) -> dict[str, Any]:
-        """Return what is told of the use of a tool."""
+        """Return the data of a tool event, with the fields in `more`."""
         return {"item": self.key, "tool": self.text("tool_name"), **more}
 
     def title(self) -> str:
-        """Say in a line what is being done, as the source system does."""
+        """Return the title of a tool's use in one line, in the format of scorpiox-host."""
         return ": ".join(filter(None, (self.text("tool_name"), _summary(self._input))))
 
 
@@ -218,32 +222,34 @@ def _prompted(hook: Hook) -> list[Event]:
 
 def _uses(hook: Hook) -> list[Event]:
     title = hook.title()
-    return [("tool-start", hook.tool(title=title, input=hook.said.get("tool_input")))]
+    return [("tool-start", hook.tool(title=title, input=hook.payload.get("tool_input")))]
 
 
 def _used(hook: Hook) -> list[Event]:
-    output = _output(hook.said.get("tool_response"))
+    output = _output(hook.payload.get("tool_response"))
     return [("tool-done", hook.tool(status="completed", output=output))]
 
 
 def _failed(hook: Hook) -> list[Event]:
-    return [("tool-done", hook.tool(status="failed", output=_output(hook.said.get("error"))))]
+    return [
+        ("tool-done", hook.tool(status="failed", output=_output(hook.payload.get("error"))))
+    ]
 
 
 def _noticed(hook: Hook) -> list[Event]:
     kind = hook.text("notification_type")
-    told = {"text": hook.text("message"), "type": kind}
-    return [("idle" if kind == "idle_prompt" else "notification", told)]
+    fields = {"text": hook.text("message"), "type": kind}
+    return [("idle" if kind == "idle_prompt" else "notification", fields)]
 
 
 def _stopped(hook: Hook) -> list[Event]:
     text = hook.text("last_assistant_message") or hook.text("last-assistant-message")
-    said: list[Event] = [("message", {"text": text})] if text else []
-    return [*said, ("complete", {})]
+    message: list[Event] = [("message", {"text": text})] if text else []
+    return [*message, ("complete", {})]
 
 
 def _broke(hook: Hook) -> list[Event]:
-    return [("error", {"reason": _output(hook.said.get("error"))})]
+    return [("error", {"reason": _output(hook.payload.get("error"))})]
 
 
 def _ended(hook: Hook) -> list[Event]:
@@ -255,9 +261,9 @@ def _asks(_hook: Hook) -> list[Event]:
 
 
 def _other(hook: Hook) -> list[Event]:
-    """Tell what has no other name as it is."""
+    """Return any other hook as an event with its name and its fields."""
     name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", hook.name).lower()
-    data = {field: value for field, value in hook.said.items() if field not in COMMON}
+    data = {field: value for field, value in hook.payload.items() if field not in COMMON}
     if not re.match(EVENT_NAME, name):
         name, data = "hook", {**data, "hook_event_name": hook.name}
     return [(OTHER.get(name, name), data)]
@@ -283,7 +289,7 @@ OTHER: Final = {"pre-compact": "compact", "subagent-stop": "subagent-done"}
 
 
 def _summary(given: Mapping[str, Any]) -> str:
-    """Say in a line what a tool is used for."""
+    """Return the first line of the most telling field of a tool's input."""
     names = ("command", "file_path", "path", "pattern", "url", "query", "description")
     texts = [given[name] for name in names if isinstance(given.get(name), str)]
     return texts[0].partition("\n")[0][:200] if texts else ""

@@ -1,7 +1,7 @@
-"""Agents that tell the host by their hooks what they do: heard, answered, handed messages.
+"""Handles the hooks of agents: events, decisions, and messages in the answers.
 
-Their sessions are attached ones, named as the agent names its conversation.  An agent that
-the host itself runs has told already, so its hooks are passed over.
+Their sessions are attached ones, named as the agent names its conversation.  Hooks of an
+agent that the host itself runs are ignored: its driver reports already.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ __all__ = ["HookQuery", "HookReply", "Hooked"]
 
 log = logger(__name__)
 
-HAND_OVER: Final = 30.0
+DELIVERY_LEASE: Final = 30.0
 """Seconds that an answer with messages may take to be read."""
 
-MOST: Final = 4096
+MOST_SESSIONS: Final = 4096
 """Sessions that are remembered as registered."""
 
-GRACE: Final = 5.0
-"""Seconds by which an approval outlives its agent's patience: the agent speaks first."""
+APPROVAL_GRACE: Final = 5.0
+"""Seconds by which an approval outlives the hook that waits for it."""
 
 
 class HookQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How an agent's hooks are heard: with `ask` each use of a tool is asked for.
+    """The query of a hook's request; with `ask` each use of a tool is an approval.
 
     `wait` is for how many seconds the agent waits for a decision before it asks its own user;
     0 asks nobody else.
@@ -50,7 +50,7 @@ class HookQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class HookReply(Struct, frozen=True):
-    """What a hook answers; the messages in it, and whose they are."""
+    """The answer to a hook, with the messages in it and their session."""
 
     answer: dict[str, Any] = {}
     session_id: str = ""
@@ -58,131 +58,135 @@ class HookReply(Struct, frozen=True):
 
 
 class Hooked:
-    """Hears hooks; `host` has the verbs."""
+    """Turns hooks into events, approvals and deliveries through the verbs of `host`."""
 
     def __init__(self, host: Host, agency: Agency, hub: LogNotifier) -> None:
         self._host = host
         self._desk = agency.desk
         self._runs = agency.fleet.runs
         self._hub = hub
-        self._known: OrderedDict[str, Registration] = OrderedDict()
-        self._hooked: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._registrations: OrderedDict[str, Registration] = OrderedDict()
+        self._hooked_places: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._waiting: dict[str, dict[Waiter, Hook]] = {}
 
     async def hear(self, hook: Hook, query: HookQuery) -> HookReply:
-        """Take note of what has happened; return what the agent is told.
+        """Append the events of a hook and return the answer for its agent.
 
         :raises BadField: it does not say whose hook it is, or which.
         """
         if not hook.name:
             raise BadField("hook_event_name", "The field `hook_event_name` is missing.")
         session_id = check_session_id(hook.session_id)
-        if self._runs(session_id) or self._is_aside(session_id, hook):
+        if self._runs(session_id) or self._is_internal(session_id, hook):
             return HookReply()
         try:
-            return await self._heard(session_id, hook, query)
+            return await self._handle(session_id, hook, query)
         except UnknownSession:  # it was deleted since
-            self._known.pop(session_id, None)
-            return await self._heard(session_id, hook, query)
+            self._registrations.pop(session_id, None)
+            return await self._handle(session_id, hook, query)
 
-    async def _heard(self, session_id: str, hook: Hook, query: HookQuery) -> HookReply:
-        self._overtaken(session_id, hook)
-        await self._registered(session_id, hook)
+    async def _handle(self, session_id: str, hook: Hook, query: HookQuery) -> HookReply:
+        self._release_overtaken(session_id, hook)
+        await self._ensure_registered(session_id, hook)
         if hook.can_ask and query.wait and (hook.may_ask or query.ask):
-            await self._fire(session_id, hook.events())
-            return HookReply(await self._asked(session_id, hook, query.wait))
+            await self._append_events(session_id, hook.events())
+            return HookReply(await self._await_decision(session_id, hook, query.wait))
         messages = await self._messages(session_id, hook.takes)
-        drafts = [*hook.events(goes_on=bool(messages)), *map(_arrived, messages)]
-        await self._fire(session_id, drafts)
+        drafts = [*hook.events(goes_on=bool(messages)), *map(_message_event, messages)]
+        await self._append_events(session_id, drafts)
         if not messages:
             return HookReply()
         answer = hook.handing([message.content for message in messages])
         return HookReply(answer, session_id, messages)
 
-    async def read(self, heard: HookReply) -> None:
-        """The agent has read an answer: its messages are delivered."""
-        for message in heard.messages:
-            await self._host.ack(heard.session_id, message.id)
+    async def read(self, reply: HookReply) -> None:
+        """Acknowledge the messages of an answer that the agent has read."""
+        for message in reply.messages:
+            await self._host.ack(reply.session_id, message.id)
 
-    async def unread(self, heard: HookReply) -> None:
-        """The agent has gone before it read an answer: its messages wait on."""
-        for message in heard.messages:
-            await self._host.nack(heard.session_id, message.id)
+    async def unread(self, reply: HookReply) -> None:
+        """Put the messages of an answer that the agent did not read back into the queue."""
+        for message in reply.messages:
+            await self._host.nack(reply.session_id, message.id)
 
     # How it is done.
 
-    def _is_aside(self, session_id: str, hook: Hook) -> bool:
-        """Tell whether it is of no session of the user's: Codex asks its model for titles, too.
+    def _is_internal(self, session_id: str, hook: Hook) -> bool:
+        """Return whether a notice is of a conversation that Codex itself began, for a title.
 
-        It notifies of that as of any turn.  But of a session hooks tell first, where they run.
+        Codex notifies of these as of any turn; but a user's session has had hooks before.
         """
         place = (hook.agent, hook.text("cwd"))
         if hook.is_notice:
-            return place in self._hooked and session_id not in self._known
-        self._hooked[place] = None
-        self._hooked.move_to_end(place)
-        if len(self._hooked) > MOST:
-            self._hooked.popitem(last=False)
+            return place in self._hooked_places and session_id not in self._registrations
+        self._hooked_places[place] = None
+        self._hooked_places.move_to_end(place)
+        if len(self._hooked_places) > MOST_SESSIONS:
+            self._hooked_places.popitem(last=False)
         return False
 
-    async def _registered(self, session_id: str, hook: Hook) -> None:
-        about = hook.about
-        known = self._known.get(session_id)
-        if known is not None and not hook.begins and about.cwd in (None, known.cwd):
-            self._known.move_to_end(session_id)
+    async def _ensure_registered(self, session_id: str, hook: Hook) -> None:
+        registration = hook.registration
+        known = self._registrations.get(session_id)
+        if known is not None and not hook.begins and registration.cwd in (None, known.cwd):
+            self._registrations.move_to_end(session_id)
             return
-        if about.cwd is not None and about.cwd.startswith("/"):
-            about = replace(about, git_branch=git_branch(project_root(about.cwd))[:512])
-        await self._host.register(session_id, about)
+        if registration.cwd is not None and registration.cwd.startswith("/"):
+            registration = replace(
+                registration, git_branch=git_branch(project_root(registration.cwd))[:512]
+            )
+        await self._host.register(session_id, registration)
         if known is None:
             await self._desk.withdraw(session_id, "its agent no longer waits")
-        self._known[session_id] = about
-        if len(self._known) > MOST:
-            self._known.popitem(last=False)
+        self._registrations[session_id] = registration
+        if len(self._registrations) > MOST_SESSIONS:
+            self._registrations.popitem(last=False)
 
-    def _overtaken(self, session_id: str, hook: Hook) -> None:
-        """Let go of questions that the agent's own user has answered meanwhile.
+    def _release_overtaken(self, session_id: str, hook: Hook) -> None:
+        """Stop waiting for decisions that the agent's own user has made meanwhile.
 
         Claude shows its dialog while its hook waits, and does not end the hook with it.
         """
         waiting = self._waiting.get(session_id, {})
-        for watch, asked in tuple(waiting.items()):
-            if hook.overtakes(asked):
+        for watch, waiting_hook in tuple(waiting.items()):
+            if hook.overtakes(waiting_hook):
                 del waiting[watch]
                 watch.poke()
 
-    async def _fire(self, session_id: str, drafts: Sequence[EventDraft]) -> None:
+    async def _append_events(self, session_id: str, drafts: Sequence[EventDraft]) -> None:
         if drafts:
             await self._host.fire_batch(session_id, drafts)
 
     async def _messages(self, session_id: str, modes: frozenset[str]) -> list[Message]:
-        """Take what waits and can be handed over now, on lease."""
+        """Lease the queued messages whose mode allows delivery by this hook."""
         if not modes:
             return []
         waiting = await self._host.pull(session_id, PullQuery(peek=True))
         if not any(m.state == "queued" and m.mode in modes for m in waiting):
             return []
-        taken = await self._host.pull(session_id, PullQuery(lease=HAND_OVER))
+        taken = await self._host.pull(session_id, PullQuery(lease=DELIVERY_LEASE))
         for message in taken:
             if message.mode not in modes:
                 await self._host.nack(session_id, message.id)
         return [message for message in taken if message.mode in modes]
 
-    async def _asked(self, session_id: str, hook: Hook, patience: float) -> dict[str, Any]:
-        """Return what people, or a policy, decide in time; nothing if nobody does."""
-        question = hook.question(patience + GRACE)
+    async def _await_decision(
+        self, session_id: str, hook: Hook, patience: float
+    ) -> dict[str, Any]:
+        """Open an approval; return its decision as the hook's answer, empty if too late."""
+        question = hook.question(patience + APPROVAL_GRACE)
         answers: list[Answer] = []
         why = "its agent no longer waits"
         waiting = self._waiting.setdefault(session_id, {})
         with self._hub.watch(f"hook:{session_id}:{question.key}") as watch:
 
-            async def tell(_question: Question, answer: Answer) -> None:
+            async def deliver_decision(_question: Question, answer: Answer) -> None:
                 answers.append(answer)
                 watch.poke()
 
             waiting[watch] = hook
             try:
-                await self._desk.ask(session_id, question, tell)
+                await self._desk.ask(session_id, question, deliver_decision)
                 if not answers and not self._hub.closed:
                     await watch.wait(patience)
                 overtaken = watch not in waiting
@@ -196,5 +200,5 @@ class Hooked:
         return hook.decision(answers[0]) if answers else {}
 
 
-def _arrived(message: Message) -> EventDraft:
+def _message_event(message: Message) -> EventDraft:
     return EventDraft(event="user-message", data={"text": message.content, "by": "message"})

@@ -22,10 +22,10 @@ __all__ = [
     "CLAUDE_HOOKS",
     "BadSettings",
     "Wiring",
-    "files_of",
-    "installed",
-    "rewired",
-    "unwired",
+    "installed_hooks",
+    "settings_files",
+    "with_our_hooks",
+    "without_our_hooks",
     "write",
 ]
 
@@ -33,7 +33,7 @@ BACKUP: Final = ".sxhost-backup"
 ANSWER_S: Final = 5
 """Seconds that Claude waits for an answer that needs nobody's decision."""
 
-LATER_S: Final = 10
+DECISION_MARGIN_S: Final = 10
 """Seconds that it waits longer than the host does for a decision."""
 
 CLAUDE_HOOKS: Final = (
@@ -50,7 +50,7 @@ NOTIFY: Final = re.compile(r'^notify *= *\[.*"hook", "codex"(?:, ".*")?\]\r?\n',
 ONLY_COMMANDS: Final = ("SessionStart", "SessionEnd")
 """The first knows no HTTP; the other complains aloud where nobody answers."""
 
-ASKS: Final = ("PermissionRequest", "PreToolUse")
+DECISION_HOOKS: Final = ("PermissionRequest", "PreToolUse")
 
 
 class BadSettings(Exception):
@@ -75,7 +75,7 @@ class Wiring(Struct, frozen=True, kw_only=True):
     token_variable: str = ""
 
 
-def files_of(
+def settings_files(
     agent: str, environ: Mapping[str, str], project: Path | None
 ) -> Mapping[str, Path]:
     """Return an agent's settings files by what is in them; of a `project`, or the user's."""
@@ -91,15 +91,15 @@ def files_of(
     return {"hooks": place / "hooks.json", "notify": place / "config.toml"}
 
 
-def rewired(agent: str, what: str, text: str, wiring: Wiring) -> str:
+def with_our_hooks(agent: str, what: str, text: str, wiring: Wiring) -> str:
     """Return a settings file's text with our hooks in it, as `wiring` says.
 
     :raises BadSettings: it cannot be understood, or has something else in that place.
     """
     if what == "notify":
-        return _notifying(unwired(what, text), wiring)
+        return _with_notify(without_our_hooks(what, text), wiring)
     try:
-        text = unwired(what, text) or "{}\n"
+        text = without_our_hooks(what, text) or "{}\n"
         for name in CLAUDE_HOOKS if agent == "claude" else CODEX_HOOKS:
             text = append(text, ("hooks", name), {"hooks": [_entry(agent, name, wiring)]})
     except NotJSON as error:
@@ -107,7 +107,7 @@ def rewired(agent: str, what: str, text: str, wiring: Wiring) -> str:
     return text
 
 
-def unwired(what: str, text: str) -> str:
+def without_our_hooks(what: str, text: str) -> str:
     """Return a settings file's text without our hooks.
 
     :raises BadSettings: it cannot be understood.
@@ -126,7 +126,7 @@ def unwired(what: str, text: str) -> str:
     return text
 
 
-def installed(what: str, text: str) -> Sequence[str]:
+def installed_hooks(what: str, text: str) -> Sequence[str]:
     """Return the names of the hooks in a settings file's text that are ours.
 
     :raises BadSettings: it cannot be understood.
@@ -182,11 +182,17 @@ def _replace(path: Path, content: bytes, mode: int) -> None:
 
 def _entry(agent: str, name: str, wiring: Wiring) -> dict[str, Any]:
     """Return one hook; Codex knows no HTTP at all."""
-    decides = name == ASKS[0] or (name == ASKS[1] and wiring.ask)
-    seconds = int(wiring.wait) + LATER_S if decides else ANSWER_S
+    decides = name == DECISION_HOOKS[0] or (name == DECISION_HOOKS[1] and wiring.ask)
+    seconds = int(wiring.wait) + DECISION_MARGIN_S if decides else ANSWER_S
     if agent == "codex" or name in ONLY_COMMANDS or not wiring.http:
-        words = [*wiring.command, "hook", agent, *_asking(wiring), *wiring.options]
-        return {"type": "command", "command": shlex.join(words), "timeout": seconds}
+        arguments = [
+            *wiring.command,
+            "hook",
+            agent,
+            *_decision_options(wiring),
+            *wiring.options,
+        ]
+        return {"type": "command", "command": shlex.join(arguments), "timeout": seconds}
     query = f"wait={wiring.wait:g}" + ("&ask=1" if wiring.ask else "")
     url = f"{wiring.url.rstrip('/')}/hooks/{agent}?{query}"
     entry: dict[str, Any] = {"type": "http", "url": url, "timeout": seconds}
@@ -196,7 +202,7 @@ def _entry(agent: str, name: str, wiring: Wiring) -> dict[str, Any]:
     return entry
 
 
-def _asking(wiring: Wiring) -> list[str]:
+def _decision_options(wiring: Wiring) -> list[str]:
     wait = (
         [] if wiring.wait == Wiring(command=(), url="").wait else ["--wait", f"{wiring.wait:g}"]
     )
@@ -212,11 +218,11 @@ def _is_ours(group: Any) -> bool:
     return isinstance(place, str) and OURS.search(place) is not None
 
 
-def _notifying(text: str, wiring: Wiring) -> str:
+def _with_notify(text: str, wiring: Wiring) -> str:
     if "notify" in _toml(text):
         raise BadSettings("Its `notify` is another program's; the hooks tell more anyway.")
-    words = (*wiring.command, "hook", "codex", *wiring.options)
-    quoted = ", ".join(f'"{_escaped(word)}"' for word in words)
+    arguments = (*wiring.command, "hook", "codex", *wiring.options)
+    quoted = ", ".join(f'"{_escaped(word)}"' for word in arguments)
     return f"notify = [{quoted}]\n{text}"
 
 

@@ -119,8 +119,8 @@ def send(options: Mapping[str, str], url: str, root: str, content: bytes, now: f
     from sxhost.telemetry.sender import deliver, encode, payload
 
     text = content.decode("utf-8", "replace")
-    said = payload(options.get("--session-id", ""), options["--type"], text, root, now)
-    if failure := deliver(reactor, url, encode(said)):
+    composed = payload(options.get("--session-id", ""), options["--type"], text, root, now)
+    if failure := deliver(reactor, url, encode(composed)):
         raise EmitError(f"not sent: {failure}")
     if "--delete-file" in options and options.get("--file", "-") != "-":
         os.unlink(options["--file"])
@@ -152,11 +152,11 @@ def _open_emitter(reactor: IReactorTime) -> Emitter:
 def parse_options(argv: Sequence[str]) -> dict[str, str]:
     """The command line as `{"--type": "user", "--verbose": "", ...}`; raises UsageError."""
     options: dict[str, str] = {}
-    words = iter(argv)
-    for word in words:
+    arguments = iter(argv)
+    for word in arguments:
         name, joined, value = word.partition("=")
         if name in VALUES:
-            options[name] = value if joined else _next(words, name)
+            options[name] = value if joined else _next(arguments, name)
         elif word in FLAGS:
             options[name] = ""
         else:
@@ -166,8 +166,8 @@ def parse_options(argv: Sequence[str]) -> dict[str, str]:
     return options
 
 
-def _next(words: Iterator[str], name: str) -> str:
-    for word in words:
+def _next(arguments: Iterator[str], name: str) -> str:
+    for word in arguments:
         return word
     raise UsageError(f"{name} needs a value")
 
@@ -196,11 +196,11 @@ def read_settings(environ: Mapping[str, str], root: str = "") -> dict[str, str]:
     whoever wrote a repository is not the one who works in it.
     """
     ours = _parsed(content_of(f"{environ.get('HOME', '')}/.{SETTINGS_FILE}"))
-    theirs = _parsed(_projects(environ, root)[0]) if root else {}
+    theirs = _parsed(_project_settings(environ, root)[0]) if root else {}
     return {**ours, **theirs, **environ}
 
 
-def _projects(environ: Mapping[str, str], root: str) -> tuple[bytes, str]:
+def _project_settings(environ: Mapping[str, str], root: str) -> tuple[bytes, str]:
     """The project's settings if they are trusted, else nothing and the path of what is not."""
     path = f"{root.rstrip('/')}/{SETTINGS_FILE}"
     content = content_of(path)
@@ -210,7 +210,7 @@ def _projects(environ: Mapping[str, str], root: str) -> tuple[bytes, str]:
 
 
 def _untrusted(environ: Mapping[str, str], root: str) -> str:
-    path = _projects(environ, root)[1]
+    path = _project_settings(environ, root)[1]
     return f"; {path} is not trusted (sxhost trust)" if path else ""
 
 
@@ -252,21 +252,21 @@ def detach(work: Callable[[], None]) -> None:
     try:
         os.setsid()
         if not os.fork():
-            _let_go()
-            _give_way()
+            _detach_files()
+            _lower_priority()
             work()
     finally:
         os._exit(0)
 
 
-def _let_go() -> None:
+def _detach_files() -> None:
     null = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(null, standard)
     os.closerange(3, HIGHEST_FD)
 
 
-def _give_way() -> None:
+def _lower_priority() -> None:
     """Run after everyone else. A new session is scheduled as a group (sched(7), autogroup)."""
     os.nice(19)
     try:

@@ -44,7 +44,7 @@ KINDS: Final[Mapping[str, str]] = {
     "warning": "system",
     "error": "error",
 }
-"""What the source system calls an event; others are not forwarded."""
+"""What sxhost-emit's collectors call an event; others are not forwarded."""
 
 TEXTS: Final = ("text", "output", "title", "reason")
 
@@ -57,7 +57,7 @@ class ForwardedEvent(Struct, frozen=True):
     data: Raw
 
 
-class _Objects:
+class _ForwardedEventEncoding:
     """Events as lines, and nothing else."""
 
     def event(self, event: Event, epoch: str) -> bytes:  # noqa: ARG002
@@ -67,7 +67,7 @@ class _Objects:
         return b""
 
 
-LINES: Final[Encoding] = _Objects()
+LINES: Final[Encoding] = _ForwardedEventEncoding()
 
 
 class Forwarder(Service):
@@ -90,10 +90,10 @@ class Forwarder(Service):
         self._paused = False
 
     def startService(self) -> None:
-        """Begin with what comes from now on."""
+        """Subscribe to the events that come from now on."""
         super().startService()
-        begun = Deferred.fromCoroutine(self._follow())
-        begun.addErrback(lambda failure: log.failure("telemetry does not run", failure))
+        following = Deferred.fromCoroutine(self._follow())
+        following.addErrback(lambda failure: log.failure("telemetry does not run", failure))
 
     async def _follow(self) -> None:
         wanted = Selection(names=frozenset(KINDS))
@@ -111,7 +111,7 @@ class Forwarder(Service):
     # The sink of a subscription.
 
     def begin(self, reader: Subscription) -> None:
-        """Know whom to pause."""
+        """Keep the subscription, which `write` may pause."""
         self._reader = reader
 
     def write(self, data: bytes) -> None:
@@ -125,43 +125,43 @@ class Forwarder(Service):
         """Do nothing: the host is stopping."""
 
     def _forward(self, piece: ForwardedEvent) -> None:
-        kind, said = KINDS[piece.event], decode(piece.data)
-        text = content_of(said, self._content)
+        kind, data = KINDS[piece.event], decode(piece.data)
+        text = content_of(data, self._content)
         root = project_root(self._cwd_of(piece.session) or "/")
         sending = self._emitter.emit(piece.session, kind, text, root)
-        sending.addBoth(self._sent)
+        sending.addBoth(self._sending_ended)
         if self._emitter.in_flight >= IN_FLIGHT and not self._paused and self._reader:
             self._paused = True
             self._reader.pauseProducing()
 
-    def _sent(self, _: Failure | None) -> None:
+    def _sending_ended(self, _: Failure | None) -> None:
         if self._paused and self._reader and self._emitter.in_flight < IN_FLIGHT // 2:
             self._paused = False
             self._reader.resumeProducing()
 
 
-def content_of(said: Any, how: EmitContent) -> str:
-    """Return what is sent of an event's data: all, only how much it is, or nothing."""
-    if how == "none":
+def content_of(data: Any, amount: EmitContent) -> str:
+    """Return the content that is sent of an event's data: its text, its length, or nothing."""
+    if amount == "none":
         return ""
-    text = _text(said)
-    return text if how == "full" else f"[{len(text)} characters]"
+    text = _text(data)
+    return text if amount == "full" else f"[{len(text)} characters]"
 
 
-def _text(said: Any) -> str:
-    if isinstance(said, str):
-        return said
-    if isinstance(said, dict):
+def _text(data: Any) -> str:
+    if isinstance(data, str):
+        return data
+    if isinstance(data, dict):
         for name in TEXTS:
-            if isinstance(said.get(name), str) and said[name]:
-                return str(said[name])
-    return "" if said is None else encode(said).decode()
+            if isinstance(data.get(name), str) and data[name]:
+                return str(data[name])
+    return "" if data is None else encode(data).decode()
 
 
 def make_forwarder(
     settings: Settings, sessions: SessionService, store: Store, reactor: Any
 ) -> Forwarder | None:
-    """Return what forwards, if the user's settings turn telemetry on.
+    """Return the forwarder of a host, if the user's settings turn telemetry on.
 
     A project's do not count: the sessions of all others would go where it says.
     """

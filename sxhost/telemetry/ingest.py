@@ -1,4 +1,4 @@
-"""The other end of telemetry: what senders report is filed as events of sessions of ours."""
+"""The collector's side of telemetry: payloads become events of sessions of this host."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sxhost.model.session import EventDraft, Registration
 __all__ = ["PREFIX", "Filing", "Reported"]
 
 PREFIX: Final = "telemetry:"
-"""What the names of sessions begin with that were only reported."""
+"""Prefix of the names of sessions that exist by telemetry alone."""
 
 Kind = Literal["user", "assistant", "tool_call", "tool_result", "system", "error"]
 EVENTS: Final[Mapping[Kind, str]] = {
@@ -44,14 +44,14 @@ class Reported(Struct, frozen=True):
 
 
 class Filing:
-    """Files payloads through the verbs of a host."""
+    """Appends payloads of telemetry to the logs of their sessions."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
         self._known: dict[str, Registration] = {}
 
     async def file(self, reported: Reported) -> None:
-        """Append what was reported to the log of its session."""
+        """Append a payload to the log of its session, which is registered if need be."""
         name = session_of(reported.session_id)
         about = registration(reported.metadata)
         if self._known.get(name) != about:
@@ -63,7 +63,7 @@ class Filing:
 
 
 def session_of(reported: str) -> str:
-    """Return the name of a session here; what no name may have gives way to a hash."""
+    """Return the id of a session here; ids that are not allowed get a hash."""
     name = PREFIX + reported
     if re.match(SESSION_ID, name):
         return name
@@ -72,16 +72,16 @@ def session_of(reported: str) -> str:
 
 
 def registration(metadata: Mapping[str, Any]) -> Registration:
-    """Return what is told of a sender."""
+    """Return the registration of a session from the metadata of its sender."""
     texts = {n: v[:SHORT] for n, v in metadata.items() if isinstance(v, str)}
-    kept: dict[str, Any] = {
+    machine: dict[str, Any] = {
         n: texts[n] for n in ("hostname", "os", "arch", "project") if n in texts
     }
     return Registration(
         agent="telemetry",
         title=texts.get("project"),
         git_branch=texts.get("git_branch"),
-        metadata=kept or None,
+        metadata=machine or None,
     )
 
 

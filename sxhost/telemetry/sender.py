@@ -109,9 +109,9 @@ def metadata(root: str) -> Metadata:
     }
 
 
-def encode(said: Payload) -> bytes:
+def encode(composed: Payload) -> bytes:
     """JSON in UTF-8; what has no UTF-8 (a lone surrogate) becomes a question mark."""
-    return json.dumps(said, ensure_ascii=False).encode("utf-8", "replace")
+    return json.dumps(composed, ensure_ascii=False).encode("utf-8", "replace")
 
 
 class Emitter:
@@ -254,8 +254,8 @@ def masked(url: str) -> str:
     """`url` as it may be shown: without what in it may be secret."""
     parts = urlsplit(url)
     _, at, host = parts.netloc.rpartition("@")
-    shown = f"***@{host}" if at else host
-    return urlunsplit((parts.scheme, shown, parts.path, "***" if parts.query else "", ""))
+    netloc = f"***@{host}" if at else host
+    return urlunsplit((parts.scheme, netloc, parts.path, "***" if parts.query else "", ""))
 
 
 def discard(response: IResponse) -> Deferred[None]:

@@ -23,7 +23,7 @@ import pytest
 from sxhost.auth.client_tokens import BadToken, given_token, own_token
 from sxhost.auth.peer_credentials import ears
 from sxhost.auth.tokens import token_file
-from sxhost.cli.admin import deed_line, seconds, token_line
+from sxhost.cli.admin import audit_line, seconds, token_line
 from sxhost.localnet import is_local_url
 from sxhost.model.auth import AuditEntry, Token
 from tests.support.daemons import SXHOST, Ended, run
@@ -444,5 +444,5 @@ def test_a_deed_is_told_by_whoever_is_known(
     token: str | None, uid: int | None, by: str
 ) -> None:
     deed = AuditEntry(3, "send", "a", "x", token, uid, "127.0.0.1", 0)
-    line = deed_line(deed)
+    line = audit_line(deed)
     assert line.endswith(f"  send a x  by {by} at 127.0.0.1")

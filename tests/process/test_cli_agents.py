@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sxhost.cli.agents import launched
+from sxhost.cli.agents import launch_from_options
 from tests.process.test_cli import Shell, shell
 
 __all__ = ["shell"]
@@ -43,7 +43,7 @@ def asked(shell: Shell, session: str, script: str) -> str:
 
 
 def test_options_say_how_it_is_started() -> None:
-    launch = launched(
+    launch = launch_from_options(
         "hello",
         {
             **NOTHING,

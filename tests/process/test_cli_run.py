@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from msgspec.structs import asdict, replace
 
-from sxhost.cli.run import Asking, TurnView
+from sxhost.cli.run import ApprovalPrompt, TurnView
 from sxhost.cli.terminal import HostLink
 from sxhost.model.approval import Approval, Inquiry, Option, Resolution
 from sxhost.model.turn import Launch
@@ -28,8 +28,8 @@ __all__ = ["shell"]
 # What is asked, and what keys mean.
 
 
-def asking(choices: list[str], inquiries: list[Inquiry] | None = None) -> Asking:
-    return Asking(
+def asking(choices: list[str], inquiries: list[Inquiry] | None = None) -> ApprovalPrompt:
+    return ApprovalPrompt(
         Approval(
             id=1,
             session="a",
@@ -68,13 +68,13 @@ def test_only_what_can_be_chosen_is_offered() -> None:
     ],
 )
 def test_a_key_or_a_word_decides(words: str, decision: str | None) -> None:
-    answer = asking(ALL).hear(words)
+    answer = asking(ALL).parse_line(words)
     assert (answer and answer.decision) == decision
 
 
 def test_a_choice_that_is_not_there_is_none() -> None:
-    assert asking(["approve", "deny"]).hear("a") is None
-    later = asking(["approve", "later"]).hear("later")
+    assert asking(["approve", "deny"]).parse_line("a") is None
+    later = asking(["approve", "later"]).parse_line("later")
     assert later is not None
     assert later.decision == "later"
 
@@ -86,10 +86,10 @@ def test_each_inquiry_is_asked_in_turn() -> None:
     ]
     ask_ = asking(["approve", "cancel"], inquiries)
     assert ask_.prompt == "  Which? red / blue > "
-    assert ask_.hear("red") is None
+    assert ask_.parse_line("red") is None
     assert ask_.prompt == "  Why? > "
-    assert ask_.hear("") is None, "nothing is no answer"
-    answer = ask_.hear("it is warm")
+    assert ask_.parse_line("") is None, "nothing is no answer"
+    answer = ask_.parse_line("it is warm")
     assert answer is not None
     assert answer.answers == {"colour": "red", "why": "it is warm"}
 

@@ -15,10 +15,10 @@ from sxhost.hooks.settings import (
     CLAUDE_HOOKS,
     BadSettings,
     Wiring,
-    files_of,
-    installed,
-    rewired,
-    unwired,
+    installed_hooks,
+    settings_files,
+    with_our_hooks,
+    without_our_hooks,
     write,
 )
 from tests.support.hosts import clean_environ
@@ -36,22 +36,22 @@ THEIRS = """{
 @pytest.mark.parametrize("text", ["", "{}\n", THEIRS, THEIRS.replace("\n", "\r\n"), '{"a":1}'])
 @pytest.mark.parametrize("agent", ["claude", "codex"])
 def test_what_is_put_in_can_be_taken_out_again(agent: str, text: str) -> None:
-    wired = rewired(agent, "hooks", text, WIRING)
-    assert "Stop" in installed("hooks", wired)
-    assert rewired(agent, "hooks", wired, WIRING) == wired
-    assert unwired("hooks", wired) == (text or "{}\n")
-    assert not installed("hooks", text)
+    wired = with_our_hooks(agent, "hooks", text, WIRING)
+    assert "Stop" in installed_hooks("hooks", wired)
+    assert with_our_hooks(agent, "hooks", wired, WIRING) == wired
+    assert without_our_hooks("hooks", wired) == (text or "{}\n")
+    assert not installed_hooks("hooks", text)
 
 
 def test_what_others_have_installed_stays() -> None:
-    hooks = json.loads(rewired("claude", "hooks", THEIRS, WIRING))["hooks"]
+    hooks = json.loads(with_our_hooks("claude", "hooks", THEIRS, WIRING))["hooks"]
     theirs, ours = hooks["Stop"]
     assert theirs["hooks"][0]["command"] == "say done"
     assert ours["hooks"][0]["url"] == "http://127.0.0.1:7432/hooks/claude?wait=60"
 
 
 def test_the_beginning_of_a_session_knows_only_commands() -> None:
-    hooks = json.loads(rewired("claude", "hooks", "", WIRING))["hooks"]
+    hooks = json.loads(with_our_hooks("claude", "hooks", "", WIRING))["hooks"]
     (entry,) = hooks["SessionStart"][0]["hooks"]
     assert entry == {
         "type": "command",
@@ -62,14 +62,14 @@ def test_the_beginning_of_a_session_knows_only_commands() -> None:
 
 def test_who_decides_gets_more_time() -> None:
     wiring = replace(WIRING, ask=True, wait=90.0, http=False)
-    hooks = json.loads(rewired("claude", "hooks", "", wiring))["hooks"]
+    hooks = json.loads(with_our_hooks("claude", "hooks", "", wiring))["hooks"]
     (entry,) = hooks["PreToolUse"][0]["hooks"]
     assert entry["command"].endswith("hook claude --ask --wait 90")
     assert (entry["timeout"], hooks["Stop"][0]["hooks"][0]["timeout"]) == (100, 5)
 
 
 def test_a_token_is_named_and_not_written() -> None:
-    text = rewired("claude", "hooks", "", replace(WIRING, token_variable="SXHOST_TOKEN"))
+    text = with_our_hooks("claude", "hooks", "", replace(WIRING, token_variable="SXHOST_TOKEN"))
     (entry,) = json.loads(text)["hooks"]["Stop"][0]["hooks"]
     assert entry["headers"] == {"Authorization": "Bearer $SXHOST_TOKEN"}
     assert entry["allowedEnvVars"] == ["SXHOST_TOKEN"]
@@ -77,13 +77,15 @@ def test_a_token_is_named_and_not_written() -> None:
 
 def test_commands_say_themselves_where_the_host_and_its_token_are() -> None:
     wiring = replace(WIRING, http=False, options=("--url", "unix:/s", "--token-file", "/my t"))
-    hooks = json.loads(rewired("claude", "hooks", "", wiring))["hooks"]
+    hooks = json.loads(with_our_hooks("claude", "hooks", "", wiring))["hooks"]
     (entry,) = hooks["Stop"][0]["hooks"]
     assert entry["command"].endswith("hook claude --url unix:/s --token-file '/my t'")
-    wired = rewired("codex", "notify", TOML, wiring)
+    wired = with_our_hooks("codex", "notify", TOML, wiring)
     assert tomllib.loads(wired)["notify"][1:] == ["hook", "codex", *wiring.options]
-    assert rewired("codex", "notify", wired, WIRING) == rewired("codex", "notify", TOML, WIRING)
-    assert unwired("notify", wired) == TOML
+    assert with_our_hooks("codex", "notify", wired, WIRING) == with_our_hooks(
+        "codex", "notify", TOML, WIRING
+    )
+    assert without_our_hooks("notify", wired) == TOML
 
 
 @pytest.mark.parametrize(
@@ -91,31 +93,33 @@ def test_commands_say_themselves_where_the_host_and_its_token_are() -> None:
 )
 def test_what_cannot_be_understood_is_not_touched(text: str) -> None:
     with pytest.raises(BadSettings):
-        rewired("claude", "hooks", text, WIRING)
+        with_our_hooks("claude", "hooks", text, WIRING)
 
 
 TOML = '# mine\nmodel = "gpt"\n\n[features]\napps = false\n'
 
 
 def test_codex_notifies() -> None:
-    wired = rewired("codex", "notify", TOML, WIRING)
+    wired = with_our_hooks("codex", "notify", TOML, WIRING)
     assert tomllib.loads(wired)["notify"] == ["/my place/sxhost", "hook", "codex"]
-    assert installed("notify", wired) == ["notify"]
-    assert rewired("codex", "notify", wired, WIRING) == wired
-    assert unwired("notify", wired) == TOML
+    assert installed_hooks("notify", wired) == ["notify"]
+    assert with_our_hooks("codex", "notify", wired, WIRING) == wired
+    assert without_our_hooks("notify", wired) == TOML
 
 
 @pytest.mark.parametrize("text", ['notify = ["mine"]\n', "no toml ["])
 def test_another_programs_notify_stays(text: str) -> None:
     with pytest.raises(BadSettings):
-        rewired("codex", "notify", text, WIRING)
+        with_our_hooks("codex", "notify", text, WIRING)
 
 
 def test_files_stand_where_the_agents_look() -> None:
     environ = {"HOME": "/h"}
-    assert files_of("claude", environ, None) == {"hooks": Path("/h/.claude/settings.json")}
-    assert str(files_of("claude", environ, Path("/p"))["hooks"]).startswith("/p/.claude/")
-    codex = files_of("codex", {"CODEX_HOME": "/c"}, None)
+    assert settings_files("claude", environ, None) == {
+        "hooks": Path("/h/.claude/settings.json")
+    }
+    assert str(settings_files("claude", environ, Path("/p"))["hooks"]).startswith("/p/.claude/")
+    codex = settings_files("codex", {"CODEX_HOME": "/c"}, None)
     assert codex == {"hooks": Path("/c/hooks.json"), "notify": Path("/c/config.toml")}
 
 

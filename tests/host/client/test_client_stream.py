@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.protocol import Protocol
 
-from sxhost.client.link import HELD, LINE, understood
+from sxhost.client.link import HELD, LINE, decode_frame
 from sxhost.client.stream import FIRST_WAIT, LONGEST_WAIT, BackOff, Following, Value
 from sxhost.errors import BadField, HostError, HostUnreachable, QueueFull, UnknownSession
 from sxhost.model.session import Event, EventDraft, Gap, Registration, StateChange
@@ -159,8 +159,8 @@ def test_a_state_is_not_told_again_by_a_new_link(net: NetworkInMemory) -> None:
 
 
 def test_what_a_host_says_that_is_newer_than_we_are_is_passed_over() -> None:
-    assert understood(b'{"frame":"weather","sun":true}') is None
-    gap = understood(b'{"frame":"gap","from":"a:1","to":"a:2","reason":"r","more":1}')
+    assert decode_frame(b'{"frame":"weather","sun":true}') is None
+    gap = decode_frame(b'{"frame":"gap","from":"a:1","to":"a:2","reason":"r","more":1}')
     assert gap == Gap("a:1", "a:2", "r")
     assert json.loads(json.dumps({"frame": "gap"})).items() <= as_wire(gap).items()
 

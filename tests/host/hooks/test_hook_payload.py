@@ -218,7 +218,7 @@ def test_a_hook_of_any_shape_is_understood(
     one = Hook("claude" if claude else "codex", {"hook_event_name": name, **said})
     for draft in one.events():
         assert encode(draft)
-    assert encode(one.about)
+    assert encode(one.registration)
     if one.can_ask:
         assert encode(one.question(60))
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from sxhost.cli.serve import _twistd_words
+from sxhost.cli.serve import _twistd_arguments
 from sxhost.cli.terminal import (
     HostLink,
     detail_lines,
@@ -180,7 +180,7 @@ def test_people_get_lines(
 
 def words(**options: Any) -> list[str]:
     given = {"addr": None, "listen": (), "port": None, "host": None, "state_dir": None}
-    return _twistd_words({**given, **options})
+    return _twistd_arguments({**given, **options})
 
 
 def test_what_is_not_given_is_not_said() -> None:
