@@ -86,7 +86,7 @@ class Audit:
             return
         self._waiting.append(deed)
         if not await uncancelled(self._write()) and deed in self._waiting:
-            tell("not in the audit yet", deed)
+            log_entry("not in the audit yet", deed)
 
     async def close(self) -> None:
         """Try once more; say what is lost."""
@@ -94,7 +94,7 @@ class Audit:
             self._retry.cancel()
         if self._waiting and not await self._write(again=False):
             for deed in self._waiting:
-                tell("never in the audit", deed)
+                log_entry("never in the audit", deed)
 
     async def _write(self, *, again: bool = True) -> bool:
         """Write down what waits, in order; return whether nothing is left."""
@@ -113,7 +113,7 @@ class Audit:
         background(self._write(), log, "writing the audit")
 
 
-def tell(why: str, deed: AuditEntry) -> None:
+def log_entry(why: str, deed: AuditEntry) -> None:
     """Say in the log what the audit does not have."""
     log.error(
         "{why}: {what} {session} {detail}, by {token} {uid} {peer}", why=why, **asdict(deed)

@@ -63,8 +63,8 @@ from sxhost.service_messages import MessageService
 from sxhost.slices import Slices
 from sxhost.store.contracts import SessionCounts, Store
 from sxhost.streams.notifier import HEARTBEAT_S, LogNotifier, inbox_topic
-from sxhost.streams.presence import Presence, StateTeller
-from sxhost.streams.reader import Logs
+from sxhost.streams.presence import Presence, StateBroadcaster
+from sxhost.streams.reader import LogReader
 from sxhost.streams.subscription import Selection, Sink, Subscription
 from sxhost.waiting import background
 
@@ -108,10 +108,10 @@ class SessionService(Service):
         self._clock = clock
         self._wall_ms = wall_ms
         self._presence = Presence(clock, wall_ms, limits)
-        self._logs = Logs(store, limits, self.slices)
+        self._logs = LogReader(store, limits, self.slices)
         self._sweeper = LoopingCall(self._sweep)
         self._sweeper.clock = clock
-        self._teller = StateTeller(self.hub, store, clock, self._now)
+        self._teller = StateBroadcaster(self.hub, store, clock, self._now)
         desk = ApprovalDesk(
             store, self.hub, clock, wall_ms, limits=limits, decide=agents.decide
         )
@@ -351,7 +351,7 @@ class SessionService(Service):
         if session is not None:
             hello["session"] = session
         try:
-            reader.start(await self._logs.place(wanted.only, after), hello)
+            reader.start(await self._logs.find_position(wanted.only, after), hello)
         except BaseException:
             reader.close()
             raise

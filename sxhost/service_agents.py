@@ -9,8 +9,8 @@ from msgspec.structs import replace
 from twisted.internet.defer import CancelledError
 
 from sxhost.agents.approvals import ApprovalDesk
-from sxhost.agents.settings import check_turn, described, told_of_launch
-from sxhost.agents.supervisor import Supervisor, fresh_id
+from sxhost.agents.settings import check_turn, describe_changes, describe_launch
+from sxhost.agents.supervisor import Supervisor, new_session_id
 from sxhost.errors import HostError, NotHosted
 from sxhost.model.approval import Answer, Approval, ApprovalQuery
 from sxhost.model.caller import current
@@ -45,8 +45,8 @@ class Agency:
 
     async def start(self, launch: Launch) -> Hosted:
         """Start an agent, in a new session; it is recorded before it runs."""
-        name = launch.id or fresh_id(launch.agent)
-        await self._record("start", name, told_of_launch(launch))
+        name = launch.id or new_session_id(launch.agent)
+        await self._record("start", name, describe_launch(launch))
         try:
             session_id, turn = await self.fleet.start(replace(launch, id=name))
         except (HostError, CancelledError) as error:
@@ -72,13 +72,15 @@ class Agency:
         session = await self._store.session(session_id)
         if session.launch is None:
             raise NotHosted(session_id)
-        draft = self.fleet.placed(draft)
+        draft = self.fleet.with_directory(draft)
         changed = check_turn(current.get(), session_id, draft, session.launch)
         said = replace(draft, native={**draft.native, **spoken})
 
         async def begin() -> Turn:
             turn = await self.fleet.submit(session_id, said)
-            detail = f"turn {turn.id}: {described(changed)}" if changed else f"turn {turn.id}"
+            detail = (
+                f"turn {turn.id}: {describe_changes(changed)}" if changed else f"turn {turn.id}"
+            )
             await self._record("turn", session_id, detail)
             return turn
 
@@ -99,7 +101,7 @@ class Agency:
     async def set_model(self, session_id: str, draft: ModelDraft) -> Done:
         """Use another model from now on."""
         given = {"model": draft.model, "provider": draft.provider, "effort": draft.effort}
-        detail = described({name: value for name, value in given.items() if value})
+        detail = describe_changes({name: value for name, value in given.items() if value})
         setting = self.fleet.set_model(session_id, draft)
         return await self._act("set model", session_id, setting, detail)
 

@@ -60,7 +60,7 @@ class MessageService:
         put = partial(self._store.put, session_id, draft, entry.at_ms, entry)
         message, queued = await self._eviction.run_with_room(put)
         self._hub.poke(inbox_topic(session_id))
-        self._fleet.mail(session_id)
+        self._fleet.deliver_messages(session_id)
         return Sent(id=message.id, queued=queued)
 
     async def pull(self, session_id: str, query: PullQuery) -> list[Message]:

@@ -34,7 +34,7 @@ from sxhost.policy.rules import ASK, Verdict
 from sxhost.store.contracts import Store
 from sxhost.streams.notifier import LogNotifier
 
-__all__ = ["ApprovalDesk", "Decide", "ask_a_person", "no_of"]
+__all__ = ["ApprovalDesk", "Decide", "ask_a_person", "refusal_of"]
 
 log = logger(__name__)
 
@@ -54,7 +54,7 @@ def ask_a_person(_session: Session, _question: Question) -> Verdict:
     return ASK
 
 
-class Open(Struct):
+class OpenApproval(Struct):
     """A question that waits, whom to tell, and when it is too late.
 
     Until the store has numbered it, it has no `id`.
@@ -69,7 +69,7 @@ class Open(Struct):
     timer: IDelayedCall | None = None
 
 
-class End(Struct, frozen=True):
+class Outcome(Struct, frozen=True):
     """How an approval comes to its end."""
 
     answer: Answer
@@ -97,8 +97,8 @@ class ApprovalDesk:
         self._wall_ms = wall_ms
         self._limits = limits
         self._decide = decide
-        self._open: dict[int, Open] = {}
-        self._asked: dict[str, dict[str, Open]] = {}
+        self._open: dict[int, OpenApproval] = {}
+        self._asked: dict[str, dict[str, OpenApproval]] = {}
         """The same by session and key, and those that the store has not numbered yet."""
         self._size = 0
 
@@ -119,13 +119,13 @@ class ApprovalDesk:
             raise
         if verdict.decision is not None:
             answer = Answer(decision=verdict.decision, reason=verdict.reason)
-            end = End(answer, f"policy {verdict.rule}")
+            end = Outcome(answer, f"policy {verdict.rule}")
             return await self._decided(session_id, approval.id, end)
         return approval
 
     def _admitted(
-        self, session_id: str, question: Question, tell: Tell, before: Open | None
-    ) -> Open:
+        self, session_id: str, question: Question, tell: Tell, before: OpenApproval | None
+    ) -> OpenApproval:
         """Make room for a question, from its beginning: many may be on their way at once.
 
         `before` is the same question, if it is open already: it makes room for this one.
@@ -134,7 +134,7 @@ class ApprovalDesk:
         if before is None and len(self._asked.get(session_id, ())) >= limits.open_questions:
             raise QuestionLimit("of one session", limits.open_questions)
         kept = fitting(question, limits.question_size)
-        entry = Open(session_id, kept, len(encode(kept)), tell)
+        entry = OpenApproval(session_id, kept, len(encode(kept)), tell)
         if entry.size > limits.question_size:  # choices and inquiries cannot be cut
             raise QuestionLimit("bytes of one", limits.question_size)
         others = self._size - (before.size if before else 0)
@@ -144,11 +144,11 @@ class ApprovalDesk:
         self._keep(entry)
         return entry
 
-    def _keep(self, entry: Open) -> None:
+    def _keep(self, entry: OpenApproval) -> None:
         self._asked.setdefault(entry.session, {})[entry.question.key] = entry
         self._size += entry.size
 
-    async def _opened(self, entry: Open, verdict: Verdict) -> Approval:
+    async def _opened(self, entry: OpenApproval, verdict: Verdict) -> Approval:
         """Have the store open an approval, and its time begin."""
         question, session_id = entry.question, entry.session
         patience = verdict.expire_s or self._patience(question)
@@ -156,7 +156,7 @@ class ApprovalDesk:
         at = self._wall_ms()
         approval = await self._store.ask(session_id, question, at, at + int(seconds * 1000))
         self._hub.appended(session_id)
-        entry.id, entry.on_expiry = approval.id, no_of(question, verdict.on_expiry)
+        entry.id, entry.on_expiry = approval.id, refusal_of(question, verdict.on_expiry)
         self._forget(approval.id)
         self._open[approval.id] = entry
         entry.timer = self._clock.callLater(seconds, self._expire, approval.id)
@@ -177,9 +177,9 @@ class ApprovalDesk:
         """
         entry = self._open.get(approval_id)
         if entry is not None and entry.session == session_id:
-            check(answer, entry.question)
+            check_answer(answer, entry.question)
         caller = current.get()
-        end = End(answer, _who(caller), caller=caller)
+        end = Outcome(answer, _who(caller), caller=caller)
         return await self._decided(session_id, approval_id, end)
 
     async def settle(self, session_id: str, key: str, why: str) -> None:
@@ -189,7 +189,7 @@ class ApprovalDesk:
             return
         answer = Answer(decision="cancel", reason=why)
         try:
-            await self._close(session_id, entry.id, End(answer, "agent", "withdrawn"))
+            await self._close(session_id, entry.id, Outcome(answer, "agent", "withdrawn"))
         except (AlreadyAnswered, UnknownSession):
             self._drop(entry)
 
@@ -214,7 +214,7 @@ class ApprovalDesk:
         entry = self._open[approval_id]
         answer = Answer(decision=entry.on_expiry, reason="nobody answered in time")
         session_id = entry.session
-        late = self._decided(session_id, approval_id, End(answer, "host", "expired"))
+        late = self._decided(session_id, approval_id, Outcome(answer, "host", "expired"))
         Deferred.fromCoroutine(late).addErrback(self._not_expired, approval_id)
 
     def _not_expired(self, failure: Failure, approval_id: int) -> None:
@@ -226,7 +226,7 @@ class ApprovalDesk:
         else:
             self._forget(approval_id)
 
-    async def _decided(self, session_id: str, approval_id: int, end: End) -> Approval:
+    async def _decided(self, session_id: str, approval_id: int, end: Outcome) -> Approval:
         """Close an approval, and tell the agent."""
         entry = self._open.get(approval_id)
         closed = await self._close(session_id, approval_id, end)
@@ -237,7 +237,7 @@ class ApprovalDesk:
                 log.warn("an agent was not told of a decision: {error}", error=error)
         return closed
 
-    async def _close(self, session_id: str, approval_id: int, end: End) -> Approval:
+    async def _close(self, session_id: str, approval_id: int, end: Outcome) -> Approval:
         at, answer = self._wall_ms(), end.answer
         resolution = Resolution(
             decision=answer.decision,
@@ -260,7 +260,7 @@ class ApprovalDesk:
         if entry is not None:
             self._drop(entry)
 
-    def _drop(self, entry: Open) -> None:
+    def _drop(self, entry: OpenApproval) -> None:
         """Wait no longer for an answer to a question."""
         if entry.timer is not None and entry.timer.active():
             entry.timer.cancel()
@@ -274,7 +274,7 @@ class ApprovalDesk:
                 del self._asked[entry.session]
 
 
-def check(answer: Answer, question: Question) -> None:
+def check_answer(answer: Answer, question: Question) -> None:
     """Check that an answer fits its question.
 
     :raises BadField: it does not.
@@ -287,7 +287,7 @@ def check(answer: Answer, question: Question) -> None:
         raise BadField("answers", f"Nobody asked for an answer to {min(strangers)!r}.")
 
 
-def no_of(question: Question, decision: str = "deny") -> str:
+def refusal_of(question: Question, decision: str = "deny") -> str:
     """Return the decision, or a no that the agent understands; none is guessed."""
     wanted = (decision, "deny", "cancel")
     return next((word for word in wanted if word in question.choices), "cancel")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from sxhost.agents.approvals import no_of
+from sxhost.agents.approvals import refusal_of
 from sxhost.agents.dependencies import Dependencies
 from sxhost.agents.event_writer import EventWriter
 from sxhost.errors import HostError, QuestionLimit
@@ -79,7 +79,7 @@ class SessionQuestions:
         The answer is a reactor turn late: the agent is still reporting its question.
         """
         self._writer.put("warning", {"text": f"{question.title[:TITLE]}: {error.message}"})
-        answer = Answer(decision=no_of(question), reason=error.message)
+        answer = Answer(decision=refusal_of(question), reason=error.message)
         self._clock.callLater(0, lambda: self._background(self._answer(question, answer)))
 
     async def _deliver_decision(self, question: Question, answer: Answer) -> None:

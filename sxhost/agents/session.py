@@ -15,7 +15,7 @@ from sxhost.agents.dependencies import Dependencies
 from sxhost.agents.event_writer import EventWriter, fitting
 from sxhost.agents.lifecycle import Named, new_life
 from sxhost.agents.questions import SessionQuestions
-from sxhost.agents.settings import HOLDS, applied
+from sxhost.agents.settings import PERSISTENT_FIELDS, apply_turn
 from sxhost.agents.turns import HeldReports, TurnLog
 from sxhost.agents.watchdog import Watchdog
 from sxhost.drivers.contracts import Agent, Driver, Started
@@ -104,7 +104,7 @@ class HostedSession:
     def lives(self) -> bool:
         """Whether the agent is there, or will be without anybody asking for it."""
         is_there = self.life.name() != "gone" or self._starting is not None
-        return is_there or self._watchdog.restarts
+        return is_there or self._watchdog.restart_pending
 
     async def start(self) -> None:
         """Start the agent; whoever else wants it meanwhile waits for the same start.
@@ -127,7 +127,7 @@ class HostedSession:
     async def _start(self) -> None:
         if self._ending:
             raise AgentFailed(f"The agent of {self.id!r} was ended.")
-        self._watchdog.no_restart()
+        self._watchdog.cancel_restart()
         self.agent = self._driver.agent(self.launch, self)
         self.life.start()
         try:
@@ -165,7 +165,7 @@ class HostedSession:
     async def end(self) -> None:
         """End the agent; it is not started again."""
         self._ending = True
-        self._watchdog.no_restart()
+        self._watchdog.cancel_restart()
         if self.life.name() != "gone":
             self.life.stop()
             await self.agent.stop()
@@ -187,7 +187,7 @@ class HostedSession:
         except BaseException:
             self._turns.revert(before)
             self.life.over()
-            self._watchdog.rest()
+            self._watchdog.pause()
             raise
         else:
             self._turns.set_native_id(native_id)
@@ -200,9 +200,9 @@ class HostedSession:
 
     async def _submit_to_agent(self, draft: TurnDraft) -> str | None:
         """Submit a turn; the settings that it changes are kept before the agent has them."""
-        before = {name: getattr(self.launch, name) for name in HOLDS}
+        before = {name: getattr(self.launch, name) for name in PERSISTENT_FIELDS}
         try:
-            await self._keep(applied(self.launch, draft))
+            await self._keep(apply_turn(self.launch, draft))
             return await self.agent.submit(draft)
         except HostError:
             with suppress(HostError):
@@ -289,7 +289,7 @@ class HostedSession:
             fit = fitting(data, self._dependencies.limits.event_size)
             self._reports.add(partial(self.event, name, fit))
             return
-        self._watchdog.hear()
+        self._watchdog.note_activity()
         self._turns.announce()
         self._writer.put(name, data)
 
@@ -312,7 +312,7 @@ class HostedSession:
         await self.agent.answer(question, answer)
 
     def _wait_for_decision(self) -> None:
-        self._watchdog.rest()
+        self._watchdog.pause()
         self.life.asked()
 
     def _resume_turn(self) -> None:
@@ -338,7 +338,7 @@ class HostedSession:
             self._withdraw_questions("the turn is over")
             self._turns.end(status, reason, native)
             self.life.over()
-            self._watchdog.rest()
+            self._watchdog.pause()
             self._dependencies.clock.callLater(0, self._on_free)
             self._turn_over.fire()
 
@@ -351,7 +351,7 @@ class HostedSession:
             self._withdraw_questions(how.sentence)
         self.life.gone()
         self._turn_over.fire()
-        self._watchdog.rest()
+        self._watchdog.pause()
         if not starting:
             self.event("ended", {**_exit(how), "reason": how.sentence})
             self._background(self._dependencies.note(self.id, Hosting(process=Process(0))))
@@ -363,7 +363,7 @@ class HostedSession:
     def _restart_later(self, why: str) -> None:
         """Start the agent again, where it can go on with its conversation."""
         if self.agent.can.resume:
-            delay = self._watchdog.restart_later()
+            delay = self._watchdog.schedule_restart()
             plan = (
                 "it failed too often and rests now" if delay is None else f"again in {delay} s"
             )

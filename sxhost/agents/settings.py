@@ -12,9 +12,16 @@ from sxhost.model.caller import Caller
 from sxhost.model.rights import TURN
 from sxhost.model.turn import Launch, TurnDraft
 
-__all__ = ["HOLDS", "applied", "check_turn", "described", "in_force", "told_of_launch"]
+__all__ = [
+    "PERSISTENT_FIELDS",
+    "apply_turn",
+    "check_turn",
+    "describe_changes",
+    "describe_launch",
+    "in_force",
+]
 
-HOLDS: Final = ("model", "effort", "cwd", "approval_policy", "sandbox", "native")
+PERSISTENT_FIELDS: Final = ("model", "effort", "cwd", "approval_policy", "sandbox", "native")
 """The fields of a turn that hold from then on, also after a restart of the agent.
 
 Of `native` that is so for some of codex's alone.
@@ -34,7 +41,7 @@ def check_turn(
 
     :raises ForbiddenScope: a field takes another scope; what holds already takes none.
     """
-    given = {name: getattr(draft, name) for name in HOLDS}
+    given = {name: getattr(draft, name) for name in PERSISTENT_FIELDS}
     changed = {
         name: value
         for name, value in given.items()
@@ -45,9 +52,9 @@ def check_turn(
     return changed
 
 
-def applied(launch: Launch, draft: TurnDraft) -> Launch:
+def apply_turn(launch: Launch, draft: TurnDraft) -> Launch:
     """Return how the agent is to be started again, so that what a turn says goes on holding."""
-    given = {name: getattr(draft, name) or getattr(launch, name) for name in HOLDS}
+    given = {name: getattr(draft, name) or getattr(launch, name) for name in PERSISTENT_FIELDS}
     given["native"] = native = dict(launch.native)
     for name, theirs in CODEX.items() if launch.agent == "codex" else ():
         if getattr(draft, name):
@@ -76,15 +83,15 @@ def in_force(launch: Launch | None) -> InForce:
     )
 
 
-def described(changed: Mapping[str, Any]) -> str:
+def describe_changes(changed: Mapping[str, Any]) -> str:
     """Return what has changed, for the audit."""
     return ", ".join(f"{name}={_text(value)[:LONGEST]}" for name, value in changed.items())
 
 
-def told_of_launch(launch: Launch) -> str:
+def describe_launch(launch: Launch) -> str:
     """Return how an agent is started, for the audit: what it may do, and its program."""
     given = {**in_force(launch)._asdict(), "cwd": launch.cwd, "command": launch.command}
-    said = described({name: value for name, value in given.items() if value})
+    said = describe_changes({name: value for name, value in given.items() if value})
     return f"{launch.agent}: {said}" if said else launch.agent
 
 

@@ -18,7 +18,7 @@ from sxhost.model.turn import Launch, ModelDraft, Process, SteerDraft, Turn, Tur
 from sxhost.store.contracts import Store
 from sxhost.waiting import background
 
-__all__ = ["HOST_ENDED", "Supervisor", "fresh_id"]
+__all__ = ["HOST_ENDED", "Supervisor", "new_session_id"]
 
 log = logger(__name__)
 
@@ -31,7 +31,7 @@ LEASE_S = 600.0
 Send = Callable[[str, MessageDraft], Awaitable[object]]
 
 
-def fresh_id(agent: str) -> str:
+def new_session_id(agent: str) -> str:
     """Return a name for a new session of an agent."""
     return f"{agent}-{secrets.token_hex(4)}"
 
@@ -75,7 +75,7 @@ class Supervisor:
         hosted = self._sessions.get(session_id)
         return hosted is not None and hosted.lives
 
-    def placed(self, draft: TurnDraft) -> TurnDraft:
+    def with_directory(self, draft: TurnDraft) -> TurnDraft:
         """Return a turn with the directory that it means.
 
         :raises BadField: agents may not work there.
@@ -92,13 +92,13 @@ class Supervisor:
         :raises SessionExists: there is one of this name.
         :raises AgentFailed: it cannot be started; then nothing remains of it.
         """
-        session_id = launch.id or fresh_id(launch.agent)
+        session_id = launch.id or new_session_id(launch.agent)
         if session_id in self._sessions or self._store.known(session_id) is not None:
             raise SessionExists(session_id)
         placed = replace(launch, id=session_id, cwd=self._agents.roots.place(launch.cwd))
         hosted = self._sessions[session_id] = self._made(session_id, placed, None)
         try:
-            await self._ground.note(session_id, noted(placed))
+            await self._ground.note(session_id, initial_hosting(placed))
             await hosted.start()
             if launch.prompt is None:
                 return session_id, None
@@ -153,7 +153,7 @@ class Supervisor:
 
     # Messages.
 
-    def mail(self, session_id: str) -> None:
+    def deliver_messages(self, session_id: str) -> None:
         """There may be messages for an agent: give it what it can take now."""
         session = self._store.known(session_id)
         if session is None or session.kind != "hosted" or self._closed:
@@ -220,7 +220,7 @@ class Supervisor:
             await self._settle(session)
         for session in sessions:
             if await self._store.waiting(session.id):
-                self.mail(session.id)
+                self.deliver_messages(session.id)
             elif self._agents.resume_at_boot:
                 background(
                     self.awake(session.id),
@@ -270,7 +270,7 @@ class Supervisor:
         driver = self._agents.drivers(launch.agent)
 
         def free() -> None:
-            self.mail(session_id)
+            self.deliver_messages(session_id)
 
         return HostedSession(session_id, launch, driver, self._ground, free, turn=turn)
 
@@ -301,7 +301,7 @@ class Supervisor:
             log.debug("{session} was not there yet", session=session_id)
 
 
-def noted(launch: Launch) -> Hosting:
+def initial_hosting(launch: Launch) -> Hosting:
     """Return what is noted of a session that is to be started."""
     return Hosting(
         kind="hosted",

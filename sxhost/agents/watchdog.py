@@ -37,17 +37,17 @@ class Watchdog:
         self._again: IDelayedCall | None = None
         self._tries = 0
 
-    def hear(self) -> None:
+    def note_activity(self) -> None:
         """The agent said something."""
         self._heard = self._clock.seconds()
 
     def watch(self) -> None:
         """It is at work: it may not be silent for too long from now on."""
-        self.rest()
-        self.hear()
+        self.pause()
+        self.note_activity()
         self._watch = self._clock.callLater(self._limits.stall_after, self._look)
 
-    def rest(self) -> None:
+    def pause(self) -> None:
         """It is not at work, or waits for somebody else."""
         if self._watch is not None:
             self._watch.cancel()
@@ -64,10 +64,10 @@ class Watchdog:
 
     def started(self) -> None:
         """It was started."""
-        self.hear()
+        self.note_activity()
         self._started = self._heard
 
-    def restart_later(self) -> float | None:
+    def schedule_restart(self) -> float | None:
         """Start it again, each time after twice the delay; return it, or None: that was it."""
         if self._clock.seconds() - self._started > STEADY_S:
             self._tries = 0
@@ -79,7 +79,7 @@ class Watchdog:
         return delay
 
     @property
-    def restarts(self) -> bool:
+    def restart_pending(self) -> bool:
         """Whether it will be started again by itself."""
         return self._again is not None
 
@@ -87,7 +87,7 @@ class Watchdog:
         self._again = None
         self._restart()
 
-    def no_restart(self) -> None:
+    def cancel_restart(self) -> None:
         """Do not start it again: it is being started already, or is not wanted."""
         if self._again is not None:
             self._again.cancel()

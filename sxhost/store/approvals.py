@@ -56,7 +56,7 @@ class ApprovalBook:
         """All that are remembered, in the order of their ids."""
         return sorted([*self._open.values(), *self._closed.values()], key=attrgetter("id"))
 
-    def ask(
+    def open_approval(
         self, number: int, question: Question, at: int, expires_ms: int | None
     ) -> tuple[Approval, bool]:
         """Open an approval, or again the one that has this key; tell if it is new."""
@@ -82,7 +82,7 @@ class ApprovalBook:
         self._ids[approval.key] = approval.id
         return approval, True
 
-    def settle(
+    def close_approval(
         self, approval_id: int, state: ApprovalState, resolution: Resolution
     ) -> Approval:
         """Close an approval.

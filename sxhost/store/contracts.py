@@ -16,7 +16,7 @@ from sxhost.model.approval import Approval, ApprovalState, Question, Resolution
 from sxhost.model.auth import AuditEntry, AuditQuery
 from sxhost.model.session import Event, Hosting, Message, MessageDraft, Registration, Session
 
-__all__ = ["Draft", "SessionCounts", "Store", "StoreUnusable", "enough"]
+__all__ = ["Draft", "SessionCounts", "Store", "StoreUnusable", "take_enough"]
 
 
 class StoreUnusable(Exception):
@@ -32,7 +32,7 @@ class Draft(Struct, frozen=True):
     key: str | None = None
 
 
-def enough(events: Iterable[Event], limit: int | None, size: int | None) -> list[Event]:
+def take_enough(events: Iterable[Event], limit: int | None, size: int | None) -> list[Event]:
     """Take events until there are `limit`, or `size` bytes of data."""
     taken: list[Event] = []
     for event in islice(events, limit):

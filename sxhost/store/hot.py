@@ -56,7 +56,7 @@ class EventCache:
             self._left_ring(event)
         return bool(left)
 
-    def note(self, events: Sequence[Event]) -> set[str]:
+    def add_recent(self, events: Sequence[Event]) -> set[str]:
         """Keep events that their rings have by now in the line of all, in order.
 
         Return the sessions whose rings had to become shorter, so that all has room.

@@ -111,7 +111,7 @@ class Ledger:
         self.rows.pop(session_id, None)
         self.hot.forget(session_id)
 
-    def shelve(self, session_id: str) -> None:
+    def archive(self, session_id: str) -> None:
         """Let a session go that a journal has."""
         row = self.rows.pop(session_id)
         self.hot.close(session_id)
@@ -122,12 +122,12 @@ class Ledger:
         row.pruned = max(row.pruned, position)
         self.pruned = max(self.pruned, position)
 
-    def note(self, events: Sequence[Event]) -> None:
+    def cache_events(self, events: Sequence[Event]) -> None:
         """Keep events, in the order of their ids, for those who read all sessions."""
-        for session_id in self.hot.note(events):
-            self.shortened(self.rows[session_id])
+        for session_id in self.hot.add_recent(events):
+            self.note_shortened(self.rows[session_id])
 
-    def shortened(self, row: Row) -> None:
+    def note_shortened(self, row: Row) -> None:
         """Take note that events have left a session's ring."""
         if self.forgetful:
             self.prune(row, row.ring.start)

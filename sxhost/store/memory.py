@@ -10,7 +10,7 @@ from sxhost.model.approval import Approval, ApprovalState, Question, Resolution
 from sxhost.model.auth import AuditEntry, AuditQuery
 from sxhost.model.limits import Limits
 from sxhost.model.session import Event, Hosting, Message, MessageDraft, Registration, Session
-from sxhost.store.contracts import Draft, SessionCounts, enough
+from sxhost.store.contracts import Draft, SessionCounts, take_enough
 from sxhost.store.inbox import Inbox
 from sxhost.store.ledger import Ledger
 from sxhost.store.transaction import Change
@@ -66,17 +66,19 @@ class MemoryStore:
     async def append(self, session_id: str, drafts: Sequence[Draft], at: int) -> list[Event]:
         """Number and keep events, all or none; an unknown session is created."""
         older = await self._older(session_id, drafts)
-        return await self._write(lambda change: change.append(session_id, drafts, at, older))
+        return await self._write(
+            lambda change: change.append_events(session_id, drafts, at, older)
+        )
 
     async def put(
         self, session_id: str, draft: MessageDraft, at: int, by: AuditEntry | None = None
     ) -> tuple[Message, int]:
         """Queue a message; return it and how many now wait."""
-        return await self._write(lambda change: change.put(session_id, draft, at, by))
+        return await self._write(lambda change: change.put_message(session_id, draft, at, by))
 
     async def take(self, session_id: str, lease: float) -> list[Message]:
         """Take all queued messages: for good, or for `lease` seconds if that is not 0."""
-        return await self._write(lambda change: change.take(session_id, lease))
+        return await self._write(lambda change: change.take_messages(session_id, lease))
 
     async def lease(self, session_id: str, message_id: int, seconds: float) -> Message:
         """Take one queued message on lease."""
@@ -101,7 +103,7 @@ class MemoryStore:
     ) -> Approval:
         """Open an approval, with the event that tells of it."""
         return await self._write(
-            lambda change: change.ask(session_id, question, at, expires_ms)
+            lambda change: change.open_approval(session_id, question, at, expires_ms)
         )
 
     async def settle(
@@ -114,7 +116,7 @@ class MemoryStore:
     ) -> Approval:
         """Close an approval, with the event that tells of it."""
         return await self._write(
-            lambda change: change.settle(session_id, approval_id, state, resolution, by)
+            lambda change: change.close_approval(session_id, approval_id, state, resolution, by)
         )
 
     async def settle_all(
@@ -122,17 +124,17 @@ class MemoryStore:
     ) -> list[Approval]:
         """Close all approvals of a session that wait, with the events that tell of it."""
         return await self._write(
-            lambda change: change.settle_all(session_id, state, resolution)
+            lambda change: change.close_approvals(session_id, state, resolution)
         )
 
     async def record(self, deed: AuditEntry) -> AuditEntry:
         """Keep an entry of the audit; return it with its number."""
-        return await self._write(lambda change: change.record(deed))
+        return await self._write(lambda change: change.record_entry(deed))
 
     async def _close(
         self, session_id: str, how: Callable[[Inbox], Message], by: AuditEntry | None = None
     ) -> Message:
-        return await self._write(lambda change: change.close(session_id, how, by))
+        return await self._write(lambda change: change.change_message(session_id, how, by))
 
     async def _write(self, operation: Callable[[Change], T]) -> T:
         """Run an operation as a change of its own, and commit it."""
@@ -174,7 +176,7 @@ class MemoryStore:
         else:
             events = self.ledger.row(session_id).ring.after(seq)
         found = (e for e in events if e.id > position and (not names or e.event in names))
-        return enough(found, limit, size)
+        return take_enough(found, limit, size)
 
     @property
     def position(self) -> int:

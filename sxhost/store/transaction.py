@@ -124,7 +124,7 @@ class Change:
         else:
             self._draft(session_id).deleted = True
         if by is not None:
-            self.record(by)
+            self.record_entry(by)
 
     def archive(self, session_id: str) -> None:
         """Let a session make room; where it was kept nowhere else, it is forgotten."""
@@ -147,7 +147,7 @@ class Change:
             raise SessionLimit(self._ledger.limits.sessions)
         self.revived[session_id] = kept
 
-    def append(
+    def append_events(
         self, session_id: str, drafts: Sequence[Draft], at: int, older: Mapping[str, Event]
     ) -> list[Event]:
         """Number events; `older` holds those that earlier, no longer hot keys stand for."""
@@ -168,7 +168,7 @@ class Change:
             row.session = after(row.session, new, at)
         return events
 
-    def put(
+    def put_message(
         self, session_id: str, draft: MessageDraft, at: int, by: AuditEntry | None = None
     ) -> tuple[Message, int]:
         """Queue a message."""
@@ -181,7 +181,7 @@ class Change:
             self._record(by, message)
         return message, len(row.inbox)
 
-    def take(self, session_id: str, lease: float) -> list[Message]:
+    def take_messages(self, session_id: str, lease: float) -> list[Message]:
         """Take what is queued; a lease is not worth a journal's while, a delivery is."""
         row = self._draft(session_id)
         row.messages.update(row.inbox.expired())
@@ -190,7 +190,7 @@ class Change:
             row.messages.update((message.id, message) for message in taken)
         return taken
 
-    def close(
+    def change_message(
         self, session_id: str, how: Callable[[Inbox], Message], by: AuditEntry | None = None
     ) -> Message:
         """Confirm, give back or withdraw a message."""
@@ -200,19 +200,19 @@ class Change:
         self._record(by, message)
         return message
 
-    def ask(
+    def open_approval(
         self, session_id: str, question: Question, at: int, expires_ms: int | None
     ) -> Approval:
         """Open an approval, or find it open."""
         row = self._draft(session_id)
         number = self.last_approval + 1
-        approval, is_new = row.book.ask(number, question, at, expires_ms)
+        approval, is_new = row.book.open_approval(number, question, at, expires_ms)
         if is_new:
             self.last_approval = max(self.last_approval, approval.id)
             self._tell(row, approval, "approval-requested", at)
         return approval
 
-    def settle(
+    def close_approval(
         self,
         session_id: str,
         approval_id: int,
@@ -222,27 +222,27 @@ class Change:
     ) -> Approval:
         """Close an approval."""
         row = self._draft(session_id)
-        approval = row.book.settle(approval_id, state, resolution)
+        approval = row.book.close_approval(approval_id, state, resolution)
         self._tell(row, approval, "approval-resolved", resolution.at_ms)
         if by is not None:
-            self.record(by)
+            self.record_entry(by)
         return approval
 
-    def settle_all(
+    def close_approvals(
         self, session_id: str, state: ApprovalState, resolution: Resolution
     ) -> list[Approval]:
         """Close all approvals of a session that wait."""
         pending = self._draft(session_id).book.pending
-        return [self.settle(session_id, one.id, state, resolution) for one in pending]
+        return [self.close_approval(session_id, one.id, state, resolution) for one in pending]
 
     def _tell(self, row: RowDraft, approval: Approval, name: str, at: int) -> None:
         row.approvals[approval.id] = approval
         data = encode(approval)
         if len(data) > self._ledger.limits.event_size:
             data = encode(replace(approval, native=None))
-        self.append(approval.session, [Draft(name, Raw(data), at)], at, {})
+        self.append_events(approval.session, [Draft(name, Raw(data), at)], at, {})
 
-    def record(self, deed: AuditEntry) -> AuditEntry:
+    def record_entry(self, deed: AuditEntry) -> AuditEntry:
         """Number an entry of the audit."""
         numbered = replace(deed, id=self._ledger.last_deed + len(self.deeds) + 1)
         self.deeds.append(numbered)
@@ -250,7 +250,7 @@ class Change:
 
     def _record(self, by: AuditEntry | None, message: Message) -> None:
         if by is not None:
-            self.record(replace(by, detail=f"message {message.id}"))
+            self.record_entry(replace(by, detail=f"message {message.id}"))
 
     @property
     def deeds_gone(self) -> int:
@@ -279,7 +279,7 @@ class Change:
             if not draft.deleted:
                 self._apply(draft, ledger.rows[session_id])
         kept = (draft.events for draft in self.rows.values() if not draft.deleted)
-        ledger.note(list(merge(*kept, key=attrgetter("id"))))
+        ledger.cache_events(list(merge(*kept, key=attrgetter("id"))))
         ledger.last_event, ledger.last_message = self.last_event, self.last_message
         ledger.last_approval = self.last_approval
         self._commit_archive()
@@ -291,7 +291,7 @@ class Change:
             self._ledger.revive(kept)
         for session_id, draft in self.rows.items():
             if draft.archived:
-                self._ledger.shelve(session_id)
+                self._ledger.archive(session_id)
 
     def _apply(self, draft: RowDraft, row: Row) -> None:
         row.session = draft.session
@@ -302,7 +302,7 @@ class Change:
             row.book = draft.book
             row.book.forgotten.clear()
         if self._ledger.hot.extend(row.session.id, draft.events, draft.keys):
-            self._ledger.shortened(row)
+            self._ledger.note_shortened(row)
 
     def _draft(self, session_id: str) -> RowDraft:
         draft = self.rows.get(session_id)

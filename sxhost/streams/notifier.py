@@ -57,7 +57,7 @@ class Waiter:
         self._signal = Signal()
 
     def __enter__(self) -> Self:
-        self._hub.add(self._topic, self)
+        self._hub.add_waiter(self._topic, self)
         return self
 
     def __exit__(
@@ -66,7 +66,7 @@ class Waiter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._hub.remove(self._topic, self)
+        self._hub.remove_waiter(self._topic, self)
 
     def poke(self) -> None:
         """Wake the waiter, or spare it the next wait."""
@@ -135,11 +135,11 @@ class LogNotifier:
         """Return a watch on a topic; it counts from when it is entered."""
         return Waiter(self, topic, self._clock)
 
-    def add(self, topic: str, watcher: Waiter) -> None:
+    def add_waiter(self, topic: str, watcher: Waiter) -> None:
         """Poke `watcher` from now on when `topic` is poked."""
         self._watchers.setdefault(topic, set()).add(watcher)
 
-    def remove(self, topic: str, watcher: Waiter) -> None:
+    def remove_waiter(self, topic: str, watcher: Waiter) -> None:
         """Undo `add`."""
         watchers = self._watchers[topic]
         watchers.discard(watcher)

@@ -18,7 +18,7 @@ from sxhost.store.contracts import Store
 from sxhost.streams.notifier import LogNotifier
 from sxhost.streams.subscription import Subscription
 
-__all__ = ["Presence", "StateTeller"]
+__all__ = ["Presence", "StateBroadcaster"]
 
 LOOK_EVERY = 0.25
 """Seconds between two looks at the states, while somebody wants to be told."""
@@ -62,7 +62,7 @@ class Presence:
         return replace(seen, state=derive(seen, now - seconds, self._limits))
 
 
-class StateTeller:
+class StateBroadcaster:
     """Tells subscriptions that want it how states are, and how they change."""
 
     def __init__(
@@ -86,7 +86,7 @@ class StateTeller:
             self._told = states
             self._loop.start(LOOK_EVERY, now=False)
         for session_id, state in states.items():
-            tell(reader, session_id, state)
+            send_state(reader, session_id, state)
 
     def stop(self) -> None:
         """Look no more."""
@@ -103,13 +103,13 @@ class StateTeller:
         self._told = states
         for reader in readers:
             for session_id, state in changed.items():
-                tell(reader, session_id, state)
+                send_state(reader, session_id, state)
 
     def _states(self) -> dict[str, State]:
         return {session.id: self._now(session).state for session in self._store.all_known()}
 
 
-def tell(reader: Subscription, session_id: str, state: State) -> None:
+def send_state(reader: Subscription, session_id: str, state: State) -> None:
     """Send a session's state to a reader that has it in its selection."""
     if reader.feed.covers(session_id):
         fields: dict[str, object] = {

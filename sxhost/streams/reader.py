@@ -13,7 +13,7 @@ from sxhost.slices import Slices
 from sxhost.store.contracts import Store
 from sxhost.streams.subscription import Feed, Position, Selection
 
-__all__ = ["PAGE", "PAGE_SIZE", "Logs", "Pages", "newest", "selection"]
+__all__ = ["PAGE", "PAGE_SIZE", "LogReader", "Pages", "newest", "selection"]
 
 Pages = AsyncGenerator[list[Event], None]
 
@@ -30,7 +30,7 @@ TURN_EVERY = 8
 """Pages after which others have their turn, where memory answers without a pause."""
 
 
-class Logs:
+class LogReader:
     """The logs of all sessions, for reading."""
 
     def __init__(self, store: Store, limits: Limits, slices: Slices) -> None:
@@ -56,7 +56,7 @@ class Logs:
     async def log(self, query: LogQuery) -> Pages:
         """Read the events of many sessions, in the order of their ids, in pages."""
         feed = Feed(self._store, selection(query), NDJSON)
-        place = await self.place(None, query.after)
+        place = await self.find_position(None, query.after)
         pages = self._pages(None, place.position, names=frozenset())
         wanted = (list(filter(feed.wants, page)) async for page in pages)
         async for page in _at_most(min(query.limit, MOST), wanted):
@@ -78,7 +78,7 @@ class Logs:
             if number % TURN_EVERY == 0:
                 await self._slices.turn()
 
-    async def place(self, session_id: str | None, after: str) -> Position:
+    async def find_position(self, session_id: str | None, after: str) -> Position:
         """Find the place that a cursor means; without one, where the buffer begins."""
         now = self._store.position
         cursor = Cursor.parse(after)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sxhost.store.sqlite.high_water import HighWaterMark, lacks
+from sxhost.store.sqlite.high_water import HighWaterMark, missing_numbers
 from sxhost.store.sqlite.rows import Numbers, WriteBatch
 from tests.support.faults import Agent, Line, kill
 
@@ -61,10 +61,10 @@ def test_a_mark_that_is_none_tells_nothing(path: Path, content: bytes) -> None:
 
 
 def test_what_is_lacking_is_named() -> None:
-    assert lacks(Numbers(9, 9, 9, 9), Numbers(9, 9, 9, 9)) == ""
-    assert lacks(Numbers(9, 9, 9, 9), Numbers()) == ""
+    assert missing_numbers(Numbers(9, 9, 9, 9), Numbers(9, 9, 9, 9)) == ""
+    assert missing_numbers(Numbers(9, 9, 9, 9), Numbers()) == ""
     words = "event 9 (it ends at 3), audit 2 (it ends at 1)"
-    assert lacks(Numbers(3, 9, 9, 1), Numbers(9, 9, 9, 2)) == words
+    assert missing_numbers(Numbers(3, 9, 9, 1), Numbers(9, 9, 9, 2)) == words
 
 
 # Hosts on copies.

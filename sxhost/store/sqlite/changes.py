@@ -9,13 +9,13 @@ from sxhost.model.session import Event
 from sxhost.store.sqlite.rows import ARCHIVED, WriteBatch
 from sxhost.store.transaction import Change, RowDraft
 
-__all__ = ["page_of"]
+__all__ = ["write_batch"]
 
 ROW_SIZE = 64 * 1024
 """Bytes of data in one row of the log: who reads an event reads its whole row."""
 
 
-def page_of(change: Change, at: int) -> WriteBatch:
+def write_batch(change: Change, at: int) -> WriteBatch:
     """Return the rows that a change writes, at a time of the wall clock in milliseconds."""
     page = WriteBatch()
     for session_id, draft in change.rows.items():

@@ -17,9 +17,17 @@ from sxhost.model.session import Event
 from sxhost.store.archive import StoredSession
 from sxhost.store.contracts import StoreUnusable
 from sxhost.store.sqlite import epoch, integrity, rows
-from sxhost.store.sqlite.file import create, held, inspect, migrate, no_room, scripts, sentences
-from sxhost.store.sqlite.high_water import HighWaterMark, lacks
-from sxhost.store.sqlite.rows import Enough, Floor, Restored, WriteBatch
+from sxhost.store.sqlite.file import (
+    create,
+    errors_as_sentences,
+    held,
+    inspect,
+    migrate,
+    no_room,
+    schema_scripts,
+)
+from sxhost.store.sqlite.high_water import HighWaterMark, missing_numbers
+from sxhost.store.sqlite.rows import Floor, ReadLimit, Restored, WriteBatch
 
 __all__ = ["Durability", "SQLiteConnection"]
 
@@ -57,7 +65,7 @@ class SQLiteConnection:
         :raises StoreUnusable: it cannot be used, and was left as it is.
         """
         try:
-            with sentences(self.path):
+            with errors_as_sentences(self.path):
                 self._lock = held(self.path)
                 return self._open()
         except StoreUnusable:
@@ -71,7 +79,7 @@ class SQLiteConnection:
         has_log = self.path.with_name(f"{self.path.name}-wal").exists()
         inspect(self.path)
         self._writer, self._reader = self._connect(), self._connect()
-        migrate(self._writer, self.path, scripts())
+        migrate(self._writer, self.path, schema_scripts())
         self.missing = self._missing(self._writer, has_log=has_log)
         whole = whole and not self.missing
         synced = self.durability == "power"
@@ -91,8 +99,8 @@ class SQLiteConnection:
 
     def _missing(self, connection: sqlite3.Connection, *, has_log: bool) -> str:
         """Say what the file lacks, and take it for what there is from now on."""
-        found = rows.numbers(connection)
-        lacking = lacks(found, self._mark.open())
+        found = rows.last_numbers(connection)
+        lacking = missing_numbers(found, self._mark.open())
         self._mark.begin(found)
         if lacking:
             return f"{self.path} is older than what was acknowledged, up to {lacking}."
@@ -166,7 +174,7 @@ class SQLiteConnection:
     # Reading: in another.
 
     def read(
-        self, session_id: str | None, seq: int, position: int, enough: Enough
+        self, session_id: str | None, seq: int, position: int, enough: ReadLimit
     ) -> tuple[list[Event], bool]:
         """Return events after `seq` and after the id `position` until it is enough.
 
@@ -177,15 +185,15 @@ class SQLiteConnection:
         with _refusals():
             return rows.read(_in_use(self._reader), session_id, seq, position, enough)
 
-    def kept(self, session_id: str) -> StoredSession | None:
+    def read_session(self, session_id: str) -> StoredSession | None:
         """Return what there is of a session, but for its events; errors as for `read`."""
         with _refusals():
-            return rows.kept(_in_use(self._reader), session_id)
+            return rows.read_session(_in_use(self._reader), session_id)
 
-    def emptied(self) -> list[str]:
+    def empty_archives(self) -> list[str]:
         """Return archived sessions of whose logs nothing is left; errors as for `read`."""
         with _refusals():
-            return rows.emptied(_in_use(self._reader))
+            return rows.empty_archives(_in_use(self._reader))
 
     def lookup(self, session_id: str, keys: Sequence[str]) -> dict[str, Event]:
         """Return the retained events that were appended under `keys`; errors as for `read`."""

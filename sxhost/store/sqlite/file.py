@@ -20,7 +20,15 @@ from sxhost import files
 from sxhost.store.contracts import StoreUnusable
 from sxhost.store.sqlite import epoch, rows
 
-__all__ = ["create", "held", "inspect", "migrate", "no_room", "scripts", "sentences"]
+__all__ = [
+    "create",
+    "errors_as_sentences",
+    "held",
+    "inspect",
+    "migrate",
+    "no_room",
+    "schema_scripts",
+]
 
 APPLICATION = 0x73786873  # "sxhs"
 NO_ROOM = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE})
@@ -32,7 +40,7 @@ def held(path: Path) -> int:
     :raises StoreUnusable: another host holds it.
     """
     place = path.with_name(f"{path.name}.lock")
-    with sentences(path):
+    with errors_as_sentences(path):
         try:
             lock = files.lock(place)
         except BlockingIOError:
@@ -60,7 +68,7 @@ def create(path: Path) -> None:
         connection.execute(f"PRAGMA application_id = {APPLICATION}")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
-        upgrade(connection, 0, scripts())
+        upgrade(connection, 0, schema_scripts())
         meta = [("epoch", epoch.new()), ("last_event", "0"), ("last_message", "0")]
         rows.insert(connection, "meta", meta)
         connection.commit()
@@ -81,7 +89,7 @@ def inspect(path: Path) -> None:
     how = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "immutable=1"
     place = f"{path.absolute().as_uri()}?{how}"
     with closing(sqlite3.connect(place, uri=True)) as connection:
-        if recognise(connection, path) == len(scripts()):
+        if recognise(connection, path) == len(schema_scripts()):
             verify(connection)
 
 
@@ -94,7 +102,7 @@ def recognise(connection: sqlite3.Connection, path: Path) -> int:
     if application != APPLICATION:
         raise StoreUnusable(f"{path} is not a database of sxhost.")
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    known = len(scripts())
+    known = len(schema_scripts())
     if version > known:
         raise StoreUnusable(
             f"{path} has version {version}; this sxhost knows {known}. Use a newer one."
@@ -115,7 +123,7 @@ def verify(connection: sqlite3.Connection) -> None:
     rows.check(connection)
 
 
-def scripts() -> list[str]:
+def schema_scripts() -> list[str]:
     """Return the schema's scripts; the n-th leads from version n - 1 to n."""
     found = resources.files("sxhost.store.sqlite").joinpath("schema").iterdir()
     texts = {entry.name: entry.read_text() for entry in found if entry.name.endswith(".sql")}
@@ -139,7 +147,7 @@ def upgrade(connection: sqlite3.Connection, version: int, steps: Sequence[str]) 
 
 
 @contextmanager
-def sentences(path: Path) -> Iterator[None]:
+def errors_as_sentences(path: Path) -> Iterator[None]:
     """Turn what SQLite and the system say of a file into a sentence about it."""
     try:
         yield

@@ -16,7 +16,7 @@ from typing import Final
 from sxhost import files
 from sxhost.store.sqlite.rows import Numbers, WriteBatch
 
-__all__ = ["HighWaterMark", "lacks"]
+__all__ = ["HighWaterMark", "missing_numbers"]
 
 WIDTH: Final = 96
 """Bytes of the file, so that it never grows: a disk may be full."""
@@ -67,7 +67,7 @@ class HighWaterMark:
             os.pwrite(self._file, f"{line:<{WIDTH - 1}}\n".encode(), 0)
 
 
-def lacks(found: Numbers, acknowledged: Numbers) -> str:
+def missing_numbers(found: Numbers, acknowledged: Numbers) -> str:
     """Say what a database lacks of what was acknowledged; "" if that is nothing."""
     pairs = zip(Numbers._fields, found, acknowledged, strict=True)
     return ", ".join(

@@ -21,7 +21,7 @@ from sxhost.model.auth import AuditEntry
 from sxhost.model.session import Event, Message, Session
 from sxhost.store.archive import StoredSession
 
-__all__ = ["ARCHIVED", "Enough", "Floor", "Numbers", "Restored", "WriteBatch"]
+__all__ = ["ARCHIVED", "Floor", "Numbers", "ReadLimit", "Restored", "WriteBatch"]
 
 Row = tuple[Any, ...]
 
@@ -100,7 +100,7 @@ class Floor(NamedTuple):
     pruned: int
 
 
-class Enough(NamedTuple):
+class ReadLimit(NamedTuple):
     """When to stop reading: at so many events, or at so many bytes of rows."""
 
     events: int
@@ -252,7 +252,7 @@ def read(
     session_id: str | None,
     seq: int,
     position: int,
-    enough: Enough,
+    enough: ReadLimit,
 ) -> tuple[list[Event], bool]:
     """Return events after `seq` and after the id `position`, whole rows until it is enough.
 
@@ -305,13 +305,13 @@ def lookup(
     found: dict[str, Event] = {}
     for key in keys:
         row = connection.execute(query, (session_id, key)).fetchone()
-        events = read(connection, session_id, row[0] - 1, 0, Enough(1, 0))[0] if row else []
+        events = read(connection, session_id, row[0] - 1, 0, ReadLimit(1, 0))[0] if row else []
         if events and events[0].seq == row[0]:
             found[key] = events[0]
     return found
 
 
-def numbers(connection: sqlite3.Connection) -> Numbers:
+def last_numbers(connection: sqlite3.Connection) -> Numbers:
     """Return the last numbers that a file knows of."""
     meta = dict(connection.execute("SELECT name, value FROM meta"))
     last = [connection.execute(query).fetchone()[0] or 0 for query in LAST]
@@ -323,7 +323,7 @@ def restore(connection: sqlite3.Connection) -> Restored:
     """Read back what a file holds, but for the events themselves."""
     meta = dict(connection.execute("SELECT name, value FROM meta"))
     archived = [n.removeprefix(ARCHIVED) for n in meta if n.startswith(ARCHIVED)]
-    last = numbers(connection)
+    last = last_numbers(connection)
     messages: dict[str, list[tuple[Message, str | None]]] = {}
     for session_id, body, key in connection.execute(
         "SELECT session, body, key FROM message ORDER BY id"
@@ -358,7 +358,7 @@ def restore(connection: sqlite3.Connection) -> Restored:
     )
 
 
-def kept(connection: sqlite3.Connection, session_id: str) -> StoredSession | None:
+def read_session(connection: sqlite3.Connection, session_id: str) -> StoredSession | None:
     """Read back what a file holds of one session, if it does, but for its events."""
     of = "WHERE session = ? ORDER BY id"
     row = connection.execute("SELECT body FROM session WHERE id = ?", (session_id,)).fetchone()
@@ -373,7 +373,7 @@ def kept(connection: sqlite3.Connection, session_id: str) -> StoredSession | Non
     )
 
 
-def emptied(connection: sqlite3.Connection) -> list[str]:
+def empty_archives(connection: sqlite3.Connection) -> list[str]:
     """Return archived sessions of whose logs retention has left nothing: some of them."""
     query = (
         "SELECT a.session FROM (SELECT substr(name, ?) AS session FROM meta"

@@ -19,12 +19,12 @@ from sxhost.model.limits import Limits
 from sxhost.model.session import Event, Message, Session
 from sxhost.store.age import SteadyClock
 from sxhost.store.archive import Archived, ArchivedLog, StoredSession
-from sxhost.store.contracts import Draft, enough
+from sxhost.store.contracts import Draft, take_enough
 from sxhost.store.hot import RECENT
 from sxhost.store.memory import MemoryStore
-from sxhost.store.sqlite.changes import page_of
+from sxhost.store.sqlite.changes import write_batch
 from sxhost.store.sqlite.connection import SQLiteConnection
-from sxhost.store.sqlite.rows import Enough, Floor
+from sxhost.store.sqlite.rows import Floor, ReadLimit
 from sxhost.store.transaction import Change
 from sxhost.waiting import background
 
@@ -36,7 +36,7 @@ T = TypeVar("T")
 Run = Callable[..., "Deferred[Any]"]
 """Runs a function with its arguments where it may block."""
 
-TRIP = Enough(512, 128 * 1024)
+TRIP = ReadLimit(512, 128 * 1024)
 """What one trip to the disk brings: events, or bytes."""
 
 GROUP = 2048
@@ -64,7 +64,7 @@ class Threads:
         self.stop = stop
 
 
-class Life(NamedTuple):
+class OpenedAt(NamedTuple):
     """Where a store was opened: on the monotonic clock, and after which event."""
 
     seconds: float
@@ -92,7 +92,7 @@ class SQLiteStore(MemoryStore):
         self._writing = False
         self._at = 0
         self._wall = SteadyClock(seconds)
-        self._born = Life(seconds(), 0)
+        self._born = OpenedAt(seconds(), 0)
         self._dropping = DeferredLock()
         """Held while retention drops something and until memory knows of it."""
 
@@ -122,7 +122,7 @@ class SQLiteStore(MemoryStore):
             )
         self._threads.start()
         self.epoch = kept.epoch
-        self._born = Life(self.ledger.seconds(), kept.last_event)
+        self._born = OpenedAt(self.ledger.seconds(), kept.last_event)
         self.ledger.start_at(kept.last_event, kept.last_message, kept.last_approval)
         self.ledger.restore_audit(kept.deeds)
         for session in kept.sessions:
@@ -155,7 +155,7 @@ class SQLiteStore(MemoryStore):
             now = self.ledger.rows.get(session_id)
             if keyed and (now is not row or (row and row.ring.start > as_of)):
                 return None
-            return change.append(session_id, drafts, at, older)
+            return change.append_events(session_id, drafts, at, older)
 
         return await self._write(append, len(drafts))
 
@@ -170,7 +170,9 @@ class SQLiteStore(MemoryStore):
         """Put an archived session back into memory, if nobody else has."""
         shelved = self.ledger.archived.get(session_id)
         if shelved is not None:
-            kept: StoredSession = await self._threads.read(self._journal.kept, session_id)
+            kept: StoredSession = await self._threads.read(
+                self._journal.read_session, session_id
+            )
             await self._write_once(lambda change: change.revive(kept, shelved), 1)
 
     async def _write_once(self, operation: Callable[[Change], T], size: int) -> T:
@@ -217,7 +219,7 @@ class SQLiteStore(MemoryStore):
 
     def _write_down(self, change: Change, at: int) -> None:
         """Encode a change and commit it, in the thread that writes: nobody changes it now."""
-        page = page_of(change, at)
+        page = write_batch(change, at)
         if page:
             self._journal.write(page)
 
@@ -260,7 +262,7 @@ class SQLiteStore(MemoryStore):
         while await self._step(self._journal.prune_older, now, age, last):
             pass
 
-        for session_id in await self._threads.read(self._journal.emptied):
+        for session_id in await self._threads.read(self._journal.empty_archives):
             await self.delete(session_id)
 
     # Reading.
@@ -291,7 +293,9 @@ class SQLiteStore(MemoryStore):
         """Read what there is of a session if it is archived."""
         if session_id not in self.ledger.archived:
             return None
-        kept: StoredSession | None = await self._threads.read(self._journal.kept, session_id)
+        kept: StoredSession | None = await self._threads.read(
+            self._journal.read_session, session_id
+        )
         return kept
 
     def pruned(self, session_id: str | None) -> int:
@@ -349,7 +353,7 @@ class SQLiteStore(MemoryStore):
             if whole or not events or (size is not None and _size(found) >= size):
                 break
             position = events[-1].id
-        return enough(found, most, size)
+        return take_enough(found, most, size)
 
     async def _some(
         self, session_id: str | None, seq: int, position: int

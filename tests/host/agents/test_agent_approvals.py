@@ -8,7 +8,7 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from sxhost.agents.approvals import AGAIN_S, ApprovalDesk, check
+from sxhost.agents.approvals import AGAIN_S, ApprovalDesk, check_answer
 from sxhost.codec.json import encode
 from sxhost.errors import (
     AgentFailed,
@@ -310,15 +310,15 @@ def test_closed_it_leaves_open_what_is_open(rig: Rig) -> None:
 
 def test_an_answer_must_fit_its_question() -> None:
     asked = question(inquiries=[Inquiry(id="name", text="Who?")])
-    check(Answer(decision="approve", answers={"name": "Ada"}), asked)
-    check(Answer(decision="deny"), asked)
+    check_answer(Answer(decision="approve", answers={"name": "Ada"}), asked)
+    check_answer(Answer(decision="deny"), asked)
     for wrong in (
         Answer(decision="perhaps"),
         Answer(decision="approve", answers={"age": "7"}),
         Answer(decision="approve", answers={"name": "Ada", "age": ["7"]}),
     ):
         with pytest.raises(BadField):
-            check(wrong, asked)
+            check_answer(wrong, asked)
 
 
 @pytest.mark.parametrize(

@@ -171,8 +171,8 @@ class TestReopening:
         fill(store)
 
         def come_and_go(change: Any) -> None:
-            change.append("c", [draft()] * 5, 0, {})
-            change.put("c", MessageDraft(content="x"), 0)
+            change.append_events("c", [draft()] * 5, 0, {})
+            change.put_message("c", MessageDraft(content="x"), 0)
             change.delete("c")
 
         result_of(store._write(come_and_go))

@@ -40,7 +40,7 @@ def test_every_word_counts(rig: Rig) -> None:
     rig.care.watch()
     for _ in range(10):
         rig.clock.advance(9)
-        rig.care.hear()
+        rig.care.note_activity()
     assert rig.stalls == []
     rig.clock.advance(10)
     assert rig.stalls == [10]
@@ -49,8 +49,8 @@ def test_every_word_counts(rig: Rig) -> None:
 def test_at_rest_nobody_watches(rig: Rig) -> None:
     rig.care.watch()
     rig.clock.advance(5)
-    rig.care.rest()
-    rig.care.rest()
+    rig.care.pause()
+    rig.care.pause()
     assert rig.clock.getDelayedCalls() == []
 
 
@@ -65,7 +65,7 @@ def test_watched_anew_the_time_begins_anew(rig: Rig) -> None:
 
 def test_it_is_started_again_ever_later_and_then_left_alone(rig: Rig) -> None:
     delays = []
-    while (delay := rig.care.restart_later()) is not None:
+    while (delay := rig.care.schedule_restart()) is not None:
         delays.append(delay)
         rig.clock.advance(delay)
         rig.care.started()
@@ -75,15 +75,15 @@ def test_it_is_started_again_ever_later_and_then_left_alone(rig: Rig) -> None:
 
 def test_one_that_was_steady_begins_anew(rig: Rig) -> None:
     for _ in range(3):
-        rig.clock.advance(rig.care.restart_later() or 0)
+        rig.clock.advance(rig.care.schedule_restart() or 0)
         rig.care.started()
     rig.clock.advance(STEADY_S + 1)
-    assert rig.care.restart_later() == 1
+    assert rig.care.schedule_restart() == 1
 
 
 def test_a_restart_can_be_called_off(rig: Rig) -> None:
-    rig.care.restart_later()
-    rig.care.no_restart()
-    rig.care.no_restart()
+    rig.care.schedule_restart()
+    rig.care.cancel_restart()
+    rig.care.cancel_restart()
     rig.clock.advance(100)
     assert rig.restarts == 0

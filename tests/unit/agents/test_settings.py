@@ -8,12 +8,12 @@ import pytest
 from msgspec.structs import replace
 
 from sxhost.agents.settings import (
-    HOLDS,
-    applied,
+    PERSISTENT_FIELDS,
+    apply_turn,
     check_turn,
-    described,
+    describe_changes,
+    describe_launch,
     in_force,
-    told_of_launch,
 )
 from sxhost.drivers.codex.requests import start_of
 from sxhost.model.caller import HOST
@@ -25,38 +25,40 @@ POLICY: dict[str, Any] = {"type": "workspaceWrite", "networkAccess": True}
 
 
 def test_all_of_a_turn_but_its_input_may_hold() -> None:
-    assert {*HOLDS, "input"} == set(TURN)
+    assert {*PERSISTENT_FIELDS, "input"} == set(TURN)
 
 
 @pytest.mark.parametrize("name", ["model", "effort", "cwd", "approval_policy", "sandbox"])
 def test_what_a_turn_says_goes_on_holding(name: str) -> None:
     new: dict[str, Any] = {name: "new"}
     draft = TurnDraft(input="x", **new)
-    assert applied(LAUNCH, draft) == replace(LAUNCH, **new)
+    assert apply_turn(LAUNCH, draft) == replace(LAUNCH, **new)
     assert check_turn(HOST, "a", draft, LAUNCH) == new
-    assert check_turn(HOST, "a", draft, applied(LAUNCH, draft)) == {}
+    assert check_turn(HOST, "a", draft, apply_turn(LAUNCH, draft)) == {}
 
 
 def test_what_only_one_turn_is_told_does_not() -> None:
     native = {"outputSchema": {}, "sandboxPolicy": POLICY}
     draft = TurnDraft(input="x", native=native)
-    assert applied(replace(LAUNCH, agent="pi"), draft) == replace(LAUNCH, agent="pi")
-    assert applied(LAUNCH, draft).native == {"sandboxPolicy": POLICY}
+    assert apply_turn(replace(LAUNCH, agent="pi"), draft) == replace(LAUNCH, agent="pi")
+    assert apply_turn(LAUNCH, draft).native == {"sandboxPolicy": POLICY}
 
 
 def test_an_object_of_codexs_own_takes_the_place_of_the_word_and_back() -> None:
-    wide = applied(LAUNCH, TurnDraft(input="x", native={"sandboxPolicy": POLICY}))
+    wide = apply_turn(LAUNCH, TurnDraft(input="x", native={"sandboxPolicy": POLICY}))
     assert in_force(wide) == ("untrusted", '{"type":"workspaceWrite","networkAccess":true}')
     assert start_of(wide)["sandbox"] == "workspace-write"
     assert "sandboxPolicy" not in start_of(wide)
-    narrow = applied(wide, TurnDraft(input="x", sandbox="read-only"))
+    narrow = apply_turn(wide, TurnDraft(input="x", sandbox="read-only"))
     assert (narrow, in_force(narrow)) == (LAUNCH, ("untrusted", "read-only"))
 
 
 def test_a_sandbox_that_a_thread_cannot_begin_with_is_left_to_its_turns() -> None:
     for kind in ("externalSandbox", 7):
         native = {"sandboxPolicy": {"type": kind}}
-        assert "sandbox" not in start_of(applied(LAUNCH, TurnDraft(input="x", native=native)))
+        assert "sandbox" not in start_of(
+            apply_turn(LAUNCH, TurnDraft(input="x", native=native))
+        )
 
 
 def test_nothing_is_known_of_an_agent_that_the_host_does_not_start() -> None:
@@ -64,5 +66,5 @@ def test_nothing_is_known_of_an_agent_that_the_host_does_not_start() -> None:
 
 
 def test_a_long_value_is_cut_in_the_audit() -> None:
-    assert described({"native": {"a": "x" * 500}}) == 'native={"a":"' + "x" * 194
-    assert told_of_launch(Launch(agent="pi", command=["pi", "x"])) == 'pi: command=["pi","x"]'
+    assert describe_changes({"native": {"a": "x" * 500}}) == 'native={"a":"' + "x" * 194
+    assert describe_launch(Launch(agent="pi", command=["pi", "x"])) == 'pi: command=["pi","x"]'

@@ -28,7 +28,7 @@ class Logs:
             self.hot.open(session, self._last)
         events = [self._event(session, size) for size in sizes]
         self.hot.extend(session, events, {})
-        return self.hot.note(events)
+        return self.hot.add_recent(events)
 
     def _event(self, session: str, size: int) -> Event:
         self._last += 1

@@ -23,14 +23,14 @@ def ledger() -> Ledger:
 
 def append(ledger: Ledger, session_id: str, count: int = 1) -> None:
     change = Change(ledger)
-    change.append(session_id, [DRAFT] * count, 0, {})
+    change.append_events(session_id, [DRAFT] * count, 0, {})
     change.commit()
 
 
 def test_paper_is_patient(ledger: Ledger) -> None:
     change = Change(ledger)
-    change.append("a", [DRAFT], 0, {})
-    change.put("a", MessageDraft(content="words"), 0)
+    change.append_events("a", [DRAFT], 0, {})
+    change.put_message("a", MessageDraft(content="words"), 0)
     assert (ledger.rows, ledger.last_event, ledger.last_message) == ({}, 0, 0)
     change.commit()
     assert (ledger.last_event, ledger.last_message) == (1, 1)
@@ -42,11 +42,11 @@ def test_a_change_sees_what_it_has_done(ledger: Ledger) -> None:
     change = Change(ledger)
     change.register("a", Registration(), 0)
     assert not change.register("a", Registration(model="m"), 0)[1]
-    assert [e.seq for e in change.append("a", [DRAFT, DRAFT], 0, {})] == [1, 2]
-    assert [e.seq for e in change.append("a", [DRAFT], 0, {})] == [3]
-    change.put("a", MessageDraft(content="words"), 0)
+    assert [e.seq for e in change.append_events("a", [DRAFT, DRAFT], 0, {})] == [1, 2]
+    assert [e.seq for e in change.append_events("a", [DRAFT], 0, {})] == [3]
+    change.put_message("a", MessageDraft(content="words"), 0)
     with pytest.raises(QueueFull):
-        change.put("a", MessageDraft(content="words"), 0)
+        change.put_message("a", MessageDraft(content="words"), 0)
     change.register("b", Registration(), 0)
     with pytest.raises(SessionLimit):
         change.register("c", Registration(), 0)
@@ -62,7 +62,7 @@ def test_a_session_that_is_made_anew_has_nothing_of_the_old(ledger: Ledger) -> N
     append(ledger, "a", 3)
     change = Change(ledger)
     change.delete("a")
-    assert [(e.seq, e.id) for e in change.append("a", [DRAFT], 0, {})] == [(1, 4)]
+    assert [(e.seq, e.id) for e in change.append_events("a", [DRAFT], 0, {})] == [(1, 4)]
     change.commit()
     assert [e.id for e in ledger.hot.merged(0)] == [4]
     assert [e.id for e in ledger.hot.recent(0) or ()] == [4]
@@ -90,6 +90,6 @@ def test_only_what_nobody_has_any_more_is_pruned(forgetful: bool) -> None:
 def test_what_many_append_in_turns_is_read_in_order(ledger: Ledger) -> None:
     change = Change(ledger)
     for session_id in "abab":
-        change.append(session_id, [DRAFT], 0, {})
+        change.append_events(session_id, [DRAFT], 0, {})
     change.commit()
     assert [event.id for event in ledger.hot.recent(0) or ()] == [1, 2, 3, 4]

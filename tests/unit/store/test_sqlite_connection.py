@@ -9,7 +9,7 @@ import pytest
 from sxhost.errors import StoreUnavailable
 from sxhost.store.contracts import StoreUnusable
 from sxhost.store.sqlite.connection import SQLiteConnection
-from sxhost.store.sqlite.rows import Enough, WriteBatch
+from sxhost.store.sqlite.rows import ReadLimit, WriteBatch
 
 GOOD, BAD = ("a", "b"), ("c", None)
 
@@ -56,7 +56,7 @@ def test_closed_is_closed(journal: SQLiteConnection) -> None:
         with pytest.raises(StoreUnavailable, match="it is closed"):
             journal.write(WriteBatch({"meta": [GOOD]}))
         with pytest.raises(StoreUnavailable, match="it is closed"):
-            journal.read(None, 0, 0, Enough(1, 1))
+            journal.read(None, 0, 0, ReadLimit(1, 1))
         journal.close()
 
 

@@ -85,12 +85,12 @@ def test_a_file_without_a_version_is_damaged(
 def test_a_disk_without_room_is_named(path: Path) -> None:
     with (
         pytest.raises(StoreUnusable, match="its disk has no room"),
-        file.sentences(path),
+        file.errors_as_sentences(path),
     ):
         raise OSError(28, "No space left on device")
 
 
-NOW = len(file.scripts())
+NOW = len(file.schema_scripts())
 """The version that this sxhost writes."""
 
 
@@ -99,9 +99,9 @@ class TestMigration:
     def test_every_older_version_is_brought_up_to_date(
         self, path: Path, version: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        steps = file.scripts()
+        steps = file.schema_scripts()
         with monkeypatch.context() as then:
-            then.setattr(file, "scripts", lambda: steps[:version])
+            then.setattr(file, "schema_scripts", lambda: steps[:version])
             file.create(path)
         journal = SQLiteConnection(path)
         assert journal.open().deeds == []
@@ -112,7 +112,7 @@ class TestMigration:
         connection.execute("INSERT INTO meta VALUES ('a', 'b', 0)")
         connection.execute("DELETE FROM meta WHERE name = 'a'")
         connection.commit()
-        file.migrate(connection, made, [*file.scripts(), "CREATE TABLE more (x);"])
+        file.migrate(connection, made, [*file.schema_scripts(), "CREATE TABLE more (x);"])
         assert connection.execute("PRAGMA user_version").fetchone() == (NOW + 1,)
         assert connection.execute("SELECT * FROM more").fetchall() == []
         with closing(sqlite3.connect(f"{made}.version-{NOW}")) as backup:
@@ -122,7 +122,7 @@ class TestMigration:
     def test_one_that_fails_changes_nothing(
         self, made: Path, connection: sqlite3.Connection
     ) -> None:
-        steps = [*file.scripts(), "CREATE TABLE more (x); nonsense;"]
+        steps = [*file.schema_scripts(), "CREATE TABLE more (x); nonsense;"]
         with pytest.raises(sqlite3.OperationalError):
             file.migrate(connection, made, steps)
         connection.close()
@@ -134,7 +134,7 @@ class TestMigration:
     def test_of_what_is_up_to_date_there_is_no_backup(
         self, made: Path, connection: sqlite3.Connection
     ) -> None:
-        file.migrate(connection, made, file.scripts())
+        file.migrate(connection, made, file.schema_scripts())
         assert not Path(f"{made}.version-{NOW}").exists()
 
 

@@ -15,16 +15,16 @@ from msgspec import Raw
 from sxhost.codec.json import encode_lines
 from sxhost.model.session import Event
 from sxhost.store.sqlite import rows
-from sxhost.store.sqlite.file import scripts, upgrade
-from sxhost.store.sqlite.rows import Enough, Floor, WriteBatch
+from sxhost.store.sqlite.file import schema_scripts, upgrade
+from sxhost.store.sqlite.rows import Floor, ReadLimit, WriteBatch
 
-ALL = Enough(10**9, 10**9)
+ALL = ReadLimit(10**9, 10**9)
 
 
 @pytest.fixture
 def connection() -> Iterator[sqlite3.Connection]:
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
-        upgrade(connection, 0, scripts())
+        upgrade(connection, 0, schema_scripts())
         rows.insert(connection, "meta", [("last_event", "0"), ("last_message", "0")])
         rows.insert(connection, "meta", [("epoch", "e")])
         yield connection
@@ -40,7 +40,7 @@ def append(
     rows.write(connection, WriteBatch({"log": [row]}))
 
 
-def seqs(connection: sqlite3.Connection, enough: Enough = ALL, after: int = 0) -> list[int]:
+def seqs(connection: sqlite3.Connection, enough: ReadLimit = ALL, after: int = 0) -> list[int]:
     return [e.seq for e in rows.read(connection, "a", after, 0, enough)[0]]
 
 
@@ -57,10 +57,10 @@ def test_reading_stops_when_it_is_enough(connection: sqlite3.Connection) -> None
     for first in (1, 11, 21):
         append(connection, first, 10)
     assert seqs(connection) == list(range(1, 31))
-    assert seqs(connection, Enough(1, 10**9)) == list(range(1, 11)), "a whole row"
-    assert seqs(connection, Enough(11, 10**9)) == list(range(1, 21))
-    assert seqs(connection, Enough(10**9, 1), after=15) == [16, 17, 18, 19, 20]
-    assert not rows.read(connection, "a", 0, 0, Enough(20, 10**9))[1], "there is more"
+    assert seqs(connection, ReadLimit(1, 10**9)) == list(range(1, 11)), "a whole row"
+    assert seqs(connection, ReadLimit(11, 10**9)) == list(range(1, 21))
+    assert seqs(connection, ReadLimit(10**9, 1), after=15) == [16, 17, 18, 19, 20]
+    assert not rows.read(connection, "a", 0, 0, ReadLimit(20, 10**9))[1], "there is more"
     assert rows.read(connection, "a", 0, 0, ALL)[1], "this is all"
 
 

@@ -23,14 +23,14 @@ def book(closed: int = 2) -> ApprovalBook:
 
 def ask(book: ApprovalBook, number: int, key: str) -> Approval:
     question = Question(key=key, kind="tool", title=key, choices=["deny"])
-    return book.ask(number, question, number, None)[0]
+    return book.open_approval(number, question, number, None)[0]
 
 
 def test_a_copy_changes_alone() -> None:
     first = book()
     ask(first, 1, "a")
     second = first.copy()
-    second.settle(1, "answered", END)
+    second.close_approval(1, "answered", END)
     ask(second, 2, "b")
     assert [approval.state for approval in first.all] == ["pending"]
 
@@ -39,7 +39,7 @@ def test_what_was_kept_is_restored() -> None:
     first, second = book(), book()
     for number, key in enumerate(KEYS, 1):
         ask(first, number, key)
-    first.settle(2, "expired", END)
+    first.close_approval(2, "expired", END)
     second.restore(first.all)
     assert second.all == first.all
     assert [approval.key for approval in second.pending] == ["a", "c", "d"]
@@ -51,12 +51,12 @@ def test_of_large_ones_fewer_are_remembered() -> None:
         question = Question(
             key=str(number), kind="tool", title="x" * 1000, choices=["deny"], native="y" * 9000
         )
-        it.ask(number, question, number, None)
-        assert it.settle(number, "answered", END).native is None
+        it.open_approval(number, question, number, None)
+        assert it.close_approval(number, "answered", END).native is None
     assert [approval.id for approval in it.all] == [4, 5]
     assert it.forgotten == [1, 2, 3]
     last = ask(it, 6, "z" * 5000)
-    it.settle(last.id, "answered", END)
+    it.close_approval(last.id, "answered", END)
     assert [approval.id for approval in it.all] == [6]
 
 
@@ -79,9 +79,9 @@ def test_it_does_as_a_simple_model_does(acts: list[tuple[str, int]]) -> None:
             expected = _refusal(model.get(key))
             if expected is not None:
                 with pytest.raises(expected):
-                    it.settle(number, "answered", END)
+                    it.close_approval(number, "answered", END)
                 continue
-            it.settle(number, "answered", END)
+            it.close_approval(number, "answered", END)
             model[key][1] = "answered"
             closed = sorted(n for n, state in model.values() if state == "answered")
             model = {k: v for k, v in model.items() if v[0] not in closed[:-2]}
