@@ -15,7 +15,7 @@ from sxhost.codec.json import encode
 from sxhost.faces.codex_sse.approvals import approval_frame
 from sxhost.faces.codex_sse.fields import Conversation, EventFields
 from sxhost.faces.codex_sse.translate import ENDS, FRAMES
-from sxhost.http.stream_response import Response
+from sxhost.http.stream_response import StreamResponse
 from sxhost.model.session import Event
 from sxhost.service import SessionService
 from sxhost.streams.subscription import Selection, Subscription
@@ -129,7 +129,7 @@ _CONTROL: Final[Mapping[str, Callable[[FrameEncoder, _Fields], bytes]]] = {
 }
 
 
-class _Sink(Response):
+class _Sink(StreamResponse):
     """A response that ends with the turn, not with the log."""
 
     def __init__(self, request: Request, frames: FrameEncoder) -> None:

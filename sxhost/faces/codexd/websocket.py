@@ -126,12 +126,12 @@ class CodexdConnection(Connection):
         try:
             await self._clients.follow(self, position)
         except SubscriptionLimit as error:
-            self._put_out(error.message)
+            self._close_for_violation(error.message)
         except HostError:  # the host is stopping
             self.leave()
 
     def follow(self, reader: Subscription) -> None:
-        """Keep the subscription that is about to begin, unless the client has gone."""
+        """Keep the subscription that is about to begin, unless the client has left."""
         self._reader = reader
         if self not in self._clients.connected:
             reader.close()

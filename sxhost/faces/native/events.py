@@ -14,7 +14,7 @@ from sxhost.codec import frames
 from sxhost.codec.json import encode_lines
 from sxhost.errors import HostError
 from sxhost.http.router import NDJSON, SSE, Route
-from sxhost.http.stream_response import Response
+from sxhost.http.stream_response import StreamResponse
 from sxhost.logs import logger
 from sxhost.model.session import Event, EventQuery, LogQuery
 from sxhost.service import SessionService
@@ -45,7 +45,7 @@ class LogStream:
         """Write frames until the client leaves or the host stops."""
         if request.method == b"HEAD":
             return
-        response, query = Response(request), self._query
+        response, query = StreamResponse(request), self._query
         reader = await self._service.subscribe(
             self._selection, query.after, self._encoding, response, states=query.state
         )
@@ -89,7 +89,7 @@ class PagedResponse:
         self._rest = rest
 
     async def serve(self, request: Request) -> None:
-        """Write all pages; abort if one cannot be read: what was written must not look whole."""
+        """Write all pages; abort if one cannot be read, so that nothing looks whole."""
         if request.method == b"HEAD":
             return
         back_pressure = BackPressure()
