@@ -224,27 +224,22 @@ class Connection(WebSocketServerProtocol):
     def _start_message_timer(self) -> None:
         """Set the timer for a message that has begun to arrive: as for a request's body."""
         self._message_began_at, self._message_bytes = self.site.clock.seconds(), 0
-        self._message_timer = self.site.clock.callLater(
-            self.site.limits.body_within, self._message_is_late
-        )
+        within = self.site.limits.body_within
+        self._message_timer = self.site.clock.callLater(within, self._message_is_late)
 
     def _message_is_late(self) -> None:
         """Close if a message is late, unless it comes fast enough or reading is paused."""
         limits = self.site.limits
-        spare = (
-            self._message_began_at
-            + self._message_bytes / limits.body_rate
-            - self.site.clock.seconds()
-        )
+        due = self._message_began_at + self._message_bytes / limits.body_rate
+        spare = due - self.site.clock.seconds()
         if self._pending:
             self._start_message_timer()
         elif spare > 0:
             self._message_timer = self.site.clock.callLater(spare, self._message_is_late)
         else:
             self._message_timer = None
-            self._close_for_violation(
-                f"a message of less than {limits.body_rate} bytes a second"
-            )
+            why = f"a message of less than {limits.body_rate} bytes a second"
+            self._close_for_violation(why)
 
     def onAutoPingTimeout(self) -> None:
         """Drop the client, unless it has sent something since, or reading was paused."""
@@ -289,9 +284,8 @@ class Connection(WebSocketServerProtocol):
     def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: ARG002 - never is
         """Queue a message to be answered."""
         if not self._messages.take():
-            self._close_for_violation(
-                f"more than {self.site.limits.commands} messages a second"
-            )
+            why = f"more than {self.site.limits.commands} messages a second"
+            self._close_for_violation(why)
         elif self._open:
             self._pending.append(partial(self.answer, payload))
             self._answer_pending()
