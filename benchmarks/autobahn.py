@@ -48,8 +48,8 @@ class Echo(Connection):
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         """Answer in turn, as faces do."""
         if self._open:
-            self._due.append(partial(self.give_back, payload, isBinary))
-            self._serve()
+            self._pending.append(partial(self.give_back, payload, isBinary))
+            self._answer_pending()
 
     async def give_back(self, payload: bytes, binary: bool) -> None:
         """Answer a message with itself."""

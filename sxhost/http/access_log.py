@@ -1,4 +1,4 @@
-"""What the log says of a request: who asked for what, how it went; and nothing secret."""
+"""The access log's entry of a request: who asked for what, the outcome, and no secrets."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ FORMAT: Final = '{peer} "{method} {uri}" {status} {size} {ms:.1f}ms {token} {req
 
 LOGIN: Final = "/login/<code>"
 LONGEST: Final = 512
-"""Bytes of a header that are logged."""
+"""Bytes of a header that are logged; the rest is cut."""
 
 
 def entry(request: Request, ms: float) -> dict[str, Any]:
-    """Return the fields of a request that took so many milliseconds.
+    """Return the log fields of a request that took `ms` milliseconds.
 
     All text in them is printable ASCII without double quotes.
     """
@@ -50,9 +50,9 @@ def _token(caller: Caller) -> str:
 
 
 def _uri(uri: bytes, context: RequestContext) -> str:
-    """Return path and query, without the code of a login and what nobody asked for.
+    """Return path and query, without a login's code and without unknown parameters.
 
-    Tokens do not belong into a query, but that does not keep people from putting them there.
+    Tokens do not belong into a query, but people put them there.
     """
     path, _, query = uri.partition(b"?")
     logged = _path(path, context.route)
@@ -76,7 +76,7 @@ def _query(query: bytes, known: Collection[str]) -> str:
 
 
 def _referer(page: bytes) -> str:
-    """Return the page that led here, without its query."""
+    """Return the referring page, without its query."""
     try:
         parts = urlsplit(page)
         host = parts.hostname

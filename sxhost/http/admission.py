@@ -1,7 +1,7 @@
-"""Who may be connected, and how often they may ask: what is counted before anyone is asked.
+"""Admission control: limits of connections, requests and buffered bytes, for all and each peer.
 
-A connection too many is told so and closed before a byte of it is read.  When descriptors
-run out nothing more is accepted: whoever comes waits in the kernel's queue.
+A connection too many is refused and closed before a byte of it is read.  When file descriptors
+run out, nothing more is accepted: clients wait in the kernel's queue.
 """
 
 from __future__ import annotations
@@ -29,116 +29,119 @@ __all__ = ["Admission", "RequestRates", "peer_of", "tune"]
 
 log = logger(__name__)
 
-LOOK_AGAIN_S: Final = 1.0
-"""Seconds until it is tried again to accept, if no connection ends before."""
+RESUME_AFTER_S: Final = 1.0
+"""Seconds until connections are accepted again, if none ends before."""
 
-TELL_EVERY_S: Final = 10.0
-"""Seconds between two lines of the log about connections that were refused."""
+LOG_EVERY_S: Final = 10.0
+"""Seconds between two log lines about refused connections: a flood must not fill the disk."""
 
-QUEUE: Final = 1024
-"""Connections that wait to be accepted; one that finds no place there tries after a second."""
+BACKLOG: Final = 1024
+"""Connections that may wait to be accepted; the kernel of one too many tries after a second."""
 
 RETRY_S: Final = 5
-"""Seconds after which a refused connection may be worth another try."""
+"""Seconds after which a peer with too many connections is to try again."""
 
-NETWORK: Final = 64
-"""Bits of an IPv6 address that one customer has."""
+CUSTOMER_BITS: Final = 64
+"""Bits of an IPv6 address that name a customer; the rest are theirs to choose."""
 
 
 class Admission:
-    """Counts connections: in all, and from each peer but the host's own user, `own`."""
+    """Limits connections, in all and from each peer but the host's own user (`host_uid`).
+
+    `max_descriptors` returns how many this process may have.
+    """
 
     def __init__(
         self,
         limits: Limits,
         clock: IReactorTime,
-        own: int | None,
-        most: Callable[[], int] | None = None,
+        host_uid: int | None,
+        max_descriptors: Callable[[], int] | None = None,
     ) -> None:
         self._ports: Sequence[Any] = ()
         self.open = 0
-        """How many connections are counted now."""
+        """Connections that are open now."""
         self.unsent = 0
-        """Bytes of answers that wait for their readers, about."""
+        """Bytes of answers that wait for their readers, nearly."""
         self.unanswered = 0
-        """Bytes of bodies that have come and are not answered."""
+        """Bytes of request bodies that were received and are not answered."""
         self.paused = False
         self._limits = limits
         self._clock = clock
-        self._own = own
-        self._most = most or descriptors
-        self._here: Counter[str] = Counter()
-        self._again: IDelayedCall | None = None
+        self._host_uid = host_uid
+        self._max_descriptors = max_descriptors or descriptors
+        self._by_peer: Counter[str] = Counter()
+        self._resume_call: IDelayedCall | None = None
         self._refused = 0
-        self._tell_at = 0.0
+        self._log_again_at = 0.0
 
     def stand_at(self, ports: Sequence[Any]) -> None:
-        """Mind what listens; let more wait there than Twisted does."""
+        """Take over the listening `ports`, with a longer backlog than Twisted's."""
         self._ports = ports
         for port in ports:
-            link = getattr(port, "socket", None)
-            if link is not None:
-                link.listen(QUEUE)
+            sock = getattr(port, "socket", None)
+            if sock is not None:
+                sock.listen(BACKLOG)
 
     def enter(self, transport: Any, uid: int | None) -> str:
-        """Count a connection; return what `leave` is to be told.
+        """Count a connection; return its peer, which `leave` takes.
 
         :raises HostError: it is one too many, and not counted.
         """
-        self._spare(transport)
-        peer = "" if uid is not None and uid == self._own else peer_of(transport, uid)
+        self._check_descriptors(transport)
+        peer = "" if uid is not None and uid == self._host_uid else peer_of(transport, uid)
         try:
             self._check(peer)
         except HostError as error:
-            self._tell(peer, error)
+            self._log_refusal(peer, error)
             raise
         self.open += 1
-        self._here[peer] += 1
+        self._by_peer[peer] += 1
         return peer
 
     def leave(self, peer: str) -> None:
-        """A connection that was counted is closed."""
+        """Uncount a connection: it is closed."""
         self.open -= 1
-        self._here[peer] -= 1
-        if not self._here[peer]:
-            del self._here[peer]
+        self._by_peer[peer] -= 1
+        if not self._by_peer[peer]:
+            del self._by_peer[peer]
         self.resume()
 
     def check_unsent(self) -> None:
-        """Check that what was answered is read.
+        """Check that clients read their answers.
 
-        :raises Overloaded: too much is not.
+        :raises Overloaded: too many bytes wait for them.
         """
         if self.unsent > self._limits.unsent:
             raise Overloaded("answers wait for their readers", self._limits.unsent)
 
     def take(self, size: int) -> None:
-        """Count bytes of a body; they count until it is answered (`let_go`).
+        """Count `size` bytes of a body, until its request is answered (`let_go`).
 
-        :raises Overloaded: there are too many of all.
+        :raises Overloaded: all bodies together are too large.
         """
         self.unanswered += size
         if self.unanswered > self._limits.unanswered:
             raise Overloaded("requests are not answered yet", self._limits.unanswered)
 
     def let_go(self, size: int) -> None:
-        """Undo `take`."""
+        """Uncount `size` bytes of a body."""
         self.unanswered -= size
 
     def _check(self, peer: str) -> None:
         limits = self._limits
         if self.open >= limits.connections:
             raise TooManyConnections(limits.connections)
-        if peer and self._here[peer] >= limits.peer_connections:
+        if peer and self._by_peer[peer] >= limits.peer_connections:
             most = limits.peer_connections
             raise RateLimited(f"{most} connections are open from here already", RETRY_S)
 
-    def _tell(self, peer: str, error: HostError) -> None:
-        """Log a refusal, but not each of a flood."""
+    def _log_refusal(self, peer: str, error: HostError) -> None:
+        """Log refused connections, at most once in `LOG_EVERY_S`."""
         self._refused += 1
         now = self._clock.seconds()
-        if now >= self._tell_at:
-            self._tell_at = now + TELL_EVERY_S
+        if now >= self._log_again_at:
+            self._log_again_at = now + LOG_EVERY_S
             log.warn(
                 "{count} connections were refused, the last from {peer}: {why}",
                 count=self._refused,
@@ -149,24 +152,24 @@ class Admission:
 
     # Descriptors.
 
-    def _spare(self, transport: Any) -> None:
-        """Accept no more for now if descriptors run out.
+    def _check_descriptors(self, transport: Any) -> None:
+        """Pause accepting if descriptors run out.
 
-        The kernel gives out the lowest number that is free, so a socket's number says how
-        many there are.
+        The kernel gives out the lowest number that is free, so a new socket's number says
+        how many are in use.
         """
         number = transport.fileno() if hasattr(transport, "fileno") else 0
-        most = self._most() * self._limits.descriptors // 100
+        most = self._max_descriptors() * self._limits.descriptors // 100
         if number >= most and not self.paused:
             log.warn("{most} descriptors are in use: accepting pauses", most=most)
             self.pause()
 
     def pause(self) -> None:
-        """Accept nothing until a connection ends, or a second has passed."""
+        """Accept nothing until a connection ends or `RESUME_AFTER_S` have passed."""
         self.paused = True
         for port in self._ports:
             port.pauseProducing()
-        self._again = self._clock.callLater(LOOK_AGAIN_S, self.resume)
+        self._resume_call = self._clock.callLater(RESUME_AFTER_S, self.resume)
 
     def resume(self) -> None:
         """Accept again, if that was paused."""
@@ -176,26 +179,26 @@ class Admission:
                 port.resumeProducing()
 
     def close(self) -> None:
-        """Leave nothing to be done later."""
+        """Cancel the timer."""
         self.paused = False
-        if self._again is not None and self._again.active():
-            self._again.cancel()
+        if self._resume_call is not None and self._resume_call.active():
+            self._resume_call.cancel()
 
 
 class RequestRates:
-    """Limits how many requests each peer or token may make; `own` user's are not counted."""
+    """Limits the requests of each peer and token, but not of the host's user (`host_uid`)."""
 
-    def __init__(self, limits: Limits, clock: IReactorTime, own: int | None) -> None:
+    def __init__(self, limits: Limits, clock: IReactorTime, host_uid: int | None) -> None:
         self._rate = limits.requests
         self._buckets = TokenBuckets(clock.seconds, limits.requests, limits.burst)
-        self._own = own
+        self._host_uid = host_uid
 
     def take(self, caller: Caller, *, forwarded: bool) -> None:
         """Count a request; one of the own user is counted only if a proxy forwards it.
 
         :raises RateLimited: there have been too many.
         """
-        if caller.uid is not None and caller.uid == self._own and not forwarded:
+        if caller.uid is not None and caller.uid == self._host_uid and not forwarded:
             return
         key = f"token {caller.token}" if caller.token else f"{caller.peer} {caller.uid}"
         wait = self._buckets.take(key)
@@ -204,7 +207,10 @@ class RequestRates:
 
 
 def peer_of(transport: Any, uid: int | None) -> str:
-    """Name who is at the other end: a user of this machine, an address, or a network's part."""
+    """Return the name under which a peer is counted.
+
+    It is a user of this machine (`uid`), an IPv4 address, or the network of an IPv6 one.
+    """
     if uid is not None:
         return f"user {uid}"
     host = getattr(transport.getPeer(), "host", None)
@@ -212,24 +218,25 @@ def peer_of(transport: Any, uid: int | None) -> str:
         return "unix"
     found = ip_address(host.partition("%")[0])
     if isinstance(found, IPv6Address) and found.ipv4_mapped is None:
-        return f"{IPv6Address(int(found) >> NETWORK << NETWORK)}/{NETWORK}"
+        return f"{IPv6Address(int(found) >> CUSTOMER_BITS << CUSTOMER_BITS)}/{CUSTOMER_BITS}"
     return str(getattr(found, "ipv4_mapped", None) or found)
 
 
 def tune(transport: Any, limits: Limits) -> None:
-    """Bound what the kernel keeps for a peer, and how long it waits for one that is gone."""
-    link = getattr(transport, "socket", None)
-    if link is None:
+    """Set a socket's options: what the kernel buffers, and when it gives up a dead peer."""
+    sock = getattr(transport, "socket", None)
+    if sock is None:
         return
-    link.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, limits.send_buffer // 2)  # doubled
-    if link.family in (socket.AF_INET, socket.AF_INET6):
-        within = limits.silent
-        put = partial(link.setsockopt, socket.IPPROTO_TCP)
+    half = limits.send_buffer // 2  # the kernel doubles it
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, half)
+    if sock.family in (socket.AF_INET, socket.AF_INET6):
+        dead_after = limits.silent
+        set_option = partial(sock.setsockopt, socket.IPPROTO_TCP)
         with suppress(OSError, AttributeError):  # AttributeError: a system that is not Linux
-            link.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            put(socket.TCP_USER_TIMEOUT, int(within * 1000))
-            put(socket.TCP_KEEPIDLE, max(int(within / 2), 1))
-            put(socket.TCP_KEEPINTVL, max(int(within / 5), 1))
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            set_option(socket.TCP_USER_TIMEOUT, int(dead_after * 1000))
+            set_option(socket.TCP_KEEPIDLE, max(int(dead_after / 2), 1))
+            set_option(socket.TCP_KEEPINTVL, max(int(dead_after / 5), 1))
 
 
 def descriptors() -> int:

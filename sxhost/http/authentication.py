@@ -1,9 +1,10 @@
-"""The gate in front of every route, stream and upgrade: who asks, and from which page.
+"""Authentication in front of every route, stream and upgrade: who asks, and from which page.
 
-It looks at a request's head, before its body is read and before it is routed.  A browser is
-stopped by the names in Host and Origin, another user of this machine by the kernel's word
-on whose socket it is, everyone else by the token that they do not have.  A cookie is none: it
-counts together with that word, or with what its page has.
+Only a request's head is read, before its body and before it is routed.  Pages of other sites
+are refused by the names in Host and Origin (CSRF, DNS rebinding), other users of this machine
+by their sockets' uid, which the kernel knows, everyone else by the token that they lack.  A
+cookie alone is not enough, since browsers send it to every port: it counts together with that
+uid, or with the secret of its page.
 """
 
 from __future__ import annotations
@@ -25,46 +26,47 @@ from sxhost.ratelimit import SlidingWindows
 __all__ = ["PROTOCOL", "Authenticator", "Policy", "cookie_name", "login_attempts"]
 
 FORWARDED: Final = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
-"""Headers of a proxy: the socket is its own, and not that of whoever asks."""
+"""Headers of a proxy: the socket, and its uid, are the proxy's and not the client's."""
 
 USUAL_PORTS: Final = frozenset({80, 443})
 NAME_AND_PORT: Final = re.compile(
     r"(?P<name>\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(:(?P<port>[0-9]{1,5}))?\Z"
 )
 PAGE: Final = "sxhost-page"
-"""The header in which a page shows what it has; pages cannot set any for a WebSocket."""
+"""The header with a page's secret; a subprotocol for WebSockets: they have no headers."""
 
 PROTOCOL: Final = "sxhost"
-"""The WebSocket's protocol that a page asks for beside ``sxhost-page.SECRET``."""
+"""The WebSocket subprotocol that a page offers beside ``sxhost-page.SECRET``."""
 
 PAGE_PROTOCOL: Final = re.compile(rf"(?:^|,)[ \t]*{PAGE}\.([\w-]+)")
 
 PREFLIGHT_S: Final = b"600"
-"""Seconds for which a browser may remember what it may send."""
+"""Seconds for which a browser may cache the answer to a preflight request."""
 
 Check = Callable[[str], Caller | None]
-"""Returns whom a token lets in."""
+"""Returns the caller that a token identifies."""
 
 CheckBrowser = Callable[[str, str | None], Caller | None]
-"""Returns whom a cookie lets in with what its page has; None: the kernel vouches for it."""
+"""Returns the caller of a cookie and its page's secret (None: the socket's uid is enough)."""
 
 
 class Policy(Struct, frozen=True, kw_only=True):
-    """Whom the command line lets in."""
+    """Who may connect, as the options say."""
 
     hosts: frozenset[str] = frozenset()
-    """Names (``name`` or ``name:port``) that this host has besides its own."""
+    """Further names of this host: ``name`` or ``name:port``."""
     origins: frozenset[str] = frozenset()
-    """Pages from elsewhere that may ask, as browsers write them: ``https://name:port``."""
+    """Origins of other sites whose pages may ask: ``https://name:port``."""
     tokens: Literal["others", "all", "none"] = "others"
     """Who needs a token: all but the host's own user, everyone, or nobody."""
 
 
 class Authenticator:
-    """Lets requests in, or says why not.
+    """Identifies the caller of each request, or refuses it.
 
-    `check` knows the tokens, `check_browser` the cookies, `opens` the paths that are open to
-    all, `asks` those of them that want to know who comes; `uid` is the host's.
+    `check` looks up tokens, `check_browser` cookies; `opens` tells whether a path is open to
+    all, `asks` whether callers of an open path are identified all the same; `uid` is that of
+    the host's user; `attempts` limits wrong tokens.
     """
 
     def __init__(
@@ -87,27 +89,27 @@ class Authenticator:
         self._attempts = attempts
 
     def admit(self, request: Request, uid: int | None) -> Caller:
-        """Return who asks; `uid` is the user at the other end, if that is known.
+        """Return the caller of a request; `uid` is the peer's, if the kernel knows it.
 
-        :raises HostError: nobody who may.
+        :raises HostError: the request is refused.
         """
         unix = not hasattr(request.getHost(), "port")
         self._check_names(request, unix=unix)
         peer = "unix" if unix else request.getClientAddress().host
         path = request.path.decode("latin-1")
-        is_open, stranger = self._opens(path), Caller(frozenset(), uid=uid, peer=peer)
+        is_open, anonymous = self._opens(path), Caller(frozenset(), uid=uid, peer=peer)
         if is_open and not self._asks(path):
-            return stranger
+            return anonymous
         try:
             found = self._identify(request, uid, f"{peer} {uid}")
         except (Unauthorized, RateLimited):
             if is_open:
-                return stranger
+                return anonymous
             raise
         return replace(found, uid=uid, peer=peer)
 
     def preflight(self, request: Request) -> bool:
-        """Answer a browser that asks what a page may send, if the page may send anything."""
+        """Answer a CORS preflight request of a permitted origin; return whether it is one."""
         origin = request.getHeader("origin") or ""
         if request.method != b"OPTIONS" or origin not in self._policy.origins:
             return False
@@ -123,8 +125,8 @@ class Authenticator:
     # Names.
 
     def _check_names(self, request: Request, *, unix: bool) -> None:
-        """Check what a browser says of the page that asks, and of whom it thinks it asks."""
-        host = _only(request, "host")
+        """Check the names that a browser sends: of this host, and of the page that asks."""
+        host = _single_header(request, "host")
         if host is None and request.clientproto != b"HTTP/1.0":
             raise BadRequest("The request has no Host header.")
         if host is not None and not unix and not self._is_ours(request, host):
@@ -136,11 +138,11 @@ class Authenticator:
         here = request.getHost()
         if host in self._policy.hosts or name in self._policy.hosts:
             return True
-        right = port == here.port if port is not None else here.port in USUAL_PORTS
-        return right and name.strip("[]") in {*LOOPBACK_NAMES, here.host}
+        port_matches = port == here.port if port is not None else here.port in USUAL_PORTS
+        return port_matches and name.strip("[]") in {*LOOPBACK_NAMES, here.host}
 
     def _check_origin(self, request: Request, host: str) -> None:
-        origin = _only(request, "origin")
+        origin = _single_header(request, "origin")
         if origin is not None:
             if origin in self._policy.origins:
                 self._allow(request, origin)
@@ -158,14 +160,14 @@ class Authenticator:
     # Tokens.
 
     def _identify(self, request: Request, uid: int | None, peer: str) -> Caller:
-        """Find out who asks; a token that is shown counts, whoever shows it."""
-        own = uid is not None and uid == self._uid and not _forwarded(request)
+        """Return the caller; a token takes precedence, even for the host's own user."""
+        is_host_user = uid is not None and uid == self._uid and not _forwarded(request)
         token = _token(request)
-        free = own and token is None and self._policy.tokens == "others"
-        if free or self._policy.tokens == "none":
+        is_trusted = is_host_user and token is None and self._policy.tokens == "others"
+        if is_trusted or self._policy.tokens == "none":
             return HOST
         if token is None:
-            return self._identify_browser(request, own=own)
+            return self._identify_browser(request, is_host_user=is_host_user)
         found = self._check(token)
         if found is None:
             wait = self._attempts.take(peer)
@@ -176,12 +178,12 @@ class Authenticator:
             raise Unauthorized("This token is not known, or has expired.")
         return found
 
-    def _identify_browser(self, request: Request, *, own: bool) -> Caller:
-        """Find out which browser asks; a stale cookie is no guess, and not counted as one."""
+    def _identify_browser(self, request: Request, *, is_host_user: bool) -> Caller:
+        """Return the caller of a login's cookie; a stale one is not counted as an attempt."""
         cookie = request.getCookie(cookie_name(request))
         if cookie is None:
             raise Unauthorized("Nobody is known to ask.")
-        page = None if own else _page(request)
+        page = None if is_host_user else _page_secret(request)
         found = self._check_browser(cookie.decode("latin-1"), page)
         if found is None:
             raise Unauthorized("This login has ended, or is not this page's.")
@@ -191,37 +193,37 @@ class Authenticator:
 def login_attempts(clock: IReactorTime, limit: int) -> SlidingWindows:
     """Return what counts wrong tokens by who shows them: `limit` in any minute.
 
-    Behind a proxy all are one peer, so whoever has a right token is never refused for it.
+    Behind a proxy all are one peer, so a right token is never refused for the wrong ones.
     """
     return SlidingWindows(clock.seconds, limit, 60.0)
 
 
 def cookie_name(request: Request) -> bytes:
-    """Return the name of the login's cookie: browsers do not keep ports apart."""
+    """Return the login cookie's name; it has the port, since browsers send it to all ports."""
     return b"sxhost-%d" % getattr(request.getHost(), "port", 0)
 
 
 def _token(request: Request) -> str | None:
     """Return the token in a request's header."""
-    given = _only(request, "authorization")
+    given = _single_header(request, "authorization")
     scheme, _, token = (given or "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else given
 
 
-def _page(request: Request) -> str:
-    """Return what a page shows besides its cookie: in a header, or as a protocol."""
+def _page_secret(request: Request) -> str:
+    """Return the secret of a page: from its header, or from an offered subprotocol."""
     offered = PAGE_PROTOCOL.search(request.getHeader("sec-websocket-protocol") or "")
-    return _only(request, PAGE) or (offered[1] if offered else "")
+    return _single_header(request, PAGE) or (offered[1] if offered else "")
 
 
 def _forwarded(request: Request) -> bool:
     return any(request.requestHeaders.hasHeader(name) for name in FORWARDED)
 
 
-def _only(request: Request, name: str) -> str | None:
-    """Return a header that may stand there once.
+def _single_header(request: Request, name: str) -> str | None:
+    """Return a header that may occur once.
 
-    :raises BadRequest: it stands there more often.
+    :raises BadRequest: it occurs more often.
     """
     values = request.requestHeaders.getRawHeaders(name) or []
     if len(values) > 1:
@@ -230,7 +232,7 @@ def _only(request: Request, name: str) -> str | None:
 
 
 def _split(host: str) -> tuple[str, int | None]:
-    """Split ``name:port``; a port that is none makes a name that nobody has."""
+    """Split ``name:port``; if it is malformed, return a name that no host has."""
     found = NAME_AND_PORT.match(host)
     if found is None:
         return "", None

@@ -1,7 +1,7 @@
-"""One connection: its bytes become requests, each whole, in time and beyond doubt, or none.
+"""One connection: its bytes become requests that are whole, in time and unambiguous.
 
-``twisted.web`` parses; before a line of a head reaches it, `framing` has passed it.  Whatever
-is refused here is answered once, in our shape, and nothing that follows it is read.
+``twisted.web`` parses each line of a head after `sxhost.http.framing` has checked it.  Whatever
+is refused here is answered once, in the native format, and nothing behind it is read.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ __all__ = ["HostChannel", "Incoming", "Listening", "Successor"]
 log = logger(__name__)
 
 HEAD, BODY, IDLE, END, NOTHING = "header", "body", "next request", "end", ""
-"""What a connection is waited for."""
+"""What a connection waits for, as its one timer bounds."""
 
 MOST_SHUT_OUT = 64
-"""Connections too many that get time to read why; the rest of a flood is closed at once."""
+"""Refused connections that get time to read why; the rest of a flood is closed at once."""
 
 
 class Incoming(Protocol):
-    """A request that comes in, as its connection sees it."""
+    """A request as its connection sees it: `HostRequest`, which is above this module."""
 
     refused: bool
     """Whether a refusal was sent; the rest of the body is thrown away."""
@@ -43,7 +43,7 @@ class Incoming(Protocol):
     """How many bytes of an answer were written."""
 
     began: float
-    """When its header was whole."""
+    """Seconds of the clock at which its head was complete."""
 
     @property
     def received(self) -> int:
@@ -55,12 +55,12 @@ class Incoming(Protocol):
     def refuse_unread(self, error: HostError, head: Head | None) -> None:
         """Answer with `error` although the request is not whole, or is none at all."""
 
-    def shut_out(self, error: HostError) -> None:
+    def refuse_connection(self, error: HostError) -> None:
         """Answer with `error` before anything was asked."""
 
 
 class Listening(Protocol):
-    """What a connection needs of its site."""
+    """The site as its connections see it: `HostSite`, which is above this module."""
 
     limits: Limits
     clock: IReactorTime
@@ -72,17 +72,17 @@ class Listening(Protocol):
 
 
 class Successor(Protocol):
-    """What speaks on a connection that is no longer HTTP."""
+    """The protocol on a connection that was upgraded: a WebSocket."""
 
     def leave(self) -> None:
         """Close in order."""
 
 
 class HostChannel(http.HTTPChannel):
-    """A connection that its site knows until it is closed.
+    """An HTTP/1.1 connection with limits and timeouts.
 
-    At any time it waits for one thing at the most, and only for so long; while a request is
-    answered it waits for nothing, however long that takes.
+    At any time it waits for one thing at most: the rest of a head or body, the next request, or
+    the end.  While a request is answered it waits for nothing, however long that takes.
     """
 
     factory: Listening
@@ -90,10 +90,10 @@ class HostChannel(http.HTTPChannel):
     requestFactory: Any  # makes an Incoming
     transport: Any
     successor: Successor | None = None
-    """Who has taken the connection over; tells the channel when it is lost."""
+    """The protocol that took the connection over; it calls `connectionLost` of the channel."""
 
-    deaf = False
-    """Whether a refusal was sent: what still comes is thrown away."""
+    ignores_input = False
+    """Whether a refusal was sent: what still arrives is dropped."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -107,7 +107,7 @@ class HostChannel(http.HTTPChannel):
     # The connection begins and ends.
 
     def connectionMade(self) -> None:
-        """Tell the site, and wait for a request."""
+        """Register with the site, and wait for a request."""
         site = self.factory
         self.MAX_LENGTH = self.totalHeadersSize = site.limits.header_size
         self.maxHeaders = site.limits.header_fields
@@ -117,26 +117,26 @@ class HostChannel(http.HTTPChannel):
         try:
             self._peer = site.door.enter(self.transport, self.uid)
         except HostError as error:
-            self._shut_out(error)
+            self._refuse_connection(error)
         else:
-            self._await(HEAD, site.limits.header_within, self._slow_head)
+            self._set_timer(HEAD, site.limits.header_within, self._head_is_late)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Tell the site."""
-        self._await(NOTHING)
+        """Unregister from the site."""
+        self._set_timer(NOTHING)
         super().connectionLost(reason)
-        self._keep(0)
+        self._count_unsent(0)
         if self._peer is not None:
             self.factory.door.leave(self._peer)
         self.factory.channel_closed(self)
 
     @cached_property
     def uid(self) -> int | None:
-        """The user at the other end, if that is known."""
+        """The peer's uid, if the kernel knows it."""
         return uid_of(self.transport)
 
     def leave(self) -> None:
-        """Close once what runs is answered, and what is written has left."""
+        """Close once the running request is answered and the answer was sent."""
         self.persistent = False
         if self.successor is not None:
             self.successor.leave()
@@ -144,24 +144,24 @@ class HostChannel(http.HTTPChannel):
             self.loseConnection()
 
     def refuse(self, error: HostError) -> None:
-        """Answer what comes in now, whatever it is, with `error`; take no more.
+        """Answer the incoming request, or what is there of it, with `error`; read no more.
 
-        A refusal that was sent already stands.
+        If a refusal was sent already, only close.
         """
         if not self.requests:
             self.requests.append(self.requestFactory(self))
-        request, self.deaf = self.requests[-1], True
-        self._await(NOTHING)
+        request, self.ignores_input = self.requests[-1], True
+        self._set_timer(NOTHING)
         self.clearLineBuffer()
         if request.refused:
             self.loseConnection()
         else:
             request.refuse_unread(error, self.head)
 
-    def _shut_out(self, error: HostError) -> None:
-        """Say why the connection is not wanted, and close it."""
-        self.deaf, self.persistent = True, False
-        self.requestFactory(self).shut_out(error)
+    def _refuse_connection(self, error: HostError) -> None:
+        """Answer a refused connection with `error`, and close it."""
+        self.ignores_input, self.persistent = True, False
+        self.requestFactory(self).refuse_connection(error)
         site = self.factory
         if len(site.connections) - site.door.open < MOST_SHUT_OUT:
             self.linger()
@@ -169,42 +169,42 @@ class HostChannel(http.HTTPChannel):
             self.loseConnection()
 
     def linger(self) -> None:
-        """Close soon, but not at once: a closed door would eat the answer."""
+        """Close after ``linger`` seconds: with bytes unread, TCP would drop the answer."""
         limits = self.factory.limits
-        self._await(END, limits.linger, self.loseConnection)
+        self._set_timer(END, limits.linger, self.loseConnection)
 
     def loseConnection(self) -> None:
-        """Close; a peer that does not close its side of TLS is not waited for."""
-        self._await(NOTHING)
+        """Close; abort if the peer does not close its side of TLS in time."""
+        self._set_timer(NOTHING)
         super().loseConnection()
         if self.isSecure():
-            self._await(END, self.abortTimeout, self.transport.abortConnection)
+            self._set_timer(END, self.abortTimeout, self.transport.abortConnection)
 
     # Bytes come.
 
     def dataReceived(self, data: bytes) -> None:
-        """Read on, unless nothing more is wanted."""
-        over = self.transport.disconnecting or not (self.persistent or self.requests)
-        if self.deaf or over:
+        """Read on, unless the connection is closing or was refused."""
+        closing = self.transport.disconnecting or not (self.persistent or self.requests)
+        if self.ignores_input or closing:
             return
         super().dataReceived(data)
         if not (self._handlingRequest or self._awaited == END or self._busyReceiving):
-            self._await_rest()
+            self._await_rest_of_request()
 
-    def _await_rest(self) -> None:
-        """Wait for what is missing of a request that has begun to come."""
+    def _await_rest_of_request(self) -> None:
+        """Set the timer for the rest of a request that has begun to arrive."""
         limits = self.factory.limits
         if not self.line_mode:
             if self._awaited != BODY:
-                self._await(BODY, limits.body_within, self._slow_body)
+                self._set_timer(BODY, limits.body_within, self._body_is_late)
         elif self.head is not None or self._buffer:
             if self._awaited != HEAD:
-                self._await(HEAD, limits.header_within, self._slow_head)
+                self._set_timer(HEAD, limits.header_within, self._head_is_late)
             if bare_newline(self._buffer):
                 self.refuse(BadFraming("A line of the header has no proper end."))
 
     def lineReceived(self, line: bytes) -> Any:
-        """Take a line of a head; a true answer means that the rest is left alone."""
+        """Check a line of a head and pass it on; return true if the rest must not be read."""
         try:
             line = self._checked(line)
         except HostError as error:
@@ -212,7 +212,7 @@ class HostChannel(http.HTTPChannel):
         else:
             if self.head is not None:
                 super().lineReceived(line)
-        return self.deaf
+        return self.ignores_input
 
     def _checked(self, line: bytes) -> bytes:
         """Check a line of a head; the target in the first one comes back in its usual form.
@@ -239,61 +239,61 @@ class HostChannel(http.HTTPChannel):
         self.refuse(too_long(self.factory.limits, first=self.head is None))
 
     def rawDataReceived(self, data: bytes) -> Any:
-        """Take a piece of a body, or what comes while a request is answered."""
+        """Take a piece of a body, or what arrives while a request is answered."""
         try:
             super().rawDataReceived(data)
         except BadFraming as error:
             self.refuse(error)
-        return self.deaf
+        return self.ignores_input
 
     def allHeadersReceived(self) -> None:
-        """Let the request in, then read its body in chunks if it comes in chunks."""
+        """Begin the request; read a chunked body with our decoder, which has limits."""
         super().allHeadersReceived()
         if self.length is None:
             handle = self.requests[-1].handleContentChunk
             self._transferDecoder = Chunks(handle, self._finishRequestBody)
 
     def checkPersistence(self, request: Any, version: bytes) -> bool:
-        """Tell whether the connection outlives the answer, and tell the client if not.
+        """Return whether the connection outlives the answer; if not, set ``Connection: close``.
 
-        Twisted reads ``close, x`` as one word, and no second line.
+        Twisted takes ``close, x`` for one option, and reads the first such header alone.
         """
-        named = options(request.requestHeaders.getRawHeaders(b"connection", []))
-        stays = version == b"HTTP/1.1" and "close" not in named
+        connection_options = options(request.requestHeaders.getRawHeaders(b"connection", []))
+        stays = version == b"HTTP/1.1" and "close" not in connection_options
         if not stays:
             request.responseHeaders.setRawHeaders(b"connection", [b"close"])
         return stays
 
     def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Any) -> None:
-        """Begin an answer, without naming the program that answers, nor its version."""
+        """Write the head of an answer without ``Server``: it would tell program and version."""
         headers.removeHeader(b"server")
         super().writeHeaders(version, code, reason, headers)
 
     def allContentReceived(self) -> None:
-        """Answer; nothing is waited for meanwhile."""
+        """Answer the request, without any timer."""
         self.head = None
-        self._await(NOTHING)
+        self._set_timer(NOTHING)
         super().allContentReceived()
 
     def requestDone(self, request: Incoming) -> None:
         """Go on to the next request, or close."""
-        if self.deaf:
+        if self.ignores_input:
             self.requests.remove(request)
             self.linger()
             return
         super().requestDone(request)
         if self._waitingForTransport:
-            self._keep(self._unsent + request.sentLength)
+            self._count_unsent(self._unsent + request.sentLength)
         if self.persistent and self._awaited == NOTHING and not self._handlingRequest:
-            self._await(IDLE, self.factory.limits.idle, self._idle)
+            self._set_timer(IDLE, self.factory.limits.idle, self._idle_too_long)
 
     def resumeProducing(self) -> None:
-        """All that was answered has left."""
-        self._keep(0)
+        """The transport's buffer is empty: all answers were sent."""
+        self._count_unsent(0)
         super().resumeProducing()
 
-    def _keep(self, size: int) -> None:
-        """Tell the door how much of what was answered is not read yet."""
+    def _count_unsent(self, size: int) -> None:
+        """Count `size` bytes of answers as unsent."""
         self.factory.door.unsent += size - self._unsent
         self._unsent = size
 
@@ -302,31 +302,31 @@ class HostChannel(http.HTTPChannel):
 
     # Time passes.
 
-    def _await(
+    def _set_timer(
         self, what: str, within: float = 0, otherwise: Callable[[], object] | None = None
     ) -> None:
-        """Wait for something, and for nothing else; do `otherwise` if it does not come."""
+        """Set the one timer: call `otherwise` if `what` has not come `within` seconds."""
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
         self._awaited = what
         later = self.factory.clock.callLater
         self._timer = later(within, otherwise) if otherwise is not None else None
 
-    def _slow_head(self) -> None:
+    def _head_is_late(self) -> None:
         if self.head is not None or self._buffer:
             within = self.factory.limits.header_within
             self.refuse(RequestTimeout(f"The header did not come within {within:g} s."))
         else:
             self._close("it asked for nothing")
 
-    def _slow_body(self) -> None:
-        """Refuse a body that is late, unless it comes fast enough to be waited for."""
+    def _body_is_late(self) -> None:
+        """Refuse a late body, unless it comes at ``body_rate`` bytes a second or more."""
         limits, request = self.factory.limits, self.requests[-1]
         spare = request.received / limits.body_rate - (
             self.factory.clock.seconds() - request.began
         )
         if spare > 0:
-            self._await(BODY, spare, self._slow_body)
+            self._set_timer(BODY, spare, self._body_is_late)
         else:
             self.refuse(
                 RequestTimeout(
@@ -335,9 +335,9 @@ class HostChannel(http.HTTPChannel):
                 )
             )
 
-    def _idle(self) -> None:
+    def _idle_too_long(self) -> None:
         if self._waitingForTransport:  # the last answer is still on its way
-            self._await(IDLE, self.factory.limits.idle, self._idle)
+            self._set_timer(IDLE, self.factory.limits.idle, self._idle_too_long)
         else:
             self._close("it was idle")
 

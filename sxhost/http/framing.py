@@ -1,7 +1,7 @@
-"""Where a request begins and ends: strict, so that no two programs read it differently.
+"""Strict framing of requests, so that no proxy reads a request differently (smuggling).
 
-What RFC 9112 forbids, or leaves open, is refused: a proxy that read it in another way could
-be made to take half of one client's request for another's answer.  Pure: bytes in, errors out.
+What RFC 9112 forbids or leaves open is refused: a proxy that read it in another way could be
+made to take half of one client's request for another client's.  Pure: bytes in, errors out.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["EMPTY_LINES", "METHODS", "Chunks", "Head", "bare_newline", "options"
 METHODS: Final = frozenset(
     {b"DELETE", b"GET", b"HEAD", b"OPTIONS", b"PATCH", b"POST", b"PUT", b"QUERY", b"TRACE"}
 )
-"""Methods that are known here, on whatever route; case counts (RFC 9110, 9.1)."""
+"""Methods that are known on any route; they are case-sensitive (RFC 9110, 9.1)."""
 
 END_TO_END: Final = frozenset({
     "authorization", "content-length", "content-type", "cookie", "expect", "forwarded", "host",
@@ -38,7 +38,7 @@ END_TO_END: Final = frozenset({
 ``Connection`` names: of a request that names one of these it would make another request."""
 
 EMPTY_LINES: Final = 8
-"""Empty lines that are skipped before a request; one of an old client's is usual."""
+"""Empty lines that are skipped before a request; old clients send one."""
 
 TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 REQUEST_LINE: Final = re.compile(
@@ -51,27 +51,27 @@ LENGTH: Final = re.compile(rb"[0-9]{1,18}")
 SIZE_LINE: Final = re.compile(rb"(?P<size>[0-9A-Fa-f]{1,16})(?:[\t ]*;[\t -~\x80-\xff]*)?")
 
 LINE_LENGTH: Final = 256
-"""Bytes of a chunk's size with its extensions, or of a trailer; hardly anyone sends either."""
+"""Bytes of a chunk's size line, or of a trailer; extensions and trailers are rare."""
 
 OVERHEAD: Final = 64 * 1024
-"""Bytes that a chunked body may have beside its data, and `DILUTION` for each byte of it."""
+"""Bytes of a chunked body that may be framing, besides `DILUTION` for each byte of data."""
 
 DILUTION: Final = 16
-"""Enough for data that comes byte by byte."""
+"""Bytes of framing for a byte of data: enough for chunks of one byte."""
 
-MOST_BITS: Final = 60
-"""Of a chunk's size: no counter of anyone's holds more."""
+MAX_SIZE_BITS: Final = 60
+"""Bits of a chunk's size: larger ones overflow other programs' counters."""
 
 END: Final = b"\r\n"
 
-SHOWN: Final = 40
-"""Characters of a stranger's word that an error repeats."""
+MAX_QUOTED: Final = 40
+"""Bytes of a request that an error repeats."""
 
 
 class Head:
-    """A request line and header, line by line.
+    """The head of a request (request line and header fields), checked line by line.
 
-    :raises HostError: from every method, at the first line that is not to be had.
+    :raises HostError: from every method, at the first line that is refused.
     """
 
     def __init__(self, line: bytes, limits: Limits) -> None:
@@ -79,33 +79,33 @@ class Head:
         self._fields = 0
         self._size = 0
         self._kept: defaultdict[bytes, list[bytes]] = defaultdict(list)
-        self._count(line)
-        found = REQUEST_LINE.fullmatch(line)
-        if found is None:
+        self._count_bytes(line)
+        match = REQUEST_LINE.fullmatch(line)
+        if match is None:
             raise _not_a_line(line, limits.uri_size)
-        self.method = found["method"]
-        self.target = found["target"]
-        self.version = found["version"]
+        self.method = match["method"]
+        self.target = match["target"]
+        self.version = match["version"]
         self.authority: bytes | None = None
         self._check_line()
 
     @property
     def line(self) -> bytes:
-        """The request line, with the target in its usual form."""
+        """The request line, with the target in origin form."""
         return b"%s %s HTTP/%s" % (self.method, self.target, self.version)
 
     def add(self, line: bytes) -> None:
-        """Take a line of the header."""
-        self._count(line)
+        """Check a header line."""
+        self._count_bytes(line)
         if line[0] in b"\t ":
             raise BadFraming("A line of the header begins with a space.")
-        found = FIELD.fullmatch(line)
-        if found is None:
-            raise BadFraming(f"This is no line of a header: {_shown(line)!r}.")
+        match = FIELD.fullmatch(line)
+        if match is None:
+            raise BadFraming(f"This is no line of a header: {_quoted(line)!r}.")
         self._fields += 1
         if self._fields > self._limits.header_fields:
             raise HeaderTooLarge(self._limits.header_fields, "fields")
-        name, value = found["name"].lower(), found["value"].rstrip(b"\t ")
+        name, value = match["name"].lower(), match["value"].rstrip(b"\t ")
         if not value.isascii():
             _check_text(name, value)
         check = CHECKS.get(name)
@@ -114,7 +114,7 @@ class Head:
             self._kept[name].append(value)
 
     def end(self) -> None:
-        """Take the empty line; the header is whole."""
+        """Check the head as a whole, at the empty line that ends it."""
         hosts = self._kept[b"host"]
         if len(hosts) > 1:
             raise BadFraming(f"The request has {len(hosts)} Host headers.")
@@ -133,7 +133,7 @@ class Head:
         if self.version not in (b"1.0", b"1.1"):
             raise VersionNotSupported(f"HTTP/{self.version.decode()}")
         if self.method not in METHODS:
-            raise NotImplementedHere(f"No method here is called {_shown(self.method)!r}.")
+            raise NotImplementedHere(f"No method here is called {_quoted(self.method)!r}.")
         self._check_target()
 
     def _check_target(self) -> None:
@@ -159,7 +159,7 @@ class Head:
         if self._kept[b"transfer-encoding"]:
             raise BadFraming("The request has both Transfer-Encoding and Content-Length.")
         if not LENGTH.fullmatch(value):
-            raise BadFraming(f"This is no Content-Length: {_shown(value)!r}.")
+            raise BadFraming(f"This is no Content-Length: {_quoted(value)!r}.")
 
     def _check_coding(self, value: bytes) -> None:
         if self._kept[b"content-length"]:
@@ -170,12 +170,12 @@ class Head:
             raise BadFraming("HTTP/1.0 has no Transfer-Encoding.")
         if value.lower() != b"chunked":
             raise NotImplementedHere(
-                f"The only transfer coding read here is 'chunked', not {_shown(value)!r}."
+                f"The only transfer coding read here is 'chunked', not {_quoted(value)!r}."
             )
 
     def _check_expect(self, value: bytes) -> None:
         if value.lower() != b"100-continue":
-            raise ExpectationFailed(_shown(value))
+            raise ExpectationFailed(_quoted(value))
 
     def _check_connection(self, value: bytes) -> None:
         named = END_TO_END.intersection(options([value]))
@@ -183,9 +183,9 @@ class Head:
             raise BadFraming(f"Connection names {min(named)!r}, which is for all who read it.")
 
     def _keep(self, value: bytes) -> None:
-        """Nothing can be said of this field alone."""
+        """Only keep the field: it is checked at the end of the head."""
 
-    def _count(self, line: bytes) -> None:
+    def _count_bytes(self, line: bytes) -> None:
         self._size += len(line) + 2
         if self._size > self._limits.header_size:
             raise too_long(self._limits, first=self._size == len(line) + 2)
@@ -201,9 +201,9 @@ CHECKS: Final[dict[bytes, Callable[[Head, bytes], None]]] = {
 
 
 class Chunks:
-    """A body in chunks: data out, until the last one; then what is left over.
+    """Decoder of a chunked body: calls `deliver` with data, `done` with what follows the body.
 
-    :raises BadFraming: it is none, or most of it is no data.
+    :raises BadFraming: it is malformed, or nearly all of it is framing.
     """
 
     def __init__(
@@ -214,7 +214,7 @@ class Chunks:
         self._read: Callable[[], bool] = self._read_size
         self._buffer = bytearray()
         self._left = 0
-        self._beside = -OVERHEAD
+        self._framing_bytes = -OVERHEAD
 
     def dataReceived(self, data: bytes) -> None:
         """Take bytes as they come."""
@@ -223,10 +223,10 @@ class Chunks:
             pass
 
     def noMoreData(self) -> None:
-        """Nothing more comes; whoever waits for the rest sees the connection closed."""
+        """Do nothing: the connection is lost, which the channel handles."""
 
     def _line(self, longest: int) -> bytes | None:
-        """Cut off a line of at most so many bytes; None if it is not there yet."""
+        """Remove a line of at most `longest` bytes; return None if it is not complete."""
         line, end, _ = self._buffer[: longest + 2].partition(END)
         if not end:
             if len(self._buffer) > longest + 1:
@@ -234,25 +234,25 @@ class Chunks:
             if bare_newline(line):
                 raise BadFraming("A line in the chunked body has no proper end.")
             return None
-        self._cut(len(line) + 2)
+        self._remove_framing(len(line) + 2)
         return bytes(line)
 
-    def _cut(self, size: int) -> None:
-        """Drop what is no data from the buffer."""
+    def _remove_framing(self, size: int) -> None:
+        """Remove `size` bytes of framing from the buffer, and count them."""
         del self._buffer[:size]
-        self._beside += size
-        if self._beside > 0:
+        self._framing_bytes += size
+        if self._framing_bytes > 0:
             raise BadFraming("Nearly nothing of the chunked body is data.")
 
     def _read_size(self) -> bool:
         line = self._line(LINE_LENGTH)
         if line is None:
             return False
-        found = SIZE_LINE.fullmatch(line)
-        if found is None:
-            raise BadFraming(f"This is no size of a chunk: {_shown(line)!r}.")
-        self._left = int(found["size"], 16)
-        if self._left.bit_length() > MOST_BITS:
+        match = SIZE_LINE.fullmatch(line)
+        if match is None:
+            raise BadFraming(f"This is no size of a chunk: {_quoted(line)!r}.")
+        self._left = int(match["size"], 16)
+        if self._left.bit_length() > MAX_SIZE_BITS:
             raise BadFraming(f"No chunk has a size of {self._left} bytes.")
         self._read = self._read_data if self._left else self._read_trailer
         return True
@@ -261,7 +261,7 @@ class Chunks:
         piece = bytes(self._buffer[: self._left])
         del self._buffer[: self._left]
         self._left -= len(piece)
-        self._beside -= DILUTION * len(piece)
+        self._framing_bytes -= DILUTION * len(piece)
         if piece:
             self._deliver(piece)
         if not self._left:
@@ -274,17 +274,17 @@ class Chunks:
         if not END.startswith(end):
             raise BadFraming("A chunk is longer than its size.")
         if end == END:
-            self._cut(2)
+            self._remove_framing(2)
             self._read = self._read_size
         return end == END
 
     def _read_trailer(self) -> bool:
-        """Pass over what follows the last chunk; the empty line ends the body."""
+        """Skip a trailer; the empty line ends the body."""
         line = self._line(LINE_LENGTH)
         if line is None:
             return False
         if line and not FIELD.fullmatch(line):
-            raise BadFraming(f"This is no trailer: {_shown(line)!r}.")
+            raise BadFraming(f"This is no trailer: {_quoted(line)!r}.")
         if not line:
             rest = bytes(self._buffer)
             self._buffer.clear()
@@ -293,17 +293,17 @@ class Chunks:
 
 
 def bare_newline(data: bytes | bytearray) -> bool:
-    """Tell whether there is a line feed, or a carriage return that no line feed can follow.
+    """Return whether there is a line feed, or a carriage return that no line feed follows.
 
-    `data` has no whole line end in it.
+    `data` has no CRLF in it; a CR at its end may be half of one.
     """
     return b"\n" in data or b"\r" in data[:-1]
 
 
 def options(values: Iterable[bytes]) -> frozenset[str]:
-    """Return the words of a field that is a list of them, such as ``Connection``.
+    """Return the lower-case members of a header that is a list, such as ``Connection``.
 
-    `values` are those of all its lines: they are one list (RFC 9110, 5.3).
+    `values` are those of all lines with that name: they are one list (RFC 9110, 5.3).
     """
     words = b",".join(values).decode("latin-1").lower().split(",")
     return frozenset(word.strip(" \t") for word in words)
@@ -319,16 +319,16 @@ def too_long(limits: Limits, *, first: bool) -> HostError:
 def _not_a_line(line: bytes, longest: int) -> HostError:
     if len(line) > longest:
         return URITooLong(longest)
-    return BadFraming(f"This is no request line: {_shown(line)!r}.")
+    return BadFraming(f"This is no request line: {_quoted(line)!r}.")
 
 
 def _check_text(name: bytes, value: bytes) -> None:
     try:
         value.decode()
     except UnicodeDecodeError:
-        raise BadFraming(f"The header {_shown(name)} is not UTF-8.") from None
+        raise BadFraming(f"The header {_quoted(name)} is not UTF-8.") from None
 
 
-def _shown(raw: bytes) -> str:
-    """Return the beginning of a stranger's words; `repr` escapes it."""
-    return raw[:SHOWN].decode("latin-1")
+def _quoted(raw: bytes) -> str:
+    """Return the beginning of a part of a request, to be written with `repr`."""
+    return raw[:MAX_QUOTED].decode("latin-1")

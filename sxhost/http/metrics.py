@@ -1,4 +1,4 @@
-"""What Prometheus is told: requests as they end, the host's gauges as they are asked for."""
+"""Metrics for Prometheus: requests counted as they end, gauges read when it scrapes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0,
 
 
 class Metrics:
-    """One registry; the process's own figures are among them."""
+    """One registry with the host's metrics and the process's own."""
 
     def __init__(self, service: SessionService) -> None:
         self._service = service
@@ -65,7 +65,7 @@ class Metrics:
         self._seconds.labels(route).observe(seconds)
 
     async def render(self) -> bytes:
-        """Return all figures in Prometheus' text format."""
+        """Return all metrics in Prometheus' text format."""
         census, states = await self._service.census()
         tally = Tally(state.name for state in states)
         for name in get_args(StateName):
@@ -77,7 +77,7 @@ class Metrics:
         return generate_latest(self.registry)
 
     def routes(self) -> Sequence[Route]:
-        """Return the route under which Prometheus asks."""
+        """Return the route that Prometheus scrapes."""
         return (
             Route("GET", "/metrics", self.render, "Figures for Prometheus.",
                   produces=CONTENT_TYPE, tag="about"),

@@ -63,7 +63,7 @@ def _kinds(routes: Sequence[Route]) -> Iterator[Any]:
 
 
 def _bodies(route: Route) -> tuple[Any, ...]:
-    """Return the types of a body, of which it is one; those of what reads it, if said."""
+    """Return the types that a body may have: those of `Route.reads`, if it says any."""
     if route.reads is None:
         return () if route.body is None else (route.body,)
     return route.reads if isinstance(route.reads, tuple) else (route.reads,)

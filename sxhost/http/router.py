@@ -1,9 +1,9 @@
-"""Routes as data, and the one place where a request meets its handler.
+"""Routes as data, and the dispatch of requests to their handlers.
 
-A handler is a coroutine whose signature says it all: the parameters that the path names,
-``query``, ``base_url`` (the host's address as the client wrote it), and one more, the body,
-each decoded into its type; and what it returns.  So a verb of the host is a handler as it
-stands.  The same signature feeds ``/openapi.json``.
+A handler is a coroutine function whose signature is the contract: parameters that the path
+names, ``query``, ``base_url`` (the host's address as the client wrote it), at most one more,
+the body, each decoded into its annotated type; and the type of the answer.  So a verb of the
+host is a handler as it is.  ``/openapi.json`` is made from the same signatures.
 """
 
 from __future__ import annotations
@@ -69,19 +69,19 @@ Handler = Callable[..., Awaitable[Any]]
 
 
 class Answering(Protocol):
-    """An answer that writes itself, over time."""
+    """A response that writes itself, over time."""
 
     async def serve(self, request: Request) -> None:
-        """Write to `request` until there is no more; whoever calls ends the request.
+        """Write to `request` until there is no more; the router then ends the request.
 
-        It is cancelled when its client leaves, and when whoever asks may no longer: then
-        `caller.ended` says why, and last words can still be written.
+        It is cancelled when the client leaves, and when the caller's token ends: then
+        `caller.ended` says why, and a last frame can still be written.
         """
 
 
 @dataclass(frozen=True)
 class Route:
-    """One method on one path.  `consumes` and `produces` are media types."""
+    """A handler for one method on one path.  `consumes` and `produces` are media types."""
 
     method: str
     path: str
@@ -108,24 +108,24 @@ class Route:
 
     @property
     def needs(self) -> Scope | Literal["open"]:
-        """What a caller's token must allow: looking, if nothing is said, or everything."""
+        """What a caller's token must allow; by default ``read`` for a GET, else ``admin``."""
         return self.scope or ("read" if self.method == "GET" else "admin")
 
     @cached_property
-    def _kinds(self) -> dict[str, Any]:
+    def _annotations(self) -> dict[str, Any]:
         signature = inspect.signature(self.handler, eval_str=True)
-        kinds = {name: p.annotation for name, p in signature.parameters.items()}
-        return {**kinds, "return": signature.return_annotation}
+        annotations = {name: p.annotation for name, p in signature.parameters.items()}
+        return {**annotations, "return": signature.return_annotation}
 
     @property
     def answer(self) -> Any:
         """The type of the answer."""
-        return self._kinds["return"] if self.answers is None else self.answers
+        return self._annotations["return"] if self.answers is None else self.answers
 
     @property
     def query(self) -> Any:
         """The type that the query decodes into; None where there is none."""
-        return self._kinds.get("query")
+        return self._annotations.get("query")
 
     @cached_property
     def query_names(self) -> frozenset[str]:
@@ -135,24 +135,24 @@ class Route:
     @cached_property
     def body(self) -> Any:
         """The type that the body (or each line of it) decodes into; None without a body."""
-        kind = self._kinds[self._body_name] if self._body_name else None
+        kind = self._annotations[self._body_name] if self._body_name else None
         return get_args(kind)[0] if self.consumes == NDJSON else kind
 
     @cached_property
     def _body_name(self) -> str | None:
         ours = ("query", "base_url", "return", *self.path_names)
-        others = [n for n in self._kinds if n not in ours]
+        others = [n for n in self._annotations if n not in ours]
         return others[0] if others else None
 
     @property
     def value_type(self) -> str:
-        """The media type of an answer that is no stream; a stream of events never is one."""
+        """The media type of an answer that is one value, on an SSE route that of its format."""
         native = self.response_format is NATIVE and self.produces != SSE
         return self.produces if native else self.response_format.media_type
 
     @cached_property
     def pattern(self) -> str:
-        """A regular expression for the paths that it serves."""
+        """A regular expression that matches the paths that it serves."""
         return re.sub(r"<\w+>", "[^/]+", re.escape(self.path)) + "/*"
 
     @property
@@ -162,34 +162,34 @@ class Route:
 
     def path_schema(self, name: str) -> dict[str, Any]:
         """Return the JSON Schema of a parameter in the path."""
-        return path_schema(name, self._kinds[name])
+        return path_schema(name, self._annotations[name])
 
     async def arguments(
         self, request: Request, path: dict[str, str], limits: Limits, slices: Slices | None
     ) -> dict[str, Any]:
-        """Decode what the handler takes out of a request; a large batch takes many turns."""
-        given: dict[str, Any] = {
-            name: path_value(name, self._kinds[name], text) for name, text in path.items()
+        """Decode the handler's arguments from a request, a large batch in `slices`."""
+        arguments: dict[str, Any] = {
+            name: path_value(name, self._annotations[name], text) for name, text in path.items()
         }
-        if "base_url" in self._kinds:
-            given["base_url"] = base_url(request)
+        if "base_url" in self._annotations:
+            arguments["base_url"] = base_url(request)
         if self._body_name is not None:
             body = read_body(
                 request, limits.batch_body if self.consumes == NDJSON else limits.body
             )
             batch = self.consumes == NDJSON and self.body is not bytes
-            given[self._body_name] = (
+            arguments[self._body_name] = (
                 await self._lines(body, limits, slices) if batch else self._decode(body, limits)
             )
         if self.query is not None:
-            given["query"] = convert(self._given(request), self.query)
-        return given
+            arguments["query"] = convert(self._query_with_cursor(request), self.query)
+        return arguments
 
-    def _given(self, request: Request) -> dict[str, str]:
+    def _query_with_cursor(self, request: Request) -> dict[str, str]:
         """Return the query; a browser that connects again sends its cursor in a header."""
-        given = query_of(request)
+        query = query_of(request)
         last = request.getHeader("last-event-id")
-        return {**given, "after": last} if last and self.produces == SSE else given
+        return {**query, "after": last} if last and self.produces == SSE else query
 
     def _decode(self, body: bytes, limits: Limits) -> Any:
         if self.body is bytes:
@@ -208,11 +208,9 @@ class Route:
         """Encode the handler's answer."""
         if isinstance(value, bytes):
             return value
-        return (
-            encode_lines(value)
-            if self.produces == NDJSON
-            else self.response_format.answer(value)
-        )
+        if self.produces == NDJSON:
+            return encode_lines(value)
+        return self.response_format.answer(value)
 
 
 def tree(
@@ -227,10 +225,10 @@ def tree(
     """
     app = Klein()
     app.url_map.merge_slashes = False
-    places: defaultdict[tuple[str, str], list[Route]] = defaultdict(list)
+    by_endpoint: defaultdict[tuple[str, str], list[Route]] = defaultdict(list)
     for route in routes:
-        places[route.method, route.path].append(route)
-    for (method, path), choices in places.items():
+        by_endpoint[route.method, route.path].append(route)
+    for (method, path), choices in by_endpoint.items():
         app.route(path, methods=[method], strict_slashes=False, endpoint=f"{method} {path}")(
             _Endpoint(choices, limits, slices)
         )
@@ -239,18 +237,18 @@ def tree(
 
 
 def opens(routes: Sequence[Route]) -> Callable[[str], object]:
-    """Return what tells whether a path is open to everyone."""
+    """Return a predicate of paths: whether one is open to everyone."""
     patterns = [route.pattern for route in routes if route.needs == "open"]
     return re.compile("|".join(patterns)).fullmatch
 
 
 def asks(routes: Sequence[Route]) -> Callable[[str], object]:
-    """Return what tells whether a path is open, and yet wants to know who comes."""
+    """Return a predicate of paths: whether one is open, but its callers are identified."""
     return opens([route for route in routes if route.asks])
 
 
 class _Endpoint:
-    """The routes that share a method and a path; the body's type chooses among them."""
+    """The routes of one method and path; the body's or the answer's media type chooses."""
 
     __name__ = "endpoint"
 
@@ -273,11 +271,11 @@ class _Endpoint:
         if route.needs != "open":
             caller.check(route.needs, path.get("session_id"))
         current.set(caller)
-        given = await route.arguments(request, path, self._limits, self._slices)
-        work = route.handler(**given)
-        # What only looks may be cut short; what acts is done, and answered.
-        looks = route.method == "GET" and route.safe
-        value = await (_while_permitted(caller, work) if looks else work)
+        arguments = await route.arguments(request, path, self._limits, self._slices)
+        work = route.handler(**arguments)
+        # A read may be cut short when the token ends; an action is done and answered.
+        is_read = route.method == "GET" and route.safe
+        value = await (_while_permitted(caller, work) if is_read else work)
         if hasattr(value, "serve"):
             set_headers(request, route.produces)
             await _while_permitted(caller, value.serve(request))
@@ -301,7 +299,7 @@ class _Endpoint:
         raise UnsupportedType(declared, [route.consumes for route in self._routes])
 
     def _choose_answer(self, request: Request) -> Route:
-        """Choose by what the client wants: to leave HTTP, or a media type."""
+        """Choose by what the client asks for: an upgrade, or a media type."""
         upgrades = bool(request.getHeader("upgrade"))
         leave = [route for route in self._routes if (route.status == SWITCHING) is upgrades]
         accepted = request.getHeader("accept") or ""
@@ -310,7 +308,7 @@ class _Endpoint:
 
 
 class _Root(KleinResource):
-    """The tree's root: what Klein answers in its own words is answered in ours."""
+    """The tree's root: refuses, in the host's formats, what Klein would refuse in its own."""
 
     def __init__(self, app: Klein, formats: Mapping[str, ResponseFormat]) -> None:
         super().__init__(app)
@@ -335,22 +333,22 @@ class _Root(KleinResource):
 
 
 def _trim(segments: list[bytes]) -> None:
-    """Make of many slashes at the end of a path one."""
+    """Reduce the slashes at the end of a path to one."""
     while segments[2:] and not any(segments[-2:]):
         segments.pop()
 
 
 async def _while_permitted(caller: Caller, work: Awaitable[T]) -> T:
-    """Wait for what may last, for as long as whoever asks for it may ask.
+    """Wait for `work`; cancel it when the caller's token ends.
 
-    :raises Unauthorized: they may no longer, and it had nothing to say to that.
+    :raises Unauthorized: the token has ended, and the work has not handled that.
     """
     if caller.grant is None:
         return await work
-    doing = ensureDeferred(cast("Coroutine[Any, Any, T]", work))
-    with caller.on_end(doing.cancel):
+    running = ensureDeferred(cast("Coroutine[Any, Any, T]", work))
+    with caller.on_end(running.cancel):
         try:
-            return await doing
+            return await running
         except CancelledError:
             caller.check_ended()
             raise

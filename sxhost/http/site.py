@@ -1,8 +1,8 @@
-"""The HTTP side of a listener: bodies counted as they come, every request logged.
+"""The listening site and its requests: bodies limited as they arrive, every request logged.
 
 ``twisted.web`` has no limit on a body and spools large ones to disk; `HostRequest` keeps
 them in memory up to their limit and refuses the rest while it is still arriving.  What a
-connection may do before and between its requests is `web.channel`'s.
+connection may do before and between its requests is up to `sxhost.http.channel`.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ __all__ = ["HostRequest", "HostSite"]
 log = logger(__name__)
 
 Counted = Callable[[str, str, int, float], None]
-"""Told of each answered request: method, route, status, seconds."""
+"""Counts an answered request: method, route, status, seconds."""
 
 
 class HostRequest(Request):
-    """A request whose body is bounded."""
+    """A request that is authenticated before its body is read, and whose body is limited."""
 
     site: HostSite
     channel: HostChannel
@@ -56,7 +56,7 @@ class HostRequest(Request):
         self.site = cast("HostSite", channel.factory)
         self.began = self.site.clock.seconds()
         self._body = BytesIO()
-        self._room = self._held = 0
+        self._body_limit = self._counted_bytes = 0
         self._preflight = False
 
     def __repr__(self) -> str:
@@ -69,19 +69,22 @@ class HostRequest(Request):
         self.content = self._body
         limits = self.site.limits
         declared = (self.getHeader("content-type") or "").lower()
-        self._room = limits.batch_body if declared.startswith(NDJSON) else limits.body
+        self._body_limit = limits.batch_body if declared.startswith(NDJSON) else limits.body
         self.method, self.uri = self.channel._command, self.channel._path
         self.path, self.clientproto = self.uri.partition(b"?")[0], self.channel._version
         try:
             self._admit()
             self.context.response_format = format_of(self, self.site.formats)
-            if length is not None and length > self._room:
-                raise BodyTooLarge(self._room)
+            if length is not None and length > self._body_limit:
+                raise BodyTooLarge(self._body_limit)
         except HostError as error:
-            self._turn_away(error)
+            self._refuse_early(error)
 
     def _admit(self) -> None:
-        """Let the request in, or raise."""
+        """Authenticate the request and count it.
+
+        :raises HostError: it is refused.
+        """
         guard = self.site.guard
         self._preflight = guard.preflight(self)
         if not self._preflight:
@@ -97,17 +100,17 @@ class HostRequest(Request):
         return self._body.tell()
 
     def handleContentChunk(self, data: bytes) -> None:
-        """Keep a piece of the body, unless the body is being thrown away."""
+        """Keep a piece of the body; if the request was refused, drop it."""
         if self.refused:
             return
         self._body.write(data)
-        self._held += len(data)
+        self._counted_bytes += len(data)
         try:
             self.site.door.take(len(data))
-            if self._body.tell() > self._room:
-                raise BodyTooLarge(self._room)
+            if self._body.tell() > self._body_limit:
+                raise BodyTooLarge(self._body_limit)
         except HostError as error:
-            self._turn_away(error)
+            self._refuse_early(error)
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         """Answer now that the whole request is there; a refused one is done already."""
@@ -136,33 +139,36 @@ class HostRequest(Request):
         self.method, self.uri = (head.method, head.target) if head else (b"-", b"-")
         self.refuse(error)
 
-    def shut_out(self, error: HostError) -> None:
-        """Answer with `error` before anything was asked."""
+    def refuse_connection(self, error: HostError) -> None:
+        """Answer a connection that is refused, before any request."""
         self.clientproto = b"HTTP/1.1"
         self._write_refusal(error)
 
     def finish(self) -> None:
-        """End the answer, and let go of the body."""
-        self._let_go()
+        """End the answer, and release the body."""
+        self._release_body()
         super().finish()
 
-    def _let_go(self) -> None:
-        held, self._held = self._held, 0
-        self.site.door.let_go(held)
+    def _release_body(self) -> None:
+        counted, self._counted_bytes = self._counted_bytes, 0
+        self.site.door.let_go(counted)
 
     def connectionLost(self, reason: Any) -> None:
-        """Forget about a client that has gone."""
-        self._let_go()
+        """Release the body: the client has left."""
+        self._release_body()
         if self.refused:
             self.site.log(self)
         super().connectionLost(reason)
 
-    def _turn_away(self, error: HostError) -> None:
-        """Answer at once, then read on for a while: a closed door would eat the answer."""
+    def _refuse_early(self, error: HostError) -> None:
+        """Answer with `error` at once, then read on for a while.
+
+        If it were closed with bytes unread, TCP would reset and the client lose the answer.
+        """
         self.refused = True
         self.requestHeaders.removeHeader(b"expect")
         self.content = self._body = BytesIO()
-        self._let_go()
+        self._release_body()
         self._write_refusal(error)
         self.channel.linger()
 
@@ -174,9 +180,10 @@ class HostRequest(Request):
 
 
 class HostSite(Site):
-    """Serves `root`; knows its connections, so that a stop can wait for their answers.
+    """Serves `root`, and knows its connections, so that a stop waits for their answers.
 
-    `own` is the host's own user, who has to share with nobody; `formats` are the tree's.
+    `own` is the uid of the host's user, to whom limits of a peer do not apply; `formats` are
+    those of `tree`; `counted` gets each answered request.
     """
 
     protocol = cast("Any", HostChannel)
@@ -206,11 +213,11 @@ class HostSite(Site):
         self._drained: Deferred[None] | None = None
 
     def acceptableProtocols(self) -> list[bytes]:
-        """Speak HTTP/1.1, also where Twisted could speak HTTP/2: our channel could not."""
+        """Return HTTP/1.1 alone: Twisted's HTTP/2 would bypass `HostChannel` and its limits."""
         return [b"http/1.1"]
 
     async def drain(self) -> None:
-        """Refuse what is new; return once all connections are closed, or time is up."""
+        """Refuse new requests; return once all connections are closed, or time is up."""
         self.stopping = True
         self.door.close()
         for channel in tuple(self.connections):
@@ -221,7 +228,7 @@ class HostSite(Site):
             await self._drained
 
     def channel_closed(self, channel: HostChannel) -> None:
-        """Take note that a connection is closed."""
+        """Forget a closed connection."""
         self.connections.discard(channel)
         if not self.connections and self._drained is not None and not self._drained.called:
             self._drained.callback(None)
@@ -231,7 +238,8 @@ class HostSite(Site):
         assert isinstance(request, HostRequest)  # noqa: S101 - `requestFactory` says so
         seconds = self.clock.seconds() - request.began
         method = request.method.decode("ascii", "backslashreplace")
-        known = method if request.method in METHODS else "other"  # there is no end of others
+        # Each label of a metric is kept for ever, and clients can invent methods.
+        known = method if request.method in METHODS else "other"
         route = request.context.route
         self._counted(known, route, request.code, seconds)
         level = "debug" if route == "/health" else "info"

@@ -10,11 +10,11 @@ from twisted.web.server import Request
 from sxhost.model.caller import current
 from sxhost.streams.subscription import Subscription
 
-__all__ = []
+__all__ = ["StreamResponse"]
 
 
-class Response:
-    """A request's response as a subscription's sink; `done` fires when it is over."""
+class StreamResponse:
+    """A response that is a subscription's sink; `done` fires when that has ended."""
 
     def __init__(self, request: Request) -> None:
         self.done: Deferred[None] = Deferred()
@@ -26,16 +26,16 @@ class Response:
         self._request.registerProducer(reader, streaming=True)
 
     def write(self, data: bytes) -> None:
-        """Send bytes, or keep them until they can be sent."""
+        """Send bytes, or buffer them until they can be sent."""
         self._request.write(data)
 
     def end(self) -> None:
-        """Let whoever serves the request end it."""
+        """Let `follow` return."""
         if not self.done.called:
             self.done.callback(None)
 
     async def follow(self, reader: Subscription) -> None:
-        """Wait until it is over: nothing more comes, its client has gone, or may not ask."""
+        """Wait until `reader` has ended, the client has left, or its token has ended."""
         try:
             await self.done
         except CancelledError:

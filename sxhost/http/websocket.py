@@ -1,8 +1,8 @@
-"""A request's connection becomes a WebSocket: the protocol, and its limits, for every face.
+"""A request's connection becomes a WebSocket: the protocol and its limits, for every face.
 
-Autobahn keeps the protocol.  All that it sends of its own accord are control frames, each
-in one write, and nothing is compressed; so bytes that are whole frames already, and shared
-by many readers, go to the transport between them as they are.
+Autobahn speaks the protocol.  All that it sends unasked are control frames, each in one write,
+and nothing is compressed; so frames that were encoded once for many readers are written to the
+transport between them as they are.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ PING_EVERY_S = 25
 """Seconds between two pings; most proxies cut a link that is silent for a minute."""
 
 PONG_WITHIN_S = 10
-"""Seconds after which a client that neither answers a ping nor says anything is gone."""
+"""Seconds after which a client that neither answers a ping nor sends anything is dropped."""
 
 OPEN_WITHIN_S = 10
 """Seconds that an opening handshake may take."""
@@ -56,7 +56,7 @@ KEY = re.compile(r"[A-Za-z0-9+/]{22}==\Z")
 
 
 def _quiet() -> Any:
-    """Return Autobahn's logger for errors only: the rest repeats what strangers sent."""
+    """Return Autobahn's logger for errors alone: the rest repeats what clients have sent."""
     log = copy(WebSocketServerProtocol.log)
     log.set_log_level("error")
     return log
@@ -64,10 +64,10 @@ def _quiet() -> Any:
 
 @implementer(IPushProducer)
 class Connection(WebSocketServerProtocol):
-    """One client of a face: what it says, and whether it keeps up.
+    """One client of a face, with back-pressure in both directions.
 
     Its messages are answered one after another, and wait while it does not read; while one
-    waits nothing more is read from it.  So what is kept for a client is bounded.
+    waits, nothing more is read from it.  So what is buffered for a client is bounded.
     """
 
     log = _quiet()
@@ -85,60 +85,60 @@ class Connection(WebSocketServerProtocol):
         self.paused = False
         self._request = request
         self._channel = request.channel
-        self._due: deque[Callable[[], Awaitable[None]]] = deque([self.begin])
+        self._pending: deque[Callable[[], Awaitable[None]]] = deque([self.begin])
         self._busy = False
         self._frames = 0
         self._controls = FixedWindow(request.site.clock.seconds, request.site.limits.pings)
         self._messages = FixedWindow(request.site.clock.seconds, request.site.limits.commands)
-        self._owed: bytes | None = None
-        self._heard = self._begun = 0.0
-        self._arrived = 0
-        self._late: IDelayedCall | None = None
-        self._cut: IDelayedCall | None = None
+        self._owed_pong: bytes | None = None
+        self._last_received_at = self._message_began_at = 0.0
+        self._message_bytes = 0
+        self._message_timer: IDelayedCall | None = None
+        self._abort_timer: IDelayedCall | None = None
 
-    # What a face says and does.
+    # What a face overrides.
 
     async def begin(self) -> None:
-        """Say what is said first."""
+        """Send the first messages."""
 
-    async def answer(self, said: bytes) -> None:
+    async def answer(self, message: bytes) -> None:
         """Answer a message."""
 
     def behind(self) -> None:
-        """Make no more for the client for now."""
+        """Pause what is sent unasked: the client does not keep up."""
 
     def go_on(self) -> None:
-        """Make more, as long as the client keeps up (`paused`)."""
+        """Resume what is sent unasked, while the client keeps up (`paused` is false)."""
 
     def connection_closed(self) -> None:
-        """The connection is lost."""
+        """Clean up: the connection is lost."""
 
     # The connection begins and ends.
 
     def onOpen(self) -> None:
-        """Take the channel's place, and serve."""
+        """Take the channel's place, and begin."""
         self._channel.successor = self
         self._request.setResponseCode(101)
         self.site.log(self._request)
         self.registerProducer(self, streaming=True)
-        self._serve()
+        self._answer_pending()
 
     def onConnect(self, request: Any) -> str | None:
-        """Choose the one protocol that there is, if the client asks for any."""
+        """Choose the only subprotocol, if the client offers it."""
         return PROTOCOL if PROTOCOL in request.protocols else None
 
     def dismiss(self, why: str) -> None:
-        """Close: whoever asked may no longer, and what they have said is not done."""
-        self._put_out(why)
+        """Close: the client's token has ended, and no waiting message is answered."""
+        self._close_for_violation(why)
 
     def leave(self) -> None:
         """Close: the host is stopping."""
         self.sendCloseFrame(GOING_AWAY, b"the host is stopping")
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """End what the face has begun, and then the request from which all this came."""
+        """Clean up the face's part, then end the request that was upgraded."""
         super().connectionLost(reason)
-        for call in (self.closeHandshakeTimeoutCall, self._late, self._cut):
+        for call in (self.closeHandshakeTimeoutCall, self._message_timer, self._abort_timer):
             if call is not None and call.active():
                 call.cancel()
         self.connection_closed()
@@ -148,22 +148,22 @@ class Connection(WebSocketServerProtocol):
             log.info("a WebSocket was closed: {code} {why}", code=self.localCloseCode, why=why)
 
     def _may_go_on(self) -> bool:
-        """Tell whether what was said is done: what a client may changes while it is here."""
+        """Return whether the next message may be answered; close if the token has ended."""
         ended = self._request.context.caller.ended
         if ended is not None:
             self.dismiss(ended)
         return self._open
 
     def _closeConnection(self, abort: bool = False) -> None:
-        """Close so that the client still reads why, unless it was given up.
+        """Close so that the client still reads the close frame, unless it was given up.
 
-        Autobahn resets whoever has answered a close, also one that our close has crossed.
+        Autobahn would reset a client that has answered a close, also if two closes crossed.
         """
         if abort and not self.wasClean:
             self.transport.abortConnection()
         else:
             self.transport.loseConnection()
-            self._cut = self.site.clock.callLater(
+            self._abort_timer = self.site.clock.callLater(
                 CLOSE_WITHIN_S, self.transport.abortConnection
             )
 
@@ -179,81 +179,84 @@ class Connection(WebSocketServerProtocol):
             self.transport.write(data)
 
     def pauseProducing(self) -> None:
-        """The client is behind: nothing more is made for it."""
+        """Pause: the client does not keep up."""
         self.paused = True
         self.behind()
 
     def resumeProducing(self) -> None:
-        """The client has caught up."""
+        """Resume: the client has caught up."""
         self.paused = False
-        if self._owed is not None:
-            self._owed = self.sendPong(self._owed)
-        self._serve()
+        if self._owed_pong is not None:
+            self._owed_pong = self.sendPong(self._owed_pong)
+        self._answer_pending()
         self.go_on()
 
     def stopProducing(self) -> None:
-        """The client has gone; `connectionLost` follows."""
+        """Do nothing: `connectionLost` follows."""
 
     # What is received.
 
     def dataReceived(self, data: bytes) -> None:
-        """Take bytes; Autobahn's own would write them up for a log that nobody keeps."""
-        self._heard = self.site.clock.seconds()
-        self._arrived += len(data)
+        """Take bytes, without Autobahn's own method, which formats them for its log."""
+        self._last_received_at = self.site.clock.seconds()
+        self._message_bytes += len(data)
         self._dataReceived(data)
-        if not self._amid:
-            self._await_nothing()
-        elif self._late is None:
-            self._await_message()
+        if not self._is_amid_message:
+            self._cancel_message_timer()
+        elif self._message_timer is None:
+            self._start_message_timer()
 
     def onMessageEnd(self) -> None:
-        """Take a message that is whole; the next one has time of its own."""
-        self._await_nothing()
+        """Take a complete message; the next one has a timer of its own."""
+        self._cancel_message_timer()
         super().onMessageEnd()
 
     @property
-    def _amid(self) -> bool:
-        """Whether something has begun to come, and its end is missing."""
+    def _is_amid_message(self) -> bool:
+        """Whether a message or frame has begun to arrive, and its end is missing."""
         return self._open and bool(self.inside_message or self.current_frame or self.data)
 
-    def _await_nothing(self) -> None:
-        if self._late is not None:
-            self._late.cancel()
-            self._late = None
+    def _cancel_message_timer(self) -> None:
+        if self._message_timer is not None:
+            self._message_timer.cancel()
+            self._message_timer = None
 
-    def _await_message(self) -> None:
-        """Give what has begun to come as long as a request's body has."""
-        self._begun, self._arrived = self.site.clock.seconds(), 0
-        self._late = self.site.clock.callLater(self.site.limits.body_within, self._slow)
+    def _start_message_timer(self) -> None:
+        """Set the timer for a message that has begun to arrive: as for a request's body."""
+        self._message_began_at, self._message_bytes = self.site.clock.seconds(), 0
+        within = self.site.limits.body_within
+        self._message_timer = self.site.clock.callLater(within, self._message_is_late)
 
-    def _slow(self) -> None:
-        """Close if a message is late, unless it comes fast enough, or we do not read on."""
+    def _message_is_late(self) -> None:
+        """Close if a message is late, unless it comes fast enough or reading is paused."""
         limits = self.site.limits
-        spare = self._begun + self._arrived / limits.body_rate - self.site.clock.seconds()
-        if self._due:
-            self._await_message()
+        due = self._message_began_at + self._message_bytes / limits.body_rate
+        spare = due - self.site.clock.seconds()
+        if self._pending:
+            self._start_message_timer()
         elif spare > 0:
-            self._late = self.site.clock.callLater(spare, self._slow)
+            self._message_timer = self.site.clock.callLater(spare, self._message_is_late)
         else:
-            self._late = None
-            self._put_out(f"a message of less than {limits.body_rate} bytes a second")
+            self._message_timer = None
+            why = f"a message of less than {limits.body_rate} bytes a second"
+            self._close_for_violation(why)
 
     def onAutoPingTimeout(self) -> None:
-        """Give the client up, unless something of it has come since, or could not come."""
-        quiet = self.site.clock.seconds() - self._heard
-        unheard = bool(self._due) and not self.paused
-        if not unheard and quiet >= PONG_WITHIN_S:
+        """Drop the client, unless it has sent something since, or reading was paused."""
+        silent_s = self.site.clock.seconds() - self._last_received_at
+        reading_paused = bool(self._pending) and not self.paused
+        if not reading_paused and silent_s >= PONG_WITHIN_S:
             super().onAutoPingTimeout()
             return
-        left = PONG_WITHIN_S if unheard else PONG_WITHIN_S - quiet
+        left = PONG_WITHIN_S if reading_paused else PONG_WITHIN_S - silent_s
         self.autoPingTimeoutCall = self.site.clock.callLater(left, self.onAutoPingTimeout)
 
     def onPing(self, payload: bytes) -> None:
-        """Answer a ping; to a client that is behind only the newest, once it has caught up."""
+        """Answer a ping; for a slow client only the newest, once it has caught up."""
         if not self._controls.take():
-            self._put_out(f"more than {self.site.limits.pings} pings a second")
+            self._close_for_violation(f"more than {self.site.limits.pings} pings a second")
         elif self.paused:
-            self._owed = payload
+            self._owed_pong = payload
         else:
             self.sendPong(payload)
 
@@ -261,10 +264,10 @@ class Connection(WebSocketServerProtocol):
         """Count a pong, whether or not it was asked for."""
         super().onPong(payload)
         if not self._controls.take():
-            self._put_out(f"more than {self.site.limits.pings} pongs a second")
+            self._close_for_violation(f"more than {self.site.limits.pings} pongs a second")
 
     def onMessageBegin(self, isBinary: bool) -> None:
-        """Refuse a binary message before it is there."""
+        """Refuse a binary message before its payload arrives."""
         super().onMessageBegin(isBinary)
         self._frames = 0
         if isBinary and self._open:
@@ -276,30 +279,31 @@ class Connection(WebSocketServerProtocol):
         self._frames += 1
         most = self.site.limits.frames
         if self._frames > most:
-            self._put_out(f"more than {most} frames a message")
+            self._close_for_violation(f"more than {most} frames a message")
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: ARG002 - never is
-        """Answer a message, or let it wait."""
+        """Queue a message to be answered."""
         if not self._messages.take():
-            self._put_out(f"more than {self.site.limits.commands} messages a second")
+            why = f"more than {self.site.limits.commands} messages a second"
+            self._close_for_violation(why)
         elif self._open:
-            self._due.append(partial(self.answer, payload))
-            self._serve()
+            self._pending.append(partial(self.answer, payload))
+            self._answer_pending()
 
-    def _put_out(self, why: str) -> None:
-        """Close: more came than anyone needs to send."""
+    def _close_for_violation(self, why: str) -> None:
+        """Close with 1008: the client breaks a limit or may not go on."""
         if self._open:
             self._fail_connection(POLICY_VIOLATION, why)
 
-    def _serve(self) -> None:
+    def _answer_pending(self) -> None:
         if not self._busy:
             self._busy = True
             Deferred.fromCoroutine(self._answer_all()).addErrback(self._failed)
-        self._listen()
+        self._resume_reading()
 
-    def _listen(self) -> None:
-        """Read on, unless something that was said still waits."""
-        if self._open and self._due:
+    def _resume_reading(self) -> None:
+        """Read on, unless a message still waits to be answered."""
+        if self._open and self._pending:
             self.transport.pauseProducing()
         elif self.state != self.STATE_CLOSED:
             self.transport.resumeProducing()
@@ -311,15 +315,15 @@ class Connection(WebSocketServerProtocol):
     async def _answer_all(self) -> None:
         current.set(self._request.context.caller)
         try:
-            while self._due and not self.paused and self._may_go_on():
-                await self._due.popleft()()
+            while self._pending and not self.paused and self._may_go_on():
+                await self._pending.popleft()()
         finally:
             self._busy = False
-            self._listen()
+            self._resume_reading()
 
 
 class Factory(WebSocketServerFactory):
-    """Makes one connection, on the site's clock and with its limits."""
+    """Autobahn's factory for one connection, with the site's clock and limits."""
 
     def __init__(self, connection: Connection, request: HostRequest) -> None:
         site = request.site
@@ -336,7 +340,7 @@ class Factory(WebSocketServerFactory):
             closeHandshakeTimeout=CLOSE_WITHIN_S,
             autoPingInterval=PING_EVERY_S,
             autoPingTimeout=PONG_WITHIN_S,
-            allowNullOrigin=True,  # who may come was asked before
+            allowNullOrigin=True,  # origins were checked before
         )
 
     def buildProtocol(self, addr: IAddress | None) -> Connection:  # noqa: ARG002
@@ -346,7 +350,7 @@ class Factory(WebSocketServerFactory):
 
 
 class Upgrade:
-    """An answer that makes a WebSocket of its request's connection."""
+    """A response that upgrades its request's connection to a WebSocket."""
 
     def __init__(self, connect: Callable[[HostRequest], Connection]) -> None:
         self._connect = connect
@@ -354,14 +358,14 @@ class Upgrade:
     async def serve(self, request: Request) -> None:
         """Hand the connection over; the request lasts as long as it does."""
         check_handshake(request)
-        taken = cast("HostRequest", request)
-        connection = self._connect(taken)
-        cast("Any", taken.channel.transport).unregisterProducer()  # it was the channel
-        WebSocketResource(Factory(connection, taken)).render(taken)
+        upgraded = cast("HostRequest", request)
+        connection = self._connect(upgraded)
+        cast("Any", upgraded.channel.transport).unregisterProducer()  # it was the channel
+        WebSocketResource(Factory(connection, upgraded)).render(upgraded)
         try:
             await Deferred()  # cancelled when the connection is lost
         except CancelledError:
-            ended = taken.context.caller.ended
+            ended = upgraded.context.caller.ended
             if ended is None:
                 raise
             connection.dismiss(ended)
@@ -370,9 +374,9 @@ class Upgrade:
 
 
 def check_handshake(request: Request) -> None:
-    """Refuse what does not open a WebSocket (RFC 6455, 4.2.1).
+    """Check that a request is an opening handshake (RFC 6455, 4.2.1).
 
-    :raises HostError: it is refused.
+    :raises HostError: it is not.
     """
     if (
         request.method != b"GET"

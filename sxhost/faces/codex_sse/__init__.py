@@ -2,11 +2,11 @@
 
 =============== =====================================================================
 routes          the routes
-names           what a client calls a conversation
+names           a client's id of a conversation, and the session that it is
 stream          one conversation's frames, to the end of a turn
-translate       our events as Codex's, a table
-fields          what of an event a frame is made from
-translate_tools calls of tools
-approvals       what agents ask, in either's words
+translate       the host's events as Codex's, a table
+fields          the fields of events from which frames are made
+translate_tools calls of tools as Codex's events
+approvals       approvals as Codex's events, decisions as the host's
 =============== =====================================================================
 """

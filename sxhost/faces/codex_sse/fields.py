@@ -1,4 +1,4 @@
-"""What of an event a frame of Codex is made from: our words, and codex's own beside them."""
+"""The fields of events from which frames of Codex are made: the host's, and codex's own."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ __all__ = [
     "EventFields",
     "Item",
     "NativeNotice",
-    "changes_of",
-    "snaked",
-    "words_of",
+    "changes_by_path",
+    "split_command",
+    "to_snake_case",
 ]
 
-LONGEST: Final = 16_384
-"""Characters of a command that is taken apart into words."""
+MAX_COMMAND: Final = 16_384
+"""Characters of a command that is split into arguments; a longer one stays whole."""
 
-NOTHING: Final = Raw(b"null")
+NULL: Final = Raw(b"null")
 
 
 class Conversation(Struct, frozen=True, kw_only=True):
-    """The session that a stream is about: `id` is what its client calls it."""
+    """The session that a stream is about; `id` is its client's name for it."""
 
     id: str
     session: str
@@ -38,19 +38,20 @@ class Conversation(Struct, frozen=True, kw_only=True):
     sandbox: str | None = None
 
 
-# Our own words.
+# The host's events.
 
 
-class Step(Struct, frozen=True):
+class PlanStep(Struct, frozen=True):
     """A step of a plan."""
 
     content: str = ""
     status: str = ""
 
 
-class Words(Struct, frozen=True):
-    """The fields of all events; see `sxhost.drivers.contracts`, and `sxhost.agents.session`
-    for turns.
+class EventData(Struct, frozen=True):
+    """The fields of all events together; each event has some of them.
+
+    See `sxhost.drivers.contracts`, and `sxhost.agents.session` for turns.
     """
 
     text: str = ""
@@ -62,7 +63,7 @@ class Words(Struct, frozen=True):
     output: str | None = None
     exit_code: int | None = None
     diff: str = ""
-    entries: list[Step] = []
+    entries: list[PlanStep] = []
     turn: int | None = None
     native_id: str | None = None
     reason: str = ""
@@ -73,10 +74,10 @@ class Words(Struct, frozen=True):
     reasoning_tokens: int = 0
     total_tokens: int = 0
     context_window: int | None = None
-    native: Raw = NOTHING
+    native: Raw = NULL
 
 
-# Codex's.
+# Notifications and requests of ``codex app-server``.
 
 
 class Item(Struct, frozen=True, rename="camel"):
@@ -105,8 +106,8 @@ class Item(Struct, frozen=True, rename="camel"):
     summary: list[Any] | None = None
 
 
-class Trouble(Struct, frozen=True, rename="camel"):
-    """What went wrong."""
+class ErrorInfo(Struct, frozen=True, rename="camel"):
+    """An error, as ``codex app-server`` writes it."""
 
     message: str = ""
     codex_error_info: Any = None
@@ -115,7 +116,7 @@ class Trouble(Struct, frozen=True, rename="camel"):
 
 class _Turn(Struct, frozen=True):
     id: str = ""
-    error: Trouble | None = None
+    error: ErrorInfo | None = None
 
 
 class _Usage(Struct, frozen=True, rename="camel"):
@@ -134,7 +135,7 @@ class Params(Struct, frozen=True, rename="camel"):
     summary_index: int = 0
     token_usage: _Usage | None = None
     turn: _Turn | None = None
-    error: Trouble | None = None
+    error: ErrorInfo | None = None
     summary: str = ""
     details: str | None = None
     questions: Any = None
@@ -154,7 +155,7 @@ class NativeNotice(Struct, frozen=True):
 
     @classmethod
     def of(cls, raw: Raw) -> NativeNotice:
-        """Return what can be read of it: other agents have other words."""
+        """Decode it; return an empty one if it is not codex's: other agents are hosted, too."""
         try:
             return json.decode(raw, type=cls)
         except (ValidationError, DecodeError, RecursionError):
@@ -162,74 +163,73 @@ class NativeNotice(Struct, frozen=True):
 
 
 class EventFields(Struct, frozen=True):
-    """An event, taken apart; `last` is what the agent said last in its turn."""
+    """A decoded event; `last_message` is the agent's last one in the turn so far."""
 
-    about: Conversation
-    words: Words
+    conversation: Conversation
+    data: EventData
     native: NativeNotice
-    last: str | None = None
+    last_message: str | None = None
 
     @classmethod
-    def of(cls, event: Event, about: Conversation, last: str | None) -> EventFields | None:
-        """Return an event's words; None if it has none that are understood."""
+    def of(
+        cls, event: Event, conversation: Conversation, last_message: str | None
+    ) -> EventFields | None:
+        """Decode an event; return None if a field has another type than here."""
         try:
-            words = json.decode(event.data, type=Words)
+            data = json.decode(event.data, type=EventData)
         except (ValidationError, DecodeError, RecursionError):
             return None
-        return cls(about, words, NativeNotice.of(words.native), last)
+        return cls(conversation, data, NativeNotice.of(data.native), last_message)
 
     @property
     def params(self) -> Params:
-        """What codex said."""
+        """The parameters of codex's own notification."""
         return self.native.params
 
     @property
     def item(self) -> Item:
-        """The item it is about: codex's, or, where it has said none, ours in its words."""
-        words = self.words
-        given = words.input if isinstance(words.input, dict) else {}
+        """The item that the event is about: codex's own, else made of the event's fields."""
+        data = self.data
+        given = data.input if isinstance(data.input, dict) else {}
         return self.params.item or Item(
-            type=words.tool,
-            id=words.item,
-            command=words.title,
+            type=data.tool,
+            id=data.item,
+            command=data.title,
             cwd=str(given.get("cwd") or ""),
-            status=words.status,
-            aggregated_output=words.output,
-            exit_code=words.exit_code,
+            status=data.status,
+            aggregated_output=data.output,
+            exit_code=data.exit_code,
         )
 
 
 # From the app server's spelling to that of `EventMsg`.
 
 
-def snaked(value: Any) -> Any:
-    """Return names in snake case: a name itself, or those of an object, at any depth."""
+def to_snake_case(value: Any) -> Any:
+    """Return a name in snake case, or an object whose names are so at any depth."""
     if isinstance(value, dict):
-        return {_snake(str(name)): _inner(inner) for name, inner in value.items()}
-    return _snake(value) if isinstance(value, str) else value
+        return {
+            to_snake_case(str(name)): to_snake_case(inner) if isinstance(inner, dict) else inner
+            for name, inner in value.items()
+        }
+    if isinstance(value, str):
+        return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", value).lower()
+    return value
 
 
-def _inner(value: Any) -> Any:
-    return snaked(value) if isinstance(value, dict) else value
-
-
-def _snake(name: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
-
-
-def words_of(command: Any) -> list[str]:
-    """Return a command as the words that it was put together from."""
+def split_command(command: Any) -> list[str]:
+    """Return a command as a list of arguments; one that no shell can split is a single one."""
     if isinstance(command, list):
         return [str(word) for word in command]
     text = command if isinstance(command, str) else ""
     try:
-        return shlex.split(text) if len(text) <= LONGEST else [text]
+        return shlex.split(text) if len(text) <= MAX_COMMAND else [text]
     except ValueError:
         return [text]
 
 
-def changes_of(changes: Any) -> dict[str, Any]:
-    """Return changes of files by their paths, as a patch names them."""
+def changes_by_path(changes: Any) -> dict[str, Any]:
+    """Return changes of files by their paths, in the form of codex's patch events."""
     if isinstance(changes, dict):
         return changes
     listed = changes if isinstance(changes, list) else []

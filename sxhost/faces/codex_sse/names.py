@@ -1,4 +1,4 @@
-"""What a client calls a conversation, and the session that it is."""
+"""A client's id of a conversation (``request_id``), and the id of the session that it is."""
 
 from __future__ import annotations
 
@@ -10,25 +10,26 @@ from sxhost.faces.codex_sse.fields import Conversation
 from sxhost.model.names import SESSION_ID
 from sxhost.model.session import Detail
 
-__all__ = ["REQUEST", "about_of", "name_of"]
+__all__ = ["REQUEST_ID", "conversation_of", "session_id_of"]
 
 PREFIX: Final = "messages-"
-REQUEST: Final = "request_id"
-"""Where a session's metadata has what its client calls it."""
+"""Of the ids of sessions that this face begins, so that they meet no others."""
+REQUEST_ID: Final = "request_id"
+"""The field of a session's metadata that has its client's id."""
 
 
-def name_of(request_id: str) -> str:
-    """Return the name of the session that a request begins."""
+def session_id_of(request_id: str) -> str:
+    """Return the session's id, with the client's in it, or its hash if no id can have it."""
     name = f"{PREFIX}{request_id}"
     digest = sha256(request_id.encode("utf-8", "surrogatepass")).hexdigest()
     return name if re.match(SESSION_ID, name) else f"{PREFIX}{digest[:32]}"
 
 
-def about_of(session: Detail) -> Conversation:
-    """Return what a stream tells of a session."""
-    request = session.metadata.get(REQUEST)
+def conversation_of(session: Detail) -> Conversation:
+    """Return what the frames of a session say of it."""
+    request_id = session.metadata.get(REQUEST_ID)
     return Conversation(
-        id=request if isinstance(request, str) else session.id,
+        id=request_id if isinstance(request_id, str) else session.id,
         session=session.id,
         model=session.model,
         provider=session.provider,

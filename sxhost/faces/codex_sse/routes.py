@@ -1,7 +1,8 @@
 """The face of the Codex SSE server: ``POST /messages``, answered by a stream of frames.
 
-Each message is a new session of the agent `codex`, there on every face; what its client calls
-it (the request's `id`) leads to its name, so it is found again in a later life of the host.
+Each ``user_message`` begins a new session of the agent `codex`, which every other face shows,
+too.  The session's id is made of the request's `id`, so that the client finds it again after
+the host was started anew.
 """
 
 from __future__ import annotations
@@ -23,10 +24,15 @@ from sxhost.errors import (
     UnknownApproval,
     UnknownSession,
 )
-from sxhost.faces.codex_sse.approvals import DECISIONS, call_of
+from sxhost.faces.codex_sse.approvals import DECISIONS, call_id_of
 from sxhost.faces.codex_sse.fields import Conversation
-from sxhost.faces.codex_sse.names import REQUEST, about_of, name_of
-from sxhost.faces.codex_sse.stream import Conversing, Frames, Nothing, ends
+from sxhost.faces.codex_sse.names import REQUEST_ID, conversation_of, session_id_of
+from sxhost.faces.codex_sse.stream import (
+    ConversationResponse,
+    FrameEncoder,
+    NoContent,
+    ends_turn,
+)
 from sxhost.http.router import SSE, Route
 from sxhost.logs import logger
 from sxhost.model.approval import Answer, Approval, ApprovalQuery
@@ -53,17 +59,17 @@ OLDEST: Final = "0"
 """The cursor of all that is retained."""
 
 CODEX: Final = Launch(agent="codex")
-"""How agents are started."""
+"""How agents are started by default."""
 
 BYPASS: Final = replace(CODEX, approval_policy="never", sandbox="danger-full-access")
-"""How they are if they are to ask nobody."""
+"""How agents are started that do everything without an approval, and in no sandbox."""
 
 
 RequestId = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": 256})]
 
 
 class CodexMessage(Struct, frozen=True, kw_only=True):
-    """What a client says; which fields it has depends on its `type`."""
+    """A client's message; which fields count depends on its `type`."""
 
     type: Literal["user_message", "user_confirm", "user_cancel", "user_edit"]
     message: str | None = None
@@ -76,19 +82,21 @@ class CodexMessage(Struct, frozen=True, kw_only=True):
 
 
 class DeltasQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Whether pieces are told beside what they make up."""
+    """Whether pieces of messages are sent before the whole message."""
 
     deltas: bool = True
 
 
 class ConversationQuery(DeltasQuery, frozen=True, kw_only=True, omit_defaults=True):
-    """From which cursor on."""
+    """The cursor after which frames are sent."""
 
     after: Annotated[str, Meta(pattern=CURSOR)] = ""
 
 
 class RequestOutcome(Struct, frozen=True, kw_only=True):
-    """It was done, in this session; with the turn that began, or what was answered."""
+    """A message was handled: in which session, with the turn that began or the approval that
+    was decided.
+    """
 
     ok: bool = True
     id: str
@@ -100,41 +108,43 @@ class RequestOutcome(Struct, frozen=True, kw_only=True):
 class _Found(NamedTuple):
     """A conversation, and the session that it is."""
 
-    about: Conversation
+    conversation: Conversation
     session: Detail
 
 
 class Messages:
-    """The handlers.  `how` is how agents are started."""
+    """The handlers of the routes; `launch` says how agents are started."""
 
-    def __init__(self, service: SessionService, how: Launch) -> None:
+    def __init__(self, service: SessionService, launch: Launch) -> None:
         self._service = service
         self._host = service.agency
-        self._how = how
+        self._launch = launch
 
     async def say_to_codex(
         self, message: CodexMessage, query: DeltasQuery
-    ) -> Conversing | RequestOutcome:
-        """Do what a client says."""
-        return await _SAID[message.type](self, message, query)
+    ) -> ConversationResponse | RequestOutcome:
+        """Handle a client's message by its type."""
+        return await _HANDLERS[message.type](self, message, query)
 
-    async def _begin(self, message: CodexMessage, query: DeltasQuery) -> Conversing:
-        """Start an agent and its turn, whether the client stays or not."""
+    async def _begin(self, message: CodexMessage, query: DeltasQuery) -> ConversationResponse:
+        """Start an agent and its turn; it goes on if the client leaves meanwhile."""
         current.get().check("admin", None)
         name = str(uuid4()) if message.id is None else message.id
-        metadata = {REQUEST: name}
-        launch = replace(self._how, id=name_of(name), cwd=message.work_dir, metadata=metadata)
+        metadata = {REQUEST_ID: name}
+        launch = replace(
+            self._launch, id=session_id_of(name), cwd=message.work_dir, metadata=metadata
+        )
         await _to_its_end(self._start(launch, _text(message)))
         found = await self._find(name, "read")
-        frames = Frames(found.about, 1, deltas=query.deltas)
-        return Conversing(self._service, found.session.id, OLDEST, frames)
+        frames = FrameEncoder(found.conversation, 1, deltas=query.deltas)
+        return ConversationResponse(self._service, found.session.id, OLDEST, frames)
 
     async def _start(self, launch: Launch, text: str) -> None:
         try:
             started = await self._host.start(launch)
         except HostError as error:
-            self._service.hub.appended(str(launch.id))  # who has come back already is told
-            raise _renamed(error) from None
+            self._service.hub.appended(str(launch.id))  # a reader may have come back already
+            raise _about_work_dir(error) from None
         session_id = started.session.id
         try:
             await self._host.submit(session_id, TurnDraft(input=text))
@@ -144,39 +154,45 @@ class Messages:
 
     async def follow_codex(
         self, request_id: RequestId, query: ConversationQuery
-    ) -> Conversing | Nothing:
-        """Tell a conversation again, from a cursor on, to the end of its last turn."""
+    ) -> ConversationResponse | NoContent:
+        """Follow a conversation again, from a cursor on, to the end of its last turn."""
         found = await self._find(request_id, "read")
         session, after = found.session, query.after or OLDEST
         turn = session.turn
         number = turn.id if turn else 1
-        frames = Frames(found.about, number, deltas=query.deltas)
-        told = await self._service.events(session.id, _marks(OLDEST))
-        left = await self._service.events(session.id, _marks(after))
+        frames = FrameEncoder(found.conversation, number, deltas=query.deltas)
+        retained = await self._service.events(session.id, _turn_marks(OLDEST))
+        to_send = await self._service.events(session.id, _turn_marks(after))
         over = turn is not None and turn.status != "running"
-        if over and not any(ends(event, number) for event in left):
-            return Nothing()
-        to_come = {event.id for event in left}
-        frames.recall([event for event in told if event.id not in to_come])
-        return Conversing(self._service, session.id, after, frames)
+        if over and not any(ends_turn(event, number) for event in to_send):
+            return NoContent()
+        ids = {event.id for event in to_send}
+        frames.recall([event for event in retained if event.id not in ids])
+        return ConversationResponse(self._service, session.id, after, frames)
 
     async def _confirm(self, message: CodexMessage, _query: DeltasQuery) -> RequestOutcome:
-        """Answer what the agent asks."""
-        found = await self._meant(message, "approve")
-        word = message.decision or ("approve" if message.approved else "deny")
+        """Decide the approval that the agent waits for."""
+        found = await self._conversation_meant(message, "approve")
+        decision = message.decision or ("approve" if message.approved else "deny")
         answer = Answer(
-            decision=DECISIONS.get(word, word), reason=message.message, answers=message.answers
+            decision=DECISIONS.get(decision, decision),
+            reason=message.message,
+            answers=message.answers,
         )
-        approval = await self._asked(found.session.id, message.approval_id)
+        approval = await self._approval_meant(found.session.id, message.approval_id)
         closed = await self._host.answer(found.session.id, approval.id, answer)
-        return _heard(found, approval=closed)
+        return _outcome(found, approval=closed)
 
-    async def _asked(self, session_id: str, wanted: int | str | None) -> Approval:
-        """Return the approval that is meant: the only one that waits, or one by its name."""
+    async def _approval_meant(self, session_id: str, wanted: int | str | None) -> Approval:
+        """Return the only approval that waits, or the one that is named, by any of its ids.
+
+        :raises UnknownApproval: there is none.
+        :raises BadField: several wait, and none is named.
+        """
         known = await self._host.session_approvals(session_id, ApprovalQuery(all=True))
         waiting = [approval for approval in known if approval.state == "pending"]
         if wanted is not None:
-            names = (a for a in (*waiting, *reversed(known)) if str(wanted) in _names(a))
+            names = (a for a in (*waiting, *reversed(known)) if str(wanted) in _ids_of(a))
             waiting = list(names)[:1]
         if not waiting:
             raise UnknownApproval(session_id, wanted)
@@ -187,22 +203,22 @@ class Messages:
 
     async def _cancel(self, message: CodexMessage, _query: DeltasQuery) -> RequestOutcome:
         """Stop the running turn."""
-        found = await self._meant(message, "send")
+        found = await self._conversation_meant(message, "send")
         await self._host.interrupt(found.session.id)
-        return _heard(found)
+        return _outcome(found)
 
     async def _edit(self, message: CodexMessage, _query: DeltasQuery) -> RequestOutcome:
         """Add to the running turn; if there is none, begin one."""
-        found = await self._meant(message, "send")
+        found = await self._conversation_meant(message, "send")
         text, session_id = _text(message), found.session.id
         try:
             await self._host.steer(session_id, SteerDraft(input=text))
         except NoTurn:
             begun = await self._host.submit(session_id, TurnDraft(input=text))
-            return _heard(found, turn=begun.turn)
-        return _heard(found)
+            return _outcome(found, turn=begun.turn)
+        return _outcome(found)
 
-    async def _meant(self, message: CodexMessage, scope: Scope) -> _Found:
+    async def _conversation_meant(self, message: CodexMessage, scope: Scope) -> _Found:
         if message.id is None:
             raise BadField("id", "The field `id` is missing: which conversation is meant?")
         return await self._find(message.id, scope)
@@ -215,25 +231,25 @@ class Messages:
         """
         current.get().check(scope, None)
         try:
-            session = await self._service.session(name_of(name))
+            session = await self._service.session(session_id_of(name))
         except UnknownSession:
             session = await self._service.session(name)
         if session.kind != "hosted":
             raise NotHosted(session.id)
-        return _Found(about_of(session), session)
+        return _Found(conversation_of(session), session)
 
 
-def _marks(after: str) -> EventQuery:
-    """Ask for the events that tell where a conversation stands."""
+def _turn_marks(after: str) -> EventQuery:
+    """Return the query for the events from which the state of a turn is known."""
     return EventQuery(after=after, types="turn-started,message,complete,error")
 
 
-def _heard(found: _Found, **more: Any) -> RequestOutcome:
-    return RequestOutcome(id=found.about.id, session=found.session.id, **more)
+def _outcome(found: _Found, **more: Any) -> RequestOutcome:
+    return RequestOutcome(id=found.conversation.id, session=found.session.id, **more)
 
 
-def _names(approval: Approval) -> tuple[str, str, str]:
-    return str(approval.id), approval.key, call_of(approval)
+def _ids_of(approval: Approval) -> tuple[str, str, str]:
+    return str(approval.id), approval.key, call_id_of(approval)
 
 
 def _text(message: CodexMessage) -> str:
@@ -244,41 +260,43 @@ def _text(message: CodexMessage) -> str:
     return message.message
 
 
-def _renamed(error: HostError) -> HostError:
-    """Return an error; one about a field under the name that it has here."""
+def _about_work_dir(error: HostError) -> HostError:
+    """Return an error; one about `cwd` names the field `work_dir`, as messages do."""
     if error.details.get("field") != "cwd":
         return error
     return BadField("work_dir", error.message.replace("`cwd`", "`work_dir`"))
 
 
 async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
-    """Wait for work that goes on when whoever waits for it does not."""
+    """Wait for `work`; if the waiter is cancelled, it goes on, and a failure is logged."""
     waiting: Deferred[T] = Deferred()
 
-    def tell(result: Any) -> None:
+    def finish(result: Any) -> None:
         if not waiting.called:
             waiting.callback(result)
         elif isinstance(result, Failure):
             log.warn("a conversation could not begin: {why}", why=result.value)
 
-    Deferred.fromCoroutine(work).addBoth(tell)
+    Deferred.fromCoroutine(work).addBoth(finish)
     return await waiting
 
 
-Do = Callable[[Messages, CodexMessage, DeltasQuery], Awaitable[Conversing | RequestOutcome]]
+Handle = Callable[
+    [Messages, CodexMessage, DeltasQuery], Awaitable[ConversationResponse | RequestOutcome]
+]
 
-_SAID: Final[Mapping[str, Do]] = {
+_HANDLERS: Final[Mapping[str, Handle]] = {
     "user_message": Messages._begin,
     "user_confirm": Messages._confirm,
     "user_cancel": Messages._cancel,
     "user_edit": Messages._edit,
 }
-"""Types of messages, and what is done about them."""
+"""The handler of each type of message."""
 
 
-def routes(service: SessionService, how: Launch = CODEX) -> Sequence[Route]:
-    """Return the routes of this face; `how` is how its agents are started."""
-    face = Messages(service, how)
+def routes(service: SessionService, launch: Launch = CODEX) -> Sequence[Route]:
+    """Return the routes of this face; `launch` says how its agents are started."""
+    face = Messages(service, launch)
     return (
         Route(
             "POST",

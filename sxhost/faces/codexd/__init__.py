@@ -2,13 +2,13 @@
 
 ================ =====================================================================
 routes           the routes
-describe         what codexd says of itself
-requests         bodies, read by its rules and refused in its words
-requests_to_host bodies as launches, turns and steers
+describe         codexd's paths and its description of itself
+requests         bodies, validated by its rules and refused with its messages
+requests_to_host bodies as launches, turns and inputs that steer
 records_wire     its records as they stand on the wire
 records          sessions as its records: pure functions
 events           an event as a record: pure
 websocket        its WebSocket
-responses        how it answers and refuses
+responses        its response format
 ================ =====================================================================
 """

@@ -1,10 +1,10 @@
-"""What codexd says of itself: its paths and its description, for programs that come first."""
+"""Codexd's paths, and its description of itself (``GET /describe``)."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-__all__ = ["EVENTS", "SESSIONS", "STATUS", "TURN", "described", "event_url"]
+__all__ = ["EVENTS", "SESSIONS", "STATUS", "TURN", "description_of", "event_url"]
 
 HEALTH: Final = "/healthz"
 DESCRIBE: Final = "/describe"
@@ -63,12 +63,12 @@ MODE: Final = {
 
 
 def event_url(base_url: str) -> str:
-    """Return where the WebSocket is, of a host at a URL."""
+    """Return the URL of the WebSocket of a host at `base_url`."""
     return base_url.replace("http", "ws", 1) + EVENTS
 
 
-def described(base_url: str) -> dict[str, Any]:
-    """Return codexd's description, of a host at a URL."""
+def description_of(base_url: str) -> dict[str, Any]:
+    """Return codexd's description of itself, with the URLs of a host at `base_url`."""
     return {
         "base_url": base_url,
         "capabilities": dict.fromkeys(CAPABILITIES, True),

@@ -1,4 +1,4 @@
-"""Our events as codexd tells them: pure, an event in, a record out."""
+"""The host's events as codexd's event records: pure, an event in, a record out."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from typing import Any, Final, NamedTuple
 
 from sxhost.agents.session import CUT_SHORT
 from sxhost.agents.supervisor import HOST_ENDED
-from sxhost.faces.codexd.records import turn_name
+from sxhost.faces.codexd.records import turn_id_of
 from sxhost.faces.codexd.records_wire import CodexdEvent, Level, iso
 from sxhost.model.session import Event, Session
 
 __all__ = ["DELTAS", "event_record", "gap_record"]
 
 DELTAS: Final = frozenset({"message-delta", "thinking-delta", "tool-output"})
-"""Events that are pieces of others; a snapshot leaves them out."""
+"""Events that are pieces of others; snapshots leave them out."""
 
-LONGEST: Final = 200
-"""Characters of a message."""
+MAX_MESSAGE: Final = 200
+"""Characters of a record's message."""
 
 Object = dict[str, Any]
 
 
 class TranslatedEvent(NamedTuple):
-    """What is told of an event."""
+    """The parts of a record that depend on what the event is."""
 
     level: Level
     type: str
@@ -32,37 +32,37 @@ class TranslatedEvent(NamedTuple):
 
 
 def event_record(event: Event, session: Session | None) -> CodexdEvent:
-    """Return an event as codexd tells it; `session` is the one that it is of."""
+    """Return the record of an event of `session`, which may be forgotten by now (None)."""
     value = event.value()
     data: Object = value if isinstance(value, dict) else {"data": value}
-    told = _TELL.get(event.event, _native)(event, data)
+    translated = _TRANSLATE.get(event.event, _native)(event, data)
     return CodexdEvent(
         seq=event.id,
         created_at=iso(event.ts_ms),
-        level=told.level,
-        type=told.type,
-        message=told.message,
-        detail=_with_ids(told.detail, event, data, session),
+        level=translated.level,
+        type=translated.type,
+        message=translated.message,
+        detail=_with_ids(translated.detail, event, data, session),
     )
 
 
 def _with_ids(detail: Object, event: Event, data: Object, session: Session | None) -> Object:
-    """Say first what it is about, where codex does not say it better."""
+    """Put the ids that an event is about before its detail, whose own ids take precedence."""
     ids = _ids(event, data, session)
-    said = {k: v for k, v in detail.items() if k not in ids or v is not None}
-    return {**ids, **said, "sessionId": event.session}
+    known = {k: v for k, v in detail.items() if k not in ids or v is not None}
+    return {**ids, **known, "sessionId": event.session}
 
 
 def _ids(event: Event, data: Object, session: Session | None) -> Object:
-    """Return what an event is about: a session, its thread, a turn if it is known which."""
-    told = _object(_object(data.get("native")).get("params"))
+    """Return the ids of the session, its thread, and the turn if it is known which."""
+    params = _object(_object(data.get("native")).get("params"))
     native_id = data.get("native_id")
     thread = native_id if event.event == "started" else session and session.native_id
     ids: Object = {"sessionId": event.session, "threadId": thread or None}
     turn = None if event.event == "started" else native_id
-    turn = turn or told.get("turnId") or _object(told.get("turn")).get("id")
+    turn = turn or params.get("turnId") or _object(params.get("turn")).get("id")
     if turn is None and session and session.turn and session.turn.id == data.get("turn"):
-        turn = turn_name(session.turn)
+        turn = turn_id_of(session.turn)
     return ids if turn is None else {**ids, "turnId": turn}
 
 
@@ -75,8 +75,8 @@ def _turn_started(_event: Event, _data: Object) -> TranslatedEvent:
     return TranslatedEvent("info", "app-server.turn.started", "The turn has started.", {})
 
 
-def _turn_over(event: Event, data: Object) -> TranslatedEvent:
-    """Tell of a turn's end; where codex has not told of it, say why."""
+def _turn_ended(event: Event, data: Object) -> TranslatedEvent:
+    """Translate the end of a turn; if codex has not reported it, the record says why."""
     if "turn" not in data:
         return _native(event, data)
     status, reason = str(data.get("status")), str(data.get("reason") or "")
@@ -92,7 +92,7 @@ def _turn_over(event: Event, data: Object) -> TranslatedEvent:
 
 
 FAILURES: Final = frozenset({CUT_SHORT, HOST_ENDED})
-"""Why turns fail that codex could not finish."""
+"""Reasons of turns that have failed although codex did not say so."""
 
 
 def _closed(_event: Event, data: Object) -> TranslatedEvent:
@@ -105,48 +105,48 @@ def _closed(_event: Event, data: Object) -> TranslatedEvent:
 
 
 def _native(event: Event, data: Object) -> TranslatedEvent:
-    """Tell what codex has said under codex's name for it, else under ours."""
+    """Translate under the name of codex's own method, else under the host's event."""
     native = _object(data.get("native"))
     method = native.get("method")
     if not isinstance(method, str):
-        return _own(event, data)
+        return _of_the_host(event, data)
     name = f"app-server.{method.replace('/', '.')}"
     detail = _object(native.get("params"))
     if event.event == "approval-requested":
         detail = {**detail, "approvalId": data.get("id")}
     return TranslatedEvent(
-        LEVELS.get(event.event, "info"), name, _sentence(data) or name, detail
+        LEVELS.get(event.event, "info"), name, _text_of(data) or name, detail
     )
 
 
-def _own(event: Event, data: Object) -> TranslatedEvent:
+def _of_the_host(event: Event, data: Object) -> TranslatedEvent:
     name = f"session.{event.event}"
     detail = {key: value for key, value in data.items() if key != "native"}
     return TranslatedEvent(
-        LEVELS.get(event.event, "info"), name, _sentence(data) or name, detail
+        LEVELS.get(event.event, "info"), name, _text_of(data) or name, detail
     )
 
 
 LEVELS: Final[dict[str, Level]] = {"error": "error", "warning": "warn", "stalled": "warn"}
 
-_TELL: Final[dict[str, Callable[[Event, Object], TranslatedEvent]]] = {
+_TRANSLATE: Final[dict[str, Callable[[Event, Object], TranslatedEvent]]] = {
     "started": _registered,
     "turn-started": _turn_started,
-    "complete": _turn_over,
-    "error": _turn_over,
+    "complete": _turn_ended,
+    "error": _turn_ended,
     "ended": _closed,
-    "approval-resolved": _own,
+    "approval-resolved": _of_the_host,
 }
 
 
-def _sentence(data: Object) -> str:
-    """Return what is said in words, if anything is."""
-    words = (data.get(name) for name in ("text", "title", "reason", "tool"))
-    return _short(next((word for word in words if isinstance(word, str) and word), ""))
+def _text_of(data: Object) -> str:
+    """Return the text of an event for a reader, if it has any."""
+    texts = (data.get(name) for name in ("text", "title", "reason", "tool"))
+    return _short(next((text for text in texts if isinstance(text, str) and text), ""))
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+    return text if len(text) <= MAX_MESSAGE else f"{text[: MAX_MESSAGE - 1]}…"
 
 
 def _object(value: Any) -> Object:
@@ -154,7 +154,7 @@ def _object(value: Any) -> Object:
 
 
 def gap_record(fields: Mapping[str, Any], now_ms: int) -> CodexdEvent:
-    """Return the event that tells of events which are gone, between two cursors."""
+    """Return the record of a gap: events between two cursors that retention has dropped."""
     start, end = str(fields["from"]), str(fields["to"])
     return CodexdEvent(
         seq=int(end.rpartition(":")[2]),

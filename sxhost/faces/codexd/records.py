@@ -1,4 +1,4 @@
-"""Our sessions as codexd shows them, and all there is at one moment: pure functions."""
+"""Sessions of the host as codexd's session records, and snapshots of all: pure functions."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from sxhost.faces.codexd.records_wire import (
     CodexdSnapshot,
     iso,
 )
-from sxhost.faces.codexd.requests_to_host import OURS
+from sxhost.faces.codexd.requests_to_host import METADATA_KEY
 from sxhost.model.session import Session
 from sxhost.model.turn import Turn
 
-__all__ = ["HostMoment", "session_record", "snapshot_of", "turn_name"]
+__all__ = ["HostMoment", "session_record", "snapshot_of", "turn_id_of"]
 
 Object = dict[str, Any]
 
 
 def session_record(session: Session) -> CodexdSession:
-    """Return a session as codexd shows it."""
-    kept = _kept(session)
+    """Return codexd's record of a session."""
+    settings = _settings(session)
     launch, turn = session.launch, session.turn
     pid = session.process.pid if session.process else 0
-    closed = not pid and kept.get("ephemeral") is True
+    closed = not pid and settings.get("ephemeral") is True
     return CodexdSession(
         session_id=session.id,
-        purpose=kept.get("purpose", "duplex"),
+        purpose=settings.get("purpose", "duplex"),
         thread_id=session.native_id or (launch.resume if launch else None),
         status="closed" if closed else "active",
         endpoint=ENDPOINT,
@@ -48,7 +48,7 @@ def session_record(session: Session) -> CodexdSession:
         model_provider=session.provider or None,
         metadata=_metadata(session.metadata),
         **_turn_fields(turn),
-        **{name: kept.get(field) for name, field in SHOWN.items()},
+        **{name: settings.get(field) for name, field in SHOWN.items()},
     )
 
 
@@ -62,29 +62,31 @@ SHOWN: Final = {
     "sandbox": "sandbox",
     "service_tier": "serviceTier",
 }
-"""What a record repeats of the request, and what it is called there."""
+"""Fields of a record that repeat the request's, and their names there."""
 
 
-def _kept(session: Session) -> Object:
-    """Return what the face has kept, and what is in force: turns may have changed it."""
-    kept = _object(session.metadata.get(OURS))
+def _settings(session: Session) -> Object:
+    """Return a session's settings: those of its request, and those in force where turns have
+    changed them.
+    """
+    requested = _object(session.metadata.get(METADATA_KEY))
     launch = session.launch
     if launch is None:
-        return kept
+        return requested
     native = {k: v for k, v in launch.native.items() if k in SHOWN.values()}
-    said = {
+    in_force = {
         "approvalPolicy": launch.approval_policy or launch.native.get("approvalPolicy"),
         "sandbox": launch.sandbox or launch.native.get("sandboxPolicy"),
     }
-    return {**native, **kept, **{k: v for k, v in said.items() if v is not None}}
+    return {**native, **requested, **{k: v for k, v in in_force.items() if v is not None}}
 
 
 def _metadata(metadata: Mapping[str, Any]) -> dict[str, str]:
-    """Return metadata as texts; codexd's clients know nothing else."""
-    kept = metadata.get(OURS)
-    if isinstance(kept, dict):
-        others = {name: value for name, value in metadata.items() if name != OURS}
-        metadata = {**others, **_object(kept.get("metadata"))}
+    """Return metadata as texts: codexd's clients know nothing else."""
+    requested = metadata.get(METADATA_KEY)
+    if isinstance(requested, dict):
+        others = {name: value for name, value in metadata.items() if name != METADATA_KEY}
+        metadata = {**others, **_object(requested.get("metadata"))}
     return {k: v if isinstance(v, str) else encode(v).decode() for k, v in metadata.items()}
 
 
@@ -92,26 +94,26 @@ TURN_STATUS: Final = {"running": "inProgress", "completed": "completed"}
 
 
 def _turn_fields(turn: Turn | None) -> Object:
-    name = turn_name(turn)
+    name = turn_id_of(turn)
     return {
         "current_turn_id": name if turn and turn.status == "running" else None,
         "last_turn_id": name,
         "last_turn_status": TURN_STATUS.get(turn.status, "failed") if turn else None,
-        "last_turn_error": _why(turn) if turn else None,
+        "last_turn_error": _turn_error(turn) if turn else None,
     }
 
 
-def _why(turn: Turn) -> str | None:
+def _turn_error(turn: Turn) -> str | None:
     return None if turn.status in TURN_STATUS else turn.reason or turn.status
 
 
-def turn_name(turn: Turn | None) -> str | None:
-    """Return what codexd calls a turn: codex's own name for it, if there is one."""
+def turn_id_of(turn: Turn | None) -> str | None:
+    """Return a turn's id in records: codex's own, if there is one."""
     return (turn.native_id or str(turn.id)) if turn else None
 
 
 class HostMoment(NamedTuple):
-    """A host at one moment: since when it runs, the time, which process, which log."""
+    """A host at one moment: start and present in Unix milliseconds, process, epoch."""
 
     since_ms: int
     now_ms: int
@@ -122,9 +124,9 @@ class HostMoment(NamedTuple):
 def snapshot_of(
     sessions: Sequence[Session], events: Sequence[CodexdEvent], moment: HostMoment
 ) -> CodexdSnapshot:
-    """Return all there is."""
+    """Return the snapshot of all sessions and the newest `events`."""
     now, since = iso(moment.now_ms), iso(moment.since_ms)
-    told = iso(max((session.last_seen_ms for session in sessions), default=moment.since_ms))
+    reported = iso(max((session.last_seen_ms for session in sessions), default=moment.since_ms))
     newest = events[-1].created_at if events else since
     child = child_of(sessions, events)
     return CodexdSnapshot(
@@ -133,7 +135,7 @@ def snapshot_of(
         recent_events=CodexdRecentEvents(updated_at=newest, events=list(events)),
         run_registry=CodexdRunRegistry(updated_at=since),
         session_registry=CodexdSessionRegistry(
-            updated_at=told, sessions=[session_record(session) for session in sessions]
+            updated_at=reported, sessions=[session_record(session) for session in sessions]
         ),
     )
 

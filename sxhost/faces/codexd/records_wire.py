@@ -42,7 +42,7 @@ ChildStatus = Literal["external", "failed", "idle", "running", "starting", "stop
 
 
 class CodexdRuntime(Struct, frozen=True, kw_only=True, rename="camel"):
-    """Where the face is served, as whoever asks has come there."""
+    """Where the face is served, by the base URL of the request."""
 
     configured_base_url: str
     event_stream_path: str
@@ -71,7 +71,7 @@ class CodexdSession(Struct, frozen=True, kw_only=True, rename="camel"):
     last_turn_id: str | None
     last_turn_status: Literal["inProgress", "completed", "failed"] | None
     last_turn_error: str | None
-    """Why the last turn failed: a failure class, or codex's words."""
+    """Why the last turn failed: a failure class, or codex's message."""
     metadata: dict[str, str]
     approval_policy: Any
     base_instructions: Any

@@ -1,7 +1,7 @@
-"""What codexd's clients send: bodies read by codexd's rules, with its messages.
+"""Bodies of requests, validated by codexd's rules and refused with its messages.
 
-Texts are trimmed and an empty one is none; a field of a wrong type is none where codexd
-passes over it, and refused where codexd refuses it.
+Texts are trimmed, and an empty one counts as absent.  A field of a wrong type is ignored where
+codexd ignores it, and refused where codexd refuses it.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from sxhost.faces.codexd.records_wire import Purpose
 __all__ = ["Refusal", "SessionInput", "TurnInput", "parse_session", "parse_turn", "trimmed"]
 
 Object: TypeAlias = "dict[str, Any]"
-Words = Annotated[str, Meta(pattern=r"\S")]
+NonBlank = Annotated[str, Meta(pattern=r"\S")]
 
-SPACE: Final = (
+WHITESPACE: Final = (
     "\t\n\v\f\r \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
     "\u2028\u2029\u202f\u205f\u3000\ufeff"
 )
-"""What JavaScript trims."""
+"""What JavaScript's ``trim`` removes, as codexd does; Python's `strip` removes other spaces."""
 
 NO_INPUT: Final = "turn requires input as a string or item array."
 
 
 class Refusal(BadRequest):
-    """Codexd says no, in its own words."""
+    """A refusal with codexd's own message."""
 
     def __init__(self, message: str, status: int = 400) -> None:
         super().__init__(message)
@@ -45,7 +45,7 @@ class SessionInput(Struct, frozen=True, kw_only=True, rename="camel"):
     cwd: str | None = None
     developer_instructions: str | None = None
     ephemeral: bool | None = None
-    metadata: dict[Words, Words] = {}
+    metadata: dict[NonBlank, NonBlank] = {}
     model: str | None = None
     model_provider: str | None = None
     personality: str | None = None
@@ -72,27 +72,27 @@ class TurnInput(Struct, frozen=True, kw_only=True, rename="camel"):
     personality: str | None = None
     sandbox_policy: Any = None
     service_tier: str | None = None
-    session_id: Words
+    session_id: NonBlank
     summary: Any = None
 
 
-# Reading.
+# Validation.
 
 
 def parse_session(body: bytes, depth: int) -> SessionInput:
-    """Read what a session is to be.
+    """Return the body of a request for a session.
 
-    :raises BadRequest: it says something that cannot be.
+    :raises BadRequest: a field is wrong.
     """
-    fields = _object(body, depth)
+    fields = _decode_object(body, depth)
     return SessionInput(
         approval_policy=fields.get("approvalPolicy"),
         base_instructions=trimmed(fields.get("baseInstructions")),
-        config=_record(fields.get("config")),
+        config=_object_or_none(fields.get("config")),
         cwd=trimmed(fields.get("cwd")),
         developer_instructions=trimmed(fields.get("developerInstructions")),
-        ephemeral=_flag(fields.get("ephemeral")),
-        metadata=_texts(fields.get("metadata")),
+        ephemeral=_bool_or_none(fields.get("ephemeral")),
+        metadata=_string_map(fields.get("metadata")),
         model=trimmed(fields.get("model")),
         model_provider=trimmed(fields.get("modelProvider")),
         personality=trimmed(fields.get("personality")),
@@ -104,11 +104,11 @@ def parse_session(body: bytes, depth: int) -> SessionInput:
 
 
 def parse_turn(body: bytes, depth: int) -> TurnInput:
-    """Read what a turn is to do.
+    """Return the body of a request for a turn.
 
-    :raises BadRequest: it says something that cannot be.
+    :raises BadRequest: a field is wrong.
     """
-    fields = _object(body, depth)
+    fields = _decode_object(body, depth)
     return TurnInput(
         approval_policy=fields.get("approvalPolicy"),
         collaboration_mode=fields.get("collaborationMode"),
@@ -121,51 +121,51 @@ def parse_turn(body: bytes, depth: int) -> TurnInput:
         personality=trimmed(fields.get("personality")),
         sandbox_policy=fields.get("sandboxPolicy"),
         service_tier=trimmed(fields.get("serviceTier")),
-        session_id=_required(fields.get("sessionId"), "sessionId"),
+        session_id=_required_text(fields.get("sessionId"), "sessionId"),
         summary=fields.get("summary"),
     )
 
 
-def _object(body: bytes, depth: int) -> Object:
-    """Return a body as an object; none is an empty one."""
+def _decode_object(body: bytes, depth: int) -> Object:
+    """Decode a body that is a JSON object; an empty body is an empty object."""
     try:
-        if not body.decode().strip(SPACE):
+        if not body.decode().strip(WHITESPACE):
             return {}
         parsed: Any = decode(body, object, depth=depth)
     except UnicodeDecodeError:
         raise Refusal("Request body must be valid JSON.") from None
     except BadJSON as error:
-        raise error if "limit" in error.details else _no_json() from None
+        raise error if "limit" in error.details else _not_json() from None
     if not isinstance(parsed, dict):
         raise Refusal("Request body must be a JSON object.")
     return parsed
 
 
-def _no_json() -> Refusal:
+def _not_json() -> Refusal:
     return Refusal("Request body must be valid JSON.")
 
 
 def trimmed(value: Any) -> str | None:
-    """Return a text without space around it; None if nothing remains, or if it is none."""
-    return (value.strip(SPACE) or None) if isinstance(value, str) else None
+    """Return a text without whitespace around it; None if nothing remains or it is no text."""
+    return (value.strip(WHITESPACE) or None) if isinstance(value, str) else None
 
 
-def _required(value: Any, field: str) -> str:
+def _required_text(value: Any, field: str) -> str:
     text = trimmed(value)
     if text is None:
         raise Refusal(f"{field} must be a non-empty string.")
     return text
 
 
-def _record(value: Any) -> Object | None:
+def _object_or_none(value: Any) -> Object | None:
     return value if isinstance(value, dict) else None
 
 
-def _flag(value: Any) -> bool | None:
+def _bool_or_none(value: Any) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
-def _texts(value: Any) -> dict[str, str]:
+def _string_map(value: Any) -> dict[str, str]:
     if value is None:
         return {}
     if not isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""What codexd's clients ask for, as the host understands it: launches, turns, steers."""
+"""Requests of codexd's clients as the host's: launches, turn drafts, inputs that steer."""
 
 from __future__ import annotations
 
@@ -12,63 +12,73 @@ from sxhost.drivers.codex.requests import MODES
 from sxhost.faces.codexd.requests import Refusal, SessionInput, TurnInput
 from sxhost.model.turn import File, Image, Input, Item, Launch, LocalImage, Text, TurnDraft
 
-__all__ = ["AGENT", "OURS", "draft_of", "launch_of", "spoken_of", "steer_of"]
+__all__ = [
+    "AGENT",
+    "METADATA_KEY",
+    "launch_of",
+    "native_turn_of",
+    "steer_input_of",
+    "turn_draft_of",
+]
 
 AGENT: Final = "codex"
-OURS: Final = "codexd"
-"""Under this name a session's metadata has what the face keeps of it."""
+METADATA_KEY: Final = "codexd"
+"""The field of a session's metadata in which this face keeps the request's settings."""
 
 
-def launch_of(given: SessionInput) -> Launch:
-    """Return how the agent of a session is started.
+def launch_of(request: SessionInput) -> Launch:
+    """Return the launch of a session's agent.
 
     :raises BadField: a text is too long.
     """
-    kept = {k: v for k, v in to_builtins(given).items() if k in KEPT and v is not None}
-    if OURS in given.metadata:
-        kept["metadata"] = given.metadata
+    settings = {
+        k: v for k, v in to_builtins(request).items() if k in SETTINGS and v is not None
+    }
+    if METADATA_KEY in request.metadata:
+        settings["metadata"] = request.metadata
     fields = {
         "agent": AGENT,
-        "cwd": given.cwd,
-        "model": given.model,
-        "provider": given.model_provider,
-        "approval_policy": _word(given.approval_policy),
-        "sandbox": _word(given.sandbox),
-        "metadata": {**given.metadata, OURS: kept},
-        "resume": given.thread_id,
-        "native": {k: v for k, v in kept.items() if k in NATIVE},
+        "cwd": request.cwd,
+        "model": request.model,
+        "provider": request.model_provider,
+        "approval_policy": _text_or_none(request.approval_policy),
+        "sandbox": _text_or_none(request.sandbox),
+        "metadata": {**request.metadata, METADATA_KEY: settings},
+        "resume": request.thread_id,
+        "native": {k: v for k, v in settings.items() if k in NATIVE},
     }
     return decode(encode(fields), Launch)
 
 
-KEPT: Final = frozenset(
+SETTINGS: Final = frozenset(
     {
         *("approvalPolicy", "baseInstructions", "config", "developerInstructions"),
         *("ephemeral", "personality", "purpose", "sandbox", "serviceTier"),
     }
 )
-"""Fields of a session that its record shows again."""
+"""Fields of a request that the session's record repeats."""
 
-NATIVE: Final = KEPT - {"purpose"}
-"""Those of them that codex is told."""
+NATIVE: Final = SETTINGS - {"purpose"}
+"""Those of them that are sent to codex."""
 
 
-def draft_of(given: TurnInput) -> TurnDraft:
-    """Return a turn; its items go into the log as words.
+def turn_draft_of(request: TurnInput) -> TurnDraft:
+    """Return the draft of a turn; items become text, for the log.
 
     :raises BadField: a text is too long.
     """
-    policy, sandbox = _word(given.approval_policy), _mode(given.sandbox_policy)
+    policy = _text_or_none(request.approval_policy)
+    sandbox = _sandbox_mode(request.sandbox_policy)
     native = {
-        "collaborationMode": given.collaboration_mode,
-        "approvalPolicy": None if policy else given.approval_policy,
-        "sandboxPolicy": None if sandbox else given.sandbox_policy,
+        "collaborationMode": request.collaboration_mode,
+        "approvalPolicy": None if policy else request.approval_policy,
+        "sandboxPolicy": None if sandbox else request.sandbox_policy,
     }
     fields = {
-        "input": given.input if isinstance(given.input, str) else words_of(given.input),
-        "model": given.model,
-        "effort": given.effort,
-        "cwd": given.cwd,
+        "input": text if isinstance(text := request.input, str) else text_of_items(text),
+        "model": request.model,
+        "effort": request.effort,
+        "cwd": request.cwd,
         "approval_policy": policy,
         "sandbox": sandbox,
         "native": {k: v for k, v in native.items() if v is not None},
@@ -76,32 +86,32 @@ def draft_of(given: TurnInput) -> TurnDraft:
     return decode(encode(fields), TurnDraft)
 
 
-def spoken_of(given: TurnInput) -> dict[str, Any]:
-    """Return what codex is told of a turn as it is: it only speaks, and says how to answer."""
-    spoken = {k: v for k, v in to_builtins(given).items() if k in SPOKEN and v is not None}
-    return spoken if isinstance(given.input, str) else {**spoken, "input": given.input}
+def native_turn_of(request: TurnInput) -> dict[str, Any]:
+    """Return the fields of a turn that go to codex unchanged: its items, and how to answer."""
+    native = {k: v for k, v in to_builtins(request).items() if k in SPOKEN and v is not None}
+    return native if isinstance(request.input, str) else {**native, "input": request.input}
 
 
 SPOKEN: Final = frozenset({"outputSchema", "personality", "serviceTier", "summary"})
 """Fields of a turn that widen nothing (`sxhost.model.rights.CODEXD_TURN`)."""
 
 
-def _mode(policy: Any) -> str | None:
-    """Return the sandbox that an object names, if it says no more of it."""
+def _sandbox_mode(policy: Any) -> str | None:
+    """Return the sandbox mode of a policy, if it is nothing but a mode."""
     if isinstance(policy, dict) and policy.keys() == {"type"}:
         kind = policy["type"]
         return MODES.get(kind, kind) if isinstance(kind, str) else None
-    return _word(policy)
+    return _text_or_none(policy)
 
 
-def steer_of(given: TurnInput) -> Input:
-    """Return what is added to a running turn.
+def steer_input_of(request: TurnInput) -> Input:
+    """Return the input that is added to a running turn.
 
-    :raises Refusal: it has items that nobody but codex knows.
+    :raises Refusal: it has items of types that the host does not know.
     """
-    if isinstance(given.input, str):
-        return given.input
-    return [_item(item) for item in given.input]
+    if isinstance(request.input, str):
+        return request.input
+    return [_item(item) for item in request.input]
 
 
 def _item(item: Any) -> Item:
@@ -117,17 +127,17 @@ def _item(item: Any) -> Item:
     raise Refusal("turn with expectedTurnId takes items of text, image, localImage or mention.")
 
 
-def words_of(items: list[Any]) -> str:
-    """Return what items say in words; what is none stands in brackets."""
-    return "\n".join(_words(item) for item in items)
+def text_of_items(items: list[Any]) -> str:
+    """Return items as text; those without any stand in brackets, by their path or type."""
+    return "\n".join(_text_of_item(item) for item in items)
 
 
-def _words(item: Any) -> str:
+def _text_of_item(item: Any) -> str:
     fields: Mapping[str, Any] = item if isinstance(item, dict) else {}
     if isinstance(text := fields.get("text"), str):
         return text
     return f"[{fields.get('path') or fields.get('type') or 'item'}]"
 
 
-def _word(value: Any) -> str | None:
+def _text_or_none(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None

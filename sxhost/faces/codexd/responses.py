@@ -1,4 +1,4 @@
-"""How codexd speaks: indented JSON, and one shape of refusals."""
+"""Codexd's response format: indented JSON, and one shape of refusals."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from sxhost.errors import HostError, MethodNotAllowed, UnknownRoute, UpgradeRequ
 __all__ = ["CODEXD", "PREFIXES"]
 
 PREFIXES: Final = ("/healthz", "/describe", "/v1/codexd")
-"""What is codexd's."""
+"""Prefixes of the paths that are codexd's."""
 
 NOT_THERE: Final = (MethodNotAllowed, UnknownRoute, UpgradeRequired)
-"""Codexd knows a method on a path, or does not; a WebSocket is no GET."""
+"""Refusals that are 404 in codexd: it knows a method on a path or not, and nothing between."""
 
 INTERNAL: Final = 500
 
 
 class CodexdFormat:
-    """As JavaScript's ``JSON.stringify(value, null, 2)`` writes it, and a newline."""
+    """JSON as JavaScript's ``JSON.stringify(value, null, 2)`` writes it, and a newline."""
 
     media_type = "application/json; charset=utf-8"
 
@@ -35,7 +35,7 @@ class CodexdFormat:
         """Return the status and the body of a refusal."""
         status, message = error.status, error.message
         if isinstance(error, NOT_THERE):
-            status, message = 404, f"Unknown codexd route {_asked(request)}."
+            status, message = 404, f"Unknown codexd route {_method_and_path(request)}."
         code = "internal_error" if status >= INTERNAL else "bad_request"
         return status, self.answer({"error": code, "message": message, "ok": False})
 
@@ -43,8 +43,8 @@ class CodexdFormat:
 CODEXD: Final = CodexdFormat()
 
 
-def _asked(request: Request) -> str:
-    """Return method and path, without slashes at its end."""
+def _method_and_path(request: Request) -> str:
+    """Return a request's method and path, without slashes at the end."""
     method = request.method.decode("ascii", "backslashreplace")
     path = quote_from_bytes(request.path.rstrip(b"/"), safe="!$%&'()*+,/:;=@~") or "/"
     return f"{method} {path}"

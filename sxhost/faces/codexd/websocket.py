@@ -1,7 +1,7 @@
-"""Codexd's WebSocket: a hello with all there is, then each event as it happens.
+"""Codexd's WebSocket: a hello with the state of the host, then each event as it happens.
 
-A client that is behind is a place in the log: it misses nothing but what retention drops,
-and is told of that by an event ``codexd.gap``.
+A slow client is a cursor in the log: it misses nothing but what retention drops, and an event
+``codexd.gap`` says so.
 """
 
 from __future__ import annotations
@@ -26,43 +26,43 @@ from sxhost.model.session import Event
 from sxhost.service import SessionService
 from sxhost.streams.subscription import Subscription
 
-__all__ = ["Audience", "CodexdConnection", "EventText", "State"]
+__all__ = ["CodexdConnection", "EventClients", "EventEncoder", "HostState"]
 
 GOING_AWAY = 1001
 
 
-class State(Struct, frozen=True, kw_only=True):
-    """What `hello` and `status` say."""
+class HostState(Struct, frozen=True, kw_only=True):
+    """The state of the host, in messages of type `hello` and `status`."""
 
     service: CodexdRuntime
     snapshot: CodexdSnapshot
 
 
-Look = Callable[[str, int], Awaitable[State]]
-"""Tells the state for a client that knows the host by a URL, with events up to an id."""
+ReadState = Callable[[str, int], Awaitable[HostState]]
+"""Returns the state, given the base URL that a client uses and the id of the last event."""
 
 
-class EventText:
-    """Events as codexd's WebSocket frames; of all else only gaps are told."""
+class EventEncoder:
+    """Encodes events, and gaps between them, as codexd's WebSocket frames."""
 
-    def __init__(self, roster: AgentDirectory) -> None:
-        self._roster = roster
+    def __init__(self, directory: AgentDirectory) -> None:
+        self._directory = directory
 
     def event(self, event: Event, epoch: str) -> bytes:  # noqa: ARG002 - `seq` is the place
         """Encode an event."""
         return _message(
-            event=event_record(event, self._roster.get(event.session)), type="event"
+            event=event_record(event, self._directory.get(event.session)), type="event"
         )
 
     def control(self, name: str, fields: dict[str, object]) -> bytes:
-        """Encode a gap as an event, and nothing else."""
+        """Encode a gap as an event; other control frames have no counterpart in codexd."""
         if name != "gap":
             return b""
-        return _message(event=gap_record(fields, self._roster.wall_ms()), type="event")
+        return _message(event=gap_record(fields, self._directory.wall_ms()), type="event")
 
 
 class Sink:
-    """Where a connection's subscription writes."""
+    """The sink of a connection's subscription."""
 
     tag: Mapping[str, object] = {}
 
@@ -79,95 +79,99 @@ class Sink:
             self._connection.send(data)
 
     def end(self) -> None:
-        """There are no more events: whoever wants them comes again."""
+        """Close the connection: the host is stopping, and clients connect again."""
         self._connection.sendCloseFrame(GOING_AWAY, b"the events have ended")
 
 
-class Audience:
-    """Who is connected.  `look` tells them all there is."""
+class EventClients:
+    """The clients that are connected; `read_state` returns what they are sent as the state."""
 
-    def __init__(self, service: SessionService, roster: AgentDirectory, look: Look) -> None:
-        self.roster = roster
-        self.look = look
-        self.clients: set[CodexdConnection] = set()
+    def __init__(
+        self, service: SessionService, directory: AgentDirectory, read_state: ReadState
+    ) -> None:
+        self.directory = directory
+        self.read_state = read_state
+        self.connected: set[CodexdConnection] = set()
         self._service = service
-        self._encoding = EventText(roster)
+        self._encoding = EventEncoder(directory)
 
     def connect(self, request: HostRequest) -> CodexdConnection:
-        """Return the connection of one more."""
+        """Return the connection of a new client."""
         return CodexdConnection(self, request)
 
     async def follow(self, client: CodexdConnection, position: int) -> None:
-        """Have a client told of what comes after an id."""
-        cursor = str(Cursor(position, self.roster.epoch))
-        wanted, sink = self.roster.selection, Sink(client)
+        """Subscribe a client to the events after the id `position`."""
+        cursor = str(Cursor(position, self.directory.epoch))
+        wanted, sink = self.directory.selection, Sink(client)
         await self._service.subscribe(wanted, cursor, self._encoding, sink)
 
 
 class CodexdConnection(Connection):
-    """One client."""
+    """A client of codexd's WebSocket."""
 
-    def __init__(self, audience: Audience, request: HostRequest) -> None:
+    def __init__(self, clients: EventClients, request: HostRequest) -> None:
         super().__init__(request)
-        self._audience = audience
+        self._clients = clients
         self._base_url = base_url(request)
         self._reader: Subscription | None = None
 
     async def begin(self) -> None:
-        """Say hello, then follow the events from there on."""
-        self._audience.clients.add(self)
-        position = self._audience.roster.position
-        state = await self._audience.look(self._base_url, position)
+        """Send the hello, then follow the events from there on."""
+        self._clients.connected.add(self)
+        position = self._clients.directory.position
+        state = await self._clients.read_state(self._base_url, position)
         recent = state.snapshot.recent_events.events
-        self._say(
+        self._send_message(
             recentEvents=recent, service=state.service, snapshot=state.snapshot, type="hello"
         )
         try:
-            await self._audience.follow(self, position)
+            await self._clients.follow(self, position)
         except SubscriptionLimit as error:
-            self._put_out(error.message)
+            self._close_for_violation(error.message)
         except HostError:  # the host is stopping
             self.leave()
 
     def follow(self, reader: Subscription) -> None:
-        """Keep the subscription that is about to begin, unless the client has gone."""
+        """Keep the subscription that is about to begin, unless the client has left."""
         self._reader = reader
-        if self not in self._audience.clients:
+        if self not in self._clients.connected:
             reader.close()
         elif self.paused:
             reader.pauseProducing()
 
-    async def answer(self, said: bytes) -> None:
-        """Answer a message."""
-        match _kind(said, self.site.limits.depth):
+    async def answer(self, message: bytes) -> None:
+        """Answer a ``ping`` or a ``status``; refuse any other message."""
+        match _type_of(message, self.site.limits.depth):
             case "ping":
-                self._say(type="pong")
+                self._send_message(type="pong")
             case "status":
-                state = await self._audience.look(
-                    self._base_url, self._audience.roster.position
+                state = await self._clients.read_state(
+                    self._base_url, self._clients.directory.position
                 )
-                self._say(service=state.service, snapshot=state.snapshot, type="status")
+                self._send_message(
+                    service=state.service, snapshot=state.snapshot, type="status"
+                )
             case kind:
                 text = f"Unsupported websocket message type: {kind or 'unknown'}."
-                self._say(message=text, type="error")
+                self._send_message(message=text, type="error")
 
     def behind(self) -> None:
-        """Let the events wait."""
+        """Pause the subscription."""
         if self._reader is not None:
             self._reader.pauseProducing()
 
     def go_on(self) -> None:
-        """Serve the events again."""
+        """Resume the subscription."""
         if self._reader is not None:
             self._reader.resumeProducing()
 
     def connection_closed(self) -> None:
         """End the subscription."""
-        self._audience.clients.discard(self)
+        self._clients.connected.discard(self)
         if self._reader is not None:
             self._reader.close()
 
-    def _say(self, **fields: Any) -> None:
+    def _send_message(self, **fields: Any) -> None:
         self.send(_message(**fields))
 
 
@@ -175,10 +179,10 @@ def _message(**fields: Any) -> bytes:
     return framed(encode(fields))
 
 
-def _kind(said: bytes, depth: int) -> str | None:
-    """Return the type of a message, if it has one."""
+def _type_of(message: bytes, depth: int) -> str | None:
+    """Return the type of a message, if it is an object with one."""
     try:
-        message: Any = decode(said, object, depth=depth)
+        value: Any = decode(message, object, depth=depth)
     except HostError:
         return None
-    return trimmed(message.get("type")) if isinstance(message, dict) else None
+    return trimmed(value.get("type")) if isinstance(value, dict) else None

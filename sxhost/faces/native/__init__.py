@@ -4,8 +4,8 @@
 about     `/` and `/openapi.json`
 agents    the routes to hosted agents
 events    logs over HTTP: read once, or followed
-hooks     hooks over HTTP: the answer once it is known, for as long as the agent waits
-sessions  the native face: a table of routes to verbs
+hooks     agents' hooks over HTTP, answered once the answer is known
+sessions  sessions, events, messages: a table of routes to verbs
 telemetry telemetry over HTTP
 tokens    tokens and logins over HTTP
 websocket the log over a WebSocket: subscriptions by message, many on one connection

@@ -1,4 +1,4 @@
-"""What the host says of itself: an index, and its contract."""
+"""The index of all routes (``/``) and the contract (``/openapi.json``)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hosted agents over HTTP: started, told what to do, answered.
+"""The routes to hosted agents: start one, give it turns, decide its approvals.
 
 Each route is a verb of the host and nothing more.
 """
@@ -17,7 +17,7 @@ APPROVALS = f"{SESSION}/approvals"
 
 
 def routes(host: AgentHost) -> Sequence[Route]:
-    """Return the routes to the agents that `host` runs, and to what agents ask."""
+    """Return the routes to the agents that `host` runs, and to approvals."""
     return (
         Route("POST", "/sessions", host.start, "Start an agent in a new session.", 201),
         Route("POST", f"{SESSION}/turns", host.submit, "Begin a turn.", 202, scope="send"),

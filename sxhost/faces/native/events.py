@@ -14,30 +14,30 @@ from sxhost.codec import frames
 from sxhost.codec.json import encode_lines
 from sxhost.errors import HostError
 from sxhost.http.router import NDJSON, SSE, Route
-from sxhost.http.stream_response import Response
+from sxhost.http.stream_response import StreamResponse
 from sxhost.logs import logger
 from sxhost.model.session import Event, EventQuery, LogQuery
 from sxhost.service import SessionService
 from sxhost.streams.reader import Pages, selection
 from sxhost.streams.subscription import Selection
 
-__all__ = ["Stream", "routes"]
+__all__ = ["LogStream", "routes"]
 
 log = logger(__name__)
 
 
-class Stream:
-    """An answer that follows a log for as long as its client listens."""
+class LogStream:
+    """A response that follows a log until its client leaves."""
 
     def __init__(
         self,
         service: SessionService,
-        wanted: Selection,
+        selected: Selection,
         query: EventQuery,
         encoding: frames.Encoding,
     ) -> None:
         self._service = service
-        self._wanted = wanted
+        self._selection = selected
         self._query = query
         self._encoding = encoding
 
@@ -45,60 +45,60 @@ class Stream:
         """Write frames until the client leaves or the host stops."""
         if request.method == b"HEAD":
             return
-        response, query = Response(request), self._query
+        response, query = StreamResponse(request), self._query
         reader = await self._service.subscribe(
-            self._wanted, query.after, self._encoding, response, states=query.state
+            self._selection, query.after, self._encoding, response, states=query.state
         )
         await response.follow(reader)
 
 
 @implementer(IPushProducer)
-class Room:
-    """Whether a response has room for more: its transport says so."""
+class BackPressure:
+    """Back-pressure of a response's transport, as something to wait for."""
 
     def __init__(self) -> None:
         self._full = False
         self._waiter: Deferred[None] | None = None
 
     async def wait(self) -> None:
-        """Return once there is room."""
+        """Return once the transport takes more."""
         if self._full:
             self._waiter = Deferred()
             await self._waiter
 
     def pauseProducing(self) -> None:
-        """There is none for now."""
+        """The transport's buffer is full."""
         self._full = True
 
     def resumeProducing(self) -> None:
-        """There is some again."""
+        """The transport's buffer has emptied."""
         self._full = False
         waiter, self._waiter = self._waiter, None
         if waiter is not None:
             waiter.callback(None)
 
     def stopProducing(self) -> None:
-        """The client has gone: whoever waits is cancelled."""
+        """Do nothing: whoever waits is cancelled when the connection is lost."""
 
 
-class PagedAnswer:
-    """An answer of many pages, each read once those before it have left."""
+class PagedResponse:
+    """A response of many pages; each is read from the store once those before it were sent."""
 
     def __init__(self, first: Sequence[list[Event]], rest: Pages) -> None:
         self._first = first
         self._rest = rest
 
     async def serve(self, request: Request) -> None:
-        """Write all pages; if one cannot be read, what was written must not look whole."""
+        """Write all pages; abort if one cannot be read, so that nothing looks whole."""
         if request.method == b"HEAD":
             return
-        room = Room()
-        request.registerProducer(room, streaming=True)
+        back_pressure = BackPressure()
+        request.registerProducer(back_pressure, streaming=True)
         try:
             for page in self._first:
-                await _write(request, page, room)
+                await _write(request, page, back_pressure)
             async for page in self._rest:
-                await _write(request, page, room)
+                await _write(request, page, back_pressure)
             request.unregisterProducer()
         except HostError as error:
             log.warn("an answer was cut: {error}", error=error)
@@ -106,12 +106,12 @@ class PagedAnswer:
             await Deferred()  # cancelled when the connection is lost
 
 
-async def _write(request: Request, page: Sequence[Event], room: Room) -> None:
+async def _write(request: Request, page: Sequence[Event], back_pressure: BackPressure) -> None:
     request.write(encode_lines(page))
-    await room.wait()
+    await back_pressure.wait()
 
 
-class Streams:
+class EventHandlers:
     """The handlers of the routes that read logs."""
 
     def __init__(self, service: SessionService) -> None:
@@ -119,38 +119,39 @@ class Streams:
 
     async def events(
         self, session_id: str, query: EventQuery
-    ) -> Sequence[Event] | PagedAnswer | Stream:
+    ) -> Sequence[Event] | PagedResponse | LogStream:
         """Read a session's events, or follow them as NDJSON."""
         if not query.follow:
             return await _read(self._service.event_pages(session_id, query))
         return await self._stream(query, frames.NDJSON, session_id)
 
-    async def live_events(self, session_id: str, query: EventQuery) -> Stream:
+    async def live_events(self, session_id: str, query: EventQuery) -> LogStream:
         """Follow a session's events as server-sent events."""
         return await self._stream(query, frames.SSE, session_id)
 
-    async def log(self, query: LogQuery) -> Sequence[Event] | PagedAnswer | Stream:
+    async def log(self, query: LogQuery) -> Sequence[Event] | PagedResponse | LogStream:
         """Read many sessions' events, or follow them as NDJSON."""
         if not query.follow:
             return await _read(self._service.log_pages(query))
         return await self._stream(query, frames.NDJSON)
 
-    async def live_log(self, query: LogQuery) -> Stream:
+    async def live_log(self, query: LogQuery) -> LogStream:
         """Follow many sessions' events as server-sent events."""
         return await self._stream(query, frames.SSE)
 
     async def _stream(
         self, query: EventQuery, encoding: frames.Encoding, session_id: str | None = None
-    ) -> Stream:
+    ) -> LogStream:
         if session_id is not None:
-            await self._service.session(session_id)  # an unknown one is refused while it can be
-        return Stream(self._service, selection(query, session_id), query, encoding)
+            # Refuse an unknown session while there is a status to refuse it with.
+            await self._service.session(session_id)
+        return LogStream(self._service, selection(query, session_id), query, encoding)
 
 
-async def _read(pages: Pages) -> Sequence[Event] | PagedAnswer:
-    """Read a page; if there are more, the answer is written page by page."""
+async def _read(pages: Pages) -> Sequence[Event] | PagedResponse:
+    """Return the only page, or a response that writes all pages one by one."""
     first, second = await _next(pages), await _next(pages)
-    return PagedAnswer([first, second], pages) if second else first
+    return PagedResponse([first, second], pages) if second else first
 
 
 async def _next(pages: Pages) -> list[Event]:
@@ -161,11 +162,11 @@ async def _next(pages: Pages) -> list[Event]:
 
 def routes(service: SessionService) -> Sequence[Route]:
     """Return the routes that read logs."""
-    streams = Streams(service)
+    handlers = EventHandlers(service)
     events = "/sessions/<session_id>/events"
     return (
-        Route("GET", events, streams.events, "Read or follow events.", produces=NDJSON),
-        Route("GET", events, streams.live_events, "Follow events.", produces=SSE),
-        Route("GET", "/events", streams.log, "Read or follow all events.", produces=NDJSON),
-        Route("GET", "/events", streams.live_log, "Follow all events.", produces=SSE),
+        Route("GET", events, handlers.events, "Read or follow events.", produces=NDJSON),
+        Route("GET", events, handlers.live_events, "Follow events.", produces=SSE),
+        Route("GET", "/events", handlers.log, "Read or follow all events.", produces=NDJSON),
+        Route("GET", "/events", handlers.live_log, "Follow all events.", produces=SSE),
     )

@@ -1,4 +1,4 @@
-"""Agents' hooks over HTTP: what they report, and what they are told in the answer."""
+"""Agents' hooks over HTTP: the host takes what they report and answers for their agent."""
 
 from __future__ import annotations
 
@@ -25,41 +25,41 @@ log = logger(__name__)
 
 
 Name = Annotated[str, Meta(min_length=1)]
-Words = Annotated[Any, Meta(description="A text; what is none counts as absent.")]
+Text = Annotated[Any, Meta(description="A text; what is none counts as absent.")]
 
 
 class HookInput(Struct, frozen=True):
-    """What any hook is told, and more by its name; a name that we do not know is taken, too."""
+    """The input of a Claude Code or Codex hook; fields depend on its name, which may be new."""
 
     session_id: SessionId
     hook_event_name: Name
-    cwd: Words = None
-    model: Words = None
-    prompt: Words = None
-    turn_id: Words = None
-    agent_id: Words = None
-    tool_name: Words = None
-    tool_use_id: Words = None
+    cwd: Text = None
+    model: Text = None
+    prompt: Text = None
+    turn_id: Text = None
+    agent_id: Text = None
+    tool_name: Text = None
+    tool_use_id: Text = None
     tool_input: Any = None
     tool_response: Any = None
     permission_suggestions: Any = None
-    last_assistant_message: Words = None
+    last_assistant_message: Text = None
     error: Any = None
-    reason: Words = None
+    reason: Text = None
 
 
 class NoticeInput(Struct, frozen=True, rename="kebab"):
-    """What Codex tells the program that it notifies."""
+    """The input of Codex's ``notify`` program."""
 
     thread_id: SessionId
     type: Name
-    turn_id: Words = None
-    cwd: Words = None
-    last_assistant_message: Words = None
+    turn_id: Text = None
+    cwd: Text = None
+    last_assistant_message: Text = None
 
 
 class HookAnswer(Struct, frozen=True, rename="camel", omit_defaults=True):
-    """What a hook tells its agent, in the agent's own words; nothing, most of the time."""
+    """A hook's output, in the format that the agent reads; empty most of the time."""
 
     decision: str = ""
     reason: str = ""
@@ -67,61 +67,61 @@ class HookAnswer(Struct, frozen=True, rename="camel", omit_defaults=True):
 
 
 class HookResponse:
-    """The answer to a hook, given once it is known, for as long as the agent waits for it."""
+    """A response to a hook that is written once the answer is known, while the agent waits."""
 
-    def __init__(self, hooked: Hooked, hook: Hook, query: HookQuery) -> None:
-        self._hooked = hooked
+    def __init__(self, sessions: Hooked, hook: Hook, query: HookQuery) -> None:
+        self._sessions = sessions
         self._hook = hook
         self._query = query
 
     async def serve(self, request: Request) -> None:
-        """Hear the hook, answer it, and take note of whether the answer was read."""
-        heard = await self._hooked.hear(self._hook, self._query)
-        if heard.messages:
-            self._follow(request, heard)
-        body = encode(heard.answer)
+        """Handle the hook, write the answer, and note whether it was sent."""
+        reply = await self._sessions.hear(self._hook, self._query)
+        if reply.messages:
+            self._confirm_once_sent(request, reply)
+        body = encode(reply.answer)
         request.setHeader("Content-Length", str(len(body)))
         request.write(body)
 
-    def _follow(self, request: Request, heard: HookReply) -> None:
-        """Confirm the messages of an answer once it is on its way, else give them back."""
-        over: Deferred[Any] = request.notifyFinish()
-        over.addCallbacks(
-            lambda _: _later(self._hooked.read(heard)),
-            lambda _: _later(self._hooked.unread(heard)),
+    def _confirm_once_sent(self, request: Request, reply: HookReply) -> None:
+        """Confirm the messages in an answer once it was sent; else give them back."""
+        finished: Deferred[Any] = request.notifyFinish()
+        finished.addCallbacks(
+            lambda _: _in_background(self._sessions.read(reply)),
+            lambda _: _in_background(self._sessions.unread(reply)),
         )
 
 
-def _later(work: Any) -> None:
-    Deferred.fromCoroutine(work).addErrback(_said)
+def _in_background(work: Any) -> None:
+    Deferred.fromCoroutine(work).addErrback(_log_refusal)
 
 
-def _said(failure: Failure) -> None:
+def _log_refusal(failure: Failure) -> None:
     failure.trap(HostError)
     log.warn("a message was handed over, but: {error}", error=failure.value)
 
 
-class Hooks:
-    """The handlers, one for each kind of agent."""
+class HookHandlers:
+    """The handlers, one for each agent that has hooks."""
 
     def __init__(self, service: SessionService) -> None:
-        self._hooked = Hooked(service, service.agency, service.hub)
+        self._sessions = Hooked(service, service.agency, service.hub)
 
     async def claude(self, hook: dict[str, Any], query: HookQuery) -> HookResponse:
-        """Hear a hook of Claude Code."""
-        return HookResponse(self._hooked, Hook("claude", hook), query)
+        """Handle a hook of Claude Code."""
+        return HookResponse(self._sessions, Hook("claude", hook), query)
 
     async def codex(self, hook: dict[str, Any], query: HookQuery) -> HookResponse:
-        """Hear a hook of Codex, or what it notifies of."""
-        return HookResponse(self._hooked, Hook("codex", hook), query)
+        """Handle a hook or a notification of Codex."""
+        return HookResponse(self._sessions, Hook("codex", hook), query)
 
 
 def routes(service: SessionService) -> Sequence[Route]:
     """Return the routes that agents' hooks are posted to."""
-    hooks = Hooks(service)
+    handlers = HookHandlers(service)
     return (
-        _route("/hooks/claude", hooks.claude, "Hear Claude Code.", HookInput),
-        _route("/hooks/codex", hooks.codex, "Hear Codex.", (HookInput, NoticeInput)),
+        _route("/hooks/claude", handlers.claude, "Hear Claude Code.", HookInput),
+        _route("/hooks/codex", handlers.codex, "Hear Codex.", (HookInput, NoticeInput)),
     )
 
 

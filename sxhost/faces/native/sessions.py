@@ -1,4 +1,4 @@
-"""The native face: ``scorpiox-host``'s routes, and what sxhost adds to them.
+"""The routes to sessions: those of ``scorpiox-host``, and those that sxhost adds.
 
 Each route is a verb of the host and nothing more.
 """
@@ -20,7 +20,7 @@ MESSAGE = f"{MESSAGES}/<message_id>"
 
 
 async def health() -> Health:
-    """Tell that the host is there."""
+    """Return that the host is up."""
     return Health()
 
 

@@ -13,7 +13,8 @@ __all__ = ["routes"]
 
 def routes(service: SessionService) -> Sequence[Route]:
     """Return the route that payloads are posted to."""
-    filing = Filing(service)
-    words = "File telemetry."
-    file = Route("POST", "/telemetry", filing.file, words, 204, scope="send", telemetry=True)
-    return (file,)
+    ingest = Filing(service)
+    summary = "File telemetry."
+    return (
+        Route("POST", "/telemetry", ingest.file, summary, 204, scope="send", telemetry=True),
+    )

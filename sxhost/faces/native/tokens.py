@@ -1,4 +1,4 @@
-"""Tokens over HTTP, and the one-time links through which a browser is let in."""
+"""Tokens over HTTP, and the one-time links through which a browser logs in."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from sxhost.model.session import Done
 
 __all__ = ["Keys"]
 
-LINK_S = 60.0
-"""Seconds for which a login's link is good: as long as a browser takes to open it."""
+LINK_LIFETIME_S = 60.0
+"""Seconds in which a login's link must be opened: a slow browser's start, and no more."""
 
 TokenId = Annotated[str, Meta(extra_json_schema={"pattern": "^[0-9a-z]{1,16}$"})]
 LoginCode = Annotated[str, Meta(extra_json_schema={"pattern": "^[0-9A-Za-z_-]{1,64}$"})]
 
-Note = Callable[[str, str | None, str], Awaitable[None]]
-"""Records for the audit what was done, to which session, and more words."""
+RecordAudit = Callable[[str, str | None, str], Awaitable[None]]
+"""Writes an audit entry: what was done, to which session, a detail."""
 
 
 @dataclass(frozen=True)
-class Welcome:
-    """An answer that leads a browser to the dashboard, with what it is let in by."""
+class LoginResponse:
+    """A response that redirects a browser to the dashboard, with its credentials."""
 
     credentials: Credentials | None
-    """None for whoever needs nothing."""
-    lasts_s: float
+    """None for a caller who needs no credentials."""
+    lifetime_s: float
 
     async def serve(self, request: Request) -> None:
         """Set the cookie; no script can read it, and no page of another site sends it.
@@ -55,7 +55,7 @@ class Welcome:
             cookie_name(request),
             self.credentials.cookie,
             path=b"/",
-            max_age=b"%d" % self.lasts_s,
+            max_age=b"%d" % self.lifetime_s,
             httpOnly=True,
             secure=request.isSecure(),
             sameSite="strict",
@@ -63,7 +63,7 @@ class Welcome:
 
 
 class Keys:
-    """The handlers; `clock` is monotonic, `own` the host's user."""
+    """The handlers; `clock` is monotonic, `own` the uid of the host's user."""
 
     def __init__(
         self,
@@ -72,81 +72,81 @@ class Keys:
         clock: IReactorTime,
         limits: Limits,
         *,
-        note: Note,
+        note: RecordAudit,
         own: int,
     ) -> None:
-        self._keyring = keyring
+        self._tokens = keyring
         self._browsers = browsers
         self._clock = clock
         self._limits = limits
-        self._note = note
-        self._own = own
+        self._record = note
+        self._host_uid = own
         self._links: dict[str, float] = {}
 
     async def tokens(self) -> Sequence[Token]:
         """List tokens, without their secrets, and the browsers that are logged in."""
-        return [*self._keyring.tokens(), *self._browsers.tokens()]
+        return [*self._tokens.tokens(), *self._browsers.tokens()]
 
     async def create_token(self, draft: TokenDraft) -> TokenMade:
         """Make a token; its secret is shown this once."""
-        token, secret = await self._made("create token", draft)
+        token, secret = await self._create_audited("create token", draft)
         return TokenMade(token=token, secret=secret)
 
-    async def _made(self, what: str, draft: TokenDraft) -> tuple[Token, str]:
-        """Make a token, unless that cannot be recorded."""
-        token, secret = self._keyring.create(draft)
+    async def _create_audited(self, action: str, draft: TokenDraft) -> tuple[Token, str]:
+        """Make a token; revoke it at once if that cannot be recorded in the audit."""
+        token, secret = self._tokens.create(draft)
         try:
-            await self._note(what, draft.session, token.id)
+            await self._record(action, draft.session, token.id)
         except BaseException:
-            self._keyring.revoke(token.id)
+            self._tokens.revoke(token.id)
             raise
         return token, secret
 
     async def revoke_token(self, token_id: TokenId) -> Done:
-        """Let nobody in with a token any more, or log a browser out."""
+        """Revoke a token, or log a browser out."""
         if token_id in self._browsers:
             self._browsers.log_out(token_id)
         else:
-            self._keyring.revoke(token_id)
-        await self._note("revoke token", None, token_id)
+            self._tokens.revoke(token_id)
+        await self._record("revoke token", None, token_id)
         return Done()
 
     async def rotate_token(self) -> Done:
         """Replace the host's own token; the new one is in its file."""
-        self._keyring.rotate()
-        await self._note("rotate token", None, "")
+        self._tokens.rotate()
+        await self._record("rotate token", None, "")
         return Done()
 
     async def invite(self) -> Login:
         """Make a link that lets one browser in."""
         now = self._clock.seconds()
-        self._links = {code: until for code, until in self._links.items() if until > now}
+        self._links = {code: expires for code, expires in self._links.items() if expires > now}
         code = secrets.token_urlsafe(32)
-        self._links[code] = now + LINK_S
-        return Login(path=f"/login/{code}", expires_s=LINK_S)
+        self._links[code] = now + LINK_LIFETIME_S
+        return Login(path=f"/login/{code}", expires_s=LINK_LIFETIME_S)
 
-    async def login(self, code: LoginCode) -> Welcome:
-        """Let a browser in, once; of this machine only the host's own user's.
+    async def login(self, code: LoginCode) -> LoginResponse:
+        """Log a browser in, once; on this machine, only one of the host's own user.
 
-        Whoever opens a link shows it to every user here, in the browser's command line.
+        Opening a link shows it to all users of the machine, in the browser's command line.
         """
         caller = current.get()
-        if caller.uid not in (None, self._own):
+        if caller.uid not in (None, self._host_uid):
             raise Unauthorized("This link is for the user that the host runs as.")
-        until = self._links.pop(code, 0.0)
-        if until <= self._clock.seconds():
+        expires = self._links.pop(code, 0.0)
+        if expires <= self._clock.seconds():
             raise Unauthorized("This link was used, or is too old; `sxhost open` makes one.")
         credentials = None
         try:
             if not _is_trusted(caller):
                 credentials = self._browsers.log_in()
-            await self._note("log in", None, credentials.id if credentials else "")
+            await self._record("log in", None, credentials.id if credentials else "")
         except HostError:
-            self._links[code] = until  # it was not used
+            self._links[code] = expires  # the link was not used
             if credentials is not None:
                 self._browsers.log_out(credentials.id)
             raise
-        return Welcome(credentials, self._limits.browser_life)
+        return LoginResponse(credentials, self._limits.browser_life)
 
     def routes(self) -> Sequence[Route]:
         """Return the routes of tokens and logins: for administrators, but for the link."""
@@ -173,5 +173,5 @@ class Keys:
 
 
 def _is_trusted(caller: Caller) -> bool:
-    """Tell whether somebody is let in without anything that they show."""
+    """Tell whether a caller has all rights without any credentials."""
     return caller.token is None and "admin" in caller.scopes

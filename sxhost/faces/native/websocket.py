@@ -1,4 +1,4 @@
-"""The log over a WebSocket: what ``GET /events?follow=1`` says, a text message a line."""
+"""The log over a WebSocket: the lines of ``GET /events?follow=1``, a text message each."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ MOST_SUBSCRIPTIONS = 64
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
 
 
-# What comes in.
+# Messages of clients.
 
 
 class Subscribe(Struct, frozen=True, kw_only=True):
-    """What a client wants to follow, from which cursor on; all that is empty is not asked."""
+    """What to follow, after which cursor; a field that is empty selects everything."""
 
     id: Name | None = None
-    """The client's own name for it, which stands in its control frames."""
+    """The client's id for the subscription, repeated in its control frames."""
     sessions: list[Annotated[str, Meta(pattern=SESSION_ID)]] = []
     labels: dict[LabelName, Label] = {}
     types: list[EventName] = []
@@ -41,13 +41,13 @@ class Subscribe(Struct, frozen=True, kw_only=True):
 
     @property
     def selection(self) -> Selection:
-        """What it selects."""
+        """The selection of events."""
         labels = frozenset(self.labels.items())
         return Selection(frozenset(self.sessions), labels, frozenset(self.types))
 
 
 class Command(Struct, frozen=True, kw_only=True):
-    """A client's message; with both fields, one subscription takes the other's place."""
+    """A client's message; with both fields, one subscription replaces another."""
 
     unsubscribe: bool | Name | None = None
     """The id of a subscription, or true for the one without."""
@@ -55,7 +55,7 @@ class Command(Struct, frozen=True, kw_only=True):
 
 
 class StreamQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A first subscription, if there is anything in it; each field as for ``GET /events``."""
+    """The query: a first subscription, if any field is given, as for ``GET /events``."""
 
     after: Annotated[str, Meta(pattern=CURSOR)] = ""
     session: str = ""
@@ -64,7 +64,7 @@ class StreamQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
     state: bool = False
 
     def command(self) -> Command | None:
-        """Return the message that would say the same."""
+        """Return the message that subscribes to the same; None if no field is given."""
         if self == StreamQuery():
             return None
         name, colon, value = self.label.partition(":")
@@ -82,7 +82,7 @@ class StreamQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Sink:
-    """Where one subscription writes."""
+    """The sink of one subscription."""
 
     def __init__(self, connection: LiveConnection, name: str | None) -> None:
         self.tag: Mapping[str, object] = {} if name is None else {"id": name}
@@ -98,12 +98,12 @@ class Sink:
         self._connection.send(data)
 
     def end(self) -> None:
-        """The subscription is over; the connection is not."""
+        """Forget the subscription; the connection stays."""
         self._connection.readers.pop(self._name, None)
 
 
 class LiveConnection(Connection):
-    """One client, and what it has subscribed to."""
+    """One client, and its subscriptions."""
 
     def __init__(
         self, service: SessionService, request: HostRequest, first: Command | None
@@ -118,29 +118,29 @@ class LiveConnection(Connection):
         if self._first is not None:
             await self._answer(self._first)
 
-    async def answer(self, said: bytes) -> None:
-        """Do what a message says, or tell why not."""
+    async def answer(self, message: bytes) -> None:
+        """Execute a message, or send the refusal."""
         try:
             limits = self.site.limits
-            command = decode(said, Command, depth=limits.depth, brackets=limits.brackets)
+            command = decode(message, Command, depth=limits.depth, brackets=limits.brackets)
         except HostError as error:
             self._refuse(error, None)
         else:
             await self._answer(command)
 
     def keep(self, name: str | None, reader: Subscription) -> None:
-        """Remember a subscription that is about to begin."""
+        """Take in a subscription that is about to begin."""
         self.readers[name] = reader
         if self.paused:
             reader.pauseProducing()
 
     def behind(self) -> None:
-        """Let all subscriptions wait."""
+        """Pause all subscriptions."""
         for reader in tuple(self.readers.values()):
             reader.pauseProducing()
 
     def go_on(self) -> None:
-        """Serve the subscriptions; who is first now is last in the next turn."""
+        """Resume the subscriptions, in turns: the first now is the last next time."""
         for name in tuple(self.readers):
             if not self.paused and name in self.readers:
                 reader = self.readers[name] = self.readers.pop(name)
@@ -153,7 +153,7 @@ class LiveConnection(Connection):
 
     async def _answer(self, command: Command) -> None:
         try:
-            await self._do(command)
+            await self._execute(command)
         except HostError as error:
             self._refuse(error, command.subscribe.id if command.subscribe else None)
 
@@ -161,7 +161,7 @@ class LiveConnection(Connection):
         fields = {"error": error.code, "message": error.message, **error.details}
         self.send(TEXT.control("error", fields if name is None else {**fields, "id": name}))
 
-    async def _do(self, command: Command) -> None:
+    async def _execute(self, command: Command) -> None:
         if not command.unsubscribe and command.subscribe is None:
             raise BadRequest("Say what to `subscribe` to, or what to `unsubscribe` from.")
         if command.unsubscribe:
@@ -175,25 +175,25 @@ class LiveConnection(Connection):
             raise BadField("unsubscribe", f"There is no subscription {which} here.")
         self.readers[name].end("unsubscribed", reconnect=False)
 
-    async def _subscribe(self, wanted: Subscribe) -> None:
-        if wanted.id in self.readers:
+    async def _subscribe(self, request: Subscribe) -> None:
+        if request.id in self.readers:
             raise BadField("subscribe.id", "It is taken; unsubscribe first, or give another.")
         if len(self.readers) >= MOST_SUBSCRIPTIONS:
             most = f"A connection has at most {MOST_SUBSCRIPTIONS} subscriptions."
             raise BadField("subscribe", most)
         await self._service.subscribe(
-            wanted.selection,
-            str(wanted.after),
+            request.selection,
+            str(request.after),
             TEXT,
-            Sink(self, wanted.id),
-            states=wanted.state,
+            Sink(self, request.id),
+            states=request.state,
         )
 
 
 # The route.
 
 
-class Streams:
+class StreamHandler:
     """The handler of the route."""
 
     def __init__(self, service: SessionService) -> None:
@@ -202,14 +202,14 @@ class Streams:
     async def stream(self, query: StreamQuery) -> Upgrade:
         """Follow logs over a WebSocket."""
         first = query.command()
-        only = first and first.subscribe and first.subscribe.selection.only
-        if only:
-            await self._service.session(only)  # an unknown one is refused while it can be
+        session_id = first and first.subscribe and first.subscribe.selection.only
+        if session_id:
+            await self._service.session(session_id)  # refuse an unknown one before the upgrade
         return Upgrade(lambda request: LiveConnection(self._service, request, first))
 
 
 def routes(service: SessionService) -> Sequence[Route]:
     """Return the route of the WebSocket."""
-    stream = Streams(service).stream
+    stream = StreamHandler(service).stream
     summary = "Follow logs over a WebSocket."
     return (Route("GET", "/v1/stream", stream, summary, status=101, produces=NDJSON),)

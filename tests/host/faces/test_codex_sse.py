@@ -8,7 +8,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from sxhost.errors import AgentFailed
-from sxhost.faces.codex_sse.names import name_of
+from sxhost.faces.codex_sse.names import session_id_of
 from sxhost.model.caller import Caller
 from sxhost.model.turn import TurnDraft
 from sxhost.process.contracts import Exit
@@ -64,7 +64,7 @@ def test_each_message_is_a_conversation_of_its_own(stage: Stage) -> None:
 def test_whatever_a_client_calls_it_it_is_found(stage: Stage, name: str) -> None:
     client = stage.begin(id=name)
     assert client.frames[0]["id"] == name
-    assert client.frames[0]["session"] == name_of(name)
+    assert client.frames[0]["session"] == session_id_of(name)
     assert stage.say(type="user_cancel", id=name).body["id"] == name
 
 

@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 
 from sxhost.agents.session import CUT_SHORT
 from sxhost.errors import AgentFailed
-from sxhost.faces.codexd.describe import described
+from sxhost.faces.codexd.describe import description_of
 from sxhost.process.contracts import Exit
 from sxhost.testing import (
     BufferedResponse,
@@ -102,7 +102,7 @@ def test_the_probe(host: HostInMemory, slashes: str) -> None:
 
 def test_the_description(host: HostInMemory) -> None:
     answer = ask(host, "GET", "/describe//")
-    assert value(answer) == json.loads(json.dumps(described("http://127.0.0.1:7432")))
+    assert value(answer) == json.loads(json.dumps(description_of("http://127.0.0.1:7432")))
     answer = ask(host, "GET", "/describe", Host="agents.test")
     assert value(answer)["base_url"] == "http://agents.test"
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from sxhost.faces.codexd.describe import described, event_url
+from sxhost.faces.codexd.describe import description_of, event_url
 from sxhost.testing import HostInMemory
 
 
 def test_the_routes_are_those_that_are_served(lab: HostInMemory) -> None:
     told = {
         ("GET" if route["method"] == "WS" else route["method"], route["path"])
-        for route in described("http://x")["routes"]
+        for route in description_of("http://x")["routes"]
     }
     ours = (route for route in lab.routes if route.tag == "codexd")
     served = {(r.method, r.path.replace("<session_id>", ":session_id")) for r in ours}
@@ -20,7 +20,7 @@ def test_the_routes_are_those_that_are_served(lab: HostInMemory) -> None:
 
 
 def test_the_order_of_its_fields_is_codexds() -> None:
-    fields = list(described("http://x"))
+    fields = list(description_of("http://x"))
     assert fields == sorted(fields)
 
 
@@ -33,4 +33,4 @@ def test_the_order_of_its_fields_is_codexds() -> None:
 )
 def test_where_the_websocket_is(base: str, url: str) -> None:
     assert event_url(base) == url
-    assert described(base)["event_stream"]["url"] == url
+    assert description_of(base)["event_stream"]["url"] == url

@@ -17,7 +17,7 @@ from sxhost.cli.run import TurnView
 from sxhost.cli.terminal import HostLink, event_line
 from sxhost.codec.json import encode
 from sxhost.faces.codex_sse.fields import Conversation
-from sxhost.faces.codex_sse.stream import Frames, ends
+from sxhost.faces.codex_sse.stream import FrameEncoder, ends_turn
 from sxhost.faces.codexd.events import event_record
 from sxhost.faces.pi.session_info import message_of_event
 from sxhost.faces.pi.transcript_cache import TranscriptCache
@@ -162,10 +162,10 @@ def is_told_by_codexd(one: Event) -> None:
 
 
 def is_told_as_codexs(one: Event) -> None:
-    frames = Frames(Conversation(id="r", session="a"), 1)
+    frames = FrameEncoder(Conversation(id="r", session="a"), 1)
     frames.event(event("turn-started", {"turn": 1}, 1), "e")
     frames.event(one, "e")
-    ends(one, 1)
+    ends_turn(one, 1)
 
 
 READERS: Mapping[str, Callable[[Event], None]] = {

@@ -11,8 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from sxhost.faces.codex_sse.fields import Conversation, changes_of, snaked, words_of
-from sxhost.faces.codex_sse.stream import Frames, ends
+from sxhost.faces.codex_sse.fields import (
+    Conversation,
+    changes_by_path,
+    split_command,
+    to_snake_case,
+)
+from sxhost.faces.codex_sse.stream import FrameEncoder, ends_turn
 from sxhost.faces.codex_sse.translate import ENDS, FRAMES
 from sxhost.model.approval import Approval, Inquiry, Option
 from sxhost.model.session import Event
@@ -39,7 +44,7 @@ def framed(encoded: bytes) -> Fields | None:
 
 
 def frame(name: str, about: Conversation = ABOUT, /, **data: Any) -> Fields | None:
-    return framed(Frames(about, 1).event(event(name, data), "e"))
+    return framed(FrameEncoder(about, 1).event(event(name, data), "e"))
 
 
 def noticed(method: str, **params: Any) -> Fields:
@@ -201,7 +206,7 @@ def asked(kind: Any, native: Any = None, **detail: Any) -> Fields | None:
         opened_ms=1, expires_ms=None, native=native, inquiries=[inquiry], key="k",
     )  # fmt: skip
     data = msgspec.to_builtins(approval)
-    return framed(Frames(ABOUT, 1).event(event("approval-requested", data), "e"))
+    return framed(FrameEncoder(ABOUT, 1).event(event("approval-requested", data), "e"))
 
 
 COMMON = {"approval_id": "3", "turn_id": "", "available_decisions": ["approved", "own"]}
@@ -251,7 +256,7 @@ def test_what_is_asked_in_codexs_own_words() -> None:
 
 
 def frames_of(scene: Scene) -> list[Fields]:
-    frames = Frames(ABOUT, 1)
+    frames = FrameEncoder(ABOUT, 1)
     events = [event(*pair) for pair in scene.reports.events()]
     said = [framed(frames.event(it, "e")) for it in events]
     return [fields for fields in said if fields and fields["type"] != "warning"]
@@ -299,7 +304,7 @@ def test_a_real_patch() -> None:
 
 
 def test_it_is_over_with_its_turn() -> None:
-    frames = Frames(ABOUT, 2)
+    frames = FrameEncoder(ABOUT, 2)
     ended = []
     for turn in (1, 2):
         assert frames.event(event("complete", {"turn": turn}), "e")
@@ -322,7 +327,7 @@ def test_it_is_over_with_its_turn() -> None:
     ],
 )  # fmt: skip
 def test_control_frames(name: str, fields: Fields, expected: bytes) -> None:
-    assert Frames(ABOUT, 1).control(name, fields) == expected
+    assert FrameEncoder(ABOUT, 1).control(name, fields) == expected
 
 
 NAMES = """a b native params method item text turn type entries error codexErrorInfo id summary
@@ -344,15 +349,15 @@ JSON = st.recursive(
 
 @given(st.sampled_from([*FRAMES, "approval-requested"]), JSON)
 def test_rubbish_is_no_frame_or_a_whole_one(name: str, data: Any) -> None:
-    framed(Frames(ABOUT, 1).event(event(name, data), "e"))
-    ends(event(name, data), 1)
+    framed(FrameEncoder(ABOUT, 1).event(event(name, data), "e"))
+    ends_turn(event(name, data), 1)
 
 
 @given(st.sampled_from(sorted(ENDS)), JSON)
 def test_an_end_is_one_for_both_who_ask(name: str, data: Any) -> None:
-    frames = Frames(ABOUT, 1)
+    frames = FrameEncoder(ABOUT, 1)
     frames.event(event(name, data), "e")
-    assert not frames.over or ends(event(name, data), 1)
+    assert not frames.over or ends_turn(event(name, data), 1)
 
 
 # Words.
@@ -369,7 +374,7 @@ def test_an_end_is_one_for_both_who_ask(name: str, data: Any) -> None:
     ],
 )
 def test_a_command_is_its_words(command: Any, words: list[str]) -> None:
-    assert words_of(command) == words
+    assert split_command(command) == words
 
 
 def test_changes_are_named_by_their_paths() -> None:
@@ -379,15 +384,15 @@ def test_changes_are_named_by_their_paths() -> None:
         {"path": "/c", "kind": {"type": "update", "move_path": "/d"}, "diff": "@@"},
         "rubbish",
     ]
-    assert changes_of(listed) == {
+    assert changes_by_path(listed) == {
         "/a": {"type": "add", "content": "x\n"},
         "/b": {"type": "delete", "content": "y\n"},
         "/c": {"type": "update", "unified_diff": "@@", "move_path": "/d"},
     }
-    assert changes_of(None) == {}
+    assert changes_by_path(None) == {}
 
 
 def test_names_are_written_codexs_way() -> None:
-    assert snaked("contextWindowExceeded") == "context_window_exceeded"
-    assert snaked({"aB": {"cD": "eF"}}) == {"a_b": {"c_d": "eF"}}
-    assert snaked(None) is None
+    assert to_snake_case("contextWindowExceeded") == "context_window_exceeded"
+    assert to_snake_case({"aB": {"cD": "eF"}}) == {"a_b": {"c_d": "eF"}}
+    assert to_snake_case(None) is None

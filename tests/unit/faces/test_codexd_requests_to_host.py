@@ -8,7 +8,12 @@ import pytest
 
 from sxhost.errors import BadField
 from sxhost.faces.codexd.requests import Refusal, SessionInput, TurnInput
-from sxhost.faces.codexd.requests_to_host import draft_of, launch_of, spoken_of, steer_of
+from sxhost.faces.codexd.requests_to_host import (
+    launch_of,
+    native_turn_of,
+    steer_input_of,
+    turn_draft_of,
+)
 from sxhost.model.turn import File, Image, LocalImage, Text
 
 
@@ -66,11 +71,11 @@ def test_what_is_too_long_is_refused() -> None:
     with pytest.raises(BadField, match="model"):
         launch_of(SessionInput(model="x" * 513))
     with pytest.raises(BadField, match="cwd"):
-        draft_of(turn("x", cwd="x" * 5000))
+        turn_draft_of(turn("x", cwd="x" * 5000))
 
 
 def test_a_turn_of_words() -> None:
-    draft = draft_of(turn("hello", effort="low", model="m", approval_policy="never"))
+    draft = turn_draft_of(turn("hello", effort="low", model="m", approval_policy="never"))
     assert (draft.input, draft.effort, draft.model) == ("hello", "low", "m")
     assert (draft.approval_policy, draft.native) == ("never", {})
 
@@ -83,33 +88,33 @@ def test_a_turn_of_items_goes_to_codex_as_it_is() -> None:
         7,
     ]
     given = turn(items, summary="auto")
-    assert draft_of(given).input == "look\n[/s]\n[image]\n[item]"
-    assert spoken_of(given) == {"input": items, "summary": "auto"}
+    assert turn_draft_of(given).input == "look\n[/s]\n[image]\n[item]"
+    assert native_turn_of(given) == {"input": items, "summary": "auto"}
 
 
 def test_what_widens_is_no_mere_word() -> None:
     policies = {"approval_policy": {"granular": {}}, "collaboration_mode": {"mode": "plan"}}
     given = turn("x", sandbox_policy={"type": "readOnly", "networkAccess": True}, **policies)
-    draft = draft_of(given)
+    draft = turn_draft_of(given)
     assert draft.native == {
         "approvalPolicy": {"granular": {}},
         "collaborationMode": {"mode": "plan"},
         "sandboxPolicy": {"type": "readOnly", "networkAccess": True},
     }
-    assert (draft.approval_policy, draft.sandbox, spoken_of(given)) == (None, None, {})
+    assert (draft.approval_policy, draft.sandbox, native_turn_of(given)) == (None, None, {})
 
 
 def test_a_sandbox_may_be_a_name() -> None:
     for policy in ("read-only", {"type": "readOnly"}):
-        draft = draft_of(turn("x", sandbox_policy=policy))
+        draft = turn_draft_of(turn("x", sandbox_policy=policy))
         assert (draft.sandbox, draft.native) == ("read-only", {})
-    assert draft_of(turn("x", sandbox_policy={"type": 7})).native["sandboxPolicy"] == {
+    assert turn_draft_of(turn("x", sandbox_policy={"type": 7})).native["sandboxPolicy"] == {
         "type": 7
     }
 
 
 def test_a_steer() -> None:
-    assert steer_of(turn("more")) == "more"
+    assert steer_input_of(turn("more")) == "more"
     items = [
         {"type": "text", "text": "a", "text_elements": []},
         {"type": "image", "url": "u"},
@@ -117,10 +122,10 @@ def test_a_steer() -> None:
         {"type": "mention", "name": "n", "path": "q"},
     ]
     expected = [Text(text="a"), Image(url="u"), LocalImage(path="p"), File(path="q")]
-    assert steer_of(turn(items)) == expected
+    assert steer_input_of(turn(items)) == expected
 
 
 @pytest.mark.parametrize("item", [7, {}, {"type": "skill", "path": "x"}, {"type": "text"}])
 def test_a_steer_with_what_only_codex_knows(item: Any) -> None:
     with pytest.raises(Refusal, match="takes items of text"):
-        steer_of(turn([item]))
+        steer_input_of(turn([item]))
