@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import chain
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -108,11 +109,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print how long each tier's tests took; workers of xdist share that time."""
-    seconds, tests = defaultdict[str, float](float), Counter[str]()
+    seconds: dict[str, float] = defaultdict(float)
+    tests = Counter[str]()
     for report in chain.from_iterable(terminalreporter.stats.values()):
         if isinstance(report, pytest.TestReport):
             tier = report.nodeid.split("/")[1]
             seconds[tier] += report.duration
             tests[tier] += report.when == "call"
-    for tier, spent in sorted(seconds.items()):
+    for tier, spent in sorted(seconds.items(), key=itemgetter(1), reverse=True):
         terminalreporter.write_line(f"{tier:10} {tests[tier]:6} tests {spent:7.1f} s")

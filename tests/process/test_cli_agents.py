@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
 from sxhost.cli.agents import launch_from_options
-from tests.process.test_cli import Shell, shell
+from tests.process.test_cli import Shell, ask, shell
+from tests.support.hosts import PATIENCE
 
 __all__ = ["shell"]
 
@@ -20,26 +23,29 @@ NOTHING: dict[str, Any] = {
 def session(shell: Shell) -> str:
     """Return the id of a hosted session."""
     name = shell.session()
-    assert shell.said("new", "--agent", "echo", "--id", name) == f"{name}\n"
+    ask(f"{shell.url}/sessions", {"agent": "echo", "id": name})
     return name
+
+
+def wait_for(shell: Shell, session: str, types: str) -> None:
+    """Wait for an event of some types."""
+    url = f"{shell.url}/sessions/{session}/events?follow=1&after=0&types={types}"
+    with urlopen(url, timeout=PATIENCE) as lines:
+        next(line for line in lines if "frame" not in json.loads(line))
 
 
 def ended(shell: Shell, session: str) -> str:
     """Wait for the end of a turn; return how it ended."""
-    with shell.start("events", session, "-f", "--types", "complete,error", "--json") as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-    return str(shell.json("show", session)["turn"]["status"])
+    wait_for(shell, session, "complete,error")
+    return str(ask(f"{shell.url}/sessions/{session}")["turn"]["status"])
 
 
 def asked(shell: Shell, session: str, script: str) -> str:
     """Have an agent ask; return the number of the approval."""
-    shell.said("turn", session, script)
-    words = ("events", session, "-f", "--types", "approval-requested", "--json")
-    with shell.start(*words) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-    return str(next(a["id"] for a in shell.lines("approvals") if a["session"] == session))
+    ask(f"{shell.url}/sessions/{session}/turns", {"input": script})
+    wait_for(shell, session, "approval-requested")
+    (approval,) = ask(f"{shell.url}/sessions/{session}/approvals")
+    return str(approval["id"])
 
 
 def test_options_say_how_it_is_started() -> None:

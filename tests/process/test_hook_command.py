@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Thread
@@ -157,10 +158,12 @@ def test_ten_megabytes_are_told_shortened(running_host: Host, tmp_path: Path) ->
     ],
 )
 def test_a_host_that_is_none_is_passed_over(tmp_path: Path, answer: bytes | None) -> None:
-    with server(answer) as url:
-        done = run(tmp_path, url, "claude")
+    with server(answer) as url, ThreadPoolExecutor() as pool:
+        quiet = pool.submit(run, tmp_path, url, "claude")
+        verbose = pool.submit(run, tmp_path, url, "claude", "--verbose")
+        done = quiet.result()
         assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
-        assert run(tmp_path, url, "claude", "--verbose").stderr.count(b"\n") == 1
+        assert verbose.result().stderr.count(b"\n") == 1
 
 
 @pytest.mark.parametrize(

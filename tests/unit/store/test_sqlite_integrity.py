@@ -95,11 +95,14 @@ def test_a_flipped_bit_anywhere_is_noticed(live: sqlite3.Connection, leave: Leav
     path = leave()
     size = log_of(path).stat().st_size
     for place in (*range(HEADER + 24), size - 1, *(dice.randrange(size) for _ in range(300))):
-        flip(log_of(leave()), place, dice.randrange(8))
+        bit = dice.randrange(8)
+        flip(log_of(path), place, bit)
         before = log_of(path).read_bytes(), index_of(path).read_bytes()
         with pytest.raises(StoreUnusable, match="-wal is damaged: of its"):
             check(path)
         assert before == (log_of(path).read_bytes(), index_of(path).read_bytes())
+        flip(log_of(path), place, bit)
+    assert check(path), "each flip was taken back"
 
 
 def test_a_log_that_ends_early_is_noticed(live: sqlite3.Connection, leave: Leave) -> None:
