@@ -217,9 +217,9 @@ PRINTS = {"print", "echo", "secho", "echo_via_pager", "Console", "write", "write
 ALLOWED = {
     "cli/output.py": {"echo", "Console", "print"},  # the one place of the commands
     "visible.py": {"write"},  # the one place of all others
-    "hook.py": {"write"},  # its usage, and the host's answer to the agent that runs it
-    "telemetry.py": {"write"},  # its usage
-    "options.py": {"write"},  # the version
+    "hooks/command.py": {"write"},  # its usage, and the host's answer to the agent that runs it
+    "telemetry/command.py": {"write"},  # its usage
+    "daemon/options.py": {"write"},  # the version
     "faces/pi/table.py": {"writelines"},  # a table for the documents
 }
 """What prints, and why it may."""
