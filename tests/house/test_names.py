@@ -21,7 +21,7 @@ def modules_by_class() -> dict[str, set[str]]:
 
 
 def glossed_modules() -> dict[str, set[str]]:
-    """Return the modules that the glossary names beside a class: `Name` | `a.py`: …; `b.py`: …."""
+    """Return the modules that the glossary names beside each class, in backticks."""
     table = [row for row in rows(text_of("docs/glossary.md")) if len(row) == 2]
     named = {row[0].strip("`"): set(re.findall(r"`([\w/]+\.py)`", row[1])) for row in table}
     return {name: places for name, places in named.items() if places}
