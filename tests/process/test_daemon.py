@@ -63,7 +63,7 @@ def refusal(path: Path) -> str:
 
 
 def lasting(place: Path) -> list[Path]:
-    """Return the files of a host that has just begun to listen, but for drafts to be renamed."""
+    """Return the files in a state directory, but for drafts that are about to be renamed."""
     return [file for file in place.iterdir() if file.suffix != ".new"]
 
 
