@@ -21,9 +21,7 @@ from sxhost.agents.settings import in_force
 from sxhost.agents.supervisor import Supervisor
 from sxhost.audit import Audit
 from sxhost.codec.frames import Encoding
-from sxhost.errors import (
-    BadField,
-)
+from sxhost.errors import BadField
 from sxhost.event_drafts import encoded_drafts
 from sxhost.eviction import Eviction
 from sxhost.logs import logger
@@ -279,18 +277,15 @@ class SessionService(Service):
         try:
             await self._fleet.end(session_id)
             await self.hub.settled()  # its readers are told how it ended before it is no more
-            await self._forget(session_id, self._audit.entry("delete", session_id))
+            await self._store.delete(session_id, self._audit.entry("delete", session_id))
         except BaseException:  # the session stays, but its agent does not
             if known is not None and known.kind == "hosted":
                 await self.note("end", session_id)
             raise
-        return Done()
-
-    async def _forget(self, session_id: str, by: AuditEntry | None = None) -> None:
-        await self._store.delete(session_id, by)
         self._presence.forget(session_id)
         self.hub.session_removed(session_id)
         log.info("session {session} forgotten", session=session_id)
+        return Done()
 
     # Events.
 
