@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 
 from sxhost.model.approval import Question
-from sxhost.policy.rules import About, Policy, Rule
+from sxhost.policy.rules import AskingSession, Policy, Rule
 from sxhost.policy.shell import MAX_COMMAND_LENGTH
 
 RULES = {
@@ -41,7 +41,7 @@ def main() -> None:
             question = Question(key="q", kind="command", title="", choices=["deny"],
                                 detail={"command": command})  # fmt: skip
             start = time.perf_counter()
-            policy.decide(question, About(agent="codex", session="a"))
+            policy.decide(question, AskingSession(agent="codex", session="a"))
             spent.append(time.perf_counter() - start)
         print(f"{name:20} {max(spent) * 1000:8.2f} ms", flush=True)
 

@@ -19,7 +19,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from sxhost.errors import HostError
 from sxhost.logs import logger
 from sxhost.model.auth import AuditEntry
-from sxhost.model.caller import current
+from sxhost.model.caller import current_caller
 from sxhost.model.limits import Limits
 from sxhost.store.contracts import Store
 from sxhost.waiting import background, uncancelled
@@ -70,7 +70,7 @@ class Audit:
 
     def entry(self, what: str, session_id: str | None = None, detail: str = "") -> AuditEntry:
         """Return an entry of what the caller does, not numbered yet."""
-        by = current.get()
+        by = current_caller.get()
         return AuditEntry(
             0, what, session_id, detail, by.token, by.uid, by.peer, self._wall_ms()
         )

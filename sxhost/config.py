@@ -110,7 +110,7 @@ def host_url(environ: Mapping[str, str]) -> str:
 
 def _announced_url(place: Path) -> str:
     try:
-        url = files.read(address_file(place)).decode().strip()
+        url = files.read_private(address_file(place)).decode().strip()
     except (OSError, ValueError):
         return ""
     return url if url.startswith(("http:", "https:", "unix:")) else ""

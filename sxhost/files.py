@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 __all__ = [
     "UnsafeFile",
     "check_directory",
-    "check_way",
-    "lock",
+    "check_path",
     "lock_descriptor",
+    "lock_file",
     "open_unlinked",
-    "read",
-    "replace",
+    "read_private",
+    "replace_private",
 ]
 
 ROOT = 0
@@ -43,7 +43,7 @@ class UnsafeFile(PermissionError):
     """Another user could change a file, or read a secret one; the message is a sentence."""
 
 
-def check_way(place: Place, uid: int) -> str:
+def check_path(place: Place, uid: int) -> str:
     """Check that only root and `uid` control where a path leads; return the resolved path.
 
     Components that do not exist yet are not checked.
@@ -80,14 +80,14 @@ def check_directory(place: Place, uid: int) -> None:
 
     :raises UnsafeFile: one does not, or others may.
     """
-    here = check_way(place, uid)
+    here = check_path(place, uid)
     _check_rights(here, os.lstat(here), uid)
     with os.scandir(here) as entries:
         for entry in entries:
             _check_rights(entry.path, entry.stat(follow_symlinks=False), uid)
 
 
-def read(path: Place, most: int = 1 << 20) -> bytes:
+def read_private(path: Place, most: int = 1 << 20) -> bytes:
     """Read up to `most` bytes of a file that belongs to this user or root.
 
     :raises UnsafeFile: it is a link, not a regular file, or another user's, or others may
@@ -101,7 +101,7 @@ def read(path: Place, most: int = 1 << 20) -> bytes:
         os.close(file)
 
 
-def replace(
+def replace_private(
     path: Place,
     content: bytes,
     *,
@@ -140,7 +140,7 @@ def replace(
             _sync_directory(os.path.dirname(path) or ".")
 
 
-def lock(path: Place) -> int:
+def lock_file(path: Place) -> int:
     """Lock a file for this process, creating it if needed; return its descriptor.
 
     The caller writes it in place: the lock is of the file, and a replaced one has none.

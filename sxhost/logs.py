@@ -12,7 +12,7 @@ from twisted.logger import (
     globalLogPublisher,
 )
 
-__all__ = ["LEVELS", "enabled", "logger", "set_level"]
+__all__ = ["LEVELS", "is_enabled", "logger", "set_level"]
 
 LEVELS: Final = tuple(level.name for level in LogLevel.iterconstants())
 
@@ -30,6 +30,6 @@ def set_level(name: str) -> None:
     _level.setLogLevelForNamespace("sxhost", LogLevel.levelWithName(name))
 
 
-def enabled(name: str) -> bool:
+def is_enabled(name: str) -> bool:
     """Tell whether messages of a level are logged, before they are put together."""
     return bool(LogLevel.levelWithName(name) >= _level.logLevelForNamespace("sxhost"))

@@ -12,9 +12,9 @@ from sxhost.codec.json import encode
 from sxhost.errors import BadField
 from sxhost.eviction import Eviction
 from sxhost.logs import logger
-from sxhost.model.caller import current
+from sxhost.model.caller import current_caller
 from sxhost.model.limits import Limits
-from sxhost.model.rights import check_registration, owner
+from sxhost.model.rights import check_registration, owner_name
 from sxhost.model.session import Claim, Registration, Session
 from sxhost.store.contracts import Store
 from sxhost.streams.presence import Presence
@@ -69,7 +69,7 @@ class Registrar:
 
     async def _claim(self, session_id: str, registration: Registration) -> Registration:
         """Check the caller's rights; add the caller as the owner of what has none."""
-        caller, session = current.get(), await self.find(session_id)
+        caller, session = current_caller.get(), await self.find(session_id)
         if session is not None:
             changed = check_registration(caller, session, registration)
             if session.kind == "hosted":
@@ -79,7 +79,7 @@ class Registrar:
                 return registration
             if session.owner is not None:
                 return registration
-        return Claim(**asdict(registration), owner=owner(caller))
+        return Claim(**asdict(registration), owner=owner_name(caller))
 
     async def find(self, session_id: str) -> Session | None:
         """Return a session, also an archived one; None if there is none."""

@@ -26,7 +26,7 @@ from sxhost.event_drafts import encoded_drafts
 from sxhost.eviction import Eviction
 from sxhost.logs import logger
 from sxhost.model.auth import AuditEntry, AuditQuery
-from sxhost.model.caller import current
+from sxhost.model.caller import current_caller
 from sxhost.model.cursor import Cursor
 from sxhost.model.limits import Limits
 from sxhost.model.rights import check_event
@@ -53,12 +53,12 @@ from sxhost.model.session import (
     Status,
     Summary,
 )
-from sxhost.model.session_state import ACTIVE
-from sxhost.model.summaries import chooser, summary
+from sxhost.model.session_state import ACTIVE_STATES
+from sxhost.model.summaries import summarize, summary_filter
 from sxhost.registration import Registrar
 from sxhost.service_agents import Agency
 from sxhost.service_messages import MessageService
-from sxhost.slices import Slices
+from sxhost.slices import TimeSlicer
 from sxhost.store.contracts import SessionCounts, Store
 from sxhost.streams.notifier import HEARTBEAT_S, LogNotifier, inbox_topic
 from sxhost.streams.presence import Presence, StateBroadcaster
@@ -100,7 +100,7 @@ class SessionService(Service):
         self.telemetry = ""
         self.on_stop: Callable[[], object] = lambda: None
         self.limits = limits
-        self.slices = Slices(clock)
+        self.slices = TimeSlicer(clock)
         self.hub = LogNotifier(clock, store, limits, self.slices)
         self._store = store
         self._clock = clock
@@ -195,7 +195,7 @@ class SessionService(Service):
             port=self.port,
             uptime=int(self._clock.seconds() - self._presence.started),
             sessions=len(views),
-            active=sum(view.state.name in ACTIVE for view in views),
+            active=sum(view.state.name in ACTIVE_STATES for view in views),
             total_events=census.events,
             epoch=self._store.epoch,
             pid=os.getpid(),
@@ -223,7 +223,7 @@ class SessionService(Service):
     async def sessions(self, query: SessionQuery) -> list[Summary]:
         """List sessions in the order of their ids."""
         chosen: list[Summary] = []
-        matches = chooser(query)
+        matches = summary_filter(query)
         for session in await self._store.sessions():
             summary = await self._summary(session)
             if matches(summary):
@@ -340,7 +340,7 @@ class SessionService(Service):
     ) -> Subscription:
         """Let `sink` follow what is wanted from a cursor on; nothing falls between."""
         session = await self.session(wanted.only) if wanted.only else None
-        token = current.get().token
+        token = current_caller.get().token
         reader = self.hub.subscribe(wanted, encoding, sink, states=states, token=token)
         hello: dict[str, object] = {"heartbeat_s": HEARTBEAT_S, "epoch": self._store.epoch}
         if session is not None:
@@ -428,4 +428,4 @@ class SessionService(Service):
         return self._presence.now(session)
 
     async def _summary(self, session: Session) -> Summary:
-        return summary(self._now(session), await self._store.waiting(session.id))
+        return summarize(self._now(session), await self._store.waiting(session.id))

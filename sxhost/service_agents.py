@@ -13,9 +13,9 @@ from sxhost.agents.settings import check_turn, describe_changes, describe_launch
 from sxhost.agents.supervisor import Supervisor, new_session_id
 from sxhost.errors import HostError, NotHosted
 from sxhost.model.approval import Answer, Approval, ApprovalQuery
-from sxhost.model.caller import current
+from sxhost.model.caller import current_caller
 from sxhost.model.session import Done, Hosted, Session, Summary
-from sxhost.model.summaries import wanted
+from sxhost.model.summaries import filter_approvals
 from sxhost.model.turn import Launch, ModelDraft, SteerDraft, Submitted, Turn, TurnDraft
 from sxhost.store.contracts import Store
 from sxhost.waiting import uncancelled
@@ -73,7 +73,7 @@ class Agency:
         if session.launch is None:
             raise NotHosted(session_id)
         draft = self.fleet.with_directory(draft)
-        changed = check_turn(current.get(), session_id, draft, session.launch)
+        changed = check_turn(current_caller.get(), session_id, draft, session.launch)
         said = replace(draft, native={**draft.native, **spoken})
 
         async def begin() -> Turn:
@@ -119,11 +119,11 @@ class Agency:
 
     async def approvals(self, query: ApprovalQuery) -> list[Approval]:
         """Return what all agents ask, in order."""
-        return wanted(await self._store.approvals(None), query)
+        return filter_approvals(await self._store.approvals(None), query)
 
     async def session_approvals(self, session_id: str, query: ApprovalQuery) -> list[Approval]:
         """Return what one session's agent asks, in order."""
-        return wanted(await self._store.approvals(session_id), query)
+        return filter_approvals(await self._store.approvals(session_id), query)
 
     async def answer(self, session_id: str, approval_id: int, answer: Answer) -> Approval:
         """Decide what an agent asks."""

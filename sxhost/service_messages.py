@@ -10,7 +10,7 @@ from sxhost.agents.supervisor import Supervisor
 from sxhost.audit import Audit
 from sxhost.errors import MessageTooLarge, Unsupported
 from sxhost.eviction import Eviction
-from sxhost.model.caller import current
+from sxhost.model.caller import current_caller
 from sxhost.model.limits import Limits
 from sxhost.model.session import Message, MessageDraft, PullQuery, Sent
 from sxhost.store.contracts import Store
@@ -76,7 +76,7 @@ class MessageService:
             return await self._store.peek(session_id)
         await self._check_attached(session_id)
         deadline = self._clock.seconds() + min(query.wait, self._limits.wait)
-        caller, topic = current.get(), inbox_topic(session_id)
+        caller, topic = current_caller.get(), inbox_topic(session_id)
         with self._hub.watch(topic) as watch, caller.on_end(watch.poke):
             while True:
                 caller.check_ended()

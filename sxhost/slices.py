@@ -10,7 +10,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Cooperator, TaskFinished
 
-__all__ = ["BUDGET_S", "Slices"]
+__all__ = ["BUDGET_S", "TimeSlicer"]
 
 T = TypeVar("T")
 
@@ -18,7 +18,7 @@ BUDGET_S = 0.01
 """Seconds of a reactor turn that all long work together may take."""
 
 
-class Slices:
+class TimeSlicer:
     """Runs iterators step by step, for `budget` seconds of each reactor turn, all together.
 
     A step is what lies between two yields; it should take a millisecond or two.

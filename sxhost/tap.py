@@ -24,7 +24,7 @@ from twisted.logger import ILogObserver
 from twisted.python import usage
 from twisted.python.threadpool import ThreadPool
 
-from sxhost.auth.browsers import Browsers
+from sxhost.auth.browsers import BrowserLogins
 from sxhost.auth.tokens import TokenStore
 from sxhost.config import LogFormat, Settings
 from sxhost.daemon.agents import make_agents, make_rules
@@ -57,7 +57,7 @@ from sxhost.store.memory import MemoryStore
 from sxhost.store.sqlite.connection import SQLiteConnection
 from sxhost.store.sqlite.store import SQLiteStore, Threads
 from sxhost.telemetry.forwarder import make_forwarder
-from sxhost.visible import refuse
+from sxhost.visible import exit_with_error
 
 __all__ = ["Options", "makeService"]
 
@@ -101,7 +101,7 @@ def _observer(twistd: usage.Options, kind: LogFormat, reactor: Any) -> ILogObser
     try:
         return observer(twistd, kind, reactor)
     except OSError as error:
-        refuse(1, f"sxhost: cannot write the log: {error}.")
+        exit_with_error(1, f"sxhost: cannot write the log: {error}.")
 
 
 def _under_twistd(settings: Settings, twistd: usage.Options | None) -> Settings:
@@ -126,7 +126,7 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
     sessions.on_stop = lambda: reactor.callLater(0, _stop_reactor, reactor)
     metrics = Metrics(sessions)
     keyring = TokenStore(settings.state_dir, wall_ms, reactor.callLater)
-    browsers = Browsers(reactor, wall_ms, limits)
+    browsers = BrowserLogins(reactor, wall_ms, limits)
     keys = Keys(keyring, browsers, reactor, limits, note=sessions.note, own=settings.user)
     multiplexer = Multiplexer(sessions, reactor, apart(reactor))
     routes = faces(sessions, metrics, keys, multiplexer, bypass=settings.bypass)
@@ -178,7 +178,7 @@ def wall_ms() -> int:
 def make_guard(
     settings: Settings,
     keyring: TokenStore,
-    browsers: Browsers,
+    browsers: BrowserLogins,
     routes: Sequence[Route],
     clock: Any,
 ) -> Authenticator:

@@ -40,7 +40,7 @@ def content_of(path: str) -> bytes:
 def is_trusted(environ: Mapping[str, str], path: str, content: bytes) -> bool:
     """Tell whether the user has trusted the file at an absolute path with this content."""
     try:
-        return files.read(_base(environ) + path, SETTINGS_SIZE) == content
+        return files.read_private(_base(environ) + path, SETTINGS_SIZE) == content
     except OSError:
         return False
 
@@ -52,7 +52,7 @@ def trust(environ: Mapping[str, str], path: str, content: bytes) -> None:
     """
     copy = _base(environ) + path
     os.makedirs(copy.rpartition("/")[0], mode=0o700, exist_ok=True)
-    files.replace(copy, content)
+    files.replace_private(copy, content)
 
 
 def revoke(environ: Mapping[str, str], path: str) -> bool:

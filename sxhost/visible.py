@@ -10,7 +10,7 @@ import re
 import sys
 from typing import NoReturn
 
-__all__ = ["complain", "refuse", "visible", "visible_json"]
+__all__ = ["escape_hidden", "escape_hidden_json", "exit_with_error", "print_error"]
 
 HIDDEN = re.compile(
     "["
@@ -27,12 +27,12 @@ HIDDEN = re.compile(
 """Characters that are invisible, control a terminal, reorder text, or cannot be encoded."""
 
 
-def visible(text: str, keep: str = "") -> str:
+def escape_hidden(text: str, keep: str = "") -> str:
     """Return a text with all hidden characters escaped; those in `keep` stay as they are."""
     return HIDDEN.sub(lambda found: found[0] if found[0] in keep else _escaped(found[0]), text)
 
 
-def visible_json(text: str) -> str:
+def escape_hidden_json(text: str) -> str:
     """Return equal JSON with hidden characters escaped; line breaks between values stay."""
     return HIDDEN.sub(
         lambda found: found[0] if found[0] == "\n" else _json_escaped(found[0]), text
@@ -48,12 +48,12 @@ def _json_escaped(char: str) -> str:
     return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
 
 
-def complain(message: str) -> None:
+def print_error(message: str) -> None:
     """Print a message to stderr, escaped."""
-    sys.stderr.write(f"{visible(message)}\n")
+    sys.stderr.write(f"{escape_hidden(message)}\n")
 
 
-def refuse(status: int, message: str) -> NoReturn:
+def exit_with_error(status: int, message: str) -> NoReturn:
     """Print a message to stderr, escaped, and exit with a status."""
-    complain(message)
+    print_error(message)
     sys.exit(status)

@@ -27,10 +27,10 @@ from sxhost.errors import (
 from sxhost.logs import logger
 from sxhost.model.approval import Answer, Approval, ApprovalState, Question, Resolution
 from sxhost.model.auth import AuditEntry
-from sxhost.model.caller import Caller, current
+from sxhost.model.caller import Caller, current_caller
 from sxhost.model.limits import Limits
 from sxhost.model.session import Session
-from sxhost.policy.rules import ASK, Verdict
+from sxhost.policy.rules import ASK_A_PERSON, PolicyDecision
 from sxhost.store.contracts import Store
 from sxhost.streams.notifier import LogNotifier
 
@@ -42,16 +42,16 @@ Tell = Callable[[Question, Answer], Awaitable[None]]
 """Tells an agent what was decided."""
 
 
-Decide = Callable[[Session, Question], Verdict]
+Decide = Callable[[Session, Question], PolicyDecision]
 """What a policy says of what a session's agent asks."""
 
 AGAIN_S = 10.0
 """Seconds until an approval expires once more, when the store has refused."""
 
 
-def ask_a_person(_session: Session, _question: Question) -> Verdict:
+def ask_a_person(_session: Session, _question: Question) -> PolicyDecision:
     """Decide nothing."""
-    return ASK
+    return ASK_A_PERSON
 
 
 class OpenApproval(Struct):
@@ -148,7 +148,7 @@ class ApprovalDesk:
         self._asked.setdefault(entry.session, {})[entry.question.key] = entry
         self._size += entry.size
 
-    async def _opened(self, entry: OpenApproval, verdict: Verdict) -> Approval:
+    async def _opened(self, entry: OpenApproval, verdict: PolicyDecision) -> Approval:
         """Have the store open an approval, and its time begin."""
         question, session_id = entry.question, entry.session
         patience = verdict.expire_s or self._patience(question)
@@ -178,7 +178,7 @@ class ApprovalDesk:
         entry = self._open.get(approval_id)
         if entry is not None and entry.session == session_id:
             check_answer(answer, entry.question)
-        caller = current.get()
+        caller = current_caller.get()
         end = Outcome(answer, _who(caller), caller=caller)
         return await self._decided(session_id, approval_id, end)
 

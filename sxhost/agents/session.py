@@ -31,10 +31,10 @@ from sxhost.model.turn import (
     Turn,
     TurnDraft,
     TurnStatus,
+    input_text,
     items,
-    text_of,
 )
-from sxhost.process.contracts import Exit
+from sxhost.process.contracts import ChildExit
 from sxhost.waiting import Signal, background
 
 __all__ = ["CUT_SHORT", "HostedSession"]
@@ -279,7 +279,7 @@ class HostedSession:
 
     def said(self, given: Input, by: str, turn: int | None) -> None:
         """Have the log tell what the agent was told."""
-        self._writer.put("user-message", {"text": text_of(given), "by": by, "turn": turn})
+        self._writer.put("user-message", {"text": input_text(given), "by": by, "turn": turn})
 
     # What the agent reports.
 
@@ -342,7 +342,7 @@ class HostedSession:
             self._dependencies.clock.callLater(0, self._on_free)
             self._turn_over.fire()
 
-    def gone(self, how: Exit) -> None:
+    def gone(self, how: ChildExit) -> None:
         """The agent's process is no more: its turn has failed, it may be started again."""
         wanted = self._ending or self.life.name() == "stopping"
         starting = self.life.name() == "starting"
@@ -393,5 +393,5 @@ class HostedSession:
         background(work, log, self.id, (HostError,))
 
 
-def _exit(how: Exit) -> dict[str, Any]:
+def _exit(how: ChildExit) -> dict[str, Any]:
     return {"code": how.code, "signal": how.signal, "stderr": how.stderr[-4096:]}

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from sxhost.codec.json import encode
 from sxhost.model.caller import Caller
-from sxhost.model.rights import TURN
+from sxhost.model.rights import TURN_SCOPES
 from sxhost.model.turn import Launch, TurnDraft
 
 __all__ = [
@@ -48,7 +48,7 @@ def check_turn(
         if value not in (None, {}) and (value != getattr(launch, name) or name == "native")
     }
     for name in changed:
-        caller.check(TURN[name], session_id, field=name)
+        caller.check(TURN_SCOPES[name], session_id, field=name)
     return changed
 
 

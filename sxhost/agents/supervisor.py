@@ -14,7 +14,15 @@ from sxhost.agents.session import HostedSession
 from sxhost.errors import AgentFailed, HostError, NotHosted, SessionExists, UnknownSession
 from sxhost.logs import logger
 from sxhost.model.session import EventDraft, Hosting, Message, MessageDraft, Session
-from sxhost.model.turn import Launch, ModelDraft, Process, SteerDraft, Turn, TurnDraft, text_of
+from sxhost.model.turn import (
+    Launch,
+    ModelDraft,
+    Process,
+    SteerDraft,
+    Turn,
+    TurnDraft,
+    input_text,
+)
 from sxhost.store.contracts import Store
 from sxhost.waiting import background
 
@@ -288,7 +296,7 @@ class Supervisor:
         session = await self._store.session(session_id)
         if session.kind == "hosted":
             return self._sessions.get(session_id) or self._found(session)
-        draft = MessageDraft(content=text_of(instead.input), mode="interrupt")
+        draft = MessageDraft(content=input_text(instead.input), mode="interrupt")
         await self._send(session_id, draft)
         return None
 

@@ -29,7 +29,7 @@ from twisted.python.failure import Failure
 
 from sxhost.attach.outbox import Outbox
 from sxhost.attach.signal import Signal, sleep
-from sxhost.auth.client_tokens import BadToken, given_token, own_token
+from sxhost.auth.client_tokens import BadToken, given_token, own_host_token
 from sxhost.client.host import HostClient, connect
 from sxhost.config import host_url
 from sxhost.errors import HostError, HostUnreachable, UnknownSession
@@ -73,7 +73,7 @@ def found(
         log.warn("attached without a token: {error}", error=error)
         token = None
     ca = ca or environ.get("SXHOST_CA") or None
-    return connect(reactor, address, token or partial(own_token, address, environ), ca)
+    return connect(reactor, address, token or partial(own_host_token, address, environ), ca)
 
 
 class AgentSession:

@@ -15,18 +15,18 @@ from typing import Final, NamedTuple
 
 from twisted.internet.interfaces import IReactorTime
 
-from sxhost.auth.tokens import SECRET_BYTES, digest_of
+from sxhost.auth.tokens import SECRET_BYTES, secret_digest
 from sxhost.model.auth import Token
 from sxhost.model.caller import Caller, Grant
 from sxhost.model.limits import Limits
 
-__all__ = ["Browsers", "Credentials"]
+__all__ = ["BrowserCredentials", "BrowserLogins"]
 
 NAME: Final = "browser"
 """The name of a login in the list of tokens."""
 
 
-class Credentials(NamedTuple):
+class BrowserCredentials(NamedTuple):
     """A new login: its id, its cookie, and the secret that the page stores."""
 
     id: str
@@ -41,10 +41,17 @@ class BrowserLogin:
     """
 
     def __init__(
-        self, credentials: Credentials, clock: IReactorTime, created_ms: int, limits: Limits
+        self,
+        credentials: BrowserCredentials,
+        clock: IReactorTime,
+        created_ms: int,
+        limits: Limits,
     ) -> None:
         self.created_ms = created_ms
-        self._cookie, self._page = digest_of(credentials.cookie), digest_of(credentials.page)
+        self._cookie, self._page = (
+            secret_digest(credentials.cookie),
+            secret_digest(credentials.page),
+        )
         self._clock = clock
         self._idle = limits.browser_idle
         self._until = clock.seconds() + limits.browser_life
@@ -61,11 +68,13 @@ class BrowserLogin:
 
     def matches_secrets(self, cookie: str, page: str | None) -> bool:
         """Tell whether cookie and page secret are its own; a `page` of None is not checked."""
-        is_cookie = hmac.compare_digest(digest_of(cookie), self._cookie)
-        return is_cookie and (page is None or hmac.compare_digest(digest_of(page), self._page))
+        is_cookie = hmac.compare_digest(secret_digest(cookie), self._cookie)
+        return is_cookie and (
+            page is None or hmac.compare_digest(secret_digest(page), self._page)
+        )
 
 
-class Browsers:
+class BrowserLogins:
     """All logins; when there are too many, the one that was idle the longest ends."""
 
     def __init__(self, clock: IReactorTime, wall_ms: Callable[[], int], limits: Limits) -> None:
@@ -74,11 +83,13 @@ class Browsers:
         self._limits = limits
         self._logins: dict[str, BrowserLogin] = {}
 
-    def log_in(self) -> Credentials:
+    def log_in(self) -> BrowserCredentials:
         """Log a browser in; return what it is to show from now on."""
         browser_id = secrets.token_hex(4)
         cookie = f"{browser_id}.{secrets.token_urlsafe(SECRET_BYTES)}"
-        credentials = Credentials(browser_id, cookie, secrets.token_urlsafe(SECRET_BYTES))
+        credentials = BrowserCredentials(
+            browser_id, cookie, secrets.token_urlsafe(SECRET_BYTES)
+        )
         self._forget_expired()
         if len(self._logins) >= self._limits.browsers:
             self.log_out(min(self._logins, key=lambda name: self._logins[name].used))

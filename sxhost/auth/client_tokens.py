@@ -11,7 +11,7 @@ from sxhost.address import HostAddress
 from sxhost.config import state_dir
 from sxhost.localnet import loopback_addresses
 
-__all__ = ["BadToken", "given_token", "own_token", "token_in"]
+__all__ = ["BadToken", "given_token", "own_host_token", "read_token_file"]
 
 ROOT = 0
 
@@ -27,12 +27,12 @@ def given_token(file: str | None, environ: Mapping[str, str]) -> str | None:
     """
     path = file or environ.get("SXHOST_TOKEN_FILE")
     if path:
-        return token_in(Path(path))
+        return read_token_file(Path(path))
     token = environ.get("SXHOST_TOKEN", "").strip()
     return _check_token(token, "SXHOST_TOKEN") if token else None
 
 
-def token_in(path: Path) -> str:
+def read_token_file(path: Path) -> str:
     """Return the token in a file.
 
     :raises BadToken: the file cannot be read, or holds no token.
@@ -44,7 +44,7 @@ def token_in(path: Path) -> str:
         raise BadToken(f"No token can be read from {path}: {why.lower()}.") from error
 
 
-def own_token(url: str, environ: Mapping[str, str]) -> str | None:
+def own_host_token(url: str, environ: Mapping[str, str]) -> str | None:
     """Return the token of this user's own host; None if another user may listen at `url`."""
     from sxhost.auth.tokens import token_file
 
@@ -52,7 +52,7 @@ def own_token(url: str, environ: Mapping[str, str]) -> str | None:
         return None
     path = token_file(state_dir(environ))
     try:
-        return _check_token(files.read(path).decode("ascii").strip(), str(path))
+        return _check_token(files.read_private(path).decode("ascii").strip(), str(path))
     except (OSError, ValueError):
         return None
 
@@ -75,10 +75,10 @@ def _socket_users(address: HostAddress) -> set[int]:
 
 
 def _port_users(address: HostAddress) -> set[int]:
-    from sxhost.auth.peer_credentials import ears
+    from sxhost.auth.peer_credentials import listening_uids
 
     places = loopback_addresses(address.name)
-    return ears(places, address.port) if places else set()
+    return listening_uids(places, address.port) if places else set()
 
 
 def _check_token(token: str, place: str) -> str:

@@ -20,7 +20,14 @@ from twisted.internet.interfaces import IAddress
 
 from sxhost.localnet import is_loopback, parse_address
 
-__all__ = ["Ends", "ears", "is_local", "uid_by_netlink", "uid_by_tables", "uid_of"]
+__all__ = [
+    "ConnectionEnds",
+    "is_local",
+    "listening_uids",
+    "peer_uid",
+    "peer_uid_by_netlink",
+    "peer_uid_by_tables",
+]
 
 SocketAddress = tuple[IPv4Address | IPv6Address, int]
 """An address and a port."""
@@ -35,7 +42,7 @@ LISTEN = "0A"
 TABLES = (Path("/proc/self/net/tcp"), Path("/proc/self/net/tcp6"))
 
 
-class Ends(NamedTuple):
+class ConnectionEnds(NamedTuple):
     """The two ends of a TCP connection: the client's (`peer`) and ours (`host`)."""
 
     peer: SocketAddress
@@ -45,13 +52,13 @@ class Ends(NamedTuple):
 class KernelSocket(NamedTuple):
     """A socket in the kernel's tables; `ends.peer` is its own end."""
 
-    ends: Ends
+    ends: ConnectionEnds
     state: str
     uid: int
     inode: int
 
 
-def uid_of(transport: Any) -> int | None:
+def peer_uid(transport: Any) -> int | None:
     """Return the uid of a transport's peer, or None if that cannot be known.
 
     It is known of unix sockets and of TCP connections over loopback.  A socket that its process
@@ -62,9 +69,11 @@ def uid_of(transport: Any) -> int | None:
         return _unix_uid(getattr(transport, "socket", None))
     if not is_local(peer):
         return None
-    ends = Ends((parse_address(peer.host), peer.port), (parse_address(host.host), host.port))
+    ends = ConnectionEnds(
+        (parse_address(peer.host), peer.port), (parse_address(host.host), host.port)
+    )
     try:
-        return uid_by_netlink(ends) if _netlink_works() else uid_by_tables(ends)
+        return peer_uid_by_netlink(ends) if _netlink_works() else peer_uid_by_tables(ends)
     except OSError:
         return None
 
@@ -76,7 +85,7 @@ def is_local(place: IAddress) -> bool:
     return is_loopback(place.host)
 
 
-def uid_by_netlink(ends: Ends) -> int | None:
+def peer_uid_by_netlink(ends: ConnectionEnds) -> int | None:
     """Ask the kernel for the socket with exactly these ends.
 
     :raises OSError: netlink is not there, or knows of no such socket.
@@ -92,19 +101,19 @@ def uid_by_netlink(ends: Ends) -> int | None:
     return uid if inode else None
 
 
-def uid_by_tables(ends: Ends) -> int | None:
+def peer_uid_by_tables(ends: ConnectionEnds) -> int | None:
     """Look for the socket in the kernel's tables of TCP sockets.
 
     :raises OSError: the tables cannot be read.
     """
-    wanted = [ends, Ends(_as_ipv6(ends.peer), _as_ipv6(ends.host))]
+    wanted = [ends, ConnectionEnds(_as_ipv6(ends.peer), _as_ipv6(ends.host))]
     for entry in _tcp_sockets():
         if entry.ends in wanted:
             return entry.uid if entry.inode else None
     return None
 
 
-def ears(places: Collection[str], port: int) -> set[int]:
+def listening_uids(places: Collection[str], port: int) -> set[int]:
     """Return the uids of those who listen at a port, on one of these addresses or on all.
 
     Nobody is found where the kernel's tables cannot be read.
@@ -134,9 +143,11 @@ def _netlink_works() -> bool:
         socket.create_connection(server.getsockname()) as client,
     ):
         here, port = client.getsockname()
-        ends = Ends((ip_address(here), port), (ip_address(here), server.getsockname()[1]))
+        ends = ConnectionEnds(
+            (ip_address(here), port), (ip_address(here), server.getsockname()[1])
+        )
         try:
-            return uid_by_netlink(ends) is not None
+            return peer_uid_by_netlink(ends) is not None
         except OSError as error:
             if error.errno in (EMFILE, ENFILE):
                 raise
@@ -155,7 +166,7 @@ def _as_ipv6(place: SocketAddress) -> SocketAddress:
     return ip_address(f"::ffff:{place[0]}") if place[0].version == 4 else place[0], place[1]  # noqa: PLR2004
 
 
-def _netlink_request(ends: Ends) -> bytes:
+def _netlink_request(ends: ConnectionEnds) -> bytes:
     """Encode the request for the peer's socket."""
     (peer, sport), (host, dport) = ends
     family = socket.AF_INET if peer.version == 4 else socket.AF_INET6  # noqa: PLR2004
@@ -172,7 +183,7 @@ def _tcp_sockets() -> Iterator[KernelSocket]:
     for table in TABLES:
         for line in table.read_text(encoding="ascii").splitlines()[1:]:
             fields = line.split()
-            ends = Ends(_read_address(fields[1]), _read_address(fields[2]))
+            ends = ConnectionEnds(_read_address(fields[1]), _read_address(fields[2]))
             yield KernelSocket(ends, fields[3], int(fields[7]), int(fields[9]))
 
 

@@ -35,7 +35,14 @@ from zope.interface import implementer
 
 from sxhost.logs import logger
 
-__all__ = ["BadPEM", "OverTLS", "ServerCertificate", "explained", "is_secure", "trust"]
+__all__ = [
+    "BadPEM",
+    "ServerCertificate",
+    "TLSServerEndpoint",
+    "explain_tls_failure",
+    "is_tls_port",
+    "load_trust_root",
+]
 
 log = logger(__name__)
 
@@ -80,7 +87,7 @@ class ServerCertificate:
             log.info("New connections are shown the certificate that is now in {file}",
                      file=str(self._certificate))  # fmt: skip
 
-    def warn(self) -> None:
+    def warn_if_key_is_readable(self) -> None:
         """Log a warning if other users can read the private key."""
         if self._key.stat().st_mode & OTHERS:
             log.warn("Every user of this machine can read {file}, the key to the certificate:"
@@ -105,7 +112,7 @@ class ServerCertificate:
 
 
 @implementer(IStreamServerEndpoint)
-class OverTLS:
+class TLSServerEndpoint:
     """A server endpoint that wraps another one's connections in TLS."""
 
     def __init__(self, endpoint: Any, shown: ServerCertificate) -> None:
@@ -119,12 +126,12 @@ class OverTLS:
         return port
 
 
-def is_secure(port: IListeningPort) -> bool:
+def is_tls_port(port: IListeningPort) -> bool:
     """Tell whether a port's connections speak TLS."""
     return isinstance(getattr(port, "factory", None), TLSMemoryBIOFactory)
 
 
-def trust(file: str) -> Any:
+def load_trust_root(file: str) -> Any:
     """Return a trust root for clients: the authorities in a PEM file, and no others.
 
     :raises BadPEM: the file cannot be read, or holds no certificate.
@@ -139,7 +146,7 @@ class CertificateNotTrusted(Exception):
     """The host's certificate was not accepted; the message says why."""
 
 
-def explained(failure: Failure) -> Failure:
+def explain_tls_failure(failure: Failure) -> Failure:
     """Replace a failed verification by a `CertificateNotTrusted` with a sentence."""
     error = failure.value
     if isinstance(error, VerificationError):

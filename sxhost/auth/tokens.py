@@ -25,12 +25,12 @@ from msgspec import Struct
 from sxhost import files
 from sxhost.errors import HostError, StorageFull, StoreUnavailable, UnknownToken
 from sxhost.model.auth import Token, TokenDraft
-from sxhost.model.caller import Caller, CallLater, Ending, Grant
+from sxhost.model.caller import Caller, CallLater, Grant, GrantEnd
 from sxhost.model.names import Scope
 
-__all__ = ["ADMIN", "BadKeyring", "TokenStore", "digest_of", "token_file"]
+__all__ = ["ADMIN_ID", "TokenStore", "TokenStoreError", "secret_digest", "token_file"]
 
-ADMIN: Final = "admin"
+ADMIN_ID: Final = "admin"
 """The id of the host's own token."""
 
 PREFIX: Final = "sxhost"
@@ -48,7 +48,7 @@ NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Errors of a disk that is full, or whose quota is used up."""
 
 
-class BadKeyring(Exception):
+class TokenStoreError(Exception):
     """The files of the tokens cannot be used; the message is a sentence."""
 
 
@@ -83,10 +83,10 @@ class TokenStore:
         except FileNotFoundError:
             self._make_own()
         except (OSError, UnicodeDecodeError) as error:
-            raise BadKeyring(f"cannot read {own}: {error}.") from error
+            raise TokenStoreError(f"cannot read {own}: {error}.") from error
         else:
             if not secret:
-                raise BadKeyring(f"{own} is empty; remove it for a new token.")
+                raise TokenStoreError(f"{own} is empty; remove it for a new token.")
             self._stored = _with_own(self._stored, secret)
         self._read_issued(self.place / "tokens.json")
 
@@ -94,11 +94,11 @@ class TokenStore:
         """Return the caller that a token stands for; None if it is unknown or has expired."""
         token_id = secret.removeprefix(f"{PREFIX}_").partition("_")[0]
         stored = self._stored.get(token_id)
-        digest = digest_of(secret)
+        digest = secret_digest(secret)
         if stored is None or not hmac.compare_digest(digest, stored.digest):
             return None
         token = stored.token
-        if not token.lasts(self._wall_ms()):
+        if not token.is_valid_at(self._wall_ms()):
             return None
         scopes: frozenset[Scope] = frozenset(token.scopes)
         return Caller(scopes, token.session, token_id, grant=self._grant(token))
@@ -113,7 +113,7 @@ class TokenStore:
         expires = None if draft.expires_s is None else now + int(draft.expires_s * 1000)
         token = Token(token_id, draft.scopes, draft.session, draft.name, now, expires)
         secret = _secret(token_id)
-        self._write({**self._stored, token_id: StoredToken(token, digest_of(secret))})
+        self._write({**self._stored, token_id: StoredToken(token, secret_digest(secret))})
         return token, secret
 
     def tokens(self) -> Sequence[Token]:
@@ -126,7 +126,7 @@ class TokenStore:
         :raises UnknownToken: there is no such token, or it is the host's own.
         :raises HostError: that could not be stored, and the token stays valid.
         """
-        if token_id == ADMIN or token_id not in self._stored:
+        if token_id == ADMIN_ID or token_id not in self._stored:
             raise UnknownToken(token_id)
         self._write({name: stored for name, stored in self._stored.items() if name != token_id})
 
@@ -135,9 +135,9 @@ class TokenStore:
 
         :raises HostError: that could not be stored, and the old one stays valid.
         """
-        secret = _secret(ADMIN)
+        secret = _secret(ADMIN_ID)
         with _storage_errors():
-            files.replace(token_file(self.place), f"{secret}\n".encode())
+            files.replace_private(token_file(self.place), f"{secret}\n".encode())
         self._adopt(_with_own(self._stored, secret), "token_rotated")
 
     def _make_own(self) -> None:
@@ -145,7 +145,7 @@ class TokenStore:
             self.rotate()
         except HostError as error:
             own = token_file(self.place)
-            raise BadKeyring(f"cannot write {own}: {error.message}") from error
+            raise TokenStoreError(f"cannot write {own}: {error.message}") from error
 
     def _read_issued(self, path: Path) -> None:
         try:
@@ -153,7 +153,7 @@ class TokenStore:
         except FileNotFoundError:
             return
         except (OSError, msgspec.DecodeError) as error:
-            raise BadKeyring(f"cannot read {path}: {error}.") from error
+            raise TokenStoreError(f"cannot read {path}: {error}.") from error
         issued = {entry.token.id: entry for entry in stored if not _was_cookie(entry.token)}
         self._stored = {**self._stored, **issued}
 
@@ -164,16 +164,16 @@ class TokenStore:
         for a while, and they are valid again once it is right.
         """
         now = self._wall_ms()
-        expired = [name for name, entry in stored.items() if not entry.token.lasts(now)]
+        expired = [name for name, entry in stored.items() if not entry.token.is_valid_at(now)]
         expired.sort(key=lambda name: stored[name].token.expires_ms or 0)
         dropped = frozenset(expired[:-MOST_EXPIRED])
         remaining = {name: entry for name, entry in stored.items() if name not in dropped}
-        issued = [entry for name, entry in remaining.items() if name != ADMIN]
+        issued = [entry for name, entry in remaining.items() if name != ADMIN_ID]
         with _storage_errors():
-            files.replace(self.place / "tokens.json", msgspec.json.encode(issued))
+            files.replace_private(self.place / "tokens.json", msgspec.json.encode(issued))
         self._adopt(remaining, "token_revoked")
 
-    def _adopt(self, stored: Mapping[str, StoredToken], why: Ending) -> None:
+    def _adopt(self, stored: Mapping[str, StoredToken], why: GrantEnd) -> None:
         """Use these tokens from now on; end the grants of those that changed or went."""
         before, self._stored = self._stored, stored
         for token_id, entry in before.items():
@@ -197,7 +197,7 @@ def token_file(place: Path) -> Path:
     return place / "token"
 
 
-def digest_of(secret: str) -> str:
+def secret_digest(secret: str) -> str:
     """Return the digest under which a secret is stored."""
     return sha256(secret.encode()).hexdigest()
 
@@ -207,8 +207,11 @@ def _secret(token_id: str) -> str:
 
 
 def _with_own(stored: Mapping[str, StoredToken], secret: str) -> Mapping[str, StoredToken]:
-    own = StoredToken(Token(ADMIN, ["admin"]), digest_of(secret))
-    return {ADMIN: own, **{name: entry for name, entry in stored.items() if name != ADMIN}}
+    own = StoredToken(Token(ADMIN_ID, ["admin"]), secret_digest(secret))
+    return {
+        ADMIN_ID: own,
+        **{name: entry for name, entry in stored.items() if name != ADMIN_ID},
+    }
 
 
 def _was_cookie(token: Token) -> bool:

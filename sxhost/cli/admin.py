@@ -46,12 +46,12 @@ def token() -> None:
 def show(state_dir: str | None) -> None:
     """Print the host's own token, which may do everything."""
     from sxhost import config
-    from sxhost.auth.client_tokens import BadToken, token_in
+    from sxhost.auth.client_tokens import BadToken, read_token_file
     from sxhost.auth.tokens import token_file
 
     place = Path(state_dir) if state_dir else config.state_dir(os.environ)
     try:
-        put(token_in(token_file(place)))
+        put(read_token_file(token_file(place)))
     except BadToken as error:
         fail(1, f"{error} A host makes one when it starts; --state-dir says where.")
 

@@ -33,10 +33,10 @@ def events(
             limit,
         )
         return
-    from sxhost.model.names import ALL
+    from sxhost.model.names import UNLIMITED
     from sxhost.model.session import EventQuery
 
-    query = EventQuery(after=after, limit=limit or ALL, types=types)
+    query = EventQuery(after=after, limit=limit or UNLIMITED, types=types)
     found = link.ask(lambda host: host.events(session_id, query))
     link.show(found, *map(event_line, found))
 

@@ -22,7 +22,7 @@ from sxhost.cli.output import put_code
 from sxhost.cli.policy import policy
 from sxhost.cli.serve import serve, serving_options, stdio
 from sxhost.cli.trust import trust
-from sxhost.visible import visible
+from sxhost.visible import escape_hidden
 
 __all__ = ["main"]
 
@@ -46,7 +46,7 @@ def _visible_errors() -> Iterator[None]:
     try:
         yield
     except click.ClickException as error:
-        vars(error).update(message=visible(error.message))
+        vars(error).update(message=escape_hidden(error.message))
         raise
 
 

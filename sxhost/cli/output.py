@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import click
 
-from sxhost.visible import visible, visible_json
+from sxhost.visible import escape_hidden, escape_hidden_json
 
 __all__ = ["Flow", "fail", "put", "put_code", "put_json", "put_table"]
 
@@ -27,7 +27,7 @@ def put(*lines: str, err: bool = False, nl: bool = True, **style: Any) -> None:
     """Print lines, or without `nl` a beginning; `style` is `click.style`'s."""
     looks = {name: value for name, value in style.items() if value}
     for line in lines:
-        text = visible(line, "\n\t" if isinstance(line, Flow) else "")
+        text = escape_hidden(line, "\n\t" if isinstance(line, Flow) else "")
         click.echo(click.style(text, **looks) if looks else text, err=err, nl=nl)
 
 
@@ -36,7 +36,7 @@ def put_json(*values: object) -> None:
     from sxhost.codec.json import encode
 
     for value in values:
-        click.echo(visible_json(encode(value).decode()))
+        click.echo(escape_hidden_json(encode(value).decode()))
 
 
 def put_table(rows: Iterable[tuple[str, str, str]]) -> None:
@@ -48,7 +48,9 @@ def put_table(rows: Iterable[tuple[str, str, str]]) -> None:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold")
     for name, value, style in rows:
-        table.add_row(Text(visible(name)), Text(visible(value), style=style, overflow="fold"))
+        table.add_row(
+            Text(escape_hidden(name)), Text(escape_hidden(value), style=style, overflow="fold")
+        )
     Console().print(table)
 
 

@@ -15,7 +15,7 @@ from sxhost.cli.output import fail, put, put_json
 
 if TYPE_CHECKING:
     from sxhost.model.approval import Question
-    from sxhost.policy.rules import Policy, Verdict
+    from sxhost.policy.rules import Policy, PolicyDecision
 
 __all__ = ["policy"]
 
@@ -43,10 +43,10 @@ def test(
     file: Path, *, agent: str, cwd: str | None, session: str, as_json: bool, **asked: Any
 ) -> None:
     """Tell what the rules of FILE decide about a question, and which of them it is."""
-    from sxhost.policy.rules import About
+    from sxhost.policy.rules import AskingSession
 
     labels = dict(label.partition(":")[::2] for label in asked.pop("labels"))
-    about = About(agent=agent, session=session, labels=labels, cwd=cwd)
+    about = AskingSession(agent=agent, session=session, labels=labels, cwd=cwd)
     verdict = _loaded(file).decide(_question(**asked), about)
     if as_json:
         put_json(verdict)
@@ -75,6 +75,6 @@ def _question(
     return Question(key="test", kind=asked, title="", detail=detail, choices=choices)
 
 
-def _line(verdict: Verdict) -> str:
+def _line(verdict: PolicyDecision) -> str:
     reason = f": {verdict.reason}" if verdict.reason else ""
     return f"{verdict.decision or 'ask'} ({verdict.rule}){reason}"

@@ -92,11 +92,11 @@ def stdio(
         piped.serve(options)
     if options:
         fail(2, f"{options[0]} is for a host inside, not for --connect.")
-    from sxhost.auth.client_tokens import given_token, own_token
+    from sxhost.auth.client_tokens import given_token, own_host_token
 
     url = re.sub(r"\Aws(s?):", r"http\1:", url)  # as WebSockets' own clients are told
     try:
-        token = given_token(token_file, os.environ) or own_token(url, os.environ)
+        token = given_token(token_file, os.environ) or own_host_token(url, os.environ)
     except ValueError as error:
         fail(2, str(error))
     piped.connect(url, token, ca or os.environ.get("SXHOST_CA"))

@@ -68,14 +68,14 @@ class HostLink:
 
         :raises ValueError: the address, the token or the authorities cannot be used.
         """
-        from sxhost.auth.client_tokens import given_token, own_token
+        from sxhost.auth.client_tokens import given_token, own_host_token
         from sxhost.client.host import connect
         from sxhost.localnet import is_local_url
 
         token = given_token(self._token_file, os.environ)
         if token and self.url.startswith("http:") and not is_local_url(self.url):
             put("The token crosses the network in clear; use https:.", err=True)
-        find = partial(own_token, self.url, os.environ)
+        find = partial(own_host_token, self.url, os.environ)
         return connect(reactor, self.url, token or find, self._ca)
 
     def ask(self, work: Work[T]) -> T:

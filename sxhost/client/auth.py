@@ -56,6 +56,6 @@ class Bearer(HTTPClient):
 def _explain(error: ResponseFailed, url: str) -> None:
     """Replace TLS errors in `error` by sentences about the host's certificate."""
     if url.startswith("https:"):
-        from sxhost.auth.tls import explained  # which takes its time to import
+        from sxhost.auth.tls import explain_tls_failure  # which takes its time to import
 
-        error.reasons[:] = map(explained, error.reasons)
+        error.reasons[:] = map(explain_tls_failure, error.reasons)

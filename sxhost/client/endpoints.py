@@ -31,7 +31,7 @@ def make_client_endpoint(
         return endpoint
     from twisted.internet.ssl import optionsForClientTLS
 
-    from sxhost.auth.tls import trust  # which takes its time to import
+    from sxhost.auth.tls import load_trust_root  # which takes its time to import
 
-    roots = None if ca is None else trust(ca)
+    roots = None if ca is None else load_trust_root(ca)
     return wrapClientTLS(optionsForClientTLS(address.name, trustRoot=roots), endpoint)

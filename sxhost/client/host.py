@@ -289,9 +289,9 @@ def connect(
 
 
 def _policy(ca: str) -> dict[str, Any]:
-    from sxhost.auth.tls import trust  # which takes its time to import
+    from sxhost.auth.tls import load_trust_root  # which takes its time to import
 
-    return {"contextFactory": BrowserLikePolicyForHTTPS(trust(ca))}
+    return {"contextFactory": BrowserLikePolicyForHTTPS(load_trust_root(ca))}
 
 
 @implementer(IAgentEndpointFactory)

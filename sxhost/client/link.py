@@ -13,7 +13,7 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from sxhost.client.requests import why_lost
-from sxhost.codec.lines import Lines, LineTooLong
+from sxhost.codec.lines import LineSplitter, LineTooLong
 from sxhost.model.session import Event, Gap, StateChange
 
 __all__ = [
@@ -99,7 +99,7 @@ class StreamConnection(Protocol):
         self.began = clock.seconds()
         self.lost = ""
         self._clock = clock
-        self._lines = Lines(LINE)
+        self._lines = LineSplitter(LINE)
         self._held: deque[bytes] = deque()
         self._size = 0
         self._paused = False

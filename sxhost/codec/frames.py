@@ -12,7 +12,7 @@ from sxhost.codec.json import encode
 from sxhost.model.cursor import Cursor
 from sxhost.model.session import Event
 
-__all__ = ["NDJSON", "SSE", "TEXT", "Encoding", "framed", "joined"]
+__all__ = ["NDJSON", "SSE", "TEXT", "Encoding", "encode_events", "websocket_text_frame"]
 
 
 class Encoding(Protocol):
@@ -55,13 +55,13 @@ class _Text:
     """The NDJSON lines as unmasked, unfragmented WebSocket text frames (RFC 6455, 5.2)."""
 
     def event(self, event: Event, epoch: str) -> bytes:  # noqa: ARG002
-        return framed(encode(event))
+        return websocket_text_frame(encode(event))
 
     def control(self, name: str, fields: dict[str, object]) -> bytes:
-        return framed(encode({"frame": name, **fields}))
+        return websocket_text_frame(encode({"frame": name, **fields}))
 
 
-def framed(payload: bytes) -> bytes:
+def websocket_text_frame(payload: bytes) -> bytes:
     """Return a payload as a WebSocket text frame, unmasked as a server's are."""
     size = len(payload)
     if size < 126:  # noqa: PLR2004 - the RFC's own steps
@@ -71,7 +71,7 @@ def framed(payload: bytes) -> bytes:
     return b"\x81\x7f" + size.to_bytes(8, "big") + payload
 
 
-def joined(
+def encode_events(
     encoding: Encoding, events: Sequence[Event], epoch: str, most: int
 ) -> tuple[bytes, int]:
     """Encode events until there are `most` bytes; return the bytes and the number of events.

@@ -18,9 +18,9 @@ __all__ = [
     "convert",
     "decode",
     "decode_lines",
-    "decoded_lines",
     "encode",
     "encode_lines",
+    "iter_decoded_lines",
 ]
 
 T = TypeVar("T")
@@ -83,7 +83,7 @@ def decode_lines(
     :raises HostError: as for `decode`, with the number of the bad line in ``line``.
     """
     bounds = LineBounds(depth, brackets, most, line_size)
-    return [value for values in decoded_lines(body, kind, bounds) for value in values]
+    return [value for values in iter_decoded_lines(body, kind, bounds) for value in values]
 
 
 class LineBounds(NamedTuple):
@@ -95,7 +95,7 @@ class LineBounds(NamedTuple):
     line_size: int
 
 
-def decoded_lines(body: bytes, kind: type[T], bounds: LineBounds) -> Iterator[list[T]]:
+def iter_decoded_lines(body: bytes, kind: type[T], bounds: LineBounds) -> Iterator[list[T]]:
     """Do the same slice by slice, so that a large body can be spread over reactor turns."""
     if body.count(b"\n") > bounds.most:
         message = f"The body has more than {bounds.most} lines; send it in parts."

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-__all__ = ["NotJSON", "append", "remove", "value_at"]
+__all__ = ["NotJSON", "append_value", "remove_values", "value_at"]
 
 SPACE = re.compile(r"[ \t\r\n]*")
 INDENT = re.compile(r"\{\r?\n([ \t]+)\"")
@@ -53,7 +53,7 @@ def value_at(text: str, path: Sequence[str]) -> Any:
     return None if node is None else node.value
 
 
-def append(text: str, path: Sequence[str], value: Any) -> str:
+def append_value(text: str, path: Sequence[str], value: Any) -> str:
     """Append a value to the array at a path, which is created if it is missing.
 
     :raises NotJSON: the text is not a JSON object, or the path leads to something else.
@@ -76,7 +76,7 @@ def append(text: str, path: Sequence[str], value: Any) -> str:
     return _insert(text, node, "", value, (unit, depth + 1))
 
 
-def remove(text: str, path: Sequence[str], unwanted: Callable[[Any], bool]) -> str:
+def remove_values(text: str, path: Sequence[str], unwanted: Callable[[Any], bool]) -> str:
     """Remove values from the array at a path, and what becomes empty by that.
 
     :raises NotJSON: the text is not a JSON object.

@@ -15,16 +15,16 @@ __all__ = [
     "INTERNAL_ERROR",
     "INVALID_PARAMS",
     "METHOD_NOT_FOUND",
-    "Call",
     "Id",
-    "NotRPC",
-    "Notice",
-    "Refusal",
-    "Result",
-    "call",
-    "parse",
-    "refusal",
-    "result",
+    "InvalidMessage",
+    "RPCError",
+    "RPCNotification",
+    "RPCRequest",
+    "RPCResponse",
+    "decode_message",
+    "encode_error",
+    "encode_request",
+    "encode_response",
 ]
 
 METHOD_NOT_FOUND: Final = -32601
@@ -34,11 +34,11 @@ INTERNAL_ERROR: Final = -32603
 Id = int | str
 
 
-class NotRPC(ValueError):
+class InvalidMessage(ValueError):
     """A line is not a JSON-RPC message."""
 
 
-class Call(Struct, frozen=True):
+class RPCRequest(Struct, frozen=True):
     """A request, which is to be answered under its `id`."""
 
     id: Id
@@ -46,21 +46,21 @@ class Call(Struct, frozen=True):
     params: Raw
 
 
-class Notice(Struct, frozen=True):
+class RPCNotification(Struct, frozen=True):
     """A notification, which has no answer."""
 
     method: str
     params: Raw
 
 
-class Result(Struct, frozen=True):
+class RPCResponse(Struct, frozen=True):
     """The successful answer to a request."""
 
     id: Id
     result: Raw
 
 
-class Refusal(Struct, frozen=True):
+class RPCError(Struct, frozen=True):
     """The answer with an error; `id` is None where the request's could not be read."""
 
     id: Id | None
@@ -87,7 +87,7 @@ _decode = msgspec.json.Decoder(_Line).decode
 _encode = msgspec.json.encode
 
 
-def parse(line: bytes) -> Call | Notice | Result | Refusal:
+def decode_message(line: bytes) -> RPCRequest | RPCNotification | RPCResponse | RPCError:
     """Decode a line.
 
     :raises NotRPC: it is not a message of JSON-RPC.
@@ -96,25 +96,27 @@ def parse(line: bytes) -> Call | Notice | Result | Refusal:
         line.decode()  # msgspec looks only at the texts that it keeps
         message = _decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise NotRPC(str(error)) from None
+        raise InvalidMessage(str(error)) from None
     if isinstance(message.method, str):
         has_id = message.id is not UNSET and message.id is not None
-        return _call(message) if has_id else Notice(message.method, message.params)
+        return _call(message) if has_id else RPCNotification(message.method, message.params)
     if isinstance(message.error, _Error):
         number = message.id if isinstance(message.id, int | str) else None
-        return Refusal(number, message.error.code, message.error.message, message.error.data)
+        return RPCError(number, message.error.code, message.error.message, message.error.data)
     if isinstance(message.id, int | str) and message.result is not UNSET:
-        return Result(message.id, message.result)
-    raise NotRPC("it has neither a method nor an answer")
+        return RPCResponse(message.id, message.result)
+    raise InvalidMessage("it has neither a method nor an answer")
 
 
-def _call(message: _Line) -> Call:
+def _call(message: _Line) -> RPCRequest:
     assert isinstance(message.id, int | str)  # noqa: S101 - `parse` looked
     assert isinstance(message.method, str)  # noqa: S101
-    return Call(message.id, message.method, message.params)
+    return RPCRequest(message.id, message.method, message.params)
 
 
-def call(method: str, params: Any = UNSET, number: int | None = None, **more: Any) -> bytes:
+def encode_request(
+    method: str, params: Any = UNSET, number: int | None = None, **more: Any
+) -> bytes:
     """Encode a request, or without a number a notification; `more` as ``jsonrpc="2.0"``."""
     message: dict[str, Any] = {**more}
     if number is not None:
@@ -125,11 +127,11 @@ def call(method: str, params: Any = UNSET, number: int | None = None, **more: An
     return _encode(message)
 
 
-def result(number: Id, value: Any, **more: Any) -> bytes:
+def encode_response(number: Id, value: Any, **more: Any) -> bytes:
     """Encode the successful answer to a request."""
     return _encode({**more, "id": number, "result": value})
 
 
-def refusal(number: Id | None, code: int, message: str, **more: Any) -> bytes:
+def encode_error(number: Id | None, code: int, message: str, **more: Any) -> bytes:
     """Encode the answer with an error."""
     return _encode({**more, "id": number, "error": {"code": code, "message": message}})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-__all__ = ["CutLines", "Line", "LineTooLong", "Lines"]
+__all__ = ["CutLines", "Line", "LineSplitter", "LineTooLong"]
 
 
 class LineTooLong(ValueError):
@@ -16,7 +16,7 @@ class LineTooLong(ValueError):
         self.limit = limit
 
 
-class Lines:
+class LineSplitter:
     """A line splitter, fed with chunks: on LF alone, since U+2028 and CR are data.
 
     `limit` is the number of bytes that a line may have without its LF.
@@ -62,7 +62,7 @@ class Line(NamedTuple):
 
 
 class CutLines:
-    """Splits bytes on LF as `Lines` does, but goes on after a line that is too long.
+    """Splits bytes on LF as `LineSplitter` does, but goes on after a line that is too long.
 
     `limit` is the most bytes of a line that are kept; the rest is only counted.
     """

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["completed"]
+__all__ = ["decode_partial"]
 
 TRIES = 4
 """Tokens dropped from the end at the most: half a literal, a name and its colon, a comma."""
@@ -18,7 +18,7 @@ _LAST_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"\s*+:?|[,:]|[^\s\[\]{},:"]++|[\[\]{
 _CLOSES = {"{": "}", "[": "]"}
 
 
-def completed(text: str) -> dict[str, Any]:
+def decode_partial(text: str) -> dict[str, Any]:
     """Return the object that `text` is the beginning of; an empty one if it is none."""
     body, closing = _close_brackets(text)
     for _ in range(TRIES):

@@ -20,10 +20,10 @@ from sxhost.model.approval import Question
 from sxhost.model.limits import Limits
 from sxhost.model.session import Session
 from sxhost.model.turn import Process
-from sxhost.policy.rules import About, Policy, PolicyError, Verdict
-from sxhost.process.child import ProcessSpawn
+from sxhost.policy.rules import AskingSession, Policy, PolicyDecision, PolicyError
+from sxhost.process.child import ProcessSpawner
 from sxhost.process.orphans import end_orphans
-from sxhost.visible import refuse
+from sxhost.visible import exit_with_error
 
 __all__ = ["Rules", "host_id", "make_agents", "make_rules"]
 
@@ -33,7 +33,7 @@ log = logger(__name__)
 def make_agents(settings: Settings, reactor: Any, rules: Rules | None = None) -> Agents:
     """Return what a host runs agents with; without rules a person decides everything."""
     limits, host = settings.limits, host_id(settings)
-    spawn = ProcessSpawn(reactor, limits, host, environ=os.environ, keep=settings.agent_env)
+    spawn = ProcessSpawner(reactor, limits, host, environ=os.environ, keep=settings.agent_env)
     drivers = DriverFactory(spawn, reactor)
     return Agents(
         drivers,
@@ -55,13 +55,13 @@ class Rules:
         self._file = file
         self._policy = Policy.load(file)
 
-    def __call__(self, session: Session, question: Question) -> Verdict:
+    def __call__(self, session: Session, question: Question) -> PolicyDecision:
         """Decide a question of a session's agent."""
-        about = About(
+        about = AskingSession(
             agent=session.agent, session=session.id, labels=session.labels, cwd=session.cwd
         )
         if session.launch is not None:  # what a hosted session shows of itself may be anything
-            about = About.launched(session.id, session.launch)
+            about = AskingSession.launched(session.id, session.launch)
         return self._policy.decide(question, about)
 
     def reload(self) -> None:
@@ -80,7 +80,7 @@ def make_rules(file: Path | None) -> Rules | None:
     try:
         return None if file is None else Rules(file)
     except PolicyError as error:
-        refuse(1, f"sxhost: {error}")
+        exit_with_error(1, f"sxhost: {error}")
 
 
 def host_id(settings: Settings) -> str:
@@ -97,7 +97,7 @@ def host_id(settings: Settings) -> str:
 class DriverFactory:
     """Makes drivers, and holds or ends the processes that they run."""
 
-    def __init__(self, spawn: ProcessSpawn, reactor: Any) -> None:
+    def __init__(self, spawn: ProcessSpawner, reactor: Any) -> None:
         self._spawn = spawn
         self._drivers = Registry(installed(), spawn, reactor)
         self._holds = 0

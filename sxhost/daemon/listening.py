@@ -10,9 +10,9 @@ from OpenSSL.crypto import Error as BadCertificate
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort
 
-from sxhost.auth.tls import OverTLS, ServerCertificate, is_secure
+from sxhost.auth.tls import ServerCertificate, TLSServerEndpoint, is_tls_port
 from sxhost.config import USAGE_ERROR
-from sxhost.visible import refuse
+from sxhost.visible import exit_with_error
 
 __all__ = ["CannotListen", "make_endpoint", "refuse_unusable", "sentence", "url_of"]
 
@@ -42,7 +42,7 @@ def _try_to_listen(port: int, interface: str) -> None:
             probe.bind((interface, port))
             probe.listen()
         except OSError as error:
-            refuse(1, f"sxhost: {sentence(f'{interface}:{port}', error)}")
+            exit_with_error(1, f"sxhost: {sentence(f'{interface}:{port}', error)}")
 
 
 def make_endpoint(reactor: Any, text: str, certificate: ServerCertificate | None) -> Any:
@@ -52,10 +52,10 @@ def make_endpoint(reactor: Any, text: str, certificate: ServerCertificate | None
         return (
             endpoint
             if certificate is None or _NO_TLS_OF_OURS.match(text)
-            else OverTLS(endpoint, certificate)
+            else TLSServerEndpoint(endpoint, certificate)
         )
     except (ValueError, TypeError, LookupError, OSError, BadCertificate) as error:
-        refuse(USAGE_ERROR, f"sxhost: --listen {text!r} does not work: {error}.")
+        exit_with_error(USAGE_ERROR, f"sxhost: --listen {text!r} does not work: {error}.")
 
 
 def sentence(place: str, error: object) -> str:
@@ -71,4 +71,4 @@ def url_of(port: IListeningPort) -> str:
     if not hasattr(address, "port"):
         return f"unix:{address.name.decode()}"
     host = f"[{address.host}]" if ":" in address.host else address.host
-    return f"http{'s' if is_secure(port) else ''}://{host}:{address.port}"
+    return f"http{'s' if is_tls_port(port) else ''}://{host}:{address.port}"

@@ -18,7 +18,7 @@ from twisted.logger import FileLogObserver, LogEvent, formatEvent, formatTime
 from twisted.python.logfile import LogFile
 
 from sxhost.config import LogFormat
-from sxhost.visible import visible
+from sxhost.visible import escape_hidden
 
 __all__ = ["ACCESS", "FORMATS", "as_combined", "as_json", "as_text", "escaped", "observer"]
 
@@ -83,7 +83,7 @@ FORMATS: Final[Mapping[LogFormat, Callable[[LogEvent], str | None]]] = {
 
 def escaped(text: str) -> str:
     """Return a text that is one line, drives no terminal and shows no token of ours."""
-    return visible(_cut(text))
+    return escape_hidden(_cut(text))
 
 
 def observer(

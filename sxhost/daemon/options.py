@@ -15,7 +15,7 @@ from sxhost.config import DEFAULT_HOST, USAGE_ERROR, Settings, TokensFor
 from sxhost.daemon.serving_options import SERVING_OPTIONS, TCP_PORTS, ServingOption
 from sxhost.localnet import is_local_endpoint
 from sxhost.model.limits import Limits
-from sxhost.visible import refuse
+from sxhost.visible import exit_with_error
 
 __all__ = ["Options"]
 
@@ -59,7 +59,7 @@ class Options(usage.Options):
         try:
             super().parseOptions(options)
         except usage.UsageError as error:
-            refuse(USAGE_ERROR, f"sxhost: {error}")
+            exit_with_error(USAGE_ERROR, f"sxhost: {error}")
 
     def postOptions(self) -> None:
         """Parse the texts of the options into `Settings`, under the key ``settings``."""

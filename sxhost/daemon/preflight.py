@@ -12,7 +12,7 @@ from sxhost.daemon.listening import refuse_unusable
 from sxhost.daemon.pidfile import AlreadyRunning, PidFile
 from sxhost.store.contracts import StoreUnusable
 from sxhost.store.sqlite.file import held
-from sxhost.visible import refuse
+from sxhost.visible import exit_with_error
 
 __all__ = ["load_certificate", "make_state_dir", "prepare"]
 
@@ -36,7 +36,7 @@ def make_state_dir(place: Path, uid: int | None = None) -> None:
     """
     user = os.geteuid() if uid is None else uid
     try:
-        path = Path(files.check_way(place, user))
+        path = Path(files.check_path(place, user))
         missing = [directory for directory in (path, *path.parents) if not directory.exists()]
         for directory in reversed(missing):
             directory.mkdir(mode=0o700, exist_ok=uid is None)
@@ -44,9 +44,9 @@ def make_state_dir(place: Path, uid: int | None = None) -> None:
                 os.chown(directory, uid, -1, follow_symlinks=False)
         files.check_directory(place, user)
     except files.UnsafeFile as error:
-        refuse(USAGE_ERROR, f"sxhost: the state directory is not safe: {error}.")
+        exit_with_error(USAGE_ERROR, f"sxhost: the state directory is not safe: {error}.")
     except OSError as error:
-        refuse(1, f"sxhost: cannot use the state directory: {error}.")
+        exit_with_error(1, f"sxhost: cannot use the state directory: {error}.")
 
 
 def _refuse_running_host(pidfile: PidFile) -> None:
@@ -54,7 +54,7 @@ def _refuse_running_host(pidfile: PidFile) -> None:
     try:
         pidfile.check()
     except AlreadyRunning as error:
-        refuse(1, f"sxhost: {error}")
+        exit_with_error(1, f"sxhost: {error}")
 
 
 def _refuse_held_store(database: Path) -> None:
@@ -62,7 +62,7 @@ def _refuse_held_store(database: Path) -> None:
     try:
         os.close(held(database))
     except (StoreUnusable, OSError) as error:
-        refuse(1, f"sxhost: {error}")
+        exit_with_error(1, f"sxhost: {error}")
 
 
 def load_certificate(settings: Settings) -> ServerCertificate | None:
@@ -72,4 +72,4 @@ def load_certificate(settings: Settings) -> ServerCertificate | None:
     try:
         return ServerCertificate(*settings.tls)
     except BadPEM as error:
-        refuse(USAGE_ERROR, f"sxhost: --tls-cert and --tls-key do not work: {error}.")
+        exit_with_error(USAGE_ERROR, f"sxhost: --tls-cert and --tls-key do not work: {error}.")

@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 
 from sxhost import files
 from sxhost.auth.tls import ServerCertificate
-from sxhost.auth.tokens import BadKeyring, TokenStore
+from sxhost.auth.tokens import TokenStore, TokenStoreError
 from sxhost.config import address_file
 from sxhost.daemon.listening import CannotListen, sentence, url_of
 from sxhost.daemon.pidfile import AlreadyRunning, PidFile, warn_of_others, warn_of_root
@@ -110,7 +110,7 @@ class HostService(MultiService):
             self._keyring.open()
             self.sessions.open()
         if self._certificate is not None:
-            self._certificate.warn()
+            self._certificate.warn_if_key_is_readable()
         for port in self.ports:
             log.info("Listening on {url}", url=url_of(port))
         self._announce()
@@ -123,7 +123,7 @@ class HostService(MultiService):
         """Report why the host cannot start, on the terminal and in the log."""
         try:
             yield
-        except (AlreadyRunning, BadKeyring, StoreUnusable, CannotListen) as error:
+        except (AlreadyRunning, TokenStoreError, StoreUnusable, CannotListen) as error:
             self._forget_pid()
             raise _reported(CannotStart(f"sxhost: {error}")) from error
 
@@ -133,7 +133,7 @@ class HostService(MultiService):
         local = [url for url in urls if is_local_url(url) and not url.startswith("https:")]
         with suppress(OSError):  # then they look where hosts usually are
             line = "".join(f"{url}\n" for url in local[:1])
-            files.replace(self._address, line.encode(), synced=False)
+            files.replace_private(self._address, line.encode(), synced=False)
 
     def _forget_pid(self) -> None:
         if self._pidfile is not None:

@@ -66,7 +66,7 @@ from sxhost.model.turn import (
     TurnDraft,
     TurnStatus,
 )
-from sxhost.process.contracts import Exit, Spawn
+from sxhost.process.contracts import ChildExit, Spawn
 
 __all__ = ["Agent", "Driver", "DriverEntryPoint", "Reports", "Started"]
 
@@ -114,7 +114,7 @@ class Reports(Protocol):
         `reason` says why it is not completed; `native` is the agent's own message.
         """
 
-    def gone(self, how: Exit) -> None:
+    def gone(self, how: ChildExit) -> None:
         """Report that the agent's process has ended, asked or not: the last report."""
 
 

@@ -10,10 +10,10 @@ from msgspec import Raw, json
 from twisted.internet.defer import Deferred
 
 from sxhost.codec import jsonrpc
-from sxhost.codec.jsonrpc import Call, Id, Notice, Refusal, Result
+from sxhost.codec.jsonrpc import Id, RPCError, RPCNotification, RPCRequest, RPCResponse
 from sxhost.errors import AgentFailed
 from sxhost.logs import logger
-from sxhost.process.contracts import Child, Exit
+from sxhost.process.contracts import Child, ChildExit
 
 __all__ = ["Peer", "PeerListener", "Refused"]
 
@@ -26,7 +26,7 @@ STRANGE_LINES = 20
 class Refused(AgentFailed):
     """The agent answered a call with an error; `number` is JSON-RPC's error code."""
 
-    def __init__(self, method: str, refusal: Refusal) -> None:
+    def __init__(self, method: str, refusal: RPCError) -> None:
         super().__init__(f"The agent refused {method}: {refusal.message.rstrip('.')}.")
         self.number = refusal.code
         self.said = refusal
@@ -44,7 +44,7 @@ class PeerListener(Protocol):
         Where it returns False, the agent is told at once that there is no such method.
         """
 
-    def process_exited(self, how: Exit) -> None:
+    def process_exited(self, how: ChildExit) -> None:
         """Handle the end of the process; all pending calls have failed before."""
 
 
@@ -63,7 +63,7 @@ class Peer:
         self._pending: dict[Id, tuple[str, Deferred[Raw]]] = {}
         self._invalid_lines = 0
         self._child: Child | None = None
-        self._exit: Exit | None = None
+        self._exit: ChildExit | None = None
 
     def attach_child(self, child: Child) -> None:
         """Send to this child from now on."""
@@ -98,20 +98,20 @@ class Peer:
             result.errback(AgentFailed(f"There is nobody to ask: {self._exit.sentence}."))
             return result
         self._pending[number] = method, result
-        self._send(jsonrpc.call(method, params, number, **self._extra_fields))
+        self._send(jsonrpc.encode_request(method, params, number, **self._extra_fields))
         return result
 
     def notify(self, method: str, *params: Any) -> None:
         """Send a notification."""
-        self._send(jsonrpc.call(method, *params, **self._extra_fields))
+        self._send(jsonrpc.encode_request(method, *params, **self._extra_fields))
 
     def respond(self, number: Id, value: Any) -> None:
         """Answer a request of the agent with a result."""
-        self._send(jsonrpc.result(number, value, **self._extra_fields))
+        self._send(jsonrpc.encode_response(number, value, **self._extra_fields))
 
     def respond_error(self, number: Id, code: int, message: str) -> None:
         """Answer a request of the agent with an error."""
-        self._send(jsonrpc.refusal(number, code, message, **self._extra_fields))
+        self._send(jsonrpc.encode_error(number, code, message, **self._extra_fields))
 
     def _send(self, line: bytes) -> None:
         if self._child is not None:
@@ -119,7 +119,7 @@ class Peer:
 
     # Receiving.
 
-    def line(self, line: bytes) -> None:
+    def line_received(self, line: bytes) -> None:
         """Handle a line of the child; one that is no JSON-RPC is logged and passed over.
 
         Agents print other things on stdout as well (a warning of their runtime, say).
@@ -127,19 +127,19 @@ class Peer:
         if not line.strip():
             return
         try:
-            message = jsonrpc.parse(line)
-        except jsonrpc.NotRPC as error:
+            message = jsonrpc.decode_message(line)
+        except jsonrpc.InvalidMessage as error:
             self._log_invalid(line, str(error))
             return
         match message:
-            case Notice():
+            case RPCNotification():
                 self._listener.notification_received(message.method, message.params)
-            case Call():
+            case RPCRequest():
                 self._request_received(message)
             case _:
                 self._answer_received(message)
 
-    def child_exited(self, how: Exit) -> None:
+    def child_exited(self, how: ChildExit) -> None:
         """Fail every pending call, then tell the listener."""
         self._exit = how
         pending, self._pending = self._pending, {}
@@ -147,18 +147,18 @@ class Peer:
             result.errback(AgentFailed(f"No answer to {method}: {how.sentence}."))
         self._listener.process_exited(how)
 
-    def _request_received(self, request: Call) -> None:
+    def _request_received(self, request: RPCRequest) -> None:
         if not self._listener.request_received(request.id, request.method, request.params):
             text = f"This client does not know {request.method}."
             self.respond_error(request.id, jsonrpc.METHOD_NOT_FOUND, text)
 
-    def _answer_received(self, answer: Result | Refusal) -> None:
+    def _answer_received(self, answer: RPCResponse | RPCError) -> None:
         pending = None if answer.id is None else self._pending.pop(answer.id, None)
         if pending is None:
             self._log_invalid(repr(answer).encode(), "nobody asked for this answer")
             return
         method, result = pending
-        if isinstance(answer, Result):
+        if isinstance(answer, RPCResponse):
             result.callback(answer.result)
         else:
             result.errback(Refused(method, answer))

@@ -10,7 +10,7 @@ import os
 import sys
 
 from sxhost.address import HostAddress
-from sxhost.files import read
+from sxhost.files import read_private
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,9 +65,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         answer = run(arguments, os.environ)
     except Exception as error:  # noqa: BLE001 - an agent's hook fails in silence
         if verbose:
-            from sxhost.visible import complain
+            from sxhost.visible import print_error
 
-            complain(f"sxhost hook: {str(error) or type(error).__name__}")
+            print_error(f"sxhost hook: {str(error) or type(error).__name__}")
         return 0
     if answer not in (b"", b"{}"):
         sys.stdout.buffer.write(answer)
@@ -151,9 +151,9 @@ def post(path: str, body: bytes, patience: float, environ: Mapping[str, str]) ->
     token = given_token(environ)
     status, answer = host.request(path, body, patience, token)
     if status == UNAUTHORIZED and not token:
-        from sxhost.auth.client_tokens import own_token
+        from sxhost.auth.client_tokens import own_host_token
 
-        status, answer = host.request(path, body, patience, own_token(url, environ) or "")
+        status, answer = host.request(path, body, patience, own_host_token(url, environ) or "")
     if status != OK:
         raise HookError(
             f"the host answered {status}: {answer[:200].decode('utf-8', 'replace')}"
@@ -167,7 +167,7 @@ def announced(environ: Mapping[str, str]) -> str:
     place = environ.get("STATE_DIRECTORY", "").partition(":")[0]
     place = place or f"{environ.get('XDG_STATE_HOME') or home}/sxhost"
     try:
-        url = read(f"{place}/url", ADDRESS_MOST).decode().strip()
+        url = read_private(f"{place}/url", ADDRESS_MOST).decode().strip()
     except (OSError, ValueError):
         return ""
     return url if url.startswith(("http:", "https:", "unix:")) else ""

@@ -16,7 +16,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from sxhost import files
-from sxhost.codec.json_edit import NotJSON, append, remove, value_at
+from sxhost.codec.json_edit import NotJSON, append_value, remove_values, value_at
 
 __all__ = [
     "CLAUDE_HOOKS",
@@ -101,7 +101,7 @@ def with_our_hooks(agent: str, what: str, text: str, wiring: Wiring) -> str:
     try:
         text = without_our_hooks(what, text) or "{}\n"
         for name in CLAUDE_HOOKS if agent == "claude" else CODEX_HOOKS:
-            text = append(text, ("hooks", name), {"hooks": [_entry(agent, name, wiring)]})
+            text = append_value(text, ("hooks", name), {"hooks": [_entry(agent, name, wiring)]})
     except NotJSON as error:
         raise BadSettings(str(error)) from None
     return text
@@ -120,7 +120,7 @@ def without_our_hooks(what: str, text: str) -> str:
     try:
         hooks = value_at(text, ("hooks",))
         for name in hooks if isinstance(hooks, dict) else ():
-            text = remove(text, ("hooks", name), _is_ours)
+            text = remove_values(text, ("hooks", name), _is_ours)
     except NotJSON as error:
         raise BadSettings(str(error)) from None
     return text
@@ -177,7 +177,7 @@ def write(path: Path, text: str) -> None:
 
 def _replace(path: Path, content: bytes, mode: int) -> None:
     # The directory is an agent's: a `settings.json.new` in it would be somebody's.
-    files.replace(path, content, mode=mode, draft_suffix=f".sxhost-{os.getpid()}")
+    files.replace_private(path, content, mode=mode, draft_suffix=f".sxhost-{os.getpid()}")
 
 
 def _entry(agent: str, name: str, wiring: Wiring) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web import http
 
-from sxhost.auth.peer_credentials import uid_of
+from sxhost.auth.peer_credentials import peer_uid
 from sxhost.errors import BadFraming, HostError, RequestTimeout
 from sxhost.http.admission import Admission, tune
 from sxhost.http.framing import EMPTY_LINES, Chunks, Head, bare_newline, options, too_long
@@ -133,7 +133,7 @@ class HostChannel(http.HTTPChannel):
     @cached_property
     def uid(self) -> int | None:
         """The peer's uid, if the kernel knows it."""
-        return uid_of(self.transport)
+        return peer_uid(self.transport)
 
     def leave(self) -> None:
         """Close once the running request is answered and the answer was sent."""

@@ -25,7 +25,7 @@ from twisted.web.server import Request
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import MethodNotAllowed as WrongMethod
 
-from sxhost.codec.json import LineBounds, convert, decode, decoded_lines, encode_lines
+from sxhost.codec.json import LineBounds, convert, decode, encode_lines, iter_decoded_lines
 from sxhost.errors import (
     BadField,
     BadRequest,
@@ -49,10 +49,10 @@ from sxhost.http.rendering import answer_error, set_headers
 from sxhost.http.request_context import context_of
 from sxhost.http.responses import NATIVE, NO_FORMATS, ResponseFormat, format_of
 from sxhost.logs import logger
-from sxhost.model.caller import Caller, current
+from sxhost.model.caller import Caller, current_caller
 from sxhost.model.limits import Limits
 from sxhost.model.names import TELEMETRY_HEADER, Scope
-from sxhost.slices import Slices
+from sxhost.slices import TimeSlicer
 
 __all__ = ["JSON", "NDJSON", "SSE", "Answering", "Route", "asks", "opens", "tree"]
 
@@ -165,7 +165,7 @@ class Route:
         return path_schema(name, self._annotations[name])
 
     async def arguments(
-        self, request: Request, path: dict[str, str], limits: Limits, slices: Slices | None
+        self, request: Request, path: dict[str, str], limits: Limits, slices: TimeSlicer | None
     ) -> dict[str, Any]:
         """Decode the handler's arguments from a request, a large batch in `slices`."""
         arguments: dict[str, Any] = {
@@ -197,9 +197,9 @@ class Route:
         most = {"depth": limits.depth, "brackets": limits.brackets}
         return decode(body or b"{}", self.body, **most)
 
-    async def _lines(self, body: bytes, limits: Limits, slices: Slices | None) -> list[Any]:
+    async def _lines(self, body: bytes, limits: Limits, slices: TimeSlicer | None) -> list[Any]:
         bounds = LineBounds(limits.depth, limits.brackets, limits.batch, limits.body)
-        parts = decoded_lines(body, self.body, bounds)
+        parts = iter_decoded_lines(body, self.body, bounds)
         if slices is None:
             return [value for part in parts for value in part]
         return await slices.gather(parts)
@@ -217,7 +217,7 @@ def tree(
     routes: Sequence[Route],
     limits: Limits,
     formats: Mapping[str, ResponseFormat] = NO_FORMATS,
-    slices: Slices | None = None,
+    slices: TimeSlicer | None = None,
 ) -> KleinResource:
     """Return the resource tree that serves `routes`; large batches are decoded in `slices`.
 
@@ -252,7 +252,7 @@ class _Endpoint:
 
     __name__ = "endpoint"
 
-    def __init__(self, routes: list[Route], limits: Limits, slices: Slices | None) -> None:
+    def __init__(self, routes: list[Route], limits: Limits, slices: TimeSlicer | None) -> None:
         self._slices = slices
         self._routes = routes
         self._limits = limits
@@ -270,7 +270,7 @@ class _Endpoint:
         caller = context.caller
         if route.needs != "open":
             caller.check(route.needs, path.get("session_id"))
-        current.set(caller)
+        current_caller.set(caller)
         arguments = await route.arguments(request, path, self._limits, self._slices)
         work = route.handler(**arguments)
         # A read may be cut short when the token ends; an action is done and answered.

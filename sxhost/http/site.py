@@ -28,7 +28,7 @@ from sxhost.http.rendering import answer_error
 from sxhost.http.request_context import context_of
 from sxhost.http.responses import NO_FORMATS, ResponseFormat, format_of
 from sxhost.http.router import NDJSON
-from sxhost.logs import enabled, logger
+from sxhost.logs import is_enabled, logger
 from sxhost.model.limits import Limits
 
 __all__ = ["HostRequest", "HostSite"]
@@ -243,5 +243,5 @@ class HostSite(Site):
         route = request.context.route
         self._counted(known, route, request.code, seconds)
         level = "debug" if route == "/health" else "info"
-        if enabled(level):
+        if is_enabled(level):
             getattr(log, level)(FORMAT, access=True, **entry(request, seconds * 1000))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.web.server import Request
 
-from sxhost.model.caller import current
+from sxhost.model.caller import current_caller
 from sxhost.streams.subscription import Subscription
 
 __all__ = ["StreamResponse"]
@@ -39,7 +39,7 @@ class StreamResponse:
         try:
             await self.done
         except CancelledError:
-            ended = current.get().ended
+            ended = current_caller.get().ended
             if ended is None:
                 raise
             reader.end(ended, reconnect=False)

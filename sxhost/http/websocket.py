@@ -30,7 +30,7 @@ from sxhost.http.authentication import PROTOCOL
 from sxhost.http.framing import options
 from sxhost.http.site import HostRequest
 from sxhost.logs import logger
-from sxhost.model.caller import current
+from sxhost.model.caller import current_caller
 from sxhost.ratelimit import FixedWindow
 
 __all__ = ["Connection", "Upgrade"]
@@ -313,7 +313,7 @@ class Connection(WebSocketServerProtocol):
         self._fail_connection(INTERNAL_ERROR, "the host met an internal error")
 
     async def _answer_all(self) -> None:
-        current.set(self._request.context.caller)
+        current_caller.set(self._request.context.caller)
         try:
             while self._pending and not self.paused and self._may_go_on():
                 await self._pending.popleft()()

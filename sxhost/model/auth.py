@@ -37,7 +37,7 @@ class Token(Struct, frozen=True):
     created_ms: int = 0
     expires_ms: int | None = None
 
-    def lasts(self, at_ms: int) -> bool:
+    def is_valid_at(self, at_ms: int) -> bool:
         """Tell whether it is valid at a time (Unix milliseconds)."""
         return self.expires_ms is None or at_ms < self.expires_ms
 

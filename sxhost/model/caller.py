@@ -19,12 +19,12 @@ from msgspec import Struct
 from sxhost.errors import ForbiddenScope, Unauthorized
 from sxhost.model.names import Scope
 
-__all__ = ["HOST", "CallLater", "Caller", "Ending", "Grant", "current"]
+__all__ = ["HOST", "CallLater", "Caller", "Grant", "GrantEnd", "current_caller"]
 
-Ending = Literal["token_revoked", "token_rotated", "token_expired"]
+GrantEnd = Literal["token_revoked", "token_rotated", "token_expired"]
 """Why a grant has ended."""
 
-SENTENCES: Final[dict[Ending, str]] = {
+SENTENCES: Final[dict[GrantEnd, str]] = {
     "token_revoked": "The token was revoked.",
     "token_rotated": "The token was replaced by a new one.",
     "token_expired": "The token has expired.",
@@ -33,7 +33,7 @@ SENTENCES: Final[dict[Ending, str]] = {
 RECHECK_S: Final = 60.0
 """Seconds between two checks of a grant's expiry: the wall clock may jump."""
 
-AT_ONCE: Final = 50
+CALLBACKS_PER_TURN: Final = 50
 """Callbacks in one turn of the reactor: ending 50 streams takes some 10 ms."""
 
 
@@ -63,18 +63,18 @@ class Grant:
         self.touch = touch
         self._remaining_s = remaining_s
         self._call_later = call_later
-        self._ended: Ending | None = None
+        self._ended: GrantEnd | None = None
         self._callbacks: dict[Callable[[], object], None] = {}
         self._timer: Timer | None = None
 
     @property
-    def ended(self) -> Ending | None:
+    def ended(self) -> GrantEnd | None:
         """Why it has ended; None as long as it lasts."""
         if self._ended is None and self._remaining_s() <= 0:
             self.end("token_expired")
         return self._ended
 
-    def end(self, why: Ending) -> None:
+    def end(self, why: GrantEnd) -> None:
         """End it, and call all callbacks of `on_end`."""
         if self._ended is None:
             self._ended = why
@@ -98,7 +98,7 @@ class Grant:
 
     def _call_back(self) -> None:
         """Call some callbacks; the others in later turns, to let the reactor do other work."""
-        for callback in tuple(islice(self._callbacks, AT_ONCE)):
+        for callback in tuple(islice(self._callbacks, CALLBACKS_PER_TURN)):
             self._callbacks.pop(callback, None)
             callback()
         if self._callbacks:
@@ -134,7 +134,7 @@ class Caller(Struct, frozen=True):
     """Access through a token, which can end; None for callers that need no token."""
 
     @property
-    def ended(self) -> Ending | None:
+    def ended(self) -> GrantEnd | None:
         """Why the access has ended; None as long as it lasts."""
         return None if self.grant is None else self.grant.ended
 
@@ -169,5 +169,5 @@ class Caller(Struct, frozen=True):
 HOST: Final = Caller(frozenset({"admin"}), peer="host")
 """The host itself, and whoever runs it in the same process."""
 
-current: ContextVar[Caller] = ContextVar("caller", default=HOST)
+current_caller: ContextVar[Caller] = ContextVar("caller", default=HOST)
 """The caller of the request that is served now."""

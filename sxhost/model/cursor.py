@@ -7,7 +7,7 @@ import re
 from msgspec import Struct
 
 from sxhost.errors import BadField
-from sxhost.model.names import ALL_EVENTS, CURSOR, GRAMMARS
+from sxhost.model.names import CURSOR, END_OF_LOG, GRAMMARS
 
 __all__ = ["Cursor"]
 
@@ -17,7 +17,7 @@ class Cursor(Struct, frozen=True):
 
     Without an epoch it is a plain number, whose meaning depends on who reads it: within one
     session it counts that session's events, over all sessions it is an event's id.
-    `ALL_EVENTS` is the end of the log, wherever that is.  Numbers of another epoch mean other
+    `END_OF_LOG` is the end of the log, wherever that is.  Numbers of another epoch mean other
     events: a reader that comes with one starts over and is told of a gap.
     """
 
@@ -31,7 +31,7 @@ class Cursor(Struct, frozen=True):
         :raises BadField: it is none of them.
         """
         if text == "now":
-            return cls(ALL_EVENTS)
+            return cls(END_OF_LOG)
         if re.match(CURSOR, text):
             epoch, _, position = text.rpartition(":")
             return cls(int(position or 0), epoch)
@@ -39,6 +39,6 @@ class Cursor(Struct, frozen=True):
 
     def __str__(self) -> str:
         """Write it so that `parse` reads the same."""
-        if self.position == ALL_EVENTS:
+        if self.position == END_OF_LOG:
             return "now"
         return f"{self.epoch}:{self.position}" if self.epoch else str(self.position)

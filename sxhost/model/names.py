@@ -10,14 +10,14 @@ from msgspec import Meta
 from sxhost.errors import BadField
 
 __all__ = [
-    "ALL",
-    "ALL_EVENTS",
     "CURSOR",
+    "END_OF_LOG",
     "EVENT_NAME",
     "GRAMMARS",
     "LABEL",
     "SESSION_ID",
     "TELEMETRY_HEADER",
+    "UNLIMITED",
     "Argument",
     "EventName",
     "Key",
@@ -38,9 +38,9 @@ EVENT_NAME = r"^[a-z][a-z0-9_./:-]{0,63}\Z"
 
 CURSOR = r"^(now|(([0-9a-zA-Z]{1,32}:)?[0-9]{1,18})?)\Z"
 LABEL = r"^([^:]+:|\Z)"
-ALL = 2**31 - 1
+UNLIMITED = 2**31 - 1
 """The limit of a query that has none."""
-ALL_EVENTS = 10**18
+END_OF_LOG = 10**18
 """A position behind all events: `now` as a cursor."""
 
 GRAMMARS = {

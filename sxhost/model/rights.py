@@ -17,19 +17,19 @@ from sxhost.model.session import Registration, Session
 
 __all__ = [
     "APPROVAL_EVENTS",
-    "CODEXD_TURN",
+    "CODEXD_TURN_SCOPES",
     "HOST_EVENTS",
-    "REGISTRATION",
-    "TURN",
-    "Whose",
+    "REGISTRATION_SCOPES",
+    "TURN_SCOPES",
+    "RequiredScopes",
     "check_event",
     "check_registration",
-    "owner",
+    "owner_name",
 ]
 
 # Turns.
 
-TURN: Final[Mapping[str, Scope]] = {
+TURN_SCOPES: Final[Mapping[str, Scope]] = {
     "input": "send",
     "model": "send",
     "effort": "send",
@@ -40,7 +40,7 @@ TURN: Final[Mapping[str, Scope]] = {
 }
 """The fields of a turn.  `native` is passed on unchanged, so it may contain any of the rest."""
 
-CODEXD_TURN: Final[Mapping[str, Scope]] = {
+CODEXD_TURN_SCOPES: Final[Mapping[str, Scope]] = {
     "sessionId": "send",
     "input": "send",
     "expectedTurnId": "send",
@@ -60,7 +60,7 @@ CODEXD_TURN: Final[Mapping[str, Scope]] = {
 # Registrations.
 
 
-class Whose(NamedTuple):
+class RequiredScopes(NamedTuple):
     """The scope that a change takes, by the kind and owner of the session.
 
     None: only the host changes the field.
@@ -71,17 +71,17 @@ class Whose(NamedTuple):
     hosted: Scope | None
 
 
-REGISTRATION: Final[Mapping[str, Whose]] = {
-    "title": Whose("send", "send", "send"),
-    "git_branch": Whose("send", "send", "admin"),
-    "metadata": Whose("send", "send", "admin"),
-    "model": Whose("send", "send", None),
-    "provider": Whose("send", "send", None),
-    "labels": Whose("send", "admin", "admin"),
-    "cwd": Whose("send", "admin", None),
-    "agent": Whose("send", "admin", None),
-    "pid": Whose("send", "admin", None),
-    "heartbeat_s": Whose("send", "admin", None),
+REGISTRATION_SCOPES: Final[Mapping[str, RequiredScopes]] = {
+    "title": RequiredScopes("send", "send", "send"),
+    "git_branch": RequiredScopes("send", "send", "admin"),
+    "metadata": RequiredScopes("send", "send", "admin"),
+    "model": RequiredScopes("send", "send", None),
+    "provider": RequiredScopes("send", "send", None),
+    "labels": RequiredScopes("send", "admin", "admin"),
+    "cwd": RequiredScopes("send", "admin", None),
+    "agent": RequiredScopes("send", "admin", None),
+    "pid": RequiredScopes("send", "admin", None),
+    "heartbeat_s": RequiredScopes("send", "admin", None),
 }
 """The fields of a registration.  Policies match on `labels`, `cwd` and `agent`; a heartbeat
 that another caller promises would make the session count as lost."""
@@ -100,7 +100,7 @@ HOST_EVENTS: Final = APPROVAL_EVENTS | {
 """Events that only the host appends to hosted sessions: they report turns and set the state."""
 
 
-def owner(caller: Caller) -> str:
+def owner_name(caller: Caller) -> str:
     """Return the name under which a caller owns the sessions that it registers."""
     return caller.token or "own"
 
@@ -113,25 +113,25 @@ def check_registration(
     :raises ForbiddenScope: the caller lacks a scope that a changed field takes.
     :raises Reserved: only the host changes a field.
     """
-    given = {name: getattr(registration, name) for name in REGISTRATION}
+    given = {name: getattr(registration, name) for name in REGISTRATION_SCOPES}
     changed = frozenset(
         name
         for name, value in given.items()
         if value is not None and value != getattr(known, name)
     )
     for name in sorted(changed):
-        scope = _required_scope(REGISTRATION[name], caller, known)
+        scope = _required_scope(REGISTRATION_SCOPES[name], caller, known)
         if scope is None:
             raise Reserved(known.id, field=name)
         caller.check(scope, known.id, field=name)
     return changed
 
 
-def _required_scope(whose: Whose, caller: Caller, known: Session) -> Scope | None:
+def _required_scope(whose: RequiredScopes, caller: Caller, known: Session) -> Scope | None:
     if known.kind == "hosted":
         return whose.hosted
     # A session that began with an event has no owner: the first to register it becomes that.
-    is_own = known.owner in (None, owner(caller)) or caller.session == known.id
+    is_own = known.owner in (None, owner_name(caller)) or caller.session == known.id
     return whose.own if is_own else whose.others
 
 

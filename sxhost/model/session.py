@@ -14,9 +14,9 @@ from msgspec import Meta, Raw, Struct, field
 
 from sxhost.model.limits import Limits
 from sxhost.model.names import (
-    ALL,
     CURSOR,
     LABEL,
+    UNLIMITED,
     EventName,
     Key,
     Label,
@@ -112,7 +112,7 @@ class SessionQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
     state: str = ""
     label: Annotated[str, Meta(pattern=LABEL)] = ""
     """Written ``name:value``."""
-    limit: Annotated[int, Meta(ge=1, le=ALL)] = ALL
+    limit: Annotated[int, Meta(ge=1, le=UNLIMITED)] = UNLIMITED
     after: str = ""
     """The last id of the previous page; sessions are listed in the order of their ids."""
 
@@ -125,7 +125,7 @@ class EventQuery(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
 
     after: Annotated[str, Meta(pattern=CURSOR)] = ""
-    limit: Annotated[int, Meta(ge=1, le=ALL)] = ALL
+    limit: Annotated[int, Meta(ge=1, le=UNLIMITED)] = UNLIMITED
     types: str = ""
     follow: bool = False
     state: bool = False

@@ -18,12 +18,18 @@ from sxhost.model.rights import HOST_EVENTS
 from sxhost.model.session import Event, Session, State, StateName
 from sxhost.model.turn import Turn, TurnStatus
 
-__all__ = ["ACTIVE", "SPOKEN", "after", "derive", "unheard"]
+__all__ = [
+    "ACTIVE_STATES",
+    "MESSAGE_EVENTS",
+    "apply_events",
+    "derive_state",
+    "state_since_boot",
+]
 
-ACTIVE: Final = frozenset({"working", "waiting", "stalled"})
+ACTIVE_STATES: Final = frozenset({"working", "waiting", "stalled"})
 """The states that a summary's `state` has as ``active``; the others are ``idle``."""
 
-SPOKEN: Final = frozenset({"user-message", "message", "tool-done"})
+MESSAGE_EVENTS: Final = frozenset({"user-message", "message", "tool-done"})
 """Events that count as messages of the conversation (`message_count`)."""
 
 _STATE_AFTER: Final[dict[str, StateName]] = {
@@ -53,7 +59,7 @@ _LOST_PROMISES: Final = 3
 """Heartbeats that a lost session has missed; a stalled one has missed the first."""
 
 
-def after(session: Session, events: Sequence[Event], at: int) -> Session:
+def apply_events(session: Session, events: Sequence[Event], at: int) -> Session:
     """Return the session after `events` (in order, at least one), received at `at` (ms)."""
     name, since, pending = session.state.name, session.state.since_ms, session.pending_approvals
     latest: Event | None = None
@@ -80,12 +86,12 @@ def after(session: Session, events: Sequence[Event], at: int) -> Session:
         turn=turn,
         last_event=events[-1].event,
         event_count=events[-1].seq,
-        message_count=session.message_count + sum(e.event in SPOKEN for e in events),
+        message_count=session.message_count + sum(e.event in MESSAGE_EVENTS for e in events),
         last_seen_ms=at,
     )
 
 
-def derive(session: Session, silent: float, limits: Limits) -> State:
+def derive_state(session: Session, silent: float, limits: Limits) -> State:
     """Return the state now, `silent` seconds after the session last reported.
 
     A session that promised a heartbeat is stalled after one that is missing, and lost after
@@ -101,7 +107,7 @@ def derive(session: Session, silent: float, limits: Limits) -> State:
     return session.state
 
 
-def unheard(session: Session, running: float, boot_ms: int, limits: Limits) -> State:
+def state_since_boot(session: Session, running: float, boot_ms: int, limits: Limits) -> State:
     """Return the state of a session that has not reported since the host began.
 
     The host has run for `running` seconds, since `boot_ms`.  An agent that worked before may

@@ -6,16 +6,16 @@ from collections.abc import Callable, Sequence
 
 from sxhost.model.approval import Approval, ApprovalQuery
 from sxhost.model.session import Session, SessionQuery, Summary
-from sxhost.model.session_state import ACTIVE
+from sxhost.model.session_state import ACTIVE_STATES
 
-__all__ = ["chooser", "summary", "wanted"]
+__all__ = ["filter_approvals", "summarize", "summary_filter"]
 
 
-def summary(view: Session, queued: int) -> Summary:
+def summarize(view: Session, queued: int) -> Summary:
     """Return a session (with its state of now) as an entry; `queued` messages wait for it."""
     return Summary(
         id=view.id,
-        state="active" if view.state.name in ACTIVE else "idle",
+        state="active" if view.state.name in ACTIVE_STATES else "idle",
         last_event=view.last_event,
         event_count=view.event_count,
         model=view.model,
@@ -36,12 +36,12 @@ def summary(view: Session, queued: int) -> Summary:
     )
 
 
-def wanted(approvals: Sequence[Approval], query: ApprovalQuery) -> list[Approval]:
+def filter_approvals(approvals: Sequence[Approval], query: ApprovalQuery) -> list[Approval]:
     """Return the pending approvals, or all if `query` says so."""
     return [a for a in approvals if query.all or a.state == "pending"]
 
 
-def chooser(query: SessionQuery) -> Callable[[Summary], bool]:
+def summary_filter(query: SessionQuery) -> Callable[[Summary], bool]:
     """Return a predicate: whether a summary matches `query`."""
     name, _, value = query.label.partition(":")
 

@@ -24,8 +24,8 @@ __all__ = [
     "Turn",
     "TurnDraft",
     "TurnStatus",
+    "input_text",
     "items",
-    "text_of",
 ]
 
 TurnStatus = Literal["running", "completed", "interrupted", "failed"]
@@ -70,7 +70,7 @@ def items(given: Input) -> list[Item]:
     return [Text(text=given)] if isinstance(given, str) else given
 
 
-def text_of(given: Input) -> str:
+def input_text(given: Input) -> str:
     """Return an input as text; images and files stand in brackets."""
     return "\n".join(_item_text(item) for item in items(given))
 

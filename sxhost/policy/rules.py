@@ -22,7 +22,7 @@ from sxhost.model.turn import Launch
 from sxhost.policy.conditions import CONDITIONS, Condition, QuestionFacts, facts_of
 from sxhost.policy.pattern import BadPattern
 
-__all__ = ["ASK", "About", "Policy", "PolicyError", "Rule", "Verdict"]
+__all__ = ["ASK_A_PERSON", "AskingSession", "Policy", "PolicyDecision", "PolicyError", "Rule"]
 
 T = TypeVar("T")
 
@@ -47,7 +47,7 @@ class PolicyError(ValueError):
         self.why = why
 
 
-class About(Struct, frozen=True, kw_only=True):
+class AskingSession(Struct, frozen=True, kw_only=True):
     """The session whose agent asks: what rules match beside the question."""
 
     agent: str = ""
@@ -56,12 +56,12 @@ class About(Struct, frozen=True, kw_only=True):
     cwd: str | None = None
 
     @classmethod
-    def launched(cls, session: str, launch: Launch) -> About:
+    def launched(cls, session: str, launch: Launch) -> AskingSession:
         """Return it for a hosted session, from its launch."""
         return cls(agent=launch.agent, session=session, labels=launch.labels, cwd=launch.cwd)
 
 
-class Verdict(Struct, frozen=True, kw_only=True):
+class PolicyDecision(Struct, frozen=True, kw_only=True):
     """A policy's decision: one of the question's choices, or None to ask a person.
 
     If that person does not answer within `expire_s` seconds, `on_expiry` is the decision.
@@ -74,7 +74,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     on_expiry: Silence = "deny"
 
 
-ASK: Final = Verdict()
+ASK_A_PERSON: Final = PolicyDecision()
 
 
 class Default(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -168,7 +168,7 @@ class Policy:
             place = _place(error.number, written[error.number - 1])
             raise PolicyError(file, place, str(error)) from None
 
-    def decide(self, question: Question, about: About) -> Verdict:
+    def decide(self, question: Question, about: AskingSession) -> PolicyDecision:
         """Decide a question by the first rule that matches, else by the default."""
         facts = facts_of(question, about.agent, about.session, about.labels, about.cwd)
         for compiled in self._rules:
@@ -177,7 +177,9 @@ class Policy:
                 return self._apply(compiled, question, certain=holds is True)
         return self._verdict(self._default.decision, "default", None, None, question)
 
-    def _apply(self, compiled: _CompiledRule, question: Question, *, certain: bool) -> Verdict:
+    def _apply(
+        self, compiled: _CompiledRule, question: Question, *, certain: bool
+    ) -> PolicyDecision:
         rule = compiled.rule
         if not certain:
             reason = f"it cannot be told whether the rule {compiled.name!r} holds"
@@ -191,14 +193,14 @@ class Policy:
         reason: str | None,
         expire_s: float | None,
         question: Question,
-    ) -> Verdict:
+    ) -> PolicyDecision:
         decision = _decision_among_choices(wanted, question)
         if decision is None and wanted != "ask":
             reason = f"a rule cannot answer this: it takes {', '.join(question.choices)}"
         elif wanted == "deny":
             reason = reason or f"the host's policy does not allow it ({rule})"
         patience = self._default.expire_s if expire_s is None else expire_s
-        return Verdict(
+        return PolicyDecision(
             decision=decision,
             rule=rule,
             reason=reason,

@@ -19,26 +19,26 @@ from typing import IO, Any, cast
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 
-from sxhost.codec.lines import Lines, LineTooLong
+from sxhost.codec.lines import LineSplitter, LineTooLong
 from sxhost.logs import logger
 from sxhost.model.limits import Limits
 from sxhost.model.turn import Process
-from sxhost.process.contracts import ChildListener, Command, Exit
-from sxhost.process.environ import environment
-from sxhost.process.marks import VARIABLE, Mark, limits_marked
+from sxhost.process.contracts import ChildExit, ChildListener, Command
+from sxhost.process.environ import agent_environment
+from sxhost.process.marks import MARK_VARIABLE, ProcessMark, limits_marked
 from sxhost.process.once import OneShotEvent
 from sxhost.process.pipes import InputPipe, OutputPipe, watch
 from sxhost.process.spawn import start_program
 from sxhost.process.table import Family, Group, Processes
 from sxhost.process.termination import terminate
 
-__all__ = ["ProcessChild", "ProcessSpawn"]
+__all__ = ["ProcessChild", "ProcessSpawner"]
 
 log = logger(__name__)
 listener_errors = log.failureHandler("an agent's driver failed over what its program printed")
 
 
-class ProcessSpawn:
+class ProcessSpawner:
     """Starts agents' programs and watches what they start: implements `Spawn`.
 
     `host_id` is the same whenever this host runs, and no other host's; `environ` is the
@@ -70,10 +70,10 @@ class ProcessSpawn:
         :raises AgentFailed: it cannot be run; the message says where it was looked for.
         :raises BadField: its directory is not there.
         """
-        mark = Mark(self._host_id, token_hex(8))
-        add = {"PWD": command.cwd, **command.env, VARIABLE: mark.value}
+        mark = ProcessMark(self._host_id, token_hex(8))
+        add = {"PWD": command.cwd, **command.env, MARK_VARIABLE: mark.value}
         with limits_marked(mark):
-            popen = start_program(command, environment(self._environ, add, self._keep))
+            popen = start_program(command, agent_environment(self._environ, add, self._keep))
         seen = self._processes.see(popen.pid)
         process = seen.process if seen else Process(popen.pid)
         family = self._family_of(process, mark)
@@ -83,14 +83,14 @@ class ProcessSpawn:
         self._track(child)
         return child
 
-    def _family_of(self, process: Process, mark: Mark) -> Family | Group:
+    def _family_of(self, process: Process, mark: ProcessMark) -> Family | Group:
         if self._processes.known:
             return Family(self._processes, mark, process)
         return Group(process)
 
     def _track(self, child: ProcessChild) -> None:
         self.children.add(child)
-        child.over.wait().addCallback(lambda _: self._untrack(child))
+        child.family_ended.wait().addCallback(lambda _: self._untrack(child))
         if not self._watch_loop.running:
             looking = self._watch_loop.start(self._limits.agent_look, now=False)
             looking.addErrback(lambda failure: log.failure("looking at agents failed", failure))
@@ -108,7 +108,7 @@ class ProcessSpawn:
 
     async def close(self) -> None:
         """End all children that still run, at the same time."""
-        endings = [Deferred.fromCoroutine(child.end()) for child in list(self.children)]
+        endings = [Deferred.fromCoroutine(child.end_family()) for child in list(self.children)]
         for ending in endings:
             await ending
 
@@ -127,11 +127,11 @@ class ProcessChild:
         family: Family | Group,
     ) -> None:
         self.process = process
-        self.over = OneShotEvent()
+        self.family_ended = OneShotEvent()
         """Happens once it and its descendants have ended and its listener was told."""
         self._reactor, self._limits, self._popen = reactor, limits, popen
         self.family, self._listener = family, listener
-        self._lines = Lines(limits.agent_line)
+        self._lines = LineSplitter(limits.agent_line)
         self._stderr_tail = bytearray()
         self._ended = OneShotEvent()
         self._end_requested, self._ending, self._why = False, False, ""
@@ -168,7 +168,7 @@ class ProcessChild:
     def _output_received(self, data: bytes) -> None:
         try:
             for line in self._lines.receive_data(data):
-                self._call_listener(self._listener.line, line)
+                self._call_listener(self._listener.line_received, line)
         except LineTooLong as error:
             self._stdout.close()
             self._fail(f"it printed nonsense: {error}")
@@ -178,7 +178,7 @@ class ProcessChild:
         _run_in_background(self._end_unless_it_exits())
 
     async def _end_unless_it_exits(self) -> None:
-        if not await self._ended.within(self._limits.agent_eof, self._reactor):
+        if not await self._ended.wait_within(self._limits.agent_eof, self._reactor):
             self._fail("it closed its output, and lived on")
 
     def _errors_received(self, data: bytes) -> None:
@@ -191,11 +191,11 @@ class ProcessChild:
 
     # Ending.
 
-    async def end(self) -> None:
+    async def end_family(self) -> None:
         """End it and all its descendants; return after `ChildListener.child_exited`."""
         self._end_requested = self._end_requested or not self._ended.happened
         self._begin_end()
-        await self.over.wait()
+        await self.family_ended.wait()
 
     def _fail(self, why: str) -> None:
         """End it for a reason of its own making."""
@@ -213,14 +213,14 @@ class ProcessChild:
         limits = self._limits
         self.family.look()
         self._stdin.loseConnection()
-        if await self._ended.within(limits.agent_eof, self._reactor):
+        if await self._ended.wait_within(limits.agent_eof, self._reactor):
             return
         self.family.look()
         self._signal_group(signal.SIGTERM)
-        if await self._ended.within(limits.agent_term, self._reactor):
+        if await self._ended.wait_within(limits.agent_term, self._reactor):
             return
         self._kill()
-        if not await self._ended.within(limits.agent_kill, self._reactor):
+        if not await self._ended.wait_within(limits.agent_kill, self._reactor):
             self._why = f"process {self.process.pid} could not be ended"
             self._process_ended()
 
@@ -260,14 +260,14 @@ class ProcessChild:
         self._stdout.drain()
         self._stderr.drain()
         if tail := self._lines.flush():
-            self._call_listener(self._listener.line, tail)
+            self._call_listener(self._listener.line_received, tail)
         self._call_listener(self._listener.child_exited, self._exit())
-        self.over.happen()
+        self.family_ended.happen()
 
-    def _exit(self) -> Exit:
+    def _exit(self) -> ChildExit:
         code = self._popen.returncode
         killed = code is not None and code < 0
-        return Exit(
+        return ChildExit(
             code=None if killed else code,
             signal=_signal_name(-code) if code is not None and killed else None,
             stderr=self._stderr_tail.decode(errors="replace"),

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from sxhost.model.turn import Process
 
-__all__ = ["Child", "ChildListener", "Command", "Exit", "Spawn"]
+__all__ = ["Child", "ChildExit", "ChildListener", "Command", "Spawn"]
 
 
 class Command(Struct, frozen=True, kw_only=True):
@@ -20,7 +20,7 @@ class Command(Struct, frozen=True, kw_only=True):
     env: Mapping[str, str] = {}
 
 
-class Exit(Struct, frozen=True, kw_only=True):
+class ChildExit(Struct, frozen=True, kw_only=True):
     """How a process ended."""
 
     code: int | None = None
@@ -29,7 +29,7 @@ class Exit(Struct, frozen=True, kw_only=True):
     stderr: str = ""
     """The end of its stderr, `agent_stderr` bytes at the most."""
     asked: bool = False
-    """Whether the host wanted it to end (`Child.end`)."""
+    """Whether the host wanted it to end (`Child.end_family`)."""
     why: str = ""
     """Why the host ended it nevertheless: what it had done (closed its output, say)."""
 
@@ -53,10 +53,10 @@ def _most_telling_line(stderr: str) -> str:
 class ChildListener(Protocol):
     """A driver's callbacks of a child process."""
 
-    def line(self, line: bytes) -> None:
+    def line_received(self, line: bytes) -> None:
         """Take a line that the child has printed, without its newline."""
 
-    def child_exited(self, how: Exit) -> None:
+    def child_exited(self, how: ChildExit) -> None:
         """Take note that the child has ended; all its lines came before."""
 
 
@@ -74,7 +74,7 @@ class Child(Protocol):
     def resume(self) -> None:
         """Read its stdout again."""
 
-    async def end(self) -> None:
+    async def end_family(self) -> None:
         """End it and all its descendants; return after `ChildListener.child_exited`."""
 
 

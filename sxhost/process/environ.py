@@ -32,7 +32,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 
-__all__ = ["BASIC", "OWN", "environment"]
+__all__ = ["BASIC", "HOST_ONLY", "agent_environment"]
 
 BASIC = (
     *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "LC_*"),
@@ -40,7 +40,7 @@ BASIC = (
 )
 """Patterns of variables that pass in any case, unless ``!PATTERN`` excludes them."""
 
-OWN = (
+HOST_ONLY = (
     *("SXHOST_*", "PYTHON*", "PWD", "OLDPWD", "_", "SHLVL"),
     # The service manager's.
     *("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_*", "FDSTORE", "MAINPID"),
@@ -54,7 +54,7 @@ OWN = (
 """Patterns of variables that are for the host alone and never pass."""
 
 
-def environment(
+def agent_environment(
     base: Mapping[str, str], add: Mapping[str, str], keep: Sequence[str]
 ) -> dict[str, str]:
     """Return an agent's environment: what passes of the host's (`base`), and `add`.
@@ -62,7 +62,9 @@ def environment(
     `keep` are the words of ``--agent-env``, `add` goes before all of them.
     """
     passed = {
-        name: base[name] for name in base if not _matches_any(name, OWN) and _passes(name, keep)
+        name: base[name]
+        for name in base
+        if not _matches_any(name, HOST_ONLY) and _passes(name, keep)
     }
     if passed.get("VIRTUAL_ENV") == sys.prefix:
         passed = _without_virtualenv(passed)

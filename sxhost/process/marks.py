@@ -19,9 +19,9 @@ from contextlib import contextmanager, suppress
 from hashlib import sha256
 from typing import Final
 
-__all__ = ["VARIABLE", "Mark", "limits_marked"]
+__all__ = ["MARK_VARIABLE", "ProcessMark", "limits_marked"]
 
-VARIABLE: Final = "SXHOST_AGENT"
+MARK_VARIABLE: Final = "SXHOST_AGENT"
 """The variable in each child's environment: the host's id, a dot, the child's id."""
 
 RLIMIT_LOCKS: Final = 10
@@ -35,14 +35,14 @@ HOST_BITS: Final = 31
 """Bits of the number for child and host: together less than the kernel's "unlimited"."""
 
 
-class Mark:
+class ProcessMark:
     """The mark of one child of a host; without `child_id`, what all its children's have."""
 
     def __init__(self, host_id: str, child_id: str | None = None) -> None:
         self.value = f"{host_id}.{child_id or ''}"
         """The value of the variable."""
         ending = "" if child_id is None else "\0"
-        self._entry = f"{VARIABLE}={self.value}{ending}".encode()
+        self._entry = f"{MARK_VARIABLE}={self.value}{ending}".encode()
         host, child = _digest(host_id, HOST_BITS), _digest(child_id or "", CHILD_BITS)
         self._is_of_child = child_id is not None
         self.number = host << CHILD_BITS | child
@@ -66,7 +66,7 @@ def _digest(text: str, bits: int) -> int:
 
 
 @contextmanager
-def limits_marked(mark: Mark) -> Iterator[None]:
+def limits_marked(mark: ProcessMark) -> Iterator[None]:
     """Set this process's own limit meanwhile, so that a child started then inherits the mark.
 
     Where that is not possible (no Linux, or a hard limit that is lower) nothing is changed.

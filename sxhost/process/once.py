@@ -31,7 +31,7 @@ class OneShotEvent:
             self._waiting.append(waiter)
         return waiter
 
-    async def within(self, seconds: float, clock: IReactorTime) -> bool:
+    async def wait_within(self, seconds: float, clock: IReactorTime) -> bool:
         """Wait for it at most so many seconds; return whether it has happened."""
         waiter = self.wait()
         waiter.addTimeout(seconds, clock, onTimeoutCancel=lambda *_: None)

@@ -14,16 +14,16 @@ from twisted.internet.interfaces import IReactorTime
 
 from sxhost.model.limits import Limits
 from sxhost.model.turn import Process
-from sxhost.process.marks import Mark
+from sxhost.process.marks import ProcessMark
 from sxhost.process.table import Family, Processes
 from sxhost.process.termination import TerminationReport, terminate
 
-__all__ = ["end_orphans", "find"]
+__all__ = ["end_orphans", "find_orphans"]
 
 
-def find(host_id: str, processes: Processes | None = None) -> list[Process]:
+def find_orphans(host_id: str, processes: Processes | None = None) -> list[Process]:
     """Return the running processes of a host's agents, whichever run of it started them."""
-    family = Family(processes or Processes(), Mark(host_id))
+    family = Family(processes or Processes(), ProcessMark(host_id))
     return [entry.process for entry in family.look()]
 
 
@@ -40,7 +40,7 @@ async def end_orphans(
     """
     processes = processes or Processes()
     unmarked = [_report_on_unmarked(processes, process) for process in recorded]
-    family = Family(processes, Mark(host_id))
+    family = Family(processes, ProcessMark(host_id))
     reports = await terminate(family, clock, limits.agent_term, limits.agent_kill)
     found = {report.process for report in reports}
     return [*reports, *(report for report in unmarked if report.process not in found)]

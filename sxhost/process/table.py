@@ -24,7 +24,7 @@ from contextlib import contextmanager, suppress
 from typing import NamedTuple, Protocol
 
 from sxhost.model.turn import Process
-from sxhost.process.marks import Mark
+from sxhost.process.marks import ProcessMark
 
 __all__ = [
     "Family",
@@ -133,7 +133,7 @@ class Processes:
         """Return the environment that it was started with; b"" if we may not read it."""
         return self._read(pid, "environ")
 
-    def carries(self, pid: int, mark: Mark) -> bool | None:
+    def carries(self, pid: int, mark: ProcessMark) -> bool | None:
         """Tell whether a process has a mark; None if it shows nothing, as during ``exec``."""
         if mark.in_limits(self._read(pid, "limits")):
             return True
@@ -224,7 +224,9 @@ class Family:
     agent of its own.
     """
 
-    def __init__(self, processes: Processes, mark: Mark, root: Process | None = None) -> None:
+    def __init__(
+        self, processes: Processes, mark: ProcessMark, root: Process | None = None
+    ) -> None:
         self._processes = processes
         self._mark = mark
         self._since = root.started if root else 0

@@ -28,7 +28,7 @@ from sxhost.model.session import (
     Session,
     State,
 )
-from sxhost.model.session_state import after
+from sxhost.model.session_state import apply_events
 from sxhost.store.approvals import ApprovalBook
 from sxhost.store.archive import Archived, ArchivedLog, StoredSession
 from sxhost.store.contracts import Draft
@@ -165,7 +165,7 @@ class Change:
             events.append(event)
         if new:
             row.events += new
-            row.session = after(row.session, new, at)
+            row.session = apply_events(row.session, new, at)
         return events
 
     def put_message(

@@ -21,7 +21,7 @@ from sxhost.codec.frames import Encoding
 from sxhost.errors import Stopping, SubscriptionLimit
 from sxhost.logs import logger
 from sxhost.model.limits import Limits
-from sxhost.slices import Slices
+from sxhost.slices import TimeSlicer
 from sxhost.store.contracts import Store
 from sxhost.streams.feed_index import FeedIndex
 from sxhost.streams.subscription import ChunkCache, Feed, Selection, Sink, Subscription
@@ -96,13 +96,13 @@ class LogNotifier:
         clock: IReactorTime,
         store: Store,
         limits: Limits,
-        slices: Slices | None = None,
+        slices: TimeSlicer | None = None,
     ) -> None:
         self.closed = False
         self._store = store
         self._clock = clock
         self._limits = limits
-        self._slices = slices or Slices(clock)
+        self._slices = slices or TimeSlicer(clock)
         self._watchers: dict[str, set[Waiter]] = {}
         self._timers: set[IDelayedCall] = set()
         self._feeds: dict[tuple[Selection, int], Feed] = {}

@@ -13,7 +13,7 @@ from twisted.internet.task import LoopingCall
 
 from sxhost.model.limits import Limits
 from sxhost.model.session import Session, State
-from sxhost.model.session_state import ACTIVE, derive, unheard
+from sxhost.model.session_state import ACTIVE_STATES, derive_state, state_since_boot
 from sxhost.store.contracts import Store
 from sxhost.streams.notifier import LogNotifier
 from sxhost.streams.subscription import Subscription
@@ -55,11 +55,11 @@ class Presence:
         now, heard = self._clock.seconds(), self._heard.get(session.id)
         if heard is None:
             running = now - self.started
-            state = unheard(session, running, self._started_ms, self._limits)
+            state = state_since_boot(session, running, self._started_ms, self._limits)
             return replace(session, state=state)
         seconds, ms = heard
         seen = replace(session, last_seen_ms=max(ms, session.last_seen_ms))
-        return replace(seen, state=derive(seen, now - seconds, self._limits))
+        return replace(seen, state=derive_state(seen, now - seconds, self._limits))
 
 
 class StateBroadcaster:
@@ -114,7 +114,7 @@ def send_state(reader: Subscription, session_id: str, state: State) -> None:
     if reader.feed.covers(session_id):
         fields: dict[str, object] = {
             "session": session_id,
-            "state": "active" if state.name in ACTIVE else "idle",
+            "state": "active" if state.name in ACTIVE_STATES else "idle",
             "detail_state": state.name,
             "reason": state.reason,
             "since_ms": state.since_ms,

@@ -9,7 +9,7 @@ from sxhost.codec.frames import NDJSON
 from sxhost.model.cursor import Cursor
 from sxhost.model.limits import Limits
 from sxhost.model.session import Event, EventQuery, LogQuery
-from sxhost.slices import Slices
+from sxhost.slices import TimeSlicer
 from sxhost.store.contracts import Store
 from sxhost.streams.subscription import Feed, Position, Selection
 
@@ -33,7 +33,7 @@ TURN_EVERY = 8
 class LogReader:
     """The logs of all sessions, for reading."""
 
-    def __init__(self, store: Store, limits: Limits, slices: Slices) -> None:
+    def __init__(self, store: Store, limits: Limits, slices: TimeSlicer) -> None:
         self._store = store
         self._limits = limits
         self._slices = slices

@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from sxhost.codec.frames import Encoding, joined
+from sxhost.codec.frames import Encoding, encode_events
 from sxhost.errors import HostError, UnknownSession
 from sxhost.logs import logger
 from sxhost.model.cursor import Cursor
@@ -225,7 +225,7 @@ class Feed:
     def encoded(self, events: Sequence[Event], end: int) -> tuple[bytes, int]:
         """Encode what is wanted of events; return the place that the bytes lead to."""
         wanted = [event for event in events if self.wants(event)]
-        data, count = joined(self.encoding, wanted, self._store.epoch, CHUNK)
+        data, count = encode_events(self.encoding, wanted, self._store.epoch, CHUNK)
         return data, end if count == len(wanted) else wanted[count - 1].id
 
     def wants(self, event: Event) -> bool:

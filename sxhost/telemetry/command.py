@@ -64,9 +64,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         options = parse_options(sys.argv[1:] if argv is None else argv)
     except UsageError as error:
-        from sxhost.visible import complain
+        from sxhost.visible import print_error
 
-        complain(f"sxhost-emit: {error}")
+        print_error(f"sxhost-emit: {error}")
         sys.stderr.write(USAGE)
         return 2
     if "--help" in options:
@@ -89,9 +89,9 @@ def run(options: Mapping[str, str], environ: Mapping[str, str]) -> None:
     except (EmitError, OSError, ValueError) as error:
         outcome = str(error)
     if verbose:
-        from sxhost.visible import complain
+        from sxhost.visible import print_error
 
-        complain(f"sxhost-emit: {outcome}")
+        print_error(f"sxhost-emit: {outcome}")
 
 
 def prepare(options: Mapping[str, str], environ: Mapping[str, str]) -> Callable[[], None]:

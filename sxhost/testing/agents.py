@@ -10,8 +10,16 @@ from twisted.internet.defer import Deferred
 from sxhost.drivers.contracts import Reports, Started
 from sxhost.errors import BadField
 from sxhost.model.approval import Answer, Question
-from sxhost.model.turn import Abilities, Item, Launch, ModelDraft, Process, TurnDraft, text_of
-from sxhost.process.contracts import Exit
+from sxhost.model.turn import (
+    Abilities,
+    Item,
+    Launch,
+    ModelDraft,
+    Process,
+    TurnDraft,
+    input_text,
+)
+from sxhost.process.contracts import ChildExit
 
 
 class FakeAgent:
@@ -44,12 +52,12 @@ class FakeAgent:
 
     async def submit(self, draft: TurnDraft) -> str | None:
         """Note a turn's input; return the turn's name."""
-        self._do("submit", text_of(draft.input))
+        self._do("submit", input_text(draft.input))
         return f"t{len(self.did)}"
 
     async def steer(self, given: Sequence[Item]) -> None:
         """Note what is added to the running turn."""
-        self._do("steer", text_of(list(given)))
+        self._do("steer", input_text(list(given)))
 
     async def interrupt(self) -> None:
         """Note that the turn is interrupted."""
@@ -75,7 +83,7 @@ class FakeAgent:
     async def stop(self) -> None:
         """Note the stop, and end in order."""
         self._do("stop")
-        self.reports.gone(Exit(code=0, asked=True))
+        self.reports.gone(ChildExit(code=0, asked=True))
 
     def _do(self, what: str, *given: Any) -> None:
         self.did.append((what, *given))

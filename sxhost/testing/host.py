@@ -13,7 +13,7 @@ from twisted.internet.task import Clock
 from twisted.web.resource import IResource, Resource
 
 from sxhost.agents.dependencies import Agents
-from sxhost.auth.browsers import Browsers
+from sxhost.auth.browsers import BrowserLogins
 from sxhost.auth.tokens import TokenStore
 from sxhost.client.host import HostClient
 from sxhost.faces.native.tokens import Keys
@@ -106,7 +106,7 @@ class HostInMemory:
         self.limits = Limits(**limits)
         self.store = MemoryStore(self.limits, self.clock.seconds)
         self.keyring = TokenStore(place, self.wall_ms, self.clock.callLater)
-        self.browsers = Browsers(self.clock, self.wall_ms, self.limits)
+        self.browsers = BrowserLogins(self.clock, self.wall_ms, self.limits)
         self.drivers = drivers or FakeDrivers()
         self.bypass = False
         self.agents = Agents(self.drivers)

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import pytest
 
-from sxhost.process.contracts import Exit
+from sxhost.process.contracts import ChildExit
 
 
 @pytest.mark.parametrize(
     ("how", "sentence"),
     [
-        (Exit(code=0), "the agent ended with code 0"),
-        (Exit(signal="SIGKILL"), "the agent was killed by SIGKILL"),
+        (ChildExit(code=0), "the agent ended with code 0"),
+        (ChildExit(signal="SIGKILL"), "the agent was killed by SIGKILL"),
         (
-            Exit(code=1, stderr="a\nno such thing\n\n"),
+            ChildExit(code=1, stderr="a\nno such thing\n\n"),
             "the agent ended with code 1: no such thing",
         ),
         (
-            Exit(code=1, stderr="Error: bad config\nstack backtrace:\n 8: <unknown>\n"),
+            ChildExit(code=1, stderr="Error: bad config\nstack backtrace:\n 8: <unknown>\n"),
             "the agent ended with code 1: Error: bad config",
         ),
-        (Exit(code=-1, why="it printed nonsense"), "the agent was ended: it printed nonsense"),
+        (
+            ChildExit(code=-1, why="it printed nonsense"),
+            "the agent was ended: it printed nonsense",
+        ),
     ],
 )
-def test_a_sentence_tells_most(how: Exit, sentence: str) -> None:
+def test_a_sentence_tells_most(how: ChildExit, sentence: str) -> None:
     assert how.sentence == sentence

@@ -20,8 +20,8 @@ from urllib.request import Request, urlopen
 import click
 import pytest
 
-from sxhost.auth.client_tokens import BadToken, given_token, own_token
-from sxhost.auth.peer_credentials import ears
+from sxhost.auth.client_tokens import BadToken, given_token, own_host_token
+from sxhost.auth.peer_credentials import listening_uids
 from sxhost.auth.tokens import token_file
 from sxhost.cli.admin import audit_line, seconds, token_line
 from sxhost.localnet import is_local_url
@@ -224,29 +224,29 @@ def test_a_socket_of_this_user_gets_it(home: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as ours:
         for name in ("127.0.0.1", "localhost"):
             url = f"http://{name}:{ours.getsockname()[1]}"
-            assert own_token(url, {"STATE_DIRECTORY": str(home)}) == "sxhost_admin_secret"
+            assert own_host_token(url, {"STATE_DIRECTORY": str(home)}) == "sxhost_admin_secret"
 
 
 def test_a_socket_of_another_user_does_not(home: Path, stranger: socket.socket) -> None:
     port = stranger.getsockname()[1]
-    assert ears(["127.0.0.1"], port)
+    assert listening_uids(["127.0.0.1"], port)
     for name in ("127.0.0.1", "localhost"):
-        assert own_token(f"http://{name}:{port}", {"STATE_DIRECTORY": str(home)}) is None
+        assert own_host_token(f"http://{name}:{port}", {"STATE_DIRECTORY": str(home)}) is None
 
 
 def test_the_ears_at_a_port_are_those_of_its_addresses() -> None:
     with socket.create_server(("127.0.0.1", 0)) as here:
         port = here.getsockname()[1]
-        assert ears(["127.0.0.1"], port) == {os.getuid()}
-        assert ears(["127.0.0.2", "::1"], port) == set()
+        assert listening_uids(["127.0.0.1"], port) == {os.getuid()}
+        assert listening_uids(["127.0.0.2", "::1"], port) == set()
     with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as all_:
-        assert ears(["127.0.0.1"], all_.getsockname()[1]) == {os.getuid()}
+        assert listening_uids(["127.0.0.1"], all_.getsockname()[1]) == {os.getuid()}
 
 
 def test_nobody_who_listens_gets_it(home: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as gone:
         port = gone.getsockname()[1]
-    assert own_token(f"http://127.0.0.1:{port}", {"STATE_DIRECTORY": str(home)}) is None
+    assert own_host_token(f"http://127.0.0.1:{port}", {"STATE_DIRECTORY": str(home)}) is None
 
 
 @pytest.mark.parametrize(
@@ -266,25 +266,25 @@ def test_nobody_who_listens_gets_it(home: Path) -> None:
 def test_what_stays_on_this_machine(url: str, here: bool, home: Path) -> None:
     assert is_local_url(url) is here
     if not here:
-        assert own_token(url, {"STATE_DIRECTORY": str(home)}) is None
+        assert own_host_token(url, {"STATE_DIRECTORY": str(home)}) is None
 
 
 def test_a_unix_socket_is_its_owners(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     environ = {"STATE_DIRECTORY": str(home)}
     url = f"unix:{home}/s"
-    assert own_token(url, environ) is None
+    assert own_host_token(url, environ) is None
     with socket.socket(socket.AF_UNIX) as ours:
         ours.bind(f"{home}/s")
-        assert own_token(url, environ) == "sxhost_admin_secret"
+        assert own_host_token(url, environ) == "sxhost_admin_secret"
     os.chown(home / "s", os.getuid() or NOBODY, -1)
     monkeypatch.setattr(os, "getuid", lambda: 12345)
-    assert own_token(url, environ) is None
+    assert own_host_token(url, environ) is None
 
 
 def test_without_a_token_of_its_own_it_shows_none(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as ours:
         url = f"http://127.0.0.1:{ours.getsockname()[1]}"
-        assert own_token(url, {"STATE_DIRECTORY": str(tmp_path)}) is None
+        assert own_host_token(url, {"STATE_DIRECTORY": str(tmp_path)}) is None
 
 
 # sxhost token.

@@ -15,10 +15,16 @@ from typing import Any
 import pytest
 from twisted.internet.address import IPv4Address, UNIXAddress
 
-from sxhost.auth.peer_credentials import Ends, is_local, uid_by_netlink, uid_by_tables, uid_of
+from sxhost.auth.peer_credentials import (
+    ConnectionEnds,
+    is_local,
+    peer_uid,
+    peer_uid_by_netlink,
+    peer_uid_by_tables,
+)
 
-WAYS = [uid_by_netlink, uid_by_tables]
-Way = Callable[[Ends], int | None]
+WAYS = [peer_uid_by_netlink, peer_uid_by_tables]
+Way = Callable[[ConnectionEnds], int | None]
 
 NOBODY = 65534
 CONNECT = "exec 3<>/dev/tcp/127.0.0.1/%d; echo >&3; read line"
@@ -37,7 +43,7 @@ class Pair:
         self.ours, _ = self.port.accept()
 
     @property
-    def ends(self) -> Ends:
+    def ends(self) -> ConnectionEnds:
         return ends_of(self.ours)
 
     def close(self) -> None:
@@ -45,9 +51,9 @@ class Pair:
             end.close()
 
 
-def ends_of(ours: socket.socket) -> Ends:
+def ends_of(ours: socket.socket) -> ConnectionEnds:
     peer, here = ours.getpeername(), ours.getsockname()
-    return Ends((ip_address(peer[0]), peer[1]), (ip_address(here[0]), here[1]))
+    return ConnectionEnds((ip_address(peer[0]), peer[1]), (ip_address(here[0]), here[1]))
 
 
 @pytest.fixture(params=[(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")], ids=str)
@@ -78,7 +84,7 @@ def test_a_socket_that_says_no_more_is_still_its_users(pair: Pair, way: Way) -> 
 @pytest.mark.parametrize("way", WAYS)
 def test_an_unknown_socket(pair: Pair, way: Way) -> None:
     peer, host = pair.ends
-    nowhere = Ends((peer[0], 1), host)
+    nowhere = ConnectionEnds((peer[0], 1), host)
     try:
         assert way(nowhere) is None
     except OSError as error:
@@ -92,7 +98,7 @@ def test_an_old_socket_that_meets_a_new_one() -> None:
             ours, _ = port.accept()
             with ours:
                 assert ours.getpeername()[0] == "::ffff:127.0.0.1"
-                assert uid_of(transport(ours)) == os.getuid()
+                assert peer_uid(transport(ours)) == os.getuid()
 
 
 def transport(ours: socket.socket) -> Any:
@@ -125,7 +131,7 @@ def test_over_a_unix_socket_the_kernel_tells(tmp_path: Path) -> None:
         with ours:
             here = UNIXAddress(b"s")
             link = SimpleNamespace(getPeer=lambda: here, getHost=lambda: here, socket=ours)
-            assert uid_of(link) == os.getuid()
+            assert peer_uid(link) == os.getuid()
 
 
 @pytest.mark.parametrize(
@@ -142,4 +148,4 @@ def test_a_peer_from_elsewhere_is_not_looked_up() -> None:
         getPeer=lambda: IPv4Address("TCP", "10.0.0.1", 1),
         getHost=lambda: IPv4Address("TCP", "10.0.0.2", 2),
     )
-    assert uid_of(far) is None
+    assert peer_uid(far) is None

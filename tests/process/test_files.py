@@ -222,13 +222,13 @@ def test_root_may_be_hidden(place: Path) -> None:
 def test_what_is_not_there_yet_is_where_the_way_leads(home: Path) -> None:
     (home / "link").symlink_to("real")
     (home / "real").mkdir()
-    assert files.check_way(home / "link" / "a" / "b", US) == f"{home}/real/a/b"
+    assert files.check_path(home / "link" / "a" / "b", US) == f"{home}/real/a/b"
     (home / "up").symlink_to("real/..")
-    assert files.check_way(f"{home}/up/c", US) == f"{home}/c"
+    assert files.check_path(f"{home}/up/c", US) == f"{home}/c"
     (home / "far").symlink_to("/tmp/")
-    assert files.check_way(f"{home}/far/../c", US) == "/c", "as the kernel goes"
+    assert files.check_path(f"{home}/far/../c", US) == "/c", "as the kernel goes"
     with pytest.raises(UnsafeFile, match="belongs to user 12345, not to root"):
-        files.check_way(home, 0)
+        files.check_path(home, 0)
 
 
 # Reading.
@@ -243,8 +243,8 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_ours_is_read(file: Path) -> None:
-    assert files.read(file) == b"words"
-    assert files.read(file, 3) == b"wor"
+    assert files.read_private(file) == b"words"
+    assert files.read_private(file, 3) == b"wor"
 
 
 def test_what_is_not_ours_is_not_read(file: Path, tmp_path: Path) -> None:
@@ -253,13 +253,13 @@ def test_what_is_not_ours_is_not_read(file: Path, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe", 0o600)
     for other in ("link", "pipe", "."):
         with pytest.raises(UnsafeFile):
-            files.read(tmp_path / other)
+            files.read_private(tmp_path / other)
     file.chmod(0o620)
     with pytest.raises(UnsafeFile, match="may write"):
-        files.read(file)
+        files.read_private(file)
     of(THEM, file).chmod(0o600)
     with pytest.raises(UnsafeFile, match="belongs to user 65534"):
-        files.read(file)
+        files.read_private(file)
 
 
 # Writing.
@@ -273,7 +273,7 @@ def test_nothing_is_written_through_a_link(tmp_path: Path, planted: str) -> None
         path = tmp_path / planted
         path.unlink(missing_ok=True)
         plant(path, victim)
-        files.replace(tmp_path / "file", b"words")
+        files.replace_private(tmp_path / "file", b"words")
         assert victim.read_text() == "precious"
         assert (tmp_path / "file").read_bytes() == b"words"
         assert not (tmp_path / "file").is_symlink()
@@ -283,7 +283,7 @@ def test_nothing_is_written_through_a_link(tmp_path: Path, planted: str) -> None
 def test_it_is_for_us_alone_whatever_was_there(file: Path) -> None:
     file.chmod(0o666)
     before = os.umask(0)
-    files.replace(file, b"x" * 100_000, synced=False)
+    files.replace_private(file, b"x" * 100_000, synced=False)
     os.umask(before)
     assert (stat.S_IMODE(file.stat().st_mode), file.stat().st_size) == (0o600, 100_000)
 
@@ -291,7 +291,7 @@ def test_it_is_for_us_alone_whatever_was_there(file: Path) -> None:
 def test_one_that_cannot_be_written_stays(file: Path) -> None:
     file.with_name("file.new").mkdir()
     with pytest.raises(OSError, match="directory"):
-        files.replace(file, b"other")
+        files.replace_private(file, b"other")
     assert file.read_text() == "words"
 
 
@@ -299,11 +299,11 @@ def test_one_that_cannot_be_written_stays(file: Path) -> None:
 
 
 def test_one_at_a_time(file: Path) -> None:
-    held = files.lock(file)
+    held = files.lock_file(file)
     with pytest.raises(BlockingIOError):
-        files.lock(file)
+        files.lock_file(file)
     os.close(held)
-    os.close(files.lock(file))
+    os.close(files.lock_file(file))
 
 
 @pytest.mark.parametrize("plant", [Path.symlink_to, Path.hardlink_to])
@@ -311,4 +311,4 @@ def test_no_lock_is_another_file(file: Path, plant: Callable[[Path, Path], None]
     path = file.with_name("lock")
     plant(path, file)
     with pytest.raises(UnsafeFile, match=r"is not followed|is another file, too"):
-        files.lock(path)
+        files.lock_file(path)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from secrets import token_hex
 
 from sxhost.model.turn import Process
-from sxhost.process.orphans import end_orphans, find
+from sxhost.process.orphans import end_orphans, find_orphans
 from sxhost.process.table import Processes
 from sxhost.process.termination import TerminationReport
 from tests.process.test_process_child import BROOD, DETACHES, STUBBORN, alive
@@ -47,7 +47,7 @@ async def host_id() -> AsyncIterator[str]:
     """A host's name; nothing that carries it is left after the test."""
     host_id = token_hex(8)
     yield host_id
-    left = find(host_id)
+    left = find_orphans(host_id)
     await end_orphans(reactor, HURRY, host_id, [])
     assert not left, "processes were left"
 
@@ -81,7 +81,7 @@ async def test_the_next_host_ends_what_a_killed_one_has_left(host_id: str) -> No
         running.wait()
     assert agent.pid in pids
     assert sorted(alive(pids)) == sorted(pids), "kill -9 ends the host alone"
-    assert {process.pid for process in find(host_id)} == set(pids)
+    assert {process.pid for process in find_orphans(host_id)} == set(pids)
     fates = await end_orphans(reactor, HURRY, host_id, [agent])
     assert what(fates) == dict.fromkeys(pids, ("killed", ""))
     assert all(fate.command.startswith(sys.executable) for fate in fates)
@@ -97,7 +97,7 @@ async def test_also_what_has_dropped_its_parents_session_and_environment(host_id
         running.wait()
     fates = await end_orphans(reactor, HURRY, host_id, [agent])
     assert [fate.what for fate in fates if fate.command == "sleep 600"] == ["killed"]
-    assert find(host_id) == []
+    assert find_orphans(host_id) == []
 
 
 @in_reactor
@@ -165,4 +165,4 @@ async def test_where_processes_cannot_be_seen_it_is_said_so(host_id: str) -> Non
     blind = Processes("/nowhere")
     fates = await end_orphans(reactor, HURRY, host_id, [Process(7, 0)], blind)
     assert what(fates) == {7: ("left", "processes cannot be seen on this system")}
-    assert find(host_id, blind) == []
+    assert find_orphans(host_id, blind) == []

@@ -18,7 +18,7 @@ import pytest
 import sxhost
 from sxhost.cli.main import sxhost as commands
 from sxhost.cli.output import Flow, put, put_json, put_table
-from sxhost.visible import visible
+from sxhost.visible import escape_hidden
 from tests.support.daemons import PATIENCE, SXHOST
 from tests.support.hostile import HOSTILE, Manner, hostile_host, settings
 
@@ -118,7 +118,7 @@ def at_a_terminal(place: Path, url: str, words: Sequence[str]) -> str:
 def check(name: str, said: str) -> None:
     """See that nothing of it is obeyed, and that it is one with what was written."""
     bare = SGR.sub("", said)
-    assert visible(bare, "\n\t") == bare, repr(bare)
+    assert escape_hidden(bare, "\n\t") == bare, repr(bare)
     if name not in FLOWING:
         assert "\nFORGED" not in bare, bare
 
@@ -208,7 +208,7 @@ def test_a_table_is_of_words(capsys: pytest.CaptureFixture[str]) -> None:
     put_table([("[red]name", HOSTILE, ""), ("b", "c", "dim")])
     said = capsys.readouterr().out
     assert "[red]name" in said
-    assert visible(said, "\n") == said
+    assert escape_hidden(said, "\n") == said
 
 
 # Nothing else prints.

@@ -16,8 +16,8 @@ from sxhost.errors import AgentFailed, BadField
 from sxhost.model.limits import Limits
 from sxhost.model.turn import Process
 from sxhost.process.child import ProcessChild
-from sxhost.process.contracts import Command, Exit
-from sxhost.process.orphans import find
+from sxhost.process.contracts import ChildExit, Command
+from sxhost.process.orphans import find_orphans
 from sxhost.process.table import ProcessEntry, Processes
 from sxhost.testing import started
 from tests.support.programs import (
@@ -79,14 +79,14 @@ async def test_what_it_is_told_it_can_say_again(stage: Stage) -> None:
     child.send("a\u2028b\u0085c\r".encode())
     child.send(b"\xff\xfe\x00")
     assert await ear.heard(3) == [b'{"a":1}', "a\u2028b\u0085c\r".encode(), b"\xff\xfe\x00"]
-    await child.end()
-    assert ear.exits == [Exit(code=0, asked=True)]
+    await child.end_family()
+    assert ear.exits == [ChildExit(code=0, asked=True)]
 
 
 @in_reactor
 async def test_a_line_that_is_not_finished_is_told_at_the_end(stage: Stage) -> None:
     _, ear = stage.shell("printf 'one\\n\\ntwo'")
-    assert await ear.exit() == Exit(code=0)
+    assert await ear.exit() == ChildExit(code=0)
     assert ear.lines == [b"one", b"", b"two"]
 
 
@@ -173,7 +173,7 @@ async def test_whoever_is_paused_can_be_ended(stage: Stage) -> None:
     child, ear = stage.python("while True: print('x' * 100)", limits=HURRY)
     await ear.heard(1)
     child.pause()
-    await child.end()
+    await child.end_family()
     assert ear.exits[0].asked
 
 
@@ -197,7 +197,7 @@ async def test_nothing_is_said_to_the_dead(stage: Stage) -> None:
     child.send(b"hello")
     child.pause()
     child.resume()
-    await child.end()
+    await child.end_family()
     assert len(ear.exits) == 1
 
 
@@ -243,7 +243,7 @@ async def test_it_leads_a_session_where_it_is_told_to_be(stage: Stage) -> None:
 async def test_it_is_known_by_its_start(stage: Stage) -> None:
     child, _ = stage.run("/bin/cat")
     assert Processes().runs(child.process)
-    await child.end()
+    await child.end_family()
     assert not Processes().runs(child.process)
 
 
@@ -330,13 +330,13 @@ async def test_a_program_beside_its_directory_is_found(stage: Stage) -> None:
 @pytest.mark.parametrize(
     ("code", "how"),
     [
-        ("exit 3", Exit(code=3)),
-        ("kill -9 $$", Exit(signal="SIGKILL")),
-        ("kill -40 $$", Exit(signal="signal 40")),
+        ("exit 3", ChildExit(code=3)),
+        ("kill -9 $$", ChildExit(signal="SIGKILL")),
+        ("kill -40 $$", ChildExit(signal="signal 40")),
     ],
 )
 @in_reactor
-async def test_how_it_ended_is_told(stage: Stage, code: str, how: Exit) -> None:
+async def test_how_it_ended_is_told(stage: Stage, code: str, how: ChildExit) -> None:
     _, ear = stage.shell(code)
     assert await ear.exit() == how
 
@@ -345,8 +345,8 @@ async def test_how_it_ended_is_told(stage: Stage, code: str, how: Exit) -> None:
 async def test_whoever_does_not_listen_is_killed(stage: Stage) -> None:
     child, ear = stage.python(STUBBORN, limits=HURRY)
     await ear.heard(1)
-    await child.end()
-    assert ear.exits == [Exit(signal="SIGKILL", asked=True)]
+    await child.end_family()
+    assert ear.exits == [ChildExit(signal="SIGKILL", asked=True)]
 
 
 @in_reactor
@@ -354,18 +354,18 @@ async def test_it_may_finish_what_it_does_when_it_is_asked(stage: Stage) -> None
     code = "trap 'echo saved; exit 7' TERM; echo ready; while :; do sleep 0.05; done"
     child, ear = stage.shell(code, limits=Limits(agent_eof=0.1, agent_term=60))
     await ear.heard(1)
-    await child.end()
+    await child.end_family()
     assert (ear.lines, ear.exits[0].code) == ([b"ready", b"saved"], 7)
 
 
 @in_reactor
 async def test_all_who_wait_for_the_end_are_told_once(stage: Stage) -> None:
     child, ear = stage.run("/bin/cat")
-    first, second = started(child.end()), started(child.end())
+    first, second = started(child.end_family()), started(child.end_family())
     await first
     await second
-    await child.end()
-    assert ear.exits == [Exit(code=0, asked=True)]
+    await child.end_family()
+    assert ear.exits == [ChildExit(code=0, asked=True)]
 
 
 @in_reactor
@@ -375,7 +375,7 @@ async def test_all_can_be_ended_together(stage: Stage) -> None:
         spawn(Command(argv=["cat"], cwd="/"), ear)
     assert len(spawn.children) == 5
     await spawn.close()
-    assert [ear.exits for ear in ears] == [[Exit(code=0, asked=True)]] * 5
+    assert [ear.exits for ear in ears] == [[ChildExit(code=0, asked=True)]] * 5
     assert not spawn.children
 
 
@@ -396,8 +396,8 @@ async def test_one_that_cannot_be_ended_keeps_nobody_waiting(
     await ear.heard(1)
     with monkeypatch.context() as machine, capturedLogs() as told:
         machine.setattr(os, "killpg", lambda *_: None)
-        await child.end()
-    assert ear.exits == [Exit(asked=True, why=f"process {pid} could not be ended")]
+        await child.end_family()
+    assert ear.exits == [ChildExit(asked=True, why=f"process {pid} could not be ended")]
     assert [event["pid"] for event in told] == [pid]
     os.kill(pid, signal.SIGKILL)
     await until(lambda: Processes().see(pid) is None)  # nor does it stay a zombie
@@ -418,25 +418,25 @@ def alive(pids: list[int]) -> list[int]:
 async def test_nothing_that_it_started_outlives_its_end(stage: Stage) -> None:
     child, ear, pids = await brood(stage, WAITS, HURRY)
     assert sorted(alive(pids)) == sorted(pids)
-    await child.end()
+    await child.end_family()
     assert alive(pids) == []
-    assert ear.exits == [Exit(code=0, asked=True)]
+    assert ear.exits == [ChildExit(code=0, asked=True)]
 
 
 @in_reactor
 async def test_nothing_outlives_one_that_has_to_be_killed(stage: Stage) -> None:
     child, ear, pids = await brood(stage, STUBBORN, HURRY)
     await ear.heard(4)
-    await child.end()
+    await child.end_family()
     assert alive(pids) == []
-    assert ear.exits == [Exit(signal="SIGKILL", asked=True)]
+    assert ear.exits == [ChildExit(signal="SIGKILL", asked=True)]
 
 
 @in_reactor
 async def test_nothing_outlives_one_that_others_have_killed(stage: Stage) -> None:
     child, ear, pids = await brood(stage, WAITS, HURRY)
     os.kill(child.process.pid, signal.SIGKILL)
-    assert await ear.exit() == Exit(signal="SIGKILL")
+    assert await ear.exit() == ChildExit(signal="SIGKILL")
     assert alive(pids) == []
 
 
@@ -448,7 +448,7 @@ subprocess.Popen(sys.argv[1:], start_new_session=True, env={})
 """
     child, ear = stage.python(code + WAITS, *python(STUBBORN), limits=HURRY)
     (pid,) = map(int, await ear.heard(1))
-    await child.end()
+    await child.end_family()
     assert alive([pid]) == []
 
 
@@ -481,9 +481,9 @@ async def test_one_that_has_dropped_all_is_found_without_a_look(
 ) -> None:
     child, ear = stage.shell(DETACHES + then, limits=HURRY)
     await ear.heard(1)
-    await child.end()
+    await child.end_family()
     await ear.exit()
-    assert find(stage.host_id) == []
+    assert find_orphans(stage.host_id) == []
 
 
 @in_reactor
@@ -493,12 +493,12 @@ async def test_it_is_found_as_its_own_agents_and_no_others(stage: Stage) -> None
     first, second = (spawn(command, ear) for ear in ears)
     for ear in ears:
         await ear.heard(1)
-    await first.end()
-    left = find(stage.host_id)
+    await first.end_family()
+    left = find_orphans(stage.host_id)
     assert second.process in left
     assert len(left) == 2
     await spawn.close()
-    assert find(stage.host_id) == []
+    assert find_orphans(stage.host_id) == []
 
 
 class Eyes(Processes):
@@ -515,14 +515,14 @@ class Eyes(Processes):
 async def test_nobody_looks_where_no_child_is(stage: Stage) -> None:
     before = set(reactor.getDelayedCalls())
     child, _ = stage.run("/bin/cat")
-    await child.end()
+    await child.end_family()
     assert set(reactor.getDelayedCalls()) <= before
 
 
 @in_reactor
 async def test_one_that_holds_its_output_does_not_keep_it_from_ending(stage: Stage) -> None:
     _, ear = stage.shell("setsid sleep 600 & echo started", limits=HURRY)
-    assert await ear.exit() == Exit(code=0)
+    assert await ear.exit() == ChildExit(code=0)
     assert ear.lines == [b"started"]
 
 
@@ -545,19 +545,19 @@ async def test_without_descriptors_of_processes_it_is_looked_after(
     monkeypatch.delattr(os, "pidfd_open")
     child, ear, pids = await brood(stage, STUBBORN, HURRY)
     await ear.heard(4)
-    await child.end()
+    await child.end_family()
     assert alive(pids) == []
-    assert ear.exits == [Exit(signal="SIGKILL", asked=True)]
+    assert ear.exits == [ChildExit(signal="SIGKILL", asked=True)]
 
 
 class Faulty(Ear):
     """A driver with defects."""
 
-    def line(self, line: bytes) -> None:
-        super().line(line)
+    def line_received(self, line: bytes) -> None:
+        super().line_received(line)
         raise RuntimeError("a defect")
 
-    def child_exited(self, how: Exit) -> None:
+    def child_exited(self, how: ChildExit) -> None:
         super().child_exited(how)
         raise RuntimeError("another")
 
@@ -569,6 +569,6 @@ async def test_a_drivers_defects_are_logged_and_go_no_further(
     ear = Faulty()
     command = Command(argv=["/bin/sh", "-c", "echo one; echo two"], cwd=str(stage.home))
     child = stage.spawn(PATIENT)(command, ear)
-    await child.end()
+    await child.end_family()
     assert ear.lines == [b"one", b"two"]
     assert len(failure_log.flush()) == 3

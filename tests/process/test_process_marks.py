@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from sxhost.process.marks import RLIMIT_LOCKS, VARIABLE, Mark, limits_marked
+from sxhost.process.marks import MARK_VARIABLE, RLIMIT_LOCKS, ProcessMark, limits_marked
 from sxhost.process.table import Processes
 from tests.process.test_process_table import limits
 
@@ -20,12 +20,12 @@ def locks() -> tuple[int, int]:
 
 
 def test_each_agent_has_one_and_a_host_knows_them_all() -> None:
-    mark, other, host = Mark("h", "1"), Mark("h", "2"), Mark("h")
+    mark, other, host = ProcessMark("h", "1"), ProcessMark("h", "2"), ProcessMark("h")
     assert mark.number != other.number
     for one in (mark, other):
         assert host.in_limits(limits(one.number))
-        assert host.in_environ(f"A=b\0{VARIABLE}={one.value}\0".encode())
-        assert not Mark("i").in_limits(limits(one.number))
+        assert host.in_environ(f"A=b\0{MARK_VARIABLE}={one.value}\0".encode())
+        assert not ProcessMark("i").in_limits(limits(one.number))
         assert 0 < one.number < 1 << 63
     assert mark.in_limits(limits(mark.number))
     assert not mark.in_limits(limits(other.number))
@@ -34,7 +34,7 @@ def test_each_agent_has_one_and_a_host_knows_them_all() -> None:
 
 
 def test_whoever_is_started_carries_it_and_we_do_not() -> None:
-    mark, before = Mark("h", "1"), locks()
+    mark, before = ProcessMark("h", "1"), locks()
     with (
         limits_marked(mark),
         subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, env={}) as one,
@@ -50,8 +50,8 @@ def test_where_it_cannot_be_set_all_else_goes_on(monkeypatch: pytest.MonkeyPatch
         raise PermissionError
 
     monkeypatch.setattr(resource, "prlimit", refuse)
-    with limits_marked(Mark("h", "1")):
+    with limits_marked(ProcessMark("h", "1")):
         assert locks() == (EVERYBODY, EVERYBODY)
     monkeypatch.setattr("sys.platform", "darwin")
-    with limits_marked(Mark("h", "1")):
+    with limits_marked(ProcessMark("h", "1")):
         assert locks() == (EVERYBODY, EVERYBODY)

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sxhost.model.turn import Process
-from sxhost.process.marks import Mark
+from sxhost.process.marks import ProcessMark
 from sxhost.process.table import Family, Group, ProcessEntry, Processes, family, parse_stat
 
-MARK = Mark("h", "1")
+MARK = ProcessMark("h", "1")
 WORD = b"SXHOST_AGENT=h.1\0"
 
 
@@ -174,18 +174,18 @@ def test_the_mark_finds_who_cannot_be_found_otherwise(proc: FakeProc) -> None:
 def test_the_mark_of_a_host_finds_all_of_its_agents(proc: FakeProc) -> None:
     for pid, value in ((70, b"h.12"), (71, b"h.7"), (72, b"other.7")):
         proc.add(pid, 1, environ=b"SXHOST_AGENT=" + value + b"\0")
-    assert sorted(pids(Family(proc.processes, Mark("h")).look())) == [70, 71]
+    assert sorted(pids(Family(proc.processes, ProcessMark("h")).look())) == [70, 71]
 
 
 def test_the_mark_in_the_limits_finds_who_has_nothing_else(proc: FakeProc) -> None:
     found = Family(proc.processes, MARK, Process(60, 60))
     proc.add(70, 1, locks=MARK.number)
     proc.add(71, 70)
-    for pid, mark in ((72, Mark("h", "12")), (73, Mark("other", "1"))):
+    for pid, mark in ((72, ProcessMark("h", "12")), (73, ProcessMark("other", "1"))):
         proc.add(pid, 1, locks=mark.number)
     proc.add(74, 1, locks=17_179_869_184)
     assert (pids(found.look()), found.unsure) == ([70, 71], False)
-    assert sorted(pids(Family(proc.processes, Mark("h")).look())) == [70, 71, 72]
+    assert sorted(pids(Family(proc.processes, ProcessMark("h")).look())) == [70, 71, 72]
 
 
 def test_the_dead_are_not_met_but_their_sessions_are(proc: FakeProc) -> None:

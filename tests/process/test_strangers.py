@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from sxhost.auth.client_tokens import own_token
+from sxhost.auth.client_tokens import own_host_token
 from sxhost.config import host_url
 from sxhost.hooks.command import announced
 from tests.support.hosts import FOREGROUND, Host, StartHost
@@ -102,4 +102,4 @@ def test_no_command_believes_what_another_user_has_prepared(open_place: Path) ->
     assert host_url(environ) == "http://127.0.0.1:7432"
     assert announced(environ) == ""
     with socket.create_server(("127.0.0.1", 0)) as ours:
-        assert own_token(f"http://127.0.0.1:{ours.getsockname()[1]}", environ) is None
+        assert own_host_token(f"http://127.0.0.1:{ours.getsockname()[1]}", environ) is None

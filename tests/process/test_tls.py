@@ -19,7 +19,7 @@ from OpenSSL import SSL
 from twisted.internet import reactor
 from twisted.internet.threads import deferToThread
 
-from sxhost.auth.tls import BadPEM, ServerCertificate, trust
+from sxhost.auth.tls import BadPEM, ServerCertificate, load_trust_root
 from sxhost.client.host import connect
 from sxhost.errors import HostUnreachable
 from sxhost.model.session import EventDraft
@@ -370,7 +370,7 @@ def test_a_file_without_authorities_is_refused(tmp_path: Path, content: str | No
     if content is not None:
         file.write_text(content)
     with pytest.raises(BadPEM):
-        trust(str(file))
+        load_trust_root(str(file))
     with pytest.raises(ValueError, match=r"ca\.pem"):
         connect(reactor, "https://localhost", ca=str(file))
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from sxhost.model.approval import Question
 from sxhost.model.turn import Process, TurnStatus
-from sxhost.process.contracts import ChildListener, Command, Exit
+from sxhost.process.contracts import ChildExit, ChildListener, Command
 
 
 class FakeChild:
@@ -42,15 +42,15 @@ class FakeChild:
         """Print messages, or lines as they are."""
         for message in messages:
             raw = message if isinstance(message, bytes) else json.dumps(message).encode()
-            self._talk.line(raw)
+            self._talk.line_received(raw)
 
-    def die(self, how: Exit | None = None) -> None:
+    def die(self, how: ChildExit | None = None) -> None:
         if not self.ended:
             self.ended = True
-            self._talk.child_exited(how or Exit(signal="SIGKILL"))
+            self._talk.child_exited(how or ChildExit(signal="SIGKILL"))
 
-    async def end(self) -> None:
-        self.die(Exit(code=0, asked=True))
+    async def end_family(self) -> None:
+        self.die(ChildExit(code=0, asked=True))
 
 
 class FakeSpawn:
@@ -97,7 +97,7 @@ class FakeReports:
     def turn_ended(self, status: TurnStatus, reason: str = "", native: Any = None) -> None:
         self.told.append(("turn_ended", status, reason))
 
-    def gone(self, how: Exit) -> None:
+    def gone(self, how: ChildExit) -> None:
         self.told.append(("gone", how))
 
     def events(self, *names: str) -> list[tuple[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sxhost.model.caller import HOST, Caller, current
+from sxhost.model.caller import HOST, Caller, current_caller
 from sxhost.testing import HostInMemory
 
 Object = dict[str, Any]
@@ -18,11 +18,11 @@ class Peer:
         self.lab = lab
         self.paused = False
         self.heard: list[Object] = []
-        token = current.set(caller)
+        token = current_caller.set(caller)
         try:
             client = lab.mux.connect(self, _line)
         finally:
-            current.reset(token)
+            current_caller.reset(token)
         assert client is not None
         self.client = client
 

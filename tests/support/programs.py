@@ -15,10 +15,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from sxhost.model.limits import Limits
-from sxhost.process.child import ProcessChild, ProcessSpawn
-from sxhost.process.contracts import Command, Exit
+from sxhost.process.child import ProcessChild, ProcessSpawner
+from sxhost.process.contracts import ChildExit, Command
 from sxhost.process.once import OneShotEvent
-from sxhost.process.orphans import end_orphans, find
+from sxhost.process.orphans import end_orphans, find_orphans
 from sxhost.process.table import Processes
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -38,18 +38,18 @@ class Ear:
 
     def __init__(self) -> None:
         self.lines: list[bytes] = []
-        self.exits: list[Exit] = []
+        self.exits: list[ChildExit] = []
         self.over = OneShotEvent()
         self._waiting: list[tuple[int, Deferred[None]]] = []
 
-    def line(self, line: bytes) -> None:
+    def line_received(self, line: bytes) -> None:
         assert not self.exits, "nothing is told after the end"
         self.lines.append(line)
         for count, waiter in self._waiting:
             if len(self.lines) == count:
                 waiter.callback(None)
 
-    def child_exited(self, how: Exit) -> None:
+    def child_exited(self, how: ChildExit) -> None:
         self.exits.append(how)
         self.over.happen()
 
@@ -61,7 +61,7 @@ class Ear:
             await waiter
         return self.lines[:count]
 
-    async def exit(self) -> Exit:
+    async def exit(self) -> ChildExit:
         """Wait for the end, and return the one that there was."""
         await self.over.wait()
         (how,) = self.exits
@@ -74,12 +74,12 @@ class Stage:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.host_id = token_hex(8)
-        self.spawns: list[ProcessSpawn] = []
+        self.spawns: list[ProcessSpawner] = []
 
     def spawn(
         self, limits: Limits = PATIENT, processes: Processes | None = None
-    ) -> ProcessSpawn:
-        spawn = ProcessSpawn(
+    ) -> ProcessSpawner:
+        spawn = ProcessSpawner(
             reactor, limits, self.host_id, environ=os.environ, processes=processes
         )
         self.spawns.append(spawn)
@@ -123,6 +123,6 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
     yield stage
     for spawn in stage.spawns:
         await spawn.close()
-    left = find(stage.host_id)
+    left = find_orphans(stage.host_id)
     await end_orphans(reactor, HURRY, stage.host_id, [])
     assert not left, "processes were left"

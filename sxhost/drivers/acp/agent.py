@@ -34,7 +34,7 @@ from sxhost.model.turn import (
     TurnStatus,
     items,
 )
-from sxhost.process.contracts import Child, Command, Exit, Spawn
+from sxhost.process.contracts import Child, ChildExit, Command, Spawn
 
 __all__ = ["ACPAgent"]
 
@@ -73,7 +73,7 @@ class ACPAgent:
         self._turn: Deferred[None] | None = None
         """Fires when the running turn is over."""
         self._cancelled = False
-        self._exit: Exit | None = None
+        self._exit: ChildExit | None = None
         self.can = Abilities(resume=True)
         """What it can do; before ``initialize`` is answered, it may be able to resume."""
 
@@ -96,10 +96,10 @@ class ACPAgent:
         try:
             return await self._open()
         except HostError as error:
-            await child.end()
+            await child.end_family()
             raise AgentFailed(error.message) from None
         except BaseException:
-            await child.end()
+            await child.end_family()
             raise
 
     async def _open(self) -> Started:
@@ -137,7 +137,7 @@ class ACPAgent:
             await self._connection.close_session()
         except AgentFailed as error:
             log.debug("an agent does not end in order: {why}", why=error.message)
-        await self._child.end()
+        await self._child.end_family()
 
     async def _cancel_turn(self, turn: Deferred[None]) -> None:
         self._cancel()
@@ -271,7 +271,7 @@ class ACPAgent:
             self._questions.cancel_all("the turn was interrupted")
         return is_known
 
-    def process_exited(self, how: Exit) -> None:
+    def process_exited(self, how: ChildExit) -> None:
         """Report the end, after everything that was open."""
         self._exit = how
         self._turn = None

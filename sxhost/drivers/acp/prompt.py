@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from sxhost.codec.jsonrpc import Refusal
+from sxhost.codec.jsonrpc import RPCError
 from sxhost.drivers.acp.messages import VERSION
 from sxhost.drivers.jsonrpc_peer import Refused
 from sxhost.errors import AgentFailed, BadField, Unsupported
@@ -88,7 +88,7 @@ def refusal_reason(error: AgentFailed) -> str:
     return _reason(error.said) if isinstance(error, Refused) else error.message
 
 
-def _reason(refusal: Refusal) -> str:
+def _reason(refusal: RPCError) -> str:
     data = refusal.data
     details = data.get("details") if isinstance(data, dict) else data
     message = _vendor_sentence(refusal.message)

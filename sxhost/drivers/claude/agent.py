@@ -36,7 +36,7 @@ from sxhost.errors import AgentFailed
 from sxhost.logs import logger
 from sxhost.model.approval import Answer, Question
 from sxhost.model.turn import Abilities, Item, Launch, ModelDraft, TurnDraft, items
-from sxhost.process.contracts import Child, Command, Exit, Spawn
+from sxhost.process.contracts import Child, ChildExit, Command, Spawn
 
 __all__ = ["ClaudeAgent", "ConversationSpec"]
 
@@ -75,7 +75,7 @@ class ClaudeAgent:
         self._spec = spec
         self._reports = reports
         self._child: Child | None = None
-        self._exit: Exit | None = None
+        self._exit: ChildExit | None = None
         self._invalid_lines = 0
         self._control = ControlRequests(self._send, clock)
         self._approvals = PendingApprovals(reports, self._send)
@@ -108,7 +108,7 @@ class ClaudeAgent:
             request = claude_input.initialize(self._spec.launch)
             result = await self._control.send_request(request, PATIENCE_S)
         except AgentFailed as error:
-            await child.end()
+            await child.end_family()
             raise self._with_stderr(error) from None
         launch = self._spec.launch
         return Started(
@@ -169,7 +169,7 @@ class ClaudeAgent:
         if self._turns.running and self._exit is None:
             with suppress(AgentFailed):
                 await self._interrupt(STOP_S)
-        await self._child.end()
+        await self._child.end_family()
 
     async def _interrupt(self, limit: float) -> None:
         self._translator.interrupting = self._turns.running
@@ -213,7 +213,7 @@ class ClaudeAgent:
 
     # Receiving.
 
-    def line(self, line: bytes) -> None:
+    def line_received(self, line: bytes) -> None:
         """Handle a line of Claude; one that is none is logged and passed over."""
         try:
             message = parse(line)
@@ -222,7 +222,7 @@ class ClaudeAgent:
         else:
             self._handlers[type(message)](message, line)
 
-    def child_exited(self, how: Exit) -> None:
+    def child_exited(self, how: ChildExit) -> None:
         """Report the end, after everything that was open."""
         self._exit = how
         self._approvals.clear()

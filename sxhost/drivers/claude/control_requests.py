@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from sxhost.drivers.claude.messages import ControlResult
 from sxhost.errors import AgentFailed
-from sxhost.process.contracts import Exit
+from sxhost.process.contracts import ChildExit
 
 __all__ = ["ControlRequests", "default_model"]
 
@@ -27,7 +27,7 @@ class ControlRequests:
         self._clock = clock
         self._ids = count(1)
         self._pending: dict[str, tuple[str, Deferred[Raw]]] = {}
-        self._exit: Exit | None = None
+        self._exit: ChildExit | None = None
 
     async def send_request(self, request: Mapping[str, Any], limit: float) -> Raw:
         """Send a request, and return the response undecoded; wait `limit` seconds.
@@ -62,7 +62,7 @@ class ControlRequests:
             response.errback(AgentFailed(f"Claude refused {subtype}: {reason}."))
         return True
 
-    def process_exited(self, how: Exit) -> None:
+    def process_exited(self, how: ChildExit) -> None:
         """Fail every request that waits: the process has ended."""
         self._exit = how
         pending, self._pending = self._pending, {}
@@ -70,7 +70,7 @@ class ControlRequests:
             response.errback(AgentFailed(f"No answer to {subtype}: {_sentence(how)}."))
 
 
-def _sentence(how: Exit) -> str:
+def _sentence(how: ChildExit) -> str:
     return how.sentence.rstrip(".")
 
 

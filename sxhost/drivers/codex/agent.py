@@ -21,7 +21,7 @@ from sxhost.drivers.jsonrpc_peer import Refused
 from sxhost.errors import AgentFailed, Unsupported
 from sxhost.model.approval import Answer, Question
 from sxhost.model.turn import Abilities, Item, Launch, ModelDraft, TurnDraft
-from sxhost.process.contracts import Command, Exit
+from sxhost.process.contracts import ChildExit, Command
 
 __all__ = ["CodexAgent"]
 
@@ -244,7 +244,7 @@ class CodexAgent:
         """Report codex's request as a question, if a person can answer it."""
         return self._requests.request_received(number, method, params)
 
-    def process_exited(self, how: Exit) -> None:
+    def process_exited(self, how: ChildExit) -> None:
         """Report the end of the process, unless this agent has failed to start."""
         if self._server is not None:
             self._server = None

@@ -27,7 +27,7 @@ from sxhost.drivers.codex.notifications import (
 from sxhost.drivers.codex.tools import SPEECH, TOOLS, Item, text_of, tool_of
 from sxhost.drivers.contracts import Reports
 from sxhost.model.turn import TurnStatus
-from sxhost.process.contracts import Exit
+from sxhost.process.contracts import ChildExit
 
 __all__ = ["ItemTranslator"]
 
@@ -214,7 +214,7 @@ class ItemTranslator:
         self.cut_open_items()
         self._reports.turn_ended(status, reason, native)
 
-    def process_exited(self, how: Exit) -> None:
+    def process_exited(self, how: ChildExit) -> None:
         """Report that the process has ended, and before it that open items are cut."""
         self.cut_open_items()
         self.turn = None

@@ -18,7 +18,7 @@ from sxhost.drivers.jsonrpc_peer import Peer, Refused
 from sxhost.errors import AgentFailed, HostError
 from sxhost.logs import logger
 from sxhost.model.turn import Process
-from sxhost.process.contracts import Child, Command, Exit, Spawn
+from sxhost.process.contracts import Child, ChildExit, Command, Spawn
 
 __all__ = ["CALL_S", "HANDSHAKE_S", "Member", "Server", "ServerPool"]
 
@@ -36,7 +36,7 @@ OVERLOADED: Final = -32001
 PAUSES_S: Final = (0.25, 0.5, 1.0, 2.0)
 """Seconds between the attempts of a call that an overloaded server refuses."""
 
-LEFT: Final = Exit(code=0, asked=True)
+LEFT: Final = ChildExit(code=0, asked=True)
 """The exit that is reported to an agent whose process goes on for others."""
 
 
@@ -49,7 +49,7 @@ class Member(Protocol):
     def request_received(self, number: Id, method: str, params: Raw) -> bool:
         """Handle a request of one of its threads; return whether it will be answered."""
 
-    def process_exited(self, how: Exit) -> None:
+    def process_exited(self, how: ChildExit) -> None:
         """Handle the end of the process, or that this agent has left it."""
 
 
@@ -157,7 +157,7 @@ class Server:
         """End the process; `Member.process_exited` is called before this returns."""
         self._retire(self)
         if self._child is not None:
-            await self._child.end()
+            await self._child.end_family()
         if self._child is not None:  # a pending call fails before the exit is reported
             exited: Deferred[None] = Deferred()
             self._ending.append(exited)
@@ -251,7 +251,7 @@ class Server:
         member = self._threads.get(request.thread_id or request.conversation_id or "")
         return member is not None and member.request_received(number, method, params)
 
-    def process_exited(self, how: Exit) -> None:
+    def process_exited(self, how: ChildExit) -> None:
         """Tell every member that the process has ended."""
         self._retire(self)
         self._child = None

@@ -31,9 +31,9 @@ from sxhost.model.turn import (
     ModelDraft,
     TurnDraft,
     TurnStatus,
-    text_of,
+    input_text,
 )
-from sxhost.process.contracts import Exit
+from sxhost.process.contracts import ChildExit
 
 __all__ = ["ConversationMemory", "EchoAgent", "EchoOptions"]
 
@@ -139,9 +139,9 @@ class EchoAgent:
     async def stop(self) -> None:
         """End, also in the middle of a turn."""
         if not self._exited:
-            self._exit(Exit(code=0, asked=True))
+            self._exit(ChildExit(code=0, asked=True))
 
-    def _exit(self, how: Exit) -> None:
+    def _exit(self, how: ChildExit) -> None:
         starting, self._starting = self._starting, None
         self._exited = True
         self._cut("the agent has ended")
@@ -154,13 +154,13 @@ class EchoAgent:
 
     async def submit(self, draft: TurnDraft) -> str | None:
         """Begin a turn that runs its text as a script."""
-        return self._begin_turn(parse(text_of(draft.input)), draft.model)
+        return self._begin_turn(parse(input_text(draft.input)), draft.model)
 
     async def steer(self, input_items: Sequence[Item]) -> None:
         """Cut the current step, run this script, then the remaining steps."""
         self._check_running()
         self._cut("the turn was steered")
-        self._steps.extendleft(reversed(parse(text_of(list(input_items)))))
+        self._steps.extendleft(reversed(parse(input_text(list(input_items)))))
         self._run_remaining()
 
     async def interrupt(self) -> None:

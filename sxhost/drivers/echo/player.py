@@ -33,7 +33,7 @@ from sxhost.drivers.echo.recording import (
 )
 from sxhost.errors import AgentFailed
 from sxhost.model.turn import Process
-from sxhost.process.contracts import ChildListener, Command, Exit
+from sxhost.process.contracts import ChildExit, ChildListener, Command
 
 __all__ = ["Difference", "Player", "installed"]
 
@@ -155,16 +155,16 @@ class PlayedChild:
     def resume(self) -> None:
         """Ignore: it was not paused."""
 
-    async def end(self) -> None:
+    async def end_family(self) -> None:
         """End as a process does that was asked to."""
-        self._exit(Exit(code=0, asked=True))
+        self._exit(ChildExit(code=0, asked=True))
 
     @property
     def over(self) -> bool:
         """Whether all lines were played."""
         return self._position >= len(self._lines)
 
-    def _exit(self, how: Exit) -> None:
+    def _exit(self, how: ChildExit) -> None:
         if not self._ended:
             self._ended = True
             if self._timer is not None:
@@ -181,7 +181,7 @@ class PlayedChild:
         """Play one line of the agent, or wait for the host's message that comes before it."""
         self._timer = None
         if self._extra_answers:
-            self._listener.line(msgspec.json.encode(self._extra_answers.pop(0)))
+            self._listener.line_received(msgspec.json.encode(self._extra_answers.pop(0)))
             self._schedule(0)
             return
         while not self.over and self._lines[self._position].dir == "out":
@@ -228,7 +228,7 @@ class PlayedChild:
             return
         if place and request_id in self._ids:
             message = with_value(message, place, self._ids[request_id])
-        self._listener.line(msgspec.json.encode(message))
+        self._listener.line_received(msgspec.json.encode(message))
 
     def _is_awaited(self, name: str) -> bool:
         """Return whether the recording has such a message next, or after ones to skip."""
@@ -256,7 +256,11 @@ class PlayedChild:
             with_id = with_value(answer, answered_id_path(answer), value_at(message, place))
             self._extra_answers.append(with_id)
         elif name == "user":
-            self._lines, self._position, self._end = [], 0, Exit(code=0, stderr=NOT_RECORDED)
+            self._lines, self._position, self._end = (
+                [],
+                0,
+                ChildExit(code=0, stderr=NOT_RECORDED),
+            )
 
 
 _ERROR: Message = {"subtype": "error", "error": NOT_RECORDED}

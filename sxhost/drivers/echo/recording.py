@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 import msgspec
 from msgspec import Struct
 
-from sxhost.process.contracts import Exit
+from sxhost.process.contracts import ChildExit
 
 __all__ = [
     "BadRecording",
@@ -55,7 +55,7 @@ class RecordedProcess(Struct, frozen=True):
     """The messages of one process, and how it ended, if it did."""
 
     lines: Sequence[RecordedLine]
-    end: Exit | None = None
+    end: ChildExit | None = None
 
 
 class Recording(Struct, frozen=True):
@@ -125,7 +125,8 @@ def _processes(lines: Sequence[RecordedLine]) -> Iterator[RecordedProcess]:
         if "_note" in line.msg:
             killed = "SIGKILL" in str(line.msg["_note"])
             yield RecordedProcess(
-                lines[begin:number], Exit(signal="SIGKILL") if killed else Exit(code=0)
+                lines[begin:number],
+                ChildExit(signal="SIGKILL") if killed else ChildExit(code=0),
             )
             begin = number + 1
     yield RecordedProcess(lines[begin:])

@@ -18,7 +18,7 @@ from sxhost.drivers.contracts import Reports
 from sxhost.drivers.echo.script import Step
 from sxhost.model.approval import Answer, Inquiry, Option, Question
 from sxhost.model.turn import TurnStatus
-from sxhost.process.contracts import Exit
+from sxhost.process.contracts import ChildExit
 
 __all__ = [
     "STEPS",
@@ -49,7 +49,7 @@ class TurnOver(Exception):
 class AgentExited(Exception):
     """Raised by a step that ends the agent."""
 
-    def __init__(self, how: Exit) -> None:
+    def __init__(self, how: ChildExit) -> None:
         super().__init__(how.sentence)
         self.how = how
 
@@ -272,12 +272,12 @@ def _fail(_script: ScriptRun, step: Step) -> StepGenerator:
 
 def _crash(_script: ScriptRun, _step: Step) -> StepGenerator:
     yield 0
-    raise AgentExited(Exit(signal="SIGKILL"))
+    raise AgentExited(ChildExit(signal="SIGKILL"))
 
 
 def _exit(_script: ScriptRun, step: Step) -> StepGenerator:
     yield 0
-    raise AgentExited(Exit(code=step.numbers[0]))
+    raise AgentExited(ChildExit(code=step.numbers[0]))
 
 
 STEPS: Mapping[str, Callable[[ScriptRun, Step], StepGenerator]] = {

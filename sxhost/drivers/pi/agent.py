@@ -23,7 +23,7 @@ from sxhost.drivers.pi.run import BEGINS, TurnTracker
 from sxhost.errors import AgentFailed, HostError, NoTurn, TurnInProgress
 from sxhost.model.approval import Answer, Question
 from sxhost.model.turn import Abilities, Item, Launch, ModelDraft, TurnDraft, items
-from sxhost.process.contracts import Child, Command, Exit, Spawn
+from sxhost.process.contracts import Child, ChildExit, Command, Spawn
 
 __all__ = ["PiAgent", "Refused"]
 
@@ -82,7 +82,7 @@ class PiAgent:
         try:
             native = await self._ready()
         except BaseException as error:
-            await self._child.end()
+            await self._child.end_family()
             if isinstance(error, AgentFailed):
                 raise AgentFailed(self._with_stderr(error.message)) from None
             raise
@@ -118,9 +118,9 @@ class PiAgent:
             with suppress(AgentFailed):
                 await self._abort()
         if self._child is not None:
-            await self._child.end()
+            await self._child.end_family()
 
-    def _process_exited(self, how: Exit) -> None:
+    def _process_exited(self, how: ChildExit) -> None:
         self._turns.process_exited()
         self._translator.cut_open_tools()
         self._dialogs.cancel_all(how.sentence)

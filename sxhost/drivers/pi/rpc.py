@@ -13,7 +13,7 @@ from sxhost.drivers.pi.decoder import DecodedLine, NotPiLine, parse
 from sxhost.drivers.pi.messages import Response
 from sxhost.errors import AgentFailed
 from sxhost.logs import logger
-from sxhost.process.contracts import Child, Exit
+from sxhost.process.contracts import Child, ChildExit
 
 __all__ = ["Refused", "RpcClient", "decode_answer"]
 
@@ -41,7 +41,7 @@ class RpcClient:
     """
 
     def __init__(
-        self, on_line: Callable[[DecodedLine], object], on_exit: Callable[[Exit], object]
+        self, on_line: Callable[[DecodedLine], object], on_exit: Callable[[ChildExit], object]
     ) -> None:
         self._on_line = on_line
         self._on_exit = on_exit
@@ -49,7 +49,7 @@ class RpcClient:
         self._pending: dict[str, tuple[str, Deferred[Raw]]] = {}
         self._invalid_lines = 0
         self._child: Child | None = None
-        self.exit: Exit | None = None
+        self.exit: ChildExit | None = None
         """How pi has ended, if it has."""
 
     def attach_child(self, child: Child) -> None:
@@ -80,7 +80,7 @@ class RpcClient:
 
     # Receiving.
 
-    def line(self, line: bytes) -> None:
+    def line_received(self, line: bytes) -> None:
         """Handle a line of pi; one that is none is logged and passed over."""
         if not line.strip():
             return
@@ -94,7 +94,7 @@ class RpcClient:
         else:
             self._on_line(decoded_line)
 
-    def child_exited(self, how: Exit) -> None:
+    def child_exited(self, how: ChildExit) -> None:
         """Fail every command that waits, then report the exit."""
         self.exit = how
         pending, self._pending = self._pending, {}

@@ -36,7 +36,7 @@ from sxhost.faces.codex_sse.stream import (
 from sxhost.http.router import SSE, Route
 from sxhost.logs import logger
 from sxhost.model.approval import Answer, Approval, ApprovalQuery
-from sxhost.model.caller import current
+from sxhost.model.caller import current_caller
 from sxhost.model.names import CURSOR, Argument, Key, Path, Scope
 from sxhost.model.session import Detail, EventQuery
 from sxhost.model.turn import Launch, SteerDraft, Turn, TurnDraft
@@ -128,7 +128,7 @@ class Messages:
 
     async def _begin(self, message: CodexMessage, query: DeltasQuery) -> ConversationResponse:
         """Start an agent and its turn; it goes on if the client leaves meanwhile."""
-        current.get().check("admin", None)
+        current_caller.get().check("admin", None)
         name = str(uuid4()) if message.id is None else message.id
         metadata = {REQUEST_ID: name}
         launch = replace(
@@ -229,7 +229,7 @@ class Messages:
         :raises UnknownSession: there is none.
         :raises NotHosted: its agent is elsewhere.
         """
-        current.get().check(scope, None)
+        current_caller.get().check(scope, None)
         try:
             session = await self._service.session(session_id_of(name))
         except UnknownSession:

@@ -93,7 +93,7 @@ def native_turn_of(request: TurnInput) -> dict[str, Any]:
 
 
 SPOKEN: Final = frozenset({"outputSchema", "personality", "serviceTier", "summary"})
-"""Fields of a turn that widen nothing (`sxhost.model.rights.CODEXD_TURN`)."""
+"""Fields of a turn that widen nothing (`sxhost.model.rights.CODEXD_TURN_SCOPES`)."""
 
 
 def _sandbox_mode(policy: Any) -> str | None:

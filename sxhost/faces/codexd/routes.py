@@ -48,7 +48,7 @@ from sxhost.http.parameters import AnyText
 from sxhost.http.responses import ResponseFormat
 from sxhost.http.router import NDJSON, Route
 from sxhost.http.websocket import Upgrade
-from sxhost.model.caller import current
+from sxhost.model.caller import current_caller
 from sxhost.model.session import Session
 from sxhost.model.turn import SteerDraft
 from sxhost.service import SessionService
@@ -147,7 +147,7 @@ class CodexdHandlers:
     async def codexd_health(self, base_url: str) -> CodexdHealth:
         """Return that the host is up and, to callers that may read, where."""
         try:
-            current.get().check("read", None)
+            current_caller.get().check("read", None)
         except ForbiddenScope:
             return CodexdHealth(ok=True)
         return CodexdHealth(ok=True, service=self._runtime(base_url))

@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from sxhost.agents.directory import AgentDirectory
-from sxhost.codec.frames import framed
+from sxhost.codec.frames import websocket_text_frame
 from sxhost.codec.json import decode, encode
 from sxhost.errors import HostError, SubscriptionLimit
 from sxhost.faces.codexd.events import event_record, gap_record
@@ -176,7 +176,7 @@ class CodexdConnection(Connection):
 
 
 def _message(**fields: Any) -> bytes:
-    return framed(encode(fields))
+    return websocket_text_frame(encode(fields))
 
 
 def _type_of(message: bytes, depth: int) -> str | None:

@@ -11,13 +11,13 @@ from msgspec import Meta
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.server import Request
 
-from sxhost.auth.browsers import Browsers, Credentials
+from sxhost.auth.browsers import BrowserCredentials, BrowserLogins
 from sxhost.auth.tokens import TokenStore
 from sxhost.errors import HostError, Unauthorized
 from sxhost.http.authentication import cookie_name
 from sxhost.http.router import Route
 from sxhost.model.auth import Login, Token, TokenDraft, TokenMade
-from sxhost.model.caller import Caller, current
+from sxhost.model.caller import Caller, current_caller
 from sxhost.model.limits import Limits
 from sxhost.model.session import Done
 
@@ -37,7 +37,7 @@ RecordAudit = Callable[[str, str | None, str], Awaitable[None]]
 class LoginResponse:
     """A response that redirects a browser to the dashboard, with its credentials."""
 
-    credentials: Credentials | None
+    credentials: BrowserCredentials | None
     """None for a caller who needs no credentials."""
     lifetime_s: float
 
@@ -68,7 +68,7 @@ class Keys:
     def __init__(
         self,
         keyring: TokenStore,
-        browsers: Browsers,
+        browsers: BrowserLogins,
         clock: IReactorTime,
         limits: Limits,
         *,
@@ -130,7 +130,7 @@ class Keys:
 
         Opening a link shows it to all users of the machine, in the browser's command line.
         """
-        caller = current.get()
+        caller = current_caller.get()
         if caller.uid not in (None, self._host_uid):
             raise Unauthorized("This link is for the user that the host runs as.")
         expires = self._links.pop(code, 0.0)

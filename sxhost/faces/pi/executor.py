@@ -33,7 +33,7 @@ from sxhost.faces.pi.responses import (
 )
 from sxhost.faces.pi.scheduling import TRAITS
 from sxhost.logs import logger
-from sxhost.model.caller import current
+from sxhost.model.caller import current_caller
 from sxhost.model.limits import Limits
 
 __all__ = ["CommandExecutor"]
@@ -313,7 +313,7 @@ def _check_scope(command: Command) -> None:
     :raises ForbiddenScope: the caller may not.
     """
     trait = TRAITS[command.type]
-    current.get().check(trait.scope, None if trait.starts else command.target)
+    current_caller.get().check(trait.scope, None if trait.starts else command.target)
 
 
 def _leave_lane(result: Any, execution: Execution) -> Any:

@@ -28,7 +28,7 @@ from sxhost.faces.pi.session_info import Sessions
 from sxhost.faces.pi.transcript_cache import TranscriptCache
 from sxhost.faces.pi.validation import BadCommand, parse
 from sxhost.logs import logger
-from sxhost.model.caller import Caller, current
+from sxhost.model.caller import Caller, current_caller
 from sxhost.model.session import Event, EventQuery
 from sxhost.service import SessionService
 from sxhost.streams.subscription import Selection, Subscription
@@ -73,7 +73,7 @@ class Multiplexer:
         """
         if len(self.clients) >= self.limits.mux_connections:
             return None
-        client = Client(self, transport, wrap, current.get())
+        client = Client(self, transport, wrap, current_caller.get())
         self.clients[client] = None
         client.send(server_ready())
         client.send(notification("startup_recovery_summary", recovery_summary()))
@@ -235,7 +235,7 @@ class Client:
         self.send(encode(response))
 
     async def _execute(self, command: Command, frame: bytes) -> None:
-        current.set(self._caller)
+        current_caller.set(self._caller)
         try:
             await self._mux.engine.execute(command, frame, partial(self._respond, command))
         finally:

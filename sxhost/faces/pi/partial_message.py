@@ -14,7 +14,7 @@ from typing import Any
 from msgspec.json import decode
 
 from sxhost.codec.json import encode
-from sxhost.codec.partial_json import completed
+from sxhost.codec.partial_json import decode_partial
 
 __all__ = ["GrowingText", "PartialMessage", "assistant_message"]
 
@@ -94,7 +94,7 @@ class ContentBlock:
         if self.completed is not None and self.completed[0] <= seq:
             return self.completed[1]
         partial = decode(b'"%s"' % text)
-        call = {"type": "toolCall", **self._call, "arguments": completed(partial)}
+        call = {"type": "toolCall", **self._call, "arguments": decode_partial(partial)}
         return encode({**call, "partialArgs": partial})
 
 

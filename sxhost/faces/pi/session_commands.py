@@ -29,7 +29,7 @@ from sxhost.faces.pi.responses import CommandFailed
 from sxhost.faces.pi.session_info import Sessions
 from sxhost.faces.pi.translate_any import AGENT_ENDED, LOST_AGENT
 from sxhost.model.approval import ApprovalQuery
-from sxhost.model.caller import current
+from sxhost.model.caller import current_caller
 from sxhost.model.session import Detail, MessageDraft, Registration
 from sxhost.model.turn import Image, Input, Item, ModelDraft, SteerDraft, Text, TurnDraft
 from sxhost.service import SessionService
@@ -74,7 +74,7 @@ class CommandContext(Struct):
             start a program.
         """
         if not self.service.agency.fleet.lives(self.id):
-            current.get().check("send", self.id)
+            current_caller.get().check("send", self.id)
         return await self.service.agency.fleet.awake(self.id)
 
     @property

@@ -16,7 +16,7 @@ from sxhost.errors import HostError
 from sxhost.faces.pi.session_files import Apart
 from sxhost.faces.pi.translate_any import text_message
 from sxhost.model.session import Detail, Event, EventQuery, SessionQuery
-from sxhost.model.session_state import SPOKEN
+from sxhost.model.session_state import MESSAGE_EVENTS
 from sxhost.service import SessionService
 from sxhost.streams.reader import newest
 
@@ -59,7 +59,7 @@ class Sessions:
 
     async def messages(self, session_id: str) -> list[dict[str, Any]]:
         """Return the messages that the log has, the newest up to the limit of a frame."""
-        query = EventQuery(after="0", types=",".join(SPOKEN))
+        query = EventQuery(after="0", types=",".join(MESSAGE_EVENTS))
         pages = self._service.event_pages(session_id, query)
         events = await newest(pages, self._service.limits.mux_message)
         return [message_of_event(event) for event in events]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sxhost.codec.frames import framed
+from sxhost.codec.frames import websocket_text_frame
 from sxhost.faces.pi.multiplexer import Client, Multiplexer
 from sxhost.http.router import NDJSON, SWITCHING, Route
 from sxhost.http.site import HostRequest
@@ -30,7 +30,7 @@ class MuxConnection(Connection):
 
     async def begin(self) -> None:
         """Connect the client, or close if there are too many."""
-        self._client = self._multiplexer.connect(self, framed)
+        self._client = self._multiplexer.connect(self, websocket_text_frame)
         if self._client is None:
             limit = self._multiplexer.limits.mux_connections
             self._fail_connection(TRY_AGAIN, f"Connection limit reached ({limit} connections)")

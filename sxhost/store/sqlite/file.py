@@ -42,9 +42,9 @@ def held(path: Path) -> int:
     place = path.with_name(f"{path.name}.lock")
     with errors_as_sentences(path):
         try:
-            lock = files.lock(place)
+            lock = files.lock_file(place)
         except BlockingIOError:
-            pid = files.read(place, 32).decode("ascii", "replace").strip()
+            pid = files.read_private(place, 32).decode("ascii", "replace").strip()
             raise StoreUnusable(f"{path} is in use by the host with pid {pid}.") from None
         except files.UnsafeFile as error:
             raise StoreUnusable(f"{error}.") from error

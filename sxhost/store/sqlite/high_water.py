@@ -36,7 +36,7 @@ class HighWaterMark:
         :raises OSError: the file cannot be used, and not only for want of room.
         """
         try:
-            self._file = files.lock(self._path)
+            self._file = files.lock_file(self._path)
         except OSError as error:
             if error.errno != errno.ENOSPC:
                 raise

@@ -21,10 +21,10 @@ from sxhost.errors import (
 )
 from sxhost.model.approval import Answer, Approval, Inquiry, Question
 from sxhost.model.auth import AuditQuery
-from sxhost.model.caller import Caller, current
+from sxhost.model.caller import Caller, current_caller
 from sxhost.model.limits import Limits
 from sxhost.model.session import Registration
-from sxhost.policy.rules import ASK, Verdict
+from sxhost.policy.rules import ASK_A_PERSON, PolicyDecision
 from sxhost.store.memory import MemoryStore
 from sxhost.streams.notifier import LogNotifier
 from sxhost.testing import question, result_of, started
@@ -52,7 +52,7 @@ class Refusing(MemoryStore):
 
 
 class Rig:
-    def __init__(self, verdict: Verdict = ASK, **limits: Any) -> None:
+    def __init__(self, verdict: PolicyDecision = ASK_A_PERSON, **limits: Any) -> None:
         self.clock = Clock()
         self.limits = Limits(answer_within=100, **limits)
         self.store = Refusing(self.limits, self.clock.seconds)
@@ -120,11 +120,11 @@ def test_a_second_decision_is_refused_and_changes_nothing(rig: Rig) -> None:
 
 def test_who_decided_is_kept(rig: Rig) -> None:
     approval = rig.ask()
-    token = current.set(Caller(scopes=frozenset({"approve"}), token="t7"))
+    token = current_caller.set(Caller(scopes=frozenset({"approve"}), token="t7"))
     try:
         rig.answer(approval)
     finally:
-        current.reset(token)
+        current_caller.reset(token)
     assert rig.state(approval) == ("answered", "approve", "token t7")
     (deed,) = result_of(rig.store.deeds(AuditQuery()))
     assert (deed.what, deed.token, deed.detail) == ("answer", "t7", "approval 1: approve")
@@ -153,7 +153,7 @@ def test_nobody_answers_in_time(rig: Rig) -> None:
     [(["approve", "deny"], "deny"), (["approve", "cancel"], "cancel"), (["a", "b"], "cancel")],
 )
 def test_it_expires_with_what_the_agent_understands(choices: list[str], decision: str) -> None:
-    rig = Rig(Verdict(on_expiry="deny"))
+    rig = Rig(PolicyDecision(on_expiry="deny"))
     approval = rig.ask(choices=choices)
     rig.clock.advance(100)
     assert rig.state(approval) == ("expired", decision, "host")
@@ -180,7 +180,7 @@ def test_a_session_that_is_forgotten_expires_once(rig: Rig) -> None:
 
 
 def test_a_policy_decides_at_once() -> None:
-    rig = Rig(Verdict(decision="approve", rule="reads", reason="harmless"))
+    rig = Rig(PolicyDecision(decision="approve", rule="reads", reason="harmless"))
     approval = rig.ask()
     assert rig.state(approval) == ("answered", "approve", "policy reads")
     assert rig.told == [("q1", Answer(decision="approve", reason="harmless"))]
@@ -189,7 +189,7 @@ def test_a_policy_decides_at_once() -> None:
 
 def test_the_shortest_patience_counts() -> None:
     for policy, agent, seconds in ((7.0, 5.0, 5), (3.0, None, 3), (None, None, 100)):
-        rig = Rig(Verdict(expire_s=policy))
+        rig = Rig(PolicyDecision(expire_s=policy))
         assert rig.ask(expires_s=agent).expires_ms == seconds * 1000
 
 
@@ -328,7 +328,7 @@ def test_an_answer_must_fit_its_question() -> None:
 def test_a_dialog_waits_for_a_minute(
     agent: float | None, policy: float | None, seconds: int
 ) -> None:
-    rig = Rig(Verdict(expire_s=policy))
+    rig = Rig(PolicyDecision(expire_s=policy))
     approval = rig.ask(kind="dialog", choices=["approve", "cancel"], expires_s=agent)
     assert approval.expires_ms == seconds * 1000
     rig.clock.advance(seconds)

@@ -11,7 +11,7 @@ from sxhost.agents.dependencies import Agents
 from sxhost.errors import AgentFailed, NotHosted, SessionExists, TurnInProgress
 from sxhost.model.session import EventQuery, MessageDraft, PullQuery, Registration
 from sxhost.model.turn import Launch, Process, TurnDraft
-from sxhost.process.contracts import Exit
+from sxhost.process.contracts import ChildExit
 from sxhost.testing import (
     FakeDriver,
     FakeDrivers,
@@ -266,7 +266,7 @@ class TestMessages:
         assert message_state(host, number) == "delivered"
 
     def test_a_message_wakes_an_agent_that_went(self, host: HostInMemory) -> None:
-        host.drivers.last.reports.gone(Exit(code=0, asked=True))
+        host.drivers.last.reports.gone(ChildExit(code=0, asked=True))
         assert state(host) == "ended"
         number = send(host, "hello")
         assert message_state(host, number) == "delivered"
@@ -354,7 +354,7 @@ class TestApprovals:
         host.drivers.last.reports.asked(question())
         settle(host)
         (first,) = host.request("GET", "/approvals").json()
-        host.drivers.last.reports.gone(Exit(signal="SIGKILL"))
+        host.drivers.last.reports.gone(ChildExit(signal="SIGKILL"))
         settle(host)
         assert host.request("GET", "/approvals").json() == []
         submit(host)
@@ -369,7 +369,7 @@ class TestEnds:
         self, host: HostInMemory
     ) -> None:
         submit(host)
-        host.drivers.last.reports.gone(Exit(signal="SIGKILL", stderr="ouch"))
+        host.drivers.last.reports.gone(ChildExit(signal="SIGKILL", stderr="ouch"))
         assert state(host) == "ended"
         name, data = told(host)[-2]
         assert (name, data["reason"]) == ("error", "transport_closed_before_turn_completed")
@@ -383,14 +383,14 @@ class TestEnds:
         started_in(lab)
         delays = []
         for _ in range(3):
-            lab.drivers.last.reports.gone(Exit(code=1))
+            lab.drivers.last.reports.gone(ChildExit(code=1))
             settle(lab)
             (call,) = [c for c in lab.clock.getDelayedCalls() if "_now" in str(c.func)]
             delays.append(call.getTime() - lab.clock.seconds())
             lab.clock.advance(delays[-1])
             settle(lab)
         assert delays == [1, 2, 4]
-        lab.drivers.last.reports.gone(Exit(code=1))
+        lab.drivers.last.reports.gone(ChildExit(code=1))
         settle(lab)
         assert not [c for c in lab.clock.getDelayedCalls() if "_now" in str(c.func)]
 
@@ -462,7 +462,7 @@ class TestEnds:
             submit(lab)
 
     def test_whoever_wants_it_waits_for_the_same_start(self, host: HostInMemory) -> None:
-        host.drivers.last.reports.gone(Exit(code=0, asked=True))
+        host.drivers.last.reports.gone(ChildExit(code=0, asked=True))
         settle(host)
         from twisted.internet.defer import Deferred
 
@@ -479,7 +479,7 @@ class TestEnds:
 
     def test_a_start_that_fails_again_is_tried_again_later(self, host: HostInMemory) -> None:
         driver = host.drivers("fake")
-        host.drivers.last.reports.gone(Exit(signal="SIGKILL"))
+        host.drivers.last.reports.gone(ChildExit(signal="SIGKILL"))
         driver.refuse = AgentFailed("Not yet.")
         host.clock.advance(1)
         settle(host)

@@ -8,7 +8,7 @@ from sxhost.agents.dependencies import NO_AGENTS, Agents
 from sxhost.errors import BadField
 from sxhost.model.session import Session, State
 from sxhost.model.turn import Process
-from sxhost.policy.rules import ASK
+from sxhost.policy.rules import ASK_A_PERSON
 from sxhost.testing import FakeDrivers, question, result_of
 
 
@@ -21,7 +21,7 @@ def test_without_drivers_every_agent_is_refused() -> None:
 def test_by_default_a_person_is_asked_and_nothing_else_is_done() -> None:
     agents = Agents(FakeDrivers())
     session = Session(id="a", start_ms=0, last_seen_ms=0, state=State("idle", "", 0))
-    assert agents.decide(session, question()) is ASK
+    assert agents.decide(session, question()) is ASK_A_PERSON
     assert not agents.resume_at_boot
     agents.hold(True)
     result_of(agents.bury([Process(1, 2)]))  # type: ignore[arg-type]

@@ -27,7 +27,7 @@ from sxhost.model.approval import Answer, Question
 from sxhost.model.limits import Limits
 from sxhost.model.session import EventDraft, Hosting
 from sxhost.model.turn import Launch, ModelDraft, Process, Turn, TurnDraft
-from sxhost.process.contracts import Exit
+from sxhost.process.contracts import ChildExit
 from sxhost.testing import FakeAgent, FakeDriver, is_done, question, result_of, started
 
 
@@ -185,7 +185,7 @@ class TestStart:
         noting: Deferred[None] = Deferred()
         rig.noting = noting
         start = started(rig.session.start())
-        rig.agent.reports.gone(Exit(signal="SIGKILL"))
+        rig.agent.reports.gone(ChildExit(signal="SIGKILL"))
         rig.noting = None
         noting.callback(None)
         with pytest.raises(AgentFailed, match="has gone"):
@@ -290,7 +290,7 @@ class TestTurns:
 
     def test_an_agent_may_go_while_it_is_told(self, rig: Rig) -> None:
         async def dies(_draft: TurnDraft) -> str | None:
-            rig.agent.reports.gone(Exit(code=1))
+            rig.agent.reports.gone(ChildExit(code=1))
             raise AgentFailed("It has gone.")
 
         rig.agent.submit = dies  # type: ignore[method-assign, assignment]
@@ -372,7 +372,7 @@ class TestQuestions:
         (warning, *more) = [data for name, data in rig.log if name == "warning"]
         assert warning["text"].startswith("Run rm: As many questions are open as may be: 128")
         assert len(more) == 1200 - most - 1
-        rig.agent.reports.gone(Exit(signal="SIGKILL"))
+        rig.agent.reports.gone(ChildExit(signal="SIGKILL"))
         assert rig.desk.withdrawn == ["the turn is over"]
         assert rig.desk.open == {}
 
@@ -388,7 +388,7 @@ class TestQuestions:
         rig.submit()
         rig.desk.slow = Deferred()
         rig.asked()
-        rig.agent.reports.gone(Exit(code=1))
+        rig.agent.reports.gone(ChildExit(code=1))
         rig.settle()
         rig.desk.slow.callback(None)
         rig.settle()
@@ -418,7 +418,7 @@ class TestEnds:
     def test_its_death_fails_the_turn_and_withdraws_what_it_asked(self, rig: Rig) -> None:
         rig.submit()
         rig.asked()
-        rig.agent.reports.gone(Exit(signal="SIGKILL"))
+        rig.agent.reports.gone(ChildExit(signal="SIGKILL"))
         assert rig.names()[-2:] == ["error", "ended"]
         assert rig.log[-2][1]["reason"] == CUT_SHORT
         assert [key for key, _ in rig.desk.settled] == ["q1"]
@@ -428,7 +428,7 @@ class TestEnds:
     def test_it_is_started_again_if_it_can_go_on(self, resume: bool) -> None:
         rig = Rig(resume=resume)
         rig.do(rig.session.start())
-        rig.agent.reports.gone(Exit(code=1))
+        rig.agent.reports.gone(ChildExit(code=1))
         rig.clock.advance(1)
         assert rig.state == ("idle" if resume else "gone")
 
@@ -442,7 +442,7 @@ class TestEnds:
         assert rig.clock.getDelayedCalls() == []
 
     def test_an_end_calls_off_the_next_start(self, rig: Rig) -> None:
-        rig.agent.reports.gone(Exit(code=1))
+        rig.agent.reports.gone(ChildExit(code=1))
         rig.do(rig.session.end())
         rig.clock.advance(1000)
         assert len(rig.driver.agents) == 1

@@ -11,7 +11,7 @@ import pytest
 from msgspec.structs import replace
 from twisted.internet.task import Clock
 
-from sxhost.auth.tokens import ADMIN, BadKeyring, TokenStore, token_file
+from sxhost.auth.tokens import ADMIN_ID, TokenStore, TokenStoreError, token_file
 from sxhost.errors import StorageFull, StoreUnavailable, UnknownToken
 from sxhost.model.auth import TokenDraft
 from sxhost.model.caller import Caller
@@ -65,7 +65,7 @@ def own(place: Path) -> str:
 def test_the_hosts_own_token_is_made_once(reopen: Open, tmp_path: Path) -> None:
     reopen()
     first = own(tmp_path)
-    assert rights(reopen(), first) == Caller(frozenset({"admin"}), token=ADMIN)
+    assert rights(reopen(), first) == Caller(frozenset({"admin"}), token=ADMIN_ID)
     assert own(tmp_path) == first
     assert len(first) == len("sxhost_admin_") + 43  # 256 bits
     assert token_file(tmp_path).stat().st_mode & 0o777 == 0o600
@@ -77,7 +77,7 @@ def test_rotation_makes_the_old_one_worthless(reopen: Open, tmp_path: Path) -> N
     keyring.rotate()
     assert keyring.caller(old) is None
     for ring in (keyring, reopen()):
-        assert rights(ring, own(tmp_path)) == Caller(frozenset({"admin"}), token=ADMIN)
+        assert rights(ring, own(tmp_path)) == Caller(frozenset({"admin"}), token=ADMIN_ID)
 
 
 def test_a_token_outlives_the_host_and_its_secret_is_not_kept(
@@ -121,7 +121,7 @@ def test_a_revoked_token_is_worthless(reopen: Open) -> None:
     keyring.revoke(token.id)
     assert keyring.caller(secret) is None
     assert reopen().caller(secret) is None
-    for unknown in (token.id, "nobody", ADMIN):
+    for unknown in (token.id, "nobody", ADMIN_ID):
         with pytest.raises(UnknownToken):
             keyring.revoke(unknown)
 
@@ -142,14 +142,14 @@ def test_a_file_that_is_not_ours_is_refused(
 ) -> None:
     path = tmp_path / "tokens.json"
     path.write_bytes(content)
-    with pytest.raises(BadKeyring, match=r"cannot read .*tokens\.json"):
+    with pytest.raises(TokenStoreError, match=r"cannot read .*tokens\.json"):
         reopen()
     assert path.read_bytes() == content
 
 
 def test_an_own_token_that_is_empty_lets_nobody_in(reopen: Open, tmp_path: Path) -> None:
     token_file(tmp_path).write_text("\n", encoding="ascii")
-    with pytest.raises(BadKeyring, match="is empty"):
+    with pytest.raises(TokenStoreError, match="is empty"):
         reopen()
 
 
@@ -238,7 +238,7 @@ def test_a_disk_that_cannot_be_written_changes_nothing(reopen: Open, tmp_path: P
 
 def test_a_host_that_cannot_write_its_token_does_not_begin(tmp_path: Path, wall: Wall) -> None:
     (tmp_path / "token.new").mkdir()
-    with pytest.raises(BadKeyring, match="cannot write"):
+    with pytest.raises(TokenStoreError, match="cannot write"):
         TokenStore(tmp_path, wall, Clock().callLater).open()
 
 

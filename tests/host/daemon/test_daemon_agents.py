@@ -14,7 +14,7 @@ from sxhost.daemon.agents import DriverFactory, Rules, host_id, make_agents, mak
 from sxhost.errors import BadField
 from sxhost.model.approval import Question
 from sxhost.model.session import Session, State
-from sxhost.process.child import ProcessSpawn
+from sxhost.process.child import ProcessSpawner
 from sxhost.testing import result_of
 from tests.support.fake_children import FakeSpawn
 
@@ -39,7 +39,7 @@ def spawn() -> Spawning:
 
 @pytest.fixture
 def workshop(spawn: Spawning) -> DriverFactory:
-    return DriverFactory(cast("ProcessSpawn", spawn), Clock())
+    return DriverFactory(cast("ProcessSpawner", spawn), Clock())
 
 
 def test_a_host_is_known_by_its_store_in_all_its_lives(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from sxhost.drivers.contracts import Started
 from sxhost.errors import AgentFailed, BadField, NoTurn, TurnInProgress, Unsupported
 from sxhost.model.approval import Answer, Question
 from sxhost.model.turn import File, Item, Launch, ModelDraft, Text, TurnDraft
-from sxhost.process.contracts import Exit
+from sxhost.process.contracts import ChildExit
 from sxhost.testing import is_done, result_of, started
 from tests.support.agents.recorded_acp import CWD, Play, Record, recorded
 from tests.support.fake_children import FakeChild, FakeReports, FakeSpawn
@@ -175,9 +175,9 @@ def test_a_failure_of_the_model(agent: str) -> None:
 def test_a_killed_agent_and_its_conversation_in_a_new_process(agent: str) -> None:
     first, second = recorded(agent, "load")
     killed = Play(first).play()
-    killed.child.die(Exit(signal="SIGKILL"))
+    killed.child.die(ChildExit(signal="SIGKILL"))
     assert "failed" not in [status for status, _ in killed.turns], "the host tells of it"
-    assert killed.reports.told[-1] == ("gone", Exit(signal="SIGKILL"))
+    assert killed.reports.told[-1] == ("gone", ChildExit(signal="SIGKILL"))
     again = Play(second, resume=killed.begun.native_id).play()
     assert again.begun.native_id == killed.begun.native_id
     assert messages(again) == ["echo: and now?"]
@@ -344,7 +344,7 @@ def test_a_start_that_fails(answers: Any, launch: Any, why: str) -> None:
     with pytest.raises(AgentFailed, match=why):
         fake.start()
     assert fake.child.ended
-    assert fake.reports.told[-1] == ("gone", Exit(code=0, asked=True))
+    assert fake.reports.told[-1] == ("gone", ChildExit(code=0, asked=True))
 
 
 def test_a_login_that_is_wanted() -> None:
@@ -378,7 +378,7 @@ def test_an_agent_that_goes_at_once() -> None:
     fake = Fake({"initialize": None})
     del fake.answers["initialize"]
     start = started(fake.agent.start())
-    fake.child.die(Exit(code=127, stderr="fake: not logged in"))
+    fake.child.die(ChildExit(code=127, stderr="fake: not logged in"))
     with pytest.raises(AgentFailed, match="ended with code 127: fake: not logged in"):
         result_of(start)
 
@@ -677,7 +677,7 @@ def test_a_stop_in_a_turn(fake: Fake) -> None:
     fake.end("cancelled")
     result_of(stop)
     assert fake.turns == [CUT]
-    assert fake.reports.told[-1] == ("gone", Exit(code=0, asked=True))
+    assert fake.reports.told[-1] == ("gone", ChildExit(code=0, asked=True))
 
 
 def test_a_stop_of_an_agent_that_does_not_listen(fake: Fake) -> None:

@@ -14,7 +14,7 @@ from sxhost.drivers.claude.agent import PATIENCE_S, STRANGE_LINES
 from sxhost.errors import AgentFailed, BadField, HostError, Unsupported
 from sxhost.model.approval import Answer
 from sxhost.model.turn import Launch, ModelDraft, Text
-from sxhost.process.contracts import Exit
+from sxhost.process.contracts import ChildExit
 from sxhost.testing import is_done, result_of, started
 from tests.support.agents.recorded_claude import Play, Stage, respond
 from tests.support.fake_children import FakeReports, FakeSpawn
@@ -145,7 +145,7 @@ def test_what_a_process_leaves_open_is_closed() -> None:
     play.die(signal="SIGKILL")
     [*_, message, gone] = play.reports.told
     assert message[2]["cut"]
-    assert gone == ("gone", Exit(signal="SIGKILL"))
+    assert gone == ("gone", ChildExit(signal="SIGKILL"))
 
 
 def test_a_conversation_goes_on_in_a_new_process() -> None:
@@ -252,7 +252,7 @@ def test_a_conversation_that_is_not_there() -> None:
     work = started(stage.agent.start())
     errors = ["No conversation found"]
     stage.child.say({"type": "result", "subtype": "error_during_execution", "errors": errors})
-    stage.child.die(Exit(code=1, stderr="No conversation found with session ID: x\n"))
+    stage.child.die(ChildExit(code=1, stderr="No conversation found with session ID: x\n"))
     with pytest.raises(AgentFailed, match="No conversation found with session ID"):
         result_of(work)
     assert stage.turns == []
@@ -391,7 +391,7 @@ def test_stopping_interrupts_first() -> None:
     stage.submit()
     result_of(stage.agent.stop())
     assert stage.child.said[-1]["request"] == {"subtype": "interrupt", "cancel_queued": True}
-    assert stage.reports.told[-1] == ("gone", Exit(code=0, asked=True))
+    assert stage.reports.told[-1] == ("gone", ChildExit(code=0, asked=True))
     result_of(stage.agent.stop())
 
 

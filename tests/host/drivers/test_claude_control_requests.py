@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 from sxhost.drivers.claude.control_requests import ControlRequests
 from sxhost.drivers.claude.messages import ControlResult
 from sxhost.errors import AgentFailed
-from sxhost.process.contracts import Exit
+from sxhost.process.contracts import ChildExit
 from sxhost.testing import result_of, started
 
 ASK = {"subtype": "interrupt"}
@@ -57,7 +57,7 @@ def test_an_answer_that_comes_too_late() -> None:
 def test_the_end() -> None:
     asking = Asking()
     works = [started(asking.control.send_request(ASK, 2)) for _ in range(2)]
-    asking.control.process_exited(Exit(code=1, stderr="oops\n"))
+    asking.control.process_exited(ChildExit(code=1, stderr="oops\n"))
     for work in [*works, started(asking.control.send_request(ASK, 2))]:
         with pytest.raises(AgentFailed, match="the agent ended with code 1: oops"):
             result_of(work)

@@ -11,12 +11,12 @@ from sxhost.drivers.jsonrpc_peer import Refused
 from sxhost.errors import AgentFailed
 from sxhost.model.approval import Answer
 from sxhost.model.turn import TurnDraft
-from sxhost.process.contracts import Exit
+from sxhost.process.contracts import ChildExit
 from sxhost.testing import is_done, result_of, started
 from tests.support.agents.fake_app_server import AppServer
 from tests.support.fake_children import FakeReports
 
-KILLED = Exit(signal="SIGKILL")
+KILLED = ChildExit(signal="SIGKILL")
 HELLO = TurnDraft(input="hello")
 
 
@@ -73,7 +73,7 @@ def test_a_child_that_dies_at_once_fails_every_start() -> None:
     server, reports = AppServer(), FakeReports()
     server.answers["initialize"] = None
     starts = [started(server.agent(reports).start()) for _ in range(2)]
-    server.child.die(Exit(code=2, stderr="no such option\n"))
+    server.child.die(ChildExit(code=2, stderr="no such option\n"))
     for start in starts:
         with pytest.raises(AgentFailed, match="ended with code 2: no such option"):
             result_of(start)
@@ -123,12 +123,12 @@ def test_the_process_ends_with_its_last_agent() -> None:
     result_of(one.start())
     result_of(two.start())
     result_of(one.stop())
-    assert reports[0].told[-1] == ("gone", Exit(code=0, asked=True))
+    assert reports[0].told[-1] == ("gone", ChildExit(code=0, asked=True))
     assert [child.ended for child in server.spawn.children] == [False]
     assert len(reports[1].told) == 1
     result_of(two.stop())
     assert [child.ended for child in server.spawn.children] == [True]
-    assert reports[1].told[-1] == ("gone", Exit(code=0, asked=True))
+    assert reports[1].told[-1] == ("gone", ChildExit(code=0, asked=True))
     assert server.said("thread/unsubscribe") == [{"threadId": "t1"}, {"threadId": "t2"}]
     result_of(server.agent().start())
     assert len(server.spawn.children) == 2

@@ -17,7 +17,7 @@ from sxhost.drivers.echo.script_runner import STEPS
 from sxhost.errors import AgentFailed, BadField, NoTurn, TurnInProgress
 from sxhost.model.approval import Answer
 from sxhost.model.turn import Image, Launch, ModelDraft, Text, TurnDraft
-from sxhost.process.contracts import Exit
+from sxhost.process.contracts import ChildExit
 from sxhost.testing import result_of, started
 from tests.support.fake_children import FakeReports, FakeSpawn
 
@@ -327,9 +327,13 @@ def test_a_turn_fails_and_the_next_works(rig: Rig) -> None:
 
 @pytest.mark.parametrize(
     ("script", "how"),
-    [("CRASH", Exit(signal="SIGKILL")), ("EXIT 3", Exit(code=3)), ("EXIT 0", Exit(code=0))],
+    [
+        ("CRASH", ChildExit(signal="SIGKILL")),
+        ("EXIT 3", ChildExit(code=3)),
+        ("EXIT 0", ChildExit(code=0)),
+    ],
 )
-def test_an_agent_goes_in_the_middle_of_a_turn(rig: Rig, script: str, how: Exit) -> None:
+def test_an_agent_goes_in_the_middle_of_a_turn(rig: Rig, script: str, how: ChildExit) -> None:
     rig.submit(f"before\n{script}\nafter")
     assert rig.end == ("gone", how)
     assert "turn_ended" not in [told[0] for told in rig.told]
@@ -483,7 +487,7 @@ def test_a_start_that_hangs_ends_with_the_agent(how: str) -> None:
     with pytest.raises(AgentFailed, match="not there"):
         rig.submit("x")
     result_of(rig.agent.stop())
-    assert rig.told == [("gone", Exit(code=0, asked=True))]
+    assert rig.told == [("gone", ChildExit(code=0, asked=True))]
     with pytest.raises(AgentFailed, match="did not start"):
         result_of(starting)
     assert not rig.clock.getDelayedCalls()
@@ -493,7 +497,7 @@ def test_an_agent_stops_in_the_middle(rig: Rig) -> None:
     rig.submit("SLOW 100")
     result_of(rig.agent.stop())
     assert rig.reports.events("message")[0][1]["cut"]
-    assert rig.end == ("gone", Exit(code=0, asked=True))
+    assert rig.end == ("gone", ChildExit(code=0, asked=True))
     assert not rig.clock.getDelayedCalls()
 
 

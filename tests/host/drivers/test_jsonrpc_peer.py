@@ -11,7 +11,7 @@ from twisted.logger import capturedLogs
 from sxhost.codec.jsonrpc import METHOD_NOT_FOUND, Id
 from sxhost.drivers.jsonrpc_peer import STRANGE_LINES, Peer, Refused
 from sxhost.errors import AgentFailed
-from sxhost.process.contracts import Command, Exit
+from sxhost.process.contracts import ChildExit, Command
 from sxhost.testing import is_done, result_of, started
 from tests.support.fake_children import FakeChild, FakeSpawn
 
@@ -29,7 +29,7 @@ class Side:
         self.received.append(("asked", number, method))
         return method == "known"
 
-    def process_exited(self, how: Exit) -> None:
+    def process_exited(self, how: ChildExit) -> None:
         self.received.append(("gone", how.sentence))
 
 
@@ -122,7 +122,7 @@ def test_what_is_told_is_passed_on(rig: Rig) -> None:
 def test_an_end_answers_whoever_waits(rig: Rig) -> None:
     calls = [started(rig.peer.call("a", {})), started(rig.peer.call("b", {}))]
     before = rig.peer.exited
-    rig.child.die(Exit(code=3, stderr="no disk\n"))
+    rig.child.die(ChildExit(code=3, stderr="no disk\n"))
     for method, call in zip("ab", calls, strict=True):
         with pytest.raises(AgentFailed, match=f"No answer to {method}: .*no disk"):
             result_of(call)

@@ -11,7 +11,7 @@ from sxhost.drivers.pi.agent import TAKE_S, Refused
 from sxhost.errors import AgentFailed, NoTurn, TurnInProgress, Unsupported
 from sxhost.model.approval import Answer
 from sxhost.model.turn import Launch, ModelDraft, Process, Text, TurnDraft
-from sxhost.process.contracts import Exit
+from sxhost.process.contracts import ChildExit
 from sxhost.testing import is_done, result_of, started
 from tests.support.agents.recorded_pi import LINES, OLD, STATE, Pi, Player, plain, tapes
 from tests.support.fake_children import FakeReports, FakeSpawn
@@ -145,8 +145,8 @@ def test_resuming(line: str) -> None:
 @pytest.mark.parametrize("scenario", ["eof_in_turn", "sigterm_in_turn"])
 def test_an_end_in_a_turn(line: str, scenario: str) -> None:
     player = Player(line, scenario).play()
-    player.child.die(Exit(code=143))
-    assert player.reports.told[-1] == ("gone", Exit(code=143))
+    player.child.die(ChildExit(code=143))
+    assert player.reports.told[-1] == ("gone", ChildExit(code=143))
     cut = [data["status"] for _, data in player.reports.events("tool-done")]
     assert cut == (["cut"] if scenario == "sigterm_in_turn" else [])
     assert not player.clock.getDelayedCalls()
@@ -193,7 +193,7 @@ def test_one_that_ends_at_once_cannot_be_started() -> None:
     host = Pi()
     host.mute.add("get_state")
     work = started(host.agent.start())
-    host.child.die(Exit(code=1, stderr="first\nno such provider\n"))
+    host.child.die(ChildExit(code=1, stderr="first\nno such provider\n"))
     with pytest.raises(AgentFailed, match=r"(?s)ended with code 1: no such provider.*first"):
         result_of(work)
     assert host.reports.told[-1][0] == "gone"
@@ -230,7 +230,7 @@ def test_stopping() -> None:
     host.mute.clear()
     result_of(host.agent.stop())
     assert host.said == []
-    assert host.reports.told[-1] == ("gone", Exit(code=0, asked=True))
+    assert host.reports.told[-1] == ("gone", ChildExit(code=0, asked=True))
 
 
 def test_stopping_in_a_turn_interrupts_it_first() -> None:
@@ -252,7 +252,7 @@ def test_stopping_what_dies_meanwhile() -> None:
     work = started(host.agent.stop())
     host.child.die()
     result_of(work)
-    assert host.reports.told[-1] == ("gone", Exit(signal="SIGKILL"))
+    assert host.reports.told[-1] == ("gone", ChildExit(signal="SIGKILL"))
 
 
 def test_one_that_was_never_started_is_stopped() -> None:

@@ -11,7 +11,7 @@ from sxhost.drivers.pi.decoder import DecodedLine
 from sxhost.drivers.pi.messages import PiState
 from sxhost.drivers.pi.rpc import STRANGE_LINES, Refused, RpcClient, decode_answer
 from sxhost.errors import AgentFailed
-from sxhost.process.contracts import Command, Exit
+from sxhost.process.contracts import ChildExit, Command
 from sxhost.testing import is_done, result_of
 from tests.support.agents.recorded_pi import plain, printed
 from tests.support.fake_children import FakeChild
@@ -22,7 +22,7 @@ class Ends:
 
     def __init__(self) -> None:
         self.heard: list[DecodedLine] = []
-        self.gone: list[Exit] = []
+        self.gone: list[ChildExit] = []
         self.calls = RpcClient(self.heard.append, self.gone.append)
         self.child = FakeChild(Command(argv=["pi"], cwd="/"), self.calls, 1)
         self.calls.attach_child(self.child)
@@ -69,12 +69,12 @@ def test_a_refusal_without_a_name_is_that_of_its_command() -> None:
 def test_who_waits_when_it_goes_is_told() -> None:
     ends = Ends()
     work = ends.calls.send_command("one")
-    ends.child.die(Exit(code=3))
+    ends.child.die(ChildExit(code=3))
     with pytest.raises(AgentFailed, match="No answer to one: the agent ended with code 3"):
         result_of(work)
     with pytest.raises(AgentFailed, match="nobody to ask"):
         result_of(ends.calls.send_command("two"))
-    assert ends.gone == [Exit(code=3)]
+    assert ends.gone == [ChildExit(code=3)]
 
 
 def test_strange_lines_are_logged_a_few_times() -> None:

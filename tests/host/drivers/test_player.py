@@ -30,8 +30,8 @@ from sxhost.drivers.echo.recording import (
 )
 from sxhost.drivers.jsonrpc_peer import Peer
 from sxhost.errors import AgentFailed, BadField
-from sxhost.model.turn import Launch, TurnDraft, text_of
-from sxhost.process.contracts import Child, Command, Exit, Spawn
+from sxhost.model.turn import Launch, TurnDraft, input_text
+from sxhost.process.contracts import Child, ChildExit, Command, Spawn
 from sxhost.testing import result_of, started
 from tests.support.fake_children import FakeReports, FakeSpawn
 from tests.support.places import RECORDINGS
@@ -46,12 +46,12 @@ class Ear:
 
     def __init__(self) -> None:
         self.heard: list[Message] = []
-        self.ends: list[Exit] = []
+        self.ends: list[ChildExit] = []
 
-    def line(self, line: bytes) -> None:
+    def line_received(self, line: bytes) -> None:
         self.heard.append(json.loads(line))
 
-    def child_exited(self, how: Exit) -> None:
+    def child_exited(self, how: ChildExit) -> None:
         self.ends.append(how)
 
 
@@ -158,10 +158,10 @@ def test_what_is_no_recording_is_said_to_be_so(tmp_path: Path) -> None:
 
 def test_a_note_begins_another_act() -> None:
     acts = read(RECORDINGS / "codex-0.169.0" / "resume.jsonl").processes
-    assert [act.end for act in acts] == [Exit(signal="SIGKILL"), None]
+    assert [act.end for act in acts] == [ChildExit(signal="SIGKILL"), None]
     assert all(name_of(act.lines[0].msg) == "initialize" for act in acts)
     closed = read(RECORDINGS / "gemini-0.61.0" / "load_after_close.jsonl")
-    assert closed.processes[0].end == Exit(code=0)
+    assert closed.processes[0].end == ChildExit(code=0)
 
 
 # Playing to a host that says what was recorded, under other names.
@@ -386,7 +386,7 @@ def test_beyond_its_recording_claude_ends(tmp_path: Path) -> None:
     played.say({"type": "user"})
     assert played.ear.ends == []
     played.say({"type": "user"})
-    assert played.ear.ends == [Exit(code=0, stderr="This is not in the recording.")]
+    assert played.ear.ends == [ChildExit(code=0, stderr="This is not in the recording.")]
 
 
 def test_differences_are_collected_where_they_are(tmp_path: Path) -> None:
@@ -423,9 +423,9 @@ def test_pauses_are_as_recorded_if_told(tmp_path: Path) -> None:
 
 def test_a_child_ends_when_asked() -> None:
     played, _ = scene(HELLO)
-    result_of(played.child.end())
-    result_of(played.child.end())
-    assert played.ear.ends == [Exit(code=0, asked=True)]
+    result_of(played.child.end_family())
+    result_of(played.child.end_family())
+    assert played.ear.ends == [ChildExit(code=0, asked=True)]
     assert played.say({"id": 1, "method": "initialize"}) == []
     assert not played.clock.getDelayedCalls()
 
@@ -468,14 +468,14 @@ class StubAgent:
         return Started(native_id=self._thread)
 
     async def submit(self, draft: TurnDraft) -> str | None:
-        given = [{"type": "text", "text": text_of(draft.input)}]
+        given = [{"type": "text", "text": input_text(draft.input)}]
         params = {"threadId": self._thread, "input": given}
         turn: str = (await self._peer.call("turn/start", params))["turn"]["id"]
         return turn
 
     async def stop(self) -> None:
         assert self._child is not None
-        await self._child.end()
+        await self._child.end_family()
 
     def notification_received(self, method: str, params: Raw) -> None:
         if method == "turn/completed":
@@ -484,7 +484,7 @@ class StubAgent:
     def request_received(self, number: Id, method: str, params: Raw) -> bool:
         return False
 
-    def process_exited(self, how: Exit) -> None:
+    def process_exited(self, how: ChildExit) -> None:
         self._reports.gone(how)
 
 
@@ -539,7 +539,7 @@ def test_a_recorded_agent_is_driven_by_its_own_driver() -> None:
     assert rig.names == ["codex"]
     assert rig.stubs[0].agents[0].launch == Launch(agent="codex", native={"more": 1})
     result_of(agent.stop())
-    assert rig.reports.told[-1] == ("gone", Exit(code=0, asked=True))
+    assert rig.reports.told[-1] == ("gone", ChildExit(code=0, asked=True))
     result_of(rig.driver.close())
     assert rig.stubs[0].closed
 

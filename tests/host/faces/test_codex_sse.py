@@ -11,7 +11,7 @@ from sxhost.errors import AgentFailed
 from sxhost.faces.codex_sse.names import session_id_of
 from sxhost.model.caller import Caller
 from sxhost.model.turn import TurnDraft
-from sxhost.process.contracts import Exit
+from sxhost.process.contracts import ChildExit
 from sxhost.testing import BufferedResponse, is_done
 from tests.host.faces.test_native_events import header
 from tests.support.codex_sse_in_memory import Client, Stage
@@ -97,7 +97,7 @@ def test_every_end_ends_it(stage: Stage, status: str, reason: str, frame: Any) -
 
 def test_an_agent_that_goes_ends_it(stage: Stage) -> None:
     client = stage.begin()
-    stage.agent.reports.gone(Exit(code=1, stderr="oh"))
+    stage.agent.reports.gone(ChildExit(code=1, stderr="oh"))
     assert client.over
     assert client.frames[-1]["type"] == "error"
 

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from sxhost.agents.session import CUT_SHORT
 from sxhost.errors import AgentFailed
 from sxhost.faces.codexd.describe import description_of
-from sxhost.process.contracts import Exit
+from sxhost.process.contracts import ChildExit
 from sxhost.testing import (
     BufferedResponse,
     FakeDriver,
@@ -337,7 +337,7 @@ def test_a_steer_of_a_turn_that_does_not_run(host: HostInMemory) -> None:
 def test_a_turn_whose_process_goes(host: HostInMemory) -> None:
     session = begin(host)["sessionId"]
     turn(host, session)
-    host.drivers.last.reports.gone(Exit(signal="SIGKILL"))
+    host.drivers.last.reports.gone(ChildExit(signal="SIGKILL"))
     settle(host)
     told = read(host, session)
     assert told["session"]["lastTurnStatus"] == "failed"

@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 
 from sxhost.faces.pi.executor import GRACE_S
 from sxhost.model.caller import Caller
-from sxhost.process.contracts import Exit
+from sxhost.process.contracts import ChildExit
 from sxhost.testing import HostInMemory, question
 from tests.support.multiplexer_in_memory import Peer
 
@@ -229,7 +229,7 @@ def test_other_sessions_do_not_wait(lab: HostInMemory, peer: Peer) -> None:
 
 def test_an_agent_that_goes_fails_its_prompt(lab: HostInMemory, peer: Peer) -> None:
     peer.say("prompt", "s", message="x")
-    lab.drivers.last.reports.gone(Exit(code=1))
+    lab.drivers.last.reports.gone(ChildExit(code=1))
     peer.settle()
     (answer,) = peer.answers
     assert answer["error"] == "transport_closed_before_turn_completed"

@@ -17,7 +17,7 @@ from hypothesis.stateful import (
 
 from sxhost.faces.pi.transcript_cache import TranscriptCache
 from sxhost.model.session import EventQuery
-from sxhost.process.contracts import Exit
+from sxhost.process.contracts import ChildExit
 from sxhost.testing import FakeAgent, HostInMemory, question, result_of
 from tests.support.multiplexer_in_memory import Peer
 
@@ -124,7 +124,7 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.running)
     @rule(which=st.integers(0, 9))
     def an_agent_dies(self, which: int) -> None:
-        self.running[which % len(self.running)].reports.gone(Exit(code=1))
+        self.running[which % len(self.running)].reports.gone(ChildExit(code=1))
 
     @precondition(lambda self: self.running)
     @rule(which=st.integers(0, 9))

@@ -25,7 +25,7 @@ from sxhost.model.approval import Approval
 from sxhost.model.limits import Limits
 from sxhost.model.rights import HOST_EVENTS
 from sxhost.model.session import Event, Session, State
-from sxhost.model.session_state import SPOKEN, after
+from sxhost.model.session_state import MESSAGE_EVENTS, apply_events
 from sxhost.model.turn import Launch
 from sxhost.telemetry.forwarder import content_of
 from sxhost.testing import result_of
@@ -151,8 +151,8 @@ def is_multiplexed(agent: str) -> Callable[[Event], None]:
 
 def is_folded(one: Event) -> None:
     for hosted in (True, False):
-        after(session("echo", hosted=hosted), [one], 0)
-    if one.event in SPOKEN:
+        apply_events(session("echo", hosted=hosted), [one], 0)
+    if one.event in MESSAGE_EVENTS:
         encode(message_of_event(one))
     content_of(one.value(), "full")
 

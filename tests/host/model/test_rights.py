@@ -18,19 +18,19 @@ from sxhost.faces.codexd.requests_to_host import SPOKEN
 from sxhost.faces.pi.commands import COMMANDS
 from sxhost.faces.pi.scheduling import TRAITS
 from sxhost.model.auth import AuditQuery
-from sxhost.model.caller import HOST, Caller, current
+from sxhost.model.caller import HOST, Caller, current_caller
 from sxhost.model.rights import (
     APPROVAL_EVENTS,
-    CODEXD_TURN,
+    CODEXD_TURN_SCOPES,
     HOST_EVENTS,
-    REGISTRATION,
-    TURN,
+    REGISTRATION_SCOPES,
+    TURN_SCOPES,
     check_registration,
 )
 from sxhost.model.session import EventDraft, EventQuery, MessageDraft, Registration
 from sxhost.model.session_state import _STATE_AFTER
 from sxhost.model.turn import Launch, ModelDraft, SteerDraft, TurnDraft
-from sxhost.process.contracts import Exit
+from sxhost.process.contracts import ChildExit
 from sxhost.testing import FakeDriver, FakeDrivers, HostInMemory, question, result_of, started
 from tests.host.agents.test_agent_supervisor import names, settle, state, told
 from tests.support.multiplexer_in_memory import Peer
@@ -63,11 +63,11 @@ def host() -> HostInMemory:
 
 
 def told_as(lab: HostInMemory, caller: Caller, session: str, **fields: Any) -> None:
-    token = current.set(caller)
+    token = current_caller.set(caller)
     try:
         result_of(lab.service.register(session, Registration(**fields)))
     finally:
-        current.reset(token)
+        current_caller.reset(token)
 
 
 def post(lab: HostInMemory, caller: Caller, path: str, body: Any, **headers: str) -> Any:
@@ -117,10 +117,10 @@ CODEXD_OTHER: dict[str, Any] = {
 
 
 def test_each_field_of_a_turn_has_its_scope() -> None:
-    assert set(TURN) == set(TurnDraft.__struct_fields__) == set(OTHER)
+    assert set(TURN_SCOPES) == set(TurnDraft.__struct_fields__) == set(OTHER)
     fields = {field.encode_name for field in msgspec.structs.fields(TurnInput)}
-    assert set(CODEXD_TURN) == fields == set(CODEXD_OTHER)
-    assert {CODEXD_TURN[name] for name in SPOKEN} == {"send"}
+    assert set(CODEXD_TURN_SCOPES) == fields == set(CODEXD_OTHER)
+    assert {CODEXD_TURN_SCOPES[name] for name in SPOKEN} == {"send"}
 
 
 def rows(first: str) -> list[list[list[str]]]:
@@ -134,15 +134,15 @@ def rows(first: str) -> list[list[list[str]]]:
 
 def test_the_document_has_the_tables_of_the_code() -> None:
     told = rows("field of a [turn](#turn)")
-    assert {name: scope for names, _, (scope,) in told for name in names} == TURN
+    assert {name: scope for names, _, (scope,) in told for name in names} == TURN_SCOPES
     codexds = {name: scope for _, names, (scope,) in told for name in names}
-    assert codexds == {**CODEXD_TURN, "prompt": "send"}
+    assert codexds == {**CODEXD_TURN_SCOPES, "prompt": "send"}
     whose = rows("field | one's own | another's")
     assert {
         name: tuple(None if scope == "nobody" else scope for (scope,) in scopes)
         for names, *scopes in whose
         for name in names
-    } == REGISTRATION
+    } == REGISTRATION_SCOPES
 
 
 def test_whatever_else_is_said_to_an_agent_has_no_field_that_widens() -> None:
@@ -158,13 +158,13 @@ def test_whatever_else_is_said_to_an_agent_has_no_field_that_widens() -> None:
 
 
 @pytest.mark.parametrize("caller", [SENDER, NARROW], ids=["send", "narrow"])
-@pytest.mark.parametrize("field", TURN)
+@pytest.mark.parametrize("field", TURN_SCOPES)
 def test_a_turn_widens_nothing_for_who_may_only_send(
     host: HostInMemory, caller: Caller, field: str
 ) -> None:
     before = told_of(host)
     answer = post(host, caller, "/sessions/a/turns", {"input": "x", field: OTHER[field]})
-    if TURN[field] == "send":
+    if TURN_SCOPES[field] == "send":
         assert answer.status == 202
     else:
         assert (answer.status, answer.json()["error"]) == (403, "forbidden_scope")
@@ -173,11 +173,11 @@ def test_a_turn_widens_nothing_for_who_may_only_send(
     assert told_of(host) == before
 
 
-@pytest.mark.parametrize("field", CODEXD_TURN)
+@pytest.mark.parametrize("field", CODEXD_TURN_SCOPES)
 def test_nor_does_codexds(host: HostInMemory, field: str) -> None:
     body = {"sessionId": "a", "input": "x", field: CODEXD_OTHER[field]}
     answer = post(host, SENDER, "/v1/codexd/turn", body)
-    assert answer.status == (202 if CODEXD_TURN[field] == "send" else 403), answer.body
+    assert answer.status == (202 if CODEXD_TURN_SCOPES[field] == "send" else 403), answer.body
     assert post(host, ADMIN, "/v1/codexd/turn", body).status in (202, 409)
 
 
@@ -285,18 +285,18 @@ WHOSE = {"b": "own", "c": "others", "a": "hosted"}
 
 
 def test_each_field_of_a_registration_has_its_scopes() -> None:
-    assert set(REGISTRATION) == set(Registration.__struct_fields__) == set(NEW)
+    assert set(REGISTRATION_SCOPES) == set(Registration.__struct_fields__) == set(NEW)
 
 
 @pytest.mark.parametrize("caller", [SENDER, ADMIN], ids=["send", "admin"])
 @pytest.mark.parametrize("session", WHOSE)
-@pytest.mark.parametrize("field", REGISTRATION)
+@pytest.mark.parametrize("field", REGISTRATION_SCOPES)
 def test_who_may_change_which_field(
     host: HostInMemory, caller: Caller, session: str, field: str
 ) -> None:
     before = result_of(host.service.session(session))
     answer = post(host, caller, f"/sessions/{session}/register", {field: NEW[field]})
-    scope = getattr(REGISTRATION[field], WHOSE[session])
+    scope = getattr(REGISTRATION_SCOPES[field], WHOSE[session])
     allowed = scope is not None and scope in (
         *caller.scopes,
         *("send",) * ("admin" in caller.scopes),
@@ -460,7 +460,7 @@ def asks_to_deploy(lab: HostInMemory) -> str:
     return str(one["state"])
 
 
-@pytest.mark.parametrize("field", REGISTRATION)
+@pytest.mark.parametrize("field", REGISTRATION_SCOPES)
 def test_no_registration_makes_a_rule_say_yes(policed: HostInMemory, field: str) -> None:
     for caller in (SENDER, NARROW):
         post(policed, caller, "/sessions/a/register", {field: NEW[field]})
@@ -469,7 +469,7 @@ def test_no_registration_makes_a_rule_say_yes(policed: HostInMemory, field: str)
 
 def test_nor_does_what_an_older_host_has_let_anybody_write(policed: HostInMemory) -> None:
     """Rules read what a session was launched with, not what it shows."""
-    shown = Registration(**{name: NEW[name] for name in REGISTRATION})
+    shown = Registration(**{name: NEW[name] for name in REGISTRATION_SCOPES})
     result_of(policed.store.register("a", shown, 0))
     assert asks_to_deploy(policed) == "pending"
 
@@ -558,7 +558,7 @@ def test_a_users_own_command_is_in_the_audit(host: HostInMemory) -> None:
 
 @pytest.mark.parametrize("name", sorted(name for name in COMMANDS if name not in WIDENS))
 def test_who_may_only_look_wakes_no_agent(host: HostInMemory, name: str) -> None:
-    host.drivers.last.reports.gone(Exit(code=0, asked=True))
+    host.drivers.last.reports.gone(ChildExit(code=0, asked=True))
     for kind, scopes in (("read", {"read"}), ("approve", {"read", "approve"})):
         Peer(host, Caller(frozenset(scopes), token=kind)).say(name, **wanted(name))  # type: ignore[arg-type]
         settle(host)
@@ -591,7 +591,7 @@ class TestEviction:
         work = started(lab.service.agency.start(Launch(agent="codex", id="a")))
         settle(lab)
         result_of(work)
-        lab.drivers.last.reports.gone(Exit(code=1))
+        lab.drivers.last.reports.gone(ChildExit(code=1))
         settle(lab)
         assert state(lab) == "ended"
         assert post(lab, SENDER, "/sessions/b/register", {}).status == 429
@@ -601,6 +601,6 @@ class TestEviction:
         work = started(lab.service.agency.start(Launch(agent="codex", id="a")))
         settle(lab)
         result_of(work)
-        lab.drivers.last.reports.gone(Exit(code=1))
+        lab.drivers.last.reports.gone(ChildExit(code=1))
         settle(lab)
         assert post(lab, SENDER, "/sessions/b/register", {}).status == 200

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from sxhost.model.approval import Inquiry, Question
 from sxhost.model.turn import Launch
-from sxhost.policy.rules import ASK, About, Policy, PolicyError, Verdict
+from sxhost.policy.rules import ASK_A_PERSON, AskingSession, Policy, PolicyDecision, PolicyError
 from sxhost.policy.shell import MAX_COMMAND_LENGTH
 from tests.process.test_shell import PLAIN, TRICKY
 
-ABOUT = About(agent="codex", session="s-1", labels={"team": "red"}, cwd="/work")
+ABOUT = AskingSession(agent="codex", session="s-1", labels={"team": "red"}, cwd="/work")
 CHOICES = ["approve", "approve_session", "deny", "cancel"]
 
 
@@ -47,7 +47,7 @@ def _toml(value: Any) -> str:
     return f"'''{value}'''" if isinstance(value, str) else str(value)
 
 
-def decided(rules: Policy, asked: Question, about: About = ABOUT) -> str:
+def decided(rules: Policy, asked: Question, about: AskingSession = ABOUT) -> str:
     return rules.decide(asked, about).decision or "ask"
 
 
@@ -55,9 +55,9 @@ def decided(rules: Policy, asked: Question, about: About = ABOUT) -> str:
 
 
 def test_without_rules_a_person_is_asked() -> None:
-    assert Policy().decide(command("ls"), ABOUT) == Verdict(rule="default")
-    assert ASK.decision is None
-    assert (ASK.expire_s, ASK.on_expiry) == (None, "deny")
+    assert Policy().decide(command("ls"), ABOUT) == PolicyDecision(rule="default")
+    assert ASK_A_PERSON.decision is None
+    assert (ASK_A_PERSON.expire_s, ASK_A_PERSON.on_expiry) == (None, "deny")
 
 
 def test_the_first_rule_that_matches_decides() -> None:
@@ -80,16 +80,16 @@ def test_the_first_rule_that_matches_decides() -> None:
         on_expiry = "cancel"
     """)
     told: dict[str, Any] = {"expire_s": 60.0, "on_expiry": "cancel"}
-    assert rules.decide(command("git push -f"), ABOUT) == Verdict(
+    assert rules.decide(command("git push -f"), ABOUT) == PolicyDecision(
         decision="deny", rule="pushing", reason="pushing is for people", **told
     )
-    assert rules.decide(command("git log"), ABOUT) == Verdict(
+    assert rules.decide(command("git log"), ABOUT) == PolicyDecision(
         decision="approve", rule="git", **told
     )
-    assert rules.decide(command("ls -l"), ABOUT) == Verdict(
+    assert rules.decide(command("ls -l"), ABOUT) == PolicyDecision(
         decision="approve_session", rule="rule 3", **told
     )
-    assert rules.decide(command("pwd"), ABOUT) == Verdict(rule="default", **told)
+    assert rules.decide(command("pwd"), ABOUT) == PolicyDecision(rule="default", **told)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_to_be_allowed_it_has_all_labels_to_be_denied_any() -> None:
 def test_what_a_question_does_not_have_is_not_matched() -> None:
     for fields in ({"tool": "x"}, {"session": "x"}, {"label": "x:y"}):
         for decision in ("allow", "deny"):
-            assert decided(rule(decision, **fields), question(), About()) == "ask"
+            assert decided(rule(decision, **fields), question(), AskingSession()) == "ask"
 
 
 def test_a_directory_of_the_question_goes_before_that_of_the_session() -> None:
@@ -188,13 +188,13 @@ def test_a_directory_of_the_question_goes_before_that_of_the_session() -> None:
     assert decided(rules, question(cwd="/etc")) == "ask"
     assert decided(rules, question(cwd="../etc")) == "ask"
     assert decided(rules, question(cwd="src")) == "approve"
-    assert decided(rules, question(), About(agent="codex")) == "ask"
+    assert decided(rules, question(), AskingSession(agent="codex")) == "ask"
 
 
 def test_a_session_that_we_run_tells_of_itself() -> None:
     launch = Launch(agent="pi", cwd="/w", labels={"a": "b"})
-    told = About.launched("s", launch)
-    assert told == About(agent="pi", session="s", labels={"a": "b"}, cwd="/w")
+    told = AskingSession.launched("s", launch)
+    assert told == AskingSession(agent="pi", session="s", labels={"a": "b"}, cwd="/w")
 
 
 # Commands that are allowed.
@@ -431,13 +431,13 @@ PATHS = [
 def test_all_paths_must_be_where_they_are_allowed(
     work: Path, paths: list[Any], told: str
 ) -> None:
-    about = About(agent="codex", cwd=str(work))
+    about = AskingSession(agent="codex", cwd=str(work))
     rules = rule(kind="file-change", path=f"{work}/**")
     assert decided(rules, question("file-change", paths=paths), about) == told
 
 
 def test_where_a_file_moves_and_what_is_granted_count_as_paths(work: Path) -> None:
-    about = About(cwd=str(work))
+    about = AskingSession(cwd=str(work))
     rules = rule(path=f"{work}/**")
     moved = [{"path": "a", "kind": {"type": "update", "move_path": "/etc/x"}}]
     for more in ({"changes": moved}, {"grant_root": "/"}, {"path": "/etc"}):
@@ -470,14 +470,14 @@ def test_any_path_can_be_denied(work: Path, paths: list[Any], told: str) -> None
         decision = "allow"
     """)
     asked = question("file-change", paths=paths)
-    assert decided(rules, asked, About(cwd=str(work))) == told
+    assert decided(rules, asked, AskingSession(cwd=str(work))) == told
 
 
 def test_an_unknown_directory_allows_nothing() -> None:
     asked = question("file-change", paths=["a"])
-    assert decided(rule(path="/**"), asked, About()) == "ask"
-    assert decided(rule(cwd="/**"), command("ls"), About()) == "ask"
-    assert decided(rule("deny", cwd="/**"), command("ls"), About()) == "ask"
+    assert decided(rule(path="/**"), asked, AskingSession()) == "ask"
+    assert decided(rule(cwd="/**"), command("ls"), AskingSession()) == "ask"
+    assert decided(rule("deny", cwd="/**"), command("ls"), AskingSession()) == "ask"
 
 
 # The file.

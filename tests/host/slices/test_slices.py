@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from twisted.internet.task import Clock
 
-from sxhost.slices import Slices
+from sxhost.slices import TimeSlicer
 from sxhost.testing import is_done, result_of, started, turn
 
 
@@ -17,9 +17,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def slices(clock: Clock) -> Slices:
+def slices(clock: Clock) -> TimeSlicer:
     """Slices of which each takes a turn."""
-    return Slices(clock, budget=0)
+    return TimeSlicer(clock, budget=0)
 
 
 def steps(done: list[str], name: str, count: int) -> Iterator[None]:
@@ -29,13 +29,13 @@ def steps(done: list[str], name: str, count: int) -> Iterator[None]:
             yield
 
 
-def test_one_step_is_done_at_once(slices: Slices, clock: Clock) -> None:
+def test_one_step_is_done_at_once(slices: TimeSlicer, clock: Clock) -> None:
     done: list[str] = []
     result_of(slices.run(steps(done, "a", 1)))
     assert (done, clock.getDelayedCalls()) == (["a1"], [])
 
 
-def test_two_long_works_take_turns(slices: Slices, clock: Clock) -> None:
+def test_two_long_works_take_turns(slices: TimeSlicer, clock: Clock) -> None:
     done: list[str] = []
     works = [started(slices.run(steps(done, name, 3))) for name in "ab"]
     assert done == ["a1", "b1"]
@@ -48,7 +48,7 @@ def test_two_long_works_take_turns(slices: Slices, clock: Clock) -> None:
 
 
 def test_all_of_them_share_the_time_of_a_turn(clock: Clock) -> None:
-    slices, done = Slices(clock, budget=1.0), list[str]()
+    slices, done = TimeSlicer(clock, budget=1.0), list[str]()
 
     def slow() -> Iterator[None]:
         for number in range(6):
@@ -61,7 +61,7 @@ def test_all_of_them_share_the_time_of_a_turn(clock: Clock) -> None:
     assert done == ["0", "1", "2", "3"]
 
 
-def test_who_is_cancelled_goes_no_further(slices: Slices, clock: Clock) -> None:
+def test_who_is_cancelled_goes_no_further(slices: TimeSlicer, clock: Clock) -> None:
     done: list[str] = []
     work = started(slices.run(steps(done, "a", 3)))
     work.addErrback(lambda _: None)
@@ -70,7 +70,7 @@ def test_who_is_cancelled_goes_no_further(slices: Slices, clock: Clock) -> None:
     assert done == ["a1"]
 
 
-def test_what_fails_is_told(slices: Slices, clock: Clock) -> None:
+def test_what_fails_is_told(slices: TimeSlicer, clock: Clock) -> None:
     def failing() -> Iterator[None]:
         yield
         raise ValueError("no")
@@ -81,7 +81,7 @@ def test_what_fails_is_told(slices: Slices, clock: Clock) -> None:
         result_of(work)
 
 
-def test_parts_are_put_together(slices: Slices, clock: Clock) -> None:
+def test_parts_are_put_together(slices: TimeSlicer, clock: Clock) -> None:
     work = started(slices.gather([[1, 2], [3], []]))
     clock.pump([0] * 3)
     assert result_of(work) == [1, 2, 3]

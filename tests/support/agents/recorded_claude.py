@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 from sxhost.drivers.claude import make
 from sxhost.model.approval import Answer
 from sxhost.model.turn import Launch, ModelDraft, Text, TurnDraft
-from sxhost.process.contracts import Exit
+from sxhost.process.contracts import ChildExit
 from sxhost.testing import result_of, started
 from tests.support import places
 from tests.support.fake_children import FakeChild, FakeReports, FakeSpawn
@@ -169,4 +169,4 @@ class Play(Stage):
         return self.agent.submit(TurnDraft(input=text))
 
     def die(self, **how: Any) -> None:
-        self.child.die(Exit(**how))
+        self.child.die(ChildExit(**how))

@@ -9,7 +9,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from sxhost.process.contracts import Exit
+from sxhost.process.contracts import ChildExit
 from sxhost.testing import result_of, started
 from tests.support.fake_children import FakeChild, FakeSpawn
 from tests.support.places import RECORDINGS
@@ -20,7 +20,7 @@ EXTRA = frozenset({"thread/backgroundTerminals/clean", "thread/unsubscribe"})
 OURS = {"initialize": {"clientInfo", "capabilities"}, "thread/resume": {"excludeTurns"}}
 """Parameters in which a driver differs from the recordings."""
 
-KILLED = Exit(signal="SIGKILL")
+KILLED = ChildExit(signal="SIGKILL")
 
 
 class Replay:

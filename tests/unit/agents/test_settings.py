@@ -17,7 +17,7 @@ from sxhost.agents.settings import (
 )
 from sxhost.drivers.codex.requests import start_of
 from sxhost.model.caller import HOST
-from sxhost.model.rights import TURN
+from sxhost.model.rights import TURN_SCOPES
 from sxhost.model.turn import Launch, TurnDraft
 
 LAUNCH = Launch(agent="codex", cwd="/w", approval_policy="untrusted", sandbox="read-only")
@@ -25,7 +25,7 @@ POLICY: dict[str, Any] = {"type": "workspaceWrite", "networkAccess": True}
 
 
 def test_all_of_a_turn_but_its_input_may_hold() -> None:
-    assert {*PERSISTENT_FIELDS, "input"} == set(TURN)
+    assert {*PERSISTENT_FIELDS, "input"} == set(TURN_SCOPES)
 
 
 @pytest.mark.parametrize("name", ["model", "effort", "cwd", "approval_policy", "sandbox"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from twisted.internet.task import Clock
 
-from sxhost.auth.browsers import Browsers, Credentials
+from sxhost.auth.browsers import BrowserCredentials, BrowserLogins
 from sxhost.model.caller import Caller
 from sxhost.model.limits import Limits
 
@@ -18,30 +18,30 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def browsers(clock: Clock) -> Browsers:
-    return Browsers(clock, lambda: int(clock.seconds() * 1000), LIMITS)
+def browsers(clock: Clock) -> BrowserLogins:
+    return BrowserLogins(clock, lambda: int(clock.seconds() * 1000), LIMITS)
 
 
-def caller(browsers: Browsers, credentials: Credentials) -> Caller:
+def caller(browsers: BrowserLogins, credentials: BrowserCredentials) -> Caller:
     found = browsers.caller(credentials.cookie, credentials.page)
     assert found
     return found
 
 
-def test_no_two_have_the_same(browsers: Browsers) -> None:
+def test_no_two_have_the_same(browsers: BrowserLogins) -> None:
     credentials = [browsers.log_in() for _ in range(3)]
     assert len({word for one in credentials for word in one}) == 9
 
 
 @pytest.mark.parametrize("cookie", ["", ".", "x", "x.y", "é", "admin.", "x" * 10_000])
-def test_what_is_no_cookie(browsers: Browsers, cookie: str) -> None:
+def test_what_is_no_cookie(browsers: BrowserLogins, cookie: str) -> None:
     browsers.log_in()
     for page in (None, "", "x", "é"):
         assert browsers.caller(cookie, page) is None
 
 
 def test_the_one_that_asked_the_longest_ago_makes_room(
-    browsers: Browsers, clock: Clock
+    browsers: BrowserLogins, clock: Clock
 ) -> None:
     stays, goes, _ = (caller(browsers, browsers.log_in()) for _ in range(3))
     clock.advance(1)
@@ -51,7 +51,7 @@ def test_the_one_that_asked_the_longest_ago_makes_room(
     assert len(browsers.tokens()) == 3
 
 
-def test_those_that_have_expired_make_room_first(browsers: Browsers, clock: Clock) -> None:
+def test_those_that_have_expired_make_room_first(browsers: BrowserLogins, clock: Clock) -> None:
     oldest, expired = browsers.log_in(), browsers.log_in()
     clock.advance(60)
     browsers.log_in()
@@ -65,7 +65,7 @@ def test_those_that_have_expired_make_room_first(browsers: Browsers, clock: Cloc
     assert len(browsers.tokens()) == 3
 
 
-def test_what_is_done_by_it_keeps_it_alive(browsers: Browsers, clock: Clock) -> None:
+def test_what_is_done_by_it_keeps_it_alive(browsers: BrowserLogins, clock: Clock) -> None:
     """A page that says all that it wants over one WebSocket asks the gate only once."""
     let_in = caller(browsers, browsers.log_in())
     with let_in.on_end(lambda: None):
@@ -79,7 +79,7 @@ def test_what_is_done_by_it_keeps_it_alive(browsers: Browsers, clock: Clock) -> 
 
 
 def test_one_that_does_nothing_is_let_go_though_it_watches(
-    browsers: Browsers, clock: Clock
+    browsers: BrowserLogins, clock: Clock
 ) -> None:
     let_in = caller(browsers, browsers.log_in())
     told: list[float] = []

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from sxhost.codec.frames import NDJSON, SSE, TEXT, framed, joined
+from sxhost.codec.frames import NDJSON, SSE, TEXT, encode_events, websocket_text_frame
 from sxhost.codec.json import encode
 from sxhost.model.session import Event
 
@@ -50,7 +50,7 @@ def test_control_frames() -> None:
      (65536, "817f0000000000010000")],
 )  # fmt: skip
 def test_the_length_of_a_websocket_frame(size: int, head: str) -> None:
-    assert framed(b"x" * size) == bytes.fromhex(head) + b"x" * size
+    assert websocket_text_frame(b"x" * size) == bytes.fromhex(head) + b"x" * size
 
 
 def test_a_websocket_event_is_its_line() -> None:
@@ -60,8 +60,8 @@ def test_a_websocket_event_is_its_line() -> None:
 def test_a_chunk_ends_once_it_is_full() -> None:
     events = [event(number=n) for n in range(1, 6)]
     size = len(NDJSON.event(events[0], "e"))
-    assert joined(NDJSON, events, "e", 2 * size) == (
+    assert encode_events(NDJSON, events, "e", 2 * size) == (
         b"".join(NDJSON.event(e, "e") for e in events[:2]), 2,
     )  # fmt: skip
-    assert joined(NDJSON, events, "e", 10**6)[1] == 5
-    assert joined(NDJSON, [], "e", 10) == (b"", 0)
+    assert encode_events(NDJSON, events, "e", 10**6)[1] == 5
+    assert encode_events(NDJSON, [], "e", 10) == (b"", 0)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sxhost.codec.json_edit import NotJSON, append, remove, value_at
+from sxhost.codec.json_edit import NotJSON, append_value, remove_values, value_at
 
 PATH = ("hooks", "Stop")
 OURS = {"hooks": [{"type": "http", "url": "http://x"}]}
@@ -45,27 +45,27 @@ texts = st.builds(
 @given(texts, st.sampled_from(["", "\n", "\r\n", "  "]))
 def test_what_is_added_and_taken_away_leaves_no_trace(text: str, after: str) -> None:
     text += after
-    added = append(text, PATH, OURS)
+    added = append_value(text, PATH, OURS)
     before, now = json.loads(text), json.loads(added)
     assert now["hooks"]["Stop"] == [*before.get("hooks", {}).get("Stop", []), OURS]
     assert {**now, "hooks": 0} == {**before, "hooks": 0}
-    assert remove(added, PATH, lambda value: value == OURS) == text
+    assert remove_values(added, PATH, lambda value: value == OURS) == text
 
 
 def test_what_is_added_looks_like_the_rest() -> None:
-    assert append('{\n    "a": 1\n}\n', ("b",), [2]) == (
+    assert append_value('{\n    "a": 1\n}\n', ("b",), [2]) == (
         '{\n    "a": 1,\n    "b": [\n        [\n            2\n        ]\n    ]\n}\n'
     )
-    assert "\r\n" in append('{\r\n  "a": 1\r\n}', ("b",), 2)
+    assert "\r\n" in append_value('{\r\n  "a": 1\r\n}', ("b",), 2)
 
 
 def test_an_array_grows_at_its_end_and_shrinks_anywhere() -> None:
     text = '{"a": [ 1 , 2,3 ]}'
-    assert json.loads(append(text, ("a",), 4)) == {"a": [1, 2, 3, 4]}
-    assert remove(text, ("a",), lambda value: value == 1) == '{"a": [ 2,3 ]}'
-    assert remove(text, ("a",), lambda value: value == 2) == '{"a": [ 1,3 ]}'
-    assert remove(text, ("a",), lambda _: True) == "{}"
-    assert remove(text, ("b",), lambda _: True) == text
+    assert json.loads(append_value(text, ("a",), 4)) == {"a": [1, 2, 3, 4]}
+    assert remove_values(text, ("a",), lambda value: value == 1) == '{"a": [ 2,3 ]}'
+    assert remove_values(text, ("a",), lambda value: value == 2) == '{"a": [ 1,3 ]}'
+    assert remove_values(text, ("a",), lambda _: True) == "{}"
+    assert remove_values(text, ("b",), lambda _: True) == text
 
 
 def test_what_stands_at_a_path() -> None:
@@ -79,15 +79,15 @@ def test_what_stands_at_a_path() -> None:
 )
 def test_what_is_no_object_is_not_touched(text: str) -> None:
     with pytest.raises(NotJSON):
-        append(text, PATH, 1)
+        append_value(text, PATH, 1)
 
 
 @pytest.mark.parametrize("text", ['{"hooks": 1}', '{"hooks": {"Stop": {}}}', '{"hooks": []}'])
 def test_what_is_something_else_is_not_touched(text: str) -> None:
     with pytest.raises(NotJSON):
-        append(text, PATH, 1)
+        append_value(text, PATH, 1)
 
 
 def test_a_value_is_any() -> None:
     anything: Any = {"ü": [None, True]}
-    assert json.loads(append("{}", ("a", "b"), anything)) == {"a": {"b": [anything]}}
+    assert json.loads(append_value("{}", ("a", "b"), anything)) == {"a": {"b": [anything]}}

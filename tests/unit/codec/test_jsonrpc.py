@@ -12,15 +12,15 @@ from msgspec import Raw
 
 from sxhost.codec.jsonrpc import (
     INTERNAL_ERROR,
-    Call,
-    Notice,
-    NotRPC,
-    Refusal,
-    Result,
-    call,
-    parse,
-    refusal,
-    result,
+    InvalidMessage,
+    RPCError,
+    RPCNotification,
+    RPCRequest,
+    RPCResponse,
+    decode_message,
+    encode_error,
+    encode_request,
+    encode_response,
 )
 from tests.support.agents.rude_agents import RUBBISH
 
@@ -42,32 +42,32 @@ def value(raw: Raw) -> Any:
 def test_a_call_is_read_as_it_was_written(
     method: str, params: Any, number: int, more: dict[str, str]
 ) -> None:
-    line = call(method, params, number, **more)
+    line = encode_request(method, params, number, **more)
     assert b"\n" not in line
-    said = parse(line)
-    assert isinstance(said, Call)
+    said = decode_message(line)
+    assert isinstance(said, RPCRequest)
     assert (said.id, said.method, value(said.params)) == (number, method, params)
 
 
 @given(TEXTS, VALUES)
 def test_a_notice_has_no_number(method: str, params: Any) -> None:
-    said = parse(call(method, params))
-    assert isinstance(said, Notice)
+    said = decode_message(encode_request(method, params))
+    assert isinstance(said, RPCNotification)
     assert (said.method, value(said.params)) == (method, params)
 
 
 def test_without_params_there_are_none() -> None:
-    assert json.loads(call("initialized")) == {"method": "initialized"}
-    said = parse(b'{"method": "initialized"}')
-    assert said == Notice("initialized", Raw(b"{}"))
+    assert json.loads(encode_request("initialized")) == {"method": "initialized"}
+    said = decode_message(b'{"method": "initialized"}')
+    assert said == RPCNotification("initialized", Raw(b"{}"))
 
 
 @given(IDS, VALUES, MORE)
 def test_a_result_is_read_as_it_was_written(
     number: int | str, given_: Any, more: dict[str, str]
 ) -> None:
-    said = parse(result(number, given_, **more))
-    assert isinstance(said, Result)
+    said = decode_message(encode_response(number, given_, **more))
+    assert isinstance(said, RPCResponse)
     assert (said.id, value(said.result)) == (number, given_)
 
 
@@ -75,24 +75,26 @@ def test_a_result_is_read_as_it_was_written(
 def test_a_refusal_is_read_as_it_was_written(
     number: int | str | None, code: int, message: str
 ) -> None:
-    assert parse(refusal(number, code, message)) == Refusal(number, code, message)
+    assert decode_message(encode_error(number, code, message)) == RPCError(
+        number, code, message
+    )
 
 
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        (b'{"id": 1, "result": null}', Result(1, Raw(b"null"))),
-        (b'{"id": "1", "result": 2, "error": null}', Result("1", Raw(b"2"))),
-        (b'{"id": 1, "error": {}}', Refusal(1, INTERNAL_ERROR, "")),
-        (b'{"id": null, "error": {"code": 7}}', Refusal(None, 7, "")),
-        (b'{"error": {"code": 7}}', Refusal(None, 7, "")),
-        (b'{"id": null, "method": "m"}', Notice("m", Raw(b"{}"))),
-        (b'{"id": 0, "method": "m", "params": [1]}', Call(0, "m", Raw(b"[1]"))),
-        (b' {"method": "m", "x": "\xe2\x80\xa8"}\r', Notice("m", Raw(b"{}"))),
+        (b'{"id": 1, "result": null}', RPCResponse(1, Raw(b"null"))),
+        (b'{"id": "1", "result": 2, "error": null}', RPCResponse("1", Raw(b"2"))),
+        (b'{"id": 1, "error": {}}', RPCError(1, INTERNAL_ERROR, "")),
+        (b'{"id": null, "error": {"code": 7}}', RPCError(None, 7, "")),
+        (b'{"error": {"code": 7}}', RPCError(None, 7, "")),
+        (b'{"id": null, "method": "m"}', RPCNotification("m", Raw(b"{}"))),
+        (b'{"id": 0, "method": "m", "params": [1]}', RPCRequest(0, "m", Raw(b"[1]"))),
+        (b' {"method": "m", "x": "\xe2\x80\xa8"}\r', RPCNotification("m", Raw(b"{}"))),
     ],
 )
 def test_the_shape_tells_the_kind(line: bytes, said: Any) -> None:
-    assert parse(line) == said
+    assert decode_message(line) == said
 
 
 @pytest.mark.parametrize(
@@ -110,14 +112,14 @@ def test_the_shape_tells_the_kind(line: bytes, said: Any) -> None:
     ],
 )
 def test_what_is_no_message_is_refused(line: bytes) -> None:
-    with pytest.raises(NotRPC):
-        parse(line)
+    with pytest.raises(InvalidMessage):
+        decode_message(line)
 
 
 @given(st.binary() | TEXTS.map(str.encode) | VALUES.map(lambda v: json.dumps(v).encode()))
 def test_no_line_does_any_harm(line: bytes) -> None:
     try:
-        said = parse(line)
-    except NotRPC:
+        said = decode_message(line)
+    except InvalidMessage:
         return
-    assert isinstance(said, Call | Notice | Result | Refusal)
+    assert isinstance(said, RPCRequest | RPCNotification | RPCResponse | RPCError)

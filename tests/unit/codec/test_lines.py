@@ -8,21 +8,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sxhost.codec.lines import CutLines, Line, Lines, LineTooLong
+from sxhost.codec.lines import CutLines, Line, LineSplitter, LineTooLong
 
 LIMIT = 8
 
 
 def split(chunks: Sequence[bytes], limit: int = 1 << 20) -> tuple[list[bytes], bytes]:
     """Return the whole lines in `chunks`, and the tail."""
-    lines = Lines(limit)
+    lines = LineSplitter(limit)
     whole = [line for chunk in chunks for line in lines.receive_data(chunk)]
     return whole, lines.flush()
 
 
 def until_too_long(chunks: Sequence[bytes]) -> tuple[list[bytes], bool]:
     """Return the lines before one that is too long, and whether there was one."""
-    lines, found = Lines(LIMIT), list[bytes]()
+    lines, found = LineSplitter(LIMIT), list[bytes]()
     try:
         for chunk in chunks:
             for line in lines.receive_data(chunk):
@@ -49,7 +49,7 @@ def test_only_a_line_feed_ends_a_line(data: bytes, whole: list[bytes], tail: byt
 
 
 def test_the_tail_is_given_once() -> None:
-    lines = Lines(LIMIT)
+    lines = LineSplitter(LIMIT)
     assert list(lines.receive_data(b"a")) == []
     assert (lines.flush(), lines.flush()) == (b"a", b"")
     assert list(lines.receive_data(b"b\n")) == [b"b"]
@@ -80,7 +80,7 @@ def test_a_line_may_have_just_the_limit() -> None:
 
 
 def test_nothing_can_be_had_after_a_line_that_is_too_long() -> None:
-    lines = Lines(LIMIT)
+    lines = LineSplitter(LIMIT)
     for data in (b"x" * 9, b"y", b"\n"):
         with pytest.raises(LineTooLong):
             list(lines.receive_data(data))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sxhost.codec.partial_json import completed
+from sxhost.codec.partial_json import decode_partial
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 99) | st.text(max_size=6),
@@ -40,21 +40,21 @@ VALUES = st.recursive(
     ],
 )
 def test_what_is_known(text: str, expected: Any) -> None:
-    assert completed(text) == expected
+    assert decode_partial(text) == expected
 
 
 @given(st.dictionaries(st.text(max_size=4), VALUES), st.integers(0, 400), st.booleans())
 def test_any_beginning_is_an_object(value: Any, end: int, ascii_only: bool) -> None:
     text = json.dumps(value, ensure_ascii=ascii_only)
-    found = completed(text[:end])
+    found = decode_partial(text[:end])
     assert isinstance(found, dict)
     assert set(found) <= set(value)
-    assert completed(text) == value
+    assert decode_partial(text) == value
 
 
 @given(st.text(max_size=40))
 def test_rubbish_is_no_trouble(text: str) -> None:
-    assert isinstance(completed(text), dict)
+    assert isinstance(decode_partial(text), dict)
 
 
 @pytest.mark.parametrize(
@@ -62,4 +62,4 @@ def test_rubbish_is_no_trouble(text: str) -> None:
 )
 def test_no_text_is_worse_than_another(piece: str) -> None:
     """Twice as long takes twice as long: for some of these it once took 1,000 s."""
-    assert completed('{"a":1,"b":x ' + piece * 150_000 + " y") in ({}, {"a": 1})
+    assert decode_partial('{"a":1,"b":x ' + piece * 150_000 + " y") in ({}, {"a": 1})

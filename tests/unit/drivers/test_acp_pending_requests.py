@@ -14,7 +14,7 @@ from sxhost.drivers.acp.settings import SessionSettings
 from sxhost.drivers.jsonrpc_peer import Peer
 from sxhost.errors import BadField
 from sxhost.model.approval import Answer
-from sxhost.process.contracts import Command, Exit
+from sxhost.process.contracts import ChildExit, Command
 from tests.support.fake_children import FakeChild, FakeReports
 
 LEAVE = "session/request_permission"
@@ -29,7 +29,7 @@ class Nobody:
     def request_received(self, number: int | str, method: str, params: Raw) -> bool:
         return False
 
-    def process_exited(self, how: Exit) -> None: ...
+    def process_exited(self, how: ChildExit) -> None: ...
 
 
 class Room:

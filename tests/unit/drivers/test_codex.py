@@ -14,7 +14,7 @@ from sxhost.drivers.contracts import Driver
 from sxhost.errors import AgentFailed
 from sxhost.model.approval import Answer
 from sxhost.model.turn import Launch, Text, TurnDraft
-from sxhost.process.contracts import Exit
+from sxhost.process.contracts import ChildExit
 from tests.support.agents.recorded_codex import KILLED, Replay
 from tests.support.fake_children import FakeReports
 
@@ -350,9 +350,9 @@ def test_threads() -> None:
 def test_eof_in_turn() -> None:
     scene = Scene("eof_in_turn")
     scene.submit("SLOW 100")
-    scene.replay.spawn.child.die(Exit(code=0))
+    scene.replay.spawn.child.die(ChildExit(code=0))
     assert scene.last("message") == {**scene.last("message"), "text": "chunk-1 ", "cut": True}
-    assert scene.reports.told[-1] == ("gone", Exit(code=0))
+    assert scene.reports.told[-1] == ("gone", ChildExit(code=0))
     assert "turn_ended" not in scene.shape()
     assert scene.replay.over
 

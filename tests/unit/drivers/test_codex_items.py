@@ -13,7 +13,7 @@ from msgspec import Raw
 from sxhost.codec.shorten import TEXT_KEPT
 from sxhost.drivers.codex.items import CUT_KEPT, OUTPUT_KEPT, ItemTranslator
 from sxhost.drivers.codex.notifications import Notification
-from sxhost.process.contracts import Exit
+from sxhost.process.contracts import ChildExit
 from tests.support.fake_children import FakeReports
 
 
@@ -122,12 +122,12 @@ def test_a_cut_tool_has_its_output_so_far() -> None:
     teller.tell("item/commandExecution/outputDelta", itemId="c", delta="y\n")
     for _ in range(3):
         teller.tell("item/commandExecution/outputDelta", itemId="c", delta="y" * OUTPUT_KEPT)
-    teller.story.process_exited(Exit(code=1))
+    teller.story.process_exited(ChildExit(code=1))
     cut = teller.told("tool-done")[0]
     assert cut["output"].startswith("y\ny")
     assert len(cut["output"]) <= 2 * OUTPUT_KEPT
     assert (cut["item"], cut["tool"], cut["exit_code"]) == ("c", "commandExecution", None)
-    assert teller.reports.told[-1] == ("gone", Exit(code=1))
+    assert teller.reports.told[-1] == ("gone", ChildExit(code=1))
 
 
 def test_output_of_an_unknown_tool_is_told() -> None:
@@ -290,5 +290,5 @@ def test_nothing_that_is_told_breaks_it(notices: list[tuple[str, Any, Any]]) -> 
         teller.story.notification_received(
             Notification.of(method, Raw(json.dumps(said).encode()))
         )
-    teller.story.process_exited(Exit(code=0))
-    assert teller.reports.told[-1] == ("gone", Exit(code=0))
+    teller.story.process_exited(ChildExit(code=0))
+    assert teller.reports.told[-1] == ("gone", ChildExit(code=0))

@@ -10,7 +10,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from sxhost.errors import ForbiddenScope, Unauthorized
-from sxhost.model.caller import AT_ONCE, HOST, Caller, Grant
+from sxhost.model.caller import CALLBACKS_PER_TURN, HOST, Caller, Grant
 
 
 class Term:
@@ -63,12 +63,12 @@ def test_many_are_told_in_turns_that_hold_nobody_else_up() -> None:
     term = Term(inf)
     told: list[int] = []
     with ExitStack() as stack:
-        for number in range(2 * AT_ONCE + 1):
+        for number in range(2 * CALLBACKS_PER_TURN + 1):
             stack.enter_context(term.grant.on_end(partial(told.append, number)))
         term.grant.end("token_revoked")
-        assert told == list(range(AT_ONCE))
+        assert told == list(range(CALLBACKS_PER_TURN))
         term.clock.advance(0)
-    assert told == list(range(2 * AT_ONCE + 1))
+    assert told == list(range(2 * CALLBACKS_PER_TURN + 1))
 
 
 def test_who_has_left_is_not_told() -> None:

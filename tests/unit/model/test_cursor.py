@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import sxhost
 from sxhost.errors import BadField
 from sxhost.model.cursor import Cursor
-from sxhost.model.names import ALL_EVENTS
+from sxhost.model.names import END_OF_LOG
 
 PACKAGE = Path(sxhost.__file__).parent
 
@@ -32,8 +32,8 @@ def test_no_cursor_is_the_beginning() -> None:
 
 
 def test_now_is_behind_all_events() -> None:
-    assert Cursor.parse("now") == Cursor(ALL_EVENTS)
-    assert str(Cursor(ALL_EVENTS)) == "now"
+    assert Cursor.parse("now") == Cursor(END_OF_LOG)
+    assert str(Cursor(END_OF_LOG)) == "now"
 
 
 @pytest.mark.parametrize("text", ["x", "a:", "a:b", "-1", "1.5", "\u0661", "9" * 19, "a:-1"])

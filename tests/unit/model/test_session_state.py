@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sxhost.model.limits import Limits
 from sxhost.model.session import Event, Session, State
-from sxhost.model.session_state import after, derive
+from sxhost.model.session_state import apply_events, derive_state
 from sxhost.model.turn import Launch, Turn
 
 NAMES = [
@@ -29,7 +29,7 @@ def new_session(**fields: object) -> Session:
 def told(*names: str, data: object = None, session: Session | None = None) -> Session:
     raw = msgspec.Raw(msgspec.json.encode(data))
     events = [Event(n, raw, i, i, i, i * 1000, "s") for i, n in enumerate(names, 1)]
-    return after(session or new_session(), events, 99)
+    return apply_events(session or new_session(), events, 99)
 
 
 @pytest.mark.parametrize(
@@ -88,10 +88,10 @@ def test_folding_in_pieces_is_folding_at_once(names: list[str], data: st.DataObj
     cut = data.draw(st.integers(1, len(names)))
     raw = msgspec.Raw(b"null")
     events = [Event(n, raw, i, i, i, i * 1000, "s") for i, n in enumerate(names, 1)]
-    pieces = after(new_session(), events[:cut], 99)
+    pieces = apply_events(new_session(), events[:cut], 99)
     if events[cut:]:
-        pieces = after(pieces, events[cut:], 99)
-    assert pieces == after(new_session(), events, 99)
+        pieces = apply_events(pieces, events[cut:], 99)
+    assert pieces == apply_events(new_session(), events, 99)
 
 
 LIMITS = Limits(stall_after=300, lost_after=1800)
@@ -117,11 +117,11 @@ def test_silence_beyond_the_promise(
     name: str, heartbeat: float | None, silent: float, state: str
 ) -> None:
     session = told(name, session=new_session(heartbeat_s=heartbeat))
-    assert derive(session, silent, LIMITS).name == state
+    assert derive_state(session, silent, LIMITS).name == state
 
 
 def test_silence_has_a_reason_and_a_beginning() -> None:
-    state = derive(told("thinking"), 400.4, LIMITS)
+    state = derive_state(told("thinking"), 400.4, LIMITS)
     assert state == State("stalled", "silent for 400 s", 99 + 300_000)
 
 
@@ -135,7 +135,7 @@ def turns(*told_: tuple[str, object], session: Session | None = None) -> Turn | 
     for number, (name, data) in enumerate(told_, 1):
         raw = msgspec.Raw(msgspec.json.encode(data))
         event = Event(name, raw, number, number, number, number * 1000, "s")
-        session = after(session, [event], 99)
+        session = apply_events(session, [event], 99)
     return session.turn
 
 

@@ -16,8 +16,8 @@ from sxhost.model.turn import (
     SteerDraft,
     Text,
     TurnDraft,
+    input_text,
     items,
-    text_of,
 )
 
 
@@ -33,8 +33,8 @@ def test_what_is_no_word_stands_in_brackets() -> None:
         LocalImage(path="/a.png"),
         File(path="/b"),
     ]
-    assert text_of(given) == "see\n[image]\n[/a.png]\n[/b]"
-    assert text_of("hello") == "hello"
+    assert input_text(given) == "see\n[image]\n[/a.png]\n[/b]"
+    assert input_text("hello") == "hello"
 
 
 def test_items_are_told_by_their_type() -> None:

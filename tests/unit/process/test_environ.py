@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from sxhost.process.environ import environment
+from sxhost.process.environ import agent_environment
 
 USER = {
     "PATH": "/usr/bin:/bin",
@@ -34,11 +34,11 @@ HOST = {
 
 
 def names(*keep: str) -> set[str]:
-    return set(environment({**USER, **HOST}, {}, keep))
+    return set(agent_environment({**USER, **HOST}, {}, keep))
 
 
 def test_all_that_is_the_users_passes_and_nothing_of_the_hosts() -> None:
-    assert environment({**USER, **HOST}, {}, []) == USER
+    assert agent_environment({**USER, **HOST}, {}, []) == USER
 
 
 @pytest.mark.parametrize("keep", [["*"], ["SXHOST_*"], ["PYTHONPATH", "NOTIFY_SOCKET"]])
@@ -64,7 +64,9 @@ def test_the_last_word_that_fits_counts(keep: list[str], passed: set[str]) -> No
 
 
 def test_what_is_set_is_set_and_what_is_added_counts_more() -> None:
-    made = environment(USER, {"HOME": "/elsewhere"}, ["HOME=/h", "PYTHONPATH=/mine", "A=b=c"])
+    made = agent_environment(
+        USER, {"HOME": "/elsewhere"}, ["HOME=/h", "PYTHONPATH=/mine", "A=b=c"]
+    )
     assert (made["HOME"], made["PYTHONPATH"], made["A"]) == ("/elsewhere", "/mine", "b=c")
     assert made["PATH"] == USER["PATH"]
 
@@ -75,5 +77,5 @@ def test_the_hosts_own_virtual_environment_is_left() -> None:
         "VIRTUAL_ENV_PROMPT": "host",
         "PATH": f"/first:{sys.prefix}/bin:/bin",
     }
-    assert environment(base, {}, []) == {"PATH": "/first:/bin"}
-    assert environment({"VIRTUAL_ENV": sys.prefix}, {}, []) == {}
+    assert agent_environment(base, {}, []) == {"PATH": "/first:/bin"}
+    assert agent_environment({"VIRTUAL_ENV": sys.prefix}, {}, []) == {}

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sxhost.visible import complain, refuse, visible, visible_json
+from sxhost.visible import escape_hidden, escape_hidden_json, exit_with_error, print_error
 
 HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 IGNORABLE = [0x34F, 0x115F, 0x1160, 0x17B4, 0x180B, 0x3164, 0xFE00, 0xFFA0, 0xE0100, 0xE01EF]
@@ -20,13 +20,13 @@ IGNORABLE = [0x34F, 0x115F, 0x1160, 0x17B4, 0x180B, 0x3164, 0xFE00, 0xFFA0, 0xE0
 def test_whatever_is_hidden_is_written_out() -> None:
     every = map(chr, range(sys.maxunicode + 1))
     hidden = [char for char in every if unicodedata.category(char) in HIDDEN]
-    assert [char for char in hidden if char in visible(char)] == []
-    assert [code for code in IGNORABLE if chr(code) in visible(chr(code))] == []
+    assert [char for char in hidden if char in escape_hidden(char)] == []
+    assert [code for code in IGNORABLE if chr(code) in escape_hidden(chr(code))] == []
 
 
 def test_whatever_is_seen_stays() -> None:
     every = map(chr, range(sys.maxunicode + 1))
-    changed = [char for char in every if visible(char) != char]
+    changed = [char for char in every if escape_hidden(char) != char]
     seen = [
         c for c in changed if unicodedata.category(c)[0] in "NPSZ" and c not in "\u2028\u2029"
     ]
@@ -48,26 +48,26 @@ def test_whatever_is_seen_stays() -> None:
     ],
 )
 def test_the_notation_is_pythons(text: str, shown: str) -> None:
-    assert visible(text) == shown
+    assert escape_hidden(text) == shown
 
 
 @given(st.text())
 def test_line_breaks_stay_only_if_they_are_meant(text: str) -> None:
-    assert not set(visible(text)) & set("\n\t\r")
-    assert visible(text, "\n\t").count("\n") == text.count("\n")
+    assert not set(escape_hidden(text)) & set("\n\t\r")
+    assert escape_hidden(text, "\n\t").count("\n") == text.count("\n")
 
 
 @given(st.text(), st.text(alphabet=st.characters(categories=["Cc", "Cf", "Zl", "Zp"])))
 def test_json_means_the_same(plain: str, hidden: str) -> None:
     value = {plain + hidden: [hidden + plain]}
-    written = visible_json(json.dumps(value, ensure_ascii=False))
+    written = escape_hidden_json(json.dumps(value, ensure_ascii=False))
     assert json.loads(written) == value
-    assert visible(written) == written
+    assert escape_hidden(written) == written
 
 
 def test_sentences_at_the_start_and_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
-    complain("one\x1b")
+    print_error("one\x1b")
     with pytest.raises(SystemExit) as caught:
-        refuse(2, "two\n")
+        exit_with_error(2, "two\n")
     assert caught.value.code == 2
     assert capsys.readouterr().err == "one\\x1b\ntwo\\n\n"
