@@ -23,8 +23,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 from twisted.internet.threads import deferToThread
 
-from sxhost.http.authentication import Authenticator, Policy, login_attempts
-from sxhost.http.router import Route, opens, tree
+from sxhost.http.authentication import AccessPolicy, Authenticator, login_attempts
+from sxhost.http.router import Route, make_tree, open_paths
 from sxhost.http.site import HostSite
 from sxhost.http.websocket import Connection, Upgrade
 from sxhost.model.caller import HOST
@@ -63,10 +63,10 @@ async def echo() -> Upgrade:
 def site() -> HostSite:
     """Return a host whose only route is an echo."""
     routes = [Route("GET", "/echo", echo, "Give back.", status=101, scope="open")]
-    policy = Policy(tokens="none")
+    policy = AccessPolicy(tokens="none")
     attempts = login_attempts(reactor, 10)
-    guard = Authenticator(policy, lambda _: HOST, opens(routes), 0, attempts)
-    return HostSite(tree(routes, ROOM), guard, reactor, ROOM, lambda *_: None)
+    guard = Authenticator(policy, lambda _: HOST, open_paths(routes), 0, attempts)
+    return HostSite(make_tree(routes, ROOM), guard, reactor, ROOM, lambda *_: None)
 
 
 def play(wstest: str, port: int, cases: list[str], place: Path) -> dict[str, Any]:

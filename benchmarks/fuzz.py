@@ -96,7 +96,7 @@ def tell(wire: Wire, random: Random) -> list[int]:
     except AssertionError:
         print(f"{said!r}\n    was answered {client.got!r}", flush=True)
         raise
-    client.leave()
+    client.release()
     wire.lab.clock.advance(3)
     return [reply.status for reply in answers]
 

@@ -41,14 +41,14 @@ from sxhost.faces.native import about, events, hooks, telemetry
 from sxhost.faces.native import agents as agent_routes
 from sxhost.faces.native import sessions as session_routes
 from sxhost.faces.native import websocket as session_websocket
-from sxhost.faces.native.tokens import Keys
+from sxhost.faces.native.tokens import TokenHandlers
 from sxhost.faces.pi import websocket as pi_websocket
 from sxhost.faces.pi.multiplexer import Multiplexer
-from sxhost.faces.pi.session_files import Apart
-from sxhost.http.authentication import Authenticator, Policy, login_attempts
+from sxhost.faces.pi.session_files import RunInThread
+from sxhost.http.authentication import AccessPolicy, Authenticator, login_attempts
 from sxhost.http.metrics import Metrics
 from sxhost.http.responses import ResponseFormat
-from sxhost.http.router import Route, asks, opens, tree
+from sxhost.http.router import Route, identifying_paths, make_tree, open_paths
 from sxhost.http.site import HostSite
 from sxhost.logs import logger, set_level
 from sxhost.service import SessionService
@@ -63,7 +63,7 @@ __all__ = ["Options", "makeService"]
 
 log = logger(__name__)
 
-MANNERS: Mapping[str, ResponseFormat] = {**codexd.MANNERS}
+MANNERS: Mapping[str, ResponseFormat] = {**codexd.RESPONSE_FORMATS}
 """Response formats of the compatible faces, by prefixes of their paths."""
 
 BYPASSED = (
@@ -127,14 +127,16 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
     metrics = Metrics(sessions)
     keyring = TokenStore(settings.state_dir, wall_ms, reactor.callLater)
     browsers = BrowserLogins(reactor, wall_ms, limits)
-    keys = Keys(keyring, browsers, reactor, limits, note=sessions.note, own=settings.user)
+    keys = TokenHandlers(
+        keyring, browsers, reactor, limits, note=sessions.note, own=settings.user
+    )
     multiplexer = Multiplexer(sessions, reactor, apart(reactor))
     routes = faces(sessions, metrics, keys, multiplexer, bypass=settings.bypass)
     if settings.bypass:
         log.warn(BYPASSED)
     guard = make_guard(settings, keyring, browsers, routes, reactor)
     site = HostSite(
-        tree(routes, limits, MANNERS, sessions.slices),
+        make_tree(routes, limits, MANNERS, sessions.slices),
         guard,
         reactor,
         limits,
@@ -183,7 +185,7 @@ def make_guard(
     clock: Any,
 ) -> Authenticator:
     """Return the authenticator of requests to `routes`."""
-    policy = Policy(
+    policy = AccessPolicy(
         hosts=frozenset(settings.hosts),
         origins=frozenset(settings.origins),
         tokens=settings.tokens,
@@ -192,11 +194,11 @@ def make_guard(
     return Authenticator(
         policy,
         keyring.caller,
-        opens(routes),
+        open_paths(routes),
         settings.user,
         attempts,
         check_browser=browsers.caller,
-        asks=asks(routes),
+        asks=identifying_paths(routes),
     )
 
 
@@ -216,7 +218,7 @@ def daemon_thread_pool(name: str) -> ThreadPool:
     return pool
 
 
-def apart(reactor: Any) -> Apart:
+def apart(reactor: Any) -> RunInThread:
     """Return a function that runs others in the thread for agents' session files."""
     pool = daemon_thread_pool("files")
     pool.start()
@@ -242,7 +244,7 @@ def threads(reactor: Any) -> Threads:
 def faces(
     sessions: SessionService,
     metrics: Metrics,
-    keys: Keys,
+    keys: TokenHandlers,
     multiplexer: Multiplexer,
     *,
     bypass: bool = False,

@@ -37,7 +37,7 @@ from sxhost.logs import logger
 from sxhost.model.session import Message, PullQuery, Registration
 from sxhost.project import git_branch, project_root
 
-__all__ = ["AgentSession", "OnMessage", "found"]
+__all__ = ["AgentSession", "OnMessage", "host_client"]
 
 log = logger(__name__)
 
@@ -58,7 +58,7 @@ CLOSE_WITHIN: Final = 2.0
 """Seconds that closing waits for events that are still to be reported."""
 
 
-def found(
+def host_client(
     reactor: Any, url: str | None, environ: Mapping[str, str], ca: str | None = None
 ) -> HostClient:
     """Return a client of the host at `url`, else of the one that the environment names.
@@ -110,7 +110,7 @@ class AgentSession:
         """Why events could not be sent, in a sentence; empty if they could."""
         self._reactor = reactor
         self._poll = poll
-        self._find = find or partial(found, reactor, url, os.environ)
+        self._find = find or partial(host_client, reactor, url, os.environ)
         self._jitter = jitter
         directory = cwd or _working_directory()
         self._registration = _valid_registration(

@@ -26,7 +26,7 @@ from sxhost.attach.terminal import (
 )
 from sxhost.model.session import Message
 
-__all__ = ["Detail", "Wrapped", "wrap"]
+__all__ = ["Detail", "Wrapped", "run_wrapped"]
 
 Detail = Literal["none", "lines"]
 
@@ -78,7 +78,7 @@ class Wrapped(ProcessProtocol):
         self.ended.callback(getattr(reason.value, "status", None) or 0)
 
 
-async def wrap(
+async def run_wrapped(
     reactor: Any,
     session: AgentSession,
     command: Sequence[str],

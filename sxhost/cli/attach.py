@@ -73,15 +73,15 @@ async def _wrapped(
     session_id: str | None,
     **about: Any,
 ) -> int:
-    from sxhost.attach.agent import AgentSession, found
-    from sxhost.attach.wrapper import wrap
+    from sxhost.attach.agent import AgentSession, host_client
+    from sxhost.attach.wrapper import run_wrapped
 
     about["title"] = about["title"] or " ".join(command)[:500]
     about["agent"] = about["agent"] or os.path.basename(command[0])[:500]  # noqa: PTH119
     environ = {**os.environ, **({"SXHOST_TOKEN_FILE": token_file} if token_file else {})}
-    find = partial(found, reactor, url, environ, ca)
+    find = partial(host_client, reactor, url, environ, ca)
     session = AgentSession(reactor, session_id=session_id, find=find, **about)
-    status = await wrap(reactor, session, command, detail=detail, stdin=stdin)
+    status = await run_wrapped(reactor, session, command, detail=detail, stdin=stdin)
     if verbose and session.outbox:
         why = session.trouble or "the host has not answered in time"
         put(f"sxhost attach: {why}", err=True)

@@ -24,7 +24,7 @@ from sxhost.client.endpoints import make_client_endpoint
 from sxhost.daemon.logfile import as_text
 from sxhost.daemon.options import Options
 from sxhost.daemon.preflight import make_state_dir
-from sxhost.faces.pi.stdio import Commands, Pipe
+from sxhost.faces.pi.stdio import CommandLines, Pipe
 from sxhost.logs import logger, set_level
 from sxhost.model.limits import Limits
 from sxhost.tap import assemble
@@ -62,7 +62,7 @@ async def _serve(reactor: Any, settings: Any) -> None:
     host.startService()
     pipe = Pipe(host.multiplexer)
     StandardIO(pipe, reactor=reactor)
-    await pipe.over
+    await pipe.closed
 
 
 def _log_to_stderr(level: str) -> None:
@@ -79,9 +79,9 @@ class Forward(Pipe):
 
     def __init__(self, talker: Any, most: int) -> None:
         self.paused = False
-        self.over = Deferred()
-        self._talker = talker
-        self._commands = Commands(most, talker.receive, talker.refuse_size)
+        self.closed = Deferred()
+        self._client = talker
+        self._lines = CommandLines(most, talker.receive, talker.refuse_size)
 
     def connectionMade(self) -> None:
         """Begin to read."""
@@ -145,11 +145,11 @@ class Remote(WebSocketClientProtocol):
             idle, self._idle = self._idle, None
             idle.callback(None)
 
-    def behind(self) -> None:
+    def pause_subscriptions(self) -> None:
         """Read no more from the host."""
         self.transport.pauseProducing()
 
-    def go_on(self) -> None:
+    def resume_subscriptions(self) -> None:
         """Read on."""
         self.transport.resumeProducing()
 
@@ -179,4 +179,4 @@ async def _connect(reactor: Any, url: str, token: str | None, ca: str | None) ->
         fail(1, f"No host answers at {url}: {error}.")
     pipe = remote.pipe = Forward(remote, Limits().mux_message)
     StandardIO(pipe, reactor=reactor)
-    await pipe.over
+    await pipe.closed

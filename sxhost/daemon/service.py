@@ -148,7 +148,7 @@ class HostService(MultiService):
             if refused:
                 why = refused[0].value
                 raise CannotListen(sentence(place, getattr(why, "socketError", why)))
-        self._site.door.stand_at(self.ports)
+        self._site.admission.watch_ports(self.ports)
         numbers = (getattr(port.getHost(), "port", 0) for port in self.ports)
         self.sessions.port = next(filter(None, numbers), 0)
 

@@ -75,7 +75,7 @@ class Admission:
         self._refused = 0
         self._log_again_at = 0.0
 
-    def stand_at(self, ports: Sequence[Any]) -> None:
+    def watch_ports(self, ports: Sequence[Any]) -> None:
         """Take over the listening `ports`, with a longer backlog than Twisted's."""
         self._ports = ports
         for port in ports:
@@ -83,7 +83,7 @@ class Admission:
             if sock is not None:
                 sock.listen(BACKLOG)
 
-    def enter(self, transport: Any, uid: int | None) -> str:
+    def admit(self, transport: Any, uid: int | None) -> str:
         """Count a connection; return its peer, which `leave` takes.
 
         :raises HostError: it is one too many, and not counted.
@@ -99,7 +99,7 @@ class Admission:
         self._by_peer[peer] += 1
         return peer
 
-    def leave(self, peer: str) -> None:
+    def release(self, peer: str) -> None:
         """Uncount a connection: it is closed."""
         self.open -= 1
         self._by_peer[peer] -= 1
@@ -115,7 +115,7 @@ class Admission:
         if self.unsent > self._limits.unsent:
             raise Overloaded("answers wait for their readers", self._limits.unsent)
 
-    def take(self, size: int) -> None:
+    def count_body(self, size: int) -> None:
         """Count `size` bytes of a body, until its request is answered (`let_go`).
 
         :raises Overloaded: all bodies together are too large.
@@ -124,7 +124,7 @@ class Admission:
         if self.unanswered > self._limits.unanswered:
             raise Overloaded("requests are not answered yet", self._limits.unanswered)
 
-    def let_go(self, size: int) -> None:
+    def uncount_body(self, size: int) -> None:
         """Uncount `size` bytes of a body."""
         self.unanswered -= size
 

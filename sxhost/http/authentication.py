@@ -23,7 +23,7 @@ from sxhost.localnet import LOOPBACK_NAMES
 from sxhost.model.caller import HOST, Caller
 from sxhost.ratelimit import SlidingWindows
 
-__all__ = ["PROTOCOL", "Authenticator", "Policy", "cookie_name", "login_attempts"]
+__all__ = ["PROTOCOL", "AccessPolicy", "Authenticator", "cookie_name", "login_attempts"]
 
 FORWARDED: Final = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 """Headers of a proxy: the socket, and its uid, are the proxy's and not the client's."""
@@ -50,7 +50,7 @@ CheckBrowser = Callable[[str, str | None], Caller | None]
 """Returns the caller of a cookie and its page's secret (None: the socket's uid is enough)."""
 
 
-class Policy(Struct, frozen=True, kw_only=True):
+class AccessPolicy(Struct, frozen=True, kw_only=True):
     """Who may connect, as the options say."""
 
     hosts: frozenset[str] = frozenset()
@@ -71,7 +71,7 @@ class Authenticator:
 
     def __init__(
         self,
-        policy: Policy,
+        policy: AccessPolicy,
         check: Check,
         opens: Callable[[str], object],
         uid: int,

@@ -64,7 +64,7 @@ class Listening(Protocol):
 
     limits: Limits
     clock: IReactorTime
-    door: Admission
+    admission: Admission
     connections: set[HostChannel]
 
     def channel_closed(self, channel: HostChannel) -> None:
@@ -74,7 +74,7 @@ class Listening(Protocol):
 class Successor(Protocol):
     """The protocol on a connection that was upgraded: a WebSocket."""
 
-    def leave(self) -> None:
+    def release(self) -> None:
         """Close in order."""
 
 
@@ -115,7 +115,7 @@ class HostChannel(http.HTTPChannel):
         super().connectionMade()
         tune(self.transport, site.limits)
         try:
-            self._peer = site.door.enter(self.transport, self.uid)
+            self._peer = site.admission.admit(self.transport, self.uid)
         except HostError as error:
             self._refuse_connection(error)
         else:
@@ -127,7 +127,7 @@ class HostChannel(http.HTTPChannel):
         super().connectionLost(reason)
         self._count_unsent(0)
         if self._peer is not None:
-            self.factory.door.leave(self._peer)
+            self.factory.admission.release(self._peer)
         self.factory.channel_closed(self)
 
     @cached_property
@@ -135,11 +135,11 @@ class HostChannel(http.HTTPChannel):
         """The peer's uid, if the kernel knows it."""
         return peer_uid(self.transport)
 
-    def leave(self) -> None:
+    def release(self) -> None:
         """Close once the running request is answered and the answer was sent."""
         self.persistent = False
         if self.successor is not None:
-            self.successor.leave()
+            self.successor.release()
         elif not self.requests:
             self.loseConnection()
 
@@ -163,7 +163,7 @@ class HostChannel(http.HTTPChannel):
         self.ignores_input, self.persistent = True, False
         self.requestFactory(self).refuse_connection(error)
         site = self.factory
-        if len(site.connections) - site.door.open < MOST_SHUT_OUT:
+        if len(site.connections) - site.admission.open < MOST_SHUT_OUT:
             self.linger()
         else:
             self.loseConnection()
@@ -294,7 +294,7 @@ class HostChannel(http.HTTPChannel):
 
     def _count_unsent(self, size: int) -> None:
         """Count `size` bytes of answers as unsent."""
-        self.factory.door.unsent += size - self._unsent
+        self.factory.admission.unsent += size - self._unsent
         self._unsent = size
 
     def _respondToBadRequestAndDisconnect(self) -> None:

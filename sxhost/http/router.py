@@ -54,7 +54,16 @@ from sxhost.model.limits import Limits
 from sxhost.model.names import TELEMETRY_HEADER, Scope
 from sxhost.slices import TimeSlicer
 
-__all__ = ["JSON", "NDJSON", "SSE", "Answering", "Route", "asks", "opens", "tree"]
+__all__ = [
+    "JSON",
+    "NDJSON",
+    "SSE",
+    "Route",
+    "SelfWritingResponse",
+    "identifying_paths",
+    "make_tree",
+    "open_paths",
+]
 
 log = logger(__name__)
 
@@ -68,7 +77,7 @@ T = TypeVar("T")
 Handler = Callable[..., Awaitable[Any]]
 
 
-class Answering(Protocol):
+class SelfWritingResponse(Protocol):
     """A response that writes itself, over time."""
 
     async def serve(self, request: Request) -> None:
@@ -213,7 +222,7 @@ class Route:
         return self.response_format.answer(value)
 
 
-def tree(
+def make_tree(
     routes: Sequence[Route],
     limits: Limits,
     formats: Mapping[str, ResponseFormat] = NO_FORMATS,
@@ -236,15 +245,15 @@ def tree(
     return _Root(app, formats)
 
 
-def opens(routes: Sequence[Route]) -> Callable[[str], object]:
+def open_paths(routes: Sequence[Route]) -> Callable[[str], object]:
     """Return a predicate of paths: whether one is open to everyone."""
     patterns = [route.pattern for route in routes if route.needs == "open"]
     return re.compile("|".join(patterns)).fullmatch
 
 
-def asks(routes: Sequence[Route]) -> Callable[[str], object]:
+def identifying_paths(routes: Sequence[Route]) -> Callable[[str], object]:
     """Return a predicate of paths: whether one is open, but its callers are identified."""
-    return opens([route for route in routes if route.asks])
+    return open_paths([route for route in routes if route.asks])
 
 
 class _Endpoint:

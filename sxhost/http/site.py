@@ -85,14 +85,14 @@ class HostRequest(Request):
 
         :raises HostError: it is refused.
         """
-        guard = self.site.guard
+        guard = self.site.authenticator
         self._preflight = guard.preflight(self)
         if not self._preflight:
             caller = self.context.caller = guard.admit(self, self.channel.uid)
             forwarded = any(map(self.requestHeaders.hasHeader, FORWARDED))
-            self.site.rates.take(caller, forwarded=forwarded)
+            self.site.request_rates.take(caller, forwarded=forwarded)
             if caller.scopes:
-                self.site.door.check_unsent()
+                self.site.admission.check_unsent()
 
     @property
     def received(self) -> int:
@@ -106,7 +106,7 @@ class HostRequest(Request):
         self._body.write(data)
         self._counted_bytes += len(data)
         try:
-            self.site.door.take(len(data))
+            self.site.admission.count_body(len(data))
             if self._body.tell() > self._body_limit:
                 raise BodyTooLarge(self._body_limit)
         except HostError as error:
@@ -151,7 +151,7 @@ class HostRequest(Request):
 
     def _release_body(self) -> None:
         counted, self._counted_bytes = self._counted_bytes, 0
-        self.site.door.let_go(counted)
+        self.site.admission.uncount_body(counted)
 
     def connectionLost(self, reason: Any) -> None:
         """Release the body: the client has left."""
@@ -202,11 +202,11 @@ class HostSite(Site):
     ) -> None:
         super().__init__(root, reactor=clock, timeout=None)
         self.formats = formats
-        self.guard = guard
+        self.authenticator = guard
         self.clock = clock
         self.limits = limits
-        self.door = Admission(limits, clock, own)
-        self.rates = RequestRates(limits, clock, own)
+        self.admission = Admission(limits, clock, own)
+        self.request_rates = RequestRates(limits, clock, own)
         self.connections: set[HostChannel] = set()
         self.stopping = False
         self._counted = counted
@@ -219,9 +219,9 @@ class HostSite(Site):
     async def drain(self) -> None:
         """Refuse new requests; return once all connections are closed, or time is up."""
         self.stopping = True
-        self.door.close()
+        self.admission.close()
         for channel in tuple(self.connections):
-            channel.leave()
+            channel.release()
         if self.connections:
             self._drained = Deferred()
             self._drained.addTimeout(self.limits.stop_within, self.clock, lambda *_: None)

@@ -80,7 +80,7 @@ class Connection(WebSocketServerProtocol):
     def __init__(self, request: HostRequest) -> None:
         super().__init__()
         self.site = request.site
-        self.most = request.site.limits.body
+        self.max_message_bytes = request.site.limits.body
         """Bytes of a message."""
         self.paused = False
         self._request = request
@@ -101,13 +101,13 @@ class Connection(WebSocketServerProtocol):
     async def begin(self) -> None:
         """Send the first messages."""
 
-    async def answer(self, message: bytes) -> None:
+    async def answer_message(self, message: bytes) -> None:
         """Answer a message."""
 
-    def behind(self) -> None:
+    def pause_sending(self) -> None:
         """Pause what is sent unasked: the client does not keep up."""
 
-    def go_on(self) -> None:
+    def resume_sending(self) -> None:
         """Resume what is sent unasked, while the client keeps up (`paused` is false)."""
 
     def connection_closed(self) -> None:
@@ -127,11 +127,11 @@ class Connection(WebSocketServerProtocol):
         """Choose the only subprotocol, if the client offers it."""
         return PROTOCOL if PROTOCOL in request.protocols else None
 
-    def dismiss(self, why: str) -> None:
+    def close_for_ended_token(self, why: str) -> None:
         """Close: the client's token has ended, and no waiting message is answered."""
         self._close_for_violation(why)
 
-    def leave(self) -> None:
+    def release(self) -> None:
         """Close: the host is stopping."""
         self.sendCloseFrame(GOING_AWAY, b"the host is stopping")
 
@@ -151,7 +151,7 @@ class Connection(WebSocketServerProtocol):
         """Return whether the next message may be answered; close if the token has ended."""
         ended = self._request.context.caller.ended
         if ended is not None:
-            self.dismiss(ended)
+            self.close_for_ended_token(ended)
         return self._open
 
     def _closeConnection(self, abort: bool = False) -> None:
@@ -181,7 +181,7 @@ class Connection(WebSocketServerProtocol):
     def pauseProducing(self) -> None:
         """Pause: the client does not keep up."""
         self.paused = True
-        self.behind()
+        self.pause_sending()
 
     def resumeProducing(self) -> None:
         """Resume: the client has caught up."""
@@ -189,7 +189,7 @@ class Connection(WebSocketServerProtocol):
         if self._owed_pong is not None:
             self._owed_pong = self.sendPong(self._owed_pong)
         self._answer_pending()
-        self.go_on()
+        self.resume_sending()
 
     def stopProducing(self) -> None:
         """Do nothing: `connectionLost` follows."""
@@ -287,7 +287,7 @@ class Connection(WebSocketServerProtocol):
             why = f"more than {self.site.limits.commands} messages a second"
             self._close_for_violation(why)
         elif self._open:
-            self._pending.append(partial(self.answer, payload))
+            self._pending.append(partial(self.answer_message, payload))
             self._answer_pending()
 
     def _close_for_violation(self, why: str) -> None:
@@ -333,8 +333,8 @@ class Factory(WebSocketServerFactory):
         self.setProtocolOptions(
             versions=[13],
             webStatus=False,
-            maxFramePayloadSize=connection.most,
-            maxMessagePayloadSize=connection.most,
+            maxFramePayloadSize=connection.max_message_bytes,
+            maxMessagePayloadSize=connection.max_message_bytes,
             failByDrop=False,  # say why, then close
             openHandshakeTimeout=OPEN_WITHIN_S,
             closeHandshakeTimeout=CLOSE_WITHIN_S,
@@ -368,7 +368,7 @@ class Upgrade:
             ended = upgraded.context.caller.ended
             if ended is None:
                 raise
-            connection.dismiss(ended)
+            connection.close_for_ended_token(ended)
             with suppress(CancelledError):
                 await Deferred()
 

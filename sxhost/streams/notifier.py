@@ -190,7 +190,7 @@ class LogNotifier:
             raise Stopping
         self._check_room(token)
         feed = self._feeds.get((selection, id(encoding))) or self._feed(selection, encoding)
-        reader = Subscription(feed, sink, self.leave, states=states, token=token)
+        reader = Subscription(feed, sink, self.release, states=states, token=token)
         feed.readers.add(reader)
         self._held[token or ""] += 1
         if not self._heart.running:
@@ -212,7 +212,7 @@ class LogNotifier:
         self._index.add(feed)
         return feed
 
-    def leave(self, reader: Subscription) -> None:
+    def release(self, reader: Subscription) -> None:
         """Undo `subscribe`."""
         feed = reader.feed
         feed.readers.discard(reader)

@@ -16,12 +16,12 @@ from sxhost.agents.dependencies import Agents
 from sxhost.auth.browsers import BrowserLogins
 from sxhost.auth.tokens import TokenStore
 from sxhost.client.host import HostClient
-from sxhost.faces.native.tokens import Keys
+from sxhost.faces.native.tokens import TokenHandlers
 from sxhost.faces.pi.multiplexer import Multiplexer
-from sxhost.http.authentication import Authenticator, Policy, login_attempts
+from sxhost.http.authentication import AccessPolicy, Authenticator, login_attempts
 from sxhost.http.metrics import Metrics
 from sxhost.http.request_context import context_of
-from sxhost.http.router import asks, opens, tree
+from sxhost.http.router import identifying_paths, make_tree, open_paths
 from sxhost.http.site import HostSite
 from sxhost.model.caller import HOST, Caller
 from sxhost.model.limits import Limits
@@ -38,7 +38,7 @@ MIDNIGHT_MS = 1_710_288_000_000
 URL = "http://127.0.0.1:7432"
 
 NOWHERE = Path("/nowhere")
-ANYONE = Policy(hosts=frozenset({"x", "localhost", "127.0.0.1"}), tokens="none")
+ANYONE = AccessPolicy(hosts=frozenset({"x", "localhost", "127.0.0.1"}), tokens="none")
 UID = 1000
 """The user that a host in memory runs as."""
 
@@ -123,7 +123,7 @@ class HostInMemory:
         self.routes = faces(
             self.service,
             self.metrics,
-            Keys(
+            TokenHandlers(
                 self.keyring,
                 self.browsers,
                 self.clock,
@@ -134,7 +134,7 @@ class HostInMemory:
             self.mux,
             bypass=self.bypass,
         )
-        self.serve(tree(self.routes, self.limits, MANNERS, self.service.slices))
+        self.serve(make_tree(self.routes, self.limits, MANNERS, self.service.slices))
 
     def serve(self, root: IResource) -> None:
         """Answer requests by `root`, as whatever `caller` is at the time."""
@@ -144,19 +144,19 @@ class HostInMemory:
         """Return what the wall clock shows (Unix time in ms)."""
         return MIDNIGHT_MS + self.ahead_ms + int(self.clock.seconds() * 1000)
 
-    def site(self, policy: Policy = ANYONE, clock: Any = None) -> HostSite:
+    def site(self, policy: AccessPolicy = ANYONE, clock: Any = None) -> HostSite:
         """Return the listening side of this host, which authenticates by `policy`."""
         attempts = login_attempts(self.clock, self.limits.tries)
         guard = Authenticator(
             policy,
             self.keyring.caller,
-            opens(self.routes),
+            open_paths(self.routes),
             UID,
             attempts,
             check_browser=self.browsers.caller,
-            asks=asks(self.routes),
+            asks=identifying_paths(self.routes),
         )
-        root = tree(self.routes, self.limits, MANNERS, self.service.slices)
+        root = make_tree(self.routes, self.limits, MANNERS, self.service.slices)
         own: dict[str, Any] = {"own": UID, "formats": MANNERS}
         return HostSite(
             root, guard, clock or self.clock, self.limits, self.metrics.count, **own

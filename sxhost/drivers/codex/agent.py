@@ -91,7 +91,7 @@ class CodexAgent:
             self._reports.spawned(await server.join(self))
             started = await self._open(server)
         except BaseException:
-            await server.leave(self)
+            await server.release(self)
             raise
         finally:
             self._joining = None
@@ -212,7 +212,7 @@ class CodexAgent:
         """Interrupt the turn, leave the thread; end the process if nobody else uses it."""
         server, joining, self._joining = self._server, self._joining, None
         if joining is not None:
-            await joining.leave(self)
+            await joining.release(self)
         if server is None:
             return
         with suppress(AgentFailed):
@@ -220,7 +220,7 @@ class CodexAgent:
             await server.call("thread/unsubscribe", {"threadId": self._thread}, limit=STOP_S)
         if self._server is not None and self._items.turn is not None:
             self._items.end_turn("interrupted", "the agent was stopped")
-        await server.leave(self)
+        await server.release(self)
 
     def _running_server(self) -> Server:
         if self._server is None:

@@ -127,7 +127,7 @@ class Server:
         try:
             return await self._ready()
         except BaseException:
-            await self.leave(member)
+            await self.release(member)
             raise
 
     async def _ready(self) -> Process:
@@ -141,7 +141,7 @@ class Server:
             raise AgentFailed("The app server has ended.")
         return self._child.process
 
-    async def leave(self, member: Member) -> None:
+    async def release(self, member: Member) -> None:
         """Remove a member, and end the process with the last one.
 
         `Member.process_exited` is called before this returns.

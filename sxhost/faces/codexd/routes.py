@@ -53,9 +53,9 @@ from sxhost.model.session import Session
 from sxhost.model.turn import SteerDraft
 from sxhost.service import SessionService
 
-__all__ = ["MANNERS", "routes"]
+__all__ = ["RESPONSE_FORMATS", "routes"]
 
-MANNERS: dict[str, ResponseFormat] = dict.fromkeys(PREFIXES, CODEXD)
+RESPONSE_FORMATS: dict[str, ResponseFormat] = dict.fromkeys(PREFIXES, CODEXD)
 """The response format under codexd's paths, for requests that no route answers, too."""
 
 CONFLICT, NOT_FOUND = 409, 404

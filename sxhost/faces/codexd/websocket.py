@@ -129,7 +129,7 @@ class CodexdConnection(Connection):
         except SubscriptionLimit as error:
             self._close_for_violation(error.message)
         except HostError:  # the host is stopping
-            self.leave()
+            self.release()
 
     def follow(self, reader: Subscription) -> None:
         """Keep the subscription that is about to begin, unless the client has left."""
@@ -139,7 +139,7 @@ class CodexdConnection(Connection):
         elif self.paused:
             reader.pauseProducing()
 
-    async def answer(self, message: bytes) -> None:
+    async def answer_message(self, message: bytes) -> None:
         """Answer a ``ping`` or a ``status``; refuse any other message."""
         match _type_of(message, self.site.limits.depth):
             case "ping":
@@ -155,12 +155,12 @@ class CodexdConnection(Connection):
                 text = f"Unsupported websocket message type: {kind or 'unknown'}."
                 self._send_message(message=text, type="error")
 
-    def behind(self) -> None:
+    def pause_sending(self) -> None:
         """Pause the subscription."""
         if self._reader is not None:
             self._reader.pauseProducing()
 
-    def go_on(self) -> None:
+    def resume_sending(self) -> None:
         """Resume the subscription."""
         if self._reader is not None:
             self._reader.resumeProducing()

@@ -21,7 +21,7 @@ from sxhost.model.caller import Caller, current_caller
 from sxhost.model.limits import Limits
 from sxhost.model.session import Done
 
-__all__ = ["Keys"]
+__all__ = ["TokenHandlers"]
 
 LINK_LIFETIME_S = 60.0
 """Seconds in which a login's link must be opened: a slow browser's start, and no more."""
@@ -62,7 +62,7 @@ class LoginResponse:
         )
 
 
-class Keys:
+class TokenHandlers:
     """The handlers; `clock` is monotonic, `own` the uid of the host's user."""
 
     def __init__(

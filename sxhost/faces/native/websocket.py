@@ -118,7 +118,7 @@ class LiveConnection(Connection):
         if self._first is not None:
             await self._answer(self._first)
 
-    async def answer(self, message: bytes) -> None:
+    async def answer_message(self, message: bytes) -> None:
         """Execute a message, or send the refusal."""
         try:
             limits = self.site.limits
@@ -134,12 +134,12 @@ class LiveConnection(Connection):
         if self.paused:
             reader.pauseProducing()
 
-    def behind(self) -> None:
+    def pause_sending(self) -> None:
         """Pause all subscriptions."""
         for reader in tuple(self.readers.values()):
             reader.pauseProducing()
 
-    def go_on(self) -> None:
+    def resume_sending(self) -> None:
         """Resume the subscriptions, in turns: the first now is the last next time."""
         for name in tuple(self.readers):
             if not self.paused and name in self.readers:

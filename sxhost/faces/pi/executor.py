@@ -73,7 +73,7 @@ class Execution:
         """
         self._open_ends -= 1
         if not self._open_ends and self.ticket is not None:
-            self.ticket.leave()
+            self.ticket.release()
 
 
 class CommandExecutor:
@@ -156,7 +156,7 @@ class CommandExecutor:
             target = f"control:{target}"
         elif not isinstance(command, SessionCommand):
             target = "server"
-        excess = self.rates.refuse(target, answers=command.type == "extension_ui_response")
+        excess = self.rates.refusal_of(target, answers=command.type == "extension_ui_response")
         if excess is not None:
             self.counts["refused"] += 1
         return excess

@@ -36,9 +36,9 @@ class Ticket:
         self.can_be_overtaken = self.priority != "exclusive"
         self._lane.admit_next()
 
-    def leave(self) -> None:
+    def release(self) -> None:
         """Leave the lane: the command is done, or given up."""
-        self._lane.leave(self)
+        self._lane.release(self)
 
 
 class Lane:
@@ -75,7 +75,7 @@ class Lane:
             return ticket.priority == "overtakes" and head.can_be_overtaken
         return True
 
-    def leave(self, ticket: Ticket) -> None:
+    def release(self, ticket: Ticket) -> None:
         """Take a command out, and let the next ones run."""
         self._size -= 1
         if ticket is self._head:

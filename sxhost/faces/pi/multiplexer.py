@@ -23,7 +23,7 @@ from sxhost.faces.pi.encoder import PiEncoding
 from sxhost.faces.pi.executor import CommandExecutor
 from sxhost.faces.pi.responses import Response, notification, server_ready
 from sxhost.faces.pi.server_commands import ServerCommands, recovery_summary
-from sxhost.faces.pi.session_files import Apart, run_inline
+from sxhost.faces.pi.session_files import RunInThread, run_inline
 from sxhost.faces.pi.session_info import Sessions
 from sxhost.faces.pi.transcript_cache import TranscriptCache
 from sxhost.faces.pi.validation import BadCommand, parse
@@ -51,7 +51,9 @@ class ClientTransport(Protocol):
 class Multiplexer:
     """All clients, and the executor and the transcripts that they share."""
 
-    def __init__(self, service: SessionService, clock: Any, apart: Apart = run_inline) -> None:
+    def __init__(
+        self, service: SessionService, clock: Any, apart: RunInThread = run_inline
+    ) -> None:
         self.service = service
         self.limits = service.limits
         self.clients: dict[Client, None] = {}
@@ -62,7 +64,7 @@ class Multiplexer:
         sessions = Sessions(service, clock, apart)
         server_commands = ServerCommands(service, sessions, self._statistics, clock)
         handler = CommandHandler(service, sessions, server_commands, self._unsubscribe_all)
-        self.engine = CommandExecutor(clock, service.limits, handler, self.broadcast)
+        self.executor = CommandExecutor(clock, service.limits, handler, self.broadcast)
 
     def connect(
         self, transport: ClientTransport, wrap: Callable[[bytes], bytes]
@@ -97,7 +99,7 @@ class Multiplexer:
 
     def stop(self) -> None:
         """Take no more commands, and notify the clients."""
-        self.engine.stopping = True
+        self.executor.stopping = True
         data = {"reason": "graceful_shutdown", "timeoutMs": 30000}
         self.broadcast(notification("server_shutdown", data))
 
@@ -120,7 +122,7 @@ class Multiplexer:
 
     def _statistics(self) -> dict[str, Any]:
         """Return the counts for ``get_metrics``."""
-        executor = self.engine
+        executor = self.executor
         return {
             "connectionCount": len(self.clients),
             "pendingConnectionCount": 0,
@@ -237,7 +239,7 @@ class Client:
     async def _execute(self, command: Command, frame: bytes) -> None:
         current_caller.set(self._caller)
         try:
-            await self._mux.engine.execute(command, frame, partial(self._respond, command))
+            await self._mux.executor.execute(command, frame, partial(self._respond, command))
         finally:
             self._pending -= 1
             self._check_idle()
@@ -330,12 +332,12 @@ class Client:
         else:
             self.send(message)
 
-    def behind(self) -> None:
+    def pause_subscriptions(self) -> None:
         """Pause all subscriptions: the transport's buffer is full."""
         for subscription in tuple(self.subscriptions.values()):
             subscription.pauseProducing()
 
-    def go_on(self) -> None:
+    def resume_subscriptions(self) -> None:
         """Resume the subscriptions, each in its turn: any may fill the buffer again.
 
         One that is resumed becomes the last, so that the next time others come first.

@@ -27,7 +27,7 @@ class CommandRates:
             for limit in (limits.mux_rate, limits.mux_answers)
         )
 
-    def refuse(self, target: str, *, answers: bool) -> str | None:
+    def refusal_of(self, target: str, *, answers: bool) -> str | None:
         """Count a command for `target`; if it is one too many, return why, in pi's words.
 
         One that `answers` an agent's dialog counts against a limit of its own as well.

@@ -22,12 +22,12 @@ from msgspec import Struct
 from sxhost.faces.pi.responses import CommandFailed
 from sxhost.faces.pi.session_tree import tree_of
 
-__all__ = ["Apart", "Header", "SessionFiles", "run_inline", "session_files"]
+__all__ = ["Header", "RunInThread", "SessionFiles", "run_inline", "session_files"]
 
 T = TypeVar("T")
 
 
-class Apart(Protocol):
+class RunInThread(Protocol):
     """Runs work that waits for disks outside of the reactor's thread."""
 
     def __call__(self, work: Callable[[], T], /) -> Awaitable[T]:
@@ -97,7 +97,9 @@ def session_files(cwd: str) -> SessionFiles:
 
 
 class SessionFiles:
-    """The directories where agents keep sessions; each method waits for disks (see `Apart`)."""
+    """The directories where agents keep sessions; each method waits for disks (see
+    `RunInThread`).
+    """
 
     def __init__(self, environ: Mapping[str, str], cwd: str) -> None:
         home = Path(environ.get("HOME") or Path.home())

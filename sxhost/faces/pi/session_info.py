@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from sxhost.agents.session import HostedSession
 from sxhost.errors import HostError
-from sxhost.faces.pi.session_files import Apart
+from sxhost.faces.pi.session_files import RunInThread
 from sxhost.faces.pi.translate_any import text_message
 from sxhost.model.session import Detail, Event, EventQuery, SessionQuery
 from sxhost.model.session_state import MESSAGE_EVENTS
@@ -32,7 +32,9 @@ class Sessions:
     :param apart: runs work with session files outside of the reactor's thread.
     """
 
-    def __init__(self, service: SessionService, clock: IReactorTime, apart: Apart) -> None:
+    def __init__(
+        self, service: SessionService, clock: IReactorTime, apart: RunInThread
+    ) -> None:
         self.apart = apart
         self._service = service
         self._clock = clock

@@ -14,7 +14,7 @@ from zope.interface import implementer
 from sxhost.codec.lines import CutLines, Line
 from sxhost.faces.pi.multiplexer import Multiplexer
 
-__all__ = ["Commands", "Pipe", "line"]
+__all__ = ["CommandLines", "Pipe", "line"]
 
 
 def line(message: bytes) -> bytes:
@@ -22,7 +22,7 @@ def line(message: bytes) -> bytes:
     return message + b"\n"
 
 
-class Commands:
+class CommandLines:
     """Splits a pipe's bytes into commands, a line each; empty lines are none.
 
     :param limit: bytes that a line may have.
@@ -69,18 +69,18 @@ class Pipe(Protocol):
 
     def __init__(self, multiplexer: Multiplexer) -> None:
         self.paused = False
-        self.over: Deferred[None] = Deferred()
+        self.closed: Deferred[None] = Deferred()
         self._multiplexer = multiplexer
-        self._talker: Any = None
-        self._commands = Commands(
+        self._client: Any = None
+        self._lines = CommandLines(
             multiplexer.limits.mux_message, self._receive_command, self._refuse_size
         )
 
     def connectionMade(self) -> None:
         """Connect the client, or close if there are too many."""
         self.transport.registerProducer(self, True)
-        self._talker = self._multiplexer.connect(self, line)
-        if self._talker is None:
+        self._client = self._multiplexer.connect(self, line)
+        if self._client is None:
             self.transport.loseConnection()
 
     def send(self, data: bytes) -> None:
@@ -89,15 +89,15 @@ class Pipe(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Take bytes of commands."""
-        self._commands.receive(data)
+        self._lines.receive(data)
 
     def _receive_command(self, command: bytes) -> None:
-        if self._talker is not None:
-            self._talker.receive(command)
+        if self._client is not None:
+            self._client.receive(command)
 
     def _refuse_size(self, size: int) -> None:
-        if self._talker is not None:
-            self._talker.refuse_size(size)
+        if self._client is not None:
+            self._client.refuse_size(size)
 
     # Back-pressure: a client that does not read is not read from either.
 
@@ -105,15 +105,15 @@ class Pipe(Protocol):
         """Pause the client's subscriptions and its commands: the output pipe is full."""
         self.paused = True
         self.transport.pauseProducing()
-        if self._talker is not None:
-            self._talker.behind()
+        if self._client is not None:
+            self._client.pause_sending()
 
     def resumeProducing(self) -> None:
         """Resume them."""
         self.paused = False
         self.transport.resumeProducing()
-        if self._talker is not None:
-            self._talker.go_on()
+        if self._client is not None:
+            self._client.resume_sending()
 
     def stopProducing(self) -> None:
         """Do nothing: `connectionLost` follows."""
@@ -122,9 +122,9 @@ class Pipe(Protocol):
 
     def readConnectionLost(self) -> None:
         """Close once all commands have got their response: there will be no more."""
-        self._commands.flush()
-        if self._talker is not None:
-            self._talker.idle().addCallback(lambda _: self.transport.loseConnection())
+        self._lines.flush()
+        if self._client is not None:
+            self._client.idle().addCallback(lambda _: self.transport.loseConnection())
 
     def writeConnectionLost(self) -> None:
         """Close: nobody reads any more."""
@@ -132,7 +132,7 @@ class Pipe(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: ARG002
         """Disconnect the client."""
-        if self._talker is not None:
-            self._talker.connection_closed()
-        if not self.over.called:
-            self.over.callback(None)
+        if self._client is not None:
+            self._client.connection_closed()
+        if not self.closed.called:
+            self.closed.callback(None)

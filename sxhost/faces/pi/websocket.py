@@ -25,7 +25,7 @@ class MuxConnection(Connection):
         self._client: Client | None = None
         # No limit of the WebSocket's own, which would close it: a client whose message is too
         # large gets a response that says so.
-        self.most = 0
+        self.max_message_bytes = 0
         self._max_message = multiplexer.limits.mux_message
 
     async def begin(self) -> None:
@@ -35,7 +35,7 @@ class MuxConnection(Connection):
             limit = self._multiplexer.limits.mux_connections
             self._fail_connection(TRY_AGAIN, f"Connection limit reached ({limit} connections)")
 
-    async def answer(self, frame: bytes) -> None:
+    async def answer_message(self, frame: bytes) -> None:
         """Take a command."""
         if self._client is not None:
             self._client.receive(frame)
@@ -66,15 +66,15 @@ class MuxConnection(Connection):
 
     # Back-pressure, and the end.
 
-    def behind(self) -> None:
+    def pause_sending(self) -> None:
         """Pause the client's subscriptions."""
         if self._client is not None:
-            self._client.behind()
+            self._client.pause_subscriptions()
 
-    def go_on(self) -> None:
+    def resume_sending(self) -> None:
         """Resume the client's subscriptions."""
         if self._client is not None:
-            self._client.go_on()
+            self._client.resume_subscriptions()
 
     def connection_closed(self) -> None:
         """Disconnect the client."""

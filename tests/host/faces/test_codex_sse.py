@@ -151,7 +151,7 @@ def test_a_client_that_does_not_read_is_waited_for(stage: Stage) -> None:
 
 def test_the_turn_goes_on_when_a_client_drops(stage: Stage) -> None:
     client = stage.begin()
-    client.it.leave()
+    client.it.release()
     stage.tell("message", item="m", text="hello")
     stage.end()
     assert stage.again().types == [*BEGINNING, "agent_message", "task_complete"]
@@ -161,7 +161,7 @@ def test_the_turn_goes_on_when_a_client_drops(stage: Stage) -> None:
 def test_it_begins_though_the_client_drops_before(stage: Stage) -> None:
     stage.codex.slow = Deferred()
     client = stage.begin()
-    client.it.leave()
+    client.it.release()
     watching = stage.again()
     stage.codex.slow.callback(None)
     assert watching.types == BEGINNING
@@ -172,7 +172,7 @@ def test_it_begins_though_the_client_drops_before(stage: Stage) -> None:
 def test_why_it_did_not_begin_is_logged_if_nobody_waits(stage: Stage) -> None:
     stage.codex.slow, stage.codex.refuse = Deferred(), AgentFailed("no codex")
     client = stage.begin()
-    client.it.leave()
+    client.it.release()
     watching = stage.again()
     stage.codex.slow.callback(None)
     assert watching.frames[-1]["type"] == "error"

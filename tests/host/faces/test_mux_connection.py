@@ -78,13 +78,13 @@ def test_enough(lab: HostInMemory, peer: Peer) -> None:
 def test_who_is_behind_reads_on_later(lab: HostInMemory, peer: Peer) -> None:
     peer.ask("switch_session", "s")
     peer.paused = True
-    peer.client.behind()
+    peer.client.pause_subscriptions()
     peer.forget()
     fire(lab, "s", 2)
     Peer(lab).ask("health_check")
     assert peer.heard == []
     peer.paused = False
-    peer.client.go_on()
+    peer.client.resume_subscriptions()
     assert peer.heard[0] == {"type": "gap", "reason": "slow", "missed": 3}
     assert seqs(peer) == [2]
 
@@ -92,12 +92,12 @@ def test_who_is_behind_reads_on_later(lab: HostInMemory, peer: Peer) -> None:
 def test_what_retention_took_is_told(lab: HostInMemory, peer: Peer) -> None:
     peer.ask("switch_session", "s")
     peer.paused = True
-    peer.client.behind()
+    peer.client.pause_subscriptions()
     for number in range(2, 9):
         fire(lab, "s", number)
     peer.paused = False
     peer.forget()
-    peer.client.go_on()
+    peer.client.resume_subscriptions()
     gap = next(one for one in peer.heard if one["type"] == "gap")
     assert (gap["sessionId"], gap["reason"]) == ("s", "retention")
     assert seqs(peer)[-1] == 8

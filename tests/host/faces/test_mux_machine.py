@@ -136,9 +136,9 @@ class Machine(RuleBasedStateMachine):
         here = self.peers[peer]
         here.paused = not here.paused
         if here.paused:
-            here.client.behind()
+            here.client.pause_subscriptions()
         else:
-            here.client.go_on()
+            here.client.resume_subscriptions()
 
     # What always holds.
 

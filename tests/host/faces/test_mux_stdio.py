@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from twisted.internet.testing import StringTransport
 
-from sxhost.faces.pi.stdio import Commands, Pipe
+from sxhost.faces.pi.stdio import CommandLines, Pipe
 from sxhost.testing import HostInMemory, is_done
 from tests.host.http.test_site import Wire
 from tests.support.websocket_clients import MIB, TEXT, Socket, masked
@@ -122,7 +122,7 @@ def test_the_end_waits_for_answers() -> None:
     assert not pipes.is_open()
     assert pipes.frames[-1]["command"] == "prompt"
     pipes.pipe.connectionLost()
-    assert is_done(pipes.pipe.over)
+    assert is_done(pipes.pipe.closed)
     assert lab.mux.clients == {}
 
 
@@ -136,7 +136,7 @@ def test_one_too_many_is_sent_away() -> None:
 def test_lines_however_they_come(size: int) -> None:
     lines: list[bytes] = []
     sizes: list[int] = []
-    commands = Commands(10, lines.append, sizes.append)
+    commands = CommandLines(10, lines.append, sizes.append)
     data = b"one\n\n" + b"x" * 25 + b"\n  \ntwo\n" + b"y" * 10 + b"\ntail"
     for at in range(0, len(data), size):
         commands.receive(data[at : at + size])

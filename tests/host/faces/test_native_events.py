@@ -136,7 +136,7 @@ def test_an_old_client_gets_it_unchunked(wire: Wire) -> None:
 def test_a_client_that_vanishes_is_forgotten(wire: Wire) -> None:
     client = get(wire, "/events?follow=1")
     assert wire.lab.service.hub.subscribers == 1
-    client.leave()
+    client.release()
     assert wire.lab.service.hub.subscribers == 0
     wire.lab.request("POST", "/sessions/a/events", {"event": "x"})
     wire.lab.clock.advance(1)

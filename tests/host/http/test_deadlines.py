@@ -177,11 +177,11 @@ def test_the_limits_are_those_that_are_set() -> None:
 )
 def test_whoever_leaves_leaves_nothing_to_be_done(wire: Wire, said: bytes) -> None:
     client = wire.connect(said)
-    client.leave()
+    client.release()
     assert [
         call for call in wire.lab.clock.getDelayedCalls() if "deliver" not in repr(call)
     ] == []
-    assert (wire.site.connections, wire.site.door.open) == (set(), 0)
+    assert (wire.site.connections, wire.site.admission.open) == (set(), 0)
 
 
 def test_the_reason_of_a_close_is_logged(wire: Wire) -> None:

@@ -79,7 +79,7 @@ def test_it_is_the_same_byte_by_byte(wire: Wire, said: bytes, status: int, code:
     client.say(NEXT)
     (reply,) = spoken(client)
     assert is_in_our_shape(reply, status, code)
-    client.leave()
+    client.release()
 
 
 @pytest.mark.parametrize("said", ACCEPTED.values(), ids=ACCEPTED)
@@ -88,7 +88,7 @@ def test_what_is_beyond_doubt_is_answered_and_so_is_the_next(wire: Wire, said: b
     assert [reply.status for reply in spoken(client)] == [200, 200]
     assert spoken(client)[0].json["ok"]
     assert client.open
-    client.leave()
+    client.release()
 
 
 @pytest.mark.parametrize("said", ACCEPTED.values(), ids=ACCEPTED)
@@ -97,7 +97,7 @@ def test_so_it_is_byte_by_byte(wire: Wire, said: bytes) -> None:
     for byte in said + NEXT:
         client.say(bytes([byte]))
     assert [reply.status for reply in spoken(client)] == [200, 200]
-    client.leave()
+    client.release()
 
 
 @pytest.mark.parametrize("said", CLOSING.values(), ids=CLOSING)
@@ -126,7 +126,7 @@ def test_no_route_takes_a_method_in_other_letters(
         path = route.path.replace("<", "").replace(">", "").encode()
         client = wire.connect(get(line=b"%s %s HTTP/1.1" % (change(method).encode(), path)))
         assert (client.status, client.body["error"]) == (501, "not_implemented")
-        client.leave()
+        client.release()
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_a_refusal_of_head_has_no_body(wire: Wire) -> None:
     client = wire.connect(get(b"Host: x", line=b"HEAD /health HTTP/1.1"))
     assert client.status == 400
     assert client.got.endswith(b"\r\n\r\n")
-    client.leave()
+    client.release()
 
 
 def test_a_refused_upload_whose_chunks_are_none_is_refused_once(wire: Wire) -> None:
@@ -180,7 +180,7 @@ def test_a_line_that_never_gets_its_end_is_refused_at_once(wire: Wire) -> None:
     begun = wire.connect(b"GET /health HTTP/1.1\r\nHost: x\r")
     assert (bare.status, begun.got) == (400, b"")
     for client in (bare, begun):
-        client.leave()
+        client.release()
 
 
 def test_refusals_are_logged_and_counted(fresh: Wire) -> None:
@@ -232,7 +232,7 @@ def test_no_mutation_is_answered_twice_or_met_by_an_error_of_ours(
     client = wire.connect(said[:cut])
     client.say(said[cut:] + NEXT)
     check(said + NEXT, spoken(client))
-    client.leave()
+    client.release()
     wire.lab.clock.advance(3)
     assert list(left_over(wire)) == []
 

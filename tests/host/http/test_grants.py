@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 from twisted.internet.defer import Deferred
 
-from sxhost.http.router import SSE, Route, tree
+from sxhost.http.router import SSE, Route, make_tree
 from sxhost.http.websocket import POLICY_VIOLATION
 from sxhost.testing import UID, FakeDriver, FakeDrivers, HostInMemory
 from tests.host.http.test_http_authentication import Gate, bearer
@@ -187,8 +187,8 @@ def test_a_route_that_knows_nothing_of_tokens_ends_too(gate: Gate) -> None:
 
     routes = [Route("GET", "/forever", forever, "Wait.", scope="read")]
     site = gate.lab.site()
-    site.resource = tree(routes, gate.lab.limits)
-    gate.site, site.guard = site, gate.site.guard
+    site.resource = make_tree(routes, gate.lab.limits)
+    gate.site, site.authenticator = site, gate.site.authenticator
     token = gate.token("read")
     client = gate.ask("/forever", bearer(token), uid=None)
     assert is_open(client)

@@ -70,7 +70,7 @@ class Hall:
         self.clock = Clock()
         self.port = Port()
         self.door = Admission(Limits(**limits), self.clock, UID, lambda: most)
-        self.door.stand_at([self.port])
+        self.door.watch_ports([self.port])
 
 
 # Connections.
@@ -78,35 +78,35 @@ class Hall:
 
 def test_connections_are_counted_in_all() -> None:
     door = Hall(connections=2).door
-    first = door.enter(Link("10.0.0.1"), None)
-    door.enter(Link("10.0.0.2"), None)
+    first = door.admit(Link("10.0.0.1"), None)
+    door.admit(Link("10.0.0.2"), None)
     with pytest.raises(TooManyConnections) as caught:
-        door.enter(Link("10.0.0.3"), None)
+        door.admit(Link("10.0.0.3"), None)
     assert caught.value.details == {"limit": 2, "retry_after": 5}
-    door.leave(first)
-    door.enter(Link("10.0.0.3"), None)
+    door.release(first)
+    door.admit(Link("10.0.0.3"), None)
 
 
 def test_connections_are_counted_by_peer() -> None:
     door = Hall(peer_connections=1).door
-    first = door.enter(Link("10.0.0.1"), None)
-    door.enter(Link("10.0.0.2"), None)
+    first = door.admit(Link("10.0.0.1"), None)
+    door.admit(Link("10.0.0.2"), None)
     with pytest.raises(RateLimited) as caught:
-        door.enter(Link("10.0.0.1"), None)
+        door.admit(Link("10.0.0.1"), None)
     assert caught.value.details == {"retry_after": RETRY_S}
-    door.leave(first)
-    door.enter(Link("10.0.0.1"), None)
+    door.release(first)
+    door.admit(Link("10.0.0.1"), None)
 
 
 def test_users_of_this_machine_are_counted_by_user_and_the_own_one_only_in_all() -> None:
     door = Hall(peer_connections=1, connections=5).door
-    door.enter(Link("127.0.0.1"), OTHER)
+    door.admit(Link("127.0.0.1"), OTHER)
     with pytest.raises(RateLimited):
-        door.enter(Link(""), OTHER)
+        door.admit(Link(""), OTHER)
     for _ in range(4):
-        door.enter(Link("127.0.0.1"), UID)
+        door.admit(Link("127.0.0.1"), UID)
     with pytest.raises(TooManyConnections):
-        door.enter(Link("127.0.0.1"), UID)
+        door.admit(Link("127.0.0.1"), UID)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_whoever_comes_too_many_is_told_before_anything_is_asked() -> None:
     second.say(NEXT)
     wire.lab.clock.advance(wire.lab.limits.linger)
     assert (len(replies(second.got)), second.open) == (1, False)
-    first.leave()
+    first.release()
     assert wire.connect(GET).status == 200
 
 
@@ -157,12 +157,12 @@ def test_of_a_flood_only_some_get_time_to_read_why() -> None:
 
 def test_a_flood_is_no_flood_of_log_lines() -> None:
     hall = Hall(connections=1)
-    hall.door.enter(Link(), None)
+    hall.door.admit(Link(), None)
     with capturedLogs() as events:
         for _ in range(100):
             hall.clock.advance(0.15)
             with pytest.raises(HostError):
-                hall.door.enter(Link(), None)
+                hall.door.admit(Link(), None)
     assert [event["count"] for event in events] == [1, 67]
 
 
@@ -172,20 +172,20 @@ def test_a_flood_is_no_flood_of_log_lines() -> None:
 def test_accepting_pauses_when_descriptors_run_out_and_goes_on_when_one_is_free() -> None:
     hall = Hall(most=100)
     with capturedLogs() as events:
-        peers = [hall.door.enter(Link(number=number), UID) for number in (5, 89, 90, 91)]
+        peers = [hall.door.admit(Link(number=number), UID) for number in (5, 89, 90, 91)]
     assert not hall.port.accepts()
     assert len(events) == 1
-    hall.door.leave(peers[0])
+    hall.door.release(peers[0])
     assert hall.port.accepts()
     assert hall.clock.getDelayedCalls() == []
 
 
 def test_accepting_is_tried_again_although_no_connection_ends() -> None:
     hall = Hall(most=100)
-    hall.door.enter(Link(number=90), UID)
+    hall.door.admit(Link(number=90), UID)
     hall.clock.advance(1)
     assert hall.port.accepts()
-    hall.door.enter(Link(number=91), UID)
+    hall.door.admit(Link(number=91), UID)
     assert not hall.port.accepts()
     hall.door.close()
     assert hall.clock.getDelayedCalls() == []
@@ -294,7 +294,7 @@ def test_answers_that_are_not_read_are_bounded_in_all() -> None:
     assert replies(other.got)[1].json["error"] == "overloaded"
     stuck.protocol.resumeProducing()
     assert wire.connect(status).status == 200
-    assert wire.site.door.unsent == 0
+    assert wire.site.admission.unsent == 0
 
 
 def test_an_answer_that_is_never_read_is_forgotten_with_its_connection() -> None:
@@ -302,9 +302,9 @@ def test_an_answer_that_is_never_read_is_forgotten_with_its_connection() -> None
     stuck = wire.connect()
     stuck.protocol.pauseProducing()
     stuck.say(get(line=b"GET /status HTTP/1.1"))
-    assert wire.site.door.unsent > 100
-    stuck.leave()
-    assert wire.site.door.unsent == 0
+    assert wire.site.admission.unsent > 100
+    stuck.release()
+    assert wire.site.admission.unsent == 0
 
 
 # The kernel.
@@ -357,7 +357,7 @@ def test_bodies_that_are_not_answered_are_bounded_in_all() -> None:
     assert (second.status, second.body["error"]) == (503, "overloaded")
     first.say(b" " * 10)
     assert first.status == 400
-    assert wire.site.door.unanswered == 0
+    assert wire.site.admission.unanswered == 0
 
 
 @pytest.mark.parametrize("size", [40, 101])
@@ -367,5 +367,5 @@ def test_a_body_that_never_comes_to_its_end_is_forgotten(size: int) -> None:
         b"POST /stop HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     )
     client.say(b"%x\r\n%s\r\n" % (size, b" " * size))
-    client.leave()
-    assert wire.site.door.unanswered == 0
+    client.release()
+    assert wire.site.admission.unanswered == 0

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sxhost.http.authentication import Policy
+from sxhost.http.authentication import AccessPolicy
 from sxhost.http.router import Route
 from sxhost.model.auth import TokenDraft
 from sxhost.testing import UID, HostInMemory
@@ -19,13 +19,13 @@ from tests.host.http.test_site import Connection
 HERE = "10.0.0.1:12345"
 """Where a connection in memory leads."""
 
-POLICY = Policy()
+POLICY = AccessPolicy()
 
 
 class Gate:
     """A host behind its gate, and clients whose user the kernel knows, or not."""
 
-    def __init__(self, place: Path, policy: Policy = POLICY, **limits: Any) -> None:
+    def __init__(self, place: Path, policy: AccessPolicy = POLICY, **limits: Any) -> None:
         self.lab = HostInMemory(place, **limits)
         self.lab.keyring.open()
         self.site = self.lab.site(policy)
@@ -95,7 +95,7 @@ def test_any_other_name_is_refused(gate: Gate, host: str) -> None:
 
 
 def test_a_name_can_be_listed(tmp_path: Path) -> None:
-    gate = Gate(tmp_path, Policy(hosts=frozenset({"box.test", "front.test:8443"})))
+    gate = Gate(tmp_path, AccessPolicy(hosts=frozenset({"box.test", "front.test:8443"})))
     for host in ("box.test", "box.test:1", "front.test:8443"):
         assert gate.refused(host=host) == ""
     for host in ("front.test", "front.test:1", "x.box.test"):
@@ -128,7 +128,7 @@ def test_any_other_page_is_refused(gate: Gate, origin: str, method: str) -> None
 
 
 def test_a_page_can_be_listed(tmp_path: Path) -> None:
-    gate = Gate(tmp_path, Policy(origins=frozenset({"https://app.test"})))
+    gate = Gate(tmp_path, AccessPolicy(origins=frozenset({"https://app.test"})))
     client = gate.ask("/status", "Origin: https://app.test", "Sec-Fetch-Site: cross-site")
     assert client.status == 200
     assert b"\r\nAccess-Control-Allow-Origin: https://app.test\r\n" in client.got
@@ -139,7 +139,7 @@ def test_a_page_can_be_listed(tmp_path: Path) -> None:
 
 
 def test_a_listed_page_may_ask_what_it_may_send(tmp_path: Path) -> None:
-    gate = Gate(tmp_path, Policy(origins=frozenset({"https://app.test"}), tokens="all"))
+    gate = Gate(tmp_path, AccessPolicy(origins=frozenset({"https://app.test"}), tokens="all"))
     asks = "Access-Control-Request-Method: POST"
     client = gate.ask("/stop", "Origin: https://app.test", asks, method="OPTIONS")
     assert client.status == 204
@@ -183,7 +183,7 @@ def test_a_proxy_of_the_same_user_is_not_that_user(gate: Gate, header: str) -> N
 
 
 def test_everyone_can_be_asked(tmp_path: Path) -> None:
-    gate = Gate(tmp_path, Policy(tokens="all"))
+    gate = Gate(tmp_path, AccessPolicy(tokens="all"))
     assert gate.refused() == "unauthorized"
     assert gate.refused("/status", bearer(gate.own)) == ""
 
@@ -299,7 +299,7 @@ def test_a_cookie_is_no_token(gate: Gate, uid: int | None) -> None:
 
 
 def test_a_cookie_counts_with_the_kernels_word(tmp_path: Path) -> None:
-    gate = Gate(tmp_path, Policy(tokens="all"))
+    gate = Gate(tmp_path, AccessPolicy(tokens="all"))
     cookie = f"Cookie: {entered(gate, uid=UID)[0]}"
     assert gate.refused("/status", cookie, uid=UID) == ""
     for uid in (None, 0, UID + 1):

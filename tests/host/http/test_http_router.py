@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sxhost.http.responses import NATIVE
-from sxhost.http.router import JSON, NDJSON, Route, tree
+from sxhost.http.router import JSON, NDJSON, Route, make_tree
 from sxhost.testing import BufferedResponse, HostInMemory
 from tests.conftest import FailureLog
 
@@ -212,7 +212,7 @@ def test_a_defect_is_told_without_its_traceback(
     async def broken() -> None:
         raise ZeroDivisionError("planted")
 
-    broken_tree = tree([Route("GET", "/", broken, "Break.")], lab.limits)
+    broken_tree = make_tree([Route("GET", "/", broken, "Break.")], lab.limits)
     lab.serve(broken_tree)
     answer = lab.request("GET", "/")
     assert_refused(answer, 500, "internal_error")

@@ -83,7 +83,7 @@ class Connection:
     def open(self) -> bool:
         return not self.transport.disconnecting
 
-    def leave(self) -> None:
+    def release(self) -> None:
         self.transport.go(self.protocol)
 
 
@@ -131,7 +131,7 @@ def test_a_refused_sender_that_finishes_is_let_go(wire: Wire) -> None:
 
 def test_a_refused_sender_that_leaves_is_forgotten(wire: Wire) -> None:
     client = wire.connect(post(10**9))
-    client.leave()
+    client.release()
     assert wire.lab.clock.getDelayedCalls() == []
 
 
@@ -210,7 +210,7 @@ def test_a_client_that_vanishes_ends_its_pull(wire: Wire) -> None:
     wire.lab.request("POST", "/sessions/a/register")
     client = wire.connect(b"GET /sessions/a/messages?wait=30 HTTP/1.1\r\nHost: x\r\n\r\n")
     assert wire.lab.service.hub.watched("inbox:a")
-    client.leave()
+    client.release()
     assert not wire.lab.service.hub.watched("inbox:a")
     assert wire.site.connections == set()
 

@@ -32,13 +32,13 @@ def test_what_counts_is_not_seen() -> None:
 def test_a_minute_slides() -> None:
     clock = Clock()
     rates = CommandRates(clock, Limits(mux_rate=2, mux_rate_all=3))
-    assert rates.refuse("a", answers=False) is None
+    assert rates.refusal_of("a", answers=False) is None
     clock.advance(30)
-    assert rates.refuse("a", answers=False) is None
-    assert rates.refuse("a", answers=False) == "Rate limit exceeded (2 commands/minute)"
+    assert rates.refusal_of("a", answers=False) is None
+    assert rates.refusal_of("a", answers=False) == "Rate limit exceeded (2 commands/minute)"
     assert rates.count == 2, "what was refused is not counted"
     clock.advance(31)
-    assert rates.refuse("a", answers=False) is None
+    assert rates.refusal_of("a", answers=False) is None
     clock.advance(1000)
-    assert rates.refuse("b", answers=False) is None
+    assert rates.refusal_of("b", answers=False) is None
     assert rates.count == 1

@@ -13,9 +13,9 @@ def test_one_after_another() -> None:
     lanes = Lanes()
     first, second = (lanes.enter("a", "in_order") for _ in range(2))
     assert (goes(first), goes(second)) == (True, False)
-    first.leave()
+    first.release()
     assert goes(second)
-    second.leave()
+    second.release()
     assert len(lanes) == 0
 
 
@@ -37,10 +37,10 @@ def test_control_overtakes_work_once_it_has_begun() -> None:
     late = lanes.enter("a", "overtakes")
     assert goes(late)
     for ticket in (late, work):
-        ticket.leave()
+        ticket.release()
     assert goes(more)
     for ticket in (control, more):
-        ticket.leave()
+        ticket.release()
     assert len(lanes) == 0
 
 
@@ -49,15 +49,15 @@ def test_work_waits_for_a_read_at_the_head() -> None:
     read, work = lanes.enter("a", "overtakes"), lanes.enter("a", "in_order")
     assert goes(lanes.enter("a", "overtakes")), "control does not wait for it"
     assert not goes(work)
-    read.leave()
+    read.release()
     assert goes(work)
 
 
 def test_who_gives_up_is_no_longer_there() -> None:
     lanes = Lanes()
     first, second, third = (lanes.enter("a", "in_order") for _ in range(3))
-    second.leave()
-    first.leave()
+    second.release()
+    first.release()
     assert not goes(second)
     assert goes(third)
 
@@ -71,17 +71,17 @@ def test_who_rules_waits_for_no_work() -> None:
     work.work_started()
     assert not goes(again)
     assert not goes(control), "it would be for what is being ended"
-    work.leave()
+    work.release()
     assert not goes(more)
     ends.work_started()
-    ends.leave()
+    ends.release()
     assert goes(more), "and learns that there is nothing any more"
     assert goes(again)
-    again.leave()
+    again.release()
     assert not goes(control)
-    more.leave()
+    more.release()
     assert goes(control)
-    control.leave()
+    control.release()
     assert len(lanes) == 0
 
 
@@ -94,5 +94,5 @@ def test_what_is_being_made_is_waited_for() -> None:
         lanes.enter("a", "exclusive"),
     ]
     assert not any(map(goes, tickets))
-    makes.leave()
+    makes.release()
     assert [goes(one) for one in tickets] == [True, False, True]
