@@ -79,7 +79,7 @@ class Eviction:
         return session.kind == "attached" and silence > self._limits.busy_within
 
     def _has_ended(self, session: Session) -> bool:
-        return session.state.name in ("ended", "lost") and not self._fleet.lives(session.id)
+        return session.state.name in ("ended", "lost") and not self._fleet.is_alive(session.id)
 
     async def _rank(self, session: Session) -> tuple[bool, bool, int]:
         """Return what sessions are ordered by, the one that goes first being the least."""

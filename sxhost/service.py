@@ -180,7 +180,7 @@ class SessionService(Service):
         await self._audit.close()
         await self._store.close()
 
-    def roster(self, agent: str) -> AgentDirectory:
+    def agent_directory(self, agent: str) -> AgentDirectory:
         """Return the hosted sessions of a kind of agent."""
         return AgentDirectory(self._store, agent, self._wall_ms)
 
@@ -276,7 +276,9 @@ class SessionService(Service):
         known = self._store.known(session_id)
         try:
             await self._fleet.end(session_id)
-            await self.hub.settled()  # its readers are told how it ended before it is no more
+            await (
+                self.hub.deliver_now()
+            )  # its readers are told how it ended before it is no more
             await self._store.delete(session_id, self._audit.entry("delete", session_id))
         except BaseException:  # the session stays, but its agent does not
             if known is not None and known.kind == "hosted":
@@ -414,7 +416,7 @@ class SessionService(Service):
         append = partial(self._store.append, session_id, await self.slices.gather(encoded), at)
         events = await self._eviction.run_with_room(append)
         self._presence.hear(session_id)
-        self.hub.appended(session_id)
+        self.hub.events_appended(session_id)
         return events
 
     async def _note(self, session_id: str, hosting: Hosting) -> None:

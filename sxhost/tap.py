@@ -130,7 +130,7 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
     keys = TokenHandlers(
         keyring, browsers, reactor, limits, note=sessions.note, own=settings.user
     )
-    multiplexer = Multiplexer(sessions, reactor, apart(reactor))
+    multiplexer = Multiplexer(sessions, reactor, session_file_thread(reactor))
     routes = faces(sessions, metrics, keys, multiplexer, bypass=settings.bypass)
     if settings.bypass:
         log.warn(BYPASSED)
@@ -208,7 +208,7 @@ def make_store(settings: Settings, reactor: Any) -> Store:
     if path is None:
         return MemoryStore(settings.limits, reactor.seconds)
     journal = SQLiteConnection(path, settings.durability)
-    return SQLiteStore(settings.limits, reactor.seconds, journal, threads(reactor))
+    return SQLiteStore(settings.limits, reactor.seconds, journal, store_threads(reactor))
 
 
 def daemon_thread_pool(name: str) -> ThreadPool:
@@ -218,14 +218,14 @@ def daemon_thread_pool(name: str) -> ThreadPool:
     return pool
 
 
-def apart(reactor: Any) -> RunInThread:
+def session_file_thread(reactor: Any) -> RunInThread:
     """Return a function that runs others in the thread for agents' session files."""
     pool = daemon_thread_pool("files")
     pool.start()
     return partial(deferToThreadPool, reactor, pool)
 
 
-def threads(reactor: Any) -> Threads:
+def store_threads(reactor: Any) -> Threads:
     """Return the two threads of a store."""
     pools = [daemon_thread_pool(name) for name in ("journal", "reader")]
     write, read = (partial(deferToThreadPool, reactor, pool) for pool in pools)

@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from sxhost.codec.json import encode
-from sxhost.codec.shorten import fitted
+from sxhost.codec.shorten import shorten_to_fit
 from sxhost.errors import (
     AlreadyAnswered,
     BadField,
@@ -155,7 +155,7 @@ class ApprovalDesk:
         seconds = min(question.expires_s or patience, patience)
         at = self._wall_ms()
         approval = await self._store.ask(session_id, question, at, at + int(seconds * 1000))
-        self._hub.appended(session_id)
+        self._hub.events_appended(session_id)
         entry.id, entry.on_expiry = approval.id, refusal_of(question, verdict.on_expiry)
         self._forget(approval.id)
         self._open[approval.id] = entry
@@ -203,7 +203,7 @@ class ApprovalDesk:
         for approval in closed:
             self._forget(approval.id)
         if closed:
-            self._hub.appended(session_id)
+            self._hub.events_appended(session_id)
 
     def close(self) -> None:
         """Stop the clocks; what is open stays so."""
@@ -252,7 +252,7 @@ class ApprovalDesk:
             deed = AuditEntry(0, "answer", session_id, detail, who.token, who.uid, who.peer, at)
         closed = await self._store.settle(session_id, approval_id, end.state, resolution, deed)
         self._forget(approval_id)
-        self._hub.appended(session_id)
+        self._hub.events_appended(session_id)
         return closed
 
     def _forget(self, approval_id: int) -> None:
@@ -304,7 +304,9 @@ def fitting(question: Question, most: int) -> Question:
     if len(encode(short)) <= most:
         return short
     room = most // 2
-    return replace(short, title=short.title[: most // 16], detail=fitted(short.detail, room))
+    return replace(
+        short, title=short.title[: most // 16], detail=shorten_to_fit(short.detail, room)
+    )
 
 
 def _who(caller: Caller) -> str:

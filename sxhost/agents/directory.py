@@ -50,7 +50,7 @@ class AgentDirectory:
         chosen = filter(self.selection.chooses, self._store.all_known())
         return sorted(chosen, key=lambda session: (session.start_ms, session.id))
 
-    def talking(self, native_id: str) -> Session | None:
+    def find_native(self, native_id: str) -> Session | None:
         """Return the session of a conversation by the agent's own name for it."""
         for session in self.sessions():
             resumed = session.launch.resume if session.launch else None

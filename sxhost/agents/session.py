@@ -192,7 +192,7 @@ class HostedSession:
         else:
             self._turns.set_native_id(native_id)
             self._turns.announce()
-            self.said(draft.input, by, turn.id)
+            self.record_input(draft.input, by, turn.id)
         finally:
             self._reports.release()
         await self._writer.flushed()
@@ -222,17 +222,17 @@ class HostedSession:
         if not self.agent.can.steer:
             raise Unsupported(f"{self.launch.agent} cannot be steered; send a message instead.")
         await self.agent.steer(items(given))
-        self.said(given, by, self._turns.number or None)
+        self.record_input(given, by, self._turns.number or None)
         await self._writer.flushed()
 
-    async def over(self, turn: int) -> Turn | None:
+    async def wait_for_turn(self, turn: int) -> Turn | None:
         """Return a turn once it is over and its end is in the log.
 
         None: it is forgotten since another one runs, or never began.
         """
         while not self._is_over(turn):
             await self._turn_over.wait()
-        await self.written()
+        await self.flushed()
         return self.turn if self.turn and self.turn.id == turn else None
 
     def _is_over(self, turn: int) -> bool:
@@ -240,7 +240,7 @@ class HostedSession:
         ended = turns.number == turn and not turns.runs
         return turns.number > turn or ended or self.life.name() == "gone"
 
-    async def written(self) -> None:
+    async def flushed(self) -> None:
         """Return once all that was reported is in the log."""
         await self._writer.flushed()
 
@@ -260,15 +260,15 @@ class HostedSession:
         if not self.agent.can.set_model:
             raise Unsupported(f"{self.launch.agent} cannot change its model.")
         await self.agent.set_model(draft)
-        await self.uses(draft.model, draft.provider, draft.effort)
+        await self.model_changed(draft.model, draft.provider, draft.effort)
 
-    async def moved(self, native_id: str) -> None:
+    async def conversation_changed(self, native_id: str) -> None:
         """The agent goes on with another conversation: a restart will, too."""
         self.launch = replace(self.launch, resume=native_id)
         noted = Hosting(native_id=native_id, launch=self.launch)
         await self._dependencies.note(self.id, noted)
 
-    async def uses(
+    async def model_changed(
         self, model: str | None = None, provider: str | None = None, effort: str | None = None
     ) -> None:
         """The agent uses another model, or thinks more or less: a restart will, too."""
@@ -277,7 +277,7 @@ class HostedSession:
         noted = Hosting(model=model, provider=provider, launch=self.launch)
         await self._dependencies.note(self.id, noted)
 
-    def said(self, given: Input, by: str, turn: int | None) -> None:
+    def record_input(self, given: Input, by: str, turn: int | None) -> None:
         """Have the log tell what the agent was told."""
         self._writer.put("user-message", {"text": input_text(given), "by": by, "turn": turn})
 

@@ -67,18 +67,18 @@ class Supervisor:
         """Return a hosted session that has been awake in this life of the host."""
         return self._sessions.get(session_id)
 
-    def ready(self, agent: str) -> list[HostedSession]:
+    def running_sessions(self, agent: str) -> list[HostedSession]:
         """Return the sessions of an agent that is there now."""
         there = (one for one in self._sessions.values() if one.launch.agent == agent)
         return [one for one in there if one.life.name() in ("idle", "running", "waiting")]
 
-    def runs(self, name: str) -> bool:
+    def is_hosted(self, name: str) -> bool:
         """Tell whether the host itself runs the agent of this session, or conversation."""
         known = self._store.known(name)
         is_ours = known is not None and known.kind == "hosted"
         return is_ours or any(one.launch.resume == name for one in self._sessions.values())
 
-    def lives(self, session_id: str) -> bool:
+    def is_alive(self, session_id: str) -> bool:
         """Tell whether a session's agent is there or about to be, whatever its log says."""
         hosted = self._sessions.get(session_id)
         return hosted is not None and hosted.lives
@@ -120,7 +120,7 @@ class Supervisor:
 
         :raises TurnInProgress: one runs.
         """
-        return await (await self.awake(session_id)).submit(draft)
+        return await (await self.ensure_running(session_id)).submit(draft)
 
     async def steer(self, session_id: str, draft: SteerDraft) -> None:
         """Add to the running turn; an attached agent gets it as an urgent message."""
@@ -136,11 +136,11 @@ class Supervisor:
 
     async def compact(self, session_id: str) -> None:
         """Shorten the conversation."""
-        await (await self.awake(session_id)).compact()
+        await (await self.ensure_running(session_id)).compact()
 
     async def set_model(self, session_id: str, draft: ModelDraft) -> None:
         """Use another model from now on."""
-        await (await self.awake(session_id)).set_model(draft)
+        await (await self.ensure_running(session_id)).set_model(draft)
 
     async def relabel(self, session: Session, **given: Any) -> None:
         """Have a session go on under another `title`, or `labels`, which rules look at."""
@@ -195,7 +195,7 @@ class Supervisor:
         queued = [m for m in await self._store.peek(session_id) if m.state == "queued"]
         if not queued:
             return False
-        hosted = await self.awake(session_id)
+        hosted = await self.ensure_running(session_id)
         busy = hosted.life.name() in ("running", "waiting")
         message = _next(queued, hosted) if busy else _first(queued)
         if message is None:
@@ -231,7 +231,7 @@ class Supervisor:
                 self.deliver_messages(session.id)
             elif self._agents.resume_at_boot:
                 background(
-                    self.awake(session.id),
+                    self.ensure_running(session.id),
                     log,
                     session.id,
                     (HostError,),
@@ -260,7 +260,7 @@ class Supervisor:
         await DeferredList(ends, consumeErrors=True)
         await self._agents.drivers.close()
 
-    async def awake(self, session_id: str) -> HostedSession:
+    async def ensure_running(self, session_id: str) -> HostedSession:
         """Return a hosted session whose agent is there, once it is.
 
         :raises NotHosted: its agent is not ours.

@@ -60,7 +60,7 @@ def show(state_dir: str | None) -> None:
 @linked
 def rotate(link: HostLink) -> None:
     """Replace the host's own token; the old one is worth nothing any more."""
-    done = link.ask(lambda host: host.rotate_token())
+    done = link.run_with_client(lambda host: host.rotate_token())
     link.show(done, "The host has a new token; `sxhost token show` prints it")
 
 
@@ -80,7 +80,7 @@ def create(
     if not set(scopes) <= set(SCOPES):
         fail(2, f"--scope takes {', '.join(SCOPES)}, not {scope!r}.")
     draft = TokenDraft(scopes=scopes, session=session, name=name, expires_s=expires)
-    made = link.ask(lambda host: host.create_token(draft))
+    made = link.run_with_client(lambda host: host.create_token(draft))
     link.show(made, made.secret)
 
 
@@ -88,7 +88,7 @@ def create(
 @linked
 def list_tokens(link: HostLink) -> None:
     """List tokens, and the browsers that are logged in."""
-    found = link.ask(lambda host: host.tokens())
+    found = link.run_with_client(lambda host: host.tokens())
     link.show(found, *map(token_line, found))
 
 
@@ -97,7 +97,9 @@ def list_tokens(link: HostLink) -> None:
 @linked
 def revoke(link: HostLink, token_id: str) -> None:
     """Let nobody in with this token any more."""
-    link.show(link.ask(lambda host: host.revoke_token(token_id)), f"{token_id} revoked")
+    link.show(
+        link.run_with_client(lambda host: host.revoke_token(token_id)), f"{token_id} revoked"
+    )
 
 
 def token_line(entry: Token) -> str:
@@ -118,7 +120,7 @@ def audit(link: HostLink, after: int | None, limit: int) -> None:
     from sxhost.model.auth import AuditQuery
 
     query = AuditQuery(after=after, limit=limit)
-    found = link.ask(lambda host: host.audit(query))
+    found = link.run_with_client(lambda host: host.audit(query))
     link.show(found, *map(audit_line, found))
 
 
@@ -144,7 +146,7 @@ def open_dashboard(link: HostLink, only_print: bool) -> None:
 
     if link.url.startswith("unix:"):
         fail(2, "A browser needs an http: or https: address; name one with --url.")
-    login = link.ask(lambda host: host.invite())
+    login = link.run_with_client(lambda host: host.invite())
     address = link.url.rstrip("/") + login.path
     link.show(replace(login, path=address), address)
     if not (only_print or link.json) and _has_display():
@@ -172,7 +174,7 @@ def _has_display() -> bool:
 @linked
 def status(link: HostLink) -> None:
     """Say how the host is."""
-    found = link.ask(lambda host: host.status())
+    found = link.run_with_client(lambda host: host.status())
     link.show(found, status_line(found))
 
 
@@ -180,4 +182,4 @@ def status(link: HostLink) -> None:
 @linked
 def stop(link: HostLink) -> None:
     """Stop the host in order."""
-    link.show(link.ask(lambda host: host.stop()), "Host stopping")
+    link.show(link.run_with_client(lambda host: host.stop()), "Host stopping")

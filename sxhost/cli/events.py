@@ -37,7 +37,7 @@ def events(
     from sxhost.model.session import EventQuery
 
     query = EventQuery(after=after, limit=limit or UNLIMITED, types=types)
-    found = link.ask(lambda host: host.events(session_id, query))
+    found = link.run_with_client(lambda host: host.events(session_id, query))
     link.show(found, *map(event_line, found))
 
 
@@ -73,7 +73,7 @@ def fire(
 
     text = None if data is None else text_or_stdin(data)
     draft = EventDraft(event=event, data=_json(text) if raw else text, key=key)
-    fired = link.ask(lambda host: host.fire(session_id, draft))
+    fired = link.run_with_client(lambda host: host.fire(session_id, draft))
     link.show(fired, f"{session_id} event {fired.seq}: {event}")
 
 

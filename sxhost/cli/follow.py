@@ -26,11 +26,11 @@ from sxhost.model.session import Event, Gap, StateChange
 
 if TYPE_CHECKING:
     from sxhost.client.host import HostClient
-    from sxhost.client.stream import Following, Value
+    from sxhost.client.stream import EventStream, Value
 
 __all__ = ["LinePrinter", "approval_of", "watch"]
 
-Subscribe = Callable[["HostClient", dict[str, Any]], "Following"]
+Subscribe = Callable[["HostClient", dict[str, Any]], "EventStream"]
 """Begins a stream; the second argument are the options `fail_fast` and `on_link` for it."""
 
 Look = Callable[["HostClient", "Value"], Awaitable["Value | None"]]
@@ -121,7 +121,7 @@ def watch(
                         break
         return stream.ended
 
-    ended = link.ask(follow)
+    ended = link.run_with_client(follow)
     if ended:
         put(f"The end: {ended}.", err=True)
 
@@ -155,7 +155,7 @@ def _link_reporter(link: HostLink) -> Callable[[bool, str], None]:
 
 
 @contextmanager
-def _ending_with_pipe(link: HostLink, stream: Following) -> Iterator[None]:
+def _ending_with_pipe(link: HostLink, stream: EventStream) -> Iterator[None]:
     """End the stream quietly once nobody reads our output, even between two values."""
     output = sys.stdout.fileno()
     pipe = _Pipe(output, link, stream)
@@ -177,7 +177,7 @@ def _ending_with_pipe(link: HostLink, stream: Following) -> Iterator[None]:
 class _Pipe:
     """Our end of a pipe that we write to: its only news is that the other end is closed."""
 
-    def __init__(self, output: int, link: HostLink, stream: Following) -> None:
+    def __init__(self, output: int, link: HostLink, stream: EventStream) -> None:
         self.broken = False
         self._output = output
         self._link = link

@@ -25,7 +25,7 @@ def send(link: HostLink, session_id: str, text: str, mode: Any) -> None:
     from sxhost.model.session import MessageDraft
 
     draft = MessageDraft(content=text_or_stdin(text), mode=mode)
-    sent = link.ask(lambda host: host.send(session_id, draft))
+    sent = link.run_with_client(lambda host: host.send(session_id, draft))
     link.show(sent, f"Message {sent.id} queued for {session_id} ({sent.queued} waiting)")
 
 
@@ -43,7 +43,7 @@ def pull(link: HostLink, session_id: str, wait: bool) -> None:
             messages = await host.pull(session_id, PullQuery(wait=LONG_PULL))
         return list(messages)
 
-    found = link.ask(take)
+    found = link.run_with_client(take)
     link.show(found, *(Flow(message.content) for message in found))
 
 

@@ -72,7 +72,7 @@ class TurnView:
         self._shown_decisions: set[int] = set()
         """Approvals that were shown, and those that were shown as decided."""
 
-    async def go(self, host: HostClient, *, forget: bool) -> str:
+    async def run_turn(self, host: HostClient, *, forget: bool) -> str:
         """Run the turn; return how it ended."""
         made = await host.agency.start(self._launch)
         self._session = made.session.id

@@ -25,7 +25,7 @@ def sessions(link: HostLink, state: str, label: str) -> None:
     from sxhost.model.session import SessionQuery
 
     query = SessionQuery(state=state, label=label)
-    found = link.ask(lambda host: host.sessions(query))
+    found = link.run_with_client(lambda host: host.sessions(query))
     link.show(found, *session_lines(found))
 
 
@@ -34,7 +34,7 @@ def sessions(link: HostLink, state: str, label: str) -> None:
 @linked
 def show(link: HostLink, session_id: str) -> None:
     """Tell all about a session."""
-    found = link.ask(lambda host: host.session(session_id))
+    found = link.run_with_client(lambda host: host.session(session_id))
     if sys.stdout.isatty() and not link.json:
         put_table(detail_rows(found))
     else:
@@ -60,7 +60,7 @@ def register(link: HostLink, session_id: str, *, labels: Sequence[str], **fields
     if not all(":" in label[1:] for label in labels):
         fail(2, "A label is written NAME:VALUE.")
     registration = Registration(labels=given or None, **fields)
-    done = link.ask(lambda host: host.register(session_id, registration))
+    done = link.run_with_client(lambda host: host.register(session_id, registration))
     link.show(done, f"{session_id} {'registered' if done.created else 'updated'}")
 
 
@@ -69,7 +69,9 @@ def register(link: HostLink, session_id: str, *, labels: Sequence[str], **fields
 @linked
 def rm(link: HostLink, session_id: str) -> None:
     """End a session and forget it."""
-    link.show(link.ask(lambda host: host.forget(session_id)), f"{session_id} forgotten")
+    link.show(
+        link.run_with_client(lambda host: host.forget(session_id)), f"{session_id} forgotten"
+    )
 
 
 commands = (sessions, show, register, rm)

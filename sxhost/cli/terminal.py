@@ -78,7 +78,7 @@ class HostLink:
         find = partial(own_host_token, self.url, os.environ)
         return connect(reactor, self.url, token or find, self._ca)
 
-    def ask(self, work: Work[T]) -> T:
+    def run_with_client(self, work: Work[T]) -> T:
         """Run `work` with a client; end the process if the host says no or is not there."""
         gc.disable()  # imports only make objects; collecting meanwhile costs a fifth of them
         _leave_out_tls(self.url)

@@ -28,7 +28,7 @@ from sxhost.client.auth import Bearer
 from sxhost.client.auth import Token as TokenSource
 from sxhost.client.endpoints import CONNECT_WITHIN, make_client_endpoint
 from sxhost.client.requests import NDJSON, PATIENCE, Exchange, Verbs, query_of, session_path
-from sxhost.client.stream import Following, OnLink, ignore
+from sxhost.client.stream import EventStream, OnLink, ignore_link_changes
 from sxhost.codec.json import encode_lines
 from sxhost.errors import BadField
 from sxhost.model.approval import Answer, Approval, ApprovalQuery
@@ -180,14 +180,14 @@ class HostClient:
         after: str = "",
         state: bool = False,
         fail_fast: bool = False,
-        on_link: OnLink = ignore,
+        on_link: OnLink = ignore_link_changes,
         jitter: Callable[[], float] = random.random,
-    ) -> Following:
+    ) -> EventStream:
         """Follow a session's events, or those of all sessions, live (`sxhost.client.stream`).
 
         `after` is a cursor, a number or ``now``; without it what is buffered comes first.
         With `state` the states of the sessions come too.  `fail_fast`, `on_link` and
-        `jitter` are those of `Following`.
+        `jitter` are those of `EventStream`.
 
         :raises BadField: an id cannot be one.
         """
@@ -202,7 +202,7 @@ class HostClient:
         else:
             path = session_path(session_id, "events")
             query = EventQuery(types=names, follow=True, state=state)
-        return Following(
+        return EventStream(
             self._host,
             lambda cursor: path + query_of(replace(query, after=cursor)),
             after,

@@ -107,7 +107,7 @@ class StreamConnection(Protocol):
         self._timer: IDelayedCall | None = None
         self._waiter: Deferred[None] | None = None
 
-    async def more(self) -> None:
+    async def wait_for_line(self) -> None:
         """Return once there is a line to take, or the link is lost."""
         if not self._held and not self.lost:
             self._waiter = Deferred()
@@ -116,7 +116,7 @@ class StreamConnection(Protocol):
             finally:
                 self._waiter = None
 
-    def take(self) -> bytes | None:
+    def take_line(self) -> bytes | None:
         """Return the next line, if one is held."""
         if not self._held:
             return None
@@ -127,7 +127,7 @@ class StreamConnection(Protocol):
             self.transport.resumeProducing()
         return line
 
-    def watch(self, beat_s: float) -> None:
+    def watch_heartbeats(self, beat_s: float) -> None:
         """Close the connection once heartbeats are missing, which are due each `beat_s`."""
         if not self.lost:
             self.beat_s = beat_s

@@ -31,7 +31,7 @@ from sxhost.errors import HostError, HostUnreachable
 from sxhost.model.cursor import Cursor
 from sxhost.model.session import Event, Gap, StateChange
 
-__all__ = ["BackOff", "Following", "OnLink", "Value", "ignore"]
+__all__ = ["BackOff", "EventStream", "OnLink", "Value", "ignore_link_changes"]
 
 T = TypeVar("T")
 
@@ -53,7 +53,7 @@ LONGEST_RETRY_AFTER = 300.0
 TOO_MANY, SERVER_ERRORS = 429, 500
 
 
-def ignore(_up: bool, _why: str) -> None:
+def ignore_link_changes(_up: bool, _why: str) -> None:
     """Ignore changes of the connection: the default of `on_link`."""
 
 
@@ -74,7 +74,7 @@ class BackOff:
         self._wait = FIRST_WAIT
 
 
-class Following:
+class EventStream:
     """A stream as an asynchronous iterator of events, gaps and changes of state.
 
     It begins with ``async with`` (which waits until the host has answered: nothing that
@@ -162,13 +162,13 @@ class Following:
 
     async def _next(self) -> Value | None:
         while (value := self._next_held()) is None and not self._closed:
-            await (self._connect() if self._link is None else self._link.more())
+            await (self._connect() if self._link is None else self._link.wait_for_line())
         return value
 
     def _next_held(self) -> Value | None:
         """Return the next value among the lines that have come."""
         while self._link is not None:
-            line = self._link.take()
+            line = self._link.take_line()
             if line is not None:
                 value = self._handle_line(line)
                 if value is not None:
@@ -248,7 +248,7 @@ class Following:
                 raise
             self._drop_link(str(error))
         else:
-            link.watch(hello.heartbeat_s)
+            link.watch_heartbeats(hello.heartbeat_s)
             self._link = link
             self._handle_hello(hello)
             self._notify_link_change(True, "")
@@ -259,8 +259,8 @@ class Following:
     async def _open_link(self, link: StreamConnection) -> HelloFrame:
         response = await self._host.open(self._path(self.cursor))
         response.deliverBody(link)
-        await link.more()
-        line = link.take()
+        await link.wait_for_line()
+        line = link.take_line()
         if line is None:
             raise self._host.unreachable(link.lost)
         with self._host.understood():

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sxhost.codec.json import encode
 
-__all__ = ["TEXT_KEPT", "TITLE_MOST", "BoundedText", "first_line", "fitted"]
+__all__ = ["TEXT_KEPT", "TITLE_MOST", "BoundedText", "first_line", "shorten_to_fit"]
 
 TEXT_MOST: Final = 48_000
 """Characters of one text in an event that is too large; an event has room for 256 KiB."""
@@ -21,7 +21,7 @@ TITLE_MOST: Final = 200
 """Characters of a title."""
 
 
-def fitted(data: dict[str, Any], most: int = EVENT_MOST) -> dict[str, Any]:
+def shorten_to_fit(data: dict[str, Any], most: int = EVENT_MOST) -> dict[str, Any]:
     """Return an event's data in at most `most` bytes of JSON.
 
     Long texts are cut and say how much is missing.  Where that is not enough (a list of very

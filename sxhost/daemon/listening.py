@@ -14,7 +14,13 @@ from sxhost.auth.tls import ServerCertificate, TLSServerEndpoint, is_tls_port
 from sxhost.config import USAGE_ERROR
 from sxhost.visible import exit_with_error
 
-__all__ = ["CannotListen", "make_endpoint", "refuse_unusable", "sentence", "url_of"]
+__all__ = [
+    "CannotListen",
+    "cannot_listen_sentence",
+    "make_endpoint",
+    "refuse_unusable",
+    "url_of",
+]
 
 _NO_TLS_OF_OURS = re.compile("unix:|ssl:|systemd:.*domain=UNIX")
 """Endpoints that --tls-cert leaves as they are: none of another machine, or of TLS already."""
@@ -42,7 +48,9 @@ def _try_to_listen(port: int, interface: str) -> None:
             probe.bind((interface, port))
             probe.listen()
         except OSError as error:
-            exit_with_error(1, f"sxhost: {sentence(f'{interface}:{port}', error)}")
+            exit_with_error(
+                1, f"sxhost: {cannot_listen_sentence(f'{interface}:{port}', error)}"
+            )
 
 
 def make_endpoint(reactor: Any, text: str, certificate: ServerCertificate | None) -> Any:
@@ -58,7 +66,7 @@ def make_endpoint(reactor: Any, text: str, certificate: ServerCertificate | None
         exit_with_error(USAGE_ERROR, f"sxhost: --listen {text!r} does not work: {error}.")
 
 
-def sentence(place: str, error: object) -> str:
+def cannot_listen_sentence(place: str, error: object) -> str:
     """Return the sentence for an endpoint that cannot listen: the reason, and what to do."""
     reason = (getattr(error, "strerror", None) or str(error)).lower()
     choose = "choose another with --port, --host or --listen"

@@ -18,7 +18,7 @@ from sxhost import files
 from sxhost.auth.tls import ServerCertificate
 from sxhost.auth.tokens import TokenStore, TokenStoreError
 from sxhost.config import address_file
-from sxhost.daemon.listening import CannotListen, sentence, url_of
+from sxhost.daemon.listening import CannotListen, cannot_listen_sentence, url_of
 from sxhost.daemon.pidfile import AlreadyRunning, PidFile, warn_of_others, warn_of_root
 from sxhost.daemon.systemd import Notifier
 from sxhost.faces.pi.multiplexer import Multiplexer
@@ -147,7 +147,9 @@ class HostService(MultiService):
             endpoint.listen(self._site).addCallbacks(self.ports.append, refused.append)
             if refused:
                 why = refused[0].value
-                raise CannotListen(sentence(place, getattr(why, "socketError", why)))
+                raise CannotListen(
+                    cannot_listen_sentence(place, getattr(why, "socketError", why))
+                )
         self._site.admission.watch_ports(self.ports)
         numbers = (getattr(port.getHost(), "port", 0) for port in self.ports)
         self.sessions.port = next(filter(None, numbers), 0)

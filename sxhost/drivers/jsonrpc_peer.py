@@ -15,7 +15,7 @@ from sxhost.errors import AgentFailed
 from sxhost.logs import logger
 from sxhost.process.contracts import Child, ChildExit
 
-__all__ = ["Peer", "PeerListener", "Refused"]
+__all__ = ["CallRefused", "Peer", "PeerListener"]
 
 log = logger(__name__)
 
@@ -23,13 +23,13 @@ STRANGE_LINES = 20
 """How many lines that are no JSON-RPC are logged for each agent; a broken one may print on."""
 
 
-class Refused(AgentFailed):
+class CallRefused(AgentFailed):
     """The agent answered a call with an error; `number` is JSON-RPC's error code."""
 
     def __init__(self, method: str, refusal: RPCError) -> None:
         super().__init__(f"The agent refused {method}: {refusal.message.rstrip('.')}.")
         self.number = refusal.code
-        self.said = refusal
+        self.refusal = refusal
 
 
 class PeerListener(Protocol):
@@ -161,7 +161,7 @@ class Peer:
         if isinstance(answer, RPCResponse):
             result.callback(answer.result)
         else:
-            result.errback(Refused(method, answer))
+            result.errback(CallRefused(method, answer))
 
     def _log_invalid(self, line: bytes, why: str) -> None:
         self._invalid_lines += 1

@@ -17,9 +17,9 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from sxhost.codec.json import encode
-from sxhost.codec.shorten import fitted
-from sxhost.drivers.claude.approvals import question, reply
-from sxhost.drivers.claude.messages import Asked, Request
+from sxhost.codec.shorten import shorten_to_fit
+from sxhost.drivers.claude.approvals import permission_result, question_of
+from sxhost.drivers.claude.messages import ControlRequest, ToolRequest
 from sxhost.model.approval import Answer, Question
 from sxhost.model.names import EVENT_NAME
 from sxhost.model.session import EventDraft, Registration
@@ -79,12 +79,12 @@ class Hook:
         )
 
     @property
-    def begins(self) -> bool:
+    def may_change_registration(self) -> bool:
         """Whether the hook may change the fields of its session."""
         return self.name in ("SessionStart", "UserPromptSubmit")
 
     @property
-    def takes(self) -> frozenset[str]:
+    def deliverable_modes(self) -> frozenset[str]:
         """The modes of the messages that can be handed over in the answer."""
         return frozenset() if self.text("agent_id") else TAKES.get(self.name, frozenset())
 
@@ -93,7 +93,9 @@ class Hook:
         happened = EVENTS.get(self.name, _other)(self)
         return [
             EventDraft(
-                event=name, data=fitted(self._with_parent(data)), key=self._key(name, data)
+                event=name,
+                data=shorten_to_fit(self._with_parent(data)),
+                key=self._key(name, data),
             )
             for name, data in happened
             if not (goes_on and name == "complete")
@@ -115,7 +117,7 @@ class Hook:
 
     # Messages.
 
-    def handing(self, texts: Sequence[str]) -> dict[str, Any]:
+    def answer_with_messages(self, texts: Sequence[str]) -> dict[str, Any]:
         """Return the hook's answer that hands the user's messages to the agent."""
         joined = "\n\n".join(texts)
         if self.name == "Stop":
@@ -134,7 +136,7 @@ class Hook:
         """Whether an answer can be a decision."""
         return self.name in ("PermissionRequest", "PreToolUse")
 
-    def overtakes(self, asked: Hook) -> bool:
+    def settles_question_of(self, asked: Hook) -> bool:
         """Return whether this hook shows that the question of `asked` is settled."""
         if self.name in TURN_ENDS:
             return not self.text("agent_id")
@@ -145,7 +147,9 @@ class Hook:
 
     def question(self, patience: float) -> Question:
         """Return the approval question of the hook; it expires after `patience` seconds."""
-        asked = question(self._permission_request(), Raw(encode(fitted(dict(self.payload)))))
+        asked = question_of(
+            self._permission_request(), Raw(encode(shorten_to_fit(dict(self.payload))))
+        )
         choices = asked.choices if self.agent == "claude" else ["approve", "deny"]
         if self.name == "PreToolUse":
             choices = [choice for choice in choices if choice != "approve_session"]
@@ -154,7 +158,7 @@ class Hook:
 
     def decision(self, answer: Answer) -> dict[str, Any]:
         """Return a decision as the hook's answer."""
-        response = reply(self._permission_request(), answer)
+        response = permission_result(self._permission_request(), answer)
         if self.name == "PreToolUse":
             return self._tool_use_decision(response)
         if response.get("updatedInput") == self._input or self.agent != "claude":
@@ -177,11 +181,11 @@ class Hook:
         stop = {"continue": False, "stopReason": why} if response.get("interrupt") else {}
         return {**stop, **self._specific(**fields)}
 
-    def _permission_request(self) -> Asked:
+    def _permission_request(self) -> ControlRequest:
         rules = self.payload.get("permission_suggestions")
-        return Asked(
+        return ControlRequest(
             self.key,
-            Request(
+            ToolRequest(
                 subtype="can_use_tool",
                 tool_name=self.text("tool_name"),
                 description=_summary(self._input) or None,

@@ -24,7 +24,7 @@ from sxhost.project import git_branch, project_root
 from sxhost.service_agents import Agency
 from sxhost.streams.notifier import LogNotifier, Waiter
 
-__all__ = ["HookQuery", "HookReply", "Hooked"]
+__all__ = ["HookHandler", "HookQuery", "HookReply"]
 
 log = logger(__name__)
 
@@ -57,19 +57,19 @@ class HookReply(Struct, frozen=True):
     messages: Sequence[Message] = ()
 
 
-class Hooked:
+class HookHandler:
     """Turns hooks into events, approvals and deliveries through the verbs of `host`."""
 
     def __init__(self, host: Host, agency: Agency, hub: LogNotifier) -> None:
         self._host = host
         self._desk = agency.desk
-        self._runs = agency.fleet.runs
+        self._runs = agency.fleet.is_hosted
         self._hub = hub
         self._registrations: OrderedDict[str, Registration] = OrderedDict()
         self._hooked_places: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._waiting: dict[str, dict[Waiter, Hook]] = {}
 
-    async def hear(self, hook: Hook, query: HookQuery) -> HookReply:
+    async def handle_hook(self, hook: Hook, query: HookQuery) -> HookReply:
         """Append the events of a hook and return the answer for its agent.
 
         :raises BadField: it does not say whose hook it is, or which.
@@ -91,20 +91,20 @@ class Hooked:
         if hook.can_ask and query.wait and (hook.may_ask or query.ask):
             await self._append_events(session_id, hook.events())
             return HookReply(await self._await_decision(session_id, hook, query.wait))
-        messages = await self._messages(session_id, hook.takes)
+        messages = await self._messages(session_id, hook.deliverable_modes)
         drafts = [*hook.events(goes_on=bool(messages)), *map(_message_event, messages)]
         await self._append_events(session_id, drafts)
         if not messages:
             return HookReply()
-        answer = hook.handing([message.content for message in messages])
+        answer = hook.answer_with_messages([message.content for message in messages])
         return HookReply(answer, session_id, messages)
 
-    async def read(self, reply: HookReply) -> None:
+    async def acknowledge_messages(self, reply: HookReply) -> None:
         """Acknowledge the messages of an answer that the agent has read."""
         for message in reply.messages:
             await self._host.ack(reply.session_id, message.id)
 
-    async def unread(self, reply: HookReply) -> None:
+    async def return_messages(self, reply: HookReply) -> None:
         """Put the messages of an answer that the agent did not read back into the queue."""
         for message in reply.messages:
             await self._host.nack(reply.session_id, message.id)
@@ -128,7 +128,11 @@ class Hooked:
     async def _ensure_registered(self, session_id: str, hook: Hook) -> None:
         registration = hook.registration
         known = self._registrations.get(session_id)
-        if known is not None and not hook.begins and registration.cwd in (None, known.cwd):
+        if (
+            known is not None
+            and not hook.may_change_registration
+            and registration.cwd in (None, known.cwd)
+        ):
             self._registrations.move_to_end(session_id)
             return
         if registration.cwd is not None and registration.cwd.startswith("/"):
@@ -149,7 +153,7 @@ class Hooked:
         """
         waiting = self._waiting.get(session_id, {})
         for watch, waiting_hook in tuple(waiting.items()):
-            if hook.overtakes(waiting_hook):
+            if hook.settles_question_of(waiting_hook):
                 del waiting[watch]
                 watch.poke()
 

@@ -223,7 +223,7 @@ class LogNotifier:
         if not self._feeds and self._heart.running:
             self._heart.stop()
 
-    def appended(self, session_id: str) -> None:
+    def events_appended(self, session_id: str) -> None:
         """There is more in a session's log: at once when it is quiet, else a tick later."""
         if not self._feeds:
             return
@@ -235,9 +235,9 @@ class LogNotifier:
     def session_removed(self, session_id: str) -> None:
         """Wake whoever waits for a session's messages or reads its log: it is no more."""
         self.poke(inbox_topic(session_id))
-        self.appended(session_id)
+        self.events_appended(session_id)
 
-    def settled(self) -> Deferred[None]:
+    def deliver_now(self) -> Deferred[None]:
         """Deliver what is due; fires when it is, so that what is said next comes after it."""
         return Deferred.fromCoroutine(self._settle())
 
@@ -272,7 +272,7 @@ class LogNotifier:
     def _is_delivered(self, _: object) -> None:
         self._delivering = False
         if self._touched:
-            self.appended(next(iter(self._touched)))
+            self.events_appended(next(iter(self._touched)))
         self._delivery_ended.fire()
 
     def _beat(self) -> Deferred[None]:

@@ -30,7 +30,7 @@ from sxhost.telemetry.command import endpoint, read_settings
 from sxhost.telemetry.ingest import PREFIX
 from sxhost.telemetry.sender import IN_FLIGHT, Emitter, SendError, checked, masked, open_emitter
 
-__all__ = ["KINDS", "Forwarder", "content_of", "make_forwarder"]
+__all__ = ["KINDS", "Forwarder", "forwarded_content", "make_forwarder"]
 
 log = logger(__name__)
 
@@ -126,7 +126,7 @@ class Forwarder(Service):
 
     def _forward(self, piece: ForwardedEvent) -> None:
         kind, data = KINDS[piece.event], decode(piece.data)
-        text = content_of(data, self._content)
+        text = forwarded_content(data, self._content)
         root = project_root(self._cwd_of(piece.session) or "/")
         sending = self._emitter.emit(piece.session, kind, text, root)
         sending.addBoth(self._sending_ended)
@@ -140,7 +140,7 @@ class Forwarder(Service):
             self._reader.resumeProducing()
 
 
-def content_of(data: Any, amount: EmitContent) -> str:
+def forwarded_content(data: Any, amount: EmitContent) -> str:
     """Return the content that is sent of an event's data: its text, its length, or nothing."""
     if amount == "none":
         return ""

@@ -10,12 +10,12 @@ from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct
 
-from sxhost.codec.shorten import fitted
+from sxhost.codec.shorten import shorten_to_fit
 from sxhost.model.host import Host
 from sxhost.model.names import SESSION_ID
 from sxhost.model.session import EventDraft, Registration
 
-__all__ = ["PREFIX", "Filing", "Reported"]
+__all__ = ["PREFIX", "TelemetryIngest", "TelemetryPayload"]
 
 PREFIX: Final = "telemetry:"
 """Prefix of the names of sessions that exist by telemetry alone."""
@@ -33,7 +33,7 @@ SHORT: Final = 512
 LATEST: Final = 2**40
 
 
-class Reported(Struct, frozen=True):
+class TelemetryPayload(Struct, frozen=True):
     """A payload of telemetry; `metadata` has what the sender knows of itself."""
 
     session_id: Annotated[str, Meta(min_length=1, max_length=1024)]
@@ -43,21 +43,21 @@ class Reported(Struct, frozen=True):
     metadata: dict[str, Any] = {}
 
 
-class Filing:
+class TelemetryIngest:
     """Appends payloads of telemetry to the logs of their sessions."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
         self._known: dict[str, Registration] = {}
 
-    async def file(self, reported: Reported) -> None:
+    async def append_payload(self, reported: TelemetryPayload) -> None:
         """Append a payload to the log of its session, which is registered if need be."""
         name = session_of(reported.session_id)
         about = registration(reported.metadata)
         if self._known.get(name) != about:
             await self._host.register(name, about)
             self._known[name] = about
-        data = fitted({"text": reported.content})
+        data = shorten_to_fit({"text": reported.content})
         event, seconds = EVENTS[reported.type], _seconds(reported.timestamp)
         await self._host.fire(name, EventDraft(event=event, data=data, ts=seconds))
 

@@ -18,7 +18,7 @@ from twisted.internet.threads import deferToThread
 from twisted.python.failure import Failure
 
 from sxhost.client.host import HostClient, connect
-from sxhost.client.stream import Following, Value
+from sxhost.client.stream import EventStream, Value
 from sxhost.errors import UnknownSession
 from sxhost.model.session import Event, EventDraft, EventQuery, Gap
 from sxhost.testing import UNLIMITED
@@ -135,7 +135,7 @@ class Watcher:
         self.values: list[Value] = []
         self._news: DeferredQueue[bool] = DeferredQueue()
         self._more: Deferred[None] = Deferred()
-        self.stream: Following = client.subscribe(
+        self.stream: EventStream = client.subscribe(
             *which, on_link=lambda up, _why: self._news.put(up), **how
         )
         self.done = Deferred.fromCoroutine(self._watch())

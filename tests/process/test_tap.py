@@ -27,7 +27,7 @@ from sxhost.daemon.serving_options import BYPASS
 from sxhost.logs import LEVELS
 from sxhost.model.limits import Limits
 from sxhost.model.session import Registration
-from sxhost.tap import Options, apart, assemble
+from sxhost.tap import Options, assemble, session_file_thread
 from sxhost.testing import result_of
 from tests.support.daemons import CLASSIC, DAEMON, FREE_PORT, NODAEMON, PATIENCE, SXHOST, run
 from tests.support.faults import until
@@ -622,4 +622,4 @@ def test_which_is_a_number(
 async def test_session_files_are_read_in_a_thread() -> None:
     from twisted.internet import reactor
 
-    assert await apart(reactor)(get_ident) != get_ident()
+    assert await session_file_thread(reactor)(get_ident) != get_ident()

@@ -13,7 +13,7 @@ import pytest
 from twisted.internet.defer import Deferred, succeed
 
 from sxhost.daemon.options import Options
-from sxhost.telemetry.forwarder import Forwarder, content_of
+from sxhost.telemetry.forwarder import Forwarder, forwarded_content
 from sxhost.telemetry.sender import IN_FLIGHT, Emitter
 from sxhost.testing import HostInMemory
 from sxhost.trust import trust
@@ -111,9 +111,9 @@ def test_what_cannot_be_sent_at_once_waits_in_the_log(lab: HostInMemory) -> None
 
 
 def test_data_of_any_shape_have_a_text() -> None:
-    assert content_of(None, "full") == ""
-    assert content_of([1, {"a": 2}], "full") == '[1,{"a":2}]'
-    assert content_of({"text": "", "title": "t"}, "full") == "t"
+    assert forwarded_content(None, "full") == ""
+    assert forwarded_content([1, {"a": 2}], "full") == '[1,{"a":2}]'
+    assert forwarded_content({"text": "", "title": "t"}, "full") == "t"
 
 
 def test_the_option_is_one_of_three(capsys: pytest.CaptureFixture[str]) -> None:

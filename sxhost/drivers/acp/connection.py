@@ -15,7 +15,7 @@ from sxhost.drivers.acp.messages import VERSION, InitializeResult, SessionResult
 from sxhost.drivers.acp.prompt import initialize_params, refusal_reason
 from sxhost.drivers.acp.settings import Request, SessionSettings
 from sxhost.drivers.acp.updates import ConfigOptionsUpdate
-from sxhost.drivers.jsonrpc_peer import Peer, Refused
+from sxhost.drivers.jsonrpc_peer import CallRefused, Peer
 from sxhost.errors import AgentFailed
 from sxhost.model.turn import Launch
 
@@ -122,10 +122,10 @@ class AcpConnection:
             return await result
         except TookTooLong:
             raise AgentFailed(f"No answer to {method} within {limit:g} s.") from None
-        except Refused as refused:
+        except CallRefused as refused:
             self._raise_refusal(method, refused)
 
-    def _raise_refusal(self, method: str, refused: Refused) -> NoReturn:
+    def _raise_refusal(self, method: str, refused: CallRefused) -> NoReturn:
         agent, reason = self.agent_info, refusal_reason(refused)
         if refused.number == AUTH_REQUIRED:
             raise AgentFailed(

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from sxhost.codec.jsonrpc import RPCError
 from sxhost.drivers.acp.messages import VERSION
-from sxhost.drivers.jsonrpc_peer import Refused
+from sxhost.drivers.jsonrpc_peer import CallRefused
 from sxhost.errors import AgentFailed, BadField, Unsupported
 from sxhost.model.turn import File, Image, Item, LocalImage, Text
 
@@ -85,7 +85,7 @@ def _link(path: str) -> dict[str, Any]:
 
 def refusal_reason(error: AgentFailed) -> str:
     """Return why a call failed, in at most `REASON` characters of one line."""
-    return _reason(error.said) if isinstance(error, Refused) else error.message
+    return _reason(error.refusal) if isinstance(error, CallRefused) else error.message
 
 
 def _reason(refusal: RPCError) -> str:

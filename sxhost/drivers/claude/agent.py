@@ -16,10 +16,10 @@ from sxhost.drivers.claude.approvals import PendingApprovals
 from sxhost.drivers.claude.control_requests import ControlRequests, default_model
 from sxhost.drivers.claude.events import ClaudeTranslator
 from sxhost.drivers.claude.messages import (
-    Asked,
     Assistant,
     CommandLifecycle,
     ControlCancelRequest,
+    ControlRequest,
     ControlResponse,
     NotClaudeLine,
     RateLimitEvent,
@@ -89,7 +89,7 @@ class ClaudeAgent:
             Result: self._result,
             RateLimitEvent: self._translator.rate_limit_received,
             CommandLifecycle: self._lifecycle,
-            Asked: self._approvals.request_received,
+            ControlRequest: self._approvals.request_received,
             ControlCancelRequest: self._cancelled,
             ControlResponse: self._replied,
             UnknownLine: self._other,

@@ -14,12 +14,12 @@ from typing import Any, Final
 from msgspec import Raw
 
 from sxhost.codec.shorten import first_line
-from sxhost.drivers.claude.messages import Asked, ControlCancelRequest, Request
+from sxhost.drivers.claude.messages import ControlCancelRequest, ControlRequest, ToolRequest
 from sxhost.drivers.contracts import Reports
 from sxhost.errors import AgentFailed, BadField
 from sxhost.model.approval import Answer, ApprovalKind, Inquiry, Option, Question
 
-__all__ = ["PendingApprovals", "question", "reply"]
+__all__ = ["PendingApprovals", "permission_result", "question_of"]
 
 KINDS: Final[Mapping[str, ApprovalKind]] = {
     "Bash": "command",
@@ -49,12 +49,12 @@ class PendingApprovals:
     def __init__(self, reports: Reports, send: Callable[[Any], None]) -> None:
         self._reports = reports
         self._send = send
-        self._open: dict[str, Asked] = {}
+        self._open: dict[str, ControlRequest] = {}
 
-    def request_received(self, request: Asked, line: bytes) -> None:
+    def request_received(self, request: ControlRequest, line: bytes) -> None:
         """Report a request as a question; refuse one of another kind."""
         if request.request.subtype == "can_use_tool":
-            asked = question(request, Raw(line))
+            asked = question_of(request, Raw(line))
             self._open[asked.key] = request
             self._reports.asked(asked)
         else:
@@ -77,7 +77,7 @@ class PendingApprovals:
         request = self._open.get(key)
         if request is None:
             raise AgentFailed("Claude no longer waits for this decision.")
-        response = reply(request, answer)
+        response = permission_result(request, answer)
         del self._open[key]
         self._respond(
             {"subtype": "success", "request_id": request.request_id, "response": response}
@@ -94,7 +94,7 @@ class PendingApprovals:
 # Requests as questions.
 
 
-def question(asked: Asked, native: Raw) -> Question:
+def question_of(asked: ControlRequest, native: Raw) -> Question:
     """Return a request as a question; `native` is Claude's line."""
     request = asked.request
     return Question(
@@ -108,7 +108,7 @@ def question(asked: Asked, native: Raw) -> Question:
     )
 
 
-def _title(request: Request) -> str:
+def _title(request: ToolRequest) -> str:
     name = request.display_name or request.tool_name or "a tool"
     inquiries = _inquiries(request.input)
     subject = inquiries[0].text if inquiries else request.description
@@ -116,7 +116,7 @@ def _title(request: Request) -> str:
     return first_line(title)
 
 
-def _detail(request: Request) -> dict[str, Any]:
+def _detail(request: ToolRequest) -> dict[str, Any]:
     arguments = request.input
     paths = [arguments[name] for name in PATHS if isinstance(arguments.get(name), str)]
     if request.blocked_path and request.blocked_path not in paths:
@@ -135,7 +135,7 @@ def _detail(request: Request) -> dict[str, Any]:
     return {name: value for name, value in detail.items() if value is not None}
 
 
-def _session_rules(request: Request) -> list[dict[str, Any]]:
+def _session_rules(request: ToolRequest) -> list[dict[str, Any]]:
     """Return the suggested rules that ``approve_session`` accepts.
 
     Claude also offers to accept all edits from now on when a command makes a directory;
@@ -146,7 +146,7 @@ def _session_rules(request: Request) -> list[dict[str, Any]]:
     return [rule for rule in rules if edits or rule.get("type") != "setMode"]
 
 
-def _kind(request: Request) -> ApprovalKind:
+def _kind(request: ToolRequest) -> ApprovalKind:
     return KINDS.get(request.tool_name, "tool")
 
 
@@ -162,7 +162,7 @@ def _rule_texts(rule: Mapping[str, Any]) -> list[str]:
     return [*texts, f"mode {rule['mode']}"] if "mode" in rule else texts
 
 
-def _choices(request: Request) -> list[str]:
+def _choices(request: ToolRequest) -> list[str]:
     session = ["approve_session"] if _session_rules(request) else []
     return ["approve", *session, "deny", "cancel"]
 
@@ -190,7 +190,7 @@ def _listed(value: Any) -> list[Mapping[str, Any]]:
 # Decisions as responses.
 
 
-def reply(asked: Asked, answer: Answer) -> dict[str, Any]:
+def permission_result(asked: ControlRequest, answer: Answer) -> dict[str, Any]:
     """Return a decision as the response to ``can_use_tool``.
 
     :raises BadField: the decision is none of the choices.
@@ -202,20 +202,20 @@ def reply(asked: Asked, answer: Answer) -> dict[str, Any]:
     return respond(asked.request, answer)
 
 
-def _allow(request: Request, answer: Answer) -> dict[str, Any]:
+def _allow(request: ToolRequest, answer: Answer) -> dict[str, Any]:
     return {"behavior": "allow", "updatedInput": _updated(request.input, answer)}
 
 
-def _allow_session(request: Request, answer: Answer) -> dict[str, Any]:
+def _allow_session(request: ToolRequest, answer: Answer) -> dict[str, Any]:
     rules = [{**rule, "destination": "session"} for rule in _session_rules(request)]
     return {**_allow(request, answer), "updatedPermissions": rules}
 
 
-def _deny(_request: Request, answer: Answer) -> dict[str, Any]:
+def _deny(_request: ToolRequest, answer: Answer) -> dict[str, Any]:
     return {"behavior": "deny", "message": answer.reason or DENIED}
 
 
-def _cancel(_request: Request, answer: Answer) -> dict[str, Any]:
+def _cancel(_request: ToolRequest, answer: Answer) -> dict[str, Any]:
     message = answer.reason or CANCELLED
     return {"behavior": "deny", "message": message, "interrupt": True}
 

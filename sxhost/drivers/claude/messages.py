@@ -15,21 +15,21 @@ from msgspec import Raw, Struct
 from msgspec.structs import asdict
 
 __all__ = [
-    "Asked",
     "Assistant",
     "Block",
     "CommandLifecycle",
     "ControlCancelRequest",
+    "ControlRequest",
     "ControlResponse",
     "ControlResult",
     "ModelEvent",
     "ModelUsage",
     "NotClaudeLine",
     "RateLimitEvent",
-    "Request",
     "Result",
     "StreamEvent",
     "System",
+    "ToolRequest",
     "TurnOrigin",
     "UnknownLine",
     "User",
@@ -198,7 +198,7 @@ class CommandLifecycle(Struct, frozen=True):
 # Control requests.
 
 
-class Request(Struct, frozen=True):
+class ToolRequest(Struct, frozen=True):
     """The request in a ``control_request``; most fields are those of ``can_use_tool``."""
 
     subtype: str = ""
@@ -214,11 +214,11 @@ class Request(Struct, frozen=True):
     agent_id: str | None = None
 
 
-class Asked(Struct, frozen=True):
+class ControlRequest(Struct, frozen=True):
     """``control_request``: Claude asks the host."""
 
     request_id: str
-    request: Request
+    request: ToolRequest
 
 
 class ControlCancelRequest(Struct, frozen=True):
@@ -250,7 +250,7 @@ Line = (
     | Result
     | RateLimitEvent
     | CommandLifecycle
-    | Asked
+    | ControlRequest
     | ControlCancelRequest
     | ControlResponse
     | UnknownLine
@@ -266,7 +266,7 @@ _DECODERS: Final[Mapping[str, msgspec.json.Decoder[Any]]] = {
         "result": Result,
         "rate_limit_event": RateLimitEvent,
         "command_lifecycle": CommandLifecycle,
-        "control_request": Asked,
+        "control_request": ControlRequest,
         "control_cancel_request": ControlCancelRequest,
         "control_response": ControlResponse,
     }.items()
@@ -285,8 +285,8 @@ class _BareRequest(Struct, frozen=True):
 
 _LEAST_DECODERS: Final[Mapping[str, Callable[[bytes], Line]]] = {
     "result": lambda line: Result(**asdict(msgspec.json.decode(line, type=_BareResult))),
-    "control_request": lambda line: Asked(
-        msgspec.json.decode(line, type=_BareRequest).request_id, Request()
+    "control_request": lambda line: ControlRequest(
+        msgspec.json.decode(line, type=_BareRequest).request_id, ToolRequest()
     ),
 }
 """Least decoders of lines that must not be lost, whatever their shape: a turn waits for its

@@ -17,7 +17,7 @@ from sxhost.drivers.codex.pending_requests import PendingRequests
 from sxhost.drivers.codex.requests import input_of, resume_of, settings_of, start_of, turn_of
 from sxhost.drivers.codex.server import CALL_S, Server, ServerPool
 from sxhost.drivers.contracts import Reports, Started
-from sxhost.drivers.jsonrpc_peer import Refused
+from sxhost.drivers.jsonrpc_peer import CallRefused
 from sxhost.errors import AgentFailed, Unsupported
 from sxhost.model.approval import Answer, Question
 from sxhost.model.turn import Abilities, Item, Launch, ModelDraft, TurnDraft
@@ -165,11 +165,11 @@ class CodexAgent:
             params = {"threadId": self._thread, "turnId": turn}
             try:
                 await server.call("turn/interrupt", params, limit=limit)
-            except Refused as refused:
+            except CallRefused as refused:
                 # codex does not know the turn, and will not report its end
                 if self._items.turn == turn:  # its end was not reported meanwhile
                     self._items.end_turn("interrupted", refused.message)
-        with suppress(Refused):  # older versions have no such method
+        with suppress(CallRefused):  # older versions have no such method
             clean = "thread/backgroundTerminals/clean"
             await server.call(clean, {"threadId": self._thread}, limit=limit)
 
@@ -185,7 +185,7 @@ class CodexAgent:
             raise Unsupported(text)
         try:
             await server.call("thread/settings/update", settings_of(self._thread, draft))
-        except Refused:  # older versions have no such method: it goes with the next turn
+        except CallRefused:  # older versions have no such method: it goes with the next turn
             self._next_model = draft
 
     async def command(self, method: str, /, **params: Any) -> Any:

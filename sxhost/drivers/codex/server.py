@@ -14,7 +14,7 @@ from twisted.internet.task import deferLater
 from sxhost.codec.jsonrpc import Id
 from sxhost.drivers.codex.notifications import Notification
 from sxhost.drivers.codex.requests import CLIENT
-from sxhost.drivers.jsonrpc_peer import Peer, Refused
+from sxhost.drivers.jsonrpc_peer import CallRefused, Peer
 from sxhost.errors import AgentFailed, HostError
 from sxhost.logs import logger
 from sxhost.model.turn import Process
@@ -176,7 +176,7 @@ class Server:
         for pause in PAUSES_S:
             try:
                 return await self._call(method, params, kind, limit)
-            except Refused as refused:
+            except CallRefused as refused:
                 if refused.number != OVERLOADED:
                     raise
             await deferLater(self._clock, pause)

@@ -18,14 +18,14 @@ from sxhost.drivers.pi.dialogs import PendingDialogs
 from sxhost.drivers.pi.events import PiTranslator
 from sxhost.drivers.pi.launch import arguments, check_turn, prompt_fields, session_file
 from sxhost.drivers.pi.messages import DialogRequest
-from sxhost.drivers.pi.rpc import Refused, RpcClient
+from sxhost.drivers.pi.rpc import CommandRefused, RpcClient
 from sxhost.drivers.pi.run import BEGINS, TurnTracker
 from sxhost.errors import AgentFailed, HostError, NoTurn, TurnInProgress
 from sxhost.model.approval import Answer, Question
 from sxhost.model.turn import Abilities, Item, Launch, ModelDraft, TurnDraft, items
 from sxhost.process.contracts import Child, ChildExit, Command, Spawn
 
-__all__ = ["PiAgent", "Refused"]
+__all__ = ["CommandRefused", "PiAgent"]
 
 READY_S = 30.0
 """Seconds that pi may take to start."""
@@ -162,7 +162,7 @@ class PiAgent:
 
     def _prompt_refused(self, failure: Failure) -> None:
         error: Any = failure.value
-        if isinstance(error, Refused) and "already processing" in error.said:
+        if isinstance(error, CommandRefused) and "already processing" in error.reason:
             error = TurnInProgress(self._session_id)
         self._turns.prompt_refused(str(error))
         self._finish_submit(error)
@@ -231,7 +231,7 @@ class PiAgent:
 
         ``extension_ui_response`` has no answer: it is sent, and its question is withdrawn.
 
-        :raises Refused: pi refused; `Refused.said` is its reason.
+        :raises Refused: pi refused; `CommandRefused.said` is its reason.
         :raises AgentFailed: pi ended before it answered.
         """
         if command == "extension_ui_response":

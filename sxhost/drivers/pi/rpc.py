@@ -15,7 +15,7 @@ from sxhost.errors import AgentFailed
 from sxhost.logs import logger
 from sxhost.process.contracts import Child, ChildExit
 
-__all__ = ["Refused", "RpcClient", "decode_answer"]
+__all__ = ["CommandRefused", "RpcClient", "decode_answer"]
 
 log = logger(__name__)
 
@@ -25,13 +25,13 @@ STRANGE_LINES = 20
 """How many lines that are none of pi's are logged; a broken agent may print on."""
 
 
-class Refused(AgentFailed):
+class CommandRefused(AgentFailed):
     """Pi refused a `command`; `said` is the reason it gave."""
 
     def __init__(self, command: str, said: str) -> None:
         super().__init__(f"pi refused {command}: {said.rstrip('.') or 'no reason given'}.")
         self.command = command
-        self.said = said
+        self.reason = said
 
 
 class RpcClient:
@@ -63,7 +63,7 @@ class RpcClient:
     ) -> Deferred[Raw]:
         """Send a command; the Deferred fires with the ``data`` of its answer, undecoded.
 
-        It fails with `Refused` if pi refuses, with `AgentFailed` if pi has ended.
+        It fails with `CommandRefused` if pi refuses, with `AgentFailed` if pi has ended.
         """
         command_id, answer = f"r{next(self._ids)}", Deferred[Raw]()
         if self.exit is not None:
@@ -111,7 +111,7 @@ class RpcClient:
         elif response.success:
             answer.callback(response.data)
         else:
-            answer.errback(Refused(command, response.error))
+            answer.errback(CommandRefused(command, response.error))
 
     def _command_id(self, response: Response) -> str:
         """Return the id of the command that is answered; where old pi does not know a command,

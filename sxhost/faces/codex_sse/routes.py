@@ -143,7 +143,9 @@ class Messages:
         try:
             started = await self._host.start(launch)
         except HostError as error:
-            self._service.hub.appended(str(launch.id))  # a reader may have come back already
+            self._service.hub.events_appended(
+                str(launch.id)
+            )  # a reader may have come back already
             raise _about_work_dir(error) from None
         session_id = started.session.id
         try:

@@ -138,7 +138,7 @@ class CodexdHandlers:
     def __init__(self, service: SessionService) -> None:
         self._service = service
         self._agency = service.agency
-        self._directory = service.roster(AGENT)
+        self._directory = service.agent_directory(AGENT)
         self._clients = EventClients(service, self._directory, self._state)
         self._resuming: WeakValueDictionary[str, DeferredLock] = WeakValueDictionary()
 
@@ -210,7 +210,7 @@ class CodexdHandlers:
             return await self._begin(request)
         lock = self._resuming.setdefault(request.thread_id, DeferredLock())
         async with lock:
-            known = self._directory.talking(request.thread_id)
+            known = self._directory.find_native(request.thread_id)
             return _begun_answer(known) if known else await self._begin(request)
 
     async def _begin(self, request: SessionInput) -> CodexdSessionBegun:

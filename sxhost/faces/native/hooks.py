@@ -13,7 +13,7 @@ from twisted.web.server import Request
 from sxhost.codec.json import encode
 from sxhost.errors import HostError
 from sxhost.hooks.payload import Hook
-from sxhost.hooks.sessions import Hooked, HookQuery, HookReply
+from sxhost.hooks.sessions import HookHandler, HookQuery, HookReply
 from sxhost.http.router import Route
 from sxhost.logs import logger
 from sxhost.model.names import SessionId
@@ -69,14 +69,14 @@ class HookAnswer(Struct, frozen=True, rename="camel", omit_defaults=True):
 class HookResponse:
     """A response to a hook that is written once the answer is known, while the agent waits."""
 
-    def __init__(self, sessions: Hooked, hook: Hook, query: HookQuery) -> None:
+    def __init__(self, sessions: HookHandler, hook: Hook, query: HookQuery) -> None:
         self._sessions = sessions
         self._hook = hook
         self._query = query
 
     async def serve(self, request: Request) -> None:
         """Handle the hook, write the answer, and note whether it was sent."""
-        reply = await self._sessions.hear(self._hook, self._query)
+        reply = await self._sessions.handle_hook(self._hook, self._query)
         if reply.messages:
             self._confirm_once_sent(request, reply)
         body = encode(reply.answer)
@@ -87,8 +87,8 @@ class HookResponse:
         """Confirm the messages in an answer once it was sent; else give them back."""
         finished: Deferred[Any] = request.notifyFinish()
         finished.addCallbacks(
-            lambda _: _in_background(self._sessions.read(reply)),
-            lambda _: _in_background(self._sessions.unread(reply)),
+            lambda _: _in_background(self._sessions.acknowledge_messages(reply)),
+            lambda _: _in_background(self._sessions.return_messages(reply)),
         )
 
 
@@ -105,7 +105,7 @@ class HookHandlers:
     """The handlers, one for each agent that has hooks."""
 
     def __init__(self, service: SessionService) -> None:
-        self._sessions = Hooked(service, service.agency, service.hub)
+        self._sessions = HookHandler(service, service.agency, service.hub)
 
     async def claude(self, hook: dict[str, Any], query: HookQuery) -> HookResponse:
         """Handle a hook of Claude Code."""

@@ -6,15 +6,23 @@ from collections.abc import Sequence
 
 from sxhost.http.router import Route
 from sxhost.service import SessionService
-from sxhost.telemetry.ingest import Filing
+from sxhost.telemetry.ingest import TelemetryIngest
 
 __all__ = ["routes"]
 
 
 def routes(service: SessionService) -> Sequence[Route]:
     """Return the route that payloads are posted to."""
-    ingest = Filing(service)
+    ingest = TelemetryIngest(service)
     summary = "File telemetry."
     return (
-        Route("POST", "/telemetry", ingest.file, summary, 204, scope="send", telemetry=True),
+        Route(
+            "POST",
+            "/telemetry",
+            ingest.append_payload,
+            summary,
+            204,
+            scope="send",
+            telemetry=True,
+        ),
     )

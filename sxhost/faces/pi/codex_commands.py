@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sxhost.agents.session import HostedSession
-from sxhost.drivers.jsonrpc_peer import Refused
+from sxhost.drivers.jsonrpc_peer import CallRefused
 from sxhost.faces.pi import session_commands
 from sxhost.faces.pi.commands import Bash, Command, SetSessionName
 from sxhost.faces.pi.responses import CommandFailed
@@ -27,8 +27,8 @@ async def call_codex(context: CommandContext, method: str, /, **params: Any) -> 
     agent: Any = (await context.hosted()).agent
     try:
         return await agent.command(method, **params)
-    except Refused as error:
-        raise CommandFailed(error.said.message) from None
+    except CallRefused as error:
+        raise CommandFailed(error.refusal.message) from None
 
 
 async def bash(context: CommandContext, command: Bash) -> Any:

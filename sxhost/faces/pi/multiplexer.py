@@ -95,7 +95,7 @@ class Multiplexer:
             for client in tuple(self.clients):
                 client.notify(frame, session_id)
 
-        self.service.hub.settled().addCallback(deliver)
+        self.service.hub.deliver_now().addCallback(deliver)
 
     def stop(self) -> None:
         """Take no more commands, and notify the clients."""

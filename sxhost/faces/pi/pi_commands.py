@@ -14,7 +14,7 @@ import msgspec
 from msgspec import UNSET, Raw
 
 from sxhost.agents.session import HostedSession
-from sxhost.drivers.pi.agent import Refused
+from sxhost.drivers.pi.agent import CommandRefused
 from sxhost.errors import NoTurn, TurnInProgress
 from sxhost.faces.pi import session_commands
 from sxhost.faces.pi.commands import (
@@ -58,8 +58,8 @@ async def call_pi(context: CommandContext, command: str, /, **fields: Any) -> An
     agent: Any = (await context.hosted()).agent
     try:
         answer = await agent.command(command, **fields)
-    except Refused as error:
-        raise CommandFailed(error.said) from None
+    except CommandRefused as error:
+        raise CommandFailed(error.reason) from None
     return msgspec.json.decode(answer) if isinstance(answer, Raw) else answer
 
 
@@ -67,7 +67,7 @@ async def _store_session_file(context: CommandContext) -> HostedSession:
     """Have a restart resume from the session file that pi writes now."""
     hosted = await context.hosted()
     agent: Any = hosted.agent
-    await hosted.moved(agent.native_id)
+    await hosted.conversation_changed(agent.native_id)
     return hosted
 
 
@@ -129,8 +129,8 @@ async def set_model(context: CommandContext, command: SetModel) -> Any:
     draft = ModelDraft(model=command.model_id, provider=command.provider)
     try:
         await context.service.agency.set_model(context.id, draft)
-    except Refused as error:
-        raise CommandFailed(error.said) from None
+    except CommandRefused as error:
+        raise CommandFailed(error.reason) from None
     return {"model": (await call_pi(context, "get_state"))["model"]}
 
 
@@ -141,7 +141,7 @@ async def cycle_model(context: CommandContext, command: CycleModel) -> Any:
     answer = await call_pi(context, "cycle_model")
     if answer:
         hosted = await _store_session_file(context)
-        await hosted.uses(answer["model"]["id"], answer["model"]["provider"])
+        await hosted.model_changed(answer["model"]["id"], answer["model"]["provider"])
     return answer
 
 
@@ -149,7 +149,7 @@ async def set_thinking_level(context: CommandContext, command: SetThinkingLevel)
     """Set how long the model thinks."""
     level = "off" if command.level == "none" else command.level
     await call_pi(context, "set_thinking_level", level=level)
-    await (await context.hosted()).uses(effort=level)
+    await (await context.hosted()).model_changed(effort=level)
     return UNSET
 
 
@@ -157,7 +157,7 @@ async def cycle_thinking_level(context: CommandContext, _command: Command) -> An
     """Use the next level."""
     answer = await call_pi(context, "cycle_thinking_level")
     if answer:
-        await (await context.hosted()).uses(effort=answer["level"])
+        await (await context.hosted()).model_changed(effort=answer["level"])
     return answer
 
 

@@ -100,7 +100,7 @@ class ServerCommands:
             raise CommandFailed(f"Session {session_id} already exists") from None
         hosted = self._service.agency.fleet.get(session_id)
         if hosted is not None:
-            await hosted.written()
+            await hosted.flushed()
         info = await self._sessions.info(session_id)
         return {"sessionId": session_id, "sessionInfo": info}
 
@@ -173,7 +173,7 @@ class ServerCommands:
 
     async def _thread_names(self) -> dict[str, str]:
         """Return the names from an app server that runs; none is started for it."""
-        for hosted in self._service.agency.fleet.ready("codex")[:1]:
+        for hosted in self._service.agency.fleet.running_sessions("codex")[:1]:
             names = Deferred.fromCoroutine(thread_names(hosted))
             try:
                 return await names.addTimeout(AGENT_TIMEOUT_S, self._clock)

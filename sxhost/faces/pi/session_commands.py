@@ -73,9 +73,9 @@ class CommandContext(Struct):
         :raises ForbiddenScope: it sleeps, and the caller may only read: to wake it is to
             start a program.
         """
-        if not self.service.agency.fleet.lives(self.id):
+        if not self.service.agency.fleet.is_alive(self.id):
             current_caller.get().check("send", self.id)
-        return await self.service.agency.fleet.awake(self.id)
+        return await self.service.agency.fleet.ensure_running(self.id)
 
     @property
     def is_busy(self) -> bool:
@@ -119,7 +119,7 @@ async def run_turn(context: CommandContext, command: Prompt, *, native: bool = F
     submitted = await agency.submit(context.id, TurnDraft(input=input_of(command)))
     context.work_started()
     hosted = agency.fleet.get(context.id)
-    turn = await hosted.over(submitted.turn.id) if hosted is not None else None
+    turn = await hosted.wait_for_turn(submitted.turn.id) if hosted is not None else None
     if agency.fleet.get(context.id) is not hosted:
         raise CommandFailed(AGENT_ENDED)
     failed = turn is not None and turn.status == "failed"
@@ -246,7 +246,7 @@ async def compact(context: CommandContext, _command: Command) -> Any:
     context.work_started()
     hosted = context.service.agency.fleet.get(context.id)
     if hosted is not None:
-        await hosted.over(before + 1)
+        await hosted.wait_for_turn(before + 1)
     return {}
 
 

@@ -35,7 +35,7 @@ def latest(roster: AgentDirectory, most: int = 50, **how: Any) -> list[tuple[str
 
 
 def test_it_has_the_hosted_sessions_of_its_agent(host: HostInMemory) -> None:
-    roster = host.service.roster("codex")
+    roster = host.service.agent_directory("codex")
     begin(host, "b")
     host.clock.advance(1)
     begin(host, "a")
@@ -48,16 +48,16 @@ def test_it_has_the_hosted_sessions_of_its_agent(host: HostInMemory) -> None:
 
 
 def test_a_conversation_is_found_by_its_name(host: HostInMemory) -> None:
-    roster = host.service.roster("codex")
+    roster = host.service.agent_directory("codex")
     begin(host, "a")
     begin(host, "b", resume="thread")
     for name, expected in (("native-1", "a"), ("thread", "b"), ("other", None)):
-        found = roster.talking(name)
+        found = roster.find_native(name)
         assert (found and found.id) == expected
 
 
 def test_the_newest_of_all(host: HostInMemory) -> None:
-    roster = host.service.roster("codex")
+    roster = host.service.agent_directory("codex")
     begin(host, "a")
     begin(host, "b")
     begin(host, "p", "pi")
@@ -75,7 +75,7 @@ def test_the_newest_of_all(host: HostInMemory) -> None:
 
 def test_a_flood_of_what_is_not_wanted_hides_nothing_recent() -> None:
     host = HostInMemory(drivers=FakeDrivers(codex=FakeDriver()), events=4096)
-    roster = host.service.roster("codex")
+    roster = host.service.agent_directory("codex")
     begin(host, "a")
     fire(host, "a", "x", *["delta"] * TAILS[0])
     assert latest(roster, without=frozenset({"delta"})) == [("a", "started"), ("a", "x")]
@@ -84,7 +84,7 @@ def test_a_flood_of_what_is_not_wanted_hides_nothing_recent() -> None:
 
 
 def test_sessions_that_were_heard_of_last_are_looked_through(host: HostInMemory) -> None:
-    roster = host.service.roster("codex")
+    roster = host.service.agent_directory("codex")
     for number in range(HEARD + 1):
         begin(host, f"s{number}")
         host.clock.advance(1)
@@ -94,7 +94,7 @@ def test_sessions_that_were_heard_of_last_are_looked_through(host: HostInMemory)
 
 
 def test_a_session_that_is_forgotten_meanwhile_has_no_events(host: HostInMemory) -> None:
-    roster = host.service.roster("codex")
+    roster = host.service.agent_directory("codex")
     begin(host, "a")
     session = roster.get("a")
     forgetting = started(host.service.forget("a"))

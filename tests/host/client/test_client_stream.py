@@ -15,7 +15,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.protocol import Protocol
 
 from sxhost.client.link import HELD, LINE, decode_frame
-from sxhost.client.stream import FIRST_WAIT, LONGEST_WAIT, BackOff, Following, Value
+from sxhost.client.stream import FIRST_WAIT, LONGEST_WAIT, BackOff, EventStream, Value
 from sxhost.errors import BadField, HostError, HostUnreachable, QueueFull, UnknownSession
 from sxhost.model.session import Event, EventDraft, Gap, Registration, StateChange
 from sxhost.testing import (
@@ -38,7 +38,7 @@ class Reader:
         self.net = net
         self.news: list[tuple[bool, str]] = []
         how = {"jitter": lambda: 1.0, "on_link": self._on_link, **how}
-        self.stream: Following = net.client.subscribe(*which, **how)
+        self.stream: EventStream = net.client.subscribe(*which, **how)
         self.got: list[Value] = []
         self.done = started(self._read())
         net.run()
@@ -740,7 +740,7 @@ def test_a_slow_reader_makes_the_host_wait() -> None:
     net.run()
 
 
-def result_of_entering(net: NetworkInMemory, stream: Following) -> None:
+def result_of_entering(net: NetworkInMemory, stream: EventStream) -> None:
     entered = started(stream.__aenter__())
     net.run()
     result_of(entered)
@@ -777,7 +777,7 @@ steps = st.lists(
 class Slow:
     """Reads a stream only when it is told to."""
 
-    def __init__(self, stream: Following) -> None:
+    def __init__(self, stream: EventStream) -> None:
         self.stream = stream
         self.got: list[Value] = []
         self.wanted = 0

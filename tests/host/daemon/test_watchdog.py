@@ -16,7 +16,7 @@ from sxhost.daemon.systemd import Notifier
 from sxhost.model.limits import Limits
 from sxhost.store.sqlite.connection import SQLiteConnection
 from sxhost.store.sqlite.store import SQLiteStore
-from sxhost.tap import threads
+from sxhost.tap import store_threads
 from sxhost.testing import HostInMemory, is_done, result_of, started
 from tests.unit.daemon.test_daemon_systemd import BEAT, READY, Ear
 
@@ -30,7 +30,7 @@ class Disk:
     """A store's journal whose writing thread can be made to hang."""
 
     def __init__(self, path: Path) -> None:
-        self.threads = threads(reactor)
+        self.threads = store_threads(reactor)
         journal = SQLiteConnection(path)
         self.store = SQLiteStore(Limits(), Clock().seconds, journal, self.threads)
         self.heals = Event()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sxhost.drivers.codex.agent import STOP_S
-from sxhost.drivers.jsonrpc_peer import Refused
+from sxhost.drivers.jsonrpc_peer import CallRefused
 from sxhost.errors import AgentFailed, Unsupported
 from sxhost.model.approval import Answer
 from sxhost.model.turn import ModelDraft, Text, TurnDraft
@@ -114,7 +114,7 @@ def test_a_sandbox_of_codexs_own_goes_with_the_first_turn_of_a_process() -> None
 def test_a_refused_turn_keeps_what_was_to_be_told() -> None:
     running = Running(effort="high")
     running.server.answers["turn/start"] = [REFUSED, {"turn": {"id": "u1"}}]
-    with pytest.raises(Refused):
+    with pytest.raises(CallRefused):
         result_of(running.it.submit(HELLO))
     result_of(running.it.submit(HELLO))
     said = running.server.said("turn/start")

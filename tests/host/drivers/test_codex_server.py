@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sxhost.drivers.codex.server import CALL_S, HANDSHAKE_S, PAUSES_S
-from sxhost.drivers.jsonrpc_peer import Refused
+from sxhost.drivers.jsonrpc_peer import CallRefused
 from sxhost.errors import AgentFailed
 from sxhost.model.approval import Answer
 from sxhost.model.turn import TurnDraft
@@ -92,7 +92,7 @@ def test_a_start_that_is_given_up_leaves_nothing() -> None:
 def test_a_refused_start_ends_what_was_started_for_it() -> None:
     server, reports = AppServer(), FakeReports()
     server.answers["thread/resume"] = {"code": -32600, "message": "no rollout found"}
-    with pytest.raises(Refused, match="no rollout found"):
+    with pytest.raises(CallRefused, match="no rollout found"):
         result_of(server.agent(reports, resume="t9").start())
     assert server.child.ended
     assert [told[0] for told in reports.told] == ["spawned"]
@@ -103,7 +103,7 @@ def test_a_refused_start_leaves_the_others_alone() -> None:
     one = server.agent(reports)
     result_of(one.start())
     server.answers["thread/start"] = {"code": -32600, "message": "no such provider"}
-    with pytest.raises(Refused, match="no such provider"):
+    with pytest.raises(CallRefused, match="no such provider"):
         result_of(server.agent().start())
     assert not server.child.ended
     assert result_of(one.submit(HELLO)) == "u1"
@@ -187,7 +187,7 @@ def test_who_never_has_time_refuses() -> None:
     server.answers["thread/start"] = {"code": -32001, "message": "Server overloaded"}
     start = started(server.agent().start())
     server.clock.pump(PAUSES_S)
-    with pytest.raises(Refused, match="overloaded"):
+    with pytest.raises(CallRefused, match="overloaded"):
         result_of(start)
     assert len(server.said("thread/start")) == len(PAUSES_S) + 1
 

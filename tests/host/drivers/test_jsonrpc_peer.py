@@ -9,7 +9,7 @@ from msgspec import Raw, json
 from twisted.logger import capturedLogs
 
 from sxhost.codec.jsonrpc import METHOD_NOT_FOUND, Id
-from sxhost.drivers.jsonrpc_peer import STRANGE_LINES, Peer, Refused
+from sxhost.drivers.jsonrpc_peer import STRANGE_LINES, CallRefused, Peer
 from sxhost.errors import AgentFailed
 from sxhost.process.contracts import ChildExit, Command
 from sxhost.testing import is_done, result_of, started
@@ -77,9 +77,11 @@ def test_every_message_has_the_fields_that_all_have() -> None:
 def test_a_refusal_is_raised_with_its_number(rig: Rig) -> None:
     call = started(rig.peer.call("turn/start", {}))
     rig.child.say({"id": 1, "error": {"code": -32001, "message": "too busy."}})
-    with pytest.raises(Refused, match=r"^The agent refused turn/start: too busy\.$") as caught:
+    with pytest.raises(
+        CallRefused, match=r"^The agent refused turn/start: too busy\.$"
+    ) as caught:
         result_of(call)
-    assert (caught.value.number, caught.value.said.message) == (-32001, "too busy.")
+    assert (caught.value.number, caught.value.refusal.message) == (-32001, "too busy.")
 
 
 def test_an_answer_of_another_type_is_the_agent_s_failure(rig: Rig) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sxhost.drivers.pi import make
-from sxhost.drivers.pi.agent import TAKE_S, Refused
+from sxhost.drivers.pi.agent import TAKE_S, CommandRefused
 from sxhost.errors import AgentFailed, NoTurn, TurnInProgress, Unsupported
 from sxhost.model.approval import Answer
 from sxhost.model.turn import Launch, ModelDraft, Process, Text, TurnDraft
@@ -128,8 +128,8 @@ def test_models(line: str) -> None:
     player = Player(line, "models").play()
     assert player.error("r8").message == "pi refused set_model: Model not found: no/such."
     refusal = player.error("r11")
-    assert isinstance(refusal, Refused)
-    assert refusal.said == "Unknown command: nonsense"
+    assert isinstance(refusal, CommandRefused)
+    assert refusal.reason == "Unknown command: nonsense"
     assert player.ended() == [("completed", "")] * 3
 
 
@@ -288,7 +288,10 @@ def test_a_second_turn_has_to_wait() -> None:
 def test_a_turn_that_pi_refuses() -> None:
     host = Pi()
     host.start()
-    for error, kind in (("No API key.", Refused), ("already processing", TurnInProgress)):
+    for error, kind in (
+        ("No API key.", CommandRefused),
+        ("already processing", TurnInProgress),
+    ):
         work = started(host.agent.submit(TurnDraft(input="x")))
         host.reply("prompt", error=error)
         with pytest.raises(kind):
@@ -459,7 +462,7 @@ def test_a_compaction_that_is_refused() -> None:
     host.say({"type": "compaction_start", "reason": "manual"})
     host.say({"type": "compaction_end", "reason": "manual", "errorMessage": error})
     host.reply("compact", error="Already compacted")
-    with pytest.raises(Refused, match="Already compacted"):
+    with pytest.raises(CommandRefused, match="Already compacted"):
         result_of(work)
     assert host.ended() == [("failed", error)]
 

@@ -9,7 +9,7 @@ from twisted.logger import capturedLogs
 
 from sxhost.drivers.pi.decoder import DecodedLine
 from sxhost.drivers.pi.messages import PiState
-from sxhost.drivers.pi.rpc import STRANGE_LINES, Refused, RpcClient, decode_answer
+from sxhost.drivers.pi.rpc import STRANGE_LINES, CommandRefused, RpcClient, decode_answer
 from sxhost.errors import AgentFailed
 from sxhost.process.contracts import ChildExit, Command
 from sxhost.testing import is_done, result_of
@@ -44,9 +44,9 @@ def test_a_refusal() -> None:
     ends = Ends()
     work = ends.calls.send_command("one")
     ends.say(id="r1", command="one", success=False, error="No model.")
-    with pytest.raises(Refused, match="pi refused one: No model") as refused:
+    with pytest.raises(CommandRefused, match="pi refused one: No model") as refused:
         result_of(work)
-    assert (refused.value.command, refused.value.said) == ("one", "No model.")
+    assert (refused.value.command, refused.value.reason) == ("one", "No model.")
 
 
 def test_a_refusal_without_a_name_is_that_of_its_command() -> None:
@@ -57,7 +57,7 @@ def test_a_refusal_without_a_name_is_that_of_its_command() -> None:
         ends.calls.send_command("b"),
     )
     ends.say(command="b", success=False, error="Unknown command: b")
-    with pytest.raises(Refused):
+    with pytest.raises(CommandRefused):
         result_of(first)
     assert not is_done(other)
     assert not is_done(second)

@@ -27,7 +27,7 @@ from sxhost.model.rights import HOST_EVENTS
 from sxhost.model.session import Event, Session, State
 from sxhost.model.session_state import MESSAGE_EVENTS, apply_events
 from sxhost.model.turn import Launch
-from sxhost.telemetry.forwarder import content_of
+from sxhost.telemetry.forwarder import forwarded_content
 from sxhost.testing import result_of
 
 NAMES = sorted({*HOST_EVENTS, "note", "output", "system"})
@@ -154,7 +154,7 @@ def is_folded(one: Event) -> None:
         apply_events(session("echo", hosted=hosted), [one], 0)
     if one.event in MESSAGE_EVENTS:
         encode(message_of_event(one))
-    content_of(one.value(), "full")
+    forwarded_content(one.value(), "full")
 
 
 def is_told_by_codexd(one: Event) -> None:

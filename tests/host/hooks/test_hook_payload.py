@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 
 from sxhost.codec.json import encode
-from sxhost.codec.shorten import fitted
+from sxhost.codec.shorten import shorten_to_fit
 from sxhost.hooks.payload import Hook
 from sxhost.model.turn import Launch
 from sxhost.testing import BufferedResponse, HostInMemory, is_done, result_of
@@ -229,7 +229,7 @@ LONG = ["x" * 90_000, "ü" * 120_000, ["é" * 49_000] * 9]
 @given(st.dictionaries(st.text(max_size=3), anything | st.sampled_from(LONG), max_size=3))
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 def test_what_is_too_long_is_cut(data: dict[str, Any]) -> None:
-    assert len(encode(fitted(data))) <= 250_000
+    assert len(encode(shorten_to_fit(data))) <= 250_000
 
 
 def test_a_long_output_is_cut_and_says_so(lab: HostInMemory) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from sxhost.codec.jsonrpc import RPCError
 from sxhost.drivers.acp.prompt import REASON, content_blocks, initialize_params, refusal_reason
-from sxhost.drivers.jsonrpc_peer import Refused
+from sxhost.drivers.jsonrpc_peer import CallRefused
 from sxhost.errors import AgentFailed, BadField, Unsupported
 from sxhost.model.turn import File, Image, Item, LocalImage, Text
 
@@ -86,7 +86,7 @@ def test_only_what_can_be_kept_is_promised() -> None:
     ],
 )
 def test_complaints(message: str, data: Any, why: str) -> None:
-    assert refusal_reason(Refused("m", RPCError(1, -32603, message, data))) == why
+    assert refusal_reason(CallRefused("m", RPCError(1, -32603, message, data))) == why
 
 
 def test_another_failure_is_its_own_complaint() -> None:

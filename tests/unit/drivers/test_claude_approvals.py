@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sxhost.drivers.claude.approvals import PendingApprovals
-from sxhost.drivers.claude.messages import Asked, parse
+from sxhost.drivers.claude.messages import ControlRequest, parse
 from sxhost.errors import AgentFailed, BadField
 from sxhost.model.approval import Answer, Question
 from tests.support.fake_children import FakeReports
@@ -32,7 +32,7 @@ class Asking:
         line = {"type": "control_request", "request_id": "r1", "request": request}
         text = json.dumps(line).encode()
         said = parse(text)
-        assert isinstance(said, Asked)
+        assert isinstance(said, ControlRequest)
         self.asks.request_received(said, text)
 
     @property

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sxhost.drivers.claude.messages import (
-    Asked,
     Assistant,
+    ControlRequest,
     NotClaudeLine,
     Result,
     StreamEvent,
@@ -81,7 +81,7 @@ def test_kinds() -> None:
 def test_what_something_waits_for_is_heard_in_any_shape() -> None:
     assert parse(b'{"type":"result","errors":7}') == Result(is_error=True)
     asked = parse(b'{"type":"control_request","request_id":"a","request":[]}')
-    assert isinstance(asked, Asked)
+    assert isinstance(asked, ControlRequest)
     assert (asked.request_id, asked.request.subtype) == ("a", "")
 
 
