@@ -82,7 +82,7 @@ class Audit:
         """
         deed = self.entry(what, session_id, detail)
         if ACTS.get(what, True):
-            await self._store.record(deed)
+            await self._store.record_entry(deed)
             return
         self._waiting.append(deed)
         if not await uncancelled(self._write()) and deed in self._waiting:
@@ -101,7 +101,7 @@ class Audit:
         async with self._writing:
             try:
                 while self._waiting:
-                    await self._store.record(self._waiting[0])
+                    await self._store.record_entry(self._waiting[0])
                     self._waiting.popleft()
             except HostError:
                 if again and not (self._retry is not None and self._retry.active()):

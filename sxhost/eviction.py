@@ -83,6 +83,6 @@ class Eviction:
 
     async def _rank(self, session: Session) -> tuple[bool, bool, int]:
         """Return what sessions are ordered by, the one that goes first being the least."""
-        pending = bool(session.pending_approvals or await self._store.waiting(session.id))
+        pending = bool(session.pending_approvals or await self._store.count_waiting(session.id))
         ended = self._has_ended(session)
         return pending, not ended, session.state.since_ms if ended else session.last_seen_ms

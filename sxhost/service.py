@@ -189,7 +189,7 @@ class SessionService(Service):
     async def status(self) -> Status:
         """Summarise the host."""
         views = [self._now(session) for session in await self._store.sessions()]
-        census = await self._store.census()
+        census = await self._store.counts()
         return Status(
             version=__version__,
             port=self.port,
@@ -213,7 +213,7 @@ class SessionService(Service):
     async def census(self) -> tuple[SessionCounts, Sequence[State]]:
         """Return what the store holds, and the state of every session."""
         sessions = await self._store.sessions()
-        return await self._store.census(), [self._now(session).state for session in sessions]
+        return await self._store.counts(), [self._now(session).state for session in sessions]
 
     @property
     def hot_size(self) -> int:
@@ -246,7 +246,7 @@ class SessionService(Service):
             approval_policy=now.approval_policy,
             sandbox=now.sandbox,
             command=session.launch.command if session.launch else None,
-            events=await self._store.read(session_id, seq=max(0, recent)),
+            events=await self._store.read_events(session_id, seq=max(0, recent)),
         )
 
     def knows(self, session_id: str) -> bool:
@@ -394,7 +394,7 @@ class SessionService(Service):
 
     async def audit(self, query: AuditQuery) -> list[AuditEntry]:
         """Tell who did what, in order."""
-        return await self._store.deeds(query)
+        return await self._store.audit_entries(query)
 
     async def stop(self) -> Done:
         """Stop the host in order."""
@@ -413,7 +413,9 @@ class SessionService(Service):
     async def _append(self, session_id: str, drafts: Sequence[EventDraft]) -> list[Event]:
         at = self._wall_ms()
         encoded = encoded_drafts(drafts, at, self.limits.event_size)
-        append = partial(self._store.append, session_id, await self.slices.gather(encoded), at)
+        append = partial(
+            self._store.append_events, session_id, await self.slices.gather(encoded), at
+        )
         events = await self._eviction.run_with_room(append)
         self._presence.hear(session_id)
         self.hub.events_appended(session_id)
@@ -430,4 +432,4 @@ class SessionService(Service):
         return self._presence.now(session)
 
     async def _summary(self, session: Session) -> Summary:
-        return summarize(self._now(session), await self._store.waiting(session.id))
+        return summarize(self._now(session), await self._store.count_waiting(session.id))

@@ -127,4 +127,4 @@ class Agency:
 
     async def answer(self, session_id: str, approval_id: int, answer: Answer) -> Approval:
         """Decide what an agent asks."""
-        return await self.desk.answer(session_id, approval_id, answer)
+        return await self.desk.decide(session_id, approval_id, answer)

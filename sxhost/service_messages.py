@@ -57,7 +57,7 @@ class MessageService:
         if size > self._limits.message_size:
             raise MessageTooLarge(size, self._limits.message_size)
         entry = self._audit.entry("send", session_id)
-        put = partial(self._store.put, session_id, draft, entry.at_ms, entry)
+        put = partial(self._store.put_message, session_id, draft, entry.at_ms, entry)
         message, queued = await self._eviction.run_with_room(put)
         self._hub.poke(inbox_topic(session_id))
         self._fleet.deliver_messages(session_id)
@@ -73,7 +73,7 @@ class MessageService:
         :raises Unauthorized: the caller's token has ended meanwhile; no message is taken.
         """
         if query.peek:
-            return await self._store.peek(session_id)
+            return await self._store.peek_messages(session_id)
         await self._check_attached(session_id)
         deadline = self._clock.seconds() + min(query.wait, self._limits.wait)
         caller, topic = current_caller.get(), inbox_topic(session_id)
@@ -88,7 +88,7 @@ class MessageService:
 
     async def _take(self, session_id: str, query: PullQuery) -> list[Message]:
         lease = min(query.lease, self._limits.lease)
-        take = partial(self._store.take, session_id, lease)
+        take = partial(self._store.take_messages, session_id, lease)
         messages = await self._eviction.run_with_room(take)
         if messages and lease:  # what is not confirmed by then may be pulled again
             self._hub.poke_later(lease, inbox_topic(session_id))
@@ -101,13 +101,13 @@ class MessageService:
         :raises Unsupported: the host delivers it itself.
         """
         await self._check_attached(session_id)
-        await self._store.ack(session_id, message_id)
+        await self._store.ack_message(session_id, message_id)
         self._presence.hear(session_id)
 
     async def nack(self, session_id: str, message_id: int) -> None:
         """Give a leased message back to its place in the queue; errors as for `ack`."""
         await self._check_attached(session_id)
-        await self._store.nack(session_id, message_id)
+        await self._store.nack_message(session_id, message_id)
         self._hub.poke(inbox_topic(session_id))
         self._presence.hear(session_id)
 

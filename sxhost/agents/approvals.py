@@ -102,7 +102,7 @@ class ApprovalDesk:
         """The same by session and key, and those that the store has not numbered yet."""
         self._size = 0
 
-    async def ask(self, session_id: str, question: Question, tell: Tell) -> Approval:
+    async def open_approval(self, session_id: str, question: Question, tell: Tell) -> Approval:
         """Open an approval; `tell` is called once it is decided.
 
         :raises QuestionLimit: too many wait already, or too much.
@@ -154,7 +154,9 @@ class ApprovalDesk:
         patience = verdict.expire_s or self._patience(question)
         seconds = min(question.expires_s or patience, patience)
         at = self._wall_ms()
-        approval = await self._store.ask(session_id, question, at, at + int(seconds * 1000))
+        approval = await self._store.open_approval(
+            session_id, question, at, at + int(seconds * 1000)
+        )
         self._hub.events_appended(session_id)
         entry.id, entry.on_expiry = approval.id, refusal_of(question, verdict.on_expiry)
         self._forget(approval.id)
@@ -168,7 +170,7 @@ class ApprovalDesk:
         unsaid = question.kind == "dialog" and question.expires_s is None
         return limits.dialog_within if unsaid else limits.answer_within
 
-    async def answer(self, session_id: str, approval_id: int, answer: Answer) -> Approval:
+    async def decide(self, session_id: str, approval_id: int, answer: Answer) -> Approval:
         """Decide.
 
         :raises UnknownApproval: it is not remembered.
@@ -182,7 +184,7 @@ class ApprovalDesk:
         end = Outcome(answer, _who(caller), caller=caller)
         return await self._decided(session_id, approval_id, end)
 
-    async def settle(self, session_id: str, key: str, why: str) -> None:
+    async def close_question(self, session_id: str, key: str, why: str) -> None:
         """Close a question that its agent no longer asks."""
         entry = self._asked.get(session_id, {}).get(key)
         if entry is None or not entry.id:
@@ -197,7 +199,7 @@ class ApprovalDesk:
         """Close all that a session's agent has asked: it does not wait any more."""
         resolution = Resolution(decision="cancel", by=by, at_ms=self._wall_ms(), reason=why)
         try:
-            closed = await self._store.settle_all(session_id, "withdrawn", resolution)
+            closed = await self._store.close_approvals(session_id, "withdrawn", resolution)
         except UnknownSession:
             closed = []
         for approval in closed:
@@ -250,7 +252,9 @@ class ApprovalDesk:
         if (who := end.caller) is not None:
             detail = f"approval {approval_id}: {answer.decision}"
             deed = AuditEntry(0, "answer", session_id, detail, who.token, who.uid, who.peer, at)
-        closed = await self._store.settle(session_id, approval_id, end.state, resolution, deed)
+        closed = await self._store.close_approval(
+            session_id, approval_id, end.state, resolution, deed
+        )
         self._forget(approval_id)
         self._hub.events_appended(session_id)
         return closed

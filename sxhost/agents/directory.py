@@ -90,7 +90,7 @@ class AgentDirectory:
 
     async def _after(self, session_id: str, seq: int) -> list[Event]:
         try:
-            return await self._store.read(session_id, seq=seq)
+            return await self._store.read_events(session_id, seq=seq)
         except UnknownSession:  # forgotten meanwhile
             return []
 

@@ -65,13 +65,15 @@ class SessionQuestions:
         await self._writer.flushed()
         if question.key in self._open:
             try:
-                await self._desk.ask(self._session_id, question, self._deliver_decision)
+                await self._desk.open_approval(
+                    self._session_id, question, self._deliver_decision
+                )
             except QuestionLimit as error:
                 self._remove(question.key)
                 self._refuse(question, error)
                 return
         if question.key not in self._open:  # the agent gave it up while it was opened
-            await self._desk.settle(self._session_id, question.key, NOT_ASKED)
+            await self._desk.close_question(self._session_id, question.key, NOT_ASKED)
 
     def _refuse(self, question: Question, error: QuestionLimit) -> None:
         """Answer no and log a warning.
@@ -90,7 +92,7 @@ class SessionQuestions:
         """Close the approval of a question that the agent asks no longer."""
         if key in self._open:
             self._remove(key)
-            self._background(self._desk.settle(self._session_id, key, why))
+            self._background(self._desk.close_question(self._session_id, key, why))
 
     def withdraw_all(self, why: str) -> bool:
         """Close the approvals of all open questions; return whether there were any."""

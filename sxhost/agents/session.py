@@ -158,7 +158,9 @@ class HostedSession:
         if self.life.name() != "starting":
             raise AgentFailed(f"The agent of {self.id!r} has gone while it was started.")
         self._watchdog.started()
-        self.event("started", {"agent": self.launch.agent, "native_id": started.native_id})
+        self.report_event(
+            "started", {"agent": self.launch.agent, "native_id": started.native_id}
+        )
         self.life.ready()
         self._on_free()
 
@@ -283,11 +285,11 @@ class HostedSession:
 
     # What the agent reports.
 
-    def event(self, name: str, data: Any) -> None:
+    def report_event(self, name: str, data: Any) -> None:
         """Pass an event on to the log."""
         if self._reports.holding:
             fit = fitting(data, self._dependencies.limits.event_size)
-            self._reports.add(partial(self.event, name, fit))
+            self._reports.add(partial(self.report_event, name, fit))
             return
         self._watchdog.note_activity()
         self._turns.announce()
@@ -297,14 +299,14 @@ class HostedSession:
         """Note which process runs."""
         self._background(self._dependencies.note(self.id, Hosting(process=process)))
 
-    def asked(self, question: Question) -> None:
+    def approval_requested(self, question: Question) -> None:
         """Open an approval, after all that was reported before it."""
         if self._reports.holding:
-            self._reports.add(partial(self.asked, question))
+            self._reports.add(partial(self.approval_requested, question))
             return
         self._questions.open(question)
 
-    def settled(self, key: str, why: str) -> None:
+    def approval_withdrawn(self, key: str, why: str) -> None:
         """Close the approval of a question that the agent asks no longer."""
         self._questions.close(key, why)
 
@@ -320,7 +322,7 @@ class HostedSession:
         self._watchdog.watch()
         self._dependencies.clock.callLater(0, self._on_free)
 
-    def turn_began(self, native_id: str | None) -> None:
+    def turn_started(self, native_id: str | None) -> None:
         """Learn the agent's name for a turn, or of one that it began by itself."""
         if self.life.name() == "idle":
             self.life.begin()
@@ -353,7 +355,7 @@ class HostedSession:
         self._turn_over.fire()
         self._watchdog.pause()
         if not starting:
-            self.event("ended", {**_exit(how), "reason": how.sentence})
+            self.report_event("ended", {**_exit(how), "reason": how.sentence})
             self._background(self._dependencies.note(self.id, Hosting(process=Process(0))))
         if not (wanted or starting or how.asked):
             self._restart_later(how.sentence)

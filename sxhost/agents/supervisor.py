@@ -192,7 +192,7 @@ class Supervisor:
 
     async def _deliver_one(self, session_id: str) -> bool:
         """Deliver one message; return whether there may be more to do."""
-        queued = [m for m in await self._store.peek(session_id) if m.state == "queued"]
+        queued = [m for m in await self._store.peek_messages(session_id) if m.state == "queued"]
         if not queued:
             return False
         hosted = await self.ensure_running(session_id)
@@ -207,16 +207,16 @@ class Supervisor:
         return True
 
     async def _hand_over(self, hosted: HostedSession, message: Message, *, busy: bool) -> None:
-        await self._store.lease(hosted.id, message.id, LEASE_S)
+        await self._store.lease_message(hosted.id, message.id, LEASE_S)
         try:
             if busy:
                 await hosted.steer(message.content, "message")
             else:
                 await hosted.submit(TurnDraft(input=message.content), "message")
         except HostError as error:
-            await self._store.nack(hosted.id, message.id)
+            await self._store.nack_message(hosted.id, message.id)
             raise AgentFailed(f"A message was not taken: {error}") from error
-        await self._store.ack(hosted.id, message.id)
+        await self._store.ack_message(hosted.id, message.id)
 
     # Before and after.
 
@@ -227,7 +227,7 @@ class Supervisor:
         for session in sessions:
             await self._settle(session)
         for session in sessions:
-            if await self._store.waiting(session.id):
+            if await self._store.count_waiting(session.id):
                 self.deliver_messages(session.id)
             elif self._agents.resume_at_boot:
                 background(

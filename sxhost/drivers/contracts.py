@@ -5,14 +5,15 @@ is one conversation in it.  The host calls the methods of `Agent`; the agent ans
 `Reports` alone.  A driver is found by its entry point in the group ``sxhost.drivers``, a
 callable with the signature of `DriverEntryPoint`.
 
-The order of reports: `Reports.spawned`, then for each turn `Reports.turn_began`, its events
+The order of reports: `Reports.spawned`, then for each turn `Reports.turn_started`, its events
 and questions, `Reports.turn_ended`; at the very end `Reports.gone`, once.  Before a turn ends,
 whatever it has begun is closed: a text by its whole event with ``cut: true``, a tool's call by
 ``tool-done`` with the status ``cut``.  The host withdraws the questions that are left.  Where
 the process ends in the middle of a turn, the driver closes the same and calls `Reports.gone`;
 the host itself ends the turn.
 
-Events (`Reports.event`) have an object for data.  Every event that belongs to an item names it
+Events (`Reports.report_event`) have an object for data.  Every event that belongs to an item
+names it
 in ``item``: a string, unique in its conversation, the same from the first piece to the last
 event.  Every event may have ``native``, the agent's own message, where that says more; an event
 of a subagent has ``parent``, the item of the call that started it (Claude).
@@ -87,22 +88,22 @@ class Started(Struct, frozen=True, kw_only=True):
 class Reports(Protocol):
     """What an agent reports to the host; no method raises, blocks or returns anything."""
 
-    def event(self, name: str, data: Any) -> None:
+    def report_event(self, name: str, data: Any) -> None:
         """Report an event; the module's table has the names and their data."""
 
     def spawned(self, process: Process) -> None:
         """Report which process runs for this agent (codex: for other agents as well)."""
 
-    def asked(self, question: Question) -> None:
+    def approval_requested(self, question: Question) -> None:
         """Report that the agent waits for a decision; the host brings it by `Agent.answer`."""
 
-    def settled(self, key: str, why: str) -> None:
+    def approval_withdrawn(self, key: str, why: str) -> None:
         """Report that a question needs no answer any more: `why` is shown to a person.
 
         Not for a question that `Agent.answer` has closed.
         """
 
-    def turn_began(self, native_id: str | None) -> None:
+    def turn_started(self, native_id: str | None) -> None:
         """Report that a turn has begun, also one that nobody submitted (a compaction, say).
 
         `native_id` is the agent's own id of it, None if it has none.

@@ -190,7 +190,7 @@ class HookHandler:
 
             waiting[watch] = hook
             try:
-                await self._desk.ask(session_id, question, deliver_decision)
+                await self._desk.open_approval(session_id, question, deliver_decision)
                 if not answers and not self._hub.closed:
                     await watch.wait(patience)
                 overtaken = watch not in waiting
@@ -200,7 +200,7 @@ class HookHandler:
                 if not waiting:
                     self._waiting.pop(session_id, None)
                 if not answers:
-                    await self._desk.settle(session_id, question.key, why)
+                    await self._desk.close_question(session_id, question.key, why)
         return hook.decision(answers[0]) if answers else {}
 
 

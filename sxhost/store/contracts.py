@@ -102,7 +102,9 @@ class Store(Protocol):
         to it; the memory store forgets it.
         """
 
-    async def append(self, session_id: str, drafts: Sequence[Draft], at: int) -> list[Event]:
+    async def append_events(
+        self, session_id: str, drafts: Sequence[Draft], at: int
+    ) -> list[Event]:
         """Number and keep events, all or none; an unknown session is created.
 
         A draft whose key is still in the log is not kept again: its first event stands in
@@ -132,7 +134,7 @@ class Store(Protocol):
     def holds(self, session_id: str) -> bool:
         """Tell whether there is such a session; archived ones are not `known`."""
 
-    def hot(self, session_id: str | None, position: int) -> list[Event] | None:
+    def cached_events(self, session_id: str | None, position: int) -> list[Event] | None:
         """Return the events after the id `position` at once, if memory has them all.
 
         None: they must be read.  No session means all of them together.
@@ -141,7 +143,7 @@ class Store(Protocol):
     def pruned(self, session_id: str | None) -> int:
         """Return the id up to which retention has dropped events (0: it has dropped none)."""
 
-    async def read(
+    async def read_events(
         self,
         session_id: str | None,
         *,
@@ -157,7 +159,7 @@ class Store(Protocol):
         stops once the events have so many bytes of data, so that no reader costs more.
         """
 
-    async def put(
+    async def put_message(
         self, session_id: str, draft: MessageDraft, at: int, by: AuditEntry | None = None
     ) -> tuple[Message, int]:
         """Queue a message; return it and how many now wait.
@@ -165,26 +167,26 @@ class Store(Protocol):
         :raises QueueFull: as many as may be are waiting already.
         """
 
-    async def take(self, session_id: str, lease: float) -> list[Message]:
+    async def take_messages(self, session_id: str, lease: float) -> list[Message]:
         """Take all queued messages: for good, or for `lease` seconds if that is not 0."""
 
-    async def peek(self, session_id: str) -> list[Message]:
+    async def peek_messages(self, session_id: str) -> list[Message]:
         """Return all messages that are remembered, in order, with their states."""
 
-    async def waiting(self, session_id: str) -> int:
+    async def count_waiting(self, session_id: str) -> int:
         """Return how many messages are queued or on lease."""
 
-    async def lease(self, session_id: str, message_id: int, seconds: float) -> Message:
+    async def lease_message(self, session_id: str, message_id: int, seconds: float) -> Message:
         """Take one queued message on lease; `MessageClosed` if it is queued no longer."""
 
-    async def ack(self, session_id: str, message_id: int) -> Message:
+    async def ack_message(self, session_id: str, message_id: int) -> Message:
         """Mark a message as delivered.
 
         :raises UnknownMessage: it is not remembered.
         :raises MessageClosed: it was withdrawn.
         """
 
-    async def nack(self, session_id: str, message_id: int) -> Message:
+    async def nack_message(self, session_id: str, message_id: int) -> Message:
         """Return a leased message to its place; errors as for `ack`."""
 
     async def withdraw(
@@ -192,12 +194,12 @@ class Store(Protocol):
     ) -> Message:
         """Take a queued message back; `MessageClosed` if it was taken."""
 
-    async def ask(
+    async def open_approval(
         self, session_id: str, question: Question, at: int, expires_ms: int | None
     ) -> Approval:
         """Open an approval, with the event that tells of it; a pending one stays as it is."""
 
-    async def settle(
+    async def close_approval(
         self,
         session_id: str,
         approval_id: int,
@@ -211,7 +213,7 @@ class Store(Protocol):
         :raises AlreadyAnswered: it is closed.
         """
 
-    async def settle_all(
+    async def close_approvals(
         self, session_id: str, state: ApprovalState, resolution: Resolution
     ) -> list[Approval]:
         """Close all approvals of a session that wait, in one commit, with the events."""
@@ -219,13 +221,13 @@ class Store(Protocol):
     async def approvals(self, session_id: str | None) -> list[Approval]:
         """Return the approvals that are remembered, in order; no session means of all."""
 
-    async def record(self, deed: AuditEntry) -> AuditEntry:
+    async def record_entry(self, deed: AuditEntry) -> AuditEntry:
         """Keep an entry of the audit; return it with its number."""
 
-    async def deeds(self, query: AuditQuery) -> list[AuditEntry]:
+    async def audit_entries(self, query: AuditQuery) -> list[AuditEntry]:
         """Return entries of the audit in order."""
 
-    async def census(self) -> SessionCounts:
+    async def counts(self) -> SessionCounts:
         """Count what the store holds."""
 
     async def sweep(self, at: int) -> None:

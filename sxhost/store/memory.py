@@ -63,32 +63,34 @@ class MemoryStore:
         """Let a session make room; this store forgets it."""
         await self._write(lambda change: change.archive(session_id))
 
-    async def append(self, session_id: str, drafts: Sequence[Draft], at: int) -> list[Event]:
+    async def append_events(
+        self, session_id: str, drafts: Sequence[Draft], at: int
+    ) -> list[Event]:
         """Number and keep events, all or none; an unknown session is created."""
         older = await self._older(session_id, drafts)
         return await self._write(
             lambda change: change.append_events(session_id, drafts, at, older)
         )
 
-    async def put(
+    async def put_message(
         self, session_id: str, draft: MessageDraft, at: int, by: AuditEntry | None = None
     ) -> tuple[Message, int]:
         """Queue a message; return it and how many now wait."""
         return await self._write(lambda change: change.put_message(session_id, draft, at, by))
 
-    async def take(self, session_id: str, lease: float) -> list[Message]:
+    async def take_messages(self, session_id: str, lease: float) -> list[Message]:
         """Take all queued messages: for good, or for `lease` seconds if that is not 0."""
         return await self._write(lambda change: change.take_messages(session_id, lease))
 
-    async def lease(self, session_id: str, message_id: int, seconds: float) -> Message:
+    async def lease_message(self, session_id: str, message_id: int, seconds: float) -> Message:
         """Take one queued message on lease."""
         return await self._close(session_id, lambda inbox: inbox.lease(message_id, seconds))
 
-    async def ack(self, session_id: str, message_id: int) -> Message:
+    async def ack_message(self, session_id: str, message_id: int) -> Message:
         """Mark a message as delivered."""
         return await self._close(session_id, lambda inbox: inbox.ack(message_id))
 
-    async def nack(self, session_id: str, message_id: int) -> Message:
+    async def nack_message(self, session_id: str, message_id: int) -> Message:
         """Return a leased message to its place."""
         return await self._close(session_id, lambda inbox: inbox.nack(message_id))
 
@@ -98,7 +100,7 @@ class MemoryStore:
         """Take a queued message back."""
         return await self._close(session_id, lambda inbox: inbox.withdraw(message_id), by)
 
-    async def ask(
+    async def open_approval(
         self, session_id: str, question: Question, at: int, expires_ms: int | None
     ) -> Approval:
         """Open an approval, with the event that tells of it."""
@@ -106,7 +108,7 @@ class MemoryStore:
             lambda change: change.open_approval(session_id, question, at, expires_ms)
         )
 
-    async def settle(
+    async def close_approval(
         self,
         session_id: str,
         approval_id: int,
@@ -119,7 +121,7 @@ class MemoryStore:
             lambda change: change.close_approval(session_id, approval_id, state, resolution, by)
         )
 
-    async def settle_all(
+    async def close_approvals(
         self, session_id: str, state: ApprovalState, resolution: Resolution
     ) -> list[Approval]:
         """Close all approvals of a session that wait, with the events that tell of it."""
@@ -127,7 +129,7 @@ class MemoryStore:
             lambda change: change.close_approvals(session_id, state, resolution)
         )
 
-    async def record(self, deed: AuditEntry) -> AuditEntry:
+    async def record_entry(self, deed: AuditEntry) -> AuditEntry:
         """Keep an entry of the audit; return it with its number."""
         return await self._write(lambda change: change.record_entry(deed))
 
@@ -158,7 +160,7 @@ class MemoryStore:
         rows = self.ledger.rows
         return [rows[session_id].session for session_id in sorted(rows)]
 
-    async def read(
+    async def read_events(
         self,
         session_id: str | None,
         *,
@@ -206,7 +208,7 @@ class MemoryStore:
         """Tell whether there is such a session, in memory or archived."""
         return session_id in self.ledger.rows or session_id in self.ledger.archived
 
-    def hot(self, session_id: str | None, position: int) -> list[Event] | None:
+    def cached_events(self, session_id: str | None, position: int) -> list[Event] | None:
         """Return the events after `position` at once, or None if memory has not all."""
         if session_id is None:
             return self.ledger.hot.recent(position)
@@ -217,11 +219,11 @@ class MemoryStore:
         """Return the id up to which retention has dropped events."""
         return self.ledger.pruned if session_id is None else self.ledger.row(session_id).pruned
 
-    async def peek(self, session_id: str) -> list[Message]:
+    async def peek_messages(self, session_id: str) -> list[Message]:
         """Return all messages that are remembered, in order, with their states."""
         return list(self.ledger.row(session_id).inbox.peek())
 
-    async def waiting(self, session_id: str) -> int:
+    async def count_waiting(self, session_id: str) -> int:
         """Return how many messages are queued or on lease."""
         return len(self.ledger.row(session_id).inbox)
 
@@ -232,14 +234,14 @@ class MemoryStore:
         found = [a for row in self.ledger.rows.values() for a in row.book.all]
         return sorted(found, key=lambda approval: approval.id)
 
-    async def deeds(self, query: AuditQuery) -> list[AuditEntry]:
+    async def audit_entries(self, query: AuditQuery) -> list[AuditEntry]:
         """Return entries of the audit in order."""
         deeds = self.ledger.deeds
         if query.after is None:
             return list(deeds)[-query.limit :]
         return [deed for deed in deeds if deed.id > query.after][: query.limit]
 
-    async def census(self) -> SessionCounts:
+    async def counts(self) -> SessionCounts:
         """Count what the store holds."""
         waiting = sum(len(row.inbox) for row in self.ledger.rows.values())
         return SessionCounts(self.ledger.last_event, waiting)

@@ -257,7 +257,7 @@ class LogNotifier:
     def _due(self) -> list[Subscription]:
         """Return who may have something to read that came since the last delivery."""
         before, self._place = self._place, self._store.position
-        events = self._store.hot(None, before)
+        events = self._store.cached_events(None, before)
         feeds: Iterable[Feed] = self._feeds.values()
         if events is not None:
             feeds = self._index.concerned(events).union(

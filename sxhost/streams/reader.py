@@ -68,7 +68,7 @@ class LogReader:
         """Read up to what is the end now, each page when it is asked for."""
         end, number = self._store.position, 0
         while position < end:
-            events = await self._store.read(
+            events = await self._store.read_events(
                 session_id, seq=seq, position=position, limit=PAGE, size=PAGE_SIZE, names=names
             )
             if not events:
@@ -91,7 +91,9 @@ class LogReader:
             return Position(min(position, now))
         session = await self._store.session(session_id)
         seq = cursor.position if after else max(0, session.event_count - self._limits.events)
-        events = await self._store.read(session_id, seq=min(seq, session.event_count), limit=1)
+        events = await self._store.read_events(
+            session_id, seq=min(seq, session.event_count), limit=1
+        )
         missed = f"{seq}" if after and events and events[0].seq > seq + 1 else ""
         return Position(events[0].id - 1 if events else now, missed, "retention")
 

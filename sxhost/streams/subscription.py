@@ -181,7 +181,7 @@ class Feed:
             return b"", end
         found = self._cache.get(self, position, end)
         if found is None:
-            events = self._store.hot(only, position)
+            events = self._store.cached_events(only, position)
             if events is None:
                 return self._paged(position)
             found = self.encoded(events, end)
@@ -218,7 +218,7 @@ class Feed:
         page = ColdPage(position, self.end)
         self._pages.add(page)
         only = self.selection.only
-        events = self._store.read(only, position=position, limit=PAGE, size=CHUNK)
+        events = self._store.read_events(only, position=position, limit=PAGE, size=CHUNK)
         await page.read(events, self.pruned)
         return page
 

@@ -79,21 +79,23 @@ def draft(event: str = "thinking", data: bytes = b"null", key: str | None = None
 
 
 def append(store: Store, session_id: str, *drafts: Draft) -> list[tuple[int, str]]:
-    events = result_of(store.append(session_id, drafts, 7_000))
+    events = result_of(store.append_events(session_id, drafts, 7_000))
     return [(event.seq, event.event) for event in events]
 
 
 def put(store: Store, content: str, **fields: Any) -> int:
-    message, _ = result_of(store.put("a", MessageDraft(content=content, **fields), 7_000))
+    message, _ = result_of(
+        store.put_message("a", MessageDraft(content=content, **fields), 7_000)
+    )
     return message.id
 
 
 def states(store: Store) -> list[tuple[str, str]]:
-    return [(m.content, m.state) for m in result_of(store.peek("a"))]
+    return [(m.content, m.state) for m in result_of(store.peek_messages("a"))]
 
 
 def take(store: Store, lease: float = 0) -> list[str]:
-    return [message.content for message in result_of(store.take("a", lease))]
+    return [message.content for message in result_of(store.take_messages("a", lease))]
 
 
 class TestSessions:
@@ -129,10 +131,17 @@ class TestSessions:
 
     def test_an_unknown_session_is_unknown_to_every_verb(self, store: Store) -> None:
         works = [
-            store.session("x"), store.delete("x"), store.read("x"), store.peek("x"),
-            store.put("x", MessageDraft(content="m"), 0), store.take("x", 0),
-            store.waiting("x"), store.ack("x", 1), store.nack("x", 1), store.withdraw("x", 1),
-        ]  # fmt: skip
+            store.session("x"),
+            store.delete("x"),
+            store.read_events("x"),
+            store.peek_messages("x"),
+            store.put_message("x", MessageDraft(content="m"), 0),
+            store.take_messages("x", 0),
+            store.count_waiting("x"),
+            store.ack_message("x", 1),
+            store.nack_message("x", 1),
+            store.withdraw("x", 1),
+        ]
         for work in works:
             with pytest.raises(UnknownSession):
                 result_of(work)
@@ -185,15 +194,15 @@ class TestArchive:
 
 class TestLog:
     def test_events_are_numbered_in_their_session_and_over_all(self, store: Store) -> None:
-        first = result_of(store.append("a", [draft(), draft()], 0))
-        second = result_of(store.append("b", [draft()], 0))
-        third = result_of(store.append("a", [draft()], 0))
+        first = result_of(store.append_events("a", [draft(), draft()], 0))
+        second = result_of(store.append_events("b", [draft()], 0))
+        third = result_of(store.append_events("a", [draft()], 0))
         assert [e.seq for e in (*first, *second, *third)] == [1, 2, 1, 3]
         ids = [e.id for e in (*first, *second, *third)]
         assert ids == sorted(set(ids))
 
     def test_an_event_keeps_its_time_and_data(self, store: Store) -> None:
-        (event,) = result_of(store.append("a", [draft("x", b'{"a":[1]}')], 0))
+        (event,) = result_of(store.append_events("a", [draft("x", b'{"a":[1]}')], 0))
         assert (event.ts, event.ts_ms, event.value()) == (5, 5_000, {"a": [1]})
 
     def test_reading_after_a_number_a_position_and_of_some_kind(self, store: Store) -> None:
@@ -201,7 +210,7 @@ class TestLog:
         append(store, "a", draft("x"), draft("y"), draft("x"))
 
         def read(**how: Any) -> list[int]:
-            return [e.seq for e in result_of(store.read("a", **how))]
+            return [e.seq for e in result_of(store.read_events("a", **how))]
 
         assert read() == [1, 2, 3]
         assert read(seq=1) == [2, 3]
@@ -215,8 +224,8 @@ class TestLog:
         store = make_store(events=3, retain=3)
         for n in range(5):
             append(store, "a", draft(f"e{n}"))
-        assert [e.seq for e in result_of(store.read("a"))] == [3, 4, 5]
-        assert [e.seq for e in result_of(store.read("a", seq=1))] == [3, 4, 5]
+        assert [e.seq for e in result_of(store.read_events("a"))] == [3, 4, 5]
+        assert [e.seq for e in result_of(store.read_events("a", seq=1))] == [3, 4, 5]
         assert result_of(store.session("a")).event_count == 5
         assert store.pruned("a") == store.pruned(None) == 2
 
@@ -238,9 +247,9 @@ class TestLog:
     def test_all_sessions_are_read_in_the_order_of_their_ids(self, store: Store) -> None:
         for session_id in ("b", "a", "b"):
             append(store, session_id, draft())
-        events = result_of(store.read(None))
+        events = result_of(store.read_events(None))
         assert [(e.session, e.id) for e in events] == [("b", 1), ("a", 2), ("b", 3)]
-        assert [e.id for e in result_of(store.read(None, position=1, limit=1))] == [2]
+        assert [e.id for e in result_of(store.read_events(None, position=1, limit=1))] == [2]
 
     def test_what_is_hot_is_there_at_once(self, store: Store) -> None:
         append(store, "a", draft())
@@ -248,7 +257,7 @@ class TestLog:
         append(store, "a", draft())
 
         def hot(session_id: str | None, position: int) -> list[int]:
-            return [event.id for event in store.hot(session_id, position) or ()]
+            return [event.id for event in store.cached_events(session_id, position) or ()]
 
         assert hot("a", 0) == [1, 3]
         assert hot("a", 1) == [3]
@@ -259,8 +268,8 @@ class TestLog:
         append(store, "a", draft())
         append(store, "b", draft())
         result_of(store.delete("a"))
-        assert [e.session for e in result_of(store.read(None))] == ["b"]
-        assert [e.session for e in store.hot(None, 0) or ()] == ["b"]
+        assert [e.session for e in result_of(store.read_events(None))] == ["b"]
+        assert [e.session for e in store.cached_events(None, 0) or ()] == ["b"]
 
     def test_what_left_the_ring_is_hot_while_it_is_among_the_last_of_all(
         self, make_store: MakeStore
@@ -269,16 +278,16 @@ class TestLog:
         for session in "baaaa":
             append(store, session, draft())
         known = None if store.name == "memory" else [2, 3, 4, 5]  # there it is gone
-        hot = store.hot("a", 0)
+        hot = store.cached_events("a", 0)
         assert (None if hot is None else [event.id for event in hot]) == known
-        assert [event.id for event in store.hot("a", 3) or ()] == [4, 5]
+        assert [event.id for event in store.cached_events("a", 3) or ()] == [4, 5]
         append(store, "a", *[draft()] * RECENT)
-        assert store.hot("a", 0) is None
+        assert store.cached_events("a", 0) is None
 
     def test_keys_of_two_sessions_are_apart(self, store: Store) -> None:
         append(store, "a", draft(key="k"))
         assert append(store, "b", draft(key="k")) == [(1, "thinking")]
-        assert result_of(store.census()).events == 2
+        assert result_of(store.counts()).events == 2
 
     def test_events_move_the_session(self, store: Store) -> None:
         append(store, "a", draft("thinking"), draft("tool-start", b'"Bash"'))
@@ -314,8 +323,8 @@ class TestInbox:
         one = put(store, "one")
         take(store, lease=30)
         assert states(store) == [("one", "leased")]
-        assert result_of(store.ack("a", one)).state == "delivered"
-        assert result_of(store.ack("a", one)).state == "delivered"
+        assert result_of(store.ack_message("a", one)).state == "delivered"
+        assert result_of(store.ack_message("a", one)).state == "delivered"
         clock.advance(60)
         assert take(store) == []
 
@@ -323,15 +332,15 @@ class TestInbox:
         one = put(store, "one")
         take(store, lease=30)
         clock.advance(31)
-        assert result_of(store.ack("a", one)).state == "delivered"
+        assert result_of(store.ack_message("a", one)).state == "delivered"
         assert take(store) == []
 
     def test_given_back_is_queued_in_its_place(self, store: Store) -> None:
         one = put(store, "one")
         put(store, "two")
         take(store, lease=30)
-        result_of(store.nack("a", one))
-        result_of(store.nack("a", one))
+        result_of(store.nack_message("a", one))
+        result_of(store.nack_message("a", one))
         assert states(store) == [("one", "queued"), ("two", "leased")]
         assert take(store) == ["one"]
 
@@ -341,16 +350,16 @@ class TestInbox:
         result_of(store.withdraw("a", one))
         assert take(store) == []
         with pytest.raises(MessageClosed):
-            result_of(store.ack("a", one))
+            result_of(store.ack_message("a", one))
         with pytest.raises(MessageClosed):
-            result_of(store.nack("a", one))
+            result_of(store.nack_message("a", one))
 
     def test_what_was_taken_cannot_be_withdrawn(self, store: Store) -> None:
         one = put(store, "one")
         take(store, lease=30)
         with pytest.raises(MessageClosed, match="already leased"):
             result_of(store.withdraw("a", one))
-        result_of(store.ack("a", one))
+        result_of(store.ack_message("a", one))
         with pytest.raises(MessageClosed, match="already delivered"):
             result_of(store.withdraw("a", one))
 
@@ -362,7 +371,7 @@ class TestInbox:
         take(store, lease=30)
         with pytest.raises(QueueFull):
             put(store, "three")
-        result_of(store.ack("a", one))
+        result_of(store.ack_message("a", one))
         assert put(store, "three")
 
     def test_a_key_is_put_once(self, store: Store) -> None:
@@ -379,7 +388,7 @@ class TestInbox:
         take(store)
         assert states(store) == [("two", "delivered")]
         with pytest.raises(UnknownMessage):
-            result_of(store.ack("a", one))
+            result_of(store.ack_message("a", one))
         assert put(store, "new", key="k") > two
 
     def test_what_nobody_takes_in_time_expires(self, store: Store, clock: Clock) -> None:
@@ -388,7 +397,7 @@ class TestInbox:
         clock.advance(10)
         assert take(store) == ["two"]
         assert states(store) == [("one", "expired"), ("two", "delivered")]
-        for closing in (store.ack, store.nack, store.withdraw):
+        for closing in (store.ack_message, store.nack_message, store.withdraw):
             with pytest.raises(MessageClosed, match="already expired"):
                 result_of(closing("a", one))
 
@@ -407,8 +416,8 @@ class TestInbox:
         put(store, "two")
         take(store, lease=30)
         put(store, "three")
-        assert result_of(store.waiting("a")) == 3
-        assert result_of(store.census()).messages == 3
+        assert result_of(store.count_waiting("a")) == 3
+        assert result_of(store.counts()).messages == 3
 
 
 class TestAudit:
@@ -428,11 +437,13 @@ class TestAudit:
 
 
 def note(store: Store, what: str) -> None:
-    result_of(store.record(AuditEntry(0, what, "a", "", "admin", 1000, "127.0.0.1", 7)))
+    result_of(store.record_entry(AuditEntry(0, what, "a", "", "admin", 1000, "127.0.0.1", 7)))
 
 
 def told(store: Store, **query: int) -> list[tuple[int, str]]:
-    return [(deed.id, deed.what) for deed in result_of(store.deeds(AuditQuery(**query)))]
+    return [
+        (deed.id, deed.what) for deed in result_of(store.audit_entries(AuditQuery(**query)))
+    ]
 
 
 def question(key: str = "q1") -> Question:
@@ -450,11 +461,11 @@ class TestApprovals:
 
     @staticmethod
     def ask(store: Store, key: str = "q1", session: str = "a") -> Approval:
-        return result_of(store.ask(session, question(key), 8_000, 18_000))
+        return result_of(store.open_approval(session, question(key), 8_000, 18_000))
 
     @staticmethod
     def settle(store: Store, number: int, decision: str = "approve") -> Approval:
-        return result_of(store.settle("a", number, "answered", end(decision)))
+        return result_of(store.close_approval("a", number, "answered", end(decision)))
 
     @staticmethod
     def listed(store: Store, session: str | None = "a") -> list[tuple[int, str, str]]:
@@ -464,7 +475,7 @@ class TestApprovals:
         approval = self.ask(store)
         assert (approval.id, approval.state, approval.title) == (1, "pending", "Run q1")
         assert (approval.opened_ms, approval.expires_ms) == (8_000, 18_000)
-        (event,) = result_of(store.read("a"))
+        (event,) = result_of(store.read_events("a"))
         assert event.event == "approval-requested"
         assert event.value()["id"] == 1
         session = result_of(store.session("a"))
@@ -478,29 +489,29 @@ class TestApprovals:
             self.settle(store, approval.id, "approve")
         assert caught.value.details["decision"] == "deny"
         assert result_of(store.approvals("a")) == [closed]
-        events = [event.event for event in result_of(store.read("a"))]
+        events = [event.event for event in result_of(store.read_events("a"))]
         assert events == ["approval-requested", "approval-resolved"]
         assert result_of(store.session("a")).pending_approvals == 0
 
     def test_it_is_closed_with_its_deed_or_not_at_all(self, store: Store) -> None:
         approval = self.ask(store)
         deed = AuditEntry(0, "answer", "a", "approval 1: approve", "t", None, "", 9_000)
-        result_of(store.settle("a", approval.id, "answered", end(), deed))
+        result_of(store.close_approval("a", approval.id, "answered", end(), deed))
         with pytest.raises(AlreadyAnswered):
-            result_of(store.settle("a", approval.id, "answered", end(), deed))
-        assert len(result_of(store.deeds(AuditQuery()))) == 1
+            result_of(store.close_approval("a", approval.id, "answered", end(), deed))
+        assert len(result_of(store.audit_entries(AuditQuery()))) == 1
 
     def test_a_pending_one_is_asked_once(self, store: Store) -> None:
         first, again = self.ask(store), self.ask(store)
         assert first == again
-        assert len(result_of(store.read("a"))) == 1
+        assert len(result_of(store.read_events("a"))) == 1
 
     def test_asked_again_after_its_end_it_is_open_again(self, store: Store) -> None:
         first = self.ask(store)
         self.settle(store, first.id)
         again = self.ask(store)
         assert (again.id, again.state, again.resolution) == (first.id, "pending", None)
-        assert len(result_of(store.read("a"))) == 3
+        assert len(result_of(store.read_events("a"))) == 3
         self.settle(store, again.id, "deny")
 
     def test_keys_are_of_their_session(self, store: Store) -> None:
@@ -536,8 +547,8 @@ class TestApprovals:
         with pytest.raises(UnknownApproval):
             self.settle(store, 1)
         for work in (
-            store.ask("nobody", question(), 0, None),
-            store.settle("nobody", 1, "answered", end()),
+            store.open_approval("nobody", question(), 0, None),
+            store.close_approval("nobody", 1, "answered", end()),
             store.approvals("nobody"),
         ):
             with pytest.raises(UnknownSession):
@@ -569,24 +580,24 @@ class TestLeaseOfOne:
 
     def test_one_is_leased_and_the_others_wait(self, store: Store) -> None:
         numbers = [put(store, text) for text in "abc"]
-        assert result_of(store.lease("a", numbers[1], 60)).state == "leased"
+        assert result_of(store.lease_message("a", numbers[1], 60)).state == "leased"
         assert states(store) == [("a", "queued"), ("b", "leased"), ("c", "queued")]
         assert take(store) == ["a", "c"]
-        result_of(store.ack("a", numbers[1]))
+        result_of(store.ack_message("a", numbers[1]))
 
     def test_its_time_ends(self, store: Store, clock: Clock) -> None:
         number = put(store, "a")
-        result_of(store.lease("a", number, 60))
+        result_of(store.lease_message("a", number, 60))
         clock.advance(61)
         assert states(store) == [("a", "queued")]
 
     def test_what_is_not_queued_cannot_be(self, store: Store) -> None:
         number = put(store, "a")
-        result_of(store.lease("a", number, 60))
+        result_of(store.lease_message("a", number, 60))
         with pytest.raises(MessageClosed):
-            result_of(store.lease("a", number, 60))
+            result_of(store.lease_message("a", number, 60))
         with pytest.raises(UnknownMessage):
-            result_of(store.lease("a", 99, 60))
+            result_of(store.lease_message("a", 99, 60))
 
 
 # Retention.
@@ -602,7 +613,7 @@ def test_a_clock_that_is_wrong_for_a_minute_deletes_nothing(
     """Neither by its sweep nor by what is written then, at the start or later."""
     for minute in range(150):
         at = 20_000 * DAY + minute * MINUTE + (wrong if minute == minute_of_it else 0)
-        result_of(store.append("a", [draft()], at))
+        result_of(store.append_events("a", [draft()], at))
         result_of(store.sweep(at))
         clock.advance(60)
-    assert (store.pruned("a"), len(result_of(store.read("a")))) == (0, 150)
+    assert (store.pruned("a"), len(result_of(store.read_events("a")))) == (0, 150)

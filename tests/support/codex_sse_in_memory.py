@@ -66,7 +66,7 @@ class Stage(Wire):
         return self.codex.agents[-1]
 
     def tell(self, name: str, **data: Any) -> None:
-        self.agent.reports.event(name, data)
+        self.agent.reports.report_event(name, data)
         self.settle()
 
     def end(self, status: Any = "completed", reason: str = "") -> None:
@@ -74,7 +74,7 @@ class Stage(Wire):
         self.settle()
 
     def ask(self, key: str = "q1", **fields: Any) -> None:
-        self.agent.reports.asked(question(key, **fields))
+        self.agent.reports.approval_requested(question(key, **fields))
         self.settle()
 
     def did(self) -> list[Any]:

@@ -78,20 +78,20 @@ class FakeReports:
         self.told: list[tuple[Any, ...]] = []
         self.questions: list[Question] = []
 
-    def event(self, name: str, data: Any) -> None:
+    def report_event(self, name: str, data: Any) -> None:
         self.told.append(("event", name, data))
 
     def spawned(self, process: Process) -> None:
         self.told.append(("spawned", process))
 
-    def asked(self, question: Question) -> None:
+    def approval_requested(self, question: Question) -> None:
         self.questions.append(question)
         self.told.append(("asked", question))
 
-    def settled(self, key: str, why: str) -> None:
+    def approval_withdrawn(self, key: str, why: str) -> None:
         self.told.append(("settled", key, why))
 
-    def turn_began(self, native_id: str | None) -> None:
+    def turn_started(self, native_id: str | None) -> None:
         self.told.append(("turn_began", native_id))
 
     def turn_ended(self, status: TurnStatus, reason: str = "", native: Any = None) -> None:

@@ -63,7 +63,9 @@ class ACPAgent:
         self._peer = Peer(self, {"jsonrpc": "2.0"})
         self._connection = AcpConnection(self._peer, clock, launch)
         self._settings = SessionSettings(self._update_abilities)
-        self._updates = UpdateTranslator(reports.event, self._settings, f"{token_hex(4)}-")
+        self._updates = UpdateTranslator(
+            reports.report_event, self._settings, f"{token_hex(4)}-"
+        )
         self._questions = PendingQuestions(self._peer, self._updates, reports)
         self._handlers: Mapping[str, Callable[[Raw], None]] = {
             "session/update": self._updates.update_received,
@@ -174,7 +176,7 @@ class ACPAgent:
         self._turn = turn
         self._cancelled = False
         self._updates.turn_started()
-        self._reports.turn_began(None)
+        self._reports.turn_started(None)
         work = self._prompt(
             {"sessionId": self._connection.session, **params}, compacts=compacts
         )
@@ -194,9 +196,9 @@ class ACPAgent:
             self._end_turn("interrupted", "", result)
             return
         if compacts and not self._updates.compacted:
-            self._reports.event("compact", {})
+            self._reports.report_event("compact", {})
         elif self._updates.silent and result.stop_reason == "end_turn":
-            self._reports.event("warning", {"text": EMPTY_TURN})
+            self._reports.report_event("warning", {"text": EMPTY_TURN})
         reason = "" if result.stop_reason == "end_turn" else result.stop_reason
         self._end_turn("completed", reason, result)
 
@@ -262,7 +264,9 @@ class ACPAgent:
         if handle is not None:
             handle(params)
         else:
-            self._reports.event("native", {"native": {"method": method, "params": params}})
+            self._reports.report_event(
+                "native", {"native": {"method": method, "params": params}}
+            )
 
     def request_received(self, number: Id, method: str, params: Raw) -> bool:
         """Report a request as a question; a turn that is being cancelled has none any more."""

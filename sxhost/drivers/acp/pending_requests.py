@@ -44,7 +44,7 @@ class PendingQuestions:
             )
             return True
         self._open[request.key] = request
-        self._reports.asked(question)
+        self._reports.approval_requested(question)
         return True
 
     def answer(self, key: str, answer: Answer, stop: Callable[[], None]) -> None:
@@ -70,7 +70,7 @@ class PendingQuestions:
         requests, self._open = self._open, {}
         for request in requests.values():
             self._peer.respond(request.number, request.cancelled_result)
-            self._reports.settled(request.key, reason)
+            self._reports.approval_withdrawn(request.key, reason)
 
     def request_cancelled(self, params: Raw) -> None:
         """Withdraw a question whose request the agent has cancelled itself."""
@@ -84,7 +84,7 @@ class PendingQuestions:
         if request is not None:
             del self._open[request.key]
             self._peer.respond_error(number, REQUEST_CANCELLED, "The request was cancelled.")
-            self._reports.settled(request.key, "the agent took it back")
+            self._reports.approval_withdrawn(request.key, "the agent took it back")
 
     def _open_permission(self, number: Id, params: Raw) -> tuple[PendingRequest, Question]:
         wanted = msgspec.json.decode(params, type=PermissionParams)

@@ -56,7 +56,7 @@ class PendingApprovals:
         if request.request.subtype == "can_use_tool":
             asked = question_of(request, Raw(line))
             self._open[asked.key] = request
-            self._reports.asked(asked)
+            self._reports.approval_requested(asked)
         else:
             text = f"This host does not answer {request.request.subtype or 'this'}."
             self._respond({"subtype": "error", "request_id": request.request_id, "error": text})
@@ -66,7 +66,7 @@ class PendingApprovals:
         keys = [key for key, a in self._open.items() if a.request_id == cancel.request_id]
         for key in keys:
             del self._open[key]
-            self._reports.settled(key, "Claude no longer waits for it.")
+            self._reports.approval_withdrawn(key, "Claude no longer waits for it.")
 
     def answer(self, key: str, answer: Answer) -> None:
         """Respond to the request of a question.

@@ -68,7 +68,7 @@ class ClaudeTranslator:
 
     def report_native(self, line: bytes) -> None:
         """Report a line as native."""
-        self._reports.event("native", {"native": Raw(line)})
+        self._reports.report_event("native", {"native": Raw(line)})
 
     def cut_open_items(self, everything: bool) -> None:
         """Cut what Claude has left open; that of subagents, which may outlive a turn, only
@@ -84,7 +84,7 @@ class ClaudeTranslator:
     def _report(self, name: str, parent: str | None, **data: Any) -> None:
         if parent is not None:
             data["parent"] = parent
-        self._reports.event(name, data)
+        self._reports.report_event(name, data)
 
     # The model's stream.
 
@@ -114,7 +114,7 @@ class ClaudeTranslator:
         data = {"item": message.item, "text": text}
         if parent is not None:
             data["parent"] = parent
-        self._reports.event(name, data)
+        self._reports.report_event(name, data)
 
     def _message_of(self, parent: str | None) -> _OpenMessage:
         message = self._messages.get(parent)
@@ -233,7 +233,7 @@ class ClaudeTranslator:
             self.report_native(line)
 
     def _compacted(self, _system: System, line: bytes) -> None:
-        self._reports.event("compact", {"native": Raw(line)})
+        self._reports.report_event("compact", {"native": Raw(line)})
 
     def _retried(self, system: System, line: bytes) -> None:
         reason = " ".join(
@@ -258,7 +258,7 @@ class ClaudeTranslator:
             self._warn(f"The limit {limit.info.kind or 'of use'}: {limit.info.status}.", line)
 
     def _warn(self, text: str, line: bytes) -> None:
-        self._reports.event("warning", {"text": text, "native": Raw(line)})
+        self._reports.report_event("warning", {"text": text, "native": Raw(line)})
 
 
 def _title(block: Block) -> str:

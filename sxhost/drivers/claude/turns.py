@@ -45,7 +45,7 @@ class ClaudeTurns:
         """Begin a turn that nobody has submitted: by a message of the driver, or by Claude."""
         self.running, self._reported, self._native_id = True, True, None
         self._unanswered.update({message_id} if message_id else ())
-        self._reports.turn_began(None)
+        self._reports.turn_started(None)
 
     def activity_seen(self) -> None:
         """Note that Claude works: on the submitted turn, or else on one of its own."""
@@ -53,7 +53,7 @@ class ClaudeTurns:
             self.begin_turn()
         elif not self._reported:
             self._reported = True
-            self._reports.turn_began(self._native_id)
+            self._reports.turn_started(self._native_id)
 
     def lifecycle_received(self, message: CommandLifecycle) -> None:
         """Note a new state of a message; the turn ends if its last one was dropped."""
@@ -70,7 +70,7 @@ class ClaudeTurns:
         """Note that messages were answered; the turn ends if none is left."""
         self.activity_seen()
         if message.model_usage:
-            self._reports.event("usage", _usage(message, self._translator.model))
+            self._reports.report_event("usage", _usage(message, self._translator.model))
         self._remove_answered(message)
         if not self._unanswered:
             self._end(*_status(message), Raw(line))

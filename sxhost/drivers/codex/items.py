@@ -93,11 +93,11 @@ class ItemTranslator:
 
     def pass_through(self, notification: Notification) -> None:
         """Report a notification as native."""
-        self._reports.event("native", {"native": notification.native})
+        self._reports.report_event("native", {"native": notification.native})
 
     def _report(self, event: str, notification: Notification, /, **data: Any) -> None:
         data["native"] = notification.native
-        self._reports.event(event, data)
+        self._reports.report_event(event, data)
 
     # Items.
 
@@ -178,9 +178,11 @@ class ItemTranslator:
         text = str(open_item.text)
         if open_item.item is not None:
             ends = {"status": "cut", "output": text, "exit_code": None}
-            self._reports.event("tool-done", {**tool_of(open_item.item), **ends})
+            self._reports.report_event("tool-done", {**tool_of(open_item.item), **ends})
         elif text:
-            self._reports.event(open_item.event, {"item": name, "text": text, "cut": True})
+            self._reports.report_event(
+                open_item.event, {"item": name, "text": text, "cut": True}
+            )
 
     # Turns.
 
@@ -194,7 +196,7 @@ class ItemTranslator:
         self.turn_accepted(turn)
         if turn != self._begun_turn:
             self._begun_turn = turn
-            self._reports.turn_began(turn)
+            self._reports.turn_started(turn)
 
     def _turn_completed(self, notification: Notification) -> None:
         turn = json.decode(notification.params, type=TurnParams).turn

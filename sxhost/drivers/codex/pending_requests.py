@@ -55,7 +55,7 @@ class PendingRequests:
         key = self._key(pending)
         self._pending[key] = pending
         native = {"method": method, "id": pending.number, "params": params}
-        self._reports.asked(replace(pending.form.question, key=key, native=native))
+        self._reports.approval_requested(replace(pending.form.question, key=key, native=native))
 
     def _key(self, pending: _Pending) -> str:
         """Return the question's key; a second request about the same item gets a number."""
@@ -86,7 +86,7 @@ class PendingRequests:
         for key, pending in list(self._pending.items()):
             if pending.number == number:
                 self._close(key)
-                self._reports.settled(key, "the agent does not wait for it any more")
+                self._reports.approval_withdrawn(key, "the agent does not wait for it any more")
 
     def _close(self, key: str) -> None:
         about = self._pending.pop(key).about

@@ -202,7 +202,7 @@ class EchoAgent:
         conversation.model = model or conversation.model
         turn = f"turn-{conversation.turns}"
         self._steps = deque(steps)
-        self._reports.turn_began(turn)
+        self._reports.turn_started(turn)
         self._run_remaining()
         return turn
 
@@ -233,7 +233,7 @@ class EchoAgent:
     def _wait_for(self, wait: Wait) -> None:
         if isinstance(wait, Question):
             self._question = wait
-            self._reports.asked(wait)
+            self._reports.approval_requested(wait)
         elif wait is not None:
             self._timer = self._clock.callLater(wait, self._advance, None)
 
@@ -249,6 +249,6 @@ class EchoAgent:
         if timer is not None and timer.active():
             timer.cancel()
         if question is not None:
-            self._reports.settled(question.key, reason)
+            self._reports.approval_withdrawn(question.key, reason)
         if self._script is not None:
             self._script.cut_open_items()

@@ -76,7 +76,7 @@ class ScriptRun:
         self.conversation = conversation
         self.cwd = cwd
         self.pause = pause
-        self.report = reports.event
+        self.report = reports.report_event
         self._open: dict[str, tuple[str, BoundedText]] = {}
 
     def new_id(self, kind: str) -> str:

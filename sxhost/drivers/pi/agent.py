@@ -57,7 +57,7 @@ class PiAgent:
         self._spawn = spawn
         self._clock = clock
         self._rpc = RpcClient(self._line_received, self._process_exited)
-        self._translator = PiTranslator(reports.event)
+        self._translator = PiTranslator(reports.report_event)
         self._dialogs = PendingDialogs(reports, clock, self._rpc.send_message)
         self._turns = TurnTracker(
             reports, clock, lambda: self._rpc.send_command("get_state"), self._before_turn_end

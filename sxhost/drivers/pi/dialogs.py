@@ -50,7 +50,9 @@ class PendingDialogs:
         expires_s = request.timeout / 1000 if request.timeout else None
         timer = expires_s and self._clock.callLater(expires_s, self._timed_out, request.id)
         self._open[request.id] = request, timer or None
-        self._reports.asked(_question(request, fields_of(request), native, expires_s))
+        self._reports.approval_requested(
+            _question(request, fields_of(request), native, expires_s)
+        )
         return True
 
     def answer(self, key: str, answer: Answer) -> bool:
@@ -65,7 +67,7 @@ class PendingDialogs:
         """Withdraw the question of a dialog that needs no response any more."""
         if key in self._open:
             self._close(key)
-            self._reports.settled(key, reason)
+            self._reports.approval_withdrawn(key, reason)
 
     def cancel_all(self, reason: str) -> None:
         """Cancel all open dialogs: pi does not end a turn while one is open."""

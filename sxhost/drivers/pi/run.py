@@ -115,7 +115,7 @@ class TurnTracker:
             self._prompting = False
         if not self._begun:
             self._begun = True
-            self._reports.turn_began(None)
+            self._reports.turn_started(None)
 
     def after_event(self, line: DecodedLine) -> None:
         """End a turn if a line says so; called after the line's event was reported."""

@@ -136,7 +136,9 @@ class SQLiteStore(MemoryStore):
 
     # Writing.
 
-    async def append(self, session_id: str, drafts: Sequence[Draft], at: int) -> list[Event]:
+    async def append_events(
+        self, session_id: str, drafts: Sequence[Draft], at: int
+    ) -> list[Event]:
         """Number and keep events, all or none; an unknown session is created."""
         self._at = at
         while (events := await self._append(session_id, drafts, at)) is None:
@@ -272,16 +274,20 @@ class SQLiteStore(MemoryStore):
         kept = await self._archived(session_id)
         return kept.session if kept else await super().session(session_id)
 
-    async def peek(self, session_id: str) -> list[Message]:
+    async def peek_messages(self, session_id: str) -> list[Message]:
         """Return all messages that are remembered, in order, with their states."""
         kept = await self._archived(session_id)
-        return [one for one, _ in kept.messages] if kept else await super().peek(session_id)
+        return (
+            [one for one, _ in kept.messages]
+            if kept
+            else await super().peek_messages(session_id)
+        )
 
-    async def waiting(self, session_id: str) -> int:
+    async def count_waiting(self, session_id: str) -> int:
         """Return how many messages are queued or on lease."""
         kept = await self._archived(session_id)
         if kept is None:
-            return await super().waiting(session_id)
+            return await super().count_waiting(session_id)
         return sum(message.state == "queued" for message, _ in kept.messages)
 
     async def approvals(self, session_id: str | None) -> list[Approval]:
@@ -303,7 +309,7 @@ class SQLiteStore(MemoryStore):
         shelved = self.ledger.archived.get(session_id or "")
         return shelved.pruned if shelved else super().pruned(session_id)
 
-    def hot(self, session_id: str | None, position: int) -> list[Event] | None:
+    def cached_events(self, session_id: str | None, position: int) -> list[Event] | None:
         """Return the events after `position` at once, or None if memory has not all.
 
         What a flood has driven out of a session's ring is still among all sessions' last.
@@ -311,7 +317,7 @@ class SQLiteStore(MemoryStore):
         shelved = self.ledger.archived.get(session_id or "")
         if shelved is not None:
             return [] if position >= shelved.end else None
-        hot = super().hot(session_id, position)
+        hot = super().cached_events(session_id, position)
         if hot is not None or session_id is None or position < self.pruned(session_id):
             return hot
         recent = self.ledger.hot.recent(position)
@@ -331,7 +337,7 @@ class SQLiteStore(MemoryStore):
         cold: dict[str, Event] = await self._threads.read(lookup, session_id, unknown)
         return hot | cold
 
-    async def read(
+    async def read_events(
         self,
         session_id: str | None,
         *,
@@ -359,7 +365,7 @@ class SQLiteStore(MemoryStore):
         self, session_id: str | None, seq: int, position: int
     ) -> tuple[list[Event], bool]:
         """Return the next events, from memory if it has them all, and whether that is all."""
-        hot = self.hot(session_id, position)
+        hot = self.cached_events(session_id, position)
         if hot is None and session_id in self.ledger.rows:
             hot = self._hot_after(session_id, seq)
         if hot is not None:

@@ -37,18 +37,18 @@ class Refusing(MemoryStore):
     slow: Deferred[None] | None = None
     settled = 0
 
-    async def ask(self, *given: Any, **named: Any) -> Approval:
+    async def open_approval(self, *given: Any, **named: Any) -> Approval:
         if self.slow is not None:
             await self.slow
         if self.refuse is not None:
             raise self.refuse
-        return await super().ask(*given, **named)
+        return await super().open_approval(*given, **named)
 
-    async def settle(self, *given: Any, **named: Any) -> Approval:
+    async def close_approval(self, *given: Any, **named: Any) -> Approval:
         if self.refuse is not None:
             raise self.refuse
         self.settled += 1
-        return await super().settle(*given, **named)
+        return await super().close_approval(*given, **named)
 
 
 class Rig:
@@ -74,11 +74,11 @@ class Rig:
             raise AgentFailed("It has gone.")
 
     def ask(self, key: str = "q1", **fields: Any) -> Approval:
-        return result_of(self.desk.ask("a", question(key, **fields), self.tell))
+        return result_of(self.desk.open_approval("a", question(key, **fields), self.tell))
 
     def answer(self, approval: Approval, decision: str = "approve", **more: Any) -> Approval:
         answer = Answer(decision=decision, **more)
-        return result_of(self.desk.answer("a", approval.id, answer))
+        return result_of(self.desk.decide("a", approval.id, answer))
 
     def state(self, approval: Approval) -> tuple[str, str | None, str | None]:
         known = {a.id: a for a in result_of(self.store.approvals("a"))}[approval.id]
@@ -88,7 +88,7 @@ class Rig:
         return known.state, end.decision, end.by
 
     def events(self) -> list[str]:
-        return [event.event for event in result_of(self.store.read("a"))]
+        return [event.event for event in result_of(self.store.read_events("a"))]
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ def test_who_decided_is_kept(rig: Rig) -> None:
     finally:
         current_caller.reset(token)
     assert rig.state(approval) == ("answered", "approve", "token t7")
-    (deed,) = result_of(rig.store.deeds(AuditQuery()))
+    (deed,) = result_of(rig.store.audit_entries(AuditQuery()))
     assert (deed.what, deed.token, deed.detail) == ("answer", "t7", "approval 1: approve")
 
 
@@ -135,7 +135,7 @@ def test_an_unknown_approval(rig: Rig) -> None:
     result_of(rig.store.register("b", Registration(), 0))
     for session, number in (("a", 99), ("b", approval.id)):
         with pytest.raises(UnknownApproval):
-            result_of(rig.desk.answer(session, number, Answer(decision="approve")))
+            result_of(rig.desk.decide(session, number, Answer(decision="approve")))
     assert rig.told == []
 
 
@@ -217,9 +217,9 @@ def test_asked_again_in_vain_it_is_still_open(rig: Rig) -> None:
 
 def test_the_agent_settles_its_own_question_and_no_other(rig: Rig) -> None:
     one, other = rig.ask("one"), rig.ask("other")
-    result_of(rig.desk.settle("a", "one", "resolved elsewhere"))
-    result_of(rig.desk.settle("a", "unknown", "?"))
-    result_of(rig.desk.settle("b", "other", "?"))
+    result_of(rig.desk.close_question("a", "one", "resolved elsewhere"))
+    result_of(rig.desk.close_question("a", "unknown", "?"))
+    result_of(rig.desk.close_question("b", "other", "?"))
     assert rig.state(one) == ("withdrawn", "cancel", "agent")
     assert rig.state(other)[0] == "pending"
     assert rig.told == []
@@ -243,14 +243,17 @@ class TestBounds:
             rig.ask("three")
         assert rig.ask("two", title="again").id
         result_of(rig.store.register("b", Registration(), 0))
-        assert result_of(rig.desk.ask("b", question("one"), rig.tell)).id
+        assert result_of(rig.desk.open_approval("b", question("one"), rig.tell)).id
         rig.answer(first)
         assert rig.ask("three").id
 
     def test_those_on_their_way_count(self) -> None:
         rig = Rig(open_questions=2)
         rig.store.slow = Deferred()
-        asked = [started(rig.desk.ask("a", question(key), rig.tell)) for key in ("one", "two")]
+        asked = [
+            started(rig.desk.open_approval("a", question(key), rig.tell))
+            for key in ("one", "two")
+        ]
         with pytest.raises(QuestionLimit):
             rig.ask("three")
         rig.store.refuse = StoreUnavailable("The disk is full.")

@@ -134,7 +134,7 @@ class TestTurns:
         turn = submit(host)
         assert (turn.id, turn.status, turn.native_id) == (1, "running", "t2")
         assert state(host) == "working"
-        host.drivers.last.reports.event("message", {"text": "done"})
+        host.drivers.last.reports.report_event("message", {"text": "done"})
         host.drivers.last.reports.turn_ended("completed")
         assert state(host) == "idle"
         assert told(host)[1:] == [
@@ -171,7 +171,7 @@ class TestTurns:
         assert submit(host).id == 1
 
     def test_a_turn_of_the_agent_s_own(self, host: HostInMemory) -> None:
-        host.drivers.last.reports.turn_began("own")
+        host.drivers.last.reports.turn_started("own")
         assert state(host) == "working"
         host.drivers.last.reports.turn_ended("completed")
         assert names(host)[1:] == ["turn-started", "complete"]
@@ -243,7 +243,7 @@ class TestMessages:
 
     def test_while_a_question_is_open_words_wait(self, host: HostInMemory) -> None:
         submit(host)
-        host.drivers.last.reports.asked(question())
+        host.drivers.last.reports.approval_requested(question())
         settle(host)
         number = send(host, "more")
         assert message_state(host, number) == "queued"
@@ -289,7 +289,7 @@ def answer_first(lab: HostInMemory, decision: str, session: str = "a") -> Any:
 class TestApprovals:
     def test_a_question_waits_and_is_answered(self, host: HostInMemory) -> None:
         submit(host)
-        host.drivers.last.reports.asked(question(native={"id": 7}))
+        host.drivers.last.reports.approval_requested(question(native={"id": 7}))
         assert state(host) == "waiting"
         (approval,) = host.request("GET", "/approvals").json()
         assert (approval["session"], approval["title"]) == ("a", "Run rm")
@@ -301,7 +301,7 @@ class TestApprovals:
 
     def test_the_first_answer_wins(self, host: HostInMemory) -> None:
         submit(host)
-        host.drivers.last.reports.asked(question())
+        host.drivers.last.reports.approval_requested(question())
         settle(host)
         (approval,) = host.request("GET", "/approvals").json()
         answer_first(host, "deny")
@@ -314,16 +314,16 @@ class TestApprovals:
 
     def test_the_agent_may_settle_it_itself(self, host: HostInMemory) -> None:
         submit(host)
-        host.drivers.last.reports.asked(question())
+        host.drivers.last.reports.approval_requested(question())
         settle(host)
-        host.drivers.last.reports.settled("q1", "resolved elsewhere")
+        host.drivers.last.reports.approval_withdrawn("q1", "resolved elsewhere")
         settle(host)
         assert host.request("GET", "/approvals").json() == []
         assert told(host)[-1][0] == "approval-resolved"
 
     def test_an_end_of_the_turn_withdraws_it(self, host: HostInMemory) -> None:
         submit(host)
-        host.drivers.last.reports.asked(question())
+        host.drivers.last.reports.approval_requested(question())
         settle(host)
         host.drivers.last.reports.turn_ended("interrupted")
         settle(host)
@@ -333,7 +333,7 @@ class TestApprovals:
 
     def test_it_expires_with_a_no(self, host: HostInMemory) -> None:
         submit(host)
-        host.drivers.last.reports.asked(question(expires_s=5.0))
+        host.drivers.last.reports.approval_requested(question(expires_s=5.0))
         settle(host)
         host.clock.advance(5)
         settle(host)
@@ -343,7 +343,7 @@ class TestApprovals:
 
     def test_a_decision_that_is_no_choice_is_refused(self, host: HostInMemory) -> None:
         submit(host)
-        host.drivers.last.reports.asked(question())
+        host.drivers.last.reports.approval_requested(question())
         settle(host)
         refused = answer_first(host, "perhaps")
         assert (refused.status, refused.json()["field"]) == (400, "decision")
@@ -351,14 +351,14 @@ class TestApprovals:
 
     def test_asked_again_after_a_resume_it_is_the_same(self, host: HostInMemory) -> None:
         submit(host)
-        host.drivers.last.reports.asked(question())
+        host.drivers.last.reports.approval_requested(question())
         settle(host)
         (first,) = host.request("GET", "/approvals").json()
         host.drivers.last.reports.gone(ChildExit(signal="SIGKILL"))
         settle(host)
         assert host.request("GET", "/approvals").json() == []
         submit(host)
-        host.drivers.last.reports.asked(question())
+        host.drivers.last.reports.approval_requested(question())
         settle(host)
         (again,) = host.request("GET", "/approvals").json()
         assert again["id"] == first["id"]
@@ -398,12 +398,12 @@ class TestEnds:
         submit(host)
         host.clock.advance(host.limits.stall_after)
         assert state(host) == "stalled"
-        host.drivers.last.reports.event("tool-output", {"text": "."})
+        host.drivers.last.reports.report_event("tool-output", {"text": "."})
         assert state(host) == "working"
 
     def test_waiting_for_a_person_is_no_stall(self, host: HostInMemory) -> None:
         submit(host)
-        host.drivers.last.reports.asked(question())
+        host.drivers.last.reports.approval_requested(question())
         settle(host)
         host.clock.advance(host.limits.stall_after * 3)
         assert state(host) == "waiting"
@@ -428,7 +428,7 @@ class TestEnds:
             buried.extend(left)
 
         submit(host)
-        host.drivers.last.reports.asked(question())
+        host.drivers.last.reports.approval_requested(question())
         settle(host)
         host.agents = Agents(host.drivers, bury=bury)
         host.restart()
@@ -493,8 +493,8 @@ class TestEnds:
     ) -> None:
         submit(host)
         reports = host.drivers.last.reports
-        reports.asked(question())
-        reports.settled("q1", "resolved at once")
+        reports.approval_requested(question())
+        reports.approval_withdrawn("q1", "resolved at once")
         settle(host)
         assert host.request("GET", "/approvals").json() == []
         assert state(host) == "working"

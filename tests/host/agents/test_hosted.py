@@ -122,7 +122,7 @@ class Rig:
         return cast("Turn", self.do(self.session.submit(TurnDraft(input=text))))
 
     def asked(self, key: str = "q1") -> None:
-        self.agent.reports.asked(question(key))
+        self.agent.reports.approval_requested(question(key))
         self.settle()
 
     def answer(self, key: str, decision: str) -> None:
@@ -237,10 +237,10 @@ class TestTurns:
         submit = rig.agent.submit
 
         async def chatty(draft: TurnDraft) -> str | None:
-            rig.agent.reports.turn_began("native")
-            rig.agent.reports.event("message", {"text": "hi"})
-            rig.agent.reports.asked(question())
-            rig.agent.reports.settled("q1", "never mind")
+            rig.agent.reports.turn_started("native")
+            rig.agent.reports.report_event("message", {"text": "hi"})
+            rig.agent.reports.approval_requested(question())
+            rig.agent.reports.approval_withdrawn("q1", "never mind")
             rig.agent.reports.turn_ended("completed")
             return await submit(draft)
 
@@ -257,7 +257,7 @@ class TestTurns:
 
         async def flooding(draft: TurnDraft) -> str | None:
             for number in range(10 * EARLY):
-                rig.agent.reports.event("native", {"native": number})
+                rig.agent.reports.report_event("native", {"native": number})
             rig.clock.advance(1)
             assert len([1 for name, _ in rig.log if name == "native"]) == 10 * EARLY
             return await submit(draft)
@@ -352,7 +352,7 @@ class TestQuestions:
         rig.submit()
         rig.desk.slow = Deferred()
         rig.asked()
-        rig.agent.reports.settled("q1", "never mind")
+        rig.agent.reports.approval_withdrawn("q1", "never mind")
         rig.settle()
         rig.desk.slow.callback(None)
         rig.settle()
@@ -363,7 +363,7 @@ class TestQuestions:
         rig.submit()
         most = Limits().open_questions
         for number in range(1200):
-            rig.agent.reports.asked(question(f"q{number}"))
+            rig.agent.reports.approval_requested(question(f"q{number}"))
         rig.clock.advance(0)
         assert list(rig.desk.open) == [f"q{number}" for number in range(most)]
         told = [did for did in rig.agent.did if did[0] == "answer"]

@@ -38,7 +38,7 @@ class Ailing(MemoryStore):
 
     @property
     def acts(self) -> list[str]:
-        return [deed.what for deed in result_of(self.deeds(AuditQuery()))]
+        return [deed.what for deed in result_of(self.audit_entries(AuditQuery()))]
 
 
 # All routes.
@@ -123,7 +123,7 @@ def test_each_leaves_its_entry(lab: HostInMemory) -> None:
     names = {"token": "", "login": ""}
     for what, (path, body, act) in RECORDED.items():
         if act == "answer":
-            lab.drivers.by_agent["fake"].agents[0].reports.asked(question())
+            lab.drivers.by_agent["fake"].agents[0].reports.approval_requested(question())
         if act == "log in":
             names["login"] = settled(lab, "POST", "/logins").json()["path"]
         method = what.split()[0]

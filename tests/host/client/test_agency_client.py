@@ -58,7 +58,7 @@ def test_every_verb(host: HostInMemory) -> None:
 def test_approvals(host: HostInMemory) -> None:
     agency = host.client.agency
     do(host, agency.submit("a", TurnDraft(input="go")))
-    host.drivers.last.reports.asked(question())
+    host.drivers.last.reports.approval_requested(question())
     (one,) = do(host, agency.approvals(ApprovalQuery()))
     assert do(host, agency.session_approvals("a", ApprovalQuery())) == [one]
     closed = do(host, agency.answer("a", one.id, Answer(decision="deny", reason="no")))

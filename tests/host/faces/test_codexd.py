@@ -124,8 +124,8 @@ def test_the_status(host: HostInMemory) -> None:
 def test_the_status_has_the_latest_50_events_and_no_deltas(host: HostInMemory) -> None:
     begin(host)
     for number in range(60):
-        host.drivers.last.reports.event("message-delta", {"text": "x"})
-        host.drivers.last.reports.event("message", {"text": f"{number}"})
+        host.drivers.last.reports.report_event("message-delta", {"text": "x"})
+        host.drivers.last.reports.report_event("message", {"text": f"{number}"})
     settle(host)
     events = data(ask(host, "GET", STATUS))["snapshot"]["recentEvents"]["events"]
     assert [event["message"] for event in events] == [str(n) for n in range(10, 60)]

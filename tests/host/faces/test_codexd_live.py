@@ -35,7 +35,7 @@ def connected(wire: Wire) -> Socket:
 
 def say(wire: Wire, name: str = "message", text: str = "x") -> None:
     """Have codex say something, and let it be delivered."""
-    wire.lab.drivers.last.reports.event(name, {"text": text})
+    wire.lab.drivers.last.reports.report_event(name, {"text": text})
     deliver(wire)
 
 
@@ -139,7 +139,7 @@ def test_events_come_as_they_happen_deltas_too(wire: Wire) -> None:
 def test_nothing_is_told_twice_or_missed_around_the_hello(wire: Wire) -> None:
     begin(wire.lab)
     for number in range(3):
-        wire.lab.drivers.last.reports.event("message", {"text": f"{number}"})
+        wire.lab.drivers.last.reports.report_event("message", {"text": f"{number}"})
     socket = connected(wire)
     say(wire, text="3")
     recent = [event["seq"] for event in socket.messages[0]["recentEvents"]]
@@ -188,7 +188,7 @@ def test_a_client_that_retention_has_passed_is_told_so() -> None:
     socket = connected(wire)
     socket.protocol.pauseProducing()
     for number in range(5000):  # more than are kept for those who read all sessions
-        wire.lab.drivers.last.reports.event("message", {"text": f"{number}"})
+        wire.lab.drivers.last.reports.report_event("message", {"text": f"{number}"})
     deliver(wire)
     socket.protocol.resumeProducing()
     settle(wire.lab)
@@ -238,9 +238,9 @@ class SlowStore(MemoryStore):
         super().__init__(lab.limits, lab.clock.seconds)
         self.let: Deferred[None] = Deferred()
 
-    async def read(self, *given: Any, **more: Any) -> Any:
+    async def read_events(self, *given: Any, **more: Any) -> Any:
         await self.let
-        return await super().read(*given, **more)
+        return await super().read_events(*given, **more)
 
 
 def test_a_client_that_goes_before_its_hello_leaves_nothing(wire: Wire) -> None:

@@ -50,8 +50,8 @@ def test_a_turn(peer: Peer, lab: HostInMemory) -> None:
     peer.say("prompt", "s", message="hello")
     assert peer.answers == []
     reports = lab.drivers.last.reports
-    reports.event("message-delta", {"item": "1", "text": "hi"})
-    reports.event("message", {"item": "1", "text": "hi there"})
+    reports.report_event("message-delta", {"item": "1", "text": "hi"})
+    reports.report_event("message", {"item": "1", "text": "hi there"})
     reports.turn_ended("completed")
     peer.settle()
     assert peer.kinds == [

@@ -143,7 +143,7 @@ def grown(peer: Peer) -> list[object]:
 
 def says(lab: HostInMemory, text: str) -> None:
     """Let an agent say a piece, and have it in the log."""
-    lab.drivers.last.reports.event("message-delta", {"item": "1", "text": text})
+    lab.drivers.last.reports.report_event("message-delta", {"item": "1", "text": text})
     for _ in range(6):
         lab.clock.advance(0.02)
 

@@ -337,7 +337,7 @@ def test_a_stop_takes_no_more(lab: HostInMemory, peer: Peer) -> None:
 def test_questions(lab: HostInMemory, peer: Peer) -> None:
     peer.ask("switch_session", "s")
     peer.say("prompt", "s", message="x")
-    lab.drivers.last.reports.asked(question("q:1", title="Run rm"))
+    lab.drivers.last.reports.approval_requested(question("q:1", title="Run rm"))
     peer.settle()
     asked = peer.events[-1]
     assert (asked["type"], asked["method"]) == ("extension_ui_request", "select")

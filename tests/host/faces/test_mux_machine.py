@@ -111,14 +111,14 @@ class Machine(RuleBasedStateMachine):
     @rule(which=st.integers(0, 9), status=ENDS)
     def a_turn_ends(self, which: int, status: Any) -> None:
         agent = self.running[which % len(self.running)]
-        agent.reports.event("message", {"item": "1", "text": "done"})
+        agent.reports.report_event("message", {"item": "1", "text": "done"})
         agent.reports.turn_ended(status, "so it is")
 
     @precondition(lambda self: self.running)
     @rule(which=st.integers(0, 9), item=st.sampled_from("12"))
     def an_agent_says(self, which: int, item: str) -> None:
         agent = self.running[which % len(self.running)]
-        agent.reports.event("message-delta", {"item": item, "text": "so "})
+        agent.reports.report_event("message-delta", {"item": item, "text": "so "})
         self.lab.clock.advance(0.06)
 
     @precondition(lambda self: self.running)
@@ -129,7 +129,7 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.running)
     @rule(which=st.integers(0, 9))
     def an_agent_asks(self, which: int) -> None:
-        self.running[which % len(self.running)].reports.asked(question())
+        self.running[which % len(self.running)].reports.approval_requested(question())
 
     @rule(peer=PEERS)
     def a_client_is_behind_or_not(self, peer: int) -> None:

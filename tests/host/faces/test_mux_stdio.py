@@ -61,7 +61,7 @@ def play(lab: HostInMemory, say: Callable[[bytes], object]) -> None:
         settle(lab)
         if b"abort" in said:
             reports = lab.drivers.last.reports
-            reports.event("message-delta", {"item": "1", "text": "hi"})
+            reports.report_event("message-delta", {"item": "1", "text": "hi"})
             reports.turn_ended("interrupted")
 
 
@@ -100,7 +100,7 @@ def test_who_does_not_read_is_not_read_from() -> None:
     assert pipes.transport.producerState == "paused"
     before = len(pipes.frames)
     lab.mux.broadcast(b'{"type":"news"}')
-    lab.drivers.last.reports.event("message-delta", {"item": "1", "text": "hi"})
+    lab.drivers.last.reports.report_event("message-delta", {"item": "1", "text": "hi"})
     settle(lab)
     assert len(pipes.frames) == before
     pipes.transport.producer.resumeProducing()  # type: ignore[union-attr]

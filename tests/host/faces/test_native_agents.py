@@ -64,7 +64,7 @@ def test_each_verb_answers_with_what_it_did(host: HostInMemory) -> None:
 
 def test_an_approval_is_listed_and_decided(host: HostInMemory) -> None:
     settled(host, "POST", "/sessions/a/turns", {"input": "go"})
-    host.drivers.last.reports.asked(question())
+    host.drivers.last.reports.approval_requested(question())
     (one,) = settled(host, "GET", "/sessions/a/approvals").json()
     assert settled(host, "GET", "/approvals").json() == [one]
     path = f"/sessions/a/approvals/{one['id']}"

@@ -38,14 +38,14 @@ def test_on_a_full_disk_nothing_changes(tmp_path: Path) -> None:
 @pytest.mark.parametrize("uid", [None, 1000])
 def test_a_login_that_fails_does_not_use_its_link_up(tmp_path: Path, uid: int | None) -> None:
     gate = Gate(tmp_path)
-    record, refusing = gate.lab.store.record, True
+    record, refusing = gate.lab.store.record_entry, True
 
     async def fails(deed: AuditEntry) -> AuditEntry:
         if refusing:
             raise StorageFull
         return await record(deed)
 
-    gate.lab.store.record = fails  # type: ignore[method-assign]
+    gate.lab.store.record_entry = fails  # type: ignore[method-assign]
     link = gate.lab.request("POST", "/logins").json()["path"]
     client = gate.ask(link, uid=uid)
     assert (client.status, client.body["error"]) == (507, "storage_full")

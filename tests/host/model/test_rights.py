@@ -389,7 +389,7 @@ def test_of_an_attached_agent_approvals_alone_are_the_hosts(
 
 
 def test_notes_of_others_may_stand_in_a_hosted_log_and_mean_nothing(host: HostInMemory) -> None:
-    host.drivers.last.reports.event("stalled", {})
+    host.drivers.last.reports.report_event("stalled", {})
     settle(host)
     assert post(host, SENDER, "/sessions/a/events", {"event": "note"}).status == 200
     assert (names(host)[-1], state(host)) == ("note", "stalled")
@@ -407,7 +407,7 @@ def test_notes_of_others_may_stand_in_a_hosted_log_and_mean_nothing(host: HostIn
 def test_no_hook_speaks_for_an_agent_that_the_host_runs(
     host: HostInMemory, path: str, body: Any
 ) -> None:
-    host.drivers.last.reports.asked(question())
+    host.drivers.last.reports.approval_requested(question())
     settle(host)
     before = told(host)
     answer = post(host, SENDER, path, {"session_id": "a", **body})
@@ -454,7 +454,7 @@ def policed(tmp_path: Path, host: HostInMemory) -> HostInMemory:
 
 def asks_to_deploy(lab: HostInMemory) -> str:
     detail = {"command": "make deploy"}
-    lab.drivers.last.reports.asked(question(detail=detail))
+    lab.drivers.last.reports.approval_requested(question(detail=detail))
     settle(lab)
     (one,) = msgspec.json.decode(lab.request("GET", "/approvals?all=1").body)
     return str(one["state"])

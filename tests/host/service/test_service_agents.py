@@ -14,7 +14,7 @@ def test_what_people_have_agents_do_is_in_the_audit(lab: HostInMemory) -> None:
     do(lab, agency.start(Launch(agent="fake", id="a")))
     do(lab, agency.submit("a", TurnDraft(input="a secret")))
     do(lab, agency.steer("a", SteerDraft(input="a secret")))
-    lab.drivers.last.reports.asked(question())
+    lab.drivers.last.reports.approval_requested(question())
     lab.clock.advance(0)
     do(lab, agency.answer("a", 1, Answer(decision="deny", reason="a secret")))
     do(lab, agency.interrupt("a"))

@@ -19,8 +19,8 @@ def test_it_promises_nothing_and_begins_anew() -> None:
 def test_its_end_is_the_end() -> None:
     store = MemoryStore(Limits(), lambda: 0.0)
     store.open()
-    result_of(store.append("a", [Draft("x", Raw(b"null"), 0)], 0))
+    result_of(store.append_events("a", [Draft("x", Raw(b"null"), 0)], 0))
     result_of(store.sweep(10**15))
-    assert len(result_of(store.read("a"))) == 1, "age alone drops nothing"
+    assert len(result_of(store.read_events("a"))) == 1, "age alone drops nothing"
     result_of(store.close())
     assert result_of(store.sessions()) == []

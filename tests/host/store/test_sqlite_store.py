@@ -60,7 +60,7 @@ def draft(event: str = "thinking", key: str | None = None) -> Draft:
 
 
 def append(store: SQLiteStore, session_id: str, *drafts: Draft) -> list[tuple[int, int]]:
-    events = result_of(store.append(session_id, drafts, 7_000))
+    events = result_of(store.append_events(session_id, drafts, 7_000))
     return [(event.seq, event.id) for event in events]
 
 
@@ -70,9 +70,9 @@ def fill(store: SQLiteStore) -> None:
     append(store, "b", draft())
     append(store, "a", draft("usage"))
     for content in ("one", "two", "three"):
-        result_of(store.put("a", MessageDraft(content=content, key=content), 7_000))
-    result_of(store.ack("a", 1))
-    result_of(store.take("a", 60))
+        result_of(store.put_message("a", MessageDraft(content=content, key=content), 7_000))
+    result_of(store.ack_message("a", 1))
+    result_of(store.take_messages("a", 60))
 
 
 class TestReopening:
@@ -91,43 +91,43 @@ class TestReopening:
         before = (
             store.epoch,
             result_of(store.sessions()),
-            result_of(store.read(None)),
-            result_of(store.census()),
+            result_of(store.read_events(None)),
+            result_of(store.counts()),
         )
         again = reopen()
         assert before == (
             again.epoch,
             result_of(again.sessions()),
-            result_of(again.read(None)),
-            result_of(again.census()),
+            result_of(again.read_events(None)),
+            result_of(again.counts()),
         )
 
     def test_leases_return_to_their_queue(self, reopen: Open) -> None:
         fill(reopen())
         again = reopen()
-        states = [(m.content, m.state) for m in result_of(again.peek("a"))]
+        states = [(m.content, m.state) for m in result_of(again.peek_messages("a"))]
         assert states == [("one", "delivered"), ("two", "queued"), ("three", "queued")]
-        assert [m.content for m in result_of(again.take("a", 0))] == ["two", "three"]
+        assert [m.content for m in result_of(again.take_messages("a", 0))] == ["two", "three"]
 
     def test_approvals_are_there_again_and_numbers_go_on(self, reopen: Open) -> None:
         store = reopen(closed_approvals=1)
         result_of(store.register("a", Registration(), 0))
         for key in ("one", "two", "three", "waits"):
-            result_of(store.ask("a", question(key), 8_000, None))
+            result_of(store.open_approval("a", question(key), 8_000, None))
         for number in (1, 2):
-            result_of(store.settle("a", number, "answered", end()))
-        result_of(store.settle("a", 3, "withdrawn", end("cancel")))
+            result_of(store.close_approval("a", number, "answered", end()))
+        result_of(store.close_approval("a", 3, "withdrawn", end("cancel")))
         before = result_of(store.approvals("a"))
         assert [(a.id, a.state) for a in before] == [(3, "withdrawn"), (4, "pending")]
         again = reopen(closed_approvals=1)
         assert result_of(again.approvals("a")) == before
         with pytest.raises(AlreadyAnswered):
-            result_of(again.settle("a", 3, "answered", end()))
-        assert result_of(again.ask("a", question("waits"), 9_000, None)).id == 4
+            result_of(again.close_approval("a", 3, "answered", end()))
+        assert result_of(again.open_approval("a", question("waits"), 9_000, None)).id == 4
         result_of(again.delete("a"))
         last = reopen()
         result_of(last.register("b", Registration(), 0))
-        assert result_of(last.ask("b", question(), 9_000, None)).id == 5
+        assert result_of(last.open_approval("b", question(), 9_000, None)).id == 5
 
     def test_what_the_host_noted_is_there_again(self, reopen: Open) -> None:
         store = reopen()
@@ -142,19 +142,19 @@ class TestReopening:
         store = SQLiteStore(Limits(), clock.seconds, SQLiteConnection(path), HERE)
         store.open()
         fill(store)
-        result_of(store.put("b", MessageDraft(content="late", ttl_s=5), 0))
+        result_of(store.put_message("b", MessageDraft(content="late", ttl_s=5), 0))
         clock.advance(6)
-        assert result_of(store.take("b", 0)) == []
+        assert result_of(store.take_messages("b", 0)) == []
         result_of(store.close())
         store.open()
-        assert [m.state for m in result_of(store.peek("b"))] == ["expired"]
+        assert [m.state for m in result_of(store.peek_messages("b"))] == ["expired"]
         result_of(store.close())
 
     def test_numbers_go_on(self, reopen: Open) -> None:
         fill(reopen())
         again = reopen()
         assert append(again, "a", draft()) == [(4, 5)]
-        message, waiting = result_of(again.put("a", MessageDraft(content="four"), 0))
+        message, waiting = result_of(again.put_message("a", MessageDraft(content="four"), 0))
         assert (message.id, waiting) == (4, 3)
 
     def test_numbers_go_on_past_what_was_forgotten(self, reopen: Open) -> None:
@@ -164,7 +164,7 @@ class TestReopening:
         result_of(store.delete("b"))
         again = reopen()
         assert append(again, "a", draft()) == [(1, 5)]
-        assert result_of(again.put("a", MessageDraft(content="x"), 0))[0].id == 4
+        assert result_of(again.put_message("a", MessageDraft(content="x"), 0))[0].id == 4
 
     def test_numbers_go_on_past_what_came_and_went_at_once(self, reopen: Open) -> None:
         store = reopen()
@@ -178,18 +178,18 @@ class TestReopening:
         result_of(store._write(come_and_go))
         again = reopen()
         assert append(again, "a", draft()) == [(4, 10)]
-        assert result_of(again.put("a", MessageDraft(content="x"), 0))[0].id == 5
+        assert result_of(again.put_message("a", MessageDraft(content="x"), 0))[0].id == 5
 
     def test_numbers_go_on_past_a_message_that_was_forgotten_first(self, reopen: Open) -> None:
         store = reopen(closed_messages=1)
         result_of(store.register("a", Registration(), 0))
         for words in "ab":
-            result_of(store.put("a", MessageDraft(content=words), 0))
+            result_of(store.put_message("a", MessageDraft(content=words), 0))
         result_of(store.withdraw("a", 2))
         result_of(store.withdraw("a", 1))
         again = reopen(closed_messages=1)
-        assert [m.id for m in result_of(again.peek("a"))] == [1]
-        assert result_of(again.put("a", MessageDraft(content="x"), 0))[0].id == 3
+        assert [m.id for m in result_of(again.peek_messages("a"))] == [1]
+        assert result_of(again.put_message("a", MessageDraft(content="x"), 0))[0].id == 3
 
     def test_a_message_that_a_look_has_forgotten_is_gone(self, path: Path) -> None:
         clock = Clock()
@@ -199,16 +199,18 @@ class TestReopening:
         store.open()
         result_of(store.register("a", Registration(), 0))
         for words in "abc":
-            result_of(store.put("a", MessageDraft(content=words, ttl_s=5), 0))
+            result_of(store.put_message("a", MessageDraft(content=words, ttl_s=5), 0))
         clock.advance(5)
-        assert [m.id for m in result_of(store.peek("a"))] == [3]
-        assert result_of(store.take("a", 0)) == []
+        assert [m.id for m in result_of(store.peek_messages("a"))] == [3]
+        assert result_of(store.take_messages("a", 0)) == []
         result_of(store.close())
         store = SQLiteStore(
             Limits(closed_messages=9), clock.seconds, SQLiteConnection(path), HERE
         )
         store.open()
-        assert [(m.id, m.state) for m in result_of(store.peek("a"))] == [(3, "expired")]
+        assert [(m.id, m.state) for m in result_of(store.peek_messages("a"))] == [
+            (3, "expired")
+        ]
         result_of(store.close())
 
     def test_a_page_is_no_larger_than_its_reader_wants(self, reopen: Open) -> None:
@@ -216,11 +218,11 @@ class TestReopening:
         append(reopen(events=2), "a", *([large] * 100))
         again = reopen(events=2)
         for size in (1, 100_000, 200_000):
-            found = result_of(again.read("a", position=10, limit=50, size=size))
+            found = result_of(again.read_events("a", position=10, limit=50, size=size))
             assert [e.seq for e in found] == list(range(11, 11 + len(found)))
             assert size <= sum(len(e.data) for e in found) < size + 256_000
-        assert len(result_of(again.read("a", position=10, limit=50, size=10**9))) == 50
-        assert len(result_of(again.read("a", position=10))) == 90
+        assert len(result_of(again.read_events("a", position=10, limit=50, size=10**9))) == 50
+        assert len(result_of(again.read_events("a", position=10))) == 90
 
     def test_a_new_epoch_is_logged(self, reopen: Open, path: Path) -> None:
         fill(reopen())
@@ -239,7 +241,10 @@ class TestReopening:
         fill(reopen())
         again = reopen()
         assert append(again, "a", draft("other", key="k")) == [(1, 1)]
-        assert result_of(again.put("a", MessageDraft(content="two", key="two"), 0))[0].id == 2
+        assert (
+            result_of(again.put_message("a", MessageDraft(content="two", key="two"), 0))[0].id
+            == 2
+        )
 
     def test_what_is_on_disk_is_read_in_pieces(self, reopen: Open) -> None:
         store = reopen(events=3)
@@ -247,11 +252,15 @@ class TestReopening:
             append(store, "a", draft(f"e{n}"), draft())
         for again in (False, True):
             opened = reopen(events=3) if again else store
-            found = result_of(opened.read("a"))
+            found = result_of(opened.read_events("a"))
             assert [e.seq for e in found] == list(range(1, 21))
-            assert [e.seq for e in result_of(opened.read("a", seq=5, limit=3))] == [6, 7, 8]
+            assert [e.seq for e in result_of(opened.read_events("a", seq=5, limit=3))] == [
+                6,
+                7,
+                8,
+            ]
             names = frozenset({"e4", "e9"})
-            assert [e.seq for e in result_of(opened.read("a", names=names))] == [9, 19]
+            assert [e.seq for e in result_of(opened.read_events("a", names=names))] == [9, 19]
 
     def test_what_was_pruned_is_known_to_be(self, reopen: Open) -> None:
         store = reopen(retain=5, events=5)
@@ -261,24 +270,24 @@ class TestReopening:
         for _ in range(10):
             append(store, "a", draft())
         again = reopen(retain=5, events=5)
-        assert [e.seq for e in result_of(again.read("a"))] == [7, 8, 9, 10, 11]
+        assert [e.seq for e in result_of(again.read_events("a"))] == [7, 8, 9, 10, 11]
         assert again.pruned("a") == store.pruned("a") > 0
 
     def test_what_is_too_old_goes(self, reopen: Open) -> None:
         fill(reopen(retain_days=1))
         day = 86_400_000
         store = reopen(retain_days=1)
-        result_of(store.append("b", [draft()], 7_000 + day))
+        result_of(store.append_events("b", [draft()], 7_000 + day))
         for _ in range(2 * LOOKS):
             result_of(store.sweep(7_000 + 2 * day))
         assert store.pruned(None) == 0, "nothing is a day older than the newest"
-        result_of(store.append("b", [draft()], 7_001 + day))
+        result_of(store.append_events("b", [draft()], 7_001 + day))
         for _ in range(LOOKS - 1):
             result_of(store.sweep(7_000 + day))
         assert store.pruned(None) == 0
         for _ in range(LOOKS):
             result_of(store.sweep(7_001 + day))
-        assert [e.id for e in result_of(reopen().read(None))] == [5, 6]
+        assert [e.id for e in result_of(reopen().read_events(None))] == [5, 6]
         result_of(reopen().delete("b"))
         assert append(reopen(), "a", draft()) == [(4, 7)]
 
@@ -286,19 +295,19 @@ class TestReopening:
         fill(reopen())
         store = reopen()
         for at in (10**15, *[7_000] * LOOKS, 10**15):
-            result_of(store.append("a", [draft()], at))
+            result_of(store.append_events("a", [draft()], at))
             result_of(store.sweep(at))
-        assert len(result_of(reopen().read(None))) == 4 + LOOKS + 2
+        assert len(result_of(reopen().read_events(None))) == 4 + LOOKS + 2
 
     def test_what_came_in_this_life_grows_old_with_it(self, path: Path) -> None:
         """A machine without a clock of its own begins in 1970."""
         clock = Clock()
         store = SQLiteStore(Limits(retain_days=1), clock.seconds, SQLiteConnection(path), HERE)
         store.open()
-        result_of(store.append("a", [draft()], 0))
+        result_of(store.append_events("a", [draft()], 0))
         day = 86_400_000
         for minute in range(2 * LOOKS):
-            result_of(store.append("a", [draft()], 20_000 * day + minute * 60_000))
+            result_of(store.append_events("a", [draft()], 20_000 * day + minute * 60_000))
             result_of(store.sweep(20_000 * day + minute * 60_000))
             clock.advance(60)
         assert store.pruned("a") == 0
@@ -313,7 +322,7 @@ class TestReopening:
         fill(store)
         result_of(store.delete("a"))
         assert append(store, "a", draft()) == [(1, 5)]
-        assert [e.id for e in result_of(reopen().read("a"))] == [5]
+        assert [e.id for e in result_of(reopen().read_events("a"))] == [5]
 
 
 class Slow:
@@ -349,18 +358,18 @@ class TestCommitting:
     def test_nothing_is_seen_before_it_is_committed(
         self, store: SQLiteStore, slow: Slow
     ) -> None:
-        fired = started(store.append("a", [draft()], 0))
+        fired = started(store.append_events("a", [draft()], 0))
         assert not is_done(fired)
         with pytest.raises(UnknownSession):
             result_of(store.session("a"))
         slow.go()
         assert [e.id for e in result_of(fired)] == [1]
-        assert [e.id for e in store.hot("a", 0) or ()] == [1]
+        assert [e.id for e in store.cached_events("a", 0) or ()] == [1]
 
     def test_what_arrives_meanwhile_shares_the_next_commit(
         self, store: SQLiteStore, slow: Slow
     ) -> None:
-        fired = [started(store.append("a", [draft()], 0)) for _ in range(5)]
+        fired = [started(store.append_events("a", [draft()], 0)) for _ in range(5)]
         slow.go()
         assert [is_done(one) for one in fired] == [True, False, False, False, False]
         slow.go()
@@ -371,20 +380,20 @@ class TestCommitting:
     def test_what_failed_never_was(
         self, store: SQLiteStore, slow: Slow, error: Exception
     ) -> None:
-        fired = started(store.append("a", [draft()], 0))
+        fired = started(store.append_events("a", [draft()], 0))
         slow.fail(error)
         with pytest.raises(type(error)):
             result_of(fired)
-        again = started(store.append("a", [draft()], 0))
+        again = started(store.append_events("a", [draft()], 0))
         slow.go()
         assert [(e.seq, e.id) for e in result_of(again)] == [(1, 1)]
 
     def test_one_refusal_does_not_spoil_the_others(
         self, store: SQLiteStore, slow: Slow
     ) -> None:
-        first = started(store.append("a", [draft()], 0))
-        refused = started(store.put("x", MessageDraft(content="m"), 0))
-        last = started(store.append("b", [draft()], 0))
+        first = started(store.append_events("a", [draft()], 0))
+        refused = started(store.put_message("x", MessageDraft(content="m"), 0))
+        last = started(store.append_events("b", [draft()], 0))
         slow.go()
         slow.go()
         assert is_done(first)
@@ -395,26 +404,26 @@ class TestCommitting:
     def test_interleaved_sessions_keep_their_ids(
         self, store: SQLiteStore, slow: Slow, reopen: Open
     ) -> None:
-        fired = [started(store.append(s, [draft()], 0)) for s in "aabaa"]
+        fired = [started(store.append_events(s, [draft()], 0)) for s in "aabaa"]
         slow.go()
         slow.go()
         ids = [result_of(one)[0].id for one in fired]
         slow.threads.write = HERE.write
-        assert [(e.id, e.session) for e in result_of(reopen().read(None))] == list(
+        assert [(e.id, e.session) for e in result_of(reopen().read_events(None))] == list(
             zip(ids, "aabaa", strict=True)
         )
 
     def test_who_left_takes_nothing(self, store: SQLiteStore, slow: Slow) -> None:
         registered = started(store.register("a", Registration(), 0))
-        put = started(store.put("a", MessageDraft(content="m"), 0))
-        taken = started(store.take("a", 0))
+        put = started(store.put_message("a", MessageDraft(content="m"), 0))
+        taken = started(store.take_messages("a", 0))
         taken.addErrback(lambda _: None)
         taken.cancel()
         slow.go()
         slow.go()
         assert is_done(registered)
         assert is_done(put)
-        assert [m.state for m in result_of(store.peek("a"))] == ["queued"]
+        assert [m.state for m in result_of(store.peek_messages("a"))] == ["queued"]
 
     def test_a_defect_is_told_to_all_who_share_its_commit(
         self, store: SQLiteStore, slow: Slow, failure_log: Any
@@ -422,10 +431,10 @@ class TestCommitting:
         def defect(change: Any) -> None:
             raise ZeroDivisionError
 
-        first = started(store.append("a", [draft()], 0))
+        first = started(store.append_events("a", [draft()], 0))
         others: list[Deferred[Any]] = [
             started(store._write(defect)),
-            started(store.append("a", [draft()], 0)),
+            started(store.append_events("a", [draft()], 0)),
         ]
         slow.go()
         assert is_done(first)
@@ -433,7 +442,7 @@ class TestCommitting:
             with pytest.raises(ZeroDivisionError):
                 result_of(one)
         assert len(failure_log.flush()) == 1
-        again = started(store.append("a", [draft()], 0))
+        again = started(store.append_events("a", [draft()], 0))
         slow.go()
         assert [e.id for e in result_of(again)] == [2]
 
@@ -441,12 +450,12 @@ class TestCommitting:
         self, reopen: Open, slow: Slow
     ) -> None:
         store = reopen(slow.threads, events=3)
-        first = started(store.append("a", [draft(key="k")], 0))
+        first = started(store.append_events("a", [draft(key="k")], 0))
         slow.go()
-        others = started(store.append("a", [draft()] * 2, 0))
-        more = started(store.append("a", [draft()] * 3, 0))
+        others = started(store.append_events("a", [draft()] * 2, 0))
+        more = started(store.append_events("a", [draft()] * 3, 0))
         slow.go()
-        again = started(store.append("a", [draft(key="k")], 0))
+        again = started(store.append_events("a", [draft(key="k")], 0))
         slow.go()
         assert is_done(others)
         assert is_done(more)
@@ -471,7 +480,7 @@ class TestCommitting:
     ) -> None:
         started(store.register("a", Registration(), 0))
         slow.go()
-        assert result_of(store.take("a", 0)) == []
+        assert result_of(store.take_messages("a", 0)) == []
         assert slow.waiting == []
 
 
@@ -487,9 +496,9 @@ def damaged(content: bytes, seed: int) -> bytes:
 
 def everything(store: SQLiteStore) -> Any:
     """Return all that a store says; it may also refuse."""
-    messages = [result_of(store.peek(s.id)) for s in result_of(store.sessions())]
+    messages = [result_of(store.peek_messages(s.id)) for s in result_of(store.sessions())]
     keyed = append(store, "a", draft("other", key="k"))
-    return result_of(store.sessions()), result_of(store.read(None)), messages, keyed
+    return result_of(store.sessions()), result_of(store.read_events(None)), messages, keyed
 
 
 def test_damage_anywhere_is_refused_or_harmless(tmp_path: Path) -> None:
@@ -535,12 +544,16 @@ class TestArchive:
 
     def test_it_is_read_by_its_id(self, store: SQLiteStore) -> None:
         assert result_of(store.session("a")).event_count == 3
-        assert [event.seq for event in result_of(store.read("a"))] == [1, 2, 3]
-        assert [event.id for event in result_of(store.read("a", position=2))] == [4]
-        assert result_of(store.waiting("a")) == 2
-        assert len(result_of(store.peek("a"))) == 3
+        assert [event.seq for event in result_of(store.read_events("a"))] == [1, 2, 3]
+        assert [event.id for event in result_of(store.read_events("a", position=2))] == [4]
+        assert result_of(store.count_waiting("a")) == 2
+        assert len(result_of(store.peek_messages("a"))) == 3
         assert result_of(store.approvals("a")) == []
-        assert (store.hot("a", 0), store.hot("a", 4), store.pruned("a")) == (None, [], 0)
+        assert (
+            store.cached_events("a", 0),
+            store.cached_events("a", 4),
+            store.pruned("a"),
+        ) == (None, [], 0)
 
     def test_it_stays_so_over_a_restart(self, store: SQLiteStore, reopen: Open) -> None:
         again = reopen()
@@ -550,18 +563,18 @@ class TestArchive:
         assert {s.id for s in result_of(reopen().sessions())} == {"a", "b"}
 
     def test_who_reads_all_misses_nothing_of_it(self, store: SQLiteStore) -> None:
-        assert [event.id for event in result_of(store.read(None))] == [1, 2, 3, 4]
-        assert [event.id for event in store.hot(None, 0) or ()] == [1, 2, 3, 4]
+        assert [event.id for event in result_of(store.read_events(None))] == [1, 2, 3, 4]
+        assert [event.id for event in store.cached_events(None, 0) or ()] == [1, 2, 3, 4]
 
     def test_what_memory_had_of_it_is_free(self, store: SQLiteStore) -> None:
         append(store, "c", *[draft()] * RECENT)
         append(store, "c", *[draft()] * RECENT)
-        assert store.hot_size == sum(map(weight, store.hot(None, RECENT + 4) or ())) + weight(
-            result_of(store.read("b"))[0]
-        )
+        assert store.hot_size == sum(
+            map(weight, store.cached_events(None, RECENT + 4) or ())
+        ) + weight(result_of(store.read_events("b"))[0])
 
     def test_two_writers_at_once_bring_it_back_once(self, store: SQLiteStore) -> None:
-        both = [started(store.append("a", [draft()], 7_000)) for _ in range(2)]
+        both = [started(store.append_events("a", [draft()], 7_000)) for _ in range(2)]
         assert [event.seq for one in both for event in result_of(one)] == [4, 5]
 
     def test_it_is_deleted_once(self, reopen: Open) -> None:
@@ -571,7 +584,7 @@ class TestArchive:
         append(store, "a", draft())
         result_of(store.archive("a"))
         threads.write = slow.write
-        first = started(store.append("b", [draft()], 7_000))
+        first = started(store.append_events("b", [draft()], 7_000))
         both = [started(store.delete("a")) for _ in range(2)]  # they share a commit
         slow.go()
         slow.go()
@@ -602,7 +615,7 @@ class TestArchive:
         for _ in range(LOOKS):
             result_of(store.sweep(7_000))
         assert store.holds("b")
-        result_of(store.append("a", [draft()], later))
+        result_of(store.append_events("a", [draft()], later))
         for _ in range(2 * LOOKS):
             result_of(store.sweep(later))
         assert not store.holds("b")

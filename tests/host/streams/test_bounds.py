@@ -41,9 +41,9 @@ class Counting(MemoryStore):
 
     looks = 0
 
-    def hot(self, session_id: str | None, position: int) -> Any:
+    def cached_events(self, session_id: str | None, position: int) -> Any:
         self.looks += 1
-        return super().hot(session_id, position)
+        return super().cached_events(session_id, position)
 
 
 class Host:
@@ -160,13 +160,13 @@ def test_a_log_is_read_no_faster_than_it_is_taken(
 
 def test_who_has_gone_is_read_for_no_more(lab: HostInMemory) -> None:
     reader = Reader(lab, "/events?after=0")
-    read, reads = lab.store.read, []
+    read, reads = lab.store.read_events, []
 
     async def counted(*given: Any, **how: Any) -> Any:
         reads.append(given)
         return await read(*given, **how)
 
-    lab.store.read = counted  # type: ignore[method-assign]
+    lab.store.read_events = counted  # type: ignore[method-assign]
     reader.end.protocol.connectionLost(Failure(ConnectionLost()))
     reader.end.take(SOCKET)
     assert reads == []
@@ -180,7 +180,7 @@ def test_an_answer_that_cannot_be_read_to_its_end_does_not_look_whole(
     async def refused(*_: Any, **__: Any) -> Any:
         raise StoreUnavailable("it hangs")
 
-    lab.store.read = refused  # type: ignore[method-assign]
+    lab.store.read_events = refused  # type: ignore[method-assign]
     whole = b""
     while piece := reader.end.take(SOCKET):
         whole += piece

@@ -25,7 +25,9 @@ class Told:
 
     def __init__(self) -> None:
         self.reports = FakeReports()
-        self.story = UpdateTranslator(self.reports.event, SessionSettings(lambda: None), "m")
+        self.story = UpdateTranslator(
+            self.reports.report_event, SessionSettings(lambda: None), "m"
+        )
         self.story.session = "s1"
 
     def hear(self, sort: str, /, **fields: Any) -> None:

@@ -38,7 +38,7 @@ class Room:
         peer = Peer(Nobody())
         self.child = FakeChild(Command(argv=["x"], cwd="/"), peer, 1)
         peer.attach_child(self.child)
-        story = UpdateTranslator(self.reports.event, SessionSettings(lambda: None))
+        story = UpdateTranslator(self.reports.report_event, SessionSettings(lambda: None))
         self.desk = PendingQuestions(peer, story, self.reports)
         self.stops = 0
 

@@ -17,7 +17,7 @@ NATIVE = Raw(b"{}")
 class Bench:
     def __init__(self) -> None:
         self.reports = FakeReports()
-        self.tools = ToolCallTracker(self.reports.event)
+        self.tools = ToolCallTracker(self.reports.report_event)
 
     def begin(self, name: str = "c1", **fields: Any) -> None:
         self.tools.call_started(ToolCall(name, **fields), NATIVE)
