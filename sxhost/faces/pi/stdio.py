@@ -106,14 +106,14 @@ class Pipe(Protocol):
         self.paused = True
         self.transport.pauseProducing()
         if self._client is not None:
-            self._client.pause_sending()
+            self._client.pause_subscriptions()
 
     def resumeProducing(self) -> None:
         """Resume them."""
         self.paused = False
         self.transport.resumeProducing()
         if self._client is not None:
-            self._client.resume_sending()
+            self._client.resume_subscriptions()
 
     def stopProducing(self) -> None:
         """Do nothing: `connectionLost` follows."""
