@@ -233,7 +233,7 @@ def make_tree(
     `formats` are those of refusals under whole parts of the tree, by the prefixes of paths.
     """
     app = Klein()
-    app.url_map.merge_slashes = False
+    app.url_map.merge_slashes = False  # else it answers with a redirect, which nobody follows
     by_endpoint: defaultdict[tuple[str, str], list[Route]] = defaultdict(list)
     for route in routes:
         by_endpoint[route.method, route.path].append(route)
@@ -324,7 +324,7 @@ class _Root(KleinResource):
         self._formats = formats
 
     def render(self, request: IRequest) -> Any:
-        _trim(request.postpath)
+        _trim_slashes(request.postpath)
         answered = cast("Request", request)
         context_of(answered).response_format = format_of(answered, self._formats)
         if not request.requestHeaders.hasHeader("host"):
@@ -341,7 +341,7 @@ class _Root(KleinResource):
         return answer_error(answered, error)
 
 
-def _trim(segments: list[bytes]) -> None:
+def _trim_slashes(segments: list[bytes]) -> None:
     """Reduce the slashes at the end of a path to one."""
     while segments[2:] and not any(segments[-2:]):
         segments.pop()

@@ -70,6 +70,7 @@ class HostRequest(Request):
         limits = self.site.limits
         declared = (self.getHeader("content-type") or "").lower()
         self._body_limit = limits.batch_body if declared.startswith(NDJSON) else limits.body
+        # Twisted sets these once the body is there, and routes by them; we refuse before it.
         self.method, self.uri = self.channel._command, self.channel._path
         self.path, self.clientproto = self.uri.partition(b"?")[0], self.channel._version
         try:
