@@ -73,6 +73,6 @@ def test_what_hooks_are_told_has_a_type_and_unknown_names_pass(lab: HostInMemory
     told = document["components"]["schemas"]["HookInput"]
     assert told["required"] == ["session_id", "hook_event_name"]
     assert "enum" not in told["properties"]["hook_event_name"]
-    filed = document["components"]["schemas"]["Reported"]["properties"]["type"]
+    filed = document["components"]["schemas"]["TelemetryPayload"]["properties"]["type"]
     assert "tool_result" in filed["enum"]
     assert "content" not in document["paths"]["/telemetry"]["post"]["responses"]["204"]
