@@ -177,7 +177,7 @@ ROOMS = {
         ("tap.py",),
         rooms_of(
             "auth config daemon faces/codex_sse faces/codexd faces/native faces/pi "
-            "http logs service store telemetry visible"
+            "http logs service slices store telemetry visible"
         ),
         rooms_of("msgspec twisted"),
     ),
