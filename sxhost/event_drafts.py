@@ -10,7 +10,7 @@ from msgspec import Raw
 from sxhost.errors import EventTooLarge
 from sxhost.model.session import EventDraft
 from sxhost.store.contracts import Draft
-from sxhost.store.recent_events import OVERHEAD
+from sxhost.store.event_ring import OVERHEAD
 
 __all__ = ["compact_drafts"]
 

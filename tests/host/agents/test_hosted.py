@@ -41,14 +41,14 @@ class FakeDesk:
         self.full: QuestionLimit | None = None
         self.slow: Deferred[None] | None = None
 
-    async def ask(self, _session_id: str, asked: Question, tell: Any) -> None:
+    async def open_approval(self, _session_id: str, asked: Question, tell: Any) -> None:
         if self.slow is not None:
             await self.slow
         if self.full is not None:
             raise self.full
         self.open[asked.key] = tell
 
-    async def settle(self, _session_id: str, key: str, why: str) -> None:
+    async def close_question(self, _session_id: str, key: str, why: str) -> None:
         if self.open.pop(key, None) is not None:
             self.settled.append((key, why))
 
