@@ -18,12 +18,13 @@ from zope.interface import implementer
 
 from sxhost.testing import HostInMemory
 from tests.support.agents.real_agents import agent_home, fake_model, real_agents
-from tests.support.hosts import running_host, start_daemon, start_host, twistd
+from tests.support.hosts import forks_hosts, running_host, start_daemon, start_host, twistd
 
 __all__ = [
     "FailureLog",
     "agent_home",
     "fake_model",
+    "forks_hosts",
     "real_agents",
     "running_host",
     "start_daemon",

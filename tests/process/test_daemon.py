@@ -41,6 +41,12 @@ NOBODY = pwd.getpwnam("nobody").pw_uid
 
 
 @pytest.fixture
+def forks_hosts() -> bool:
+    """How a host starts is what is tested here."""
+    return False
+
+
+@pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "pid"
 
@@ -381,7 +387,8 @@ def test_a_host_ends_with_its_terminal(tmp_path: Path) -> None:
         text=True,
     ) as process:
         os.close(slave)
-        host = Host(process)
+        assert process.stdout is not None
+        host = Host(process, process.stdout)
         assert ask(f"{host.url}/health")
         os.close(master)
         assert host.wait() == 0

@@ -114,6 +114,12 @@ class Asking:
         return [(secret, line) for secret in self.secrets for line in lines if secret in line]
 
 
+@pytest.fixture
+def forks_hosts() -> bool:
+    """What ``/proc`` shows of a host is what is tested here."""
+    return False
+
+
 @pytest.fixture(params=["text", "json", "combined"])
 def asking(request: pytest.FixtureRequest, start_host: StartHost, tmp_path: Path) -> Asking:
     words = ("--require-token", "--log-level", "debug", "--log-format", request.param)
