@@ -26,9 +26,8 @@ from sxhost.auth.tokens import token_file
 from sxhost.cli.admin import audit_line, seconds, token_line
 from sxhost.localnet import is_local_url
 from sxhost.model.auth import AuditEntry, Token
-from tests.support.daemons import SXHOST, Ended, run
+from tests.support.daemons import SXHOST, Ended, clean_environ, run
 from tests.support.fork_server import run_forked
-from tests.support.hosts import clean_environ
 
 if TYPE_CHECKING:
     from tests.support.hosts import Host, StartHost

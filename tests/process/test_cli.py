@@ -21,8 +21,9 @@ from urllib.request import Request, urlopen
 import pytest
 
 from sxhost import __version__
+from tests.support.daemons import clean_environ
 from tests.support.fork_server import run_forked
-from tests.support.hosts import FOREGROUND, clean_environ
+from tests.support.hosts import FOREGROUND
 from tests.support.hosts import run as running
 
 if TYPE_CHECKING:

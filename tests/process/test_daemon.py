@@ -373,7 +373,8 @@ os.execv(sys.argv[1], sys.argv[1:])
 
 
 def test_a_host_ends_with_its_terminal(tmp_path: Path) -> None:
-    from tests.support.hosts import Host, clean_environ
+    from tests.support.daemons import clean_environ
+    from tests.support.hosts import Host
 
     master, slave = os.openpty()
     command = [sys.executable, "-c", TERMINAL, *NODAEMON, *FREE_PORT]

@@ -152,7 +152,7 @@ def process(pid: int) -> Sequence[str]:
 @contextmanager
 def waiting(asking: Asking, tmp_path: Path, *words: str, **environ: str) -> Iterator[int]:
     """Run a command that waits for a message; its pid, once it waits."""
-    from tests.support.hosts import clean_environ
+    from tests.support.daemons import clean_environ
 
     env = {**clean_environ(tmp_path), "SXHOST_URL": asking.host.url, **environ}
     command = [SXHOST, "pull", "a", "--wait", *words]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import pytest
 
-from tests.support.daemons import Daemon
+from tests.support.daemons import Daemon, clean_environ
 from tests.support.daemons import run as to_the_end
 from tests.support.fork_server import ForkedProcess, can_fork, fork
 
@@ -29,7 +29,6 @@ FOREGROUND = (TWISTD, "--nodaemon", "--pidfile=", "sxhost")
 PATIENCE = 60.0
 
 _ANNOUNCED = re.compile(r"Listening on https?://\S+:(\d+)")
-_OURS = ("SXHOST_", "LISTEN_", "NOTIFY_", "WATCHDOG_", "STATE_DIRECTORY", "XDG_")
 
 
 HostProcess: TypeAlias = "subprocess.Popen[Any] | ForkedProcess"
@@ -154,12 +153,6 @@ def until(look: Callable[[], Any]) -> Any:
             return found
         time.sleep(0.02)
     raise AssertionError("it has not come")
-
-
-def clean_environ(home: Path) -> dict[str, str]:
-    """Our environment without what would steer a host, and with another home."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
-    return {**kept, "HOME": str(home)}
 
 
 def _end(host: Host) -> None:
