@@ -128,7 +128,7 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
     keyring = TokenStore(settings.state_dir, wall_ms, reactor.callLater)
     browsers = BrowserLogins(reactor, wall_ms, limits)
     keys = TokenHandlers(
-        keyring, browsers, reactor, limits, note=sessions.note, own=settings.user
+        keyring, browsers, reactor, limits, record=sessions.record_action, own=settings.user
     )
     multiplexer = Multiplexer(sessions, reactor, session_file_thread(reactor))
     routes = faces(sessions, metrics, keys, multiplexer, bypass=settings.bypass)
@@ -250,7 +250,7 @@ def faces(
     bypass: bool = False,
 ) -> Sequence[Route]:
     """Return the routes of every face of a host; with `bypass`, Codex asks nobody."""
-    verbs = [*session_routes.routes(sessions), *agent_routes.routes(sessions.agency)]
+    verbs = [*session_routes.routes(sessions), *agent_routes.routes(sessions)]
     verbs += [*hooks.routes(sessions), *telemetry.routes(sessions)]
     logs = [
         *events.routes(sessions),

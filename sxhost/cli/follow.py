@@ -136,7 +136,7 @@ async def approval_of(host: HostClient, value: Value) -> Value | None:
         return value
     try:
         number = msgspec.json.decode(value.data, type=_ApprovalId).id
-        known = await host.agency.session_approvals(value.session, ApprovalQuery(all=True))
+        known = await host.session_approvals(value.session, ApprovalQuery(all=True))
     except (msgspec.DecodeError, HostError):  # no approval, or forgotten with its session
         return None
     approval_now = next((approval for approval in known if approval.id == number), None)

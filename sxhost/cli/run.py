@@ -74,7 +74,7 @@ class TurnView:
 
     async def run_turn(self, host: HostClient, *, forget: bool) -> str:
         """Run the turn; return how it ended."""
-        made = await host.agency.start(self._launch)
+        made = await host.start(self._launch)
         self._session = made.session.id
         if not self._link.json:
             put(f"{self._session}: {made.session.agent} {made.session.model}", err=True)
@@ -83,7 +83,7 @@ class TurnView:
         )
         try:
             async with host.subscribe(self._session, after="0") as stream:
-                await host.agency.submit(self._session, TurnDraft(input=self._input))
+                await host.submit(self._session, TurnDraft(input=self._input))
                 status = await self._follow(host, stream)
         finally:
             self._link.reactor.removeSystemEventTrigger(stop)
@@ -96,7 +96,7 @@ class TurnView:
     async def _interrupt(self, host: HostClient) -> None:
         """Interrupt the turn, since the user has interrupted the command."""
         with suppress(HostError):  # the turn may be over
-            await host.agency.interrupt(self._session)
+            await host.interrupt(self._session)
 
     async def _follow(self, host: HostClient, stream: Any) -> str:
         async for value in stream:
@@ -113,7 +113,7 @@ class TurnView:
             if value.event in APPROVAL_EVENTS and not self._link.json:
                 with suppress(HostUnreachable):  # the stream comes back, and asks again
                     query = ApprovalQuery(all=True)
-                    known = await host.agency.session_approvals(self._session, query)
+                    known = await host.session_approvals(self._session, query)
                     self._show_approvals(host, known)
         return "failed"
 
@@ -182,7 +182,7 @@ class TurnView:
         if answer is None:
             put(open_prompt.prompt, nl=False)
             return
-        work = host.agency.answer(open_prompt.approval.session, open_prompt.approval.id, answer)
+        work = host.answer(open_prompt.approval.session, open_prompt.approval.id, answer)
         Deferred.fromCoroutine(work).addErrback(self._report_refusal)
 
     def _report_refusal(self, failure: Failure) -> None:

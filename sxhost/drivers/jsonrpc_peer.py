@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 
 from sxhost.codec import jsonrpc
 from sxhost.codec.jsonrpc import Id, RPCError, RPCNotification, RPCRequest, RPCResponse
-from sxhost.errors import AgentFailed
+from sxhost.errors import AgentFailed, CommandRefused
 from sxhost.logs import logger
 from sxhost.process.contracts import Child, ChildExit
 
@@ -23,11 +23,12 @@ STRANGE_LINES = 20
 """How many lines that are no JSON-RPC are logged for each agent; a broken one may print on."""
 
 
-class CallRefused(AgentFailed):
+class CallRefused(CommandRefused):
     """The agent answered a call with an error; `number` is JSON-RPC's error code."""
 
     def __init__(self, method: str, refusal: RPCError) -> None:
-        super().__init__(f"The agent refused {method}: {refusal.message.rstrip('.')}.")
+        message = f"The agent refused {method}: {refusal.message.rstrip('.')}."
+        super().__init__(message, refusal.message)
         self.number = refusal.code
         self.refusal = refusal
 

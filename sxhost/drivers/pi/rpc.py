@@ -11,11 +11,11 @@ from twisted.internet.defer import Deferred
 
 from sxhost.drivers.pi.decoder import DecodedLine, NotPiLine, parse
 from sxhost.drivers.pi.messages import Response
-from sxhost.errors import AgentFailed
+from sxhost.errors import AgentFailed, CommandRefused
 from sxhost.logs import logger
 from sxhost.process.contracts import Child, ChildExit
 
-__all__ = ["CommandRefused", "RpcClient", "decode_answer"]
+__all__ = ["RpcClient", "decode_answer"]
 
 log = logger(__name__)
 
@@ -25,13 +25,10 @@ STRANGE_LINES = 20
 """How many lines that are none of pi's are logged; a broken agent may print on."""
 
 
-class CommandRefused(AgentFailed):
-    """Pi refused a `command`; `said` is the reason it gave."""
-
-    def __init__(self, command: str, said: str) -> None:
-        super().__init__(f"pi refused {command}: {said.rstrip('.') or 'no reason given'}.")
-        self.command = command
-        self.reason = said
+def refusal(command: str, reason: str) -> CommandRefused:
+    """Return the error for a command that pi has refused; `reason` is pi's, maybe empty."""
+    sentence = f"pi refused {command}: {reason.rstrip('.') or 'no reason given'}."
+    return CommandRefused(sentence, reason)
 
 
 class RpcClient:
@@ -111,7 +108,7 @@ class RpcClient:
         elif response.success:
             answer.callback(response.data)
         else:
-            answer.errback(CommandRefused(command, response.error))
+            answer.errback(refusal(command, response.error))
 
     def _command_id(self, response: Response) -> str:
         """Return the id of the command that is answered; where old pi does not know a command,

@@ -99,7 +99,6 @@ class Asked:
     """A host that knows of nothing that is asked."""
 
     def __init__(self, *known: Approval) -> None:
-        self.agency = self
         self.known = list(known)
 
     async def session_approvals(self, _session: str, _query: Any) -> list[Approval]:

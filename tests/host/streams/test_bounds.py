@@ -21,13 +21,13 @@ from sxhost.errors import StoreUnavailable, SubscriptionLimit
 from sxhost.http.router import NDJSON as NDJSON_TYPE
 from sxhost.model.limits import Limits
 from sxhost.model.session import EventDraft, LogQuery
+from sxhost.model.subscription import Selection
 from sxhost.service import SessionService
 from sxhost.store.memory import MemoryStore
 from sxhost.store.sqlite.connection import SQLiteConnection
 from sxhost.store.sqlite.store import SQLiteStore
 from sxhost.streams.notifier import SLICE, TICK
 from sxhost.streams.reader import PAGE_SIZE
-from sxhost.streams.subscription import Selection
 from sxhost.testing import HostInMemory, result_of, started, turn
 from sxhost.testing.network import SOCKET, CableEnd
 from tests.contracts.test_store import HERE
