@@ -95,8 +95,8 @@ class SessionService(MessageVerbs, AgentVerbs, Service):
         self.telemetry = ""
         self.on_stop: Callable[[], object] = lambda: None
         self.slices = core.slices
-        self._logs = LogReader(store, limits, core.slices)
-        self._states = StateBroadcaster(core.notifier, store, clock, core.current)
+        self._logs = LogReader(store, store, limits, core.slices)
+        self._states = StateBroadcaster(core.notifier, store.known, clock, core.current)
         self._registrar = Registrar(
             store,
             supervisor=core.supervisor,
@@ -205,7 +205,7 @@ class SessionService(MessageVerbs, AgentVerbs, Service):
             pending_approvals=sum(view.pending_approvals for view in views),
             missing=self._core.store.missing,
             telemetry=self.telemetry,
-            memory=Memory(events=self._core.store.hot_size),
+            memory=Memory(events=self._core.store.recent.size),
             limits=self.limits,
         )
 
@@ -217,7 +217,7 @@ class SessionService(MessageVerbs, AgentVerbs, Service):
             events=stored.events,
             messages=stored.messages,
             states=Counter(core.current(session).state.name for session in sessions),
-            event_bytes=core.store.hot_size,
+            event_bytes=core.store.recent.size,
             subscribers=core.notifier.subscribers,
         )
 
@@ -252,21 +252,21 @@ class SessionService(MessageVerbs, AgentVerbs, Service):
 
     def knows(self, session_id: str) -> bool:
         """Tell whether there is such a session."""
-        return self._core.store.holds(session_id)
+        return self._core.store.known.holds(session_id)
 
     def stored_session(self, session_id: str) -> Session | None:
         """Return a session as it is stored; None if it is archived, or there is none."""
-        return self._core.store.known(session_id)
+        return self._core.store.known.get(session_id)
 
     def hosted_sessions(self, agent: str) -> list[Session]:
         """Return the hosted sessions of a kind of agent, in the order of their beginning."""
-        chosen = filter(Selection(agent=agent).chooses, self._core.store.all_known())
+        chosen = filter(Selection(agent=agent).chooses, self._core.store.known)
         return sorted(chosen, key=lambda session: (session.start_ms, session.id))
 
     @property
     def cursor(self) -> str:
         """The place at the end of the log."""
-        return str(Cursor(self._core.store.position, self._core.store.epoch))
+        return str(Cursor(self._core.store.recent.position, self._core.store.epoch))
 
     def now_ms(self) -> int:
         """Return the time of day in Unix milliseconds."""
@@ -285,7 +285,7 @@ class SessionService(MessageVerbs, AgentVerbs, Service):
     async def forget(self, session_id: str) -> Done:
         """End a session and forget it with its log and its inbox."""
         core = self._core
-        known = core.store.known(session_id)
+        known = core.store.known.get(session_id)
         try:
             await core.supervisor.end(session_id)
             # its readers are told how it ended before it is no more

@@ -50,7 +50,7 @@ class ServiceCore:
         self.wall_ms = wall_ms
         self.limits = limits
         self.slices = TimeSlicer(clock)
-        self.notifier = LogNotifier(clock, store, limits, self.slices)
+        self.notifier = LogNotifier(clock, store, store.known, limits, self.slices)
         self.presence = Presence(clock, wall_ms, limits)
         self.audit = Audit(store, clock, wall_ms, limits)
         self.approvals = ApprovalDesk(

@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from io import BytesIO
 from typing import Any, cast
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.web import http
 from twisted.web.resource import IResource
@@ -21,7 +20,7 @@ from twisted.web.server import Request, Site
 from sxhost.errors import BodyTooLarge, HostError, Stopping
 from sxhost.http.access_log import FORMAT, entry
 from sxhost.http.admission import Admission, RequestRates
-from sxhost.http.authentication import FORWARDED, Authenticator
+from sxhost.http.authentication import Authenticator, is_forwarded
 from sxhost.http.channel import HostChannel
 from sxhost.http.framing import METHODS, Head
 from sxhost.http.rendering import answer_error
@@ -30,12 +29,13 @@ from sxhost.http.responses import NO_FORMATS, ResponseFormat, format_of
 from sxhost.http.router import NDJSON
 from sxhost.logs import is_enabled, logger
 from sxhost.model.limits import Limits
+from sxhost.waiting import Signal
 
 __all__ = ["HostRequest", "HostSite"]
 
 log = logger(__name__)
 
-Counted = Callable[[str, str, int, float], None]
+CountRequest = Callable[[str, str, int, float], None]
 """Counts an answered request: method, route, status, seconds."""
 
 
@@ -70,6 +70,7 @@ class HostRequest(Request):
         limits = self.site.limits
         declared = (self.getHeader("content-type") or "").lower()
         self._body_limit = limits.batch_body if declared.startswith(NDJSON) else limits.body
+        # Twisted sets these once the body is there, and routes by them; we refuse before it.
         self.method, self.uri = self.channel._command, self.channel._path
         self.path, self.clientproto = self.uri.partition(b"?")[0], self.channel._version
         try:
@@ -85,12 +86,11 @@ class HostRequest(Request):
 
         :raises HostError: it is refused.
         """
-        guard = self.site.authenticator
-        self._preflight = guard.preflight(self)
+        authenticator = self.site.authenticator
+        self._preflight = authenticator.preflight(self)
         if not self._preflight:
-            caller = self.context.caller = guard.admit(self, self.channel.uid)
-            forwarded = any(map(self.requestHeaders.hasHeader, FORWARDED))
-            self.site.request_rates.take(caller, forwarded=forwarded)
+            caller = self.context.caller = authenticator.admit(self, self.channel.uid)
+            self.site.request_rates.take(caller, forwarded=is_forwarded(self))
             if caller.scopes:
                 self.site.admission.check_unsent()
 
@@ -182,8 +182,9 @@ class HostRequest(Request):
 class HostSite(Site):
     """Serves `root`, and knows its connections, so that a stop waits for their answers.
 
-    `own` is the uid of the host's user, to whom limits of a peer do not apply; `formats` are
-    those of `tree`; `counted` gets each answered request.
+    :param count: gets each answered request: method, route, status, seconds.
+    :param host_uid: the uid of the host's user, to whom the limits of a peer do not apply.
+    :param formats: the response formats of `root`, by prefixes of paths.
     """
 
     protocol = cast("Any", HostChannel)
@@ -192,25 +193,25 @@ class HostSite(Site):
     def __init__(
         self,
         root: IResource,
-        guard: Authenticator,
+        authenticator: Authenticator,
         clock: IReactorTime,
         limits: Limits,
-        counted: Counted,
+        count: CountRequest,
         *,
-        own: int | None = None,
+        host_uid: int | None = None,
         formats: Mapping[str, ResponseFormat] = NO_FORMATS,
     ) -> None:
         super().__init__(root, reactor=clock, timeout=None)
         self.formats = formats
-        self.authenticator = guard
+        self.authenticator = authenticator
         self.clock = clock
         self.limits = limits
-        self.admission = Admission(limits, clock, own)
-        self.request_rates = RequestRates(limits, clock, own)
+        self.admission = Admission(limits, clock, host_uid)
+        self.request_rates = RequestRates(limits, clock, host_uid)
         self.connections: set[HostChannel] = set()
         self.stopping = False
-        self._counted = counted
-        self._drained: Deferred[None] | None = None
+        self._count = count
+        self._last_closed = Signal()
 
     def acceptableProtocols(self) -> list[bytes]:
         """Return HTTP/1.1 alone: Twisted's HTTP/2 would bypass `HostChannel` and its limits."""
@@ -223,15 +224,15 @@ class HostSite(Site):
         for channel in tuple(self.connections):
             channel.release()
         if self.connections:
-            self._drained = Deferred()
-            self._drained.addTimeout(self.limits.stop_within, self.clock, lambda *_: None)
-            await self._drained
+            closed = self._last_closed.wait()
+            closed.addTimeout(self.limits.stop_within, self.clock, lambda *_: None)
+            await closed
 
     def channel_closed(self, channel: HostChannel) -> None:
         """Forget a closed connection."""
         self.connections.discard(channel)
-        if not self.connections and self._drained is not None and not self._drained.called:
-            self._drained.callback(None)
+        if not self.connections:
+            self._last_closed.fire()
 
     def log(self, request: http.Request) -> None:
         """Log and count an answered request; probes are logged for debugging only."""
@@ -241,7 +242,7 @@ class HostSite(Site):
         # Each label of a metric is kept for ever, and clients can invent methods.
         known = method if request.method in METHODS else "other"
         route = request.context.route
-        self._counted(known, route, request.code, seconds)
+        self._count(known, route, request.code, seconds)
         level = "debug" if route == "/health" else "info"
         if is_enabled(level):
             getattr(log, level)(FORMAT, access=True, **entry(request, seconds * 1000))

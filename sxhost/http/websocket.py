@@ -32,6 +32,7 @@ from sxhost.http.site import HostRequest
 from sxhost.logs import logger
 from sxhost.model.caller import current_caller
 from sxhost.ratelimit import FixedWindow
+from sxhost.waiting import background
 
 __all__ = ["Connection", "Upgrade"]
 
@@ -55,7 +56,7 @@ GOING_AWAY, UNSUPPORTED_DATA, POLICY_VIOLATION, INTERNAL_ERROR = 1001, 1003, 100
 KEY = re.compile(r"[A-Za-z0-9+/]{22}==\Z")
 
 
-def _quiet() -> Any:
+def _error_logger() -> Any:
     """Return Autobahn's logger for errors alone: the rest repeats what clients have sent."""
     log = copy(WebSocketServerProtocol.log)
     log.set_log_level("error")
@@ -70,7 +71,7 @@ class Connection(WebSocketServerProtocol):
     waits, nothing more is read from it.  So what is buffered for a client is bounded.
     """
 
-    log = _quiet()
+    log = _error_logger()
     transport: Any
     closeHandshakeTimeoutCall: Any
     autoPingTimeoutCall: Any
@@ -267,14 +268,17 @@ class Connection(WebSocketServerProtocol):
             self._close_for_violation(f"more than {self.site.limits.pings} pongs a second")
 
     def onMessageBegin(self, isBinary: bool) -> None:
-        """Refuse a binary message before its payload arrives."""
+        """Refuse a binary message before its payload arrives, and count frames anew."""
         super().onMessageBegin(isBinary)
         self._frames = 0
         if isBinary and self._open:
             self._fail_connection(UNSUPPORTED_DATA, "messages are text")
 
     def onMessageFrameBegin(self, length: int) -> None:
-        """Count the frames of a message."""
+        """Count the frames of a message.
+
+        65,536 frames of 16 bytes are one message of a megabyte, and 0.4 s for the reactor.
+        """
         super().onMessageFrameBegin(length)
         self._frames += 1
         most = self.site.limits.frames
@@ -298,7 +302,7 @@ class Connection(WebSocketServerProtocol):
     def _answer_pending(self) -> None:
         if not self._busy:
             self._busy = True
-            Deferred.fromCoroutine(self._answer_all()).addErrback(self._failed)
+            background(self._answer_all(), log, "answering a message")
         self._resume_reading()
 
     def _resume_reading(self) -> None:
@@ -308,15 +312,14 @@ class Connection(WebSocketServerProtocol):
         elif self.state != self.STATE_CLOSED:
             self.transport.resumeProducing()
 
-    def _failed(self, failure: Failure) -> None:
-        log.failure("a message could not be answered", failure)
-        self._fail_connection(INTERNAL_ERROR, "the host met an internal error")
-
     async def _answer_all(self) -> None:
         current_caller.set(self._request.context.caller)
         try:
             while self._pending and not self.paused and self._may_go_on():
                 await self._pending.popleft()()
+        except Exception:
+            self._fail_connection(INTERNAL_ERROR, "the host met an internal error")
+            raise
         finally:
             self._busy = False
             self._resume_reading()

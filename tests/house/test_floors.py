@@ -52,7 +52,10 @@ ROOMS = {
         rooms_of("OpenSSL cryptography msgspec service_identity twisted zope"),
     ),
     "process": Room(
-        "3", ("process/*.py",), rooms_of("codec errors logs model"), rooms_of("msgspec twisted")
+        "3",
+        ("process/*.py",),
+        rooms_of("codec errors logs model waiting"),
+        rooms_of("msgspec twisted"),
     ),
     "store": Room(
         "3",
@@ -69,13 +72,13 @@ ROOMS = {
     "client": Room(
         "4",
         ("client/*.py",),
-        rooms_of("address auth codec errors model"),
+        rooms_of("address auth codec errors model waiting"),
         rooms_of("msgspec treq twisted zope"),
     ),
     "drivers": Room(
         "4",
         ("drivers/*.py", "drivers/*/*.py"),
-        rooms_of("codec errors logs model process"),
+        rooms_of("codec errors logs model process waiting"),
         rooms_of("msgspec twisted"),
     ),
     "streams": Room(
@@ -93,7 +96,7 @@ ROOMS = {
     "attach": Room(
         "5",
         ("attach/*.py",),
-        rooms_of("auth client codec config errors logs model project"),
+        rooms_of("auth client codec config errors logs model project waiting"),
         rooms_of("msgspec twisted"),
     ),
     "service": Room(
@@ -119,13 +122,16 @@ ROOMS = {
     "http": Room(
         "4",
         ("http/*.py",),
-        rooms_of("auth codec errors localnet logs model ratelimit slices"),
+        rooms_of("auth codec errors localnet logs model ratelimit slices waiting"),
         rooms_of("autobahn klein msgspec prometheus_client twisted werkzeug zope"),
     ),
     "telemetry": Room(
         "7",
         ("telemetry/*.py",),
-        rooms_of("codec config errors localnet logs model project service store trust visible"),
+        rooms_of(
+            "codec config errors localnet logs model project service store trust "
+            "visible waiting"
+        ),
         rooms_of("msgspec treq twisted"),
     ),
     "faces/codex_sse": Room(
@@ -143,13 +149,15 @@ ROOMS = {
     "faces/native": Room(
         "8",
         ("faces/__init__.py", "faces/native/*.py"),
-        rooms_of("auth codec errors hooks http logs model telemetry"),
+        rooms_of("auth codec errors hooks http logs model telemetry waiting"),
         rooms_of("msgspec twisted zope"),
     ),
     "faces/pi": Room(
         "7",
         ("faces/pi/*.py",),
-        rooms_of("agents codec drivers errors http logs model ratelimit service streams"),
+        rooms_of(
+            "agents codec drivers errors http logs model ratelimit service streams waiting"
+        ),
         rooms_of("msgspec twisted zope"),
     ),
     "daemon": Room(
@@ -157,7 +165,7 @@ ROOMS = {
         ("daemon/*.py",),
         rooms_of(
             "agents auth config drivers faces/pi files http localnet logs model "
-            "policy process service store visible"
+            "policy process service store visible waiting"
         ),
         rooms_of("OpenSSL twisted"),
     ),
@@ -166,7 +174,7 @@ ROOMS = {
         ("tap.py",),
         rooms_of(
             "auth config daemon faces/codex_sse faces/codexd faces/native faces/pi "
-            "http logs service store telemetry visible"
+            "http logs service slices store telemetry visible"
         ),
         rooms_of("msgspec twisted"),
     ),
@@ -175,7 +183,7 @@ ROOMS = {
         ("__main__.py", "cli/*.py"),
         rooms_of(
             "address attach auth client codec config daemon errors faces/pi hooks "
-            "localnet logs model policy project telemetry top trust visible"
+            "localnet logs model policy project telemetry top trust visible waiting"
         ),
         rooms_of("autobahn click msgspec rich twisted zope"),
     ),

@@ -256,7 +256,7 @@ class ACPAgent:
         """Answer the agent's request; the decision ``cancel`` also cancels the turn."""
         self._questions.answer(question.key, answer, self._cancel)
 
-    # What the agent says (`sxhost.drivers.jsonrpc_peer.Side`).
+    # What the agent says (`sxhost.drivers.jsonrpc_peer.PeerListener`).
 
     def notification_received(self, method: str, params: Raw) -> None:
         """Report an update; a notification of another method is native."""
