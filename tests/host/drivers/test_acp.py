@@ -359,7 +359,7 @@ def test_an_agent_that_says_nothing() -> None:
     del fake.answers["session/new"]
     start = started(fake.agent.start())
     fake.clock.advance(CALL_S)
-    with pytest.raises(AgentFailed, match="No answer to session/new within 60 s"):
+    with pytest.raises(AgentFailed, match="has not answered session/new within 60 s"):
         result_of(start)
     assert fake.child.ended
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sxhost.drivers.codex.agent import STOP_S
-from sxhost.drivers.jsonrpc_peer import CallRefused
+from sxhost.drivers.kit.jsonrpc_peer import CallRefused
 from sxhost.errors import AgentFailed, Unsupported
 from sxhost.model.approval import Answer
 from sxhost.model.turn import ModelDraft, Text, TurnDraft
