@@ -10,7 +10,7 @@ from sxhost.codec.json import encode
 from sxhost.errors import EventTooLarge
 from sxhost.model.session import EventDraft
 from sxhost.store.contracts import Draft
-from sxhost.store.recent_events import OVERHEAD
+from sxhost.store.event_ring import OVERHEAD
 
 __all__ = ["encoded_drafts"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from twisted.logger import ILogObserver, LogLevel, globalLogPublisher
 from zope.interface import implementer
@@ -29,6 +31,14 @@ __all__ = [
     "start_host",
     "twistd",
 ]
+
+# No test is timed: on a busy machine any of them takes as long as it takes.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # So start us `( pytest & )` and some runners, and each host that a test starts would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @implementer(ILogObserver)

@@ -15,6 +15,7 @@ from sxhost.errors import AgentFailed, HostError, NotHosted, SessionExists, Unkn
 from sxhost.logs import logger
 from sxhost.model.session import EventDraft, Hosting, Message, MessageDraft, Session
 from sxhost.model.turn import (
+    CutReason,
     Launch,
     ModelDraft,
     Process,
@@ -26,12 +27,9 @@ from sxhost.model.turn import (
 from sxhost.store.contracts import Store
 from sxhost.waiting import background
 
-__all__ = ["HOST_ENDED", "Supervisor", "new_session_id"]
+__all__ = ["Supervisor", "new_session_id"]
 
 log = logger(__name__)
-
-HOST_ENDED = "host_ended_before_turn_completed"
-"""Why a turn failed that ran when the host was killed."""
 
 LEASE_S = 600.0
 """Seconds that a message may take from the inbox to the agent's ear."""
@@ -74,7 +72,7 @@ class Supervisor:
 
     def is_hosted(self, name: str) -> bool:
         """Tell whether the host itself runs the agent of this session, or conversation."""
-        known = self._store.known(name)
+        known = self._store.known.get(name)
         is_ours = known is not None and known.kind == "hosted"
         return is_ours or any(one.launch.resume == name for one in self._sessions.values())
 
@@ -101,7 +99,7 @@ class Supervisor:
         :raises AgentFailed: it cannot be started; then nothing remains of it.
         """
         session_id = launch.id or new_session_id(launch.agent)
-        if session_id in self._sessions or self._store.known(session_id) is not None:
+        if session_id in self._sessions or self._store.known.get(session_id) is not None:
             raise SessionExists(session_id)
         placed = replace(launch, id=session_id, cwd=self._agents.roots.place(launch.cwd))
         hosted = self._sessions[session_id] = self._made(session_id, placed, None)
@@ -163,7 +161,7 @@ class Supervisor:
 
     def deliver_messages(self, session_id: str) -> None:
         """There may be messages for an agent: give it what it can take now."""
-        session = self._store.known(session_id)
+        session = self._store.known.get(session_id)
         if session is None or session.kind != "hosted" or self._closed:
             return
         if session_id in self._delivering:
@@ -243,7 +241,7 @@ class Supervisor:
         drafts: list[EventDraft] = []
         if session.turn is not None and session.turn.status == "running":
             ids = {"turn": session.turn.id, "native_id": session.turn.native_id}
-            cut = {**ids, "status": "failed", "reason": HOST_ENDED}
+            cut = {**ids, "status": "failed", "reason": CutReason.HOST_ENDED}
             drafts.append(EventDraft(event="error", data=cut))
         if session.process is not None and session.process.pid:
             ended = {"reason": "the host was killed"}

@@ -100,7 +100,13 @@ class OpenItems:
     def _report_cut(self, cut: OpenItem) -> None:
         text, parent = str(cut.text), {} if cut.parent is None else {"parent": cut.parent}
         if cut.tool:
-            ends = {"item": cut.item, "tool": cut.tool, "status": "cut", "output": text}
+            ends = {
+                "item": cut.item,
+                "tool": cut.tool,
+                "status": "cut",
+                "output": text,
+                "exit_code": None,
+            }
             self._reports.report_event("tool-done", {**ends, **parent})
         elif text:  # one without a piece was never reported
             data = {"item": cut.item, "text": text, "cut": True}

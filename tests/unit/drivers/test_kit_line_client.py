@@ -67,11 +67,11 @@ def test_it_is_running_from_its_start_to_its_end() -> None:
     bench.client.send(b"1")
     assert not bench.client.running
     bench.run()
-    assert bench.client.running
+    running = [bench.client.running]
     bench.client.send(b"2")
     how = ChildExit(code=3)
     bench.child.die(how)
-    assert not bench.client.running
+    assert [*running, bench.client.running] == [True, False]
     assert (bench.child.said, bench.client.exit, bench.client.received) == ([2], how, [how])
 
 
