@@ -22,7 +22,7 @@ from sxhost.agents.supervisor import Supervisor
 from sxhost.audit import Audit
 from sxhost.codec.frames import Encoding
 from sxhost.errors import BadField
-from sxhost.event_drafts import encoded_drafts
+from sxhost.event_drafts import compact_drafts
 from sxhost.eviction import Eviction
 from sxhost.logs import logger
 from sxhost.model.auth import AuditEntry, AuditQuery
@@ -412,9 +412,9 @@ class SessionService(Service):
 
     async def _append(self, session_id: str, drafts: Sequence[EventDraft]) -> list[Event]:
         at = self._wall_ms()
-        encoded = encoded_drafts(drafts, at, self.limits.event_size)
+        compact = compact_drafts(drafts, at, self.limits.event_size)
         append = partial(
-            self._store.append_events, session_id, await self.slices.gather(encoded), at
+            self._store.append_events, session_id, await self.slices.gather(compact), at
         )
         events = await self._eviction.run_with_room(append)
         self._presence.hear(session_id)

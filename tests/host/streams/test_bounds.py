@@ -67,7 +67,7 @@ class Host:
         self.service.slices.budget = 0
 
     def fire(self, session: str, name: str = "x", data: Any = None) -> None:
-        result_of(self.service.fire(session, EventDraft(event=name, data=data)))
+        result_of(self.service.fire(session, EventDraft.of(name, data)))
 
     def follow(self, **chosen: Any) -> Sink:
         sink = Sink()
