@@ -12,7 +12,7 @@ from sxhost.agents.attached_questions import AttachedQuestions
 from sxhost.agents.dependencies import Agents, Dependencies
 from sxhost.agents.supervisor import Supervisor
 from sxhost.audit import Audit
-from sxhost.event_drafts import encoded_drafts
+from sxhost.event_drafts import compact_drafts
 from sxhost.eviction import Eviction
 from sxhost.model.limits import Limits
 from sxhost.model.session import Event, EventDraft, Hosting, MessageDraft, Session, Summary
@@ -76,9 +76,9 @@ class ServiceCore:
         :raises EventTooLarge: one has more data than an event may have.
         """
         at = self.wall_ms()
-        encoded = encoded_drafts(drafts, at, self.limits.event_size)
+        compact = compact_drafts(drafts, at, self.limits.event_size)
         append = partial(
-            self.store.append_events, session_id, await self.slices.gather(encoded), at
+            self.store.append_events, session_id, await self.slices.gather(compact), at
         )
         events = await self.eviction.run_with_room(append)
         self.presence.hear(session_id)

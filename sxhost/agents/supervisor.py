@@ -242,10 +242,10 @@ class Supervisor:
         if session.turn is not None and session.turn.status == "running":
             ids = {"turn": session.turn.id, "native_id": session.turn.native_id}
             cut = {**ids, "status": "failed", "reason": CutReason.HOST_ENDED}
-            drafts.append(EventDraft(event="error", data=cut))
+            drafts.append(EventDraft.of("error", cut))
         if session.process is not None and session.process.pid:
             ended = {"reason": "the host was killed"}
-            drafts.append(EventDraft(event="ended", data=ended))
+            drafts.append(EventDraft.of("ended", ended))
         if not drafts:
             return
         await self._ground.append(session.id, drafts)

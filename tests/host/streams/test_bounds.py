@@ -32,8 +32,8 @@ from sxhost.streams.notifier import SLICE, TICK
 from sxhost.streams.reader import PAGE_SIZE
 from sxhost.testing import HostInMemory, result_of, started, turn
 from sxhost.testing.network import SOCKET, CableEnd
-from tests.contracts.test_store import HERE
 from tests.host.streams.test_subscription import Sink
+from tests.support.stores import HERE
 
 LARGE = "x" * 200_000
 
@@ -67,7 +67,7 @@ class Host:
         self.service.slices.budget = 0
 
     def fire(self, session: str, name: str = "x", data: Any = None) -> None:
-        result_of(self.service.fire(session, EventDraft(event=name, data=data)))
+        result_of(self.service.fire(session, EventDraft.of(name, data)))
 
     def follow(self, **chosen: Any) -> Sink:
         sink = Sink()

@@ -29,7 +29,7 @@ from sxhost.store.sqlite.store import SQLiteStore, Threads
 from sxhost.streams.notifier import TICK
 from sxhost.streams.subscription import PAGE, LogSubscription, Position
 from sxhost.testing import finished, result_of
-from tests.contracts.test_store import HERE
+from tests.support.stores import HERE
 
 HEARTBEATS = 15
 
