@@ -37,7 +37,8 @@ hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # So start us `( pytest & )` and some runners, and each host that a test starts would inherit it.
+    # `( pytest & )` and some runners start us so, and each host that a test starts would
+    # inherit it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

@@ -17,8 +17,8 @@ from sxhost.store.sqlite.connection import SQLiteConnection
 from sxhost.store.sqlite.store import SQLiteStore, Threads
 from sxhost.streams.subscription import Position, Selection
 from sxhost.testing import result_of, started
-from tests.contracts.test_store import HERE
 from tests.host.streams.test_subscription import Bench, Sink
+from tests.support.stores import HERE
 
 
 class LateWrites:

@@ -32,8 +32,8 @@ from sxhost.streams.reader import PAGE_SIZE
 from sxhost.streams.subscription import Selection
 from sxhost.testing import HostInMemory, result_of, started, turn
 from sxhost.testing.network import SOCKET, CableEnd
-from tests.contracts.test_store import HERE
 from tests.host.streams.test_subscription import Sink
+from tests.support.stores import HERE
 
 LARGE = "x" * 200_000
 

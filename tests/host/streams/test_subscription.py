@@ -28,7 +28,7 @@ from sxhost.store.sqlite.store import SQLiteStore, Threads
 from sxhost.streams.notifier import TICK
 from sxhost.streams.subscription import PAGE, Position, Selection, Subscription
 from sxhost.testing import finished, result_of
-from tests.contracts.test_store import HERE
+from tests.support.stores import HERE
 
 HEARTBEATS = 15
 
