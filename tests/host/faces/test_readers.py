@@ -153,7 +153,7 @@ def is_folded(one: Event) -> None:
         apply_events(session("echo", hosted=hosted), [one], 0)
     if one.event in MESSAGE_EVENTS:
         encode(message_of_event(one))
-    forwarded_content(one.value(), "full")
+    forwarded_content(one, "full")
 
 
 def is_told_by_codexd(one: Event) -> None:
