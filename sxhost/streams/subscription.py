@@ -6,8 +6,7 @@ what is only on disk is read once for all who come to it together.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Sequence
 from weakref import WeakSet
 
 from msgspec import Struct
@@ -16,15 +15,17 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from sxhost.codec.frames import Encoding, encode_events
+from sxhost.codec.frames import encode_events
 from sxhost.errors import HostError, UnknownSession
 from sxhost.logs import logger
 from sxhost.model.cursor import Cursor
-from sxhost.model.session import Event, Session
-from sxhost.store.contracts import Store
+from sxhost.model.session import Event
+from sxhost.model.subscription import Encoding, Selection, Sink
+from sxhost.store.contracts import EventLog
+from sxhost.store.known_sessions import KnownSessions
 from sxhost.waiting import Signal
 
-__all__ = ["Feed", "Position", "Selection", "Sink", "Subscription"]
+__all__ = ["Feed", "LogSubscription", "Position"]
 
 log = logger(__name__)
 
@@ -45,50 +46,12 @@ Chunk = tuple[bytes, int]
 """Bytes, and the place that they lead to."""
 
 
-class Selection(Struct, frozen=True):
-    """Which events a subscription is for; what is empty is not asked about."""
-
-    sessions: frozenset[str] = frozenset()
-    labels: frozenset[tuple[str, str]] = frozenset()
-    names: frozenset[str] = frozenset()
-    agent: str = ""
-    """The kind of agent; it means hosted sessions alone."""
-
-    def chooses(self, session: Session) -> bool:
-        """Tell whether it is for this session."""
-        if self.agent and (session.kind, session.agent) != ("hosted", self.agent):
-            return False
-        named = not self.sessions or session.id in self.sessions
-        return named and self.labels <= session.labels.items()
-
-    @property
-    def only(self) -> str | None:
-        """The one session that it is for, if it is one."""
-        return next(iter(self.sessions)) if len(self.sessions) == 1 else None
-
-
 class Position(Struct, frozen=True):
     """Where a reader begins: after an id, having `missed` what followed its cursor, and why."""
 
     position: int
     missed: str = ""
     why: str = ""
-
-
-class Sink(Protocol):
-    """Where a subscription writes: a response, a WebSocket, a pipe."""
-
-    tag: Mapping[str, object]
-    """What each control frame says besides."""
-
-    def begin(self, reader: Subscription) -> object:
-        """Pause and resume this reader from now on; it is about to write."""
-
-    def write(self, data: bytes) -> object:
-        """Send bytes, or keep them until they can be sent."""
-
-    def end(self) -> object:
-        """Send what is kept, and close."""
 
 
 class ChunkCache:
@@ -155,15 +118,17 @@ class Feed:
 
     def __init__(
         self,
-        store: Store,
+        log: EventLog,
+        known: KnownSessions,
         selection: Selection,
         encoding: Encoding,
         cache: ChunkCache | None = None,
     ) -> None:
         self.selection = selection
         self.encoding = encoding
-        self.readers: set[Subscription] = set()
-        self._store = store
+        self.readers: set[LogSubscription] = set()
+        self._log = log
+        self._known = known
         self._cache = cache or ChunkCache()
         self._pages: WeakSet[ColdPage] = WeakSet()
 
@@ -174,14 +139,14 @@ class Feed:
 
         :raises UnknownSession: the one session that it is for is forgotten.
         """
-        only, end = self.selection.only, self._store.position
-        if only is not None and not self._store.holds(only):
+        only, end = self.selection.only, self._log.recent.position
+        if only is not None and not self._known.holds(only):
             raise UnknownSession(only)
         if position == end:
             return b"", end
         found = self._cache.get(self, position, end)
         if found is None:
-            events = self._store.cached_events(only, position)
+            events = self._log.recent.since(only, position)
             if events is None:
                 return self._paged(position)
             found = self.encoded(events, end)
@@ -203,11 +168,11 @@ class Feed:
     @property
     def end(self) -> int:
         """The id of the last event that may be read."""
-        return self._store.position
+        return self._log.recent.position
 
     def cursor(self, position: int) -> str:
         """Write a place in the log as clients keep it."""
-        return str(Cursor(position, self._store.epoch))
+        return str(Cursor(position, self._log.epoch))
 
     async def page(self, position: int) -> ColdPage:
         """Read events after `position` that are no longer hot."""
@@ -218,14 +183,14 @@ class Feed:
         page = ColdPage(position, self.end)
         self._pages.add(page)
         only = self.selection.only
-        events = self._store.read_events(only, position=position, limit=PAGE, size=CHUNK)
+        events = self._log.read_events(only, position=position, limit=PAGE, size=CHUNK)
         await page.read(events, self.pruned)
         return page
 
     def encoded(self, events: Sequence[Event], end: int) -> tuple[bytes, int]:
         """Encode what is wanted of events; return the place that the bytes lead to."""
         wanted = [event for event in events if self.wants(event)]
-        data, count = encode_events(self.encoding, wanted, self._store.epoch, CHUNK)
+        data, count = encode_events(self.encoding, wanted, self._log.epoch, CHUNK)
         return data, end if count == len(wanted) else wanted[count - 1].id
 
     def wants(self, event: Event) -> bool:
@@ -239,20 +204,20 @@ class Feed:
         chosen = self.selection
         if not (chosen.labels or chosen.agent):
             return not chosen.sessions or session_id in chosen.sessions
-        session = self._store.known(session_id)
+        session = self._known.get(session_id)
         return session is not None and chosen.chooses(session)
 
     def pruned(self) -> int:
         """Return the id up to which something of the selection may have been dropped."""
         chosen = self.selection
         if chosen.only is not None or not (chosen.sessions or chosen.agent):
-            return self._store.pruned(chosen.only)
-        known = filter(chosen.chooses, self._store.all_known())
-        return max((self._store.pruned(session.id) for session in known), default=0)
+            return self._log.recent.pruned(chosen.only)
+        known = filter(chosen.chooses, self._known)
+        return max((self._log.recent.pruned(session.id) for session in known), default=0)
 
 
 @implementer(IPushProducer)
-class Subscription:
+class LogSubscription:
     """One live reader: a feed, a place in it, and where to write.
 
     The transport pauses and resumes it; in between it reads what there is, past and present
@@ -263,7 +228,7 @@ class Subscription:
         self,
         feed: Feed,
         sink: Sink,
-        leave: Callable[[Subscription], None],
+        leave: Callable[[LogSubscription], None],
         *,
         states: bool = False,
         token: str | None = None,

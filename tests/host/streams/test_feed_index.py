@@ -9,9 +9,10 @@ from twisted.internet.task import Clock
 from sxhost.codec.frames import NDJSON
 from sxhost.model.limits import Limits
 from sxhost.model.session import Event, Registration
+from sxhost.model.subscription import Selection
 from sxhost.store.memory import MemoryStore
 from sxhost.streams.feed_index import FeedIndex
-from sxhost.streams.subscription import Feed, Selection
+from sxhost.streams.subscription import Feed
 from sxhost.testing import result_of
 
 RED, BLUE = ("team", "red"), ("team", "blue")
@@ -51,8 +52,9 @@ def store() -> MemoryStore:
 def test_a_write_concerns(
     store: MemoryStore, session: str, name: str, concerned: set[str]
 ) -> None:
-    index = FeedIndex(store)
-    feeds = {key: Feed(store, chosen, NDJSON) for key, chosen in SELECTIONS.items()}
+    index = FeedIndex(store.known)
+    known = store.known
+    feeds = {key: Feed(store, known, chosen, NDJSON) for key, chosen in SELECTIONS.items()}
     for feed in feeds.values():
         index.add(feed)
     event = Event(name, Raw(b"null"), 0, 1, 1, 0, session)
@@ -67,6 +69,6 @@ def test_a_write_concerns(
 
 
 def test_of_nothing_nobody_is_told(store: MemoryStore) -> None:
-    index = FeedIndex(store)
-    index.add(Feed(store, Selection(), NDJSON))
+    index = FeedIndex(store.known)
+    index.add(Feed(store, store.known, Selection(), NDJSON))
     assert index.concerned([]) == set()
