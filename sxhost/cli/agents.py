@@ -84,7 +84,7 @@ def new(link: HostLink, prompt: str | None, **options: Any) -> None:
     """
     first = None if prompt is None else text_or_stdin(prompt)
     launch = launch_from_options(first, options)
-    made = link.run_with_client(lambda host: host.agency.start(launch))
+    made = link.run_with_client(lambda host: host.start(launch))
     link.show(made, made.session.id)
 
 
@@ -102,7 +102,7 @@ def turn(link: HostLink, session_id: str, text: str, **options: Any) -> None:
     from sxhost.model.turn import TurnDraft
 
     draft = TurnDraft(input=text_or_stdin(text), **options)
-    begun = link.run_with_client(lambda host: host.agency.submit(session_id, draft))
+    begun = link.run_with_client(lambda host: host.submit(session_id, draft))
     link.show(begun, f"{session_id} turn {begun.turn.id}: {begun.turn.status}")
 
 
@@ -118,7 +118,7 @@ def steer(link: HostLink, session_id: str, text: str) -> None:
     from sxhost.model.turn import SteerDraft
 
     draft = SteerDraft(input=text_or_stdin(text))
-    done = link.run_with_client(lambda host: host.agency.steer(session_id, draft))
+    done = link.run_with_client(lambda host: host.steer(session_id, draft))
     link.show(done, f"{session_id} steered")
 
 
@@ -127,7 +127,7 @@ def steer(link: HostLink, session_id: str, text: str) -> None:
 @linked
 def interrupt(link: HostLink, session_id: str) -> None:
     """Stop the running turn."""
-    done = link.run_with_client(lambda host: host.agency.interrupt(session_id))
+    done = link.run_with_client(lambda host: host.interrupt(session_id))
     link.show(done, f"{session_id} interrupted")
 
 
@@ -142,9 +142,7 @@ def approvals(link: HostLink, *, everything: bool, follow: bool) -> None:
     from sxhost.model.approval import ApprovalQuery
 
     query = ApprovalQuery(all=everything)
-    found = (
-        link.run_with_client(lambda host: host.agency.approvals(query)) if not follow else []
-    )
+    found = link.run_with_client(lambda host: host.approvals(query)) if not follow else []
     if not follow:
         link.show(found, *map(approval_line, found))
         return
@@ -208,7 +206,7 @@ def deny(
 
 def decide(link: HostLink, session_id: str, approval: int, answer: Answer) -> None:
     """Send a decision on an approval, and print it."""
-    done = link.run_with_client(lambda host: host.agency.answer(session_id, approval, answer))
+    done = link.run_with_client(lambda host: host.answer(session_id, approval, answer))
     link.show(done, f"{session_id} approval {approval}: {answer.decision}")
 
 
