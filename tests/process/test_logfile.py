@@ -69,7 +69,7 @@ def test_json_format_has_common_keys_and_the_events_fields() -> None:
     assert "log_failure" not in fields
 
 
-def test_json_format_escapes_clashing_field_names() -> None:
+def test_json_format_common_keys_win_over_fields_of_the_event() -> None:
     fields = json.loads(as_json(event(ts="x", level="y", message="z", traceback="t")) or "")
     assert (fields["level"], fields["message"]) == ("info", "hello")
     assert "traceback" not in fields
@@ -313,7 +313,7 @@ def test_a_foreground_host_writes_combined(start_host: StartHost) -> None:
     assert "[sxhost.daemon.service#info] Stopped\n" in host.output()
 
 
-def test_daemon_reopens_its_log_file_on_sighup(
+def test_daemon_reopens_its_log_file_on_sigusr1(
     start_daemon: StartDaemon, tmp_path: Path
 ) -> None:
     daemon = start_daemon(*DAEMON, *FREE_PORT, "--log-format", "json")

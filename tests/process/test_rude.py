@@ -353,7 +353,7 @@ def test_unterminated_last_line_is_read(party: Party, dialect: str) -> None:
 
 
 @both
-def test_endless_turn_can_be_interrupted_and_deleted(party: Party, dialect: str) -> None:
+def test_endless_turn_can_be_interrupted(party: Party, dialect: str) -> None:
     with party.rude(dialect, "endless") as driven:
         assert driven.refused("turns", input="another") == "turn_in_progress"
         driven.ask("interrupt")

@@ -171,7 +171,7 @@ def test_rude_agent_is_rude_in_one_turn_only(dialect: str) -> None:
 
 @both
 @pytest.mark.parametrize("manner", ["shuts", "deaf", "stubborn"])
-def test_rude_agent_stays_after_sigterm(dialect: str, manner: str) -> None:
+def test_rude_agent_stays_when_its_input_closes(dialect: str, manner: str) -> None:
     with subprocess.Popen(
         command(dialect, manner), stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
