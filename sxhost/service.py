@@ -1,4 +1,4 @@
-"""The host itself: one façade over the store and the hub that every face calls."""
+"""The host itself: the one façade that every face calls."""
 
 from __future__ import annotations
 

@@ -189,7 +189,7 @@ ROOMS = {
         ("testing/*.py",),
         rooms_of(
             "agents auth client drivers errors faces/native faces/pi http model "
-            "process service store top"
+            "process service store streams top"
         ),
         rooms_of("msgspec treq twisted zope"),
     ),
