@@ -27,7 +27,7 @@ from sxhost.faces.pi.commands import (
 from sxhost.faces.pi.dialogs import decision_of, has_request_id
 from sxhost.faces.pi.responses import CommandFailed
 from sxhost.faces.pi.session_info import Sessions
-from sxhost.faces.pi.translate_any import AGENT_ENDED, LOST_AGENT
+from sxhost.faces.pi.translate_pi import AGENT_ENDED, LOST_AGENT
 from sxhost.model.approval import ApprovalQuery
 from sxhost.model.caller import current_caller
 from sxhost.model.session import Detail, MessageDraft, Registration
