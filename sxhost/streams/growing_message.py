@@ -16,10 +16,9 @@ from msgspec.structs import replace
 
 from sxhost.codec.json import encode
 from sxhost.codec.partial_json import decode_partial
+from sxhost.model.event_types import NULL
 from sxhost.streams.messages import (
-    NULL,
     Block,
-    Item,
     Message,
     Text,
     Thinking,
@@ -82,7 +81,7 @@ class GrowingText:
 class GrowingBlock:
     """A part of a message that is being written; of a tool's call, the text is its input."""
 
-    def __init__(self, seq: int, kind: type[Block], item: Item = "", tool: str = "") -> None:
+    def __init__(self, seq: int, kind: type[Block], item: str = "", tool: str = "") -> None:
         self.first = seq
         self.kind = kind
         self.text = GrowingText()
@@ -123,7 +122,7 @@ class GrowingMessage:
         seq: int,
         ts_ms: int,
         limit: int,
-        item: Item = "",
+        item: str = "",
         native: dict[str, Raw] | None = None,
     ) -> None:
         self.first = seq
@@ -149,7 +148,7 @@ class GrowingMessage:
         # A tool's call is sent with its input twice: as an object, and as it is written.
         self._grow(len(text) * (2 if block.kind is ToolCall else 1))
 
-    def begin_call(self, seq: int, index: int, item: Item, tool: str) -> None:
+    def begin_call(self, seq: int, index: int, item: str, tool: str) -> None:
         """Begin a block that is a tool's call."""
         self._blocks[index] = GrowingBlock(seq, ToolCall, item, tool)
 

@@ -10,67 +10,28 @@ protocol; nothing here reads it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
 import msgspec
-from msgspec import Raw, Struct
-from msgspec.structs import replace
+from msgspec import UNSET, Raw, Struct
 
+from sxhost.codec.json import encode
+from sxhost.model.event_types import (
+    NULL,
+    AgentEvent,
+    CompleteEvent,
+    ErrorEvent,
+    MessageEvent,
+    ThinkingEvent,
+    ToolDoneEvent,
+    ToolStartEvent,
+    UserMessageEvent,
+    decode_event,
+)
 from sxhost.model.session import Event
 
-__all__ = [
-    "NULL",
-    "Block",
-    "EventFields",
-    "Item",
-    "Message",
-    "Text",
-    "Thinking",
-    "ToolCall",
-    "message_of",
-    "object_or_empty",
-]
-
-NULL = Raw(b"null")
+__all__ = ["Block", "Message", "Text", "Thinking", "ToolCall", "message_of", "object_or_empty"]
 
 MESSAGE_OVERHEAD = 200
 """Bytes that a message takes besides its texts."""
-
-Item = str | int | float | bool | None
-"""An agent's id of a message or of a tool's call; attached agents may use any plain value."""
-
-
-class EventFields(Struct, frozen=True):
-    """The fields of an event's data from which transcripts are made."""
-
-    item: Item = ""
-    text: str = ""
-    tool: str = ""
-    input: Raw = NULL
-    output: Raw = Raw(b'""')
-    status: str = ""
-    reason: str = ""
-    cut: bool = False
-    native: Raw = NULL
-
-    @classmethod
-    def of(cls, event: Event) -> EventFields:
-        """Decode an event's data; attached agents may send a text alone, or anything else."""
-        try:
-            return _decode_fields(event.data)
-        except msgspec.DecodeError:
-            return cls(text=_text_of(event.data) if bytes(event.data).startswith(b'"') else "")
-
-
-_decode_fields = msgspec.json.Decoder(EventFields).decode
-
-
-def _text_of(value: Raw) -> str:
-    """Return a JSON string's text; of another value its JSON, of null nothing."""
-    data = bytes(value)
-    if data.startswith(b'"'):
-        return msgspec.json.decode(data, type=str)
-    return "" if data == b"null" else data.decode()
 
 
 class Text(Struct, frozen=True, tag="text"):
@@ -88,7 +49,7 @@ class Thinking(Struct, frozen=True, tag="thinking"):
 class ToolCall(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="tool-call"):
     """The call of a tool, with its input: a JSON object."""
 
-    item: Item = ""
+    item: str = ""
     tool: str = ""
     input: Raw = Raw(b"{}")
     partial: str | None = None
@@ -112,7 +73,7 @@ class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
     role: str
     """``user``, ``assistant`` or ``tool`` (a tool's result); an agent may have more."""
     blocks: tuple[Block, ...] = ()
-    item: Item = ""
+    item: str = ""
     tool: str = ""
     """Of a tool's result: which tool it is of."""
     status: str = "completed"
@@ -141,51 +102,42 @@ def _block_size(block: Block) -> int:
     return len(block.text)
 
 
-def message_of(event: Event, fields: EventFields | None = None) -> Message | None:
+def message_of(event: Event, data: AgentEvent | None = None) -> Message | None:
     """Return the message that an event is by itself; None if it is none, or only a piece.
 
-    :param fields: of the event, if they are decoded already.
+    :param data: of the event, if it is decoded already.
     """
-    make = _FACTS.get(event.event)
-    return make(event, fields or EventFields.of(event)) if make is not None else None
-
-
-def object_or_empty(given: Raw) -> Raw:
-    """Return a tool's input; an empty object if it has none."""
-    return given if bytes(given) != b"null" else Raw(b"{}")
-
-
-def _user_message(event: Event, fields: EventFields) -> Message:
-    return _message(event, fields, "user", Text(fields.text))
-
-
-def _assistant_text(event: Event, fields: EventFields) -> Message:
-    block = Text if event.event == "message" else Thinking
-    status = "cut" if fields.cut else "completed"
-    return _message(event, fields, "assistant", block(fields.text), status)
-
-
-def _tool_call(event: Event, fields: EventFields) -> Message:
-    given = object_or_empty(fields.input)
-    call = ToolCall(item=fields.item, tool=fields.tool, input=given)
-    return _message(event, fields, "assistant", call)
-
-
-def _tool_result(event: Event, fields: EventFields) -> Message:
-    result = Text(_text_of(fields.output))
-    return replace(_message(event, fields, "tool", result, fields.status), tool=fields.tool)
-
-
-def _failure(event: Event, fields: EventFields) -> Message | None:
-    """Return why a turn failed, as a message without words."""
-    if fields.status != "failed":
-        return None
-    failed = _message(event, fields, "assistant", Text(""), "failed")
-    return replace(failed, reason=fields.reason)
+    match data or decode_event(event):
+        case UserMessageEvent(text=text):
+            return _message(event, "user", Text(text or _plain_text(event)))
+        case (MessageEvent() | ThinkingEvent()) as whole:
+            block = Text if isinstance(whole, MessageEvent) else Thinking
+            status = "cut" if whole.cut else "completed"
+            text = whole.text or _plain_text(event)
+            return _message(event, "assistant", block(text), whole.item, status)
+        case ToolStartEvent(tool=tool, input=given, item=item):
+            call = ToolCall(item=item, tool=tool, input=object_or_empty(given))
+            return _message(event, "assistant", call, item)
+        case ToolDoneEvent() as done:
+            result = Text(_text_of(done.output))
+            return _message(event, "tool", result, done.item, done.status, tool=done.tool)
+        case (CompleteEvent() | ErrorEvent()) as end if end.status == "failed":
+            # A turn that failed is a message without words, which says why.
+            reason = end.reason or ""
+            return _message(event, "assistant", Text(""), "", "failed", reason=reason)
+        case _:
+            return None
 
 
 def _message(
-    event: Event, fields: EventFields, role: str, block: Block, status: str = "completed"
+    event: Event,
+    role: str,
+    block: Block,
+    item: str = "",
+    status: str = "completed",
+    *,
+    tool: str = "",
+    reason: str = "",
 ) -> Message:
     return Message(
         seq=event.seq,
@@ -193,17 +145,26 @@ def _message(
         ts_ms=event.ts_ms,
         role=role,
         blocks=(block,),
-        item=fields.item,
+        item=item,
+        tool=tool,
         status=status,
+        reason=reason,
     )
 
 
-_FACTS: Mapping[str, Callable[[Event, EventFields], Message | None]] = {
-    "user-message": _user_message,
-    "message": _assistant_text,
-    "thinking": _assistant_text,
-    "tool-start": _tool_call,
-    "tool-done": _tool_result,
-    "complete": _failure,
-    "error": _failure,
-}
+def object_or_empty(given: Raw) -> Raw:
+    """Return a tool's input; an empty object if it has none."""
+    return given if bytes(given) != b"null" else Raw(b"{}")
+
+
+def _plain_text(event: Event) -> str:
+    """Return the data of an event that are a text alone: attached agents may send that."""
+    is_text = bytes(event.data).startswith(b'"')
+    return msgspec.json.decode(event.data, type=str) if is_text else ""
+
+
+def _text_of(output: object) -> str:
+    """Return a tool's output as a text: it is one, or is missing, or is any JSON (hooks)."""
+    if isinstance(output, str):
+        return output
+    return "" if output is None or output is UNSET else encode(output).decode()

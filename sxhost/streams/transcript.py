@@ -9,15 +9,31 @@ transcript, and what is added later changes nothing for those who are behind.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from operator import attrgetter
 
 from msgspec import Raw
 from msgspec.structs import replace
 
+from sxhost.model.event_types import (
+    NULL,
+    AgentEvent,
+    CompleteEvent,
+    ErrorEvent,
+    MessageDeltaEvent,
+    MessageEvent,
+    ThinkingDeltaEvent,
+    ThinkingEvent,
+    ToolDoneEvent,
+    ToolOutputEvent,
+    ToolStartEvent,
+    TurnStartedEvent,
+    UsageEvent,
+    decode_event,
+)
 from sxhost.model.session import Event
 from sxhost.streams.growing_message import GrowingMessage, ToolExecution
-from sxhost.streams.messages import NULL, EventFields, Item, Message, Text, Thinking, message_of
+from sxhost.streams.messages import Block, Message, Text, Thinking, message_of
 
 __all__ = ["Transcript", "begins_turn", "ends_turn"]
 
@@ -60,9 +76,9 @@ class Transcript:
         self.ended = False
         self.size = 0
         """About how many bytes are kept."""
-        self.tools: dict[Item, ToolExecution] = {}
-        self.usage: Raw | None = None
-        """What the agent has last reported of its tokens (the data of ``usage``)."""
+        self.tools: dict[str, ToolExecution] = {}
+        self.usage: UsageEvent | None = None
+        """What the agent has last reported of its tokens."""
         self._last_id = first.id
         self._limit = limit
         self._growing_limit = growing_limit
@@ -80,23 +96,54 @@ class Transcript:
 
     # Events are added.
 
-    def append(self, event: Event, fields: EventFields | None = None) -> None:
+    def append(self, event: Event, data: AgentEvent | None = None) -> None:
         """Add the next event.
 
-        :param fields: of the event, if they are decoded already.
+        :param data: of the event, if it is decoded already.
         """
-        self.fold(event, fields or EventFields.of(event))
+        self.fold(event, data or decode_event(event))
         self.advance(event)
 
     def advance(self, event: Event) -> None:
         """Note that an event is in the transcript, whatever it has added."""
         self.last, self._last_id = event.seq, event.id
 
-    def fold(self, event: Event, fields: EventFields) -> None:
+    def fold(self, event: Event, data: AgentEvent) -> None:
         """Add what an event says to the messages and tools."""
-        fold = _FOLDS.get(event.event)
-        if fold is not None:
-            fold(self, event, fields)
+        match data:
+            case TurnStartedEvent():
+                self.begin_answer(event.seq)
+            case MessageDeltaEvent(item=item, text=text):
+                self._append_piece(event, item, Text, text)
+            case ThinkingDeltaEvent(item=item, text=text):
+                self._append_piece(event, item, Thinking, text)
+            case MessageEvent(item=item) | ThinkingEvent(item=item):
+                self._complete_text(event, data, item)
+            case ToolStartEvent() | ToolOutputEvent() | ToolDoneEvent():
+                self._fold_tool(event, data)
+            case UsageEvent():
+                self.usage = data
+            case CompleteEvent() | ErrorEvent():
+                self._end_turn(event, data)
+            case _:
+                self._add_fact(event, data)
+
+    def _fold_tool(
+        self, event: Event, data: ToolStartEvent | ToolOutputEvent | ToolDoneEvent
+    ) -> None:
+        match data:
+            case ToolStartEvent(item=item, tool=tool, input=given):
+                self.begin_tool(item, tool, given)
+                self._add_fact(event, data)
+            case ToolOutputEvent(item=item, text=text):
+                execution = self.tools.get(item) or self.begin_tool(item, "")
+                before = execution.output.size
+                execution.output.append(event.seq, text)
+                self.add_size(execution.output.size - before)
+            case ToolDoneEvent(item=item, tool=tool):
+                execution = self.tools.setdefault(item, ToolExecution(tool))
+                execution.tool = execution.tool or tool
+                self._add_fact(event, replace(data, tool=execution.tool))
 
     def begin_answer(self, seq: int) -> None:
         """Note that the model begins to answer: what it says and calls from here belongs
@@ -105,7 +152,7 @@ class Transcript:
         self._answers.append(seq)
 
     def begin_message(
-        self, seq: int, ts_ms: int, item: Item = "", native: dict[str, Raw] | None = None
+        self, seq: int, ts_ms: int, item: str = "", native: dict[str, Raw] | None = None
     ) -> GrowingMessage:
         """Note that a message of the assistant begins; return it, to append to it."""
         growing = GrowingMessage(seq, ts_ms, self._growing_limit, item, native)
@@ -117,7 +164,7 @@ class Transcript:
         self._messages.append(message)
         self.add_size(message.size)
 
-    def begin_tool(self, item: Item, tool: str, given: Raw = NULL) -> ToolExecution:
+    def begin_tool(self, item: str, tool: str, given: Raw = NULL) -> ToolExecution:
         """Note that a tool begins; return its execution."""
         execution = self.tools[item] = ToolExecution(tool, given)
         self.add_size(len(bytes(given)))
@@ -132,24 +179,20 @@ class Transcript:
             while self._growing and (self._growing[0].last or dropped.seq + 1) <= dropped.seq:
                 self.size -= self._growing.pop(0).size
 
-    def _fold_fact(self, event: Event, fields: EventFields) -> None:
-        message = message_of(event, fields)
+    def _add_fact(self, event: Event, data: AgentEvent) -> None:
+        message = message_of(event, data)
         if message is not None:
             self.add_message(message)
 
-    def _fold_turn(self, event: Event, _fields: EventFields) -> None:
-        self.begin_answer(event.seq)
-
-    def _fold_piece(self, event: Event, fields: EventFields) -> None:
-        growing = self.growing_message(event.seq, fields.item)
+    def _append_piece(self, event: Event, item: str, kind: type[Block], text: str) -> None:
+        growing = self.growing_message(event.seq, item)
         if growing is None:
-            growing = self.begin_message(event.seq, event.ts_ms, fields.item)
-        kind = Text if event.event == "message-delta" else Thinking
-        growing.append(event.seq, kind, fields.text)
-        self.add_size(len(fields.text))
+            growing = self.begin_message(event.seq, event.ts_ms, item)
+        growing.append(event.seq, kind, text)
+        self.add_size(len(text))
 
-    def _fold_text(self, event: Event, fields: EventFields) -> None:
-        message, growing = message_of(event, fields), self.completed_by(event, fields)
+    def _complete_text(self, event: Event, data: AgentEvent, item: str) -> None:
+        message, growing = message_of(event, data), self.completed_by(event, item)
         if message is not None and growing is not None:
             growing.last = event.seq
             ts_ms = growing.ts_ms or event.ts_ms
@@ -157,38 +200,20 @@ class Transcript:
         if message is not None:
             self.add_message(message)
 
-    def _fold_tool_start(self, event: Event, fields: EventFields) -> None:
-        self.begin_tool(fields.item, fields.tool, fields.input)
-        self._fold_fact(event, fields)
-
-    def _fold_tool_output(self, event: Event, fields: EventFields) -> None:
-        tool = self.tools.get(fields.item) or self.begin_tool(fields.item, "")
-        before = tool.output.size
-        tool.output.append(event.seq, fields.text)
-        self.add_size(tool.output.size - before)
-
-    def _fold_tool_end(self, event: Event, fields: EventFields) -> None:
-        tool = self.tools.setdefault(fields.item, ToolExecution(fields.tool))
-        tool.tool = tool.tool or fields.tool
-        self._fold_fact(event, replace(fields, tool=tool.tool))
-
-    def _fold_usage(self, event: Event, _fields: EventFields) -> None:
-        self.usage = event.data
-
-    def _fold_end(self, event: Event, fields: EventFields) -> None:
+    def _end_turn(self, event: Event, data: CompleteEvent | ErrorEvent) -> None:
         """End the turn: what is being written is cut; a failure is a message at least."""
         self.ended = True
-        status = "failed" if fields.status == "failed" else "interrupted"
+        status = "failed" if data.status == "failed" else "interrupted"
         unfinished = [growing for growing in self._growing if growing.last is None]
         for growing in unfinished:
             growing.last = event.seq
-            self.add_message(growing.cut(event.seq, status, fields.reason))
+            self.add_message(growing.cut(event.seq, status, data.reason or ""))
         if not unfinished:
-            self._fold_fact(event, fields)
+            self._add_fact(event, data)
 
     # What was so at an event.
 
-    def growing_message(self, seq: int, item: Item = None) -> GrowingMessage | None:
+    def growing_message(self, seq: int, item: str | None = None) -> GrowingMessage | None:
         """Return the newest message that was growing at an event; with `item`, that one."""
         count = bisect_right(self._growing, seq, key=attrgetter("first"))
         for growing in reversed(self._growing[:count]):
@@ -196,10 +221,9 @@ class Transcript:
                 return growing
         return None
 
-    def completed_by(self, event: Event, fields: EventFields) -> GrowingMessage | None:
+    def completed_by(self, event: Event, item: str) -> GrowingMessage | None:
         """Return the message that a whole text completes; its pieces may have had no item."""
-        by_item = self.growing_message(event.seq, fields.item)
-        return by_item or self.growing_message(event.seq, "")
+        return self.growing_message(event.seq, item) or self.growing_message(event.seq, "")
 
     def completed_at(self, seq: int) -> Sequence[Message]:
         """Return the messages that an event has made complete."""
@@ -236,19 +260,3 @@ class Transcript:
         texts = (m for m in said if m.role == "assistant" and Text in map(type, m.blocks))
         last = next(texts, None)
         return last.text if last is not None else None
-
-
-_FOLDS: Mapping[str, Callable[[Transcript, Event, EventFields], None]] = {
-    "turn-started": Transcript._fold_turn,
-    "user-message": Transcript._fold_fact,
-    "message-delta": Transcript._fold_piece,
-    "thinking-delta": Transcript._fold_piece,
-    "message": Transcript._fold_text,
-    "thinking": Transcript._fold_text,
-    "tool-start": Transcript._fold_tool_start,
-    "tool-output": Transcript._fold_tool_output,
-    "tool-done": Transcript._fold_tool_end,
-    "usage": Transcript._fold_usage,
-    "complete": Transcript._fold_end,
-    "error": Transcript._fold_end,
-}

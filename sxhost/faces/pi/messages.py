@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from msgspec import Raw
 
 from sxhost.codec.json import encode
+from sxhost.model.event_types import NULL
 from sxhost.streams.growing_message import GrowingBlock, GrowingMessage, ToolExecution
-from sxhost.streams.messages import NULL, Block, Item, Message, Text, Thinking, ToolCall
+from sxhost.streams.messages import Block, Message, Text, Thinking, ToolCall
 
 __all__ = ["encode_growing", "encode_message", "encode_output", "plain_message", "text_content"]
 
@@ -89,7 +90,7 @@ def encode_growing(growing: GrowingMessage | None, agent: str, seq: int) -> byte
     return b'{"role":"assistant","content":[%s]%s' % (blocks, tail)
 
 
-def encode_output(item: Item, tool: ToolExecution, seq: int) -> bytes:
+def encode_output(item: str, tool: ToolExecution, seq: int) -> bytes:
     """Return pi's ``tool_execution_update`` for the output up to an event."""
     text = tool.output.at(seq, OUTPUT_TAIL)
     result = b'{"content":[{"type":"text","text":"%s"}],"details":{}}' % text

@@ -13,9 +13,9 @@ from twisted.internet.defer import Deferred
 
 from sxhost.faces.pi import translate_any, translate_pi
 from sxhost.faces.pi.translate_any import LoggedEvent
+from sxhost.model.event_types import AgentEvent, decode_event
 from sxhost.model.limits import Limits
 from sxhost.model.session import Event
-from sxhost.streams.messages import EventFields
 from sxhost.streams.transcript import Transcript, begins_turn, ends_turn
 
 __all__ = ["TranscriptCache"]
@@ -56,10 +56,10 @@ class TranscriptCache:
 
         :param snapshots: repeat a growing message with each of its deltas.
         """
-        fields = EventFields.of(event)
-        transcript = self._record(event, fields)
+        data = decode_event(event)
+        transcript = self._record(event, data)
         translator = translate_pi if transcript.agent == "pi" else translate_any
-        logged = LoggedEvent(transcript, event, fields, snapshots)
+        logged = LoggedEvent(transcript, event, data, snapshots)
         return tuple(translator.translate(logged))
 
     def covers(self, session_id: str, seq: int) -> bool:
@@ -85,7 +85,7 @@ class TranscriptCache:
             if before and self._ends_run(before[0]):
                 self._add_transcript(before.pop(0), after=True)
             for event in before:
-                self._record(event, EventFields.of(event))
+                self._record(event, decode_event(event))
         finally:
             for done in self._reading.pop(session_id):
                 done.callback(None)
@@ -113,7 +113,7 @@ class TranscriptCache:
 
     # Transcripts and their events.
 
-    def _record(self, event: Event, fields: EventFields) -> Transcript:
+    def _record(self, event: Event, data: AgentEvent) -> Transcript:
         """Record an event in the transcript of its run, unless that was done; return it."""
         transcripts = self._transcripts.setdefault(event.session, [])
         found = next((each for each in reversed(transcripts) if each.covers(event)), None)
@@ -121,7 +121,7 @@ class TranscriptCache:
             found = self._add_transcript(event)
         self._used.move_to_end(id(found))
         if event.seq > found.last:
-            self._append(found, event, fields)
+            self._append(found, event, data)
         return found
 
     def _begins_run(self, event: Event, before: Transcript | None) -> bool:
@@ -147,12 +147,12 @@ class TranscriptCache:
         self._size += OVERHEAD
         return transcript
 
-    def _append(self, transcript: Transcript, event: Event, fields: EventFields) -> None:
+    def _append(self, transcript: Transcript, event: Event, data: AgentEvent) -> None:
         size = transcript.size
         if transcript.agent == "pi":
-            translate_pi.record(transcript, event, fields)
+            translate_pi.record(transcript, event, data)
         else:
-            transcript.append(event, fields)
+            transcript.append(event, data)
         self._size += transcript.size - size
         while self._size > KEPT and len(self._used) > 1:
             _, dropped = self._used.popitem(last=False)

@@ -7,7 +7,7 @@ end: the transcript has what is repeated.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from msgspec import Raw
@@ -20,9 +20,25 @@ from sxhost.faces.pi.messages import (
     encode_output,
     text_content,
 )
+from sxhost.model.event_types import (
+    AgentEvent,
+    ApprovalRequestedEvent,
+    CompactEvent,
+    CompleteEvent,
+    ErrorEvent,
+    MessageDeltaEvent,
+    MessageEvent,
+    ThinkingDeltaEvent,
+    ThinkingEvent,
+    ToolDoneEvent,
+    ToolOutputEvent,
+    ToolStartEvent,
+    TurnStartedEvent,
+    UserMessageEvent,
+)
 from sxhost.model.session import Event
 from sxhost.streams.growing_message import GrowingMessage
-from sxhost.streams.messages import EventFields, Message, message_of
+from sxhost.streams.messages import Message, message_of
 from sxhost.streams.transcript import Transcript
 
 __all__ = [
@@ -30,7 +46,6 @@ __all__ = [
     "PiEvents",
     "completed_messages",
     "run_end",
-    "tool_result",
     "translate",
     "turn_end",
 ]
@@ -47,7 +62,7 @@ class LoggedEvent(NamedTuple):
 
     transcript: Transcript
     event: Event
-    fields: EventFields
+    data: AgentEvent
     snapshots: bool
 
     @property
@@ -63,37 +78,52 @@ class LoggedEvent(NamedTuple):
 
 def translate(at: LoggedEvent) -> PiEvents:
     """Yield pi's events for an event."""
-    yield from _TRANSLATORS.get(at.event.event, _other)(at)
+    match at.data:
+        case TurnStartedEvent():
+            yield from (b'{"type":"agent_start"}', b'{"type":"turn_start"}')
+        case ToolStartEvent() | ToolOutputEvent() | ToolDoneEvent():
+            yield from _tool_events(at, at.data)
+        case CompleteEvent() | ErrorEvent():
+            yield from (*completed_messages(at), turn_end(at), run_end(at, b""))
+        case CompactEvent():
+            yield encode({"type": "compaction_end", "reason": "manual", "aborted": False})
+        case ApprovalRequestedEvent() if request := extension_ui_request(at.event.data):
+            yield encode(request)
+        case _:
+            yield from _text_events(at)
 
 
-def _other(at: LoggedEvent) -> PiEvents:
-    """Yield an event for which pi has none as an event of type ``sxhost``."""
-    yield encode({"type": "sxhost", "name": at.event.event, "data": at.event.data})
+def _text_events(at: LoggedEvent) -> PiEvents:
+    match at.data:
+        case UserMessageEvent():
+            yield from completed_messages(at)
+        case MessageDeltaEvent(item=item, text=text):
+            yield from _piece(at, "text", item, text)
+        case ThinkingDeltaEvent(item=item, text=text):
+            yield from _piece(at, "thinking", item, text)
+        case MessageEvent(item=item, text=text):
+            yield from _whole_text(at, "text", item, text)
+        case ThinkingEvent(item=item, text=text):
+            yield from _whole_text(at, "thinking", item, text)
+        case _:  # pi has no event for it
+            yield encode({"type": "sxhost", "name": at.event.event, "data": at.event.data})
 
 
-def _turn_started(_at: LoggedEvent) -> PiEvents:
-    yield from (b'{"type":"agent_start"}', b'{"type":"turn_start"}')
-
-
-def _piece(at: LoggedEvent) -> PiEvents:
-    kind, growing = _KINDS[at.event.event], _growing(at)
+def _piece(at: LoggedEvent, kind: str, item: str, text: str) -> PiEvents:
+    growing = at.transcript.growing_message(at.seq, item)
     if growing is not None and growing.first == at.seq:
         begun = Message(seq=at.seq, first=at.seq, ts_ms=at.event.ts_ms, role="assistant")
         message = Raw(encode_message(begun, at.transcript.agent))
         yield encode({"type": "message_start", "message": message})
-        yield _message_update(at, {"type": f"{kind}_start"}, growing)
-    yield _message_update(at, {"type": f"{kind}_delta", "delta": at.fields.text}, growing)
-
-
-def _growing(at: LoggedEvent) -> GrowingMessage | None:
-    return at.transcript.growing_message(at.seq, at.fields.item)
+        yield _message_update(at, {"type": f"{kind}_start"}, item, growing)
+    yield _message_update(at, {"type": f"{kind}_delta", "delta": text}, item, growing)
 
 
 def _message_update(
-    at: LoggedEvent, step: Mapping[str, str], growing: GrowingMessage | None
+    at: LoggedEvent, step: Mapping[str, str], item: str, growing: GrowingMessage | None
 ) -> bytes:
     """Return pi's ``message_update`` for one step, with the message so far if it is kept."""
-    fields = encode({**step, "contentIndex": 0, "item": at.fields.item})
+    fields = encode({**step, "contentIndex": 0, "item": item})
     head = b'{"type":"message_update","assistantMessageEvent":' + fields[:-1]
     message = at.snapshot(growing)
     if message is None:
@@ -101,11 +131,11 @@ def _message_update(
     return b"".join((head, b',"partial":', message, b'},"message":', message, b"}"))
 
 
-def _whole_text(at: LoggedEvent) -> PiEvents:
-    growing = at.transcript.completed_by(at.event, at.fields)
+def _whole_text(at: LoggedEvent, kind: str, item: str, text: str) -> PiEvents:
+    growing = at.transcript.completed_by(at.event, item)
     if growing is not None:
-        step = {"type": f"{_KINDS[at.event.event]}_end", "content": at.fields.text}
-        yield _message_update(at, step, growing)
+        step = {"type": f"{kind}_end", "content": text}
+        yield _message_update(at, step, item, growing)
     yield from completed_messages(at)
 
 
@@ -118,39 +148,29 @@ def completed_messages(at: LoggedEvent) -> PiEvents:
         yield b'{"type":"message_end","message":%s}' % encoded
 
 
-def _tool_start(at: LoggedEvent) -> PiEvents:
-    yield from completed_messages(at)
-    tool = at.transcript.tools.get(at.fields.item)
-    args = at.fields.input if tool is None else tool.input
-    call = {"toolCallId": at.fields.item, "toolName": at.fields.tool, "args": args}
-    yield encode({"type": "tool_execution_start", **call})
-
-
-def _tool_output(at: LoggedEvent) -> PiEvents:
-    tool = at.transcript.tools.get(at.fields.item)
-    if tool is not None:
-        yield encode_output(at.fields.item, tool, at.seq)
-
-
-def _tool_done(at: LoggedEvent) -> PiEvents:
-    tool = at.transcript.tools.get(at.fields.item)
-    name = at.fields.tool or (tool.tool if tool is not None else "")
-    call = {"toolCallId": at.fields.item, "toolName": name}
-    result, failed = tool_result(at.event, at.fields), at.fields.status != "completed"
-    yield encode({"type": "tool_execution_end", **call, "result": result, "isError": failed})
-    yield from completed_messages(at)
-
-
-def tool_result(event: Event, fields: EventFields) -> dict[str, Raw]:
-    """Return the output of a tool that is done as pi's result."""
-    result = message_of(event, fields)
-    return {"content": Raw(encode(text_content(result.text if result is not None else "")))}
-
-
-def _run_end(at: LoggedEvent) -> PiEvents:
-    yield from completed_messages(at)
-    yield turn_end(at)
-    yield run_end(at, b"")
+def _tool_events(
+    at: LoggedEvent, data: ToolStartEvent | ToolOutputEvent | ToolDoneEvent
+) -> PiEvents:
+    tool = at.transcript.tools.get(data.item)
+    match data:
+        case ToolStartEvent():
+            yield from completed_messages(at)
+            args = data.input if tool is None else tool.input
+            call = {"toolCallId": data.item, "toolName": data.tool, "args": args}
+            yield encode({"type": "tool_execution_start", **call})
+        case ToolOutputEvent() if tool is not None:
+            yield encode_output(data.item, tool, at.seq)
+        case ToolDoneEvent():
+            message = message_of(at.event, data)
+            end = {
+                "type": "tool_execution_end",
+                "toolCallId": data.item,
+                "toolName": data.tool or (tool.tool if tool is not None else ""),
+                "result": {"content": text_content("" if message is None else message.text)},
+                "isError": data.status != "completed",
+            }
+            yield encode(end)
+            yield from completed_messages(at)
 
 
 def turn_end(at: LoggedEvent) -> bytes:
@@ -170,38 +190,3 @@ def run_end(at: LoggedEvent, more: bytes) -> bytes:
     messages = at.transcript.page(before=at.seq + 1)
     encoded = b",".join(encode_message(each, at.transcript.agent) for each in messages)
     return b'{"type":"agent_end","messages":[%s]%s}' % (encoded, more)
-
-
-def _approval(at: LoggedEvent) -> PiEvents:
-    request = extension_ui_request(at.event.data)
-    if request is None:
-        yield from _other(at)
-    else:
-        yield encode(request)
-
-
-def _compaction(_at: LoggedEvent) -> PiEvents:
-    yield encode({"type": "compaction_end", "reason": "manual", "aborted": False})
-
-
-_KINDS: Mapping[str, str] = {
-    "message-delta": "text",
-    "thinking-delta": "thinking",
-    "message": "text",
-    "thinking": "thinking",
-}
-_TRANSLATORS: Mapping[str, Callable[[LoggedEvent], PiEvents]] = {
-    "turn-started": _turn_started,
-    "user-message": completed_messages,
-    "message-delta": _piece,
-    "thinking-delta": _piece,
-    "message": _whole_text,
-    "thinking": _whole_text,
-    "tool-start": _tool_start,
-    "tool-output": _tool_output,
-    "tool-done": _tool_done,
-    "complete": _run_end,
-    "error": _run_end,
-    "approval-requested": _approval,
-    "compact": _compaction,
-}

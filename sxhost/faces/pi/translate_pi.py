@@ -10,28 +10,30 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct
 
 from sxhost.codec.json import encode
 from sxhost.faces.pi import translate_any
 from sxhost.faces.pi.translate_any import LoggedEvent, PiEvents, completed_messages
+from sxhost.model.event_types import (
+    NULL,
+    AgentEvent,
+    ApprovalRequestedEvent,
+    ApprovalResolvedEvent,
+    ErrorEvent,
+    MessageEvent,
+    ThinkingEvent,
+    ToolOutputEvent,
+)
 from sxhost.model.session import Event
+from sxhost.model.turn import CutReason
 from sxhost.streams.growing_message import GrowingMessage
-from sxhost.streams.messages import Block, EventFields, Message, Text, Thinking, ToolCall
+from sxhost.streams.messages import Block, Message, Text, Thinking, ToolCall
 from sxhost.streams.transcript import Transcript
 
-__all__ = ["AGENT_ENDED", "LOST_AGENT", "begins_run", "ends_run", "record", "translate"]
+__all__ = ["LOST_AGENT", "begins_run", "ends_run", "record", "translate"]
 
-AGENT_ENDED = "the agent was ended"
-"""Why a turn failed whose session is deleted."""
-
-LOST_AGENT = frozenset(
-    {
-        "transport_closed_before_turn_completed",
-        "host_ended_before_turn_completed",
-        AGENT_ENDED,
-    }
-)
+LOST_AGENT = frozenset({CutReason.PROCESS_ENDED, CutReason.HOST_ENDED, CutReason.AGENT_ENDED})
 """Reasons of failed turns whose agent could not report the end itself."""
 
 NONE = Raw(b"")
@@ -89,9 +91,14 @@ def _has_type(event: Event, name: bytes) -> bool:
     return event.event == "native" and name in bytes(memoryview(event.data)[:TYPE_WITHIN])
 
 
-def _line_of(fields: EventFields) -> PiLine:
+def _native_of(data: AgentEvent) -> Raw:
+    native = getattr(data, "native", UNSET)
+    return native if isinstance(native, Raw) else NULL
+
+
+def _line_of(data: AgentEvent) -> PiLine:
     try:
-        return _decode_line(fields.native)
+        return _decode_line(_native_of(data))
     except msgspec.DecodeError:
         return PiLine()
 
@@ -106,25 +113,22 @@ def _step_of(raw: Raw) -> MessageStep:
 # An event is added to the transcript.
 
 
-def record(transcript: Transcript, event: Event, fields: EventFields) -> None:
+def record(transcript: Transcript, event: Event, data: AgentEvent) -> None:
     """Add an event to the transcript of its run: pi's own line if it has one."""
-    line = _line_of(fields)
+    line = _line_of(data)
     recorder = _RECORDERS.get(line.type)
     if recorder is not None:
         recorder(transcript, event.seq, line)
-    elif fields.cut and event.event == "tool-done":
-        tool = transcript.tools.get(fields.item) or transcript.begin_tool(
-            fields.item, fields.tool
-        )
-        tool.native = translate_any.tool_result(event, fields)
-    elif event.event == "tool-output" or _is_unreported(event, fields):
-        transcript.fold(event, fields)
+    elif isinstance(data, ToolOutputEvent) or _is_unreported(data):
+        transcript.fold(event, data)
     transcript.advance(event)
 
 
-def _is_unreported(event: Event, fields: EventFields) -> bool:
+def _is_unreported(data: AgentEvent) -> bool:
     """Tell whether pi itself reports nothing of an event: it was cut, or is no longer there."""
-    return fields.cut or (event.event == "error" and fields.reason in LOST_AGENT)
+    if isinstance(data, MessageEvent | ThinkingEvent):
+        return data.cut
+    return isinstance(data, ErrorEvent) and data.reason in LOST_AGENT
 
 
 def _record_turn(transcript: Transcript, seq: int, _line: PiLine) -> None:
@@ -222,27 +226,26 @@ def translate(at: LoggedEvent) -> PiEvents:
 
     Most events of ours stand beside a line of pi's that is logged as well: they yield nothing.
     """
-    event, fields = at.event, at.fields
-    native = bytes(fields.native)
-    if event.event == "approval-requested":
+    native = bytes(_native_of(at.data))
+    if isinstance(at.data, ApprovalRequestedEvent):
         yield from translate_any.translate(at)
-    elif native[:1] == b"{" and event.event != "approval-resolved":
-        line = _line_of(fields)
+    elif native[:1] == b"{" and not isinstance(at.data, ApprovalResolvedEvent):
+        line = _line_of(at.data)
         translator = _TRANSLATORS.get(line.type)
         if translator is None:
             yield native
         else:
             yield from translator(at, line)
-    elif fields.cut and event.event == "message":
+    elif isinstance(at.data, MessageEvent) and at.data.cut:
         yield from completed_messages(at)
-    elif event.event == "tool-output" or _is_unreported(event, fields):
+    elif isinstance(at.data, ToolOutputEvent) or _is_unreported(at.data):
         yield from translate_any.translate(at)
 
 
 def _message_start(at: LoggedEvent, line: PiLine) -> PiEvents:
     """Yield the start of an answer; other messages are shown when they are complete."""
     if line.role == "assistant" and "content" in line.message:
-        yield bytes(at.fields.native)
+        yield bytes(_native_of(at.data))
     elif line.role == "assistant":
         yield encode({"type": line.type, "message": {**line.message, "content": []}})
 
@@ -251,7 +254,7 @@ def _message_update(at: LoggedEvent, line: PiLine) -> PiEvents:
     raw, growing = line.assistant_message_event, at.transcript.growing_message(at.seq)
     step = _step_of(raw)
     if not step.type:
-        yield bytes(at.fields.native)  # it is no step of a message: nothing is to be put back
+        yield bytes(_native_of(at.data))  # no step of a message: nothing is put back
         return
     parts = [b'{"type":"message_update","assistantMessageEvent":', bytes(raw)[:-1]]
     if growing is None:
@@ -279,7 +282,7 @@ def _block_content(step: MessageStep, growing: GrowingMessage, seq: int) -> byte
 
 def _message_end(at: LoggedEvent, line: PiLine) -> PiEvents:
     if line.role == "assistant":
-        yield bytes(at.fields.native)
+        yield bytes(_native_of(at.data))
     else:
         yield from completed_messages(at)
 
