@@ -20,9 +20,9 @@ from sxhost.model.event_types import NULL
 from sxhost.streams.messages import (
     Block,
     Message,
-    Text,
-    Thinking,
-    ToolCall,
+    TextBlock,
+    ThinkingBlock,
+    ToolCallBlock,
     object_or_empty,
 )
 
@@ -96,9 +96,9 @@ class GrowingBlock:
     def at(self, seq: int) -> Block:
         """Return the block as it was after an event."""
         text = msgspec.json.decode(b'"%s"' % self.text.at(seq), type=str)
-        if self.kind is not ToolCall:
-            return Text(text) if self.kind is Text else Thinking(text)
-        call = ToolCall(
+        if self.kind is not ToolCallBlock:
+            return TextBlock(text) if self.kind is TextBlock else ThinkingBlock(text)
+        call = ToolCallBlock(
             item=self._item,
             tool=self._tool,
             input=Raw(encode(decode_partial(text))),
@@ -146,15 +146,15 @@ class GrowingMessage:
         block = self._blocks.setdefault(index, GrowingBlock(seq, kind))
         block.text.append(seq, text)
         # A tool's call is sent with its input twice: as an object, and as it is written.
-        self._grow(len(text) * (2 if block.kind is ToolCall else 1))
+        self._grow(len(text) * (2 if block.kind is ToolCallBlock else 1))
 
     def begin_call(self, seq: int, index: int, item: str, tool: str) -> None:
         """Begin a block that is a tool's call."""
-        self._blocks[index] = GrowingBlock(seq, ToolCall, item, tool)
+        self._blocks[index] = GrowingBlock(seq, ToolCallBlock, item, tool)
 
     def complete_call(self, seq: int, index: int, native: Raw) -> None:
         """Complete a tool's call: from this event on it is as the agent has given it."""
-        block = self._blocks.setdefault(index, GrowingBlock(seq, ToolCall))
+        block = self._blocks.setdefault(index, GrowingBlock(seq, ToolCallBlock))
         block.complete_call(seq, native)
         self._grow(len(bytes(native)))
 

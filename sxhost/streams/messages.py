@@ -28,25 +28,33 @@ from sxhost.model.event_types import (
 )
 from sxhost.model.session import Event
 
-__all__ = ["Block", "Message", "Text", "Thinking", "ToolCall", "message_of", "object_or_empty"]
+__all__ = [
+    "Block",
+    "Message",
+    "TextBlock",
+    "ThinkingBlock",
+    "ToolCallBlock",
+    "message_of",
+    "object_or_empty",
+]
 
 MESSAGE_OVERHEAD = 200
 """Bytes that a message takes besides its texts."""
 
 
-class Text(Struct, frozen=True, tag="text"):
+class TextBlock(Struct, frozen=True, tag="text"):
     """Words; of a tool's result, what the tool returned."""
 
     text: str
 
 
-class Thinking(Struct, frozen=True, tag="thinking"):
+class ThinkingBlock(Struct, frozen=True, tag="thinking"):
     """Reasoning of the model."""
 
     text: str
 
 
-class ToolCall(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="tool-call"):
+class ToolCallBlock(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="tool-call"):
     """The call of a tool, with its input: a JSON object."""
 
     item: str = ""
@@ -58,7 +66,7 @@ class ToolCall(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="tool-
     """The call in the agent's own form."""
 
 
-Block = Text | Thinking | ToolCall
+Block = TextBlock | ThinkingBlock | ToolCallBlock
 
 
 class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -87,7 +95,7 @@ class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def text(self) -> str:
         """Its words, without reasoning."""
-        return "".join(block.text for block in self.blocks if isinstance(block, Text))
+        return "".join(block.text for block in self.blocks if isinstance(block, TextBlock))
 
     @property
     def size(self) -> int:
@@ -97,7 +105,7 @@ class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def _block_size(block: Block) -> int:
-    if isinstance(block, ToolCall):
+    if isinstance(block, ToolCallBlock):
         return len(bytes(block.input)) + len(bytes(block.native))
     return len(block.text)
 
@@ -109,22 +117,22 @@ def message_of(event: Event, data: AgentEvent | None = None) -> Message | None:
     """
     match data or decode_event(event):
         case UserMessageEvent(text=text):
-            return _message(event, "user", Text(text or _plain_text(event)))
+            return _message(event, "user", TextBlock(text or _plain_text(event)))
         case (MessageEvent() | ThinkingEvent()) as whole:
-            block = Text if isinstance(whole, MessageEvent) else Thinking
+            block = TextBlock if isinstance(whole, MessageEvent) else ThinkingBlock
             status = "cut" if whole.cut else "completed"
             text = whole.text or _plain_text(event)
             return _message(event, "assistant", block(text), whole.item, status)
         case ToolStartEvent(tool=tool, input=given, item=item):
-            call = ToolCall(item=item, tool=tool, input=object_or_empty(given))
+            call = ToolCallBlock(item=item, tool=tool, input=object_or_empty(given))
             return _message(event, "assistant", call, item)
         case ToolDoneEvent() as done:
-            result = Text(_text_of(done.output))
+            result = TextBlock(_text_of(done.output))
             return _message(event, "tool", result, done.item, done.status, tool=done.tool)
         case (CompleteEvent() | ErrorEvent()) as end if end.status == "failed":
             # A turn that failed is a message without words, which says why.
             reason = end.reason or ""
-            return _message(event, "assistant", Text(""), "", "failed", reason=reason)
+            return _message(event, "assistant", TextBlock(""), "", "failed", reason=reason)
         case _:
             return None
 

@@ -33,7 +33,7 @@ from sxhost.model.event_types import (
 )
 from sxhost.model.session import Event
 from sxhost.streams.growing_message import GrowingMessage, ToolExecution
-from sxhost.streams.messages import Block, Message, Text, Thinking, message_of
+from sxhost.streams.messages import Block, Message, TextBlock, ThinkingBlock, message_of
 
 __all__ = ["Transcript", "begins_turn", "ends_turn"]
 
@@ -114,9 +114,9 @@ class Transcript:
             case TurnStartedEvent():
                 self.begin_answer(event.seq)
             case MessageDeltaEvent(item=item, text=text):
-                self._append_piece(event, item, Text, text)
+                self._append_piece(event, item, TextBlock, text)
             case ThinkingDeltaEvent(item=item, text=text):
-                self._append_piece(event, item, Thinking, text)
+                self._append_piece(event, item, ThinkingBlock, text)
             case MessageEvent(item=item) | ThinkingEvent(item=item):
                 self._complete_text(event, data, item)
             case ToolStartEvent() | ToolOutputEvent() | ToolDoneEvent():
@@ -257,6 +257,6 @@ class Transcript:
     def last_answer(self, seq: int) -> str | None:
         """Return the last words of the assistant at an event, None if it has said none."""
         said = reversed(self.answer_at(seq))
-        texts = (m for m in said if m.role == "assistant" and Text in map(type, m.blocks))
+        texts = (m for m in said if m.role == "assistant" and TextBlock in map(type, m.blocks))
         last = next(texts, None)
         return last.text if last is not None else None

@@ -9,7 +9,7 @@ from msgspec import Raw
 from sxhost.codec.json import encode
 from sxhost.model.event_types import NULL
 from sxhost.streams.growing_message import GrowingBlock, GrowingMessage, ToolExecution
-from sxhost.streams.messages import Block, Message, Text, Thinking, ToolCall
+from sxhost.streams.messages import Block, Message, TextBlock, ThinkingBlock, ToolCallBlock
 
 __all__ = ["encode_growing", "encode_message", "encode_output", "plain_message", "text_content"]
 
@@ -24,7 +24,7 @@ NO_USAGE = Raw(
 OUTPUT_TAIL = 50_000
 """Bytes of a tool's output that are repeated with each piece: its end, as pi does."""
 
-_KINDS: Mapping[type[Block], bytes] = {Text: b"text", Thinking: b"thinking"}
+_KINDS: Mapping[type[Block], bytes] = {TextBlock: b"text", ThinkingBlock: b"thinking"}
 
 
 def text_content(text: str) -> list[Fields]:
@@ -71,7 +71,7 @@ def encode_message(message: Message, agent: str) -> bytes:
         fields |= {"stopReason": "error", "errorMessage": message.reason}
     elif message.status == "interrupted":
         fields["stopReason"] = "aborted"
-    elif any(isinstance(block, ToolCall) for block in message.blocks):
+    elif any(isinstance(block, ToolCallBlock) for block in message.blocks):
         fields["stopReason"] = "toolUse"
     return encode(fields)
 
@@ -118,9 +118,9 @@ def _encode_block(block: GrowingBlock, seq: int) -> bytes:
 
 
 def _content(block: Block) -> object:
-    if isinstance(block, Text):
+    if isinstance(block, TextBlock):
         return {"type": "text", "text": block.text}
-    if isinstance(block, Thinking):
+    if isinstance(block, ThinkingBlock):
         return {"type": "thinking", "thinking": block.text}
     if block.native is not NULL:
         return block.native

@@ -28,7 +28,7 @@ from sxhost.model.event_types import (
 from sxhost.model.session import Event
 from sxhost.model.turn import CutReason
 from sxhost.streams.growing_message import GrowingMessage
-from sxhost.streams.messages import Block, Message, Text, Thinking, ToolCall
+from sxhost.streams.messages import Block, Message, TextBlock, ThinkingBlock, ToolCallBlock
 from sxhost.streams.transcript import Transcript
 
 __all__ = ["LOST_AGENT", "begins_run", "ends_run", "record", "translate"]
@@ -74,7 +74,7 @@ class PiLine(Struct, frozen=True, rename="camel"):
 
 _decode_line = msgspec.json.Decoder(PiLine).decode
 _decode_step = msgspec.json.Decoder(MessageStep).decode
-_BLOCK_KINDS: Mapping[str, type[Block]] = {"text": Text, "thinking": Thinking}
+_BLOCK_KINDS: Mapping[str, type[Block]] = {"text": TextBlock, "thinking": ThinkingBlock}
 
 
 def begins_run(event: Event) -> bool:
@@ -160,7 +160,7 @@ def _record_message_update(transcript: Transcript, seq: int, line: PiLine) -> No
     elif step.type == "toolcall_end":
         growing.complete_call(seq, step.content_index, step.tool_call)
     elif phase in ("start", "delta"):
-        kind = _BLOCK_KINDS.get(block, ToolCall)
+        kind = _BLOCK_KINDS.get(block, ToolCallBlock)
         growing.append(seq, kind, step.delta, step.content_index)
     transcript.add_size(growing.size - size)
 
