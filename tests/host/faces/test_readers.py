@@ -100,7 +100,6 @@ class Asked:
     """A host that knows of nothing that is asked."""
 
     def __init__(self, *known: Approval) -> None:
-        self.agency = self
         self.known = list(known)
 
     async def session_approvals(self, _session: str, _query: Any) -> list[Approval]:
@@ -157,7 +156,7 @@ def is_folded(one: Event) -> None:
         message = message_of(one)
         assert message is not None
         encode(plain_message(message))
-    forwarded_content(one.value(), "full")
+    forwarded_content(one, "full")
 
 
 def is_told_by_codexd(one: Event) -> None:
