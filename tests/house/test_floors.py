@@ -137,7 +137,7 @@ ROOMS = {
     "faces/codex_sse": Room(
         "7",
         ("faces/codex_sse/*.py",),
-        rooms_of("codec errors http logs model service"),
+        rooms_of("codec errors http logs model service streams"),
         rooms_of("msgspec twisted"),
     ),
     "faces/codexd": Room(
