@@ -134,7 +134,7 @@ ROOMS = {
     "faces/codex_sse": Room(
         "5",
         ("faces/codex_sse/*.py",),
-        rooms_of("codec errors http logs model"),
+        rooms_of("codec errors http logs model streams"),
         rooms_of("msgspec twisted"),
     ),
     "faces/codexd": Room(
