@@ -1,4 +1,4 @@
-"""Where readings of the logs begin, and the logs read once: without a hub, without time."""
+"""The logs read once, in pages, and where a cursor points to."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ MOST = 10_000
 """Events of all sessions that one answer brings at the most."""
 
 PAGE = 1024
-"""Events that are read at once."""
+"""Events of one page."""
 
 PAGE_SIZE = 128 * 1024
-"""Bytes of them; one event may go beyond."""
+"""Bytes of data of one page; its last event may go beyond."""
 
 TURN_EVERY = 8
 """Pages after which others have their turn, where memory answers without a pause."""
 
 
 class LogReader:
-    """The logs of all sessions, for reading."""
+    """Reads the logs of one session or of all, each page when it is asked for."""
 
     def __init__(
         self, log: EventLog, sessions: Sessions, limits: Limits, slices: TimeSlicer
@@ -59,8 +59,8 @@ class LogReader:
     async def log(self, query: LogQuery) -> Pages:
         """Read the events of many sessions, in the order of their ids, in pages."""
         feed = Feed(self._log, self._sessions.known, selection(query), NDJSON)
-        place = await self.find_position(None, query.after)
-        pages = self._pages(None, place.position, names=frozenset())
+        begin = await self.find_position(None, query.after)
+        pages = self._pages(None, begin.position, names=frozenset())
         wanted = (list(filter(feed.wants, page)) async for page in pages)
         async for page in _at_most(min(query.limit, MOST), wanted):
             yield page
@@ -82,7 +82,7 @@ class LogReader:
                 await self._slices.turn()
 
     async def find_position(self, session_id: str | None, after: str) -> Position:
-        """Find the place that a cursor means; without one, where the buffer begins."""
+        """Find the position that a cursor means; without one, where the buffer begins."""
         now = self._log.recent.position
         cursor = Cursor.parse(after)
         if cursor.epoch and cursor.epoch != self._log.epoch:
@@ -115,7 +115,7 @@ async def newest(pages: Pages, size: int) -> Sequence[Event]:
 
 
 async def _at_most(limit: int, pages: Pages) -> Pages:
-    """Go through pages that are not empty, until there are so many events."""
+    """Go through pages that are not empty, until there are `limit` events."""
     left = limit
     async for page in pages:
         if page:
