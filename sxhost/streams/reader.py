@@ -68,12 +68,14 @@ class LogReader:
     async def _pages(
         self, session_id: str | None, position: int, *, seq: int = 0, names: frozenset[str]
     ) -> Pages:
-        """Read up to what is the end now, each page when it is asked for."""
-        end, number = self._log.recent.position, 0
-        while position < end:
+        """Read up to where the log ends as the first page is read, each when asked for."""
+        end, number = None, 0
+        while end is None or position < end:
             events = await self._log.read_events(
                 session_id, seq=seq, position=position, limit=PAGE, size=PAGE_SIZE, names=names
             )
+            if end is None:  # only a read is sure to know what other writers have added
+                end = self._log.recent.position
             if not events:
                 return
             yield [event for event in events if event.id <= end]
@@ -89,8 +91,12 @@ class LogReader:
             return Position(self._log.recent.pruned(session_id), after, "another epoch")
         if cursor.epoch or session_id is None:
             position = cursor.position if after else self._log.recent.buffered
-            if cursor.epoch and position > now:  # an old copy of the store was put back
-                return Position(now, after, "another epoch")
+            if cursor.epoch and position > now:
+                # Another writer may be ahead of the cache, until something was read.
+                await self._log.read_events(None, position=position, limit=1)
+                now = self._log.recent.position
+                if position > now:  # an old copy of the store was put back
+                    return Position(now, after, "another epoch")
             return Position(min(position, now))
         session = await self._sessions.session(session_id)
         seq = cursor.position if after else max(0, session.event_count - self._limits.events)

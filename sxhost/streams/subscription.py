@@ -187,8 +187,8 @@ class Feed:
         only, end = self.selection.only, self._log.recent.position
         if only is not None and not self._known.holds(only):
             raise UnknownSession(only)
-        if position == end:
-            return b"", end
+        if position >= end:  # beyond it, what was read is newer than what the cache knows of
+            return b"", position
         found = self._cache.get(self, position, end)
         if found is None:
             events = self._log.recent.since(only, position)
