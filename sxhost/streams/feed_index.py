@@ -6,8 +6,9 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator
 
 from sxhost.model.session import Event
+from sxhost.model.subscription import Selection
 from sxhost.store.known_sessions import KnownSessions
-from sxhost.streams.subscription import Feed, Selection
+from sxhost.streams.subscription import Feed
 
 __all__ = ["FeedIndex"]
 
@@ -47,7 +48,7 @@ class FeedIndex:
         for session_id, names in names_by_session.items():
             for key in self._keys_of(session_id):
                 found.update(
-                    f for f in self._feeds.get(key, ()) if f.selection.names_any(names)
+                    f for f in self._feeds.get(key, ()) if _names_any(f.selection, names)
                 )
             for name in names:
                 found |= self._feeds.get(("name", name), set())
@@ -67,3 +68,7 @@ def _keys(selection: Selection) -> list[Hashable]:
     if selection.labels:
         return [("label", min(selection.labels))]
     return [("name", name) for name in selection.names] or [EVERY]
+
+
+def _names_any(selection: Selection, names: set[str]) -> bool:
+    return not (selection.names and selection.names.isdisjoint(names))

@@ -17,15 +17,15 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall
 
-from sxhost.codec.frames import Encoding
 from sxhost.errors import Stopping, SubscriptionLimit
 from sxhost.logs import logger
 from sxhost.model.limits import Limits
+from sxhost.model.subscription import Encoding, Selection, Sink
 from sxhost.slices import TimeSlicer
 from sxhost.store.contracts import EventLog
 from sxhost.store.known_sessions import KnownSessions
 from sxhost.streams.feed_index import FeedIndex
-from sxhost.streams.subscription import ChunkCache, Feed, Selection, Sink, Subscription
+from sxhost.streams.subscription import ChunkCache, Feed, LogSubscription
 from sxhost.waiting import Signal
 
 __all__ = ["HEARTBEAT_S", "LogNotifier", "Waiter", "inbox_topic"]
@@ -175,7 +175,7 @@ class LogNotifier:
         """How many subscriptions there are."""
         return self._per_token.total()
 
-    def readers(self) -> list[Subscription]:
+    def readers(self) -> list[LogSubscription]:
         """Return all subscriptions."""
         return [reader for feed in self._feeds.values() for reader in feed.readers]
 
@@ -187,8 +187,8 @@ class LogNotifier:
         *,
         states: bool = False,
         token: str | None = None,
-    ) -> Subscription:
-        """Add a subscription; it reads from `Subscription.start` on, and misses nothing since.
+    ) -> LogSubscription:
+        """Add a subscription, which misses nothing from `LogSubscription.start` on.
 
         :param states: whether it is sent sessions' states as well.
         :param token: the id of the token that it reads with; None for the host's own user.
@@ -199,7 +199,7 @@ class LogNotifier:
             raise Stopping
         self._check_room(token)
         feed = self._feeds.get((selection, id(encoding))) or self._feed(selection, encoding)
-        reader = Subscription(feed, sink, self.release, states=states, token=token)
+        reader = LogSubscription(feed, sink, self.release, states=states, token=token)
         feed.readers.add(reader)
         self._per_token[token or ""] += 1
         if not self._heart.running:
@@ -221,7 +221,7 @@ class LogNotifier:
         self._index.add(feed)
         return feed
 
-    def release(self, reader: Subscription) -> None:
+    def release(self, reader: LogSubscription) -> None:
         """Undo `subscribe`."""
         feed = reader.feed
         feed.readers.discard(reader)
@@ -263,7 +263,7 @@ class LogNotifier:
         self._delivering = True
         self._run(reader.poke for reader in self._due()).addBoth(self._delivery_has_ended)
 
-    def _due(self) -> list[Subscription]:
+    def _due(self) -> list[LogSubscription]:
         """Return the subscriptions that events since the last delivery may concern."""
         before, self._poked_up_to = self._poked_up_to, self._log.recent.position
         events = self._log.recent.since(None, before)
@@ -297,7 +297,7 @@ class LogNotifier:
         return Deferred.fromCoroutine(self._slices.run(_steps(calls)))
 
     def end(
-        self, readers: Iterable[Subscription], reason: str, *, reconnect: bool
+        self, readers: Iterable[LogSubscription], reason: str, *, reconnect: bool
     ) -> Deferred[None]:
         """End subscriptions with an ``end`` frame, some in each slice; fires once all are."""
         return self._run(partial(one.end, reason, reconnect=reconnect) for one in readers)

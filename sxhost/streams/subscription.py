@@ -6,8 +6,7 @@ what is only on disk is read once for all who come to it together.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Sequence
 from weakref import WeakSet
 
 from msgspec import Struct
@@ -16,16 +15,17 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from sxhost.codec.frames import Encoding, encode_events
+from sxhost.codec.frames import encode_events
 from sxhost.errors import HostError, UnknownSession
 from sxhost.logs import logger
 from sxhost.model.cursor import Cursor
-from sxhost.model.session import Event, Session
+from sxhost.model.session import Event
+from sxhost.model.subscription import Encoding, Selection, Sink
 from sxhost.store.contracts import EventLog
 from sxhost.store.known_sessions import KnownSessions
 from sxhost.waiting import Signal
 
-__all__ = ["Feed", "Position", "Selection", "Sink", "Subscription"]
+__all__ = ["Feed", "LogSubscription", "Position"]
 
 log = logger(__name__)
 
@@ -46,32 +46,6 @@ Chunk = tuple[bytes, int]
 """Bytes, and the position after them."""
 
 
-class Selection(Struct, frozen=True):
-    """Which events a subscription is for; a field that is empty selects all."""
-
-    sessions: frozenset[str] = frozenset()
-    labels: frozenset[tuple[str, str]] = frozenset()
-    names: frozenset[str] = frozenset()
-    agent: str = ""
-    """The kind of agent; it means hosted sessions alone."""
-
-    def chooses(self, session: Session) -> bool:
-        """Return whether it selects this session."""
-        if self.agent and (session.kind, session.agent) != ("hosted", self.agent):
-            return False
-        named = not self.sessions or session.id in self.sessions
-        return named and self.labels <= session.labels.items()
-
-    def names_any(self, names: set[str]) -> bool:
-        """Return whether it selects an event of one of these names."""
-        return not (self.names and self.names.isdisjoint(names))
-
-    @property
-    def only(self) -> str | None:
-        """The one session that it selects, if it is one."""
-        return next(iter(self.sessions)) if len(self.sessions) == 1 else None
-
-
 class Position(Struct, frozen=True):
     """Where a reader begins: after the id `position`.
 
@@ -81,22 +55,6 @@ class Position(Struct, frozen=True):
     position: int
     missed: str = ""
     why: str = ""
-
-
-class Sink(Protocol):
-    """Where a subscription writes: a response, a WebSocket, a pipe."""
-
-    tag: Mapping[str, object]
-    """What each control frame says besides."""
-
-    def begin(self, reader: Subscription) -> object:
-        """Take a reader's bytes from now on, and pause and resume it."""
-
-    def write(self, data: bytes) -> object:
-        """Send bytes, or keep them until they can be sent."""
-
-    def end(self) -> object:
-        """Send what is kept, and close."""
 
 
 class ChunkCache:
@@ -171,7 +129,7 @@ class Feed:
     ) -> None:
         self.selection = selection
         self.encoding = encoding
-        self.readers: set[Subscription] = set()
+        self.readers: set[LogSubscription] = set()
         self._log = log
         self._known = known
         self._cache = cache or ChunkCache()
@@ -262,7 +220,7 @@ class Feed:
 
 
 @implementer(IPushProducer)
-class Subscription:
+class LogSubscription:
     """One live reader: a feed, a position in it, and a sink.
 
     The transport pauses and resumes it; in between it reads what there is, past and present
@@ -276,7 +234,7 @@ class Subscription:
         self,
         feed: Feed,
         sink: Sink,
-        leave: Callable[[Subscription], None],
+        leave: Callable[[LogSubscription], None],
         *,
         states: bool = False,
         token: str | None = None,

@@ -15,6 +15,7 @@ from twisted.internet.task import Clock
 from sxhost.codec.frames import NDJSON
 from sxhost.model.limits import Limits
 from sxhost.model.session import Event, LogQuery, Session
+from sxhost.model.subscription import Selection
 from sxhost.slices import TimeSlicer
 from sxhost.store.contracts import Draft
 from sxhost.store.known_sessions import KnownSessions
@@ -22,7 +23,7 @@ from sxhost.store.memory import MemoryStore
 from sxhost.store.recent_events import RecentEvents
 from sxhost.streams.notifier import TICK, LogNotifier
 from sxhost.streams.reader import LogReader
-from sxhost.streams.subscription import Position, Selection, Subscription
+from sxhost.streams.subscription import LogSubscription, Position
 from sxhost.testing import result_of
 from tests.host.streams.test_subscription import Sink
 
@@ -96,7 +97,7 @@ class Cluster:
             self.notifier.events_appended(session_id)
         self.clock.advance(TICK)
 
-    def follow(self, position: int, *sessions: str) -> tuple[Sink, Subscription]:
+    def follow(self, position: int, *sessions: str) -> tuple[Sink, LogSubscription]:
         sink = Sink()
         subscription = self.notifier.subscribe(Selection(frozenset(sessions)), NDJSON, sink)
         subscription.start(Position(position), {})
