@@ -138,7 +138,7 @@ async def approval_of(host: HostClient, value: Value) -> Value | None:
     if not isinstance(event, ApprovalRequestedEvent | ApprovalResolvedEvent):
         return None
     try:
-        known = await host.agency.session_approvals(value.session, ApprovalQuery(all=True))
+        known = await host.session_approvals(value.session, ApprovalQuery(all=True))
     except HostError:  # forgotten with its session
         return None
     approval_now = next((approval for approval in known if approval.id == event.id), None)

@@ -67,7 +67,7 @@ class TurnView:
 
     async def run_turn(self, host: HostClient, *, forget: bool) -> str:
         """Run the turn; return how it ended."""
-        made = await host.agency.start(self._launch)
+        made = await host.start(self._launch)
         self._session = made.session.id
         if not self._link.json:
             put(f"{self._session}: {made.session.agent} {made.session.model}", err=True)
@@ -76,7 +76,7 @@ class TurnView:
         )
         try:
             async with host.subscribe(self._session, after="0") as stream:
-                await host.agency.submit(self._session, TurnDraft(input=self._input))
+                await host.submit(self._session, TurnDraft(input=self._input))
                 status = await self._follow(host, stream)
         finally:
             self._link.reactor.removeSystemEventTrigger(stop)
@@ -89,7 +89,7 @@ class TurnView:
     async def _interrupt(self, host: HostClient) -> None:
         """Interrupt the turn, since the user has interrupted the command."""
         with suppress(HostError):  # the turn may be over
-            await host.agency.interrupt(self._session)
+            await host.interrupt(self._session)
 
     async def _follow(self, host: HostClient, stream: Any) -> str:
         async for value in stream:
@@ -107,7 +107,7 @@ class TurnView:
             if value.event in APPROVAL_EVENTS and not self._link.json:
                 with suppress(HostUnreachable):  # the stream comes back, and asks again
                     query = ApprovalQuery(all=True)
-                    known = await host.agency.session_approvals(self._session, query)
+                    known = await host.session_approvals(self._session, query)
                     self._show_approvals(host, known)
         return "failed"
 
@@ -180,7 +180,7 @@ class TurnView:
     async def _send_answer(self, host: HostClient, approval: Approval, answer: Answer) -> None:
         """Send a decision; a refusal is shown, but for the one that somebody was faster."""
         try:
-            await host.agency.answer(approval.session, approval.id, answer)
+            await host.answer(approval.session, approval.id, answer)
         except AlreadyAnswered:
             pass  # the stream brings the decision that counts
         except (HostError, HostUnreachable) as error:

@@ -14,7 +14,6 @@ from msgspec.json import decode
 from twisted.application.service import Service
 from twisted.python.failure import Failure
 
-from sxhost.codec.frames import Encoding
 from sxhost.codec.json import encode
 from sxhost.config import EmitContent, Settings
 from sxhost.errors import HostError
@@ -32,10 +31,10 @@ from sxhost.model.event_types import (
     decode_event,
 )
 from sxhost.model.session import Event
+from sxhost.model.subscription import Encoding, Selection, Subscription
 from sxhost.project import project_root
 from sxhost.service import SessionService
 from sxhost.store.contracts import Store
-from sxhost.streams.subscription import Selection, Subscription
 from sxhost.telemetry.command import endpoint, read_settings
 from sxhost.telemetry.ingest import PREFIX
 from sxhost.telemetry.sender import IN_FLIGHT, Emitter, SendError, checked, masked, open_emitter

@@ -53,7 +53,7 @@ LAUNCH = Launch(
 def host() -> HostInMemory:
     """A host with a hosted session, `a`, and two that are attached: `b` is the sender's."""
     lab = HostInMemory(drivers=FakeDrivers(codex=FakeDriver(set_model=True)))
-    work = started(lab.service.agency.start(LAUNCH))
+    work = started(lab.service.start(LAUNCH))
     settle(lab)
     result_of(work)
     for session, whose in (("b", SENDER), ("c", ADMIN)):
@@ -219,7 +219,7 @@ class TestInForce:
             "turn",
             "turn 1: model=other, cwd=/etc, approval_policy=never, sandbox=danger-full-access",
         )
-        launch = host.service._fleet.get("a").launch  # type: ignore[union-attr]
+        launch = host.service._core.supervisor.get("a").launch  # type: ignore[union-attr]
         assert (launch.sandbox, launch.model, launch.cwd) == (
             *("danger-full-access", "other", "/etc"),
         )
@@ -337,7 +337,7 @@ def test_a_hosted_session_goes_on_with_the_labels_it_was_given(host: HostInMemor
     assert stored is not None
     assert stored.launch is not None
     assert (stored.launch.labels, stored.launch.title) == ({"stage": "test"}, "new")
-    assert host.service._fleet.get("a").launch == stored.launch  # type: ignore[union-attr]
+    assert host.service._core.supervisor.get("a").launch == stored.launch  # type: ignore[union-attr]
 
 
 def test_who_may_not_even_send_changes_nothing(host: HostInMemory) -> None:
@@ -414,7 +414,7 @@ def test_no_hook_speaks_for_an_agent_that_the_host_runs(
 
 def test_telemetry_speaks_for_none_either() -> None:
     lab = HostInMemory(drivers=FakeDrivers(codex=FakeDriver()))
-    work = started(lab.service.agency.start(Launch(agent="codex", id="telemetry:x")))
+    work = started(lab.service.start(Launch(agent="codex", id="telemetry:x")))
     settle(lab)
     result_of(work)
     answer = post(lab, SENDER, "/telemetry", {"session_id": "x", "type": "error"})
@@ -444,7 +444,7 @@ def policed(tmp_path: Path, host: HostInMemory) -> HostInMemory:
     """The same host, with rules."""
     file = tmp_path / "policy.toml"
     file.write_text(DEPLOYS)
-    host.service.agency.desk._decide = Rules(file)
+    host.service.desk._decide = Rules(file)
     return host
 
 
@@ -571,11 +571,11 @@ class TestEviction:
     def test_a_forged_end_makes_no_room(self) -> None:
         """Also one that stands in the log of an older host."""
         lab = HostInMemory(drivers=FakeDrivers(codex=FakeDriver()), sessions=1)
-        work = started(lab.service.agency.start(Launch(agent="codex", id="a")))
+        work = started(lab.service.start(Launch(agent="codex", id="a")))
         settle(lab)
         result_of(work)
         forged = [EventDraft(event="ended")]
-        result_of(lab.service._append("a", forged))
+        result_of(lab.service._core.append("a", forged))
         assert state(lab) == "ended"
         answer = post(lab, SENDER, "/sessions/b/register", {})
         assert answer.json()["error"] == "session_limit"
@@ -584,7 +584,7 @@ class TestEviction:
 
     def test_one_that_will_be_started_again_makes_none(self) -> None:
         lab = HostInMemory(drivers=FakeDrivers(codex=FakeDriver()), sessions=1)
-        work = started(lab.service.agency.start(Launch(agent="codex", id="a")))
+        work = started(lab.service.start(Launch(agent="codex", id="a")))
         settle(lab)
         result_of(work)
         lab.drivers.last.reports.gone(ChildExit(code=1))
@@ -594,7 +594,7 @@ class TestEviction:
 
     def test_one_that_is_over_does(self) -> None:
         lab = HostInMemory(drivers=FakeDrivers(codex=FakeDriver(resume=False)), sessions=1)
-        work = started(lab.service.agency.start(Launch(agent="codex", id="a")))
+        work = started(lab.service.start(Launch(agent="codex", id="a")))
         settle(lab)
         result_of(work)
         lab.drivers.last.reports.gone(ChildExit(code=1))
