@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.support.daemons import clean_environ
-from tests.support.hosts import PATIENCE, Host, StartHost, running_host, start_host
+from tests.support.hosts import PATIENCE, Host, StartHost
 from tests.support.places import TOP
 
 BIN = Path(sys.executable).parent
