@@ -19,7 +19,7 @@ from sxhost.codec.json import encode
 from sxhost.faces.codex_sse.fields import Conversation
 from sxhost.faces.codex_sse.stream import FrameEncoder, ends_turn
 from sxhost.faces.codexd.events import event_record
-from sxhost.faces.pi.session_info import message_of_event
+from sxhost.faces.pi.messages import plain_message
 from sxhost.faces.pi.transcript_cache import TranscriptCache
 from sxhost.model.approval import Approval
 from sxhost.model.limits import Limits
@@ -27,6 +27,7 @@ from sxhost.model.rights import HOST_EVENTS
 from sxhost.model.session import Event, Session, State
 from sxhost.model.session_state import MESSAGE_EVENTS, apply_events
 from sxhost.model.turn import Launch
+from sxhost.streams.messages import message_of
 from sxhost.telemetry.forwarder import forwarded_content
 from sxhost.testing import result_of
 
@@ -152,7 +153,9 @@ def is_folded(one: Event) -> None:
     for hosted in (True, False):
         apply_events(session("echo", hosted=hosted), [one], 0)
     if one.event in MESSAGE_EVENTS:
-        encode(message_of_event(one))
+        message = message_of(one)
+        assert message is not None
+        encode(plain_message(message))
     forwarded_content(one, "full")
 
 
