@@ -280,7 +280,7 @@ NEW: dict[str, Any] = {
     "pid": 7,
     "heartbeat_s": 1.0,
 }
-WHOSE = {"b": "own", "c": "others", "a": "hosted"}
+WHOSE = {"b": "owned", "c": "foreign", "a": "hosted"}
 
 
 def test_each_field_of_a_registration_has_its_scopes() -> None:
