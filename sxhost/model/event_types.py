@@ -18,12 +18,13 @@ the log that has it whole: `WHOLE_OF` names it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import ClassVar, Final, Literal, TypedDict, get_args, get_origin
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
-from msgspec.structs import fields
+from msgspec.structs import FieldInfo, fields
 
 from sxhost.model.approval import Approval
 from sxhost.model.session import NULL, Event, raw_json
@@ -511,15 +512,23 @@ def _what_fits(kind: type[AgentEvent], data: Raw) -> bytes:
     except _MALFORMED:
         given = {}
     fitting: dict[str, object] = {}
-    for field in fields(kind):
+    for field, decoder in _field_decoders(kind):
         try:
-            msgspec.json.decode(given[field.name], type=field.type)
+            decoder.decode(given[field.name])
         except (KeyError, *_MALFORMED):
             if field.required:
                 fitting[field.name] = _empty(field.type)
         else:
             fitting[field.name] = given[field.name]
     return msgspec.json.encode(fitting)
+
+
+@cache
+def _field_decoders(
+    kind: type[AgentEvent],
+) -> Sequence[tuple[FieldInfo, msgspec.json.Decoder[object]]]:
+    """Return a type's fields, each with its decoder: making one takes 20 us."""
+    return [(field, msgspec.json.Decoder(field.type)) for field in fields(kind)]
 
 
 def _empty(kind: object) -> object:

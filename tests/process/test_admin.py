@@ -26,7 +26,8 @@ from sxhost.auth.tokens import token_file
 from sxhost.cli.admin import audit_line, seconds, token_line
 from sxhost.localnet import is_local_url
 from sxhost.model.auth import AuditEntry, Token
-from tests.support.daemons import SXHOST, Ended, run
+from tests.support.daemons import SXHOST, Ended, clean_environ, run
+from tests.support.fork_server import run_forked
 
 if TYPE_CHECKING:
     from tests.support.hosts import Host, StartHost
@@ -43,7 +44,8 @@ class User:
         self.state = {"STATE_DIRECTORY": str(home / "state")}
 
     def run(self, *words: str, **environ: str) -> Ended:
-        return run(self.home, SXHOST, *words, SXHOST_URL=self.host.url, **environ)
+        whole_environ = {**clean_environ(self.home), "SXHOST_URL": self.host.url, **environ}
+        return run_forked([SXHOST, *words], self.home, whole_environ)
 
     def own(self, *words: str, **environ: str) -> Ended:
         """Run a command that can find the token of the user's own host."""

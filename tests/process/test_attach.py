@@ -26,7 +26,8 @@ from sxhost.client.host import HostClient
 from sxhost.model.session import Message
 from sxhost.testing import URL, HostInMemory, is_done, result_of
 from tests.conftest import FailureLog
-from tests.support.hosts import PATIENCE, Host, clean_environ
+from tests.support.daemons import clean_environ
+from tests.support.hosts import PATIENCE, Host
 from tests.support.places import TOP
 
 

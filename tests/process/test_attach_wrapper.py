@@ -23,7 +23,8 @@ from hypothesis import strategies as st
 from sxhost.attach.agent import AgentSession
 from sxhost.attach.terminal import LINE_MOST, OutputLines
 from sxhost.attach.wrapper import Wrapped
-from tests.support.hosts import PATIENCE, Host, StartHost, clean_environ, until
+from tests.support.daemons import clean_environ
+from tests.support.hosts import PATIENCE, Host, StartHost, until
 
 NOBODY = "http://127.0.0.1:9"
 COMMAND = [sys.executable, "-m", "sxhost", "attach", "--id", "a"]

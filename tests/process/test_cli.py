@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -20,6 +21,10 @@ from urllib.request import Request, urlopen
 import pytest
 
 from sxhost import __version__
+from tests.support.daemons import clean_environ
+from tests.support.fork_server import run_forked
+from tests.support.hosts import FOREGROUND
+from tests.support.hosts import run as running
 
 if TYPE_CHECKING:
     from tests.support.hosts import Host, StartHost
@@ -35,8 +40,6 @@ class Shell:
     """Someone at a shell, with the address of a host in the environment."""
 
     def __init__(self, home: Path, url: str) -> None:
-        from tests.support.hosts import clean_environ
-
         self.url = url
         self._environ = {**clean_environ(home), "SXHOST_URL": url, "LC_ALL": "C.UTF-8"}
         self._home = home
@@ -44,17 +47,9 @@ class Shell:
 
     def run(self, *words: str | bytes, stdin: bytes = b"", **environ: str) -> Ended:
         """Run ``sxhost`` with these words to its end."""
-        return subprocess.run(
-            [SXHOST, *words],
-            input=stdin.decode("utf-8", "surrogateescape"),
-            capture_output=True,
-            cwd=self._home,
-            env={**self._environ, **environ},
-            encoding="utf-8",
-            errors="surrogateescape",
-            timeout=60,
-            check=False,
-        )
+        whole_environ = {**self._environ, **environ}
+        command = [SXHOST, *map(os.fsdecode, words)]
+        return run_forked(command, self._home, whole_environ, stdin)
 
     def said(self, *words: str, stdin: bytes = b"", **environ: str) -> str:
         """Return what a command prints that must succeed, and must not complain."""
@@ -97,11 +92,9 @@ class Shell:
 
 @pytest.fixture(scope="module")
 def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
-    from tests.support.hosts import FOREGROUND, run
-
     home = tmp_path_factory.mktemp("home")
     command = (*FOREGROUND, "--port", "0", "--state-dir", str(home / "state"))
-    with run(command, home, {}) as host:
+    with running(command, home, {}) as host:
         yield Shell(home, host.url)
 
 

@@ -41,6 +41,12 @@ NOBODY = pwd.getpwnam("nobody").pw_uid
 
 
 @pytest.fixture
+def forks_hosts() -> bool:
+    """How a host starts is what is tested here."""
+    return False
+
+
+@pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "pid"
 
@@ -367,7 +373,8 @@ os.execv(sys.argv[1], sys.argv[1:])
 
 
 def test_a_host_ends_with_its_terminal(tmp_path: Path) -> None:
-    from tests.support.hosts import Host, clean_environ
+    from tests.support.daemons import clean_environ
+    from tests.support.hosts import Host
 
     master, slave = os.openpty()
     command = [sys.executable, "-c", TERMINAL, *NODAEMON, *FREE_PORT]
@@ -381,7 +388,8 @@ def test_a_host_ends_with_its_terminal(tmp_path: Path) -> None:
         text=True,
     ) as process:
         os.close(slave)
-        host = Host(process)
+        assert process.stdout is not None
+        host = Host(process, process.stdout)
         assert ask(f"{host.url}/health")
         os.close(master)
         assert host.wait() == 0

@@ -85,6 +85,12 @@ def exec_start(unit: str) -> list[str]:
 
 
 @pytest.fixture
+def forks_hosts() -> bool:
+    """How a host starts is what is tested here."""
+    return False
+
+
+@pytest.fixture
 def units(tmp_path: Path, twistd: str) -> Path:
     """All units with the twistd of this environment, otherwise as shipped."""
     folder = tmp_path / "units"

@@ -20,7 +20,8 @@ import pytest
 from sxhost.config import host_url
 from sxhost.hooks import command as hook
 from tests.support.certificates import Authority
-from tests.support.hosts import Host, StartHost, clean_environ
+from tests.support.daemons import clean_environ
+from tests.support.hosts import Host, StartHost
 
 SAID = {"session_id": "a", "hook_event_name": "Stop", "cwd": "/nowhere"}
 Ended = subprocess.CompletedProcess[bytes]

@@ -21,7 +21,7 @@ from sxhost.hooks.settings import (
     without_our_hooks,
     write,
 )
-from tests.support.hosts import clean_environ
+from tests.support.daemons import clean_environ
 
 WIRING = Wiring(command=("/my place/sxhost",), url="http://127.0.0.1:7432", http=True)
 THEIRS = """{

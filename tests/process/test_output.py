@@ -7,7 +7,6 @@ import json
 import os
 import pty
 import re
-import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from sxhost.cli.main import sxhost as commands
 from sxhost.cli.output import Flow, put, put_json, put_table
 from sxhost.visible import escape_hidden
 from tests.support.daemons import PATIENCE, SXHOST
+from tests.support.fork_server import fork
 from tests.support.hostile import HOSTILE, Manner, hostile_host, settings
 
 PLACE = Path(sxhost.__file__).parent
@@ -100,9 +100,7 @@ def at_a_terminal(place: Path, url: str, words: Sequence[str]) -> str:
         "TERM": "xterm-256color", "COLUMNS": "200", "LANG": "C.UTF-8", "SXHOST_URL": url,
         "EMIT_SESSION_TRACKING": "1", "EMIT_SESSION_API_URL": f"{url}/telemetry",
     }  # fmt: skip
-    with subprocess.Popen(
-        [SXHOST, *words], stdin=theirs, stdout=theirs, stderr=theirs, env=env, cwd=place
-    ) as process:
+    with fork([SXHOST, *words], place, env, (theirs, theirs, theirs)) as process:
         os.close(theirs)
         said = b""
         try:

@@ -114,6 +114,12 @@ class Asking:
         return [(secret, line) for secret in self.secrets for line in lines if secret in line]
 
 
+@pytest.fixture
+def forks_hosts() -> bool:
+    """What ``/proc`` shows of a host is what is tested here."""
+    return False
+
+
 @pytest.fixture(params=["text", "json", "combined"])
 def asking(request: pytest.FixtureRequest, start_host: StartHost, tmp_path: Path) -> Asking:
     words = ("--require-token", "--log-level", "debug", "--log-format", request.param)
@@ -146,7 +152,7 @@ def process(pid: int) -> Sequence[str]:
 @contextmanager
 def waiting(asking: Asking, tmp_path: Path, *words: str, **environ: str) -> Iterator[int]:
     """Run a command that waits for a message; its pid, once it waits."""
-    from tests.support.hosts import clean_environ
+    from tests.support.daemons import clean_environ
 
     env = {**clean_environ(tmp_path), "SXHOST_URL": asking.host.url, **environ}
     command = [SXHOST, "pull", "a", "--wait", *words]

@@ -41,6 +41,12 @@ FREE = "tcp:0:interface=127.0.0.1"
 # The command line.
 
 
+@pytest.fixture
+def forks_hosts() -> bool:
+    """How a host starts is what is tested here."""
+    return False
+
+
 @pytest.fixture(autouse=True)
 def no_settings_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("SXHOST_LOG", "STATE_DIRECTORY", "XDG_STATE_HOME", "NOTIFY_SOCKET"):

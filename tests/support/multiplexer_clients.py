@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from tests.support.hosts import PATIENCE, Host, clean_environ
+from tests.support.daemons import clean_environ
+from tests.support.hosts import PATIENCE, Host
 from tests.support.places import TOP
 from tests.support.websocket_clients import CLOSE, PING, PONG, TEXT, masked, request
 

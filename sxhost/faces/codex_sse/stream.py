@@ -18,8 +18,9 @@ from sxhost.faces.codex_sse.translate import ENDS, FRAMES
 from sxhost.http.stream_response import StreamResponse
 from sxhost.model.cursor import Cursor
 from sxhost.model.session import Event
+from sxhost.model.subscription import Selection, Subscription
 from sxhost.service import SessionService
-from sxhost.streams.subscription import Selection, Subscription
+from sxhost.streams.transcript import Transcript
 
 __all__ = ["ConversationResponse", "FrameEncoder", "NoContent", "ends_turn"]
 
@@ -49,7 +50,7 @@ class FrameEncoder:
         self._conversation = conversation
         self._turn = turn
         self._deltas = deltas
-        self._last_message: str | None = None
+        self._turn_so_far: Transcript | None = None
 
     def event(self, event: Event, epoch: str) -> bytes:
         """Encode an event with its cursor; return nothing if Codex would send no frame."""
@@ -72,13 +73,17 @@ class FrameEncoder:
         if event.event == "approval-requested":
             return approval_frame(event, self._conversation)
         translate = FRAMES.get(event.event)
-        fields = (
-            EventFields.of(event, self._conversation, self._last_message) if translate else None
-        )
-        if translate is None or fields is None or not self._is_of_the_turn(event, fields):
+        if translate is None:
             return None
-        if event.event in _CHANGE_LAST_MESSAGE:
-            self._last_message = fields.data.text if event.event == "message" else None
+        turn = self._turn_so_far
+        answer = turn.last_answer(event.seq) if turn is not None else None
+        fields = EventFields.of(event, self._conversation, answer)
+        if fields is None or not self._is_of_the_turn(event, fields):
+            return None
+        if turn is None or event.event == "turn-started":
+            turn = self._turn_so_far = Transcript(event, "codex", limit=0, growing_limit=0)
+        if event.event == "message":
+            turn.append(event)
         return translate(fields)
 
     def _is_of_the_turn(self, event: Event, fields: EventFields) -> bool:
@@ -118,9 +123,6 @@ class FrameEncoder:
 def _comment(text: str) -> bytes:
     return f": {' '.join(text.split())}\n\n".encode()
 
-
-_CHANGE_LAST_MESSAGE: Final = frozenset({"message", "turn-started"})
-"""Events that set, or reset, the agent's last message of a turn."""
 
 _CONTROL: Final[Mapping[str, Callable[[FrameEncoder, _Fields], bytes]]] = {
     "hello": FrameEncoder._hello,

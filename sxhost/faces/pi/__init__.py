@@ -14,8 +14,8 @@ executor         admission, idempotency, lanes, time limits: one response to eac
 fields           the types of the commands' fields
 idempotency      responses by command id and idempotency key
 lanes            the order of the commands for one session
+messages         messages of a transcript in pi's form
 multiplexer      the clients: their commands, subscriptions and back-pressure
-partial_message  an assistant message that is still being written, at any event
 pi_commands      commands for a session of pi: nearly all are pi's own
 rate_limits      how often commands may come
 responses        the frames that are sent: responses and notifications
@@ -27,7 +27,6 @@ session_info     the description of a session, and its messages
 session_tree     the tree of a pi session as a list of nodes, parents first
 stdio            the transport over two pipes
 table            the commands as a table for the documents
-transcript       the messages and tools of one run, which later events repeat
 transcript_cache the transcripts of the sessions that clients read, in bounded memory
 translate_any    events of any agent to events of pi
 translate_pi     events of pi, complete again

@@ -27,11 +27,20 @@ from sxhost.faces.pi.commands import (
 from sxhost.faces.pi.dialogs import decision_of, has_request_id
 from sxhost.faces.pi.responses import CommandFailed
 from sxhost.faces.pi.session_info import Sessions
-from sxhost.faces.pi.translate_any import AGENT_ENDED, LOST_AGENT
+from sxhost.faces.pi.translate_pi import LOST_AGENT
 from sxhost.model.approval import ApprovalQuery
 from sxhost.model.caller import current_caller
 from sxhost.model.session import Detail, MessageDraft, Registration
-from sxhost.model.turn import Image, Input, Item, ModelDraft, SteerDraft, Text, TurnDraft
+from sxhost.model.turn import (
+    CutReason,
+    Image,
+    Input,
+    Item,
+    ModelDraft,
+    SteerDraft,
+    Text,
+    TurnDraft,
+)
 from sxhost.service import SessionService
 
 __all__ = [
@@ -121,7 +130,7 @@ async def run_turn(context: CommandContext, command: Prompt, *, native: bool = F
     hosted = agency.fleet.get(context.id)
     turn = await hosted.wait_for_turn(submitted.turn.id) if hosted is not None else None
     if agency.fleet.get(context.id) is not hosted:
-        raise CommandFailed(AGENT_ENDED)
+        raise CommandFailed(CutReason.AGENT_ENDED)
     failed = turn is not None and turn.status == "failed"
     if turn is not None and failed and not (native and turn.reason not in LOST_AGENT):
         raise CommandFailed(turn.reason or "The turn failed.")

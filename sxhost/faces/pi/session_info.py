@@ -13,14 +13,15 @@ from twisted.internet.interfaces import IReactorTime
 
 from sxhost.agents.session import HostedSession
 from sxhost.errors import HostError
+from sxhost.faces.pi.messages import plain_message
 from sxhost.faces.pi.session_files import RunInThread
-from sxhost.faces.pi.translate_any import text_message
-from sxhost.model.session import Detail, Event, EventQuery, SessionQuery
+from sxhost.model.session import Detail, EventQuery, SessionQuery
 from sxhost.model.session_state import MESSAGE_EVENTS
 from sxhost.service import SessionService
+from sxhost.streams.messages import message_of
 from sxhost.streams.reader import newest
 
-__all__ = ["AGENT_TIMEOUT_S", "Sessions", "is_pi", "message_of_event"]
+__all__ = ["AGENT_TIMEOUT_S", "Sessions", "is_pi"]
 
 AGENT_TIMEOUT_S = 2.0
 """Seconds that an agent has to describe itself: a list of sessions waits for each."""
@@ -64,7 +65,7 @@ class Sessions:
         query = EventQuery(after="0", types=",".join(MESSAGE_EVENTS))
         pages = self._service.event_pages(session_id, query)
         events = await newest(pages, self._service.limits.mux_message)
-        return [message_of_event(event) for event in events]
+        return [plain_message(message) for message in map(message_of, events) if message]
 
 
 def _info_of(detail: Detail) -> dict[str, Any]:
@@ -109,19 +110,3 @@ async def pi_state(hosted: HostedSession) -> dict[str, Any]:
         "messageCount",
     )
     return {name: answer[name] for name in names if name in answer and answer[name] != b"null"}
-
-
-def message_of_event(event: Event) -> dict[str, Any]:
-    """Return the message that an event of the conversation is."""
-    data = event.value()
-    fields = data if isinstance(data, dict) else {"text": str(data)}
-    if event.event == "tool-done":
-        failed = fields.get("status") not in (None, "completed")
-        return {
-            **text_message("toolResult", str(fields.get("output") or ""), event.ts_ms),
-            "toolCallId": fields.get("item", ""),
-            "toolName": fields.get("tool", ""),
-            "isError": failed,
-        }
-    role = "user" if event.event == "user-message" else "assistant"
-    return text_message(role, str(fields.get("text", "")), event.ts_ms)

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 
-import msgspec
 from twisted.internet.defer import Deferred
 
 from sxhost.faces.pi import translate_any, translate_pi
-from sxhost.faces.pi.transcript import EventData, Transcript
+from sxhost.faces.pi.translate_any import LoggedEvent
+from sxhost.model.event_types import AgentEvent, decode_event
 from sxhost.model.limits import Limits
 from sxhost.model.session import Event
+from sxhost.streams.transcript import Transcript, begins_turn, ends_turn
 
 __all__ = ["TranscriptCache"]
 
@@ -33,8 +34,6 @@ PAGE = 500
 
 ReadEvents = Callable[[int, int], Awaitable[Sequence[Event]]]
 """Returns events of a session after a sequence number, at most so many."""
-
-_decode_data = msgspec.json.Decoder(EventData).decode
 
 
 class TranscriptCache:
@@ -57,10 +56,11 @@ class TranscriptCache:
 
         :param snapshots: repeat a growing message with each of its deltas.
         """
-        data = _data_of(event)
+        data = decode_event(event)
         transcript = self._record(event, data)
         translator = translate_pi if transcript.agent == "pi" else translate_any
-        return tuple(translator.translate(transcript, event, data, snapshots=snapshots))
+        logged = LoggedEvent(transcript, event, data, snapshots)
+        return tuple(translator.translate(logged))
 
     def covers(self, session_id: str, seq: int) -> bool:
         """Tell whether all that precedes an event in its run is known."""
@@ -85,7 +85,7 @@ class TranscriptCache:
             if before and self._ends_run(before[0]):
                 self._add_transcript(before.pop(0), after=True)
             for event in before:
-                self._record(event, _data_of(event))
+                self._record(event, decode_event(event))
         finally:
             for done in self._reading.pop(session_id):
                 done.callback(None)
@@ -113,7 +113,7 @@ class TranscriptCache:
 
     # Transcripts and their events.
 
-    def _record(self, event: Event, data: EventData) -> Transcript:
+    def _record(self, event: Event, data: AgentEvent) -> Transcript:
         """Record an event in the transcript of its run, unless that was done; return it."""
         transcripts = self._transcripts.setdefault(event.session, [])
         found = next((each for each in reversed(transcripts) if each.covers(event)), None)
@@ -127,15 +127,16 @@ class TranscriptCache:
     def _begins_run(self, event: Event, before: Transcript | None) -> bool:
         if self._agent(event.session) == "pi":
             return translate_pi.begins_run(event)
-        return translate_any.begins_run(event, before)
+        return begins_turn(event, before)
 
     def _ends_run(self, event: Event) -> bool:
         is_pi = self._agent(event.session) == "pi"
-        return translate_pi.ends_run(event) if is_pi else translate_any.ends_run(event)
+        return translate_pi.ends_run(event) if is_pi else ends_turn(event)
 
     def _add_transcript(self, event: Event, *, after: bool = False) -> Transcript:
         """Begin a transcript with an event; with `after`, behind one that ended a run."""
-        transcript = Transcript(event, self._agent(event.session), self._limits)
+        limits, agent = self._limits, self._agent(event.session)
+        transcript = Transcript(event, agent, limits.mux_run, limits.mux_snapshot)
         if after:
             transcript.first, transcript.last = event.seq + 1, event.seq
             transcript.ended = True
@@ -146,20 +147,14 @@ class TranscriptCache:
         self._size += OVERHEAD
         return transcript
 
-    def _append(self, transcript: Transcript, event: Event, data: EventData) -> None:
+    def _append(self, transcript: Transcript, event: Event, data: AgentEvent) -> None:
         size = transcript.size
-        translator = translate_pi if transcript.agent == "pi" else translate_any
-        translator.record(transcript, event, data)
-        transcript.last, transcript.last_id = event.seq, event.id
+        if transcript.agent == "pi":
+            translate_pi.record(transcript, event, data)
+        else:
+            transcript.append(event, data)
         self._size += transcript.size - size
         while self._size > KEPT and len(self._used) > 1:
             _, dropped = self._used.popitem(last=False)
             self._transcripts[dropped.session].remove(dropped)
             self._size -= dropped.size + OVERHEAD
-
-
-def _data_of(event: Event) -> EventData:
-    try:
-        return _decode_data(event.data)
-    except msgspec.DecodeError:
-        return EventData()

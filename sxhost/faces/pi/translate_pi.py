@@ -7,19 +7,34 @@ version of pi, since clients of its first versions draw from there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct
 
 from sxhost.codec.json import encode
 from sxhost.faces.pi import translate_any
-from sxhost.faces.pi.partial_message import PartialMessage
-from sxhost.faces.pi.transcript import EventData, ToolExecution, Transcript
+from sxhost.faces.pi.translate_any import LoggedEvent, PiEvents, completed_messages
+from sxhost.model.event_types import (
+    NULL,
+    AgentEvent,
+    ApprovalRequestedEvent,
+    ApprovalResolvedEvent,
+    ErrorEvent,
+    MessageEvent,
+    ThinkingEvent,
+    ToolOutputEvent,
+)
 from sxhost.model.session import Event
+from sxhost.model.turn import CutReason
+from sxhost.streams.growing_message import GrowingMessage
+from sxhost.streams.messages import Block, Message, TextBlock, ThinkingBlock, ToolCallBlock
+from sxhost.streams.transcript import Transcript
 
-__all__ = ["begins_run", "ends_run", "record", "translate"]
+__all__ = ["LOST_AGENT", "begins_run", "ends_run", "record", "translate"]
+
+LOST_AGENT = frozenset({CutReason.PROCESS_ENDED, CutReason.HOST_ENDED, CutReason.AGENT_ENDED})
+"""Reasons of failed turns whose agent could not report the end itself."""
 
 NONE = Raw(b"")
 
@@ -48,18 +63,18 @@ class PiLine(Struct, frozen=True, rename="camel"):
     tool_call_id: str = ""
     tool_name: str = ""
     args: Raw = Raw(b"null")
-    result: dict[str, Any] = {}
+    result: dict[str, Raw] = {}
     will_retry: Raw = NONE
 
     @property
     def role(self) -> str:
         """The role of its message."""
-        return bytes(self.message.get("role", b"")).decode().strip('"')
+        return bytes(self.message.get("role", NONE)).decode().strip('"')
 
 
 _decode_line = msgspec.json.Decoder(PiLine).decode
 _decode_step = msgspec.json.Decoder(MessageStep).decode
-_BLOCK_KINDS = {"text": "text", "thinking": "thinking"}
+_BLOCK_KINDS: Mapping[str, type[Block]] = {"text": TextBlock, "thinking": ThinkingBlock}
 
 
 def begins_run(event: Event) -> bool:
@@ -76,9 +91,14 @@ def _has_type(event: Event, name: bytes) -> bool:
     return event.event == "native" and name in bytes(memoryview(event.data)[:TYPE_WITHIN])
 
 
-def _line_of(data: EventData) -> PiLine:
+def _native_of(data: AgentEvent) -> Raw:
+    native = getattr(data, "native", UNSET)
+    return native if isinstance(native, Raw) else NULL
+
+
+def _line_of(data: AgentEvent) -> PiLine:
     try:
-        return _decode_line(data.native)
+        return _decode_line(_native_of(data))
     except msgspec.DecodeError:
         return PiLine()
 
@@ -90,91 +110,102 @@ def _step_of(raw: Raw) -> MessageStep:
         return MessageStep()
 
 
-# Recording an event in the transcript.
+# An event is added to the transcript.
 
 
-def record(transcript: Transcript, event: Event, data: EventData) -> None:
-    """Record what later events of the run repeat of this one."""
+def record(transcript: Transcript, event: Event, data: AgentEvent) -> None:
+    """Add an event to the transcript of its run: pi's own line if it has one."""
     line = _line_of(data)
     recorder = _RECORDERS.get(line.type)
     if recorder is not None:
         recorder(transcript, event.seq, line)
-    elif event.event == "tool-output":
-        transcript.append_output(event.seq, data.item, data.text)
-    elif data.cut and event.event == "tool-done":
-        tool = transcript.tools.setdefault(data.item, ToolExecution(data.tool, b"null"))
-        tool.result = translate_any.tool_result(data)
-    elif data.cut or _lost_agent(event, data):
-        translate_any.record(transcript, event, data)
+    elif isinstance(data, ToolOutputEvent) or _is_unreported(data):
+        transcript.fold(event, data)
+    transcript.advance(event)
 
 
-def _lost_agent(event: Event, data: EventData) -> bool:
-    """Tell whether a turn failed since pi is no longer there, so that pi reports nothing."""
-    return event.event == "error" and data.reason in translate_any.LOST_AGENT
+def _is_unreported(data: AgentEvent) -> bool:
+    """Tell whether pi itself reports nothing of an event: it was cut, or is no longer there."""
+    if isinstance(data, MessageEvent | ThinkingEvent):
+        return data.cut
+    return isinstance(data, ErrorEvent) and data.reason in LOST_AGENT
 
 
 def _record_turn(transcript: Transcript, seq: int, _line: PiLine) -> None:
-    transcript.begin_turn(seq)
+    transcript.begin_answer(seq)
 
 
 def _record_message_start(transcript: Transcript, seq: int, line: PiLine) -> None:
     if line.role == "assistant":
-        transcript.begin_message(seq, line.message)
+        rest = {name: line.message[name] for name in line.message if name not in _REPLACED}
+        transcript.begin_message(seq, _timestamp(line.message), native=rest)
+
+
+def _timestamp(message: Mapping[str, Raw]) -> int:
+    """Return when a message began (Unix ms); 0 if pi does not say."""
+    digits = bytes(message.get("timestamp", NONE))
+    return int(digits) if digits.isdigit() else 0
 
 
 def _record_message_update(transcript: Transcript, seq: int, line: PiLine) -> None:
-    partial = transcript.partial_message(seq)
-    if partial is None:
+    growing = transcript.growing_message(seq)
+    if growing is None:
         return
-    step, size = _step_of(line.assistant_message_event), partial.size
+    step, size = _step_of(line.assistant_message_event), growing.size
     block, _, phase = step.type.partition("_")
     if line.usage:
-        partial.add_usage(seq, bytes(line.usage))
+        growing.add_usage(seq, line.usage)
     if step.type == "toolcall_start":
-        partial.begin_tool_call(seq, step.content_index, id=step.id, name=step.tool_name)
+        growing.begin_call(seq, step.content_index, step.id, step.tool_name)
     elif step.type == "toolcall_end":
-        partial.end_tool_call(seq, step.content_index, bytes(step.tool_call))
+        growing.complete_call(seq, step.content_index, step.tool_call)
     elif phase in ("start", "delta"):
-        kind = _BLOCK_KINDS.get(block, "toolCall")
-        partial.append(seq, step.content_index, kind, step.delta)
-    transcript.add_size(partial.size - size)
+        kind = _BLOCK_KINDS.get(block, ToolCallBlock)
+        growing.append(seq, kind, step.delta, step.content_index)
+    transcript.add_size(growing.size - size)
 
 
 def _record_message_end(transcript: Transcript, seq: int, line: PiLine) -> None:
-    partial, role, message = transcript.partial_message(seq), line.role, line.message
-    if role == "assistant" and partial is not None:
-        partial.last = seq
+    role, message, first = line.role, line.message, seq
+    growing = transcript.growing_message(seq)
+    if role == "assistant" and growing is not None:
+        growing.last, first = seq, growing.first
     if role == "toolResult":
-        message = _with_result(transcript, message)
-    transcript.add_message(seq, role, encode(message), alone=role != "assistant")
+        role, message = "tool", _with_result(transcript, message)
+    ts_ms = _timestamp(message)
+    transcript.add_message(
+        Message(seq=seq, first=first, ts_ms=ts_ms, role=role, native=message)
+    )
 
 
-def _with_result(transcript: Transcript, message: Mapping[str, Raw]) -> dict[str, Raw]:
+def _with_result(transcript: Transcript, message: dict[str, Raw]) -> dict[str, Raw]:
     """Return a tool result message with the content that the tool's own end has reported."""
     call_id = bytes(message.get("toolCallId", NONE))
     is_text = call_id.startswith(b'"')
-    tool = transcript.tools.get(msgspec.json.decode(call_id)) if is_text else None
-    result = tool.result if tool is not None else {}
-    known: dict[str, Raw] = {
-        name: result[name] for name in ("content", "details") if name in result
-    }
+    tool = transcript.tools.get(msgspec.json.decode(call_id, type=str)) if is_text else None
+    result = tool.native if tool is not None else {}
+    names: Sequence[str] = [name for name in ("content", "details") if name in result]
+    known = {name: result[name] for name in names}
     return {"content": Raw(b"[]"), **known, **message}
 
 
 def _record_tool_start(transcript: Transcript, _seq: int, line: PiLine) -> None:
-    transcript.begin_tool(line.tool_call_id, line.tool_name, bytes(line.args))
+    transcript.begin_tool(line.tool_call_id, line.tool_name, line.args)
 
 
 def _record_tool_end(transcript: Transcript, _seq: int, line: PiLine) -> None:
-    tool = transcript.tools.setdefault(
-        line.tool_call_id, ToolExecution(line.tool_name, b"null")
+    tool = transcript.tools.get(line.tool_call_id) or transcript.begin_tool(
+        line.tool_call_id, line.tool_name
     )
-    tool.result = {name: Raw(encode(value)) for name, value in line.result.items()}
+    tool.native = line.result
 
 
 def _record_run_end(transcript: Transcript, _seq: int, _line: PiLine) -> None:
     transcript.ended = True
 
+
+_REPLACED = ("role", "content")
+"""Fields of a growing message that are made of its blocks."""
 
 _RECORDERS: Mapping[str, Callable[[Transcript, int, PiLine], None]] = {
     "turn_start": _record_turn,
@@ -187,107 +218,88 @@ _RECORDERS: Mapping[str, Callable[[Transcript, int, PiLine], None]] = {
 }
 
 
-# Translating an event to pi's.
-
-PiEvents = Iterator[bytes]
+# An event is translated.
 
 
-def translate(
-    transcript: Transcript, event: Event, data: EventData, *, snapshots: bool
-) -> PiEvents:
-    """Yield pi's events for an event that is recorded.
+def translate(at: LoggedEvent) -> PiEvents:
+    """Yield pi's events for an event.
 
     Most events of ours stand beside a line of pi's that is logged as well: they yield nothing.
-
-    :param snapshots: repeat a growing message with each of its deltas.
     """
-    native = bytes(data.native)
-    if event.event == "approval-requested":
-        yield from translate_any.translate(transcript, event, data, snapshots=snapshots)
-    elif native[:1] == b"{" and event.event != "approval-resolved":
-        line = _line_of(data)
+    native = bytes(_native_of(at.data))
+    if isinstance(at.data, ApprovalRequestedEvent):
+        yield from translate_any.translate(at)
+    elif native[:1] == b"{" and not isinstance(at.data, ApprovalResolvedEvent):
+        line = _line_of(at.data)
         translator = _TRANSLATORS.get(line.type)
         if translator is None:
             yield native
         else:
-            yield from translator(transcript, event.seq, line, native, snapshots)
-    elif data.cut and event.event == "message":
-        yield from translate_any.completed_messages(transcript, event)
-    elif event.event == "tool-output" or data.cut or _lost_agent(event, data):
-        yield from translate_any.translate(transcript, event, data, snapshots=snapshots)
+            yield from translator(at, line)
+    elif isinstance(at.data, MessageEvent) and at.data.cut:
+        yield from completed_messages(at)
+    elif isinstance(at.data, ToolOutputEvent) or _is_unreported(at.data):
+        yield from translate_any.translate(at)
 
 
-def _translate_message_start(
-    _t: Transcript, _seq: int, line: PiLine, native: bytes, _s: bool
-) -> PiEvents:
+def _message_start(at: LoggedEvent, line: PiLine) -> PiEvents:
     """Yield the start of an answer; other messages are shown when they are complete."""
     if line.role == "assistant" and "content" in line.message:
-        yield native
+        yield bytes(_native_of(at.data))
     elif line.role == "assistant":
         yield encode({"type": line.type, "message": {**line.message, "content": []}})
 
 
-def _translate_message_update(
-    transcript: Transcript, seq: int, line: PiLine, native: bytes, snapshots: bool
-) -> PiEvents:
-    raw, partial = line.assistant_message_event, transcript.partial_message(seq)
+def _message_update(at: LoggedEvent, line: PiLine) -> PiEvents:
+    raw, growing = line.assistant_message_event, at.transcript.growing_message(at.seq)
     step = _step_of(raw)
     if not step.type:
-        yield native  # it is no step of a message: there is nothing to put back
+        yield bytes(_native_of(at.data))  # no step of a message: nothing is put back
         return
     parts = [b'{"type":"message_update","assistantMessageEvent":', bytes(raw)[:-1]]
-    if partial is None:
+    if growing is None:
         yield b"".join((*parts, b"}}"))
         return
-    parts.append(_block_content(step, partial, seq))
-    message = partial.at(seq) if snapshots else None
-    usage = partial.usage_at(seq)
+    parts.append(_block_content(step, growing, at.seq))
+    message, usage = at.snapshot(growing), growing.usage_at(at.seq)
     if message is not None:
         parts += (b',"partial":', message)
     parts.append(b"}")
-    if usage:
-        parts += (b',"usage":', usage)
+    if usage is not None:
+        parts += (b',"usage":', bytes(usage))
     if message is not None:
         parts += (b',"message":', message)
     yield b"".join((*parts, b"}"))
 
 
-def _block_content(step: MessageStep, partial: PartialMessage, seq: int) -> bytes:
+def _block_content(step: MessageStep, growing: GrowingMessage, seq: int) -> bytes:
     """Return the field `content`, with which the end of a block repeats its text."""
     if step.type not in ("text_end", "thinking_end"):
         return b""
-    text = partial.text_at(step.content_index, seq)
+    text = growing.text_at(step.content_index, seq)
     return b',"content":"%s"' % text if text is not None else b""
 
 
-def _translate_message_end(
-    transcript: Transcript, seq: int, line: PiLine, native: bytes, _s: bool
-) -> PiEvents:
+def _message_end(at: LoggedEvent, line: PiLine) -> PiEvents:
     if line.role == "assistant":
-        yield native
-        return
-    for completed in transcript.completed_at(seq):
-        yield from translate_any.message_events(completed)
+        yield bytes(_native_of(at.data))
+    else:
+        yield from completed_messages(at)
 
 
-def _translate_turn_end(
-    transcript: Transcript, seq: int, _line: PiLine, _native: bytes, _s: bool
-) -> PiEvents:
-    yield transcript.turn_end_event(seq)
+def _turn_end(at: LoggedEvent, _line: PiLine) -> PiEvents:
+    yield translate_any.turn_end(at)
 
 
-def _translate_run_end(
-    transcript: Transcript, seq: int, line: PiLine, _native: bytes, _s: bool
-) -> PiEvents:
+def _run_end(at: LoggedEvent, line: PiLine) -> PiEvents:
     retry = b',"willRetry":' + bytes(line.will_retry) if line.will_retry else b""
-    messages = transcript.messages_until(seq)
-    yield b'{"type":"agent_end","messages":%s%s}' % (messages, retry)
+    yield translate_any.run_end(at, retry)
 
 
-_TRANSLATORS: Mapping[str, Callable[[Transcript, int, PiLine, bytes, bool], PiEvents]] = {
-    "message_start": _translate_message_start,
-    "message_update": _translate_message_update,
-    "message_end": _translate_message_end,
-    "turn_end": _translate_turn_end,
-    "agent_end": _translate_run_end,
+_TRANSLATORS: Mapping[str, Callable[[LoggedEvent, PiLine], PiEvents]] = {
+    "message_start": _message_start,
+    "message_update": _message_update,
+    "message_end": _message_end,
+    "turn_end": _turn_end,
+    "agent_end": _run_end,
 }

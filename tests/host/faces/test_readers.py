@@ -19,7 +19,7 @@ from sxhost.codec.json import encode
 from sxhost.faces.codex_sse.fields import Conversation
 from sxhost.faces.codex_sse.stream import FrameEncoder, ends_turn
 from sxhost.faces.codexd.events import event_record
-from sxhost.faces.pi.session_info import message_of_event
+from sxhost.faces.pi.messages import plain_message
 from sxhost.faces.pi.transcript_cache import TranscriptCache
 from sxhost.model.approval import Approval
 from sxhost.model.limits import Limits
@@ -27,6 +27,7 @@ from sxhost.model.rights import HOST_EVENTS
 from sxhost.model.session import Event, Session, State
 from sxhost.model.session_state import MESSAGE_EVENTS, apply_events
 from sxhost.model.turn import Launch
+from sxhost.streams.messages import message_of
 from sxhost.telemetry.forwarder import forwarded_content
 from sxhost.testing import result_of
 
@@ -99,7 +100,6 @@ class Asked:
     """A host that knows of nothing that is asked."""
 
     def __init__(self, *known: Approval) -> None:
-        self.agency = self
         self.known = list(known)
 
     async def session_approvals(self, _session: str, _query: Any) -> list[Approval]:
@@ -153,8 +153,10 @@ def is_folded(one: Event) -> None:
     for hosted in (True, False):
         apply_events(session("echo", hosted=hosted), [one], 0)
     if one.event in MESSAGE_EVENTS:
-        encode(message_of_event(one))
-    forwarded_content(one.value(), "full")
+        message = message_of(one)
+        assert message is not None
+        encode(plain_message(message))
+    forwarded_content(one, "full")
 
 
 def is_told_by_codexd(one: Event) -> None:
