@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from msgspec import convert
+
 from sxhost.agents.dependencies import Agents
+from sxhost.model.event_types import EVENT_TYPES
 from sxhost.testing import FakeAgent, FakeDriver, FakeDrivers, question
 from tests.host.faces.test_native_events import content
 from tests.host.http.test_site import Connection, Wire
@@ -66,7 +69,7 @@ class Stage(Wire):
         return self.codex.agents[-1]
 
     def tell(self, name: str, **data: Any) -> None:
-        self.agent.reports.report_event(name, data)
+        self.agent.reports.report_event(convert(data, EVENT_TYPES[name]))
         self.settle()
 
     def end(self, status: Any = "completed", reason: str = "") -> None:
