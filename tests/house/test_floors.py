@@ -126,28 +126,25 @@ ROOMS = {
         rooms_of("autobahn klein msgspec prometheus_client twisted werkzeug zope"),
     ),
     "telemetry": Room(
-        "7",
+        "3",
         ("telemetry/*.py",),
-        rooms_of(
-            "codec config errors localnet logs model project service store trust "
-            "visible waiting"
-        ),
+        rooms_of("codec config errors localnet logs model project trust visible waiting"),
         rooms_of("msgspec treq twisted"),
     ),
     "faces/codex_sse": Room(
-        "7",
+        "5",
         ("faces/codex_sse/*.py",),
-        rooms_of("codec errors http logs model service streams"),
+        rooms_of("codec errors http logs model streams"),
         rooms_of("msgspec twisted"),
     ),
     "faces/codexd": Room(
-        "7",
+        "5",
         ("faces/codexd/*.py",),
-        rooms_of("agents codec drivers errors http model service"),
+        rooms_of("codec errors http model"),
         rooms_of("msgspec twisted"),
     ),
     "faces/native": Room(
-        "8",
+        "6",
         ("faces/__init__.py", "faces/native/*.py"),
         rooms_of("auth codec errors hooks http logs model telemetry waiting"),
         rooms_of("msgspec twisted zope"),
@@ -192,7 +189,7 @@ ROOMS = {
         ("testing/*.py",),
         rooms_of(
             "agents auth client drivers errors faces/native faces/pi http model "
-            "process service store top"
+            "process service store streams top"
         ),
         rooms_of("msgspec treq twisted zope"),
     ),

@@ -61,6 +61,7 @@ class Rig:
         self.deaf = False
         self.desk = ApprovalDesk(
             self.store,
+            self.store,
             LogNotifier(self.clock, self.store, self.store.known, self.limits),
             self.clock,
             lambda: int(self.clock.seconds() * 1000),
