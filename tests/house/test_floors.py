@@ -153,15 +153,13 @@ ROOMS = {
         rooms_of("msgspec twisted zope"),
     ),
     "faces/pi": Room(
-        "7",
+        "5",
         ("faces/pi/*.py",),
-        rooms_of(
-            "agents codec drivers errors http logs model ratelimit service streams waiting"
-        ),
+        rooms_of("codec errors http logs model ratelimit streams waiting"),
         rooms_of("msgspec twisted zope"),
     ),
     "daemon": Room(
-        "8",
+        "7",
         ("daemon/*.py",),
         rooms_of(
             "agents auth config drivers faces/pi files http localnet logs model "
