@@ -1,4 +1,4 @@
-"""The host itself: one façade over the store and the hub that every face calls."""
+"""The host itself: the one façade that every face calls."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from twisted.internet.task import LoopingCall
 from sxhost import __version__
 from sxhost.agents.approvals import ApprovalDesk
 from sxhost.agents.dependencies import NO_AGENTS, Agents
-from sxhost.agents.directory import AgentDirectory
 from sxhost.agents.settings import in_force
 from sxhost.agents.supervisor import Supervisor
 from sxhost.errors import BadField
@@ -153,7 +152,7 @@ class SessionService(MessageVerbs, AgentVerbs, Service):
         """The limits of the host."""
         return self._core.limits
 
-    # Parts that faces/pi, faces/codexd and faces/codex_sse still reach for.
+    # Parts that faces/pi still reaches for.
 
     @property
     def hub(self) -> LogNotifier:
@@ -174,10 +173,6 @@ class SessionService(MessageVerbs, AgentVerbs, Service):
     def desk(self) -> ApprovalDesk:
         """The approvals."""
         return self._core.approvals
-
-    def agent_directory(self, agent: str) -> AgentDirectory:
-        """Return the sessions of an agent."""
-        return AgentDirectory(self._core.store, agent, self._core.wall_ms)
 
     async def note(self, what: str, session_id: str | None = None, detail: str = "") -> None:
         """Record an action."""

@@ -157,7 +157,8 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
         reloads=[part.reload for part in (certificate, rules) if part is not None],
         pidfile=PidFile(settings.pid_file) if settings.pid_file else None,
     )
-    if (forwarder := make_forwarder(settings, sessions, store, reactor)) is not None:
+    if (forwarder := make_forwarder(settings, sessions, reactor)) is not None:
+        sessions.telemetry = forwarder.url
         forwarder.setServiceParent(host)
     return host
 

@@ -10,7 +10,6 @@ settings           what holds for an agent: as it was started, and as turns have
 approvals          what agents ask: opened, decided, answered, withdrawn, expired
 attached_questions what agents elsewhere ask while their hooks wait
 watchdog           is an agent silent, and when is it started again
-directory          hosted sessions of one kind, and their last events
 workdirs           where agents may work
 dependencies       what all hosted sessions are given
 lifecycle          the states of an agent, one machine for all

@@ -173,7 +173,7 @@ class HostService(MultiService):
         await DeferredList([maybeDeferred(port.stopListening) for port in self.ports])
         # Streams end before requests are waited for: they would go on for ever.
         self.multiplexer.stop()
-        await self.sessions.hub.close()
+        await self.sessions.end_streams()
         await self._site.drain()
         await self.sessions.close()
         await super().stopService()

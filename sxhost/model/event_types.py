@@ -91,7 +91,7 @@ class StartedEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: str = ""
     """What has started it, as a hook says (``startup``, ``resume``, …)."""
     command: list[str] = []
-    """The program and its arguments, of a command that ``sxhost wrap`` runs."""
+    """The program and its arguments, of a command that ``sxhost attach`` runs."""
 
 
 class EndedEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -155,7 +155,7 @@ class ErrorEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     status: TurnStatus | None = None
     """``failed``."""
     reason: str
-    """Why: a `CutReason`, or the agent's own words."""
+    """Why, in the agent's words; the host's (`sxhost.model.turn.CutReason`) if it was cut."""
     native: Raw | UnsetType = UNSET
     """The agent's own message; null where the host has ended the turn."""
 
@@ -323,8 +323,9 @@ class PlanEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     nature: ClassVar[Nature] = "fact"
 
     item: str = ""
-    """Codex, where the plan is a text."""
+    """Codex, where the model has written the plan as a text."""
     entries: list[PlanEntry]
+    """Each with ``content`` and ``status``: ``pending``, ``in_progress``, ``completed``."""
     text: str | None = None
     """Codex: the plan as a text, or why it has changed; may be empty."""
     parent: str | None = None

@@ -195,7 +195,7 @@ class Event(Struct, frozen=True, gc=False):
     """
 
     event: str
-    data: Raw
+    data: Annotated[Raw, Meta(description="Any JSON; see `KnownEvent` for what names mean.")]
     ts: int
     seq: int
     id: int

@@ -1,13 +1,15 @@
-"""Readers of the log: woken, fed, and told who is there; the log as a transcript.
+"""Live readers of the log: woken by writes, fed from the store, sent sessions' states.
+
+The log as a transcript is here too.
 
 =============== =====================================================================
-feed_index      feeds by what they select: whom a write concerns
+feed_index      feeds by what they select: which of them a write concerns
 growing_message messages and tools' outputs that are being written, at any event
 messages        the messages of a conversation, each made of one event
-notifier        pokes, and whom they wake
-presence        who was heard when; states told as they change
-reader          where a reading begins; the logs read once
-subscription    one live reader: a feed (shared bytes), a place, where to write
+notifier        wakes what a write concerns: waiters of a topic, subscriptions
+presence        when each session last reported; states, sent as they change
+reader          the logs read once, in pages; where a cursor points to
+subscription    one live reader: a feed (shared bytes), a position, a sink
 transcript      one fold of a turn's events: messages, tools, the last answer, usage
 =============== =====================================================================
 """

@@ -126,28 +126,25 @@ ROOMS = {
         rooms_of("autobahn klein msgspec prometheus_client twisted werkzeug zope"),
     ),
     "telemetry": Room(
-        "7",
+        "3",
         ("telemetry/*.py",),
-        rooms_of(
-            "codec config errors localnet logs model project service store trust "
-            "visible waiting"
-        ),
+        rooms_of("codec config errors localnet logs model project trust visible waiting"),
         rooms_of("msgspec treq twisted"),
     ),
     "faces/codex_sse": Room(
-        "7",
+        "5",
         ("faces/codex_sse/*.py",),
-        rooms_of("codec errors http logs model service streams"),
+        rooms_of("codec errors http logs model streams"),
         rooms_of("msgspec twisted"),
     ),
     "faces/codexd": Room(
-        "7",
+        "5",
         ("faces/codexd/*.py",),
-        rooms_of("agents codec drivers errors http model service"),
+        rooms_of("codec errors http model"),
         rooms_of("msgspec twisted"),
     ),
     "faces/native": Room(
-        "8",
+        "6",
         ("faces/__init__.py", "faces/native/*.py"),
         rooms_of("auth codec errors hooks http logs model telemetry waiting"),
         rooms_of("msgspec twisted zope"),
@@ -168,7 +165,7 @@ ROOMS = {
         rooms_of("OpenSSL twisted"),
     ),
     "top": Room(
-        "9",
+        "8",
         ("tap.py",),
         rooms_of(
             "auth config daemon faces/codex_sse faces/codexd faces/native faces/pi "
@@ -177,7 +174,7 @@ ROOMS = {
         rooms_of("msgspec twisted"),
     ),
     "cli": Room(
-        "10",
+        "9",
         ("__main__.py", "cli/*.py"),
         rooms_of(
             "address attach auth client codec config daemon errors faces/pi hooks "
@@ -186,11 +183,11 @@ ROOMS = {
         rooms_of("autobahn click msgspec rich twisted zope"),
     ),
     "testing": Room(
-        "10",
+        "9",
         ("testing/*.py",),
         rooms_of(
             "agents auth client drivers errors faces/native faces/pi http model "
-            "process service store top"
+            "process service store streams top"
         ),
         rooms_of("msgspec treq twisted zope"),
     ),

@@ -22,8 +22,6 @@ from tests.support.daemons import clean_environ
 from tests.support.hosts import PATIENCE, Host, StartHost
 from tests.support.places import TOP
 
-__all__ = ["running_host", "start_host"]
-
 BIN = Path(sys.executable).parent
 SXHOST = str(BIN / "sxhost")
 NEEDED = [name for name in ("curl", "jq") if shutil.which(name) is None]

@@ -44,7 +44,7 @@ class FakeEmitter:
 
 
 def forwarding(lab: HostInMemory, emitter: FakeEmitter, content: Any = "full") -> Forwarder:
-    forwarder = Forwarder(lab.service, cast(Emitter, emitter), content, lambda _: "/nowhere")
+    forwarder = Forwarder(lab.service, cast(Emitter, emitter), content, "http://collector")
     forwarder.startService()
     return forwarder
 

@@ -17,9 +17,9 @@ from sxhost.faces.codex_sse.fields import Conversation, EventFields
 from sxhost.faces.codex_sse.translate import ENDS, FRAMES
 from sxhost.http.stream_response import StreamResponse
 from sxhost.model.cursor import Cursor
+from sxhost.model.host import Host
 from sxhost.model.session import Event
 from sxhost.model.subscription import Selection, Subscription
-from sxhost.service import SessionService
 from sxhost.streams.transcript import Transcript
 
 __all__ = ["ConversationResponse", "FrameEncoder", "NoContent", "ends_turn"]
@@ -156,8 +156,8 @@ class _Sink(StreamResponse):
 class ConversationResponse:
     """A response that streams one conversation from a cursor to the end of its turn."""
 
-    def __init__(self, service: SessionService, session: str, after: str, frames: FrameEncoder):
-        self._service = service
+    def __init__(self, host: Host, session: str, after: str, frames: FrameEncoder):
+        self._host = host
         self._session = session
         self._after = after
         self._frames = frames
@@ -168,7 +168,7 @@ class ConversationResponse:
             return
         sink = _Sink(request, self._frames)
         wanted = Selection(frozenset({self._session}))
-        reader = await self._service.subscribe(wanted, self._after, self._frames, sink)
+        reader = await self._host.subscribe(wanted, self._after, self._frames, sink)
         await sink.follow(reader)
 
 

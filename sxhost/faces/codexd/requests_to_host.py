@@ -8,7 +8,6 @@ from typing import Any, Final
 from msgspec import to_builtins
 
 from sxhost.codec.json import decode, encode
-from sxhost.drivers.codex.requests import MODES
 from sxhost.faces.codexd.requests import Refusal, SessionInput, TurnInput
 from sxhost.model.turn import File, Image, Input, Item, Launch, LocalImage, Text, TurnDraft
 
@@ -22,6 +21,13 @@ __all__ = [
 ]
 
 AGENT: Final = "codex"
+SANDBOX_MODES: Final = {
+    "dangerFullAccess": "danger-full-access",
+    "readOnly": "read-only",
+    "workspaceWrite": "workspace-write",
+}
+"""Sandboxes by the type of their policy, which threads name otherwise than turns."""
+
 METADATA_KEY: Final = "codexd"
 """The field of a session's metadata in which this face keeps the request's settings."""
 
@@ -100,7 +106,7 @@ def _sandbox_mode(policy: Any) -> str | None:
     """Return the sandbox mode of a policy, if it is nothing but a mode."""
     if isinstance(policy, dict) and policy.keys() == {"type"}:
         kind = policy["type"]
-        return MODES.get(kind, kind) if isinstance(kind, str) else None
+        return SANDBOX_MODES.get(kind, kind) if isinstance(kind, str) else None
     return _text_or_none(policy)
 
 

@@ -18,8 +18,7 @@ from sxhost.model.event_types import NULL
 from sxhost.model.host import Host
 from sxhost.model.session import Detail, EventQuery, SessionQuery
 from sxhost.model.session_state import MESSAGE_EVENTS
-from sxhost.streams.messages import message_of
-from sxhost.streams.reader import newest
+from sxhost.streams.transcript import Transcript
 
 __all__ = ["AGENT_TIMEOUT_S", "Sessions"]
 
@@ -66,9 +65,12 @@ class Sessions:
     async def messages(self, session_id: str) -> list[dict[str, Any]]:
         """Return the messages that the log has, the newest up to the limit of a frame."""
         query = EventQuery(after="0", types=",".join(MESSAGE_EVENTS))
-        pages = self._host.event_pages(session_id, query)
-        events = await newest(pages, self._host.limits.mux_message)
-        return [plain_message(message) for message in map(message_of, events) if message]
+        limit, transcript = self._host.limits.mux_message, None
+        async for page in self._host.event_pages(session_id, query):
+            for event in page:
+                transcript = transcript or Transcript(event, "", limit, 0)
+                transcript.append(event)
+        return [plain_message(each) for each in transcript.page()] if transcript else []
 
 
 def _info_of(detail: Detail) -> dict[str, Any]:

@@ -209,10 +209,10 @@ def test_a_forgotten_session_is_the_end(net: NetworkInMemory) -> None:
 
 def test_closing_ends_the_connection_and_the_wait(net: NetworkInMemory) -> None:
     reader = Reader(net)
-    assert net.service.hub.subscribers == 1
+    assert net.host.notifier.subscribers == 1
     reader.close()
     assert result_of(reader.done) is None
-    assert (net.service.hub.subscribers, net.open_cables) == (0, [])
+    assert (net.host.notifier.subscribers, net.open_cables) == (0, [])
     reader.close()
     assert net.clock.getDelayedCalls() == []
 

@@ -121,7 +121,7 @@ def test_it_pings(stage: Stage) -> None:
 
 def test_a_host_that_stops_ends_it(stage: Stage) -> None:
     client = stage.begin()
-    stage.lab.service.hub.close()
+    stage.lab.notifier.close()
     assert client.over
     assert client.types == BEGINNING
     assert client.text.endswith(": the host is stopping\n\n")
@@ -155,7 +155,7 @@ def test_the_turn_goes_on_when_a_client_drops(stage: Stage) -> None:
     stage.tell("message", item="m", text="hello")
     stage.end()
     assert stage.again().types == [*BEGINNING, "agent_message", "task_complete"]
-    assert stage.lab.service.hub.subscribers == 0
+    assert stage.lab.notifier.subscribers == 0
 
 
 def test_it_begins_though_the_client_drops_before(stage: Stage) -> None:

@@ -111,7 +111,7 @@ def test_clients_are_counted_until_they_go(wire: Wire) -> None:
     assert clients() == 1
     lose(second)
     assert clients() == 0
-    assert wire.lab.service.hub.subscribers == 0
+    assert wire.lab.notifier.subscribers == 0
 
 
 # Events.
@@ -219,7 +219,7 @@ def test_a_gap_of_another_agent_is_none_of_its_clients() -> None:
 
 def test_a_stop_closes_it(wire: Wire) -> None:
     socket = connected(wire)
-    wire.lab.service.hub.close()
+    wire.lab.notifier.close()
     drained = started(wire.site.drain())
     assert socket.closed == 1001
     lose(socket)
@@ -227,7 +227,7 @@ def test_a_stop_closes_it(wire: Wire) -> None:
 
 
 def test_a_client_that_comes_too_late_is_sent_away(wire: Wire) -> None:
-    wire.lab.service.hub.close()
+    wire.lab.notifier.close()
     assert connected(wire).closed == 1001
 
 
@@ -252,7 +252,7 @@ def test_a_client_that_goes_before_its_hello_leaves_nothing(wire: Wire) -> None:
     lose(socket)
     store.let.callback(None)
     settle(wire.lab)
-    assert wire.lab.service.hub.subscribers == 0
+    assert wire.lab.notifier.subscribers == 0
 
 
 def test_one_too_many_is_put_out() -> None:

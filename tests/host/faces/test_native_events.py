@@ -124,7 +124,7 @@ def test_head_has_the_headers_alone(wire: Wire) -> None:
     client = wire.connect(f"HEAD /events HTTP/1.1\r\nHost: x\r\n{SSE}\r\n\r\n".encode())
     assert header(client, "Content-Type") == "text/event-stream"
     assert client.got.endswith(b"\r\n\r\n")
-    assert wire.lab.service.hub.subscribers == 0
+    assert wire.lab.notifier.subscribers == 0
 
 
 def test_an_old_client_gets_it_unchunked(wire: Wire) -> None:
@@ -135,9 +135,9 @@ def test_an_old_client_gets_it_unchunked(wire: Wire) -> None:
 
 def test_a_client_that_vanishes_is_forgotten(wire: Wire) -> None:
     client = get(wire, "/events?follow=1")
-    assert wire.lab.service.hub.subscribers == 1
+    assert wire.lab.notifier.subscribers == 1
     client.release()
-    assert wire.lab.service.hub.subscribers == 0
+    assert wire.lab.notifier.subscribers == 0
     wire.lab.request("POST", "/sessions/a/events", {"event": "x"})
     wire.lab.clock.advance(1)
 
@@ -156,7 +156,7 @@ def test_a_reader_that_is_behind_is_waited_for(wire: Wire) -> None:
 
 def test_a_stop_ends_it_with_a_word(wire: Wire) -> None:
     client = get(wire, "/events?follow=1")
-    wire.lab.service.hub.close()
+    wire.lab.notifier.close()
     assert lines(client)[-1] == {
         "frame": "end", "reason": "the host is stopping", "reconnect": True,
     }  # fmt: skip

@@ -117,7 +117,7 @@ def test_no_more_comes_after_unsubscribing(wire: Wire, socket: Socket) -> None:
     assert socket.messages[1:] == [
         {"frame": "end", "reason": "unsubscribed", "reconnect": False}
     ]
-    assert wire.lab.service.hub.subscribers == 0
+    assert wire.lab.notifier.subscribers == 0
     socket.subscribe(after="now")
     assert socket.kinds == ["hello", "end", "hello"]
 
@@ -198,7 +198,7 @@ def test_the_subscriptions_of_a_connection_are_counted(wire: Wire, socket: Socke
     for number in range(MOST_SUBSCRIPTIONS + 1):
         socket.subscribe(id=str(number), after="now")
     assert socket.kinds == ["hello"] * MOST_SUBSCRIPTIONS + ["error"]
-    assert wire.lab.service.hub.subscribers == MOST_SUBSCRIPTIONS
+    assert wire.lab.notifier.subscribers == MOST_SUBSCRIPTIONS
 
 
 def test_a_defect_closes_the_connection(
@@ -363,7 +363,7 @@ async def test_over_a_real_connection(
     (end,) = await client.hear(1)
     assert (end["frame"], end["reconnect"], end["id"]) == ("end", True, "b")
     assert await client.left == 1001
-    assert host.sessions.hub.subscribers == 0
+    assert (await host.sessions.counts()).subscribers == 0
 
 
 @pytest_twisted.ensureDeferred
@@ -374,7 +374,7 @@ async def test_one_that_does_not_read_is_waited_for_and_then_gets_all(tmp_path: 
         client = await connected(reactor, tcp(port), url)
         await client.hear(1)
         client.transport.pauseProducing()
-        (reader,) = host.sessions.hub.readers()
+        (reader,) = host.sessions._core.notifier.readers()
         behind = told_when_paused(reader)
         fired = 0
         while not is_done(behind):

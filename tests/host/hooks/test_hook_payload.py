@@ -397,7 +397,7 @@ def test_whoever_does_not_want_to_wait_is_not_kept(lab: HostInMemory) -> None:
 
 def test_a_host_that_stops_lets_the_agent_go(lab: HostInMemory) -> None:
     asked = begin(lab, "PermissionRequest", **BASH)
-    lab.service.hub.close()
+    lab.notifier.close()
     lab.treq.flush()
     assert result_of(asked).json() == {}
 

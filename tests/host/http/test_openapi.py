@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from typing import get_args
 
+from sxhost.model.event_types import EVENT_TYPES, ToolStatus
 from sxhost.testing import HostInMemory
 
 
@@ -54,6 +56,21 @@ def test_every_reference_leads_somewhere(lab: HostInMemory) -> None:
     names = set(re.findall(r'"#/components/schemas/(\w+)"', text))
     assert names
     assert names <= set(schemas)
+
+
+def test_every_event_with_a_meaning_is_described(lab: HostInMemory) -> None:
+    schemas = lab.request("GET", "/openapi.json").json()["components"]["schemas"]
+    described = {
+        one["properties"]["event"]["const"]: one["properties"]["data"]["$ref"]
+        for one in schemas["KnownEvent"]["oneOf"]
+    }
+    assert described == {
+        name: f"#/components/schemas/{kind.__name__}" for name, kind in EVENT_TYPES.items()
+    }
+    tool_done = schemas["ToolDoneEvent"]
+    assert tool_done["properties"]["status"]["enum"] == sorted(get_args(ToolStatus))
+    assert tool_done["required"] == ["tool", "status"]
+    assert tool_done["properties"]["output"] == {"description": "Any JSON."}
 
 
 def test_the_index_lists_every_route(lab: HostInMemory) -> None:

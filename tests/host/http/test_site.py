@@ -168,7 +168,7 @@ def test_a_stop_waits_until_what_runs_is_answered_and_has_left(wire: Wire) -> No
     client = wire.connect(PULL)
     drained = started(wire.site.drain())
     assert client.open
-    wire.lab.service.hub.close()
+    wire.lab.notifier.close()
     assert (client.status, client.body, client.open) == (200, [], False)
     assert not is_done(drained)
     wire.lab.clock.advance(0)
@@ -209,9 +209,9 @@ def test_what_comes_during_a_stop_is_refused(wire: Wire) -> None:
 def test_a_client_that_vanishes_ends_its_pull(wire: Wire) -> None:
     wire.lab.request("POST", "/sessions/a/register")
     client = wire.connect(b"GET /sessions/a/messages?wait=30 HTTP/1.1\r\nHost: x\r\n\r\n")
-    assert wire.lab.service.hub.watched("inbox:a")
+    assert wire.lab.notifier.watched("inbox:a")
     client.release()
-    assert not wire.lab.service.hub.watched("inbox:a")
+    assert not wire.lab.notifier.watched("inbox:a")
     assert wire.site.connections == set()
 
 

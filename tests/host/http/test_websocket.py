@@ -112,10 +112,10 @@ def test_an_upgrade_is_logged_and_counted(wire: Wire) -> None:
 def test_a_client_that_vanishes_is_forgotten(wire: Wire, socket: Socket) -> None:
     socket.subscribe(after="now")
     socket.subscribe(after="now", id="x")
-    assert wire.lab.service.hub.subscribers == 2
+    assert wire.lab.notifier.subscribers == 2
     socket.http.transport.loseConnection()
     wire.lab.clock.advance(0)
-    assert wire.lab.service.hub.subscribers == 0
+    assert wire.lab.notifier.subscribers == 0
     assert wire.site.connections == set()
     assert ours(wire) == []
 
@@ -126,7 +126,7 @@ def test_a_client_that_closes_is_answered(wire: Wire, socket: Socket) -> None:
     assert socket.closed == 1000
     assert not socket.http.open
     wire.lab.clock.advance(0)
-    assert wire.lab.service.hub.subscribers == 0
+    assert wire.lab.notifier.subscribers == 0
     assert wire.site.connections == set()
 
 
@@ -140,7 +140,7 @@ def test_a_client_that_answers_no_ping_is_gone(wire: Wire, socket: Socket) -> No
     wire.lab.clock.advance(PONG_WITHIN_S)
     assert not socket.http.open
     wire.lab.clock.advance(0)
-    assert wire.lab.service.hub.subscribers == 0
+    assert wire.lab.notifier.subscribers == 0
 
 
 def trickle(wire: Wire, socket: Socket, data: bytes, *, size: int, every: float) -> None:
@@ -231,7 +231,7 @@ def test_a_stop_ends_subscriptions_and_then_the_connection(wire: Wire, socket: S
 
 
 def stop(wire: Wire) -> Any:
-    wire.lab.service.hub.close()
+    wire.lab.notifier.close()
     return started(wire.site.drain())
 
 
@@ -249,4 +249,4 @@ def test_nothing_begins_while_it_ends(wire: Wire, socket: Socket) -> None:
     socket.subscribe(after="now")
     fire(wire, "a")
     assert socket.frames == []
-    assert wire.lab.service.hub.subscribers == 0
+    assert wire.lab.notifier.subscribers == 0

@@ -1,4 +1,4 @@
-"""The façade: what it adds to the store and the hub."""
+"""The façade: what it adds to the store and the notifier."""
 
 from __future__ import annotations
 
@@ -263,7 +263,7 @@ class TestMessages:
         assert not is_done(waiting)
         self.send(lab)
         assert [m.content for m in result_of(waiting)] == ["hello"]
-        assert not lab.service.hub.watched("inbox:a")
+        assert not lab.notifier.watched("inbox:a")
 
     def test_a_pull_gives_up_in_time(self, lab: HostInMemory) -> None:
         waiting = started(lab.service.pull("a", PullQuery(wait=30)))

@@ -64,6 +64,7 @@ class Host:
         self.limits = Limits(**limits)
         self.store = store or MemoryStore(self.limits, self.clock.seconds)
         self.service = SessionService(self.store, self.clock, lambda: 0, self.limits)
+        self.notifier = self.service._core.notifier
         self.service.slices.budget = 0
 
     def fire(self, session: str, name: str = "x", data: Any = None) -> None:
@@ -229,10 +230,10 @@ def test_who_is_not_concerned_goes_on_in_the_log_all_the_same() -> None:
 
 def test_there_are_only_so_many() -> None:
     host = Host(subscriptions=3, token_subscriptions=2)
-    hub = host.service.hub
+    notifier = host.notifier
 
     def follow(token: str | None) -> Any:
-        return hub.subscribe(Selection(), NDJSON, Sink(), token=token)
+        return notifier.subscribe(Selection(), NDJSON, Sink(), token=token)
 
     readers = [follow("t"), follow("t")]
     with pytest.raises(SubscriptionLimit, match="This token has 2"):
@@ -242,7 +243,7 @@ def test_there_are_only_so_many() -> None:
         follow("other")
     readers[0].close()
     follow("t")
-    assert hub.subscribers == 3
+    assert notifier.subscribers == 3
 
 
 def turns(host: Host, sinks: list[Sink]) -> Iterator[int]:
@@ -286,8 +287,8 @@ def test_many_are_ended_in_slices(how: str) -> None:
     host = Host()
     host.fire("a")
     sinks = [host.follow(sessions=frozenset("a")) for _ in range(1000)]
-    before = host.service.hub.subscribers
-    work = started(host.service.forget("a")) if how == "forget" else host.service.hub.close()
+    before = host.notifier.subscribers
+    work = started(host.service.forget("a")) if how == "forget" else host.notifier.close()
     host.clock.rightNow += TICK
     ended = sum(sink.over for sink in sinks)
     assert ended <= SLICE
@@ -297,7 +298,7 @@ def test_many_are_ended_in_slices(how: str) -> None:
         assert now - ended <= SLICE
         ended = now
     turn(host.clock)
-    assert (before, host.service.hub.subscribers) == (1000, 0)
+    assert (before, host.notifier.subscribers) == (1000, 0)
     assert work.called
 
 

@@ -77,6 +77,7 @@ class Bench:
         self.store = store
         store.open()
         self.service = SessionService(store, clock, lambda: 0, limits)
+        self.notifier = self.service._core.notifier
 
     def fire(self, session_id: str, *names: str) -> None:
         drafts = [EventDraft(event=name) for name in names or ("x",)]
@@ -246,10 +247,10 @@ class TestReading:
     def test_readers_of_the_same_share_their_bytes(self, bench: Bench) -> None:
         bench.fire("a")
         (_, one), _ = bench.follow("a"), bench.follow("a")
-        assert len({reader.feed for reader in bench.service.hub.readers()}) == 1
-        assert bench.service.hub.subscribers == 2
+        assert len({reader.feed for reader in bench.notifier.readers()}) == 1
+        assert bench.notifier.subscribers == 2
         one.close()
-        assert bench.service.hub.subscribers == 1
+        assert bench.notifier.subscribers == 1
 
 
 def on_disk(path: Path, limits: Limits, late: LateReads, *batches: Sequence[str]) -> Bench:
@@ -332,7 +333,7 @@ class TestGaps:
         limits, late = Limits(events=2, retain=2), LateReads()
         bench = on_disk(tmp_path / "s.db", limits, late, ["x", "x", "x"], ["x", "x", "x"])
         sink = Sink()
-        reader = bench.service.hub.subscribe(Selection(frozenset("a")), NDJSON, sink)
+        reader = bench.notifier.subscribe(Selection(frozenset("a")), NDJSON, sink)
         reader.start(Position(3), {})
         bench.fire("a", *"xxxx")
         assert sink.ids() == []
@@ -349,7 +350,7 @@ class TestGaps:
         limits, late = Limits(events=2, retain=4), LateReads()
         bench = on_disk(tmp_path / "s.db", limits, late, *["x"] * 6)
         sink = Sink()
-        reader = bench.service.hub.subscribe(Selection(frozenset("a")), NDJSON, sink)
+        reader = bench.notifier.subscribe(Selection(frozenset("a")), NDJSON, sink)
         reader.start(Position(2), {})
         bench.fire("a")
         late.read()
@@ -367,7 +368,7 @@ class TestGaps:
         bench = on_disk(tmp_path / "s.db", Limits(), late, ["x", "x"], ["x", "x"])
         sinks = [Sink(), Sink(), Sink()]
         for sink, place in zip(sinks, (0, 0, 1), strict=True):
-            reader = bench.service.hub.subscribe(Selection(frozenset("a")), NDJSON, sink)
+            reader = bench.notifier.subscribe(Selection(frozenset("a")), NDJSON, sink)
             reader.start(Position(place), {})
         assert len(late.waiting) == 1
         late.go()
@@ -381,7 +382,7 @@ class TestGaps:
         places = (0, 0, 100, PAGE, 400, 699)
         sinks = [Sink() for _ in places]
         for sink, place in zip(sinks, places, strict=True):
-            reader = bench.service.hub.subscribe(Selection(frozenset("a")), NDJSON, sink)
+            reader = bench.notifier.subscribe(Selection(frozenset("a")), NDJSON, sink)
             reader.start(Position(place), {})
         late.go()
         for sink, place in zip(sinks, places, strict=True):
@@ -394,7 +395,7 @@ class TestGaps:
         bench = on_disk(tmp_path / "s.db", Limits(), late, ["x", "x"])
         sinks = [Sink(), Sink()]
         for sink in sinks:
-            reader = bench.service.hub.subscribe(Selection(frozenset("a")), NDJSON, sink)
+            reader = bench.notifier.subscribe(Selection(frozenset("a")), NDJSON, sink)
             reader.start(Position(0), {})
         late.fail(StoreUnavailable("it is wet"))
         assert all(sink.over and sink.frames("end")[0]["reconnect"] for sink in sinks)
@@ -435,7 +436,7 @@ class TestGaps:
         store = SQLiteStore(limits, clock.seconds, SQLiteConnection(path), late.threads)
         bench = Bench(store, clock, limits)
         sink = Sink()
-        reader = bench.service.hub.subscribe(Selection(frozenset("a")), NDJSON, sink)
+        reader = bench.notifier.subscribe(Selection(frozenset("a")), NDJSON, sink)
         reader.start(Position(1), {})
         bench.fire("a")
         bench.tick()
@@ -459,10 +460,10 @@ class TestTheLink:
         assert sink.ids()[-1] == 4000
 
     def test_nobody_begins_once_the_hub_is_closed(self, bench: Bench) -> None:
-        bench.service.hub.close()
+        bench.notifier.close()
         with pytest.raises(Stopping):
             bench.follow()
-        assert bench.service.hub.subscribers == 0
+        assert bench.notifier.subscribers == 0
 
     def test_a_slow_reader_costs_nothing_until_it_reads(self, bench: Bench) -> None:
         bench.fire("a")
@@ -492,7 +493,7 @@ class TestTheLink:
         bench.fire("a")
         bench.tick()
         assert sink.ids() == [1]
-        assert bench.service.hub.subscribers == 0
+        assert bench.notifier.subscribers == 0
         assert bench.clock.getDelayedCalls() == []
 
     def test_a_stop_says_to_come_again(self, bench: Bench) -> None:
@@ -609,7 +610,7 @@ class Crowd(RuleBasedStateMachine):
     @rule(position=st.integers(0, 750))
     def follow(self, position: int) -> None:
         sink = Sink()
-        reader = self.bench.service.hub.subscribe(Selection(frozenset("a")), NDJSON, sink)
+        reader = self.bench.notifier.subscribe(Selection(frozenset("a")), NDJSON, sink)
         reader.start(Position(position), {})
         self.readers.append((position, sink, reader))
 
