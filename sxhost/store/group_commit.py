@@ -2,7 +2,7 @@
 
 One thread writes.  Operations that arrive while it commits wait, and then share the next
 transaction, so that many small writes cost one trip to the disk.  Until the journal has it
-nobody sees any of it.
+none of it can be seen.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class GroupCommitter:
             while self._queue:
                 count = _group_size([operation.size for operation in self._queue])
                 group, self._queue = self._queue[:count], self._queue[count:]
-                # Whoever has left by now (`done` was cancelled) is to have changed nothing.
+                # An operation whose caller has left by now (`done` was cancelled) is not run.
                 await self._commit([one for one in group if not one.done.called])
         finally:
             self._writing = False
