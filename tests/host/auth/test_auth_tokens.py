@@ -147,7 +147,7 @@ def test_token_file_of_another_shape_is_refused(
     assert path.read_bytes() == content
 
 
-def test_empty_token_file_lets_nobody_in(reopen: Open, tmp_path: Path) -> None:
+def test_empty_token_file_stops_the_start(reopen: Open, tmp_path: Path) -> None:
     token_file(tmp_path).write_text("\n", encoding="ascii")
     with pytest.raises(TokenStoreError, match="is empty"):
         reopen()

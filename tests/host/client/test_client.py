@@ -460,7 +460,7 @@ def test_limit_errors_carry_their_numbers(make_lab: Callable[..., HostInMemory])
         assert (type(error), error.details) == (kind, details)
 
 
-def test_url_with_a_path_that_escapes_is_refused(lab: HostInMemory) -> None:
+def test_url_with_a_wrong_path_is_refused_by_the_host(lab: HostInMemory) -> None:
     assert isinstance(refusal(below(lab, "/nowhere").status()), UnknownRoute)
     assert isinstance(refusal(below(lab, "/sessions").stop()), MethodNotAllowed)
 

@@ -636,7 +636,7 @@ def test_other_refusals_end_the_stream(net: NetworkInMemory, status: int) -> Non
         result_of(Reader(net).done)
 
 
-def test_refused_subscription_keeps_its_error_class(net: NetworkInMemory) -> None:
+def test_full_queue_is_reported_and_retried(net: NetworkInMemory) -> None:
     net.build_server = refusal(QueueFull("a", 1))
     reader = Reader(net)
     assert "already wait" in reader.news[0][1]

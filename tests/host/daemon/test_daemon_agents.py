@@ -69,7 +69,7 @@ def test_host_id_does_not_reveal_its_path(tmp_path: Path) -> None:
     assert str(tmp_path) not in name
 
 
-def test_shutdown_waits_for_every_hold_to_be_released(
+def test_children_stay_paused_until_every_hold_is_released(
     workshop: DriverFactory, spawn: Spawning
 ) -> None:
     for _ in range(2):
@@ -84,7 +84,9 @@ def test_shutdown_waits_for_every_hold_to_be_released(
     assert [child.paused for child in spawn.children] == [False, False]
 
 
-def test_every_part_is_closed(workshop: DriverFactory, spawn: Spawning) -> None:
+def test_closing_ends_children_and_makes_no_more_drivers(
+    workshop: DriverFactory, spawn: Spawning
+) -> None:
     workshop("echo")
     result_of(workshop.close())
     assert spawn.closed
