@@ -24,7 +24,7 @@ from sxhost.model.turn import (
     TurnDraft,
     input_text,
 )
-from sxhost.store.contracts import Store
+from sxhost.store.contracts import Inbox, Sessions
 from sxhost.waiting import background
 
 __all__ = ["Supervisor", "new_session_id"]
@@ -47,12 +47,14 @@ class Supervisor:
 
     def __init__(
         self,
-        store: Store,
+        sessions: Sessions,
+        inbox: Inbox,
         ground: Dependencies,
         agents: Agents,
         send: Send,
     ) -> None:
-        self._store = store
+        self._all_sessions = sessions
+        self._inbox = inbox
         self._ground = ground
         self._agents = agents
         self._send = send
@@ -72,7 +74,7 @@ class Supervisor:
 
     def is_hosted(self, name: str) -> bool:
         """Tell whether the host itself runs the agent of this session, or conversation."""
-        known = self._store.known.get(name)
+        known = self._all_sessions.known.get(name)
         is_ours = known is not None and known.kind == "hosted"
         return is_ours or any(one.launch.resume == name for one in self._sessions.values())
 
@@ -99,7 +101,7 @@ class Supervisor:
         :raises AgentFailed: it cannot be started; then nothing remains of it.
         """
         session_id = launch.id or new_session_id(launch.agent)
-        if session_id in self._sessions or self._store.known.get(session_id) is not None:
+        if session_id in self._sessions or self._all_sessions.known.get(session_id) is not None:
             raise SessionExists(session_id)
         placed = replace(launch, id=session_id, cwd=self._agents.roots.place(launch.cwd))
         hosted = self._sessions[session_id] = self._made(session_id, placed, None)
@@ -161,7 +163,7 @@ class Supervisor:
 
     def deliver_messages(self, session_id: str) -> None:
         """There may be messages for an agent: give it what it can take now."""
-        session = self._store.known.get(session_id)
+        session = self._all_sessions.known.get(session_id)
         if session is None or session.kind != "hosted" or self._closed:
             return
         if session_id in self._delivering:
@@ -190,7 +192,7 @@ class Supervisor:
 
     async def _deliver_one(self, session_id: str) -> bool:
         """Deliver one message; return whether there may be more to do."""
-        queued = [m for m in await self._store.peek_messages(session_id) if m.state == "queued"]
+        queued = [m for m in await self._inbox.peek_messages(session_id) if m.state == "queued"]
         if not queued:
             return False
         hosted = await self.ensure_running(session_id)
@@ -205,27 +207,27 @@ class Supervisor:
         return True
 
     async def _hand_over(self, hosted: HostedSession, message: Message, *, busy: bool) -> None:
-        await self._store.lease_message(hosted.id, message.id, LEASE_S)
+        await self._inbox.lease_message(hosted.id, message.id, LEASE_S)
         try:
             if busy:
                 await hosted.steer(message.content, "message")
             else:
                 await hosted.submit(TurnDraft(input=message.content), "message")
         except HostError as error:
-            await self._store.nack_message(hosted.id, message.id)
+            await self._inbox.nack_message(hosted.id, message.id)
             raise AgentFailed(f"A message was not taken: {error}") from error
-        await self._store.ack_message(hosted.id, message.id)
+        await self._inbox.ack_message(hosted.id, message.id)
 
     # Before and after.
 
     async def reconcile(self) -> None:
         """Put right what a former life of the host has left; if it is to be, start agents."""
-        sessions = [s for s in await self._store.sessions() if s.kind == "hosted"]
+        sessions = [s for s in await self._all_sessions.sessions() if s.kind == "hosted"]
         await self._agents.bury([s.process for s in sessions if s.process and s.process.pid])
         for session in sessions:
             await self._settle(session)
         for session in sessions:
-            if await self._store.count_waiting(session.id):
+            if await self._inbox.count_waiting(session.id):
                 self.deliver_messages(session.id)
             elif self._agents.resume_at_boot:
                 background(
@@ -264,7 +266,7 @@ class Supervisor:
         :raises NotHosted: its agent is not ours.
         """
         hosted = self._sessions.get(session_id) or self._found(
-            await self._store.session(session_id)
+            await self._all_sessions.session(session_id)
         )
         if hosted.life.name() in ("gone", "starting"):
             await hosted.start()
@@ -291,7 +293,7 @@ class Supervisor:
 
     async def _hosted(self, session_id: str, instead: SteerDraft) -> HostedSession | None:
         """Return a hosted session; to an attached one, send a message instead."""
-        session = await self._store.session(session_id)
+        session = await self._all_sessions.session(session_id)
         if session.kind == "hosted":
             return self._sessions.get(session_id) or self._found(session)
         draft = MessageDraft(content=input_text(instead.input), mode="interrupt")
@@ -302,7 +304,7 @@ class Supervisor:
         """End and forget a session that did not come to be."""
         await self.end(session_id)
         try:
-            await self._store.delete(session_id)
+            await self._all_sessions.delete(session_id)
         except HostError:
             log.debug("{session} was not there yet", session=session_id)
 

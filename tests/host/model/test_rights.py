@@ -18,6 +18,7 @@ from sxhost.faces.pi.commands import COMMANDS
 from sxhost.faces.pi.scheduling import TRAITS
 from sxhost.model.auth import AuditQuery
 from sxhost.model.caller import HOST, Caller, current_caller
+from sxhost.model.event_types import StalledEvent
 from sxhost.model.rights import (
     APPROVAL_EVENTS,
     CODEXD_TURN_SCOPES,
@@ -280,7 +281,7 @@ NEW: dict[str, Any] = {
     "pid": 7,
     "heartbeat_s": 1.0,
 }
-WHOSE = {"b": "own", "c": "others", "a": "hosted"}
+WHOSE = {"b": "owned", "c": "foreign", "a": "hosted"}
 
 
 def test_every_registration_field_has_scopes() -> None:
@@ -385,7 +386,7 @@ def test_approval_events_of_an_attached_session_cannot_be_fired(
 
 
 def test_custom_events_in_a_hosted_session_change_no_state(host: HostInMemory) -> None:
-    host.drivers.last.reports.report_event("stalled", {})
+    host.drivers.last.reports.report_event(StalledEvent(silent_s=0, turn=None))
     settle(host)
     assert post(host, SENDER, "/sessions/a/events", {"event": "note"}).status == 200
     assert (names(host)[-1], state(host)) == ("note", "stalled")
