@@ -60,6 +60,7 @@ _STATE_AFTER: Final[dict[str, StateName]] = {
 _CHANGE_PENDING: Final = frozenset(
     {"approval-requested", "approval-resolved", "complete", "error", "idle", "ended"}
 )
+_CHANGE_TURN: Final = frozenset({"turn-started", "complete", "error"})
 _REASON_LENGTH: Final = 160
 _LOST_PROMISES: Final = 3
 """Heartbeats that a lost session has missed; a stalled one has missed the first."""
@@ -84,8 +85,8 @@ def apply_events(session: Session, events: Sequence[Event], at: int) -> Session:
         if new != name:
             name, since = new, event.ts_ms
         latest = event
-    state = session.state if latest is None else State(name, _reason(latest), since)
     usage = next((event for event in reversed(events) if event.event == "usage"), None)
+    state = session.state if latest is None else State(name, _reason(latest), since)
     return replace(
         session,
         state=state,
@@ -170,8 +171,8 @@ def _is_late(event: Event, turn: Turn | None) -> bool:
 
 
 def _turn_after(turn: Turn | None, event: Event) -> Turn | None:
-    """Return the turn that runs or was the last one, after an event."""
-    if event.event not in ("turn-started", "complete", "error"):
+    """Return the turn that runs after an event, or the last one."""
+    if event.event not in _CHANGE_TURN:
         return turn
     match decode_event(event):
         case TurnStartedEvent(turn=int(number), native_id=native_id):
