@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
 from sxhost import __version__
-from sxhost.agents.approvals import ApprovalDesk
+from sxhost.agents.approvals import ApprovalBroker
 from sxhost.agents.dependencies import NO_AGENTS, Agents
 from sxhost.agents.settings import in_force
 from sxhost.agents.supervisor import Supervisor
@@ -170,7 +170,7 @@ class SessionService(MessageVerbs, AgentVerbs, Service):
         return self._core.supervisor
 
     @property
-    def desk(self) -> ApprovalDesk:
+    def desk(self) -> ApprovalBroker:
         """The approvals."""
         return self._core.approvals
 

@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 
 from sxhost.agents.dependencies import Dependencies
 from sxhost.agents.event_writer import EventWriter, fitting
-from sxhost.agents.lifecycle import Named, new_life
+from sxhost.agents.lifecycle import Context, new_life
 from sxhost.agents.questions import SessionQuestions
 from sxhost.agents.settings import PERSISTENT_FIELDS, apply_turn
 from sxhost.agents.turns import HeldReports, TurnLog
@@ -45,6 +45,9 @@ __all__ = ["HostedSession"]
 
 log = logger(__name__)
 
+STDERR = 4096
+"""Characters of the end of its stderr that the log keeps of an agent that has ended."""
+
 
 class HostedSession:
     """A session whose agent we run (the `Reports` of that agent).
@@ -64,7 +67,7 @@ class HostedSession:
     ) -> None:
         self.id = session_id
         self.launch = launch
-        self.life = new_life(Named(session_id))
+        self.life = new_life(Context(session_id))
         self.agent: Agent = driver.agent(launch, self)
         self._driver = driver
         self._dependencies = dependencies
@@ -139,20 +142,19 @@ class HostedSession:
         try:
             started = await self.agent.start()
         except BaseException:
-            self.life.gone()
+            self.life.process_ended()
             raise
         try:
             await self._started(started)
         except BaseException:
             if self.life.name() != "gone":
                 await self.agent.stop()
-                self.life.gone()
+                self.life.process_ended()
             raise
 
     async def _started(self, started: Started) -> None:
         self.launch = replace(self.launch, resume=started.native_id, prompt=None)
-        await self._dependencies.note(
-            self.id,
+        await self._set_hosting(
             Hosting(
                 native_id=started.native_id,
                 model=started.model or None,
@@ -186,7 +188,7 @@ class HostedSession:
 
     async def submit(self, draft: TurnDraft, by: str = "turn") -> Turn:
         """Begin a turn; return it once the log has it."""
-        self.life.begin()
+        self.life.begin_turn()
         before, turn = self.turn, self._turns.begin()
         self._reports.hold()
         self._watchdog.watch()
@@ -194,7 +196,7 @@ class HostedSession:
             native_id = await self._submit_to_agent(draft)
         except BaseException:
             self._turns.revert(before)
-            self.life.over()
+            self.life.end_turn()
             self._watchdog.pause()
             raise
         else:
@@ -210,23 +212,22 @@ class HostedSession:
         """Submit a turn; the settings that it changes are kept before the agent has them."""
         before = {name: getattr(self.launch, name) for name in PERSISTENT_FIELDS}
         try:
-            await self._keep(apply_turn(self.launch, draft))
+            await self._keep_launch(apply_turn(self.launch, draft))
             return await self.agent.submit(draft)
         except HostError:
             with suppress(HostError):
-                await self._keep(replace(self.launch, **before))
+                await self._keep_launch(replace(self.launch, **before))
             raise
 
-    async def _keep(self, launch: Launch) -> None:
+    async def _keep_launch(self, launch: Launch) -> None:
         """Note how the agent is started again, if that has changed."""
         if launch != self.launch:
             self.launch = launch
-            noted = Hosting(model=launch.model, cwd=launch.cwd, launch=launch)
-            await self._dependencies.note(self.id, noted)
+            await self._set_hosting(Hosting(model=launch.model, cwd=launch.cwd, launch=launch))
 
     async def steer(self, given: Input, by: str = "steer") -> None:
         """Add to the running turn."""
-        self.life.meddle()
+        self.life.check_turn_runs()
         if not self.agent.can.steer:
             raise Unsupported(f"{self.launch.agent} cannot be steered; send a message instead.")
         await self.agent.steer(items(given))
@@ -254,7 +255,7 @@ class HostedSession:
 
     async def interrupt(self) -> None:
         """Stop the running turn."""
-        self.life.meddle()
+        self.life.check_turn_runs()
         await self.agent.interrupt()
 
     async def compact(self) -> None:
@@ -268,7 +269,7 @@ class HostedSession:
         if not self.agent.can.set_model:
             raise Unsupported(f"{self.launch.agent} cannot change its model.")
         await self.agent.set_model(draft)
-        await self.model_changed(draft.model, draft.provider, draft.effort)
+        await self._keep_settings(None, draft.model, draft.provider, draft.effort)
 
     async def native_command(self, name: str, params: Mapping[str, Any]) -> Raw:
         """Send the agent a command of its own protocol; return its result.
@@ -281,26 +282,38 @@ class HostedSession:
         if not isinstance(self.agent, NativeCommands):
             raise Unsupported(f"{self.launch.agent} takes no commands of its own protocol.")
         answer = await self.agent.native_command(name, params)
-        if answer.native_id is not None:
-            await self.conversation_changed(answer.native_id)
-        if (answer.model, answer.provider, answer.effort) != (None, None, None):
-            await self.model_changed(answer.model, answer.provider, answer.effort)
+        changed = (answer.native_id, answer.model, answer.provider, answer.effort)
+        if any(value is not None for value in changed):
+            await self._keep_settings(*changed)
         return answer.result
+
+    async def _keep_settings(
+        self,
+        native_id: str | None = None,
+        model: str | None = None,
+        provider: str | None = None,
+        effort: str | None = None,
+    ) -> None:
+        """Keep what the agent uses from now on for a restart; None is as it was."""
+        changed = {"resume": native_id, "model": model, "provider": provider, "effort": effort}
+        given = {name: value for name, value in changed.items() if value is not None}
+        self.launch = replace(self.launch, **given)
+        await self._set_hosting(
+            Hosting(native_id=native_id, model=model, provider=provider, launch=self.launch)
+        )
 
     async def conversation_changed(self, native_id: str) -> None:
         """The agent goes on with another conversation: a restart will, too."""
-        self.launch = replace(self.launch, resume=native_id)
-        noted = Hosting(native_id=native_id, launch=self.launch)
-        await self._dependencies.note(self.id, noted)
+        await self._keep_settings(native_id)
 
     async def model_changed(
         self, model: str | None = None, provider: str | None = None, effort: str | None = None
     ) -> None:
         """The agent uses another model, or thinks more or less: a restart will, too."""
-        given = {"model": model, "provider": provider, "effort": effort}
-        self.launch = replace(self.launch, **{k: v for k, v in given.items() if v is not None})
-        noted = Hosting(model=model, provider=provider, launch=self.launch)
-        await self._dependencies.note(self.id, noted)
+        await self._keep_settings(None, model, provider, effort)
+
+    async def _set_hosting(self, fields: Hosting) -> None:
+        await self._dependencies.set_hosting(self.id, fields)
 
     def record_input(self, given: Input, by: str, turn: int | None) -> None:
         """Have the log tell what the agent was told."""
@@ -323,7 +336,7 @@ class HostedSession:
 
     def spawned(self, process: Process) -> None:
         """Note which process runs."""
-        self._background(self._dependencies.note(self.id, Hosting(process=process)))
+        self._background(self._set_hosting(Hosting(process=process)))
 
     def approval_requested(self, question: Question) -> None:
         """Open an approval, after all that was reported before it."""
@@ -337,21 +350,22 @@ class HostedSession:
         self._questions.close(key, why)
 
     async def _answer_agent(self, question: Question, answer: Answer) -> None:
+        # not `agent.answer` itself: a restart makes another agent
         await self.agent.answer(question, answer)
 
     def _wait_for_decision(self) -> None:
         self._watchdog.pause()
-        self.life.asked()
+        self.life.ask_for_decision()
 
     def _resume_turn(self) -> None:
-        self.life.answered()
+        self.life.resume_turn()
         self._watchdog.watch()
         self._dependencies.clock.callLater(0, self._on_free)
 
     def turn_started(self, native_id: str | None) -> None:
         """Learn the agent's name for a turn, or of one that it began by itself."""
         if self.life.name() == "idle":
-            self.life.begin()
+            self.life.begin_turn()
             self._turns.begin()
             self._watchdog.watch()
         self._turns.set_native_id(native_id)
@@ -365,7 +379,7 @@ class HostedSession:
         elif self._turns.runs:
             self._withdraw_questions("the turn is over")
             self._turns.end(status, reason, native)
-            self.life.over()
+            self.life.end_turn()
             self._watchdog.pause()
             self._dependencies.clock.callLater(0, self._on_free)
             self._turn_over.fire()
@@ -378,12 +392,13 @@ class HostedSession:
             why = CutReason.AGENT_ENDED if wanted else CutReason.PROCESS_ENDED
             self.turn_ended("failed", why)
             self._withdraw_questions(how.sentence)
-        self.life.gone()
+        self.life.process_ended()
         self._turn_over.fire()
         self._watchdog.pause()
         if not starting:
-            self.report_event("ended", {**_exit(how), "reason": how.sentence})
-            self._background(self._dependencies.note(self.id, Hosting(process=Process(0))))
+            ended = {"code": how.code, "signal": how.signal, "stderr": how.stderr[-STDERR:]}
+            self.report_event("ended", {**ended, "reason": how.sentence})
+            self._background(self._set_hosting(Hosting(process=Process(0))))
         if not (wanted or starting or how.asked):
             self._restart_later(how.sentence)
 
@@ -416,11 +431,7 @@ class HostedSession:
 
     def _withdraw_questions(self, why: str) -> None:
         if self._questions.withdraw_all(why):
-            self.life.answered()
+            self.life.resume_turn()
 
     def _background(self, work: Awaitable[object]) -> None:
         background(work, log, self.id, (HostError,))
-
-
-def _exit(how: ChildExit) -> dict[str, Any]:
-    return {"code": how.code, "signal": how.signal, "stderr": how.stderr[-4096:]}

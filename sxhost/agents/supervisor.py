@@ -48,12 +48,12 @@ class Supervisor:
     def __init__(
         self,
         store: Store,
-        ground: Dependencies,
+        dependencies: Dependencies,
         agents: Agents,
         send: Send,
     ) -> None:
         self._store = store
-        self._ground = ground
+        self._dependencies = dependencies
         self._agents = agents
         self._send = send
         self._sessions: dict[str, HostedSession] = {}
@@ -104,7 +104,7 @@ class Supervisor:
         placed = replace(launch, id=session_id, cwd=self._agents.roots.place(launch.cwd))
         hosted = self._sessions[session_id] = self._made(session_id, placed, None)
         try:
-            await self._ground.note(session_id, initial_hosting(placed))
+            await self._dependencies.set_hosting(session_id, initial_hosting(placed))
             await hosted.start()
             if launch.prompt is None:
                 return session_id, None
@@ -149,7 +149,7 @@ class Supervisor:
         launch = replace(launch, **given)
         if hosted is not None:
             hosted.launch = launch
-        await self._ground.note(session.id, Hosting(**given, launch=launch))
+        await self._dependencies.set_hosting(session.id, Hosting(**given, launch=launch))
 
     async def end(self, session_id: str) -> None:
         """End a session's agent, if it has one, for good."""
@@ -237,7 +237,7 @@ class Supervisor:
 
     async def _settle(self, session: Session) -> None:
         """Have the log say what is so: no agent of this session runs."""
-        await self._ground.desk.withdraw(session.id, "the host was killed")
+        await self._dependencies.approvals.withdraw(session.id, "the host was killed")
         drafts: list[EventDraft] = []
         if session.turn is not None and session.turn.status == "running":
             ids = {"turn": session.turn.id, "native_id": session.turn.native_id}
@@ -248,8 +248,8 @@ class Supervisor:
             drafts.append(EventDraft.of("ended", ended))
         if not drafts:
             return
-        await self._ground.append(session.id, drafts)
-        await self._ground.note(session.id, Hosting(process=Process(0)))
+        await self._dependencies.append(session.id, drafts)
+        await self._dependencies.set_hosting(session.id, Hosting(process=Process(0)))
 
     async def close(self) -> None:
         """End all agents in order."""
@@ -278,7 +278,7 @@ class Supervisor:
         def free() -> None:
             self.deliver_messages(session_id)
 
-        return HostedSession(session_id, launch, driver, self._ground, free, turn=turn)
+        return HostedSession(session_id, launch, driver, self._dependencies, free, turn=turn)
 
     def _found(self, session: Session) -> HostedSession:
         if session.kind != "hosted" or session.launch is None:
