@@ -1,4 +1,4 @@
-"""The hosted sessions of this host: started, found again, told what to do, ended in order."""
+"""The hosted sessions of this host: started, restored, given messages, ended in order."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ __all__ = ["Supervisor", "new_session_id"]
 log = logger(__name__)
 
 LEASE_S = 600.0
-"""Seconds that a message may take from the inbox to the agent's ear."""
+"""Seconds that a message may take from the inbox until the agent has accepted it."""
 
 Send = Callable[[str, MessageDraft], Awaitable[object]]
 
@@ -67,14 +67,18 @@ class Supervisor:
 
     def running_sessions(self, agent: str) -> list[HostedSession]:
         """Return the sessions of an agent that is there now."""
-        there = (one for one in self._sessions.values() if one.launch.agent == agent)
-        return [one for one in there if one.life.name() in ("idle", "running", "waiting")]
+        return [
+            hosted
+            for hosted in self._sessions.values()
+            if hosted.launch.agent == agent and hosted.status.is_ready
+        ]
 
     def is_hosted(self, name: str) -> bool:
         """Tell whether the host itself runs the agent of this session, or conversation."""
-        known = self._store.known.get(name)
-        is_ours = known is not None and known.kind == "hosted"
-        return is_ours or any(one.launch.resume == name for one in self._sessions.values())
+        session = self._store.known.get(name)
+        if session is not None and session.kind == "hosted":
+            return True
+        return any(hosted.launch.resume == name for hosted in self._sessions.values())
 
     def is_alive(self, session_id: str) -> bool:
         """Tell whether a session's agent is there or about to be, whatever its log says."""
@@ -102,7 +106,7 @@ class Supervisor:
         if session_id in self._sessions or self._store.known.get(session_id) is not None:
             raise SessionExists(session_id)
         placed = replace(launch, id=session_id, cwd=self._agents.roots.place(launch.cwd))
-        hosted = self._sessions[session_id] = self._made(session_id, placed, None)
+        hosted = self._sessions[session_id] = self._make(session_id, placed, None)
         try:
             await self._dependencies.set_hosting(session_id, initial_hosting(placed))
             await hosted.start()
@@ -110,7 +114,7 @@ class Supervisor:
                 return session_id, None
             return session_id, await hosted.submit(TurnDraft(input=launch.prompt))
         except BaseException:
-            await self._drop(session_id)
+            await self._remove(session_id)
             raise
 
     async def submit(self, session_id: str, draft: TurnDraft) -> Turn:
@@ -122,13 +126,15 @@ class Supervisor:
 
     async def steer(self, session_id: str, draft: SteerDraft) -> None:
         """Add to the running turn; an attached agent gets it as an urgent message."""
-        hosted = await self._hosted(session_id, draft)
+        hosted = await self._hosted_or_send(session_id, draft)
         if hosted is not None:
             await hosted.steer(draft.input)
 
     async def interrupt(self, session_id: str) -> None:
         """Stop the running turn; an attached agent is asked to."""
-        hosted = await self._hosted(session_id, SteerDraft(input="Stop what you are doing."))
+        hosted = await self._hosted_or_send(
+            session_id, SteerDraft(input="Stop what you are doing.")
+        )
         if hosted is not None:
             await hosted.interrupt()
 
@@ -194,8 +200,8 @@ class Supervisor:
         if not queued:
             return False
         hosted = await self.ensure_running(session_id)
-        busy = hosted.life.name() in ("running", "waiting")
-        message = _next(queued, hosted) if busy else _first(queued)
+        busy = hosted.status.is_busy
+        message = next_for_busy(queued, hosted) if busy else next_for_idle(queued)
         if message is None:
             return False
         if busy and not hosted.agent.can.steer:
@@ -223,7 +229,7 @@ class Supervisor:
         sessions = [s for s in await self._store.sessions() if s.kind == "hosted"]
         await self._agents.bury([s.process for s in sessions if s.process and s.process.pid])
         for session in sessions:
-            await self._settle(session)
+            await self._close_former_life(session)
         for session in sessions:
             if await self._store.count_waiting(session.id):
                 self.deliver_messages(session.id)
@@ -235,7 +241,7 @@ class Supervisor:
                     (HostError,),
                 )
 
-    async def _settle(self, session: Session) -> None:
+    async def _close_former_life(self, session: Session) -> None:
         """Have the log say what is so: no agent of this session runs."""
         await self._dependencies.approvals.withdraw(session.id, "the host was killed")
         drafts: list[EventDraft] = []
@@ -263,7 +269,7 @@ class Supervisor:
 
         :raises NotHosted: its agent is not ours.
         """
-        hosted = self._sessions.get(session_id) or self._found(
+        hosted = self._sessions.get(session_id) or self._restore(
             await self._store.session(session_id)
         )
         if hosted.life.name() in ("gone", "starting"):
@@ -272,7 +278,7 @@ class Supervisor:
 
     # How it is done.
 
-    def _made(self, session_id: str, launch: Launch, turn: Turn | None) -> HostedSession:
+    def _make(self, session_id: str, launch: Launch, turn: Turn | None) -> HostedSession:
         driver = self._agents.drivers(launch.agent)
 
         def free() -> None:
@@ -280,25 +286,27 @@ class Supervisor:
 
         return HostedSession(session_id, launch, driver, self._dependencies, free, turn=turn)
 
-    def _found(self, session: Session) -> HostedSession:
+    def _restore(self, session: Session) -> HostedSession:
         if session.kind != "hosted" or session.launch is None:
             raise NotHosted(session.id)
-        hosted = self._made(session.id, session.launch, session.turn)
+        hosted = self._make(session.id, session.launch, session.turn)
         if not hosted.agent.can.resume:
             raise AgentFailed(f"The agent of {session.id!r} has ended and cannot go on.")
         self._sessions[session.id] = hosted
         return hosted
 
-    async def _hosted(self, session_id: str, instead: SteerDraft) -> HostedSession | None:
+    async def _hosted_or_send(
+        self, session_id: str, instead: SteerDraft
+    ) -> HostedSession | None:
         """Return a hosted session; to an attached one, send a message instead."""
         session = await self._store.session(session_id)
         if session.kind == "hosted":
-            return self._sessions.get(session_id) or self._found(session)
+            return self._sessions.get(session_id) or self._restore(session)
         draft = MessageDraft(content=input_text(instead.input), mode="interrupt")
         await self._send(session_id, draft)
         return None
 
-    async def _drop(self, session_id: str) -> None:
+    async def _remove(self, session_id: str) -> None:
         """End and forget a session that did not come to be."""
         await self.end(session_id)
         try:
@@ -322,13 +330,13 @@ def initial_hosting(launch: Launch) -> Hosting:
     )
 
 
-def _first(queued: list[Message]) -> Message:
-    """Return what an idle agent is told next: what is urgent goes first."""
+def next_for_idle(queued: list[Message]) -> Message:
+    """Return the message that an idle agent gets next: urgent ones go first."""
     return min(queued, key=lambda message: (message.mode != "interrupt", message.id))
 
 
-def _next(queued: list[Message], hosted: HostedSession) -> Message | None:
-    """Return what a busy agent is told at once, if anything is."""
+def next_for_busy(queued: list[Message], hosted: HostedSession) -> Message | None:
+    """Return the message that a busy agent gets at once, if there is one."""
     wanted = {"interrupt"}
     if hosted.agent.can.steer and hosted.life.name() == "running":
         wanted.add("auto")
