@@ -21,7 +21,7 @@ from sxhost.logs import logger
 from sxhost.model.auth import AuditEntry
 from sxhost.model.caller import current_caller
 from sxhost.model.limits import Limits
-from sxhost.store.contracts import Store
+from sxhost.store.contracts import AuditLog
 from sxhost.waiting import background, uncancelled
 
 __all__ = ["ACTS", "Audit"]
@@ -61,9 +61,9 @@ class Audit:
     """Writes entries down, now or as soon as the store can."""
 
     def __init__(
-        self, store: Store, clock: IReactorTime, wall_ms: Callable[[], int], limits: Limits
+        self, entries: AuditLog, clock: IReactorTime, wall_ms: Callable[[], int], limits: Limits
     ) -> None:
-        self._store, self._clock, self._wall_ms = store, clock, wall_ms
+        self._entries, self._clock, self._wall_ms = entries, clock, wall_ms
         self._waiting: deque[AuditEntry] = deque(maxlen=limits.deeds)
         self._writing = DeferredLock()
         self._retry: IDelayedCall | None = None
@@ -82,7 +82,7 @@ class Audit:
         """
         deed = self.entry(what, session_id, detail)
         if ACTS.get(what, True):
-            await self._store.record_entry(deed)
+            await self._entries.record_entry(deed)
             return
         self._waiting.append(deed)
         if not await uncancelled(self._write()) and deed in self._waiting:
@@ -101,7 +101,7 @@ class Audit:
         async with self._writing:
             try:
                 while self._waiting:
-                    await self._store.record_entry(self._waiting[0])
+                    await self._entries.record_entry(self._waiting[0])
                     self._waiting.popleft()
             except HostError:
                 if again and not (self._retry is not None and self._retry.active()):

@@ -16,7 +16,7 @@ from sxhost.model.caller import current_caller
 from sxhost.model.limits import Limits
 from sxhost.model.rights import check_registration, owner_name
 from sxhost.model.session import Claim, Registration, Session
-from sxhost.store.contracts import Store
+from sxhost.store.contracts import Sessions
 from sxhost.streams.presence import Presence
 
 __all__ = ["Registrar"]
@@ -32,7 +32,7 @@ class Registrar:
 
     def __init__(
         self,
-        store: Store,
+        sessions: Sessions,
         *,
         supervisor: Supervisor,
         presence: Presence,
@@ -40,7 +40,7 @@ class Registrar:
         wall_ms: Callable[[], int],
         limits: Limits,
     ) -> None:
-        self._store = store
+        self._sessions = sessions
         self._supervisor = supervisor
         self._presence = presence
         self._eviction = eviction
@@ -60,7 +60,7 @@ class Registrar:
         if len(encode(registration.metadata)) > most:
             raise BadField("metadata", f"The metadata is larger than {most} bytes of JSON.")
         claim = await self._claim(session_id, registration)
-        register = partial(self._store.register, session_id, claim, self._wall_ms())
+        register = partial(self._sessions.register, session_id, claim, self._wall_ms())
         session, created = await self._eviction.run_with_room(register)
         self._presence.hear(session_id)
         if created:
@@ -83,6 +83,6 @@ class Registrar:
 
     async def find(self, session_id: str) -> Session | None:
         """Return a session, also an archived one; None if there is none."""
-        if not self._store.known.holds(session_id):
+        if not self._sessions.known.holds(session_id):
             return None
-        return self._store.known.get(session_id) or await self._store.session(session_id)
+        return self._sessions.known.get(session_id) or await self._sessions.session(session_id)

@@ -54,14 +54,15 @@ class ServiceCore:
         self.presence = Presence(clock, wall_ms, limits)
         self.audit = Audit(store, clock, wall_ms, limits)
         self.approvals = ApprovalBroker(
-            store, self.notifier, clock, wall_ms, limits=limits, decide=agents.decide
+            store, store, self.notifier, clock, wall_ms, limits=limits, decide=agents.decide
         )
         self.questions = AttachedQuestions(self.approvals, self.notifier)
         dependencies = Dependencies(
             clock, wall_ms, limits, self.approvals, self.append, self.set_hosting, agents.hold
         )
-        self.supervisor = Supervisor(store, dependencies, agents, send)
+        self.supervisor = Supervisor(store, store, dependencies, agents, send)
         self.eviction = Eviction(
+            store,
             store,
             notifier=self.notifier,
             supervisor=self.supervisor,

@@ -31,7 +31,7 @@ from sxhost.model.caller import Caller, current_caller
 from sxhost.model.limits import Limits
 from sxhost.model.session import Session
 from sxhost.policy.rules import ASK_A_PERSON, PolicyDecision
-from sxhost.store.contracts import Store
+from sxhost.store.contracts import Approvals, Sessions
 from sxhost.streams.notifier import LogNotifier
 
 __all__ = ["ApprovalBroker", "Decide", "ask_a_person", "refusal_of"]
@@ -83,7 +83,8 @@ class ApprovalBroker:
 
     def __init__(
         self,
-        store: Store,
+        sessions: Sessions,
+        approvals: Approvals,
         notifier: LogNotifier,
         clock: IReactorTime,
         wall_ms: Callable[[], int],
@@ -91,7 +92,8 @@ class ApprovalBroker:
         limits: Limits,
         decide: Decide = ask_a_person,
     ) -> None:
-        self._store = store
+        self._sessions = sessions
+        self._approvals = approvals
         self._notifier = notifier
         self._clock = clock
         self._wall_ms = wall_ms
@@ -112,7 +114,7 @@ class ApprovalBroker:
         before = self._asked.get(session_id, {}).get(question.key)
         entry = self._admit(session_id, question, deliver, before)
         try:
-            verdict = self._decide(await self._store.session(session_id), question)
+            verdict = self._decide(await self._sessions.session(session_id), question)
             approval = await self._open_in_store(entry, verdict)
         except BaseException:
             self._drop(entry)
@@ -156,7 +158,7 @@ class ApprovalBroker:
         patience = verdict.expire_s or self._patience(question)
         seconds = min(question.expires_s or patience, patience)
         at = self._wall_ms()
-        approval = await self._store.open_approval(
+        approval = await self._approvals.open_approval(
             session_id, question, at, at + int(seconds * 1000)
         )
         self._notifier.events_appended(session_id)
@@ -202,7 +204,7 @@ class ApprovalBroker:
         """Close all that a session's agent has asked: it does not wait any more."""
         resolution = Resolution(decision="cancel", by=by, at_ms=self._wall_ms(), reason=why)
         try:
-            closed = await self._store.close_approvals(session_id, "withdrawn", resolution)
+            closed = await self._approvals.close_approvals(session_id, "withdrawn", resolution)
         except UnknownSession:
             closed = []
         for approval in closed:
@@ -260,7 +262,7 @@ class ApprovalBroker:
             detail = f"approval {approval_id}: {answer.decision}"
             who = caller.token, caller.uid, caller.peer
             entry = AuditEntry(0, "answer", session_id, detail, *who, at)
-        closed = await self._store.close_approval(
+        closed = await self._approvals.close_approval(
             session_id, approval_id, end.state, resolution, entry
         )
         self._forget(approval_id)

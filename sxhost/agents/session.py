@@ -23,7 +23,13 @@ from sxhost.drivers.contracts import Agent, Driver, NativeCommands, Started
 from sxhost.errors import AgentFailed, HostError, Unsupported
 from sxhost.logs import logger
 from sxhost.model.approval import Answer, Question
-from sxhost.model.event_types import AgentEvent, encode_data
+from sxhost.model.event_types import (
+    AgentEvent,
+    CustomEvent,
+    EndedEvent,
+    StartedEvent,
+    encode_data,
+)
 from sxhost.model.session import Hosting
 from sxhost.model.turn import (
     AgentStatus,
@@ -166,9 +172,7 @@ class HostedSession:
         if self.life.name() != "starting":
             raise AgentFailed(f"The agent of {self.id!r} has gone while it was started.")
         self._watchdog.started()
-        self.report_event(
-            "started", {"agent": self.launch.agent, "native_id": started.native_id}
-        )
+        self.report_event(StartedEvent(agent=self.launch.agent, native_id=started.native_id))
         self.life.ready()
         self._on_free()
 
@@ -321,18 +325,16 @@ class HostedSession:
 
     # What the agent reports.
 
-    def report_event(self, event: AgentEvent | str, data: object = None) -> None:
-        """Pass an event on to the log; a name with data until all drivers report values."""
-        if not isinstance(event, str):
-            data = encode_data(event)
-        name = event if isinstance(event, str) else event.name
+    def report_event(self, event: AgentEvent) -> None:
+        """Pass an event on to the log."""
+        data = encode_data(event)
         if self._reports.holding:
             fit = fitting(data, self._dependencies.limits.event_size)
-            self._reports.add(partial(self.report_event, name, fit))
+            self._reports.add(partial(self.report_event, CustomEvent(event.name, fit)))
             return
         self._watchdog.note_activity()
         self._turns.announce()
-        self._writer.put(name, data)
+        self._writer.put(event.name, data)
 
     def spawned(self, process: Process) -> None:
         """Note which process runs."""
@@ -396,8 +398,10 @@ class HostedSession:
         self._turn_over.fire()
         self._watchdog.pause()
         if not starting:
-            ended = {"code": how.code, "signal": how.signal, "stderr": how.stderr[-STDERR:]}
-            self.report_event("ended", {**ended, "reason": how.sentence})
+            stderr = how.stderr[-STDERR:]
+            self.report_event(
+                EndedEvent(code=how.code, signal=how.signal, stderr=stderr, reason=how.sentence)
+            )
             self._background(self._set_hosting(Hosting(process=Process(0))))
         if not (wanted or starting or how.asked):
             self._restart_later(how.sentence)

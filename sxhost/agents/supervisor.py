@@ -24,7 +24,7 @@ from sxhost.model.turn import (
     TurnDraft,
     input_text,
 )
-from sxhost.store.contracts import Store
+from sxhost.store.contracts import Inbox, Sessions
 from sxhost.waiting import background
 
 __all__ = ["Supervisor", "new_session_id"]
@@ -47,42 +47,44 @@ class Supervisor:
 
     def __init__(
         self,
-        store: Store,
+        sessions: Sessions,
+        inbox: Inbox,
         dependencies: Dependencies,
         agents: Agents,
         send: Send,
     ) -> None:
-        self._store = store
+        self._sessions = sessions
+        self._inbox = inbox
         self._dependencies = dependencies
         self._agents = agents
         self._send = send
-        self._sessions: dict[str, HostedSession] = {}
+        self._hosted: dict[str, HostedSession] = {}
         self._delivering: set[str] = set()
         self._more: set[str] = set()
         self._closed = False
 
     def get(self, session_id: str) -> HostedSession | None:
         """Return a hosted session that has been awake in this life of the host."""
-        return self._sessions.get(session_id)
+        return self._hosted.get(session_id)
 
     def running_sessions(self, agent: str) -> list[HostedSession]:
         """Return the sessions of an agent that is there now."""
         return [
             hosted
-            for hosted in self._sessions.values()
+            for hosted in self._hosted.values()
             if hosted.launch.agent == agent and hosted.status.is_ready
         ]
 
     def is_hosted(self, name: str) -> bool:
         """Tell whether the host itself runs the agent of this session, or conversation."""
-        session = self._store.known.get(name)
+        session = self._sessions.known.get(name)
         if session is not None and session.kind == "hosted":
             return True
-        return any(hosted.launch.resume == name for hosted in self._sessions.values())
+        return any(hosted.launch.resume == name for hosted in self._hosted.values())
 
     def is_alive(self, session_id: str) -> bool:
         """Tell whether a session's agent is there or about to be, whatever its log says."""
-        hosted = self._sessions.get(session_id)
+        hosted = self._hosted.get(session_id)
         return hosted is not None and hosted.lives
 
     def with_directory(self, draft: TurnDraft) -> TurnDraft:
@@ -103,10 +105,10 @@ class Supervisor:
         :raises AgentFailed: it cannot be started; then nothing remains of it.
         """
         session_id = launch.id or new_session_id(launch.agent)
-        if session_id in self._sessions or self._store.known.get(session_id) is not None:
+        if session_id in self._hosted or self._sessions.known.get(session_id) is not None:
             raise SessionExists(session_id)
         placed = replace(launch, id=session_id, cwd=self._agents.roots.place(launch.cwd))
-        hosted = self._sessions[session_id] = self._make(session_id, placed, None)
+        hosted = self._hosted[session_id] = self._make(session_id, placed, None)
         try:
             await self._dependencies.set_hosting(session_id, initial_hosting(placed))
             await hosted.start()
@@ -148,7 +150,7 @@ class Supervisor:
 
     async def relabel(self, session: Session, **given: Any) -> None:
         """Have a session go on under another `title`, or `labels`, which rules look at."""
-        hosted = self._sessions.get(session.id)
+        hosted = self._hosted.get(session.id)
         launch = hosted.launch if hosted is not None else session.launch
         if launch is None:
             raise NotHosted(session.id)
@@ -159,7 +161,7 @@ class Supervisor:
 
     async def end(self, session_id: str) -> None:
         """End a session's agent, if it has one, for good."""
-        hosted = self._sessions.pop(session_id, None)
+        hosted = self._hosted.pop(session_id, None)
         if hosted is not None:
             await hosted.end()
 
@@ -167,7 +169,7 @@ class Supervisor:
 
     def deliver_messages(self, session_id: str) -> None:
         """There may be messages for an agent: give it what it can take now."""
-        session = self._store.known.get(session_id)
+        session = self._sessions.known.get(session_id)
         if session is None or session.kind != "hosted" or self._closed:
             return
         if session_id in self._delivering:
@@ -196,7 +198,7 @@ class Supervisor:
 
     async def _deliver_one(self, session_id: str) -> bool:
         """Deliver one message; return whether there may be more to do."""
-        queued = [m for m in await self._store.peek_messages(session_id) if m.state == "queued"]
+        queued = [m for m in await self._inbox.peek_messages(session_id) if m.state == "queued"]
         if not queued:
             return False
         hosted = await self.ensure_running(session_id)
@@ -211,27 +213,27 @@ class Supervisor:
         return True
 
     async def _hand_over(self, hosted: HostedSession, message: Message, *, busy: bool) -> None:
-        await self._store.lease_message(hosted.id, message.id, LEASE_S)
+        await self._inbox.lease_message(hosted.id, message.id, LEASE_S)
         try:
             if busy:
                 await hosted.steer(message.content, "message")
             else:
                 await hosted.submit(TurnDraft(input=message.content), "message")
         except HostError as error:
-            await self._store.nack_message(hosted.id, message.id)
+            await self._inbox.nack_message(hosted.id, message.id)
             raise AgentFailed(f"A message was not taken: {error}") from error
-        await self._store.ack_message(hosted.id, message.id)
+        await self._inbox.ack_message(hosted.id, message.id)
 
     # Before and after.
 
     async def reconcile(self) -> None:
         """Put right what a former life of the host has left; if it is to be, start agents."""
-        sessions = [s for s in await self._store.sessions() if s.kind == "hosted"]
+        sessions = [s for s in await self._sessions.sessions() if s.kind == "hosted"]
         await self._agents.bury([s.process for s in sessions if s.process and s.process.pid])
         for session in sessions:
             await self._close_former_life(session)
         for session in sessions:
-            if await self._store.count_waiting(session.id):
+            if await self._inbox.count_waiting(session.id):
                 self.deliver_messages(session.id)
             elif self._agents.resume_at_boot:
                 background(
@@ -260,7 +262,7 @@ class Supervisor:
     async def close(self) -> None:
         """End all agents in order."""
         self._closed = True
-        ends = [Deferred.fromCoroutine(hosted.end()) for hosted in self._sessions.values()]
+        ends = [Deferred.fromCoroutine(hosted.end()) for hosted in self._hosted.values()]
         await DeferredList(ends, consumeErrors=True)
         await self._agents.drivers.close()
 
@@ -269,8 +271,8 @@ class Supervisor:
 
         :raises NotHosted: its agent is not ours.
         """
-        hosted = self._sessions.get(session_id) or self._restore(
-            await self._store.session(session_id)
+        hosted = self._hosted.get(session_id) or self._restore(
+            await self._sessions.session(session_id)
         )
         if hosted.life.name() in ("gone", "starting"):
             await hosted.start()
@@ -292,16 +294,16 @@ class Supervisor:
         hosted = self._make(session.id, session.launch, session.turn)
         if not hosted.agent.can.resume:
             raise AgentFailed(f"The agent of {session.id!r} has ended and cannot go on.")
-        self._sessions[session.id] = hosted
+        self._hosted[session.id] = hosted
         return hosted
 
     async def _hosted_or_send(
         self, session_id: str, instead: SteerDraft
     ) -> HostedSession | None:
         """Return a hosted session; to an attached one, send a message instead."""
-        session = await self._store.session(session_id)
+        session = await self._sessions.session(session_id)
         if session.kind == "hosted":
-            return self._sessions.get(session_id) or self._restore(session)
+            return self._hosted.get(session_id) or self._restore(session)
         draft = MessageDraft(content=input_text(instead.input), mode="interrupt")
         await self._send(session_id, draft)
         return None
@@ -310,7 +312,7 @@ class Supervisor:
         """End and forget a session that did not come to be."""
         await self.end(session_id)
         try:
-            await self._store.delete(session_id)
+            await self._sessions.delete(session_id)
         except HostError:
             log.debug("{session} was not there yet", session=session_id)
 

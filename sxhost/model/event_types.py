@@ -532,11 +532,17 @@ def _field_decoders(
     return [(field, msgspec.json.Decoder(field.type)) for field in fields(kind)]
 
 
+_EMPTY: Final[Mapping[object, object]] = {
+    str: "",
+    int: 0,
+    float: 0.0,
+    list: [],
+    Mapping: {},
+    Raw: NULL,
+}
+
+
 def _empty(kind: object) -> object:
-    """Return what a required field has where its event does not say it."""
-    if get_origin(kind) is Literal:
-        return get_args(kind)[0]
-    origin = get_origin(kind) or kind
-    if origin is Raw:
-        return NULL
-    return origin() if origin in (str, int, float, list, dict) else None
+    """Return what a required field has where its event does not say it; None if that may be."""
+    origin = get_origin(kind)
+    return get_args(kind)[0] if origin is Literal else _EMPTY.get(origin or kind)

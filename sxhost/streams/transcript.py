@@ -176,6 +176,8 @@ class Transcript:
         while self.size > self._limit and len(self._messages) > 1:
             dropped = self._messages.pop(0)
             self.size -= dropped.size
+            if dropped.role == "tool":
+                self.tools.pop(dropped.item, None)
             while self._growing and (self._growing[0].last or dropped.seq + 1) <= dropped.seq:
                 self.size -= self._growing.pop(0).size
 

@@ -70,38 +70,12 @@ PARTS = {"agents", "audit", "process", "service", "store", "streams"}
 USERS = [m for m in modules() if m.startswith(("faces/", "hooks/", "telemetry/", "http/"))]
 """The modules that stand before the host."""
 
-NOT_YET = {
-    ("faces/pi/codex_commands.py", "agents"),
-    ("faces/pi/codex_commands.py", "drivers"),
-    ("faces/pi/dispatch.py", "drivers"),
-    ("faces/pi/dispatch.py", "service"),
-    ("faces/pi/multiplexer.py", "service"),
-    ("faces/pi/pi_commands.py", "agents"),
-    ("faces/pi/server_commands.py", "service"),
-    ("faces/pi/session_commands.py", "agents"),
-    ("faces/pi/session_commands.py", "service"),
-    ("faces/pi/session_info.py", "agents"),
-    ("faces/pi/session_info.py", "service"),
-    ("faces/pi/session_info.py", "streams"),
-}
-"""Modules of the multiplexer that see a part of the host, and which: to be none."""
-
-CHAINS_NOT_YET = {
-    "faces/pi/dispatch.py",
-    "faces/pi/multiplexer.py",
-    "faces/pi/server_commands.py",
-    "faces/pi/session_commands.py",
-    "faces/pi/session_info.py",
-    "faces/pi/pi_commands.py",
-}
-"""Modules of the multiplexer that reach through the service: to be none."""
-
 
 @pytest.mark.parametrize("module", USERS)
 def test_no_part_of_the_host_is_seen_but_its_verbs(module: str) -> None:
     seen = {room_of(each) for each in seen_by(module) - PURE} - {room_of(module)}
     parts = seen - FACES_MAY_SEE.keys() if module.startswith("faces/") else seen & PARTS
-    assert {(module, part) for part in parts} == {each for each in NOT_YET if each[0] == module}
+    assert not parts
 
 
 HOST_NAMES = {"host", "_host", "service", "_service"}
@@ -130,7 +104,7 @@ def knows_a_host(module: str) -> bool:
 
 @pytest.mark.parametrize("module", [m for m in USERS if knows_a_host(m)])
 def test_nobody_reaches_through_the_host(module: str) -> None:
-    assert bool(list(reached_through_hosts(module))) == (module in CHAINS_NOT_YET)
+    assert not list(reached_through_hosts(module))
 
 
 def test_reaching_through_the_host_would_be_noticed() -> None:

@@ -150,15 +150,13 @@ ROOMS = {
         rooms_of("msgspec twisted zope"),
     ),
     "faces/pi": Room(
-        "7",
+        "5",
         ("faces/pi/*.py",),
-        rooms_of(
-            "agents codec drivers errors http logs model ratelimit service streams waiting"
-        ),
+        rooms_of("codec errors http logs model ratelimit streams waiting"),
         rooms_of("msgspec twisted zope"),
     ),
     "daemon": Room(
-        "8",
+        "7",
         ("daemon/*.py",),
         rooms_of(
             "agents auth config drivers faces/pi files http localnet logs model "
@@ -167,7 +165,7 @@ ROOMS = {
         rooms_of("OpenSSL twisted"),
     ),
     "top": Room(
-        "9",
+        "8",
         ("tap.py",),
         rooms_of(
             "auth config daemon faces/codex_sse faces/codexd faces/native faces/pi "
@@ -176,7 +174,7 @@ ROOMS = {
         rooms_of("msgspec twisted"),
     ),
     "cli": Room(
-        "10",
+        "9",
         ("__main__.py", "cli/*.py"),
         rooms_of(
             "address attach auth client codec config daemon errors faces/pi hooks "
@@ -185,7 +183,7 @@ ROOMS = {
         rooms_of("autobahn click msgspec rich twisted zope"),
     ),
     "testing": Room(
-        "10",
+        "9",
         ("testing/*.py",),
         rooms_of(
             "agents auth client drivers errors faces/native faces/pi http model "

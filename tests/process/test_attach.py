@@ -159,7 +159,7 @@ def test_a_session_registers_and_its_events_arrive_in_order(net: Net, tmp_path: 
     assert events(net)[-1] == ("complete", "done")
 
 
-def test_without_a_host_nothing_is_raised_and_nothing_is_lost_once_it_comes(net: Net) -> None:
+def test_without_a_host_nothing_raises_and_events_are_spooled_until_it_comes(net: Net) -> None:
     net.mood = "away"
     ours = session(net)
     ours.start(print)
@@ -177,9 +177,7 @@ def test_without_a_host_nothing_is_raised_and_nothing_is_lost_once_it_comes(net:
 
 @pytest.mark.parametrize("mood", ILL)
 @pytest.mark.parametrize("begun", [True, False])
-def test_whatever_a_host_answers_all_arrives_once_it_is_well(
-    net: Net, mood: str, begun: bool
-) -> None:
+def test_events_arrive_once_after_any_failed_answer(net: Net, mood: str, begun: bool) -> None:
     heard: list[Message] = []
     ours = session(net)
     if not begun:
@@ -199,7 +197,7 @@ def test_whatever_a_host_answers_all_arrives_once_it_is_well(
     end(net, ours)
 
 
-def test_a_host_that_is_away_is_not_asked_all_the_time(net: Net) -> None:
+def test_absent_host_is_retried_with_back_off(net: Net) -> None:
     net.mood = "away"
     ours = session(net)
     ours.start(print)
@@ -208,7 +206,7 @@ def test_a_host_that_is_away_is_not_asked_all_the_time(net: Net) -> None:
     end(net, ours)
 
 
-def test_an_answer_that_is_lost_does_not_double_an_event(net: Net) -> None:
+def test_lost_answer_does_not_duplicate_an_event(net: Net) -> None:
     ours = session(net)
     ours.start()
     net.mood = "deaf"
@@ -220,7 +218,7 @@ def test_an_answer_that_is_lost_does_not_double_an_event(net: Net) -> None:
     end(net, ours)
 
 
-def test_a_spool_that_overflows_says_how_much_is_lost(
+def test_overflowing_spool_reports_how_many_events_are_lost(
     net: Net,
 ) -> None:
     net.mood = "away"
@@ -237,7 +235,7 @@ def test_a_spool_that_overflows_says_how_much_is_lost(
     end(net, ours)
 
 
-def test_what_is_no_event_is_dropped_and_never_raised(net: Net) -> None:
+def test_malformed_event_is_dropped_and_never_raised(net: Net) -> None:
     ours = session(net)
     ours.start()
     ours.fire("No Event")
@@ -249,7 +247,7 @@ def test_what_is_no_event_is_dropped_and_never_raised(net: Net) -> None:
     end(net, ours)
 
 
-def test_an_event_that_the_host_refuses_does_not_hold_up_the_others(net: Net) -> None:
+def test_refused_event_does_not_hold_up_the_others(net: Net) -> None:
     net.mood = "away"
     ours = session(net)
     ours.start()
@@ -264,7 +262,7 @@ def test_an_event_that_the_host_refuses_does_not_hold_up_the_others(net: Net) ->
     end(net, ours)
 
 
-def test_messages_come_as_they_are_sent_and_are_confirmed(net: Net) -> None:
+def test_messages_are_delivered_in_order_and_acknowledged(net: Net) -> None:
     heard: list[Message] = []
     ours = session(net)
     ours.start(heard.append)
@@ -276,7 +274,7 @@ def test_messages_come_as_they_are_sent_and_are_confirmed(net: Net) -> None:
     end(net, ours)
 
 
-def test_a_message_is_confirmed_only_once_the_callback_is_done(net: Net) -> None:
+def test_message_is_acknowledged_only_after_its_callback(net: Net) -> None:
     busy: Deferred[None] = Deferred()
     ours = session(net)
     ours.start(lambda _: busy)
@@ -290,9 +288,7 @@ def test_a_message_is_confirmed_only_once_the_callback_is_done(net: Net) -> None
     end(net, ours)
 
 
-def test_a_callback_that_fails_gets_the_message_again(
-    net: Net, failure_log: FailureLog
-) -> None:
+def test_failing_callback_gets_the_message_again(net: Net, failure_log: FailureLog) -> None:
     heard: list[str] = []
 
     def take(message: Message) -> None:
@@ -311,7 +307,7 @@ def test_a_callback_that_fails_gets_the_message_again(
     end(net, ours)
 
 
-def test_a_plain_pull_every_two_seconds_is_what_the_source_does(net: Net) -> None:
+def test_without_waiting_pulls_come_every_two_seconds(net: Net) -> None:
     heard: list[Message] = []
     ours = session(net, poll=2.0)
     ours.start(heard.append)
@@ -327,7 +323,7 @@ def test_a_plain_pull_every_two_seconds_is_what_the_source_does(net: Net) -> Non
     end(net, ours)
 
 
-def test_a_session_that_the_host_has_forgotten_registers_again(net: Net) -> None:
+def test_forgotten_session_registers_again(net: Net) -> None:
     ours = session(net, model="gpt")
     ours.start(print)
     net.lab.request("DELETE", "/sessions/a")
@@ -336,7 +332,7 @@ def test_a_session_that_the_host_has_forgotten_registers_again(net: Net) -> None
     end(net, ours)
 
 
-def test_what_changes_is_told(net: Net) -> None:
+def test_changed_fields_are_registered_again(net: Net) -> None:
     ours = session(net, model="gpt")
     ours.start()
     ours.register(model="better", title="Work")
@@ -345,7 +341,7 @@ def test_what_changes_is_told(net: Net) -> None:
 
 
 @pytest.mark.parametrize("mood", ["away", "hangs", "deaf", "other"])
-def test_the_end_is_held_up_for_two_seconds_at_the_most(net: Net, mood: str) -> None:
+def test_close_waits_for_two_seconds_at_most(net: Net, mood: str) -> None:
     ours = session(net)
     ours.start(print)
     net.mood = mood
@@ -355,11 +351,11 @@ def test_the_end_is_held_up_for_two_seconds_at_the_most(net: Net, mood: str) -> 
     assert not [call for call in net.lab.clock.getDelayedCalls() if call.getTime() > 1e9]
 
 
-def test_a_session_that_never_began_ends_at_once(net: Net) -> None:
+def test_session_that_never_began_closes_at_once(net: Net) -> None:
     assert result_of(session(net).complete()) is None
 
 
-def test_a_block_ends_as_its_work_does(net: Net) -> None:
+def test_context_manager_reports_how_its_body_ended(net: Net) -> None:
     async def work() -> None:
         async with session(net) as ours:
             ours.fire("thinking")
@@ -370,14 +366,14 @@ def test_a_block_ends_as_its_work_does(net: Net) -> None:
     assert events(net) == [("thinking", None), ("error", "'broken'")]
 
 
-def test_what_cannot_be_told_is_left_out(net: Net) -> None:
+def test_unencodable_fields_are_left_out(net: Net) -> None:
     ours = session(net, model="x" * 10_000, agent="mine", nonsense=1)
     ours.start()
     assert (about(net)["model"], about(net)["agent"]) == ("", "mine")
     end(net, ours)
 
 
-def test_an_address_that_is_none_leaves_it_off(lab: HostInMemory) -> None:
+def test_invalid_url_turns_reporting_off(lab: HostInMemory) -> None:
     ours = AgentSession(lab.clock, "ftp://nowhere", jitter=random.random)
     ours.start(print)
     ours.fire("thinking")
@@ -393,7 +389,7 @@ def example() -> str:
     return text.split("```python\n", 1)[1].split("```", 1)[0]
 
 
-def test_the_example_is_short_and_works(running_host: Host, tmp_path: Path) -> None:
+def test_documented_example_is_short_and_works(running_host: Host, tmp_path: Path) -> None:
     assert len(example().splitlines()) <= 30
     (tmp_path / "agent.py").write_text(example())
     environ = {**clean_environ(tmp_path), "SXHOST_URL": running_host.url}

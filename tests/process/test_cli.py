@@ -193,7 +193,7 @@ def test_register_tells_whether_the_session_is_new(shell: Shell) -> None:
     assert (shown["cwd"], shown["git_branch"]) == ("/w", "main")
 
 
-def test_show_tells_all(shell: Shell, registered: str) -> None:
+def test_show_prints_every_field(shell: Shell, registered: str) -> None:
     shell.said("fire", registered, "thinking", "analyzing codebase")
     lines = shell.said("show", registered).splitlines()
     assert lines[0].split() == ["id", registered]
@@ -222,7 +222,7 @@ def test_fire_and_events(shell: Shell, registered: str) -> None:
     assert lines[0].endswith("  tool-start    Bash: git status")
 
 
-def test_events_are_chosen(shell: Shell, registered: str) -> None:
+def test_events_are_filtered(shell: Shell, registered: str) -> None:
     fire_many(shell, registered, ["thinking", "tool-start", "tool-done", "complete"])
     chosen = shell.lines("events", registered, "--after", "1", "--limit", "2")
     assert [event["seq"] for event in chosen] == [2, 3]
@@ -231,7 +231,7 @@ def test_events_are_chosen(shell: Shell, registered: str) -> None:
     assert shell.said("events", registered, "--after", "4") == ""
 
 
-def test_a_key_makes_a_second_fire_harmless(shell: Shell, registered: str) -> None:
+def test_fire_with_the_same_key_is_one_event(shell: Shell, registered: str) -> None:
     fire = partial(shell.json, "fire", registered, "complete", "--key", "k")
     assert fire() == fire()
 
@@ -271,7 +271,7 @@ def test_pull_waits_for_a_message(shell: Shell, registered: str) -> None:
     assert waiting.returncode == 0
 
 
-def test_pull_is_interrupted_without_a_word(shell: Shell, registered: str) -> None:
+def test_pull_is_interrupted_silently(shell: Shell, registered: str) -> None:
     with shell.start("pull", registered, "--wait") as waiting:
         assert waits(shell, waiting)
         waiting.send_signal(signal.SIGINT)
@@ -279,7 +279,7 @@ def test_pull_is_interrupted_without_a_word(shell: Shell, registered: str) -> No
     assert waiting.returncode == 130
 
 
-def test_rm_forgets(shell: Shell, registered: str) -> None:
+def test_rm_forgets_the_session(shell: Shell, registered: str) -> None:
     assert shell.said("rm", registered) == f"{registered} forgotten\n"
     is_refused(shell.run("rm", registered), 1, f"There is no session '{registered}'")
     again = shell.session()
@@ -388,14 +388,14 @@ def nowhere() -> str:
         return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
-def test_the_option_goes_before_the_environment(shell: Shell, nowhere: str) -> None:
+def test_url_option_overrides_the_environment(shell: Shell, nowhere: str) -> None:
     assert shell.said("status", "--url", shell.url, SXHOST_URL=nowhere).startswith(
         "Host running"
     )
     assert shell.run("status", "--url", nowhere).returncode == 3
 
 
-def test_a_host_at_a_unix_socket(start_host: StartHost, tmp_path: Path) -> None:
+def test_command_reaches_a_host_at_a_unix_socket(start_host: StartHost, tmp_path: Path) -> None:
     path = tmp_path / "sock"
     host = start_host(
         "--listen", f"unix:{path}:mode=600", "--listen", "tcp:0:interface=127.0.0.1"
@@ -408,7 +408,7 @@ def test_a_host_at_a_unix_socket(start_host: StartHost, tmp_path: Path) -> None:
 # What goes wrong.
 
 
-def test_no_host_is_there(shell: Shell, nowhere: str) -> None:
+def test_unreachable_host_is_an_error(shell: Shell, nowhere: str) -> None:
     for words in (["status"], ["status", "--json"], ["send", "a", "b"], ["stop"]):
         done = shell.run(*words, SXHOST_URL=nowhere)
         is_refused(done, 3, f"No host answers ({nowhere}: ")
@@ -432,18 +432,18 @@ def test_no_host_is_there(shell: Shell, nowhere: str) -> None:
         (["sessions", "--label", "no-colon"], "label"),
     ],
 )
-def test_the_host_says_no(shell: Shell, words: list[str], sentence: str) -> None:
+def test_refusal_of_the_host_is_an_error(shell: Shell, words: list[str], sentence: str) -> None:
     done = shell.run(*words)
     is_refused(done, 1, sentence)
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_message_that_is_too_long(shell: Shell, registered: str) -> None:
+def test_too_long_message_is_refused(shell: Shell, registered: str) -> None:
     done = shell.run("send", registered, "-", stdin=b"x" * 8193)
     is_refused(done, 1, "The message has 8193 bytes of UTF-8; 8192 are possible.")
 
 
-def test_a_full_inbox(shell: Shell, registered: str) -> None:
+def test_full_inbox_is_refused(shell: Shell, registered: str) -> None:
     for number in range(32):
         ask(f"{shell.url}/sessions/{registered}/messages", {"content": str(number)})
     is_refused(shell.run("send", registered, "one more"), 1, "32 messages already wait")
@@ -468,10 +468,12 @@ def test_a_full_inbox(shell: Shell, registered: str) -> None:
         (["status", "--url", "http://h:x"], "This cannot be asked: Port could not be cast"),
     ],
 )
-def test_what_cannot_be_meant(shell: Shell, words: list[str | bytes], sentence: str) -> None:
+def test_wrong_arguments_are_refused(
+    shell: Shell, words: list[str | bytes], sentence: str
+) -> None:
     is_refused(shell.run(*words), 2, sentence)
 
 
-def test_standard_input_that_is_not_text(shell: Shell, registered: str) -> None:
+def test_binary_standard_input_is_refused(shell: Shell, registered: str) -> None:
     done = shell.run("send", registered, "-", stdin=b"\xff\xfe")
     is_refused(done, 2, "Standard input is not UTF-8.")

@@ -48,7 +48,7 @@ def asked(shell: Shell, session: str, script: str) -> str:
     return str(approval["id"])
 
 
-def test_options_say_how_it_is_started() -> None:
+def test_launch_options_become_the_launch() -> None:
     launch = launch_from_options(
         "hello",
         {
@@ -68,13 +68,13 @@ def test_options_say_how_it_is_started() -> None:
 
 
 @pytest.mark.parametrize("wrong", [("--command", "'"), ("--native", "{"), ("--native", "[]")])
-def test_what_cannot_be_understood_is_told(shell: Shell, wrong: tuple[str, str]) -> None:
+def test_malformed_launch_options_are_refused(shell: Shell, wrong: tuple[str, str]) -> None:
     done = shell.run("new", "--agent", "echo", *wrong)
     assert (done.returncode, done.stdout) == (2, "")
     assert "cannot be understood" in done.stderr
 
 
-def test_new_starts_an_agent_where_it_is_told(shell: Shell) -> None:
+def test_new_starts_an_agent_in_the_given_directory(shell: Shell) -> None:
     name = shell.session()
     words = ("--agent", "echo", "--id", name, "--label", "team:x", "--title", "A demo")
     shell.said("new", *words, "hello")
@@ -101,7 +101,7 @@ def test_turn_steer_interrupt(shell: Shell, session: str) -> None:
     assert "No turn" in refused.stderr
 
 
-def test_yes(shell: Shell, session: str) -> None:
+def test_approve_decides_once_and_a_later_deny_is_refused(shell: Shell, session: str) -> None:
     number = asked(shell, session, "ASK: make test")
     assert "make test" in shell.said("approvals")
     said = shell.said("approve", session, number, "--reason", "fine")
@@ -111,13 +111,13 @@ def test_yes(shell: Shell, session: str) -> None:
     assert late.returncode == 1
 
 
-def test_no_and_nothing_more(shell: Shell, session: str) -> None:
+def test_deny_cancel_decides_cancel(shell: Shell, session: str) -> None:
     number = asked(shell, session, "ASK: make test")
     assert ": cancel" in shell.said("deny", session, number, "--cancel")
     ended(shell, session)
 
 
-def test_words(shell: Shell, session: str) -> None:
+def test_approve_sends_answers_to_inquiries(shell: Shell, session: str) -> None:
     number = asked(shell, session, "QUESTION: Which? | red | blue")
     (one,) = (a for a in shell.lines("approvals") if a["session"] == session)
     name = one["inquiries"][0]["id"]
@@ -126,7 +126,7 @@ def test_words(shell: Shell, session: str) -> None:
     assert "blue" in shell.said("events", session, "--types", "message")
 
 
-def test_all_of_them_also_those_that_are_closed(shell: Shell, session: str) -> None:
+def test_approvals_all_lists_closed_ones_too(shell: Shell, session: str) -> None:
     number = asked(shell, session, "ASK: make test")
     shell.said("approve", session, number, "--session")
     (line,) = (x for x in shell.said("approvals", "--all").splitlines() if session in x)

@@ -94,7 +94,7 @@ def codexd(real_agents: RealAgents, agent_home: Path, start_host: StartHost) -> 
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_session_from_its_beginning_to_its_end(codexd: Codexd) -> None:
+async def test_codexd_session_from_start_to_end(codexd: Codexd) -> None:
     listener = await codexd.listen()
     (hello,) = await listener.hear(1)
     assert (hello["type"], hello["recentEvents"]) == ("hello", [])
@@ -123,7 +123,7 @@ async def test_a_session_from_its_beginning_to_its_end(codexd: Codexd) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_items_and_a_steer(codexd: Codexd) -> None:
+async def test_codexd_turn_has_items_and_is_steered(codexd: Codexd) -> None:
     listener = await codexd.listen()
     session = codexd.begin()
     words = [{"type": "text", "text": "SLOW 1000 20"}]
@@ -143,7 +143,7 @@ async def test_items_and_a_steer(codexd: Codexd) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_a_turn_whose_codex_is_killed(codexd: Codexd) -> None:
+async def test_codexd_turn_of_a_killed_codex_fails(codexd: Codexd) -> None:
     listener = await codexd.listen()
     session = codexd.begin()
     first = codexd.turn(session, "first")
@@ -171,7 +171,7 @@ async def test_a_turn_whose_codex_is_killed(codexd: Codexd) -> None:
     await listener.left
 
 
-def test_a_thread_is_resumed_once_its_session_is_gone(codexd: Codexd) -> None:
+def test_codexd_resumes_a_thread_of_a_deleted_session(codexd: Codexd) -> None:
     session = codexd.begin()
     codexd.turn(session, "SAY: remember")
     while codexd.read(session)[0]["currentTurnId"]:

@@ -30,7 +30,7 @@ def prompt(words: str, *more: str) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("form", [("--http",), ()], ids=["http", "command"])
-def test_claude_reports_what_it_does(claude: MakeBench, form: tuple[str, ...]) -> None:
+def test_claude_hooks_report_its_turn(claude: MakeBench, form: tuple[str, ...]) -> None:
     bench = claude(*form)
     said = bench.run(*prompt("RUN: echo one-$((1+1))", "--allowedTools", "Bash"))
     assert "result: one-2" in said
@@ -52,7 +52,7 @@ def test_claude_reports_what_it_does(claude: MakeBench, form: tuple[str, ...]) -
     assert told["tool-done"]["output"].strip() == "one-2"
 
 
-def test_a_message_reaches_the_model_as_the_users_words(
+def test_message_reaches_the_model_as_user_input(
     claude: MakeBench, real_agents: RealAgents
 ) -> None:
     bench = claude()
@@ -72,7 +72,7 @@ def test_a_message_reaches_the_model_as_the_users_words(
     assert bench.ask(f"/sessions/{session}/messages?peek=1")[0]["state"] == "delivered"
 
 
-def test_a_message_reaches_the_model_at_work(
+def test_message_reaches_the_model_during_a_turn(
     claude: MakeBench, real_agents: RealAgents
 ) -> None:
     bench = claude()
@@ -90,7 +90,7 @@ def test_a_message_reaches_the_model_at_work(
 
 @pytest.mark.parametrize("form", [("--http",), ()], ids=["http", "command"])
 @pytest.mark.parametrize("decision", ["approve", "deny"])
-def test_a_permission_is_decided_elsewhere(
+def test_permission_of_claude_is_decided_at_the_host(
     claude: MakeBench, form: tuple[str, ...], decision: str
 ) -> None:
     bench = claude(*form)
@@ -101,7 +101,7 @@ def test_a_permission_is_decided_elsewhere(
     assert (reason in said) is (decision == "deny")
 
 
-def test_each_use_of_a_tool_is_asked_for_if_that_is_wanted(claude: MakeBench) -> None:
+def test_each_tool_use_of_claude_asks_if_so_installed(claude: MakeBench) -> None:
     bench = claude("--ask")
     with bench.start(*prompt(TOUCH, "--allowedTools", "Bash")) as process:
         bench.decide("deny")
@@ -109,7 +109,7 @@ def test_each_use_of_a_tool_is_asked_for_if_that_is_wanted(claude: MakeBench) ->
     assert not (bench.agent.cwd / "made").exists()
 
 
-def test_without_a_decision_claude_decides_itself(claude: MakeBench) -> None:
+def test_undecided_permission_is_left_to_claude(claude: MakeBench) -> None:
     bench = claude("--wait", "1")
     bench.run(*prompt(TOUCH))
     assert not (bench.agent.cwd / "made").exists()
@@ -118,7 +118,7 @@ def test_without_a_decision_claude_decides_itself(claude: MakeBench) -> None:
 
 
 @pytest.mark.parametrize("form", [("--http",), ()], ids=["http", "command"])
-def test_without_a_host_nobody_notices(
+def test_claude_works_without_a_host(
     real_agents: RealAgents, agent_home: Path, start_host: StartHost, form: tuple[str, ...]
 ) -> None:
     bench = Bench(real_agents.claude(agent_home), start_host("--port", "0"))
@@ -130,7 +130,7 @@ def test_without_a_host_nobody_notices(
 
 
 @pytest.mark.parametrize("form", [("--http",), ()], ids=["http", "command"])
-def test_a_host_that_wants_a_token_gets_it_and_no_file_has_it(
+def test_hook_sends_its_token_and_no_file_has_it(
     real_agents: RealAgents,
     agent_home: Path,
     start_host: StartHost,
@@ -169,7 +169,7 @@ def execute(words: str) -> tuple[str, ...]:
     return ("exec", *trusting, "--sandbox", "danger-full-access", words)
 
 
-def test_codex_reports_what_it_does(codex: Bench) -> None:
+def test_codex_hooks_report_its_turn(codex: Bench) -> None:
     said = codex.run(*execute("RUN: echo one-$((1+1))"))
     assert "one-2" in said
     names = codex.names()
@@ -178,7 +178,7 @@ def test_codex_reports_what_it_does(codex: Bench) -> None:
     assert codex.ask(f"/sessions/{codex.session}")["agent"] == "codex"
 
 
-def test_codex_whose_hooks_are_not_trusted_notifies(codex: Bench) -> None:
+def test_codex_without_trusted_hooks_uses_notify(codex: Bench) -> None:
     trusting, *rest = execute("SAY: by notice")[1:]
     assert trusting.endswith("hook-trust")
     codex.run("exec", *rest)
@@ -187,7 +187,7 @@ def test_codex_whose_hooks_are_not_trusted_notifies(codex: Bench) -> None:
     assert ("message", {"text": "by notice"}) in codex.events()
 
 
-def test_without_a_host_codex_goes_on_as_ever(codex: Bench) -> None:
+def test_codex_works_without_a_host(codex: Bench) -> None:
     codex.host.stop()
     said = codex.run(*execute(TOUCH))
     assert (codex.agent.cwd / "made").exists()
@@ -197,7 +197,7 @@ def test_without_a_host_codex_goes_on_as_ever(codex: Bench) -> None:
     assert len(hooks) == 2 * len(ended)
 
 
-def test_codex_goes_on_with_a_message(codex: Bench, real_agents: RealAgents) -> None:
+def test_message_continues_a_turn_of_codex(codex: Bench, real_agents: RealAgents) -> None:
     with codex.start(*execute("RUN: while ! test -e sent; do sleep 0.05; done")) as process:
         session = codex.session
         until(lambda: "tool-start" in codex.names())
@@ -208,7 +208,7 @@ def test_codex_goes_on_with_a_message(codex: Bench, real_agents: RealAgents) -> 
 
 
 @pytest.mark.parametrize("decision", ["approve", "deny"])
-def test_each_use_of_a_tool_of_codex_is_asked_for(codex: Bench, decision: str) -> None:
+def test_each_tool_use_of_codex_asks_if_so_installed(codex: Bench, decision: str) -> None:
     codex.sxhost("hook", "install", "codex", "--ask")
     with codex.start(*execute(TOUCH)) as process:
         codex.decide(decision)

@@ -44,7 +44,7 @@ def run(talk: Talk, message: str) -> list[Object]:
 # Echo.
 
 
-def test_echo(talk: Talk, host: Host) -> None:
+def test_mux_over_every_transport_drives_an_echo_session(talk: Talk, host: Host) -> None:
     talk.ask("create_session", "s", agent="echo")
     talk.ask("switch_session", "s")
     _, (listed,) = ask(host, "GET", "/sessions")
@@ -83,7 +83,7 @@ def test_echo(talk: Talk, host: Host) -> None:
 # Attached.
 
 
-def test_an_attached_session(talk: Talk, host: Host) -> None:
+def test_mux_shows_an_attached_session(talk: Talk, host: Host) -> None:
     for text in ("one", "two"):
         said = {"event": "message", "data": {"text": text}}
         assert ask(host, "POST", "/sessions/s/events", said)[0] == 200
@@ -123,7 +123,7 @@ def ends_two(frame: Object) -> bool:
 
 
 @pytest.mark.parametrize("how", ["kill", "terminate"])
-def test_a_client_goes_on_after_a_restart(start_host: StartHost, how: str) -> None:
+def test_mux_client_continues_after_a_restart(start_host: StartHost, how: str) -> None:
     first = start_host(*PATIENT)
     with over_websocket(first) as talk:
         talk.ask("create_session", "s", agent="echo")

@@ -128,7 +128,7 @@ def _place(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", LINKED)
-def test_no_field_drives_a_terminal(name: str, place: Path) -> None:
+def test_no_field_of_the_host_drives_a_terminal(name: str, place: Path) -> None:
     seen = ""
     manners: tuple[Manner, ...] = ("all", "names", "refuse")
     for manner in manners:
@@ -142,7 +142,7 @@ def test_no_field_drives_a_terminal(name: str, place: Path) -> None:
 
 
 @pytest.mark.parametrize("name", LINKED)
-def test_json_is_exact_and_drives_no_terminal(name: str, place: Path) -> None:
+def test_json_output_is_exact_and_drives_no_terminal(name: str, place: Path) -> None:
     with hostile_host("names" if name == "run" else "all") as url:
         for words in variants(LEAVES[name]):
             said = at_a_terminal(place, url, [*name.split(), "--json", *words])
@@ -155,7 +155,7 @@ def test_json_is_exact_and_drives_no_terminal(name: str, place: Path) -> None:
 
 
 @pytest.mark.parametrize("name", APART)
-def test_what_is_read_here_drives_no_terminal(name: str, place: Path) -> None:
+def test_local_files_and_arguments_drive_no_terminal(name: str, place: Path) -> None:
     with hostile_host("refuse") as url:
         for words in APART[name]:
             check(name, at_a_terminal(place, url, [*name.split(), *words]))
@@ -164,7 +164,7 @@ def test_what_is_read_here_drives_no_terminal(name: str, place: Path) -> None:
 @pytest.mark.parametrize(
     "words", [["no\x1b[8m"], ["status", "--no\u202e"], ["show"], ["--port"]]
 )
-def test_wrong_words_are_told_harmlessly(words: list[str], place: Path) -> None:
+def test_wrong_arguments_are_escaped_in_errors(words: list[str], place: Path) -> None:
     check("", at_a_terminal(place, "http://127.0.0.1:1", words))
 
 
@@ -180,7 +180,7 @@ def test_wrong_words_are_told_harmlessly(words: list[str], place: Path) -> None:
         ["--store", "sqlite:/dev/null/\x1b[8m", "--port", "0"],
     ],
 )
-def test_a_start_that_fails_is_told_harmlessly(words: list[str], place: Path) -> None:
+def test_error_of_a_failed_start_is_escaped(words: list[str], place: Path) -> None:
     said = at_a_terminal(place, "", words)
     check("", said)
     assert said
@@ -189,20 +189,20 @@ def test_a_start_that_fails_is_told_harmlessly(words: list[str], place: Path) ->
 # The one place.
 
 
-def test_a_line_is_one_and_a_flow_has_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+def test_put_escapes_line_ends_but_not_in_a_flow(capsys: pytest.CaptureFixture[str]) -> None:
     put("a\nb", Flow("c\n\td\r"), "")
     put("e\x1b", nl=False, err=True)
     assert capsys.readouterr() == ("a\\nb\nc\n\td\\r\n\n", "e\\x1b")
 
 
-def test_json_stays_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_put_json_keeps_the_value(capsys: pytest.CaptureFixture[str]) -> None:
     put_json({"a": HOSTILE}, 7)
     first, second = capsys.readouterr().out.splitlines()
     assert json.loads(first) == {"a": HOSTILE}
     assert second == "7"
 
 
-def test_a_table_is_of_words(capsys: pytest.CaptureFixture[str]) -> None:
+def test_put_table_aligns_escaped_cells(capsys: pytest.CaptureFixture[str]) -> None:
     put_table([("[red]name", HOSTILE, ""), ("b", "c", "dim")])
     said = capsys.readouterr().out
     assert "[red]name" in said
@@ -240,7 +240,7 @@ def printing(tree: ast.AST) -> Iterator[str]:
             yield written
 
 
-def test_nothing_else_prints() -> None:
+def test_no_other_module_prints() -> None:
     found = {
         str(path.relative_to(PLACE)): names
         for path in PLACE.rglob("*.py")

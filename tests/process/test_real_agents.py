@@ -96,7 +96,7 @@ def joined(heard: list[Object], kind: str, *path: str) -> str:
     return "".join(piece for piece in pieces if isinstance(piece, str))
 
 
-def test_codex(real_agents: RealAgents, agent_home: Path) -> None:
+def test_real_codex_answers(real_agents: RealAgents, agent_home: Path) -> None:
     agent = real_agents.codex(agent_home)
     with talk(agent) as codex:
         who = {"name": "sxhost", "title": "sxhost", "version": "0"}
@@ -115,7 +115,9 @@ def test_codex(real_agents: RealAgents, agent_home: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "end"), [("pi", "agent_end"), ("pi-earendil", "agent_settled")]
 )
-def test_pi(real_agents: RealAgents, agent_home: Path, name: str, end: str) -> None:
+def test_real_pi_answers(
+    real_agents: RealAgents, agent_home: Path, name: str, end: str
+) -> None:
     with talk(real_agents.make(name, agent_home)) as pi:
         pi.say(id="1", type="get_state")
         *_, state = pi.hear(lambda said: said.get("id") == "1")
@@ -126,7 +128,7 @@ def test_pi(real_agents: RealAgents, agent_home: Path, name: str, end: str) -> N
     assert said == "echo: hello, pi"
 
 
-def test_pi_that_asks(real_agents: RealAgents, agent_home: Path) -> None:
+def test_real_pi_asks_through_an_extension(real_agents: RealAgents, agent_home: Path) -> None:
     agent = real_agents.pi(agent_home, asks=True)
     with talk(agent) as pi:
         for decision in (True, False):
@@ -138,7 +140,7 @@ def test_pi_that_asks(real_agents: RealAgents, agent_home: Path) -> None:
     assert [made.name for made in agent.cwd.iterdir()] == ["True"]
 
 
-def test_claude(real_agents: RealAgents, agent_home: Path) -> None:
+def test_real_claude_answers(real_agents: RealAgents, agent_home: Path) -> None:
     with talk(real_agents.claude(agent_home)) as claude:
         words = [{"type": "text", "text": "hello, claude"}]
         claude.say(type="user", message={"role": "user", "content": words})
@@ -147,7 +149,7 @@ def test_claude(real_agents: RealAgents, agent_home: Path) -> None:
     assert heard[-1]["result"] == "echo: hello, claude"
 
 
-def test_pi_acp(real_agents: RealAgents, agent_home: Path) -> None:
+def test_real_pi_acp_answers(real_agents: RealAgents, agent_home: Path) -> None:
     agent = real_agents.pi_acp(agent_home)
     with talk(agent) as acp:
 
@@ -170,7 +172,7 @@ def test_pi_acp(real_agents: RealAgents, agent_home: Path) -> None:
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_a_host_can_be_told_to_start_it(name: str, tmp_path: Path) -> None:
+def test_real_agent_command_is_accepted_by_a_host(name: str, tmp_path: Path) -> None:
     agents = RealAgents(Path("/agents"), FakeModel("http://127.0.0.1:1", tmp_path))
     launch = agents.make(name, tmp_path / "home").launch(prompt="hello")
     assert convert(to_builtins(launch), Launch) == launch
@@ -179,11 +181,11 @@ def test_a_host_can_be_told_to_start_it(name: str, tmp_path: Path) -> None:
     assert launch.env["HOME"] == str(tmp_path / "home")
 
 
-def test_the_model_has_noted_what_it_was_asked(fake_model: FakeModel) -> None:
+def test_fake_model_records_requests(fake_model: FakeModel) -> None:
     assert fake_model.notes("request", "what nobody has said") == []
 
 
-def test_what_is_left_in_a_home_is_found(agent_home: Path) -> None:
+def test_leftover_processes_of_a_home_are_found(agent_home: Path) -> None:
     environ = {"HOME": str(agent_home)}
     with subprocess.Popen(["sleep", "1000"], env=environ, cwd="/") as process:
         try:

@@ -98,7 +98,7 @@ EVERYWHERE = [(name, "websocket") for name in AGENTS] + [(name, "stdio") for nam
 
 
 @pytest.mark.parametrize("stage", EVERYWHERE, indirect=True, ids="-".join)
-def test_the_whole_of_a_session(stage: Stage) -> None:
+def test_mux_session_from_start_to_deletion(stage: Stage) -> None:
     with stage.talk() as talk:
         create(stage, talk)
         stream(talk)
@@ -208,7 +208,7 @@ ASKING = [("pi", "websocket", "asks"), ("pi-earendil", "stdio", "asks")]
 
 
 @pytest.mark.parametrize("stage", ASKING, indirect=True, ids="-".join)
-def test_what_an_extension_asks_is_answered(stage: Stage) -> None:
+def test_question_of_a_pi_extension_is_answered(stage: Stage) -> None:
     with stage.talk() as talk:
         create(stage, talk)
         for confirmed in (False, True):
@@ -227,7 +227,7 @@ def test_what_an_extension_asks_is_answered(stage: Stage) -> None:
 @pytest.mark.parametrize(
     "stage", [("pi", "websocket", "asks", "hasty")], indirect=True, ids="-".join
 )
-def test_nobody_answers_an_extension(stage: Stage) -> None:
+def test_unanswered_question_of_a_pi_extension_times_out(stage: Stage) -> None:
     with stage.talk() as talk:
         create(stage, talk)
         running = talk.say("prompt", "s", message="RUN: touch made.txt && echo made it")
@@ -243,7 +243,7 @@ OTHERS = [("claude", "websocket"), ("pi-acp", "stdio")]
 
 
 @pytest.mark.parametrize("stage", OTHERS, indirect=True, ids="-".join)
-def test_agents_that_others_drive(stage: Stage) -> None:
+def test_mux_drives_agents_of_other_drivers(stage: Stage) -> None:
     with stage.talk() as talk:
         where = {"agent": stage.agent.driver, "cwd": str(stage.agent.cwd)}
         talk.ask("create_session", "s", **where, launch=stage.launch)

@@ -32,7 +32,7 @@ def tried(file: Path, *words: str) -> Result:
     return CliRunner().invoke(sxhost, ["policy", "test", str(file), *words])
 
 
-def test_the_kinds_are_those_of_questions() -> None:
+def test_rule_kinds_are_those_of_questions() -> None:
     assert get_args(ApprovalKind) == KINDS
 
 
@@ -62,14 +62,14 @@ def test_the_kinds_are_those_of_questions() -> None:
         ),
     ],
 )
-def test_the_policy_of_the_document_does_what_it_says(
+def test_documented_policy_does_what_the_document_says(
     file: Path, words: list[str], said: str
 ) -> None:
     done = tried(file, *(word.format(file.parent) for word in words))
     assert (done.output, done.exit_code) == (f"{said}\n", 0)
 
 
-def test_it_speaks_to_machines(file: Path) -> None:
+def test_policy_test_json(file: Path) -> None:
     done = tried(file, "--command", "git push", "--json")
     assert done.exit_code == 0
     assert json.loads(done.output) == {
@@ -81,7 +81,7 @@ def test_it_speaks_to_machines(file: Path) -> None:
     }
 
 
-def test_a_wrong_file_is_said_to_be_so(tmp_path: Path) -> None:
+def test_malformed_policy_file_is_a_readable_error(tmp_path: Path) -> None:
     path = tmp_path / "policy.toml"
     path.write_text("[[rule]]\nname='n'\ndecision='allow'\ncommand='('\n", encoding="utf-8")
     done = run(tmp_path, SXHOST, "policy", "test", str(path))
@@ -90,12 +90,12 @@ def test_a_wrong_file_is_said_to_be_so(tmp_path: Path) -> None:
     assert said in done.stderr
 
 
-def test_a_file_that_is_not_there_is_said_to_be_so(tmp_path: Path) -> None:
+def test_missing_policy_file_is_a_readable_error(tmp_path: Path) -> None:
     done = tried(tmp_path / "none.toml")
     assert done.exit_code == 2
     assert "It cannot be read: No such file or directory." in done.stderr
 
 
-def test_the_policy_of_the_document_is_whole(file: Path) -> None:
+def test_documented_policy_loads_with_all_its_rules(file: Path) -> None:
     Policy.load(file)
     assert DOCUMENT.read_text(encoding="utf-8").count("[[rule]]") == 5

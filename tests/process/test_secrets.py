@@ -128,7 +128,7 @@ def asking(request: pytest.FixtureRequest, start_host: StartHost, tmp_path: Path
     return Asking(host, tmp_path / "state")
 
 
-def test_secrets_are_found_nowhere(asking: Asking) -> None:
+def test_secrets_are_in_no_log_file_environment_or_answer(asking: Asking) -> None:
     asking.plant()
     metrics = asking.ask("/metrics", Authorization=f"Bearer {asking.own}")
     assert "sxhost_requests_total" in metrics
@@ -165,7 +165,7 @@ def waiting(asking: Asking, tmp_path: Path, *words: str, **environ: str) -> Iter
 
 
 @pytest.mark.parametrize("way", ["own", "option", "environment"])
-def test_a_command_shows_its_token_to_no_other_process(
+def test_token_of_a_command_is_hidden_from_other_processes(
     asking: Asking, tmp_path: Path, way: str
 ) -> None:
     asking.admin("/sessions/a/register", {})
@@ -180,7 +180,7 @@ def test_a_command_shows_its_token_to_no_other_process(
         assert asking.found(*process(pid)) == []
 
 
-def test_a_link_lets_a_browser_in(asking: Asking) -> None:
+def test_login_link_lets_a_browser_in(asking: Asking) -> None:
     """The first test would pass as well if no link worked."""
     path = asking.admin("/logins", {})["path"]
     assert urlsplit(path).path == path

@@ -44,12 +44,12 @@ from sxhost.policy.shell import (
         ("fish -c 'a'", "fish -c 'a'"),
     ],
 )
-def test_what_only_starts_a_shell_is_taken_off(command: object, script: str) -> None:
+def test_shell_wrappers_are_stripped(command: object, script: str) -> None:
     assert command_line_of(command) == script
 
 
 @pytest.mark.parametrize("command", [None, "", "  \n", 7, ["a", 7], {"argv": ["a"]}, []])
-def test_what_is_no_command(command: object) -> None:
+def test_other_commands_are_not_stripped(command: object) -> None:
     assert command_line_of(command) is None
 
 
@@ -122,17 +122,17 @@ TRICKY = [
 
 
 @pytest.mark.parametrize("script", PLAIN)
-def test_what_is_plain(script: str) -> None:
+def test_plain_commands_are_recognized(script: str) -> None:
     assert is_single_program(script)
 
 
 @pytest.mark.parametrize("script", TRICKY)
-def test_what_is_not_plain(script: str) -> None:
+def test_commands_with_shell_syntax_are_not_plain(script: str) -> None:
     assert not is_single_program(script)
 
 
 @given(st.text("ab'\"\\ ;$&|\n=~.*-#(){}!<>`", max_size=30))
-def test_what_is_plain_has_nothing_that_a_shell_acts_on(script: str) -> None:
+def test_plain_command_has_no_shell_syntax(script: str) -> None:
     if is_single_program(script):
         assert not set(script) & set(";$&|\n\\<>`")
         assert shlex.split(script)
@@ -140,7 +140,7 @@ def test_what_is_plain_has_nothing_that_a_shell_acts_on(script: str) -> None:
 
 @settings(max_examples=100)
 @given(st.text("ab' \"-._/=", min_size=1, max_size=20))
-def test_a_shell_reads_plain_words_as_they_look(words: str) -> None:
+def test_shell_reads_a_plain_command_as_its_words(words: str) -> None:
     script = f"printf %s. {words}"
     if is_single_program(script):
         shell = ["/bin/sh", "-c", script]
@@ -151,7 +151,7 @@ def test_a_shell_reads_plain_words_as_they_look(words: str) -> None:
 
 @settings(max_examples=100)
 @given(st.text("ab'\"\\ ;$`!#\n", min_size=1, max_size=20))
-def test_a_shell_gets_the_script_that_is_taken_out(text: str) -> None:
+def test_shell_runs_the_extracted_script(text: str) -> None:
     wrapped = f"sh -c {text}"
     script = command_line_of(wrapped)
     if script != wrapped:
@@ -180,12 +180,12 @@ def test_a_shell_gets_the_script_that_is_taken_out(text: str) -> None:
         ("rm 'x'", "rm x"),
     ],
 )
-def test_a_word_is_found_however_it_is_written(script: str, word: str) -> None:
+def test_word_is_found_however_it_is_quoted(script: str, word: str) -> None:
     assert found(script, word)
 
 
 @pytest.mark.parametrize("script", ["format", "farm rma", "xrm", "rm-x"])
-def test_a_part_of_a_word_is_not_found(script: str) -> None:
+def test_part_of_a_word_is_not_found(script: str) -> None:
     assert not found(script, "rm")
 
 

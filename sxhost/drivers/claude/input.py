@@ -99,14 +99,15 @@ def arguments(launch: Launch, session_id: str) -> list[str]:
         "--permission-mode": permission_mode(policy) if policy else None,
     }
     options = [f"{name}={value}" for name, value in settings.items() if value]
-    extra: list[str] = launch.native.get("args", [])
-    return [*(launch.command or ["claude"]), *STREAM_OPTIONS, session, *options, *extra]
+    extra = launch.native.get("args")
+    more = map(str, extra) if isinstance(extra, list) else ()
+    return [*(launch.command or ["claude"]), *STREAM_OPTIONS, session, *options, *more]
 
 
 def initialize(launch: Launch) -> dict[str, Any]:
     """Return the first control request; the launch's ``native.initialize`` adds to it."""
-    extra: dict[str, Any] = launch.native.get("initialize", {})
-    return {**extra, "subtype": "initialize"}
+    extra = launch.native.get("initialize")
+    return {**(extra if isinstance(extra, dict) else {}), "subtype": "initialize"}
 
 
 def user_message(

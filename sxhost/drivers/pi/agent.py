@@ -171,7 +171,7 @@ class PiAgent:
 
     def _warn_late(self) -> None:
         if not self._turns.running:
-            self._translator.report_warning(
+            self._translator.open_items.report_warning(
                 "The turn was over before pi read this; it reads it in the next."
             )
 

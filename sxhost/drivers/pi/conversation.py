@@ -70,7 +70,9 @@ class PiConversation:
         native = await self._rpc.send_command("get_state")
         self.state_received(native)
         if self.native_id != previous_id:
-            self._translator.report_native({"type": "session_changed", "state": native})
+            self._translator.open_items.report_native(
+                {"type": "session_changed", "state": native}
+            )
             await self.restore_usage()
         return native
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any
 
-from sxhost.drivers.pi.agent import PiAgent
 from sxhost.errors import HostError, UnknownSession
 from sxhost.faces.pi.codex_commands import CODEX_COMMANDS
 from sxhost.faces.pi.commands import Command, DeleteSession, SessionCommand
@@ -19,8 +18,8 @@ from sxhost.faces.pi.session_commands import (
     CommandContext,
     CommandFunction,
 )
-from sxhost.faces.pi.session_info import Sessions, is_pi
-from sxhost.service import SessionService
+from sxhost.faces.pi.session_info import Sessions
+from sxhost.model.host import Host
 
 __all__ = ["ATTACHED", "TABLES", "CommandHandler"]
 
@@ -55,19 +54,19 @@ class CommandHandler:
 
     def __init__(
         self,
-        service: SessionService,
+        host: Host,
         sessions: Sessions,
         server_commands: ServerCommands,
         on_deleted: Callable[[str], object],
     ) -> None:
-        self._service = service
+        self._host = host
         self._sessions = sessions
         self._server_commands = server_commands
         self._on_deleted = on_deleted
 
     def has_session(self, session_id: str) -> bool:
         """Tell whether there is such a session."""
-        return self._service.knows(session_id)
+        return self._host.knows(session_id)
 
     async def handle(self, command: Command, work_started: Callable[[], None]) -> Any:
         """Do a command; return the data of its response, or UNSET.
@@ -88,28 +87,34 @@ class CommandHandler:
         return data
 
     async def _handle_in_session(self, command: Any, work_started: Callable[[], None]) -> Any:
-        detail = await self._service.session(command.session_id)
-        context = CommandContext(self._service, self._sessions, detail, work_started)
+        detail = await self._host.session(command.session_id)
+        status = await self._host.agent_status(detail.id)
+        context = CommandContext(self._host, self._sessions, detail, status, work_started)
         function = command_function(context, command)
         if TRAITS[command.type].scope == "admin":
             text = getattr(command, "command", "")[:AUDITED_CHARS]
-            await self._service.note(command.type, command.session_id, text)
+            await self._host.record_action(command.type, command.session_id, text)
         return await function(context, command)
 
     async def abort(self, command: Command) -> bool:
         """Have the agent stop a command that takes too long; return False if it cannot."""
-        abort = _ABORTS.get(command.type)
-        hosted = self._service.agency.fleet.get(str(command.target))
-        if abort is None or hosted is None:
+        name, session_id = _ABORTS.get(command.type), str(command.target)
+        session, status = (
+            self._host.stored_session(session_id),
+            await self._host.agent_status(session_id),
+        )
+        if name is None or session is None or status is None:
+            return False
+        if name != "interrupt" and session.agent != "pi":
             return False
         try:
-            if abort == "interrupt":
-                await self._service.agency.interrupt(hosted.id)
-            elif is_pi(hosted):
-                await cast("PiAgent", hosted.agent).command(abort)
+            if name == "interrupt":
+                await self._host.interrupt(session_id)
+            else:
+                await self._host.native_command(session_id, name, {})
         except HostError:
             return False
-        return abort == "interrupt" or is_pi(hosted)
+        return True
 
 
 def command_function(context: CommandContext, command: SessionCommand) -> CommandFunction:

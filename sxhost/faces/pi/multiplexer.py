@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from msgspec import UNSET
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 
 from sxhost.codec.json import encode
 from sxhost.errors import HostError
@@ -28,9 +29,9 @@ from sxhost.faces.pi.transcript_cache import TranscriptCache
 from sxhost.faces.pi.validation import BadCommand, parse
 from sxhost.logs import logger
 from sxhost.model.caller import Caller, current_caller
+from sxhost.model.host import Host
 from sxhost.model.session import Event, EventQuery
 from sxhost.model.subscription import Selection, Subscription
-from sxhost.service import SessionService
 from sxhost.waiting import background
 
 __all__ = ["Client", "ClientTransport", "Multiplexer"]
@@ -52,7 +53,7 @@ class Multiplexer:
     """All clients, and the executor and the transcripts that they share."""
 
     def __init__(
-        self, service: SessionService, clock: Any, apart: RunInThread = run_inline
+        self, service: Host, clock: IReactorTime, apart: RunInThread = run_inline
     ) -> None:
         self.service = service
         self.limits = service.limits
@@ -91,11 +92,12 @@ class Multiplexer:
     def broadcast(self, frame: bytes, session_id: str | None = None) -> None:
         """Notify all clients, once the events that came before have been delivered to them."""
 
-        def deliver(_: object) -> None:
+        async def deliver() -> None:
+            await self.service.deliver_events()
             for client in tuple(self.clients):
                 client.notify(frame, session_id)
 
-        self.service.hub.deliver_now().addCallback(deliver)
+        background(deliver(), log, "notifying all clients")
 
     def stop(self) -> None:
         """Take no more commands, and notify the clients."""

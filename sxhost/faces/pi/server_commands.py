@@ -26,10 +26,10 @@ from sxhost.faces.pi.responses import CommandFailed
 from sxhost.faces.pi.session_files import session_files
 from sxhost.faces.pi.session_info import AGENT_TIMEOUT_S, Sessions
 from sxhost.logs import logger
+from sxhost.model.host import Host
 from sxhost.model.names import check_session_id
 from sxhost.model.session import SessionQuery
 from sxhost.model.turn import Launch
-from sxhost.service import SessionService
 
 __all__ = ["ServerCommands", "recovery_summary"]
 
@@ -51,12 +51,12 @@ class ServerCommands:
 
     def __init__(
         self,
-        service: SessionService,
+        host: Host,
         sessions: Sessions,
         statistics: Callable[[], dict[str, Any]],
         clock: IReactorTime,
     ) -> None:
-        self._service = service
+        self._host = host
         self._sessions = sessions
         self._statistics = statistics
         self._clock = clock
@@ -95,44 +95,42 @@ class ServerCommands:
         await self._check_session_limit()
         launch = _launch({**fields, "id": session_id})
         try:
-            await self._service.agency.start(launch)
+            await self._host.start(launch)
         except SessionExists:
             raise CommandFailed(f"Session {session_id} already exists") from None
-        hosted = self._service.agency.fleet.get(session_id)
-        if hosted is not None:
-            await hosted.flushed()
+        await self._host.flush_events(session_id)
         info = await self._sessions.info(session_id)
         return {"sessionId": session_id, "sessionInfo": info}
 
     def _new_session_id(self) -> str:
         tail = "".join(secrets.choice(BASE36) for _ in range(7))
-        return f"session-{self._service.now_ms()}-{tail}"
+        return f"session-{self._host.now_ms()}-{tail}"
 
     async def _check_session_limit(self) -> None:
-        limit = self._service.limits.mux_sessions
-        sessions = await self._service.sessions(SessionQuery())
+        limit = self._host.limits.mux_sessions
+        sessions = await self._host.sessions(SessionQuery())
         live = [s for s in sessions if s.kind == "hosted" and s.detail_state not in _ENDED]
         if len(live) >= limit:
             raise CommandFailed(f"Session limit reached ({limit} sessions)")
 
     async def delete_session(self, command: DeleteSession) -> dict[str, Any]:
         """End an agent and forget its session."""
-        await self._service.forget(command.session_id)
+        await self._host.forget(command.session_id)
         return {"deleted": True}
 
     async def switch_session(self, command: SwitchSession) -> dict[str, Any]:
         """Describe the session; after the response the client reads it from `cursor` on."""
         info = await self._sessions.info(command.session_id)
-        return {"sessionInfo": info, "cursor": self._service.cursor}
+        return {"sessionInfo": info, "cursor": self._host.cursor}
 
     async def unsubscribe(self, command: Unsubscribe) -> dict[str, Any]:
         """Accept; the client ends its subscription after the response."""
-        await self._service.session(command.session_id)
+        await self._host.session(command.session_id)
         return {"unsubscribed": True}
 
     async def get_metrics(self, _command: Any) -> dict[str, Any]:
         """Return counts of sessions, clients, commands."""
-        sessions = await self._service.sessions(SessionQuery())
+        sessions = await self._host.sessions(SessionQuery())
         return {"sessionCount": len(sessions), **self._statistics()}
 
     async def health_check(self, _command: Any) -> dict[str, Any]:
@@ -173,12 +171,15 @@ class ServerCommands:
 
     async def _thread_names(self) -> dict[str, str]:
         """Return the names from an app server that runs; none is started for it."""
-        for hosted in self._service.agency.fleet.running_sessions("codex")[:1]:
-            names = Deferred.fromCoroutine(thread_names(hosted))
-            try:
-                return await names.addTimeout(AGENT_TIMEOUT_S, self._clock)
-            except (HostError, TookTooLong) as error:
-                log.info("codex does not say what its threads are called: {e}", e=error)
+        for session in self._host.hosted_sessions("codex"):
+            status = await self._host.agent_status(session.id)
+            if status is not None and status.is_ready:
+                names = Deferred.fromCoroutine(thread_names(self._host, session.id))
+                try:
+                    return await names.addTimeout(AGENT_TIMEOUT_S, self._clock)
+                except (HostError, TookTooLong) as error:
+                    log.info("codex does not say what its threads are called: {e}", e=error)
+                    break
         return {}
 
 

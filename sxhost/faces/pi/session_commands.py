@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
+import msgspec
 from msgspec import UNSET, Struct
 
-from sxhost.agents.session import HostedSession
-from sxhost.errors import AlreadyAnswered, NoTurn
+from sxhost.errors import AgentFailed, AlreadyAnswered, CommandRefused, NoTurn
 from sxhost.faces.pi.commands import (
     Command,
     ExtensionUiResponse,
@@ -29,9 +29,10 @@ from sxhost.faces.pi.responses import CommandFailed
 from sxhost.faces.pi.session_info import Sessions
 from sxhost.faces.pi.translate_pi import LOST_AGENT
 from sxhost.model.approval import ApprovalQuery
-from sxhost.model.caller import current_caller
+from sxhost.model.host import Host
 from sxhost.model.session import Detail, MessageDraft, Registration
 from sxhost.model.turn import (
+    AgentStatus,
     CutReason,
     Image,
     Input,
@@ -39,9 +40,9 @@ from sxhost.model.turn import (
     ModelDraft,
     SteerDraft,
     Text,
+    Turn,
     TurnDraft,
 )
-from sxhost.service import SessionService
 
 __all__ = [
     "ANY_SESSION_COMMANDS",
@@ -57,13 +58,14 @@ __all__ = [
 class CommandContext(Struct):
     """What the functions of commands get: the host, the session, and how to let others by.
 
-    `work_started` is called once a command's work runs by itself, so that commands which
-    control or read may overtake it.
+    `status` is its agent's, None if the host has not run it.  `work_started` is called once a
+    command's work runs by itself, so that commands which control or read may overtake it.
     """
 
-    service: SessionService
+    host: Host
     sessions: Sessions
     detail: Detail
+    status: AgentStatus | None
     work_started: Callable[[], None]
 
     @property
@@ -76,21 +78,31 @@ class CommandContext(Struct):
         """Its agent, as errors name it."""
         return self.detail.agent if self.detail.kind == "hosted" else "attached sessions"
 
-    async def hosted(self) -> HostedSession:
-        """Return the session with its agent running; one that sleeps is started.
-
-        :raises ForbiddenScope: it sleeps, and the caller may only read: to wake it is to
-            start a program.
-        """
-        if not self.service.agency.fleet.is_alive(self.id):
-            current_caller.get().check("send", self.id)
-        return await self.service.agency.fleet.ensure_running(self.id)
-
     @property
     def is_busy(self) -> bool:
         """Whether a turn runs."""
-        hosted = self.service.agency.fleet.get(self.id)
-        return hosted is not None and hosted.life.name() in ("running", "waiting")
+        return self.status is not None and self.status.is_busy
+
+    async def call_agent(self, name: str, /, **params: object) -> Any:
+        """Have the agent do a command of its own protocol; return its answer, decoded.
+
+        :raises CommandFailed: the agent refused it; the sentence is its own.
+        """
+        try:
+            answer = await self.host.native_command(self.id, name, params)
+        except CommandRefused as error:
+            raise CommandFailed(error.reason) from None
+        return msgspec.json.decode(answer)
+
+    async def wait_for_turn(self, turn_id: int) -> Turn | None:
+        """Return a turn once it is over; None if it is forgotten by then.
+
+        :raises CommandFailed: the agent was ended.
+        """
+        try:
+            return await self.host.wait_for_turn(self.id, turn_id)
+        except AgentFailed:
+            raise CommandFailed(CutReason.AGENT_ENDED) from None
 
 
 CommandFunction = Callable[[CommandContext, Any], Awaitable[Any]]
@@ -124,13 +136,10 @@ async def run_turn(context: CommandContext, command: Prompt, *, native: bool = F
         then no failure of the command.
     :raises CommandFailed: the turn failed.
     """
-    agency = context.service.agency
-    submitted = await agency.submit(context.id, TurnDraft(input=input_of(command)))
+    draft = TurnDraft(input=input_of(command))
+    submitted = await context.host.submit(context.id, draft)
     context.work_started()
-    hosted = agency.fleet.get(context.id)
-    turn = await hosted.wait_for_turn(submitted.turn.id) if hosted is not None else None
-    if agency.fleet.get(context.id) is not hosted:
-        raise CommandFailed(CutReason.AGENT_ENDED)
+    turn = await context.wait_for_turn(submitted.turn.id)
     failed = turn is not None and turn.status == "failed"
     if turn is not None and failed and not (native and turn.reason not in LOST_AGENT):
         raise CommandFailed(turn.reason or "The turn failed.")
@@ -140,7 +149,7 @@ async def run_turn(context: CommandContext, command: Prompt, *, native: bool = F
 async def steer(context: CommandContext, command: Steer | Prompt) -> Any:
     """Add input to the running turn; without one, send it as a message."""
     if context.detail.kind == "hosted" and context.is_busy:
-        await context.service.agency.steer(context.id, SteerDraft(input=input_of(command)))
+        await context.host.steer(context.id, SteerDraft(input=input_of(command)))
         return UNSET
     mode = "auto" if context.detail.kind == "hosted" else "interrupt"
     return await _send(context, command.message, mode)
@@ -152,14 +161,14 @@ async def follow_up(context: CommandContext, command: FollowUp | Prompt) -> Any:
 
 
 async def _send(context: CommandContext, text: str, mode: Any) -> Any:
-    await context.service.send(context.id, MessageDraft(content=text, mode=mode))
+    await context.host.send(context.id, MessageDraft(content=text, mode=mode))
     return UNSET
 
 
 async def abort(context: CommandContext, _command: Command) -> Any:
     """Interrupt the running turn, if there is one."""
     with suppress(NoTurn):
-        await context.service.agency.interrupt(context.id)
+        await context.host.interrupt(context.id)
     return UNSET
 
 
@@ -229,7 +238,7 @@ async def get_context_usage(context: CommandContext, _command: Command) -> Any:
 async def set_model(context: CommandContext, command: SetModel) -> Any:
     """Use another model."""
     draft = ModelDraft(model=command.model_id, provider=command.provider)
-    await context.service.agency.set_model(context.id, draft)
+    await context.host.set_model(context.id, draft)
     return {"model": {"id": command.model_id, "provider": command.provider}}
 
 
@@ -238,24 +247,22 @@ async def set_thinking_level(context: CommandContext, command: SetThinkingLevel)
     if not context.detail.model:
         raise CommandFailed(f"{context.agent} has not said which model it uses")
     draft = ModelDraft(model=context.detail.model, effort=command.level)
-    await context.service.agency.set_model(context.id, draft)
+    await context.host.set_model(context.id, draft)
     return UNSET
 
 
 async def set_session_name(context: CommandContext, command: SetSessionName) -> Any:
     """Set the session's title."""
-    await context.service.register(context.id, Registration(title=command.name))
+    await context.host.register(context.id, Registration(title=command.name))
     return UNSET
 
 
 async def compact(context: CommandContext, _command: Command) -> Any:
     """Compact the conversation and wait until that is done: it is a turn of its own."""
     before = context.detail.turn.id if context.detail.turn else 0
-    await context.service.agency.compact(context.id)
+    await context.host.compact(context.id)
     context.work_started()
-    hosted = context.service.agency.fleet.get(context.id)
-    if hosted is not None:
-        await hosted.wait_for_turn(before + 1)
+    await context.wait_for_turn(before + 1)
     return {}
 
 
@@ -264,13 +271,13 @@ async def compact(context: CommandContext, _command: Command) -> Any:
 
 async def extension_ui_response(context: CommandContext, command: ExtensionUiResponse) -> Any:
     """Decide an approval."""
-    agency, request_id = context.service.agency, command.request_id
-    pending = await agency.session_approvals(context.id, ApprovalQuery())
+    host, request_id = context.host, command.request_id
+    pending = await host.session_approvals(context.id, ApprovalQuery())
     approval = next((each for each in pending if has_request_id(each, request_id)), None)
     if approval is None:
         raise CommandFailed(f"No pending UI request with id {request_id}")
     try:
-        await agency.answer(context.id, approval.id, decision_of(command.response, approval))
+        await host.answer(context.id, approval.id, decision_of(command.response, approval))
     except AlreadyAnswered:
         raise CommandFailed(f"Request {request_id} already settled") from None
     return UNSET

@@ -138,13 +138,12 @@ class SQLiteStore(TransactionVerbs):
         end = self.recent.position
         most = end if limit is None else limit
         found: list[Event] = []
-        found_size = 0
         while len(found) < most:
             events, is_all = await self._read_some(session_id, seq, position)
-            wanted = [e for e in events if e.id <= end and (not names or e.event in names)]
-            found += wanted
-            found_size += sum(len(event.data) for event in wanted)
-            if is_all or not events or (size is not None and found_size >= size):
+            found += (e for e in events if e.id <= end and (not names or e.event in names))
+            if is_all or not events:
+                break
+            if size is not None and sum(len(event.data) for event in found) >= size:
                 break
             position = events[-1].id
         return take_enough(found, most, size)

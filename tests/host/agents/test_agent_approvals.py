@@ -61,6 +61,7 @@ class Rig:
         self.deaf = False
         self.approvals = ApprovalBroker(
             self.store,
+            self.store,
             LogNotifier(self.clock, self.store, self.store.known, self.limits),
             self.clock,
             lambda: int(self.clock.seconds() * 1000),
@@ -283,7 +284,7 @@ class TestBounds:
         assert (approval.native, approval.detail) == (None, {"cwd": "/"})
         approval = rig.ask("q2", native="x", detail=detail, title="t" * 1000)
         assert approval.detail["cwd"] == "/"
-        assert approval.detail["command"].endswith("… (2488 characters more)")
+        assert str(approval.detail["command"]).endswith("… (2488 characters more)")
         assert len(encode(approval)) < 4096
         with pytest.raises(QuestionLimit):
             rig.ask("q3", choices=["x" * 5000])

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from sxhost.agents.dependencies import Agents
 from sxhost.errors import AgentFailed, NotHosted, SessionExists, TurnInProgress
+from sxhost.model.event_types import MessageEvent, ToolOutputEvent
 from sxhost.model.session import EventQuery, MessageDraft, PullQuery, Registration
 from sxhost.model.turn import Launch, Process, TurnDraft
 from sxhost.process.contracts import ChildExit
@@ -134,7 +135,7 @@ class TestTurns:
         turn = submit(host)
         assert (turn.id, turn.status, turn.native_id) == (1, "running", "t2")
         assert state(host) == "working"
-        host.drivers.last.reports.report_event("message", {"text": "done"})
+        host.drivers.last.reports.report_event(MessageEvent(text="done"))
         host.drivers.last.reports.turn_ended("completed")
         assert state(host) == "idle"
         assert told(host)[1:] == [
@@ -398,7 +399,7 @@ class TestEnds:
         submit(host)
         host.clock.advance(host.limits.stall_after)
         assert state(host) == "stalled"
-        host.drivers.last.reports.report_event("tool-output", {"text": "."})
+        host.drivers.last.reports.report_event(ToolOutputEvent(text="."))
         assert state(host) == "working"
 
     def test_waiting_for_a_person_is_no_stall(self, host: HostInMemory) -> None:

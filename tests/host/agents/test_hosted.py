@@ -24,6 +24,7 @@ from sxhost.errors import (
     Unsupported,
 )
 from sxhost.model.approval import Answer, Question
+from sxhost.model.event_types import MessageEvent, NativeEvent, raw_json
 from sxhost.model.limits import Limits
 from sxhost.model.session import EventDraft, Hosting
 from sxhost.model.turn import CutReason, Launch, ModelDraft, Process, Turn, TurnDraft
@@ -240,7 +241,7 @@ class TestTurns:
 
         async def chatty(draft: TurnDraft) -> str | None:
             rig.agent.reports.turn_started("native")
-            rig.agent.reports.report_event("message", {"text": "hi"})
+            rig.agent.reports.report_event(MessageEvent(text="hi"))
             rig.agent.reports.approval_requested(question())
             rig.agent.reports.approval_withdrawn("q1", "never mind")
             rig.agent.reports.turn_ended("completed")
@@ -259,7 +260,7 @@ class TestTurns:
 
         async def flooding(draft: TurnDraft) -> str | None:
             for number in range(10 * EARLY):
-                rig.agent.reports.report_event("native", {"native": number})
+                rig.agent.reports.report_event(NativeEvent(native=raw_json(number)))
             rig.clock.advance(1)
             assert len([1 for name, _ in rig.log if name == "native"]) == 10 * EARLY
             return await submit(draft)

@@ -9,6 +9,7 @@ import pytest
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
+from sxhost.codec.json import encode
 from sxhost.drivers.acp import make
 from sxhost.drivers.acp.agent import EMPTY_TURN, REPLAY_CHECKS, REPLAY_QUIET_S, ACPAgent
 from sxhost.drivers.acp.connection import CALL_S, STOP_S
@@ -736,5 +737,5 @@ def test_a_stop_before_a_start() -> None:
 def test_native_is_json(fake: Fake) -> None:
     fake.submit()
     question = fake.ask(0, *ALL)
-    assert json.loads(bytes(question.native))["sessionId"] == "s1"
+    assert json.loads(encode(question.native))["sessionId"] == "s1"
     assert isinstance(started(fake.agent.interrupt()), Deferred)

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from twisted.internet.task import Clock
 
+from sxhost.codec.json import encode
 from sxhost.drivers.claude import make
 from sxhost.drivers.claude.agent import PATIENCE_S
 from sxhost.errors import AgentFailed, BadField, HostError, Unsupported
@@ -70,7 +71,7 @@ def test_questions_are_told_in_our_words() -> None:
     assert (asked.kind, asked.title) == ("command", "Bash: echo hi > made.txt && cat made.txt")
     assert asked.detail["command"] == "echo hi > made.txt && cat made.txt"
     assert asked.choices == ["approve", "approve_session", "deny", "cancel"]
-    assert json.loads(bytes(asked.native))["request"]["subtype"] == "can_use_tool"
+    assert json.loads(encode(asked.native))["request"]["subtype"] == "can_use_tool"
 
 
 def test_compaction_and_a_question_to_the_user() -> None:
@@ -457,7 +458,7 @@ def test_what_is_strange_is_told_as_it_is() -> None:
     stage.start()
     began = len(stage.reports.told)
     stage.child.say(*STRANGE)
-    natives = [json.loads(bytes(data["native"])) for _, data in stage.reports.events("native")]
+    natives = [data["native"] for _, data in stage.reports.events("native")]
     assert [native for native in natives if native in STRANGE] == natives
     assert len(natives) == len(STRANGE)
     events = [told for told in stage.reports.told[began:] if told[0] == "event"]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 from msgspec import Raw, json
 from twisted.internet.defer import Deferred
 
+from sxhost.drivers.contracts import NativeAnswer
 from sxhost.errors import CommandRefused
 from sxhost.faces.pi.commands import COMMANDS, SessionCommand
 from sxhost.faces.pi.pi_commands import PI_COMMANDS, UNSUPPORTED
@@ -32,6 +34,11 @@ ANSWERS: dict[str, Any] = {
     "get_tree": {"tree": [], "leafId": "l"},
 }  # fmt: skip
 RAN = {"exitCode": 0, "output": "hi", "cancelled": False}
+CHANGES: dict[str, Callable[[Any], Any]] = {
+    "cycle_model": lambda _: {"native_id": "u", "model": "n", "provider": "p"},
+    "set_thinking_level": lambda params: {"effort": params["level"]},
+}
+"""What the driver of pi tells of commands that change something."""
 OLD = {"get_available_thinking_levels", "get_tree"}
 """What old pi does not know."""
 
@@ -40,13 +47,14 @@ class FakePi(FakeAgent):
     native_id = "u"
     hangs = False
 
-    async def command(self, name: str, /, **fields: Any) -> Any:
-        self.did.append((name, fields))
+    async def native_command(self, name: str, params: Mapping[str, Any]) -> NativeAnswer:
+        self.did.append((name, dict(params)))
         if self.hangs:
             await Deferred[None]()
         if name in OLD and not self.launch.native:
             raise CommandRefused(f"pi refused {name}.", f"Unknown command: {name}")
-        return Raw(json.encode(ANSWERS.get(name)))
+        changed = CHANGES[name](params) if name in CHANGES else {}
+        return NativeAnswer(result=Raw(json.encode(ANSWERS.get(name))), **changed)
 
 
 class PiDriver(FakeDriver):

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred
 
-from sxhost.drivers.contracts import Reports
+from sxhost.drivers.contracts import NativeAnswer, Reports
 from sxhost.errors import AgentFailed
 from sxhost.faces.pi.multiplexer import Multiplexer
 from sxhost.faces.pi.responses import CommandFailed
 from sxhost.faces.pi.session_files import SessionFiles
 from sxhost.faces.pi.session_info import AGENT_TIMEOUT_S
 from sxhost.faces.pi.session_tree import MAX_NODES, nodes_of
+from sxhost.model.session import raw_json
 from sxhost.model.turn import Launch
 from sxhost.testing import FakeAgent, FakeDriver, FakeDrivers, HostInMemory
 from tests.support.multiplexer_in_memory import Peer
@@ -210,11 +211,13 @@ class Codex(FakeAgent):
 
     threads: Any = None
 
-    async def command(self, method: str, /, **_params: Any) -> Any:
-        assert method == "thread/list"
+    async def native_command(self, name: str, params: Mapping[str, Any]) -> NativeAnswer:
+        assert (name, *params) == ("thread/list", "limit")
         if isinstance(self.threads, Exception):
             raise self.threads
-        return await self.threads if isinstance(self.threads, Deferred) else self.threads
+        if isinstance(self.threads, Deferred):
+            await self.threads
+        return NativeAnswer(result=raw_json(self.threads))
 
 
 class CodexDriver(FakeDriver):

@@ -18,6 +18,7 @@ from sxhost.faces.pi.commands import COMMANDS
 from sxhost.faces.pi.scheduling import TRAITS
 from sxhost.model.auth import AuditQuery
 from sxhost.model.caller import HOST, Caller, current_caller
+from sxhost.model.event_types import StalledEvent
 from sxhost.model.rights import (
     APPROVAL_EVENTS,
     CODEXD_TURN_SCOPES,
@@ -385,7 +386,7 @@ def test_of_an_attached_agent_approvals_alone_are_the_hosts(
 
 
 def test_notes_of_others_may_stand_in_a_hosted_log_and_mean_nothing(host: HostInMemory) -> None:
-    host.drivers.last.reports.report_event("stalled", {})
+    host.drivers.last.reports.report_event(StalledEvent(silent_s=0, turn=None))
     settle(host)
     assert post(host, SENDER, "/sessions/a/events", {"event": "note"}).status == 200
     assert (names(host)[-1], state(host)) == ("note", "stalled")

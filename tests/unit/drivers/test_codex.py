@@ -126,6 +126,7 @@ def test_approve() -> None:
     assert question.choices[:4] == ["approve", "approve_session", "deny", "cancel"]
     assert question.choices[4:] == ["acceptWithExecpolicyAmendment"]
     assert question.detail["cwd"] == "/home/user/project"
+    assert isinstance(question.native, dict)
     assert question.native["id"] == 0
     scene.answer("approve")
     expected = "spawned turn_began tool-start asked tool-done usage message usage turn_ended"
@@ -274,7 +275,9 @@ def test_filechange() -> None:
     path = "/home/user/project/hello.txt"
     assert (question.kind, question.title) == ("file-change", path)
     assert question.detail["paths"] == [path]
-    assert question.detail["changes"][0]["diff"] == "hello\n"
+    changes = question.detail["changes"]
+    assert isinstance(changes, list)
+    assert changes[0]["diff"] == "hello\n"
     scene.answer("deny")
     assert scene.last("tool-done")["status"] == "declined"
     scene.submit(PATCH)
