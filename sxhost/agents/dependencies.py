@@ -8,17 +8,17 @@ from typing import NamedTuple, Protocol
 from twisted.internet.interfaces import IReactorTime
 
 from sxhost.agents.approvals import ApprovalBroker, Decide, ask_a_person
+from sxhost.agents.launch_record import SetHosting
 from sxhost.agents.workdirs import WorkDirs
 from sxhost.drivers.contracts import Driver
 from sxhost.errors import BadField
 from sxhost.model.limits import Limits
-from sxhost.model.session import EventDraft, Hosting
+from sxhost.model.session import EventDraft
 from sxhost.model.turn import Process
 
 __all__ = ["NO_AGENTS", "Agents", "Dependencies", "Drivers"]
 
 AppendEvents = Callable[[str, Sequence[EventDraft]], Awaitable[object]]
-SetHosting = Callable[[str, Hosting], Awaitable[object]]
 
 
 class Drivers(Protocol):

@@ -8,15 +8,14 @@ from functools import partial
 from typing import Any
 
 from msgspec import Raw
-from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from sxhost.agents.dependencies import Dependencies
 from sxhost.agents.event_writer import EventWriter, fitting
+from sxhost.agents.launch_record import LaunchRecord
 from sxhost.agents.lifecycle import Context, new_life
 from sxhost.agents.questions import SessionQuestions
-from sxhost.agents.settings import PERSISTENT_FIELDS, apply_turn
 from sxhost.agents.turns import HeldReports, TurnLog
 from sxhost.agents.watchdog import Watchdog
 from sxhost.drivers.contracts import Agent, Driver, NativeCommands, Started
@@ -30,7 +29,6 @@ from sxhost.model.event_types import (
     StartedEvent,
     encode_data,
 )
-from sxhost.model.session import Hosting
 from sxhost.model.turn import (
     AgentStatus,
     CutReason,
@@ -72,7 +70,7 @@ class HostedSession:
         turn: Turn | None = None,
     ) -> None:
         self.id = session_id
-        self.launch = launch
+        self._record = LaunchRecord(session_id, launch, dependencies.set_hosting)
         self.life = new_life(Context(session_id))
         self.agent: Agent = driver.agent(launch, self)
         self._driver = driver
@@ -97,7 +95,10 @@ class HostedSession:
             on_resume=self._resume_turn,
         )
         self._watchdog = Watchdog(
-            dependencies.clock, dependencies.limits, self._stalled, self._restart
+            dependencies.clock,
+            dependencies.limits,
+            self._stalled,
+            lambda: self._background(self._start_again()),
         )
         self._ending = False
         self._starting: Signal | None = None
@@ -107,6 +108,11 @@ class HostedSession:
     def turn(self) -> Turn | None:
         """The turn that runs, or the last one."""
         return self._turns.turn
+
+    @property
+    def launch(self) -> Launch:
+        """How the agent was started, and is started again."""
+        return self._record.launch
 
     @property
     def status(self) -> AgentStatus:
@@ -159,16 +165,7 @@ class HostedSession:
             raise
 
     async def _started(self, started: Started) -> None:
-        self.launch = replace(self.launch, resume=started.native_id, prompt=None)
-        await self._set_hosting(
-            Hosting(
-                native_id=started.native_id,
-                model=started.model or None,
-                provider=started.provider or None,
-                title=started.title or None,
-                launch=self.launch,
-            ),
-        )
+        await self._record.started(started)
         if self.life.name() != "starting":
             raise AgentFailed(f"The agent of {self.id!r} has gone while it was started.")
         self._watchdog.started()
@@ -214,20 +211,14 @@ class HostedSession:
 
     async def _submit_to_agent(self, draft: TurnDraft) -> str | None:
         """Submit a turn; the settings that it changes are kept before the agent has them."""
-        before = {name: getattr(self.launch, name) for name in PERSISTENT_FIELDS}
+        before = self._record.settings
         try:
-            await self._keep_launch(apply_turn(self.launch, draft))
+            await self._record.apply_turn(draft)
             return await self.agent.submit(draft)
         except HostError:
             with suppress(HostError):
-                await self._keep_launch(replace(self.launch, **before))
+                await self._record.restore(before)
             raise
-
-    async def _keep_launch(self, launch: Launch) -> None:
-        """Note how the agent is started again, if that has changed."""
-        if launch != self.launch:
-            self.launch = launch
-            await self._set_hosting(Hosting(model=launch.model, cwd=launch.cwd, launch=launch))
 
     async def steer(self, given: Input, by: str = "steer") -> None:
         """Add to the running turn."""
@@ -245,7 +236,7 @@ class HostedSession:
         """
         while not self._is_over(turn):
             await self._turn_over.wait()
-        await self.flushed()
+        await self._writer.flushed()
         return self.turn if self.turn and self.turn.id == turn else None
 
     def _is_over(self, turn: int) -> bool:
@@ -273,7 +264,7 @@ class HostedSession:
         if not self.agent.can.set_model:
             raise Unsupported(f"{self.launch.agent} cannot change its model.")
         await self.agent.set_model(draft)
-        await self._keep_settings(None, draft.model, draft.provider, draft.effort)
+        await self._record.keep(draft)
 
     async def native_command(self, name: str, params: Mapping[str, Any]) -> Raw:
         """Send the agent a command of its own protocol; return its result.
@@ -286,38 +277,12 @@ class HostedSession:
         if not isinstance(self.agent, NativeCommands):
             raise Unsupported(f"{self.launch.agent} takes no commands of its own protocol.")
         answer = await self.agent.native_command(name, params)
-        changed = (answer.native_id, answer.model, answer.provider, answer.effort)
-        if any(value is not None for value in changed):
-            await self._keep_settings(*changed)
+        await self._record.keep(answer)
         return answer.result
 
-    async def _keep_settings(
-        self,
-        native_id: str | None = None,
-        model: str | None = None,
-        provider: str | None = None,
-        effort: str | None = None,
-    ) -> None:
-        """Keep what the agent uses from now on for a restart; None is as it was."""
-        changed = {"resume": native_id, "model": model, "provider": provider, "effort": effort}
-        given = {name: value for name, value in changed.items() if value is not None}
-        self.launch = replace(self.launch, **given)
-        await self._set_hosting(
-            Hosting(native_id=native_id, model=model, provider=provider, launch=self.launch)
-        )
-
-    async def conversation_changed(self, native_id: str) -> None:
-        """The agent goes on with another conversation: a restart will, too."""
-        await self._keep_settings(native_id)
-
-    async def model_changed(
-        self, model: str | None = None, provider: str | None = None, effort: str | None = None
-    ) -> None:
-        """The agent uses another model, or thinks more or less: a restart will, too."""
-        await self._keep_settings(None, model, provider, effort)
-
-    async def _set_hosting(self, fields: Hosting) -> None:
-        await self._dependencies.set_hosting(self.id, fields)
+    async def relabel(self, **given: Any) -> None:
+        """Go on under another `title`, or `labels`, which rules look at."""
+        await self._record.relabel(**given)
 
     def record_input(self, given: Input, by: str, turn: int | None) -> None:
         """Have the log tell what the agent was told."""
@@ -338,7 +303,7 @@ class HostedSession:
 
     def spawned(self, process: Process) -> None:
         """Note which process runs."""
-        self._background(self._set_hosting(Hosting(process=process)))
+        self._background(self._record.process_changed(process))
 
     def approval_requested(self, question: Question) -> None:
         """Open an approval, after all that was reported before it."""
@@ -402,7 +367,7 @@ class HostedSession:
             self.report_event(
                 EndedEvent(code=how.code, signal=how.signal, stderr=stderr, reason=how.sentence)
             )
-            self._background(self._set_hosting(Hosting(process=Process(0))))
+            self._background(self._record.process_changed(Process(0)))
         if not (wanted or starting or how.asked):
             self._restart_later(how.sentence)
 
@@ -416,9 +381,6 @@ class HostedSession:
                 "it failed too often and rests now" if delay is None else f"again in {delay} s"
             )
             log.warn("{session}: {why}; {plan}", session=self.id, why=why, plan=plan)
-
-    def _restart(self) -> None:
-        self._background(self._start_again())
 
     async def _start_again(self) -> None:
         try:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from twisted.internet.defer import Deferred, DeferredList
 
 from sxhost.agents.dependencies import Agents, Dependencies
+from sxhost.agents.launch_record import LaunchRecord, initial_hosting
 from sxhost.agents.session import HostedSession
 from sxhost.errors import AgentFailed, HostError, NotHosted, SessionExists, UnknownSession
 from sxhost.logs import logger
@@ -66,14 +67,6 @@ class Supervisor:
     def get(self, session_id: str) -> HostedSession | None:
         """Return a hosted session that has been awake in this life of the host."""
         return self._hosted.get(session_id)
-
-    def running_sessions(self, agent: str) -> list[HostedSession]:
-        """Return the sessions of an agent that is there now."""
-        return [
-            hosted
-            for hosted in self._hosted.values()
-            if hosted.launch.agent == agent and hosted.status.is_ready
-        ]
 
     def is_hosted(self, name: str) -> bool:
         """Tell whether the host itself runs the agent of this session, or conversation."""
@@ -151,13 +144,13 @@ class Supervisor:
     async def relabel(self, session: Session, **given: Any) -> None:
         """Have a session go on under another `title`, or `labels`, which rules look at."""
         hosted = self._hosted.get(session.id)
-        launch = hosted.launch if hosted is not None else session.launch
-        if launch is None:
-            raise NotHosted(session.id)
-        launch = replace(launch, **given)
         if hosted is not None:
-            hosted.launch = launch
-        await self._dependencies.set_hosting(session.id, Hosting(**given, launch=launch))
+            await hosted.relabel(**given)
+        elif session.launch is not None:
+            set_hosting = self._dependencies.set_hosting
+            await LaunchRecord(session.id, session.launch, set_hosting).relabel(**given)
+        else:
+            raise NotHosted(session.id)
 
     async def end(self, session_id: str) -> None:
         """End a session's agent, if it has one, for good."""
@@ -315,21 +308,6 @@ class Supervisor:
             await self._sessions.delete(session_id)
         except HostError:
             log.debug("{session} was not there yet", session=session_id)
-
-
-def initial_hosting(launch: Launch) -> Hosting:
-    """Return what is noted of a session that is to be started."""
-    return Hosting(
-        kind="hosted",
-        agent=launch.agent,
-        model=launch.model,
-        provider=launch.provider,
-        cwd=launch.cwd,
-        title=launch.title,
-        labels=launch.labels or None,
-        metadata=launch.metadata or None,
-        launch=replace(launch, prompt=None),
-    )
 
 
 def next_for_idle(queued: list[Message]) -> Message:
