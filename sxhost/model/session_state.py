@@ -59,6 +59,7 @@ _STATE_AFTER: Final[dict[str, StateName]] = {
 _CHANGE_PENDING: Final = frozenset(
     {"approval-requested", "approval-resolved", "complete", "error", "idle", "ended"}
 )
+_CHANGE_TURN: Final = frozenset({"turn-started", "complete", "error"})
 _REASON_LENGTH: Final = 160
 _LOST_PROMISES: Final = 3
 """Heartbeats that a lost session has missed; a stalled one has missed the first."""
@@ -70,7 +71,8 @@ def apply_events(session: Session, events: Sequence[Event], at: int) -> Session:
     latest: Event | None = None
     turn = session.turn
     for event in events:
-        turn = _turn(session, turn, event)
+        if session.launch is not None:  # only hosted sessions have turns
+            turn = _turn_after(turn, event)
         new = _STATE_AFTER.get(event.event)
         if new is None and name == "stalled" and _is_of_agent(session, event):
             new = "working"
@@ -82,12 +84,13 @@ def apply_events(session: Session, events: Sequence[Event], at: int) -> Session:
         if new != name:
             name, since = new, event.ts_ms
         latest = event
+    usage = next((event for event in reversed(events) if event.event == "usage"), None)
     state = session.state if latest is None else State(name, _reason(latest), since)
     return replace(
         session,
         state=state,
         pending_approvals=pending,
-        usage=_usage(session, events),
+        usage=session.usage if usage is None else usage.value(),
         turn=turn,
         last_event=events[-1].event,
         event_count=events[-1].seq,
@@ -164,14 +167,10 @@ def _is_late(event: Event, turn: Turn | None) -> bool:
     return has_ended and event.event not in ("turn-started", "user-message")
 
 
-def _turn(session: Session, turn: Turn | None, event: Event) -> Turn | None:
-    """Return the running turn, or the last one; only hosted sessions have turns."""
-    if session.launch is not None and event.event in ("turn-started", "complete", "error"):
-        return _apply_to_turn(turn, event)
-    return turn
-
-
-def _apply_to_turn(turn: Turn | None, event: Event) -> Turn | None:
+def _turn_after(turn: Turn | None, event: Event) -> Turn | None:
+    """Return the turn that runs after an event, or the last one."""
+    if event.event not in _CHANGE_TURN:
+        return turn
     match decode_event(event):
         case TurnStartedEvent(turn=int(number), native_id=native_id):
             return Turn(id=number, native_id=native_id, start_ms=event.ts_ms)
@@ -180,8 +179,3 @@ def _apply_to_turn(turn: Turn | None, event: Event) -> Turn | None:
             status: TurnStatus = "failed" if is_failed else end.status or "completed"
             return replace(turn, status=status, reason=end.reason or "", end_ms=event.ts_ms)
     return turn
-
-
-def _usage(session: Session, events: Sequence[Event]) -> object:
-    latest = next((e for e in reversed(events) if e.event == "usage"), None)
-    return session.usage if latest is None else latest.value()
