@@ -32,7 +32,7 @@ from sxhost.model.caller import Caller, current_caller
 from sxhost.model.host import Host
 from sxhost.model.session import Event, EventQuery
 from sxhost.model.subscription import Selection, Subscription
-from sxhost.waiting import background
+from sxhost.waiting import Signal, background
 
 __all__ = ["Client", "ClientTransport", "Multiplexer"]
 
@@ -208,7 +208,7 @@ class Client:
         self._pending = 0
         self._missed = 0
         self._closed = False
-        self._idle_waiters: list[Deferred[None]] = []
+        self._idle = Signal()
 
     # Commands.
 
@@ -263,16 +263,13 @@ class Client:
 
     def idle(self) -> Deferred[None]:
         """Return a Deferred that fires once all commands have got their response."""
-        waiter: Deferred[None] = Deferred()
-        self._idle_waiters.append(waiter)
+        idle = self._idle.wait()
         self._check_idle()
-        return waiter
+        return idle
 
     def _check_idle(self) -> None:
         if not self._pending:
-            waiters, self._idle_waiters = self._idle_waiters, []
-            for waiter in waiters:
-                waiter.callback(None)
+            self._idle.fire()
 
     # Subscriptions.
 
