@@ -68,8 +68,8 @@ class Started(Struct, frozen=True, kw_only=True):
 class Reports(Protocol):
     """What an agent reports to the host; no method raises, blocks or returns anything."""
 
-    def report_event(self, event: AgentEvent | str, data: object = None) -> None:
-        """Report an event; a name with data until all drivers report values."""
+    def report_event(self, event: AgentEvent) -> None:
+        """Report an event."""
 
     def spawned(self, process: Process) -> None:
         """Report which process runs for this agent (codex: for other agents as well)."""

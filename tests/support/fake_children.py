@@ -79,11 +79,8 @@ class FakeReports:
         self.told: list[tuple[Any, ...]] = []
         self.questions: list[Question] = []
 
-    def report_event(self, event: AgentEvent | str, data: Any = None) -> None:
-        if isinstance(event, str):
-            self.told.append(("event", event, data))
-        else:
-            self.told.append(("event", event.name, json.loads(bytes(encode_data(event)))))
+    def report_event(self, event: AgentEvent) -> None:
+        self.told.append(("event", event.name, json.loads(bytes(encode_data(event)))))
 
     def spawned(self, process: Process) -> None:
         self.told.append(("spawned", process))

@@ -24,6 +24,7 @@ from sxhost.drivers.kit.jsonrpc_peer import Peer
 from sxhost.errors import AgentFailed, BadField, NoTurn, TurnInProgress, Unsupported
 from sxhost.logs import logger
 from sxhost.model.approval import Answer, Question
+from sxhost.model.event_types import CompactEvent, NativeEvent, WarningEvent, raw_json
 from sxhost.model.turn import (
     Abilities,
     Item,
@@ -182,9 +183,9 @@ class ACPAgent:
             self._end_turn("interrupted", "", result)
             return
         if compacts and not self._updates.compacted:
-            self._reports.report_event("compact", {})
+            self._reports.report_event(CompactEvent())
         elif self._updates.silent and result.stop_reason == "end_turn":
-            self._reports.report_event("warning", {"text": EMPTY_TURN})
+            self._reports.report_event(WarningEvent(text=EMPTY_TURN))
         reason = "" if result.stop_reason == "end_turn" else result.stop_reason
         self._end_turn("completed", reason, result)
 
@@ -250,9 +251,8 @@ class ACPAgent:
         if handle is not None:
             handle(params)
         else:
-            self._reports.report_event(
-                "native", {"native": {"method": method, "params": params}}
-            )
+            native = raw_json({"method": method, "params": params})
+            self._reports.report_event(NativeEvent(native=native))
 
     def request_received(self, number: Id, method: str, params: Raw) -> bool:
         """Report a request as a question; a turn that is being cancelled has none any more."""

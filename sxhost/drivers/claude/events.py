@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from msgspec import Raw
+from msgspec import UNSET, Raw
 
 from sxhost.codec.shorten import TITLE_MOST
 from sxhost.drivers.claude.messages import (
@@ -26,7 +26,18 @@ from sxhost.drivers.claude.messages import (
     User,
 )
 from sxhost.drivers.contracts import Reports
-from sxhost.drivers.kit.open_items import OpenItems, TextEvent
+from sxhost.drivers.kit.open_items import OpenItems
+from sxhost.model.event_types import (
+    CompactEvent,
+    MessageDeltaEvent,
+    MessageEvent,
+    ThinkingDeltaEvent,
+    ThinkingEvent,
+    ToolDoneEvent,
+    ToolStartEvent,
+    ToolStatus,
+    raw_json,
+)
 
 __all__ = ["ClaudeTranslator"]
 
@@ -60,7 +71,6 @@ class ClaudeTranslator:
     """Reports the events of a conversation; keeps its open blocks and tools' calls."""
 
     def __init__(self, reports: Reports) -> None:
-        self._reports = reports
         self._messages: dict[str | None, _Message] = {}
         self._items = OpenItems(reports)
         self._last_init: tuple[Any, ...] = ()
@@ -71,7 +81,7 @@ class ClaudeTranslator:
 
     def report_native(self, line: bytes) -> None:
         """Report a line as native."""
-        self._reports.report_event("native", {"native": Raw(line)})
+        self._items.report_native(Raw(line))
 
     def cut_open_items(self, everything: bool) -> None:
         """Cut what Claude has left open; that of subagents, which may outlive a turn, only
@@ -79,11 +89,6 @@ class ClaudeTranslator:
         """
         self._items.cut(lambda opened: everything or opened.parent is None)
         self._messages = {} if everything else {p: m for p, m in self._messages.items() if p}
-
-    def _report(self, name: str, parent: str | None, **data: Any) -> None:
-        if parent is not None:
-            data["parent"] = parent
-        self._reports.report_event(name, data)
 
     # The model's stream.
 
@@ -103,20 +108,18 @@ class ClaudeTranslator:
         message.index, message.writing = event.index, True
 
     def _piece(self, event: ModelEvent, parent: str | None) -> None:
-        whole = _DELTAS.get(event.delta.type)
-        if whole is None:
-            return
-        item, text = self._message_of(parent).item, event.delta.text or event.delta.thinking
-        self._items.open_text(item, whole, parent=parent)
-        self._items.add(item, text)
-        self._report(f"{whole}-delta", parent, item=item, text=text)
+        piece = _DELTAS.get(event.delta.type)
+        if piece is not None:
+            text = event.delta.text or event.delta.thinking
+            item = self._message_of(parent).item
+            self._items.report(piece(item=item, text=text, parent=parent))
 
     def _message_of(self, parent: str | None) -> _Message:
         return self._messages.setdefault(parent, _Message())
 
     def _cut_block(self, parent: str | None) -> None:
         """Cut a block that will not come whole: the model was asked again."""
-        self._items.cut(lambda opened: not opened.tool and opened.parent == parent)
+        self._items.cut(lambda opened: not opened.is_tool and opened.parent == parent)
 
     # Whole messages.
 
@@ -148,23 +151,22 @@ class ClaudeTranslator:
                 report(self, block, message.item, parent, assistant.aborted)
 
     def _message(self, block: Block, item: str, parent: str | None, cut: bool) -> None:
-        self._text_ended("message", block.text, item, parent, cut)
+        self._items.report(MessageEvent(item=item, text=block.text, cut=cut, parent=parent))
 
     def _thinking(self, block: Block, item: str, parent: str | None, cut: bool) -> None:
-        self._text_ended("thinking", block.thinking, item, parent, cut)
-
-    def _text_ended(
-        self, name: str, text: str, item: str, parent: str | None, cut: bool
-    ) -> None:
-        self._items.end(item)
-        more = {"cut": True} if cut else {}
-        self._report(name, parent, item=item, text=text, **more)
+        text = block.thinking
+        self._items.report(ThinkingEvent(item=item, text=text, cut=cut, parent=parent))
 
     def _tool_started(self, block: Block, item: str, parent: str | None, _cut: bool) -> None:
-        name, item = block.name, block.id or item
-        self._items.open_tool(item, name, parent=parent)
-        title = _title(block)
-        self._report("tool-start", parent, item=item, tool=name, title=title, input=block.input)
+        self._items.report(
+            ToolStartEvent(
+                item=block.id or item,
+                tool=block.name,
+                title=_title(block),
+                input=raw_json(block.input),
+                parent=parent,
+            )
+        )
 
     # Results of tools.
 
@@ -185,16 +187,20 @@ class ClaudeTranslator:
 
     def _tool_ended(self, block: Block, parent: str | None, reason: str | None) -> None:
         item, text = block.tool_use_id, _text(block.content)
-        ended = self._items.end(item)
-        status = self._status(block, reason)
-        tool = ended.tool if ended else ""
-        data: dict[str, Any] = {"tool": tool, "status": status, "output": text}
+        opened = self._items.get(item)
         code = _EXIT.match(text) if block.is_error and reason is None else None
-        if code is not None:
-            data["exit_code"] = int(code[1])
-        self._report("tool-done", parent, item=item, **data)
+        self._items.report(
+            ToolDoneEvent(
+                item=item,
+                tool=opened.tool if opened else "",
+                status=self._status(block, reason),
+                output=text,
+                exit_code=int(code[1]) if code else UNSET,
+                parent=parent,
+            )
+        )
 
-    def _status(self, block: Block, reason: str | None) -> str:
+    def _status(self, block: Block, reason: str | None) -> ToolStatus:
         if reason is not None:
             return "cut" if self.interrupting or reason in CUT else "declined"
         return "failed" if block.is_error else "completed"
@@ -222,7 +228,7 @@ class ClaudeTranslator:
             self.report_native(line)
 
     def _compacted(self, _system: System, line: bytes) -> None:
-        self._reports.report_event("compact", {"native": Raw(line)})
+        self._items.report(CompactEvent(native=Raw(line)))
 
     def _retried(self, system: System, line: bytes) -> None:
         reason = " ".join(str(part) for part in (system.error_status, system.error) if part)
@@ -245,7 +251,7 @@ class ClaudeTranslator:
             self._warn(f"The limit {limit.info.kind or 'of use'}: {limit.info.status}.", line)
 
     def _warn(self, text: str, line: bytes) -> None:
-        self._reports.report_event("warning", {"text": text, "native": Raw(line)})
+        self._items.report_warning(text, Raw(line))
 
 
 def _title(block: Block) -> str:
@@ -277,11 +283,10 @@ _STREAM_HANDLERS: Final[
     "content_block_start": ClaudeTranslator._block_started,
     "content_block_delta": ClaudeTranslator._piece,
 }
-_DELTAS: Final[Mapping[str, TextEvent]] = {
-    "text_delta": "message",
-    "thinking_delta": "thinking",
+_DELTAS: Final[Mapping[str, type[MessageDeltaEvent | ThinkingDeltaEvent]]] = {
+    "text_delta": MessageDeltaEvent,
+    "thinking_delta": ThinkingDeltaEvent,
 }
-"""Pieces of the model's stream, and the event of the whole text that they belong to."""
 _BLOCK_HANDLERS: Final[
     Mapping[str, Callable[[ClaudeTranslator, Block, str, str | None, bool], None]]
 ] = {

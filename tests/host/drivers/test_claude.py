@@ -458,7 +458,7 @@ def test_what_is_strange_is_told_as_it_is() -> None:
     stage.start()
     began = len(stage.reports.told)
     stage.child.say(*STRANGE)
-    natives = [json.loads(bytes(data["native"])) for _, data in stage.reports.events("native")]
+    natives = [data["native"] for _, data in stage.reports.events("native")]
     assert [native for native in natives if native in STRANGE] == natives
     assert len(natives) == len(STRANGE)
     events = [told for told in stage.reports.told[began:] if told[0] == "event"]

@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 
 from sxhost.errors import AgentFailed
 from sxhost.faces.codexd.describe import description_of
+from sxhost.model.event_types import MessageDeltaEvent, MessageEvent
 from sxhost.model.turn import CutReason
 from sxhost.process.contracts import ChildExit
 from sxhost.testing import (
@@ -124,8 +125,8 @@ def test_the_status(host: HostInMemory) -> None:
 def test_the_status_has_the_latest_50_events_and_no_deltas(host: HostInMemory) -> None:
     begin(host)
     for number in range(60):
-        host.drivers.last.reports.report_event("message-delta", {"text": "x"})
-        host.drivers.last.reports.report_event("message", {"text": f"{number}"})
+        host.drivers.last.reports.report_event(MessageDeltaEvent(text="x"))
+        host.drivers.last.reports.report_event(MessageEvent(text=f"{number}"))
     settle(host)
     events = data(ask(host, "GET", STATUS))["snapshot"]["recentEvents"]["events"]
     assert [event["message"] for event in events] == [str(n) for n in range(10, 60)]

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec import convert
 from twisted.internet.defer import Deferred
 
+from sxhost.model.event_types import EVENT_TYPES, MessageEvent
 from sxhost.store.memory import MemoryStore
 from sxhost.testing import FakeDriver, FakeDrivers, HostInMemory, is_done, started
 from tests.host.agents.test_agent_supervisor import settle
@@ -35,7 +37,7 @@ def connected(wire: Wire) -> Socket:
 
 def say(wire: Wire, name: str = "message", text: str = "x") -> None:
     """Have codex say something, and let it be delivered."""
-    wire.lab.drivers.last.reports.report_event(name, {"text": text})
+    wire.lab.drivers.last.reports.report_event(convert({"text": text}, EVENT_TYPES[name]))
     deliver(wire)
 
 
@@ -139,7 +141,7 @@ def test_events_come_as_they_happen_deltas_too(wire: Wire) -> None:
 def test_nothing_is_told_twice_or_missed_around_the_hello(wire: Wire) -> None:
     begin(wire.lab)
     for number in range(3):
-        wire.lab.drivers.last.reports.report_event("message", {"text": f"{number}"})
+        wire.lab.drivers.last.reports.report_event(MessageEvent(text=f"{number}"))
     socket = connected(wire)
     say(wire, text="3")
     recent = [event["seq"] for event in socket.messages[0]["recentEvents"]]
@@ -188,7 +190,7 @@ def test_a_client_that_retention_has_passed_is_told_so() -> None:
     socket = connected(wire)
     socket.protocol.pauseProducing()
     for number in range(5000):  # more than are kept for those who read all sessions
-        wire.lab.drivers.last.reports.report_event("message", {"text": f"{number}"})
+        wire.lab.drivers.last.reports.report_event(MessageEvent(text=f"{number}"))
     deliver(wire)
     socket.protocol.resumeProducing()
     settle(wire.lab)

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from sxhost.model.event_types import MessageDeltaEvent, MessageEvent
 from sxhost.testing import HostInMemory
 from tests.support.multiplexer_in_memory import Peer
 
@@ -50,8 +51,8 @@ def test_a_turn(peer: Peer, lab: HostInMemory) -> None:
     peer.say("prompt", "s", message="hello")
     assert peer.answers == []
     reports = lab.drivers.last.reports
-    reports.report_event("message-delta", {"item": "1", "text": "hi"})
-    reports.report_event("message", {"item": "1", "text": "hi there"})
+    reports.report_event(MessageDeltaEvent(item="1", text="hi"))
+    reports.report_event(MessageEvent(item="1", text="hi there"))
     reports.turn_ended("completed")
     peer.settle()
     assert peer.kinds == [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sxhost.model.event_types import MessageDeltaEvent
 from sxhost.model.session import EventDraft
 from sxhost.testing import HostInMemory, result_of, started
 from tests.support.multiplexer_in_memory import Peer
@@ -143,7 +144,7 @@ def grown(peer: Peer) -> list[object]:
 
 def says(lab: HostInMemory, text: str) -> None:
     """Let an agent say a piece, and have it in the log."""
-    lab.drivers.last.reports.report_event("message-delta", {"item": "1", "text": text})
+    lab.drivers.last.reports.report_event(MessageDeltaEvent(item="1", text=text))
     for _ in range(6):
         lab.clock.advance(0.02)
 

@@ -16,6 +16,7 @@ from hypothesis.stateful import (
 )
 
 from sxhost.faces.pi.transcript_cache import TranscriptCache
+from sxhost.model.event_types import MessageDeltaEvent, MessageEvent
 from sxhost.model.session import EventQuery
 from sxhost.process.contracts import ChildExit
 from sxhost.testing import FakeAgent, HostInMemory, question, result_of
@@ -111,14 +112,14 @@ class Machine(RuleBasedStateMachine):
     @rule(which=st.integers(0, 9), status=ENDS)
     def a_turn_ends(self, which: int, status: Any) -> None:
         agent = self.running[which % len(self.running)]
-        agent.reports.report_event("message", {"item": "1", "text": "done"})
+        agent.reports.report_event(MessageEvent(item="1", text="done"))
         agent.reports.turn_ended(status, "so it is")
 
     @precondition(lambda self: self.running)
     @rule(which=st.integers(0, 9), item=st.sampled_from("12"))
     def an_agent_says(self, which: int, item: str) -> None:
         agent = self.running[which % len(self.running)]
-        agent.reports.report_event("message-delta", {"item": item, "text": "so "})
+        agent.reports.report_event(MessageDeltaEvent(item=item, text="so "))
         self.lab.clock.advance(0.06)
 
     @precondition(lambda self: self.running)

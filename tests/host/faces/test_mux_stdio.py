@@ -10,6 +10,7 @@ import pytest
 from twisted.internet.testing import StringTransport
 
 from sxhost.faces.pi.stdio import CommandLines, pipe_to
+from sxhost.model.event_types import MessageDeltaEvent
 from sxhost.testing import HostInMemory, is_done
 from tests.host.http.test_site import Wire
 from tests.support.websocket_clients import MIB, TEXT, Socket, masked
@@ -61,7 +62,7 @@ def play(lab: HostInMemory, say: Callable[[bytes], object]) -> None:
         settle(lab)
         if b"abort" in said:
             reports = lab.drivers.last.reports
-            reports.report_event("message-delta", {"item": "1", "text": "hi"})
+            reports.report_event(MessageDeltaEvent(item="1", text="hi"))
             reports.turn_ended("interrupted")
 
 
@@ -100,7 +101,7 @@ def test_who_does_not_read_is_not_read_from() -> None:
     assert pipes.transport.producerState == "paused"
     before = len(pipes.frames)
     lab.mux.clients.broadcast(b'{"type":"news"}')
-    lab.drivers.last.reports.report_event("message-delta", {"item": "1", "text": "hi"})
+    lab.drivers.last.reports.report_event(MessageDeltaEvent(item="1", text="hi"))
     settle(lab)
     assert len(pipes.frames) == before
     pipes.transport.producer.resumeProducing()  # type: ignore[union-attr]

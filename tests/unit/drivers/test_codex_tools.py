@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from msgspec import convert
+from msgspec import Raw, convert, json
 
-from sxhost.drivers.codex.tools import TOOLS, Item, text_of, tool_of
+from sxhost.drivers.codex.tools import Item, text_of, tool_done, tool_started
+
+NATIVE = Raw(b"{}")
 
 
 def item(kind: str, **fields: Any) -> Item:
@@ -48,9 +50,9 @@ def item(kind: str, **fields: Any) -> Item:
     ],
 )
 def test_starts(it: Item, tool: str, title: str, given: dict[str, Any]) -> None:
-    assert tool_of(it) == {"item": "i", "tool": tool}
-    named = tool_of(it, with_input=True)
-    assert named == {"item": "i", "tool": tool, "title": title, "input": given}
+    event = tool_started(it, NATIVE)
+    assert (event.item, event.tool, event.title) == ("i", tool, title)
+    assert json.decode(event.input) == given
 
 
 @pytest.mark.parametrize(
@@ -85,8 +87,13 @@ def test_starts(it: Item, tool: str, title: str, given: dict[str, Any]) -> None:
     ],
 )
 def test_outcomes(it: Item, status: str, output: str, code: int | None) -> None:
-    outcome = TOOLS[it.type].outcome(it)
-    assert outcome == {"status": status, "output": output, "exit_code": code}
+    event = tool_done(it, NATIVE)
+    assert (event.item, event.status, event.output, event.exit_code) == (
+        "i",
+        status,
+        output,
+        code,
+    )
 
 
 @pytest.mark.parametrize(
