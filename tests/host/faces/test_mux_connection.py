@@ -133,7 +133,7 @@ def test_disconnected_client_is_forgotten(lab: HostInMemory, peer: Peer) -> None
     peer.forget()
     fire(lab, "s", 2)
     assert peer.heard == []
-    assert (lab.mux.clients, lab.notifier.subscribers) == ({}, 0)
+    assert (lab.mux.clients.connected, lab.notifier.subscribers) == ({}, 0)
 
 
 def grown(peer: Peer) -> list[object]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from twisted.internet.testing import StringTransport
 
-from sxhost.faces.pi.stdio import CommandLines, Pipe
+from sxhost.faces.pi.stdio import CommandLines, pipe_to
 from sxhost.model.event_types import MessageDeltaEvent
 from sxhost.testing import HostInMemory, is_done
 from tests.host.http.test_site import Wire
@@ -41,7 +41,7 @@ class Pipes:
     """A client at the other ends of two pipes."""
 
     def __init__(self, lab: HostInMemory) -> None:
-        self.pipe = Pipe(lab.mux)
+        self.pipe = pipe_to(lab.mux)
         self.transport = StringTransport()
         self.pipe.makeConnection(self.transport)
 
@@ -100,7 +100,7 @@ def test_client_that_does_not_read_is_not_read_from() -> None:
     pipes.transport.producer.pauseProducing()  # type: ignore[union-attr]
     assert pipes.transport.producerState == "paused"
     before = len(pipes.frames)
-    lab.mux.broadcast(b'{"type":"news"}')
+    lab.mux.clients.broadcast(b'{"type":"news"}')
     lab.drivers.last.reports.report_event(MessageDeltaEvent(item="1", text="hi"))
     settle(lab)
     assert len(pipes.frames) == before
@@ -124,7 +124,7 @@ def test_end_of_input_waits_for_answers() -> None:
     assert pipes.frames[-1]["command"] == "prompt"
     pipes.pipe.connectionLost()
     assert is_done(pipes.pipe.closed)
-    assert lab.mux.clients == {}
+    assert lab.mux.clients.connected == {}
 
 
 def test_excess_stdio_client_is_refused() -> None:

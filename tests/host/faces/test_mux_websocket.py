@@ -81,4 +81,4 @@ def test_commands_after_a_close_are_not_done(wire: Wire, socket: Socket) -> None
     socket.send({"type": "health_check"})
     assert socket.frames == []
     wire.lab.clock.advance(0)
-    assert wire.lab.mux.clients == {}
+    assert wire.lab.mux.clients.connected == {}
