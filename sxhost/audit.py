@@ -105,9 +105,7 @@ class Audit:
                     self._waiting.popleft()
             except HostError:
                 if again and not (self._retry is not None and self._retry.active()):
-                    self._retry = self._clock.callLater(
-                        RETRY_S, lambda: background(self._write(), log, "writing the audit")
-                    )
+                    self._retry = self._clock.callLater(RETRY_S, self._write_later)
                 return False
         return True
 
