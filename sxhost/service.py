@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Self
 
 from msgspec.structs import asdict
 from twisted.application.service import Service
@@ -15,10 +14,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
 from sxhost import __version__
-from sxhost.agents.approvals import ApprovalDesk
 from sxhost.agents.dependencies import NO_AGENTS, Agents
 from sxhost.agents.settings import in_force
-from sxhost.agents.supervisor import Supervisor
 from sxhost.errors import BadField
 from sxhost.logs import logger
 from sxhost.model.auth import AuditEntry, AuditQuery
@@ -53,7 +50,7 @@ from sxhost.service_agents import AgentVerbs
 from sxhost.service_core import ServiceCore
 from sxhost.service_messages import MessageVerbs
 from sxhost.store.contracts import Store
-from sxhost.streams.notifier import HEARTBEAT_S, LogNotifier
+from sxhost.streams.notifier import HEARTBEAT_S
 from sxhost.streams.presence import StateBroadcaster
 from sxhost.streams.reader import LogReader
 from sxhost.waiting import background
@@ -151,32 +148,6 @@ class SessionService(MessageVerbs, AgentVerbs, Service):
     def limits(self) -> Limits:
         """The limits of the host."""
         return self._core.limits
-
-    # Parts that faces/pi still reaches for.
-
-    @property
-    def hub(self) -> LogNotifier:
-        """The notifier."""
-        return self._core.notifier
-
-    @property
-    def agency(self) -> Self:
-        """The verbs on agents."""
-        return self
-
-    @property
-    def fleet(self) -> Supervisor:
-        """The supervisor."""
-        return self._core.supervisor
-
-    @property
-    def desk(self) -> ApprovalDesk:
-        """The approvals."""
-        return self._core.approvals
-
-    async def note(self, what: str, session_id: str | None = None, detail: str = "") -> None:
-        """Record an action."""
-        await self.record_action(what, session_id, detail)
 
     # Sessions.
 

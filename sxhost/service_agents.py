@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
-from typing import Any
 
 from msgspec import Raw
 from msgspec.structs import replace
@@ -60,7 +59,7 @@ class AgentVerbs:
         return await self.submit_native(session_id, draft, {})
 
     async def submit_native(
-        self, session_id: str, draft: TurnDraft, spoken: Mapping[str, Any]
+        self, session_id: str, draft: TurnDraft, spoken: Mapping[str, object]
     ) -> Submitted:
         """Begin a turn; `spoken` goes along in the agent's own words and only speaks.
 
@@ -158,7 +157,7 @@ class AgentVerbs:
         return await self._core.supervisor.ensure_running(session_id)
 
     async def native_command(
-        self, session_id: str, name: str, params: Mapping[str, Any]
+        self, session_id: str, name: str, params: Mapping[str, object]
     ) -> Raw:
         """Send a session's agent a command of its own protocol; return its result in JSON."""
         return await (await self._running(session_id)).native_command(name, params)

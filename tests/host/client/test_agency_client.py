@@ -33,14 +33,14 @@ def host(lab: HostInMemory) -> HostInMemory:
     return lab
 
 
-def test_a_first_turn_comes_with_the_session(lab: HostInMemory) -> None:
+def test_start_with_a_prompt_returns_the_first_turn(lab: HostInMemory) -> None:
     launch = Launch(agent="fake", prompt=[Text(text="hi"), Image(data="eA==")])
     made = do(lab, lab.client.start(launch))
     assert made.turn.status == "running"
     assert lab.drivers.last.did[-1] == ("submit", "hi\n[image]")
 
 
-def test_every_verb(host: HostInMemory) -> None:
+def test_every_verb_for_agents_reaches_the_host(host: HostInMemory) -> None:
     agency = host.client
     begun = do(host, agency.submit("a", TurnDraft(input="go", effort="high")))
     assert (begun.turn.id, begun.turn.status) == (1, "running")
@@ -70,7 +70,7 @@ def test_approvals(host: HostInMemory) -> None:
     assert caught.value.details["by"] == "own"
 
 
-def test_refusals_are_raised_as_what_they_are(host: HostInMemory) -> None:
+def test_refusals_are_raised_as_their_classes(host: HostInMemory) -> None:
     agency = host.client
     for error, work in (
         (SessionExists, agency.start(Launch(agent="fake", id="a"))),

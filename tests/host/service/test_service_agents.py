@@ -9,7 +9,7 @@ from sxhost.testing import HostInMemory, question, result_of
 from tests.host.client.test_agency_client import do
 
 
-def test_what_people_have_agents_do_is_in_the_audit(lab: HostInMemory) -> None:
+def test_turns_and_decisions_are_audited(lab: HostInMemory) -> None:
     agency = lab.service
     do(lab, agency.start(Launch(agent="fake", id="a")))
     do(lab, agency.submit("a", TurnDraft(input="a secret")))

@@ -22,7 +22,7 @@ def notifier(clock: Clock) -> LogNotifier:
     return LogNotifier(clock, store, store.known, Limits())
 
 
-def test_a_poke_wakes_who_waits(notifier: LogNotifier, clock: Clock) -> None:
+def test_poke_wakes_waiters(notifier: LogNotifier, clock: Clock) -> None:
     with notifier.watch("a") as watch:
         waiting = started(watch.wait(30))
         notifier.poke("b")
@@ -32,14 +32,14 @@ def test_a_poke_wakes_who_waits(notifier: LogNotifier, clock: Clock) -> None:
     assert clock.getDelayedCalls() == []
 
 
-def test_a_poke_before_the_wait_is_not_lost(notifier: LogNotifier) -> None:
+def test_poke_before_the_wait_is_not_lost(notifier: LogNotifier) -> None:
     with notifier.watch("a") as watch:
         notifier.poke("a")
         assert is_done(started(watch.wait(30)))
         assert not is_done(started(watch.wait(30)))
 
 
-def test_time_ends_a_wait(notifier: LogNotifier, clock: Clock) -> None:
+def test_wait_times_out(notifier: LogNotifier, clock: Clock) -> None:
     with notifier.watch("a") as watch:
         waiting = started(watch.wait(30))
         clock.advance(29.9)
@@ -48,7 +48,7 @@ def test_time_ends_a_wait(notifier: LogNotifier, clock: Clock) -> None:
         assert is_done(waiting)
 
 
-def test_a_cancelled_wait_leaves_nothing(notifier: LogNotifier, clock: Clock) -> None:
+def test_cancelled_wait_leaves_nothing(notifier: LogNotifier, clock: Clock) -> None:
     with notifier.watch("a") as watch:
         waiting = started(watch.wait(30))
         waiting.addErrback(lambda _: None)
@@ -57,14 +57,14 @@ def test_a_cancelled_wait_leaves_nothing(notifier: LogNotifier, clock: Clock) ->
         notifier.poke("a")
 
 
-def test_who_left_is_not_counted(notifier: LogNotifier) -> None:
+def test_removed_subscriber_is_not_counted(notifier: LogNotifier) -> None:
     with notifier.watch("a"), notifier.watch("a"), notifier.watch("b"):
         assert notifier.watched("a")
     assert not notifier.watched("a")
     notifier.poke("a")
 
 
-def test_a_poke_can_come_later(notifier: LogNotifier, clock: Clock) -> None:
+def test_delayed_poke_comes_later(notifier: LogNotifier, clock: Clock) -> None:
     with notifier.watch("a") as watch:
         notifier.poke_later(10, "a")
         waiting = started(watch.wait(30))
