@@ -13,7 +13,7 @@ from sxhost.codec.json import encode
 from sxhost.drivers.acp import make
 from sxhost.drivers.acp.agent import EMPTY_TURN, REPLAY_CHECKS, REPLAY_QUIET_S
 from sxhost.drivers.acp.connection import CALL_S, STOP_S
-from sxhost.errors import AgentFailed, BadField, NoTurn, TurnInProgress, Unsupported
+from sxhost.errors import AgentFailed, BadField, TurnInProgress, Unsupported
 from sxhost.model.approval import Answer
 from sxhost.model.turn import File, Item, Launch, ModelDraft, Text, TurnDraft
 from sxhost.process.contracts import ChildExit
@@ -65,22 +65,6 @@ def test_usage_is_that_of_the_conversation(agent: str) -> None:
     if agent != GEMINI:
         assert usage["total_tokens"] in {1200, 1234, 2234}
         assert usage["context_window"] > 0
-
-
-@pytest.mark.parametrize("agent", AGENTS)
-def test_every_item_of_a_turn_is_closed_in_it(agent: str) -> None:
-    for scenario in ("hello", "permission_cancel", "cancel"):
-        opened: set[str] = set()
-        for told in played(agent, scenario).reports.told:
-            if told[0] == "turn_ended":
-                assert not opened, scenario
-            elif told[0] == "event" and told[1] in {"message-delta", "thinking-delta"}:
-                opened.add(told[2]["item"])
-            elif told[0] == "event" and told[1] == "tool-start":
-                assert told[2]["item"] not in opened
-                opened.add(told[2]["item"])
-            elif told[0] == "event" and told[1] in {"message", "thinking", "tool-done"}:
-                opened.remove(told[2]["item"])
 
 
 @pytest.mark.parametrize("agent", ASKING)
@@ -416,11 +400,6 @@ def test_only_one_turn_at_a_time(fake: FakeAcp) -> None:
     assert len(fake.said("session/prompt")) == 1
 
 
-def test_nothing_to_interrupt(fake: FakeAcp) -> None:
-    with pytest.raises(NoTurn):
-        result_of(fake.agent.interrupt())
-
-
 def test_a_draft_that_cannot_be(fake: FakeAcp) -> None:
     with pytest.raises(BadField, match="stays in the directory"):
         fake.submit(cwd="/elsewhere")
@@ -532,25 +511,11 @@ def test_nobody_consents_to_more_than_was_said(fake: FakeAcp) -> None:
     assert fake.child.said[-1]["id"] == 0
 
 
-def test_questions_end_with_the_turn(fake: FakeAcp) -> None:
-    fake.submit()
-    question = fake.ask(0, *ALL)
-    fake.end()
-    assert ("settled", question.key, "the turn is over") in fake.reports.told
-    assert fake.child.said[-1] == rpc(0, result={"outcome": {"outcome": "cancelled"}})
-
-
 def test_a_question_outside_of_a_turn(fake: FakeAcp) -> None:
     question = fake.ask(0, *ALL)
     result_of(fake.agent.answer(question, Answer(decision="cancel")))
     assert fake.child.said[-1] == rpc(0, result={"outcome": {"outcome": "cancelled"}})
     assert not fake.said("session/cancel")
-
-
-@pytest.mark.parametrize("method", ["fs/read_text_file", "terminal/create", "_own/thing"])
-def test_what_was_not_offered_is_refused(fake: FakeAcp, method: str) -> None:
-    fake.child.say(rpc("x", method=method, params={}))
-    assert fake.child.said[-1]["error"]["code"] == -32601
 
 
 # Rubbish.
@@ -635,20 +600,6 @@ def test_an_agent_that_does_not_close() -> None:
     assert not is_done(stop)
     fake.clock.advance(STOP_S)
     result_of(stop)
-
-
-def test_an_agent_that_dies_in_a_turn(fake: FakeAcp) -> None:
-    fake.submit()
-    fake.update("agent_message_chunk", content=words("half"))
-    question = fake.ask(0, *ALL)
-    fake.child.die()
-    with pytest.raises(AgentFailed):
-        result_of(fake.agent.answer(question, Answer(decision="approve")))
-    assert [t[0] for t in fake.reports.told[-2:]] == ["event", "gone"]
-    assert fake.reports.events("tool-done")[0][1]["status"] == "cut"
-    assert fake.turns == [], "the host tells of it"
-    with pytest.raises(AgentFailed, match="nobody to ask"):
-        fake.submit()
 
 
 def test_the_driver_closes() -> None:
