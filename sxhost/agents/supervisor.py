@@ -222,7 +222,7 @@ class Supervisor:
     async def reconcile(self) -> None:
         """Put right what a former life of the host has left; if it is to be, start agents."""
         sessions = [s for s in await self._sessions.sessions() if s.kind == "hosted"]
-        await self._agents.bury([s.process for s in sessions if s.process and s.process.pid])
+        await self._agents.reap([s.process for s in sessions if s.process and s.process.pid])
         for session in sessions:
             await self._close_former_life(session)
         for session in sessions:

@@ -47,7 +47,9 @@ def grown(runs: TranscriptCache, one: Event) -> int:
     return len(json.loads(runs.translate(one)[-1])["message"]["content"][0]["text"])
 
 
-def test_it_is_read_back_to_where_a_run_began(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_transcript_is_read_back_to_the_start_of_the_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(module, "PAGE", 4)
     events = log(20)
     runs = new()
@@ -58,7 +60,7 @@ def test_it_is_read_back_to_where_a_run_began(monkeypatch: pytest.MonkeyPatch) -
     assert not runs.covers("s", 1), "nothing of what was before"
 
 
-def test_it_is_not_read_back_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_read_back_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PAGE", 4)
     monkeypatch.setattr(module, "BACK", 8)
     runs, events = new(), log(20)
@@ -66,14 +68,14 @@ def test_it_is_not_read_back_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     assert grown(runs, events[20]) == 9, "what is known is told"
 
 
-def test_what_retention_took_is_not_known() -> None:
+def test_transcript_lacks_what_retention_dropped() -> None:
     runs, events = new(), log(20)[10:]
     recall(runs, 21, events)
     assert grown(runs, events[-2]) == 11
 
 
 @pytest.mark.parametrize("name", ["complete", "error"])
-def test_what_is_over_is_not_read_back(name: str) -> None:
+def test_finished_run_is_not_read_back(name: str) -> None:
     runs, events = new(), [*log(3), event(6, name), event(7, "usage")]
     assert recall(runs, 7, events) == [(0, module.PAGE)]
     assert runs.covers("s", 7)
@@ -84,7 +86,7 @@ def test_what_is_over_is_not_read_back(name: str) -> None:
     assert (later.covers("s", 6), later.covers("s", 8)) == (False, True)
 
 
-def test_who_wants_the_same_waits_for_it() -> None:
+def test_concurrent_readers_share_a_read_back() -> None:
     runs, events = new(), log(3)
     page: Deferred[list[Event]] = Deferred()
     asked = []
@@ -101,7 +103,7 @@ def test_who_wants_the_same_waits_for_it() -> None:
     assert asked == [0]
 
 
-def test_who_cannot_read_back_lets_others_try() -> None:
+def test_failed_read_back_can_be_retried() -> None:
     runs, events = new(), log(3)
     page: Deferred[list[Event]] = Deferred()
 
@@ -120,11 +122,11 @@ def test_who_cannot_read_back_lets_others_try() -> None:
     assert runs.covers("s", 4)
 
 
-def test_the_beginning_has_nothing_before() -> None:
+def test_read_back_stops_at_the_beginning_of_the_log() -> None:
     assert recall(new(), 1, log(3)) == []
 
 
-def test_who_was_not_told_for_long_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unused_transcript_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "KEPT", 5000)
     runs = new()
     for number in range(20):
@@ -136,14 +138,14 @@ def test_who_was_not_told_for_long_is_forgotten(monkeypatch: pytest.MonkeyPatch)
     assert runs._size == 4 * module.OVERHEAD
 
 
-def test_a_gap_in_a_log_is_a_run_that_is_not_whole() -> None:
+def test_gap_makes_a_run_incomplete() -> None:
     runs = new()
     runs.translate(event(1, "turn-started"))
     runs.translate(event(2, "message-delta", item="m", text="abc"))
     assert grown(runs, event(9, "message-delta", item="m", text="x")) == 1
 
 
-def test_a_session_of_the_same_name_is_another() -> None:
+def test_session_of_the_same_id_has_its_own_transcript() -> None:
     runs = new()
     runs.translate(event(1, "turn-started"))
     runs.translate(event(2, "message-delta", item="m", text="abc"))
