@@ -145,12 +145,13 @@ class Supervisor:
         """Have a session go on under another `title`, or `labels`, which rules look at."""
         hosted = self._hosted.get(session.id)
         if hosted is not None:
-            await hosted.relabel(**given)
+            record = hosted.record
         elif session.launch is not None:
             set_hosting = self._dependencies.set_hosting
-            await LaunchRecord(session.id, session.launch, set_hosting).relabel(**given)
+            record = LaunchRecord(session.id, session.launch, set_hosting)
         else:
             raise NotHosted(session.id)
+        await record.relabel(**given)
 
     async def end(self, session_id: str) -> None:
         """End a session's agent, if it has one, for good."""
