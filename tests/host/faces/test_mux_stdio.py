@@ -77,7 +77,7 @@ def shown(frames: list[Object], lab: HostInMemory) -> list[Object]:
     return list(json.loads(text))
 
 
-def test_the_frames_are_those_of_a_websocket() -> None:
+def test_stdio_frames_equal_websocket_frames() -> None:
     wire = Wire(body=MIB, mux_message=MIB)
     socket = Socket(wire, path="/")
     play(wire.lab, lambda said: socket.say(masked(TEXT, said)))
@@ -90,7 +90,7 @@ def test_the_frames_are_those_of_a_websocket() -> None:
     assert len(answers) == len(SCRIPT)
 
 
-def test_who_does_not_read_is_not_read_from() -> None:
+def test_client_that_does_not_read_is_not_read_from() -> None:
     lab = HostInMemory()
     pipes = Pipes(lab)
     pipes.say(SCRIPT[0])
@@ -110,7 +110,7 @@ def test_who_does_not_read_is_not_read_from() -> None:
     assert event["event"]["assistantMessageEvent"]["delta"] == "hi"
 
 
-def test_the_end_waits_for_answers() -> None:
+def test_end_of_input_waits_for_answers() -> None:
     lab = HostInMemory()
     pipes = Pipes(lab)
     for said in SCRIPT[:3]:
@@ -127,14 +127,14 @@ def test_the_end_waits_for_answers() -> None:
     assert lab.mux.clients.connected == {}
 
 
-def test_one_too_many_is_sent_away() -> None:
+def test_excess_stdio_client_is_refused() -> None:
     lab = HostInMemory(mux_connections=1)
     Pipes(lab)
     assert Pipes(lab).transport.disconnecting
 
 
 @pytest.mark.parametrize("size", [1, 3, 7, 100])
-def test_lines_however_they_come(size: int) -> None:
+def test_lines_are_read_however_they_arrive(size: int) -> None:
     lines: list[bytes] = []
     sizes: list[int] = []
     commands = CommandLines(10, lines.append, sizes.append)

@@ -184,7 +184,7 @@ READERS: Mapping[str, Callable[[Event], None]] = {
 
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("name", NAMES)
-def test_odd_data_of_each_event(capsys: Any, reader: str, name: str) -> None:
+def test_readers_tolerate_odd_data_of_each_event(capsys: Any, reader: str, name: str) -> None:
     for data in odd_data():
         try:
             READERS[reader](event(name, data))
@@ -205,5 +205,5 @@ JSON = st.recursive(
 
 
 @given(st.sampled_from(sorted(READERS)), st.sampled_from(NAMES), JSON)
-def test_any_data_of_any_event(reader: str, name: str, data: Any) -> None:
+def test_readers_tolerate_any_data_of_any_event(reader: str, name: str, data: Any) -> None:
     READERS[reader](event(name, data))
