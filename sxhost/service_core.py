@@ -7,7 +7,7 @@ from functools import partial
 
 from twisted.internet.interfaces import IReactorTime
 
-from sxhost.agents.approvals import ApprovalDesk
+from sxhost.agents.approvals import ApprovalBroker
 from sxhost.agents.attached_questions import AttachedQuestions
 from sxhost.agents.dependencies import Agents, Dependencies
 from sxhost.agents.supervisor import Supervisor
@@ -53,7 +53,7 @@ class ServiceCore:
         self.notifier = LogNotifier(clock, store, store.known, limits, self.slices)
         self.presence = Presence(clock, wall_ms, limits)
         self.audit = Audit(store, clock, wall_ms, limits)
-        self.approvals = ApprovalDesk(
+        self.approvals = ApprovalBroker(
             store, store, self.notifier, clock, wall_ms, limits=limits, decide=agents.decide
         )
         self.questions = AttachedQuestions(self.approvals, self.notifier)

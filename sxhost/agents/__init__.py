@@ -6,6 +6,7 @@ session            one: its agent, its turns, what it reports
 turns              its turns as the log tells them, and reports that wait for that
 questions          what its agent asks: opened as approvals, answered, withdrawn
 event_writer       from its reports to the log: gathered, bounded, never twice
+launch_record      how one's agent is started again, kept as settings change
 settings           what holds for an agent: as it was started, and as turns have changed it
 approvals          what agents ask: opened, decided, answered, withdrawn, expired
 attached_questions what agents elsewhere ask while their hooks wait

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sxhost.agents.approvals import ApprovalDesk
+from sxhost.agents.approvals import ApprovalBroker
 from sxhost.model.approval import Answer, Question
 from sxhost.streams.notifier import LogNotifier, Waiter
 
@@ -12,7 +12,7 @@ __all__ = ["AttachedQuestions"]
 class AttachedQuestions:
     """Has questions decided as approvals, for callers who wait for the answer."""
 
-    def __init__(self, approvals: ApprovalDesk, notifier: LogNotifier) -> None:
+    def __init__(self, approvals: ApprovalBroker, notifier: LogNotifier) -> None:
         self._approvals = approvals
         self._notifier = notifier
         self._waiting: dict[tuple[str, str], dict[Waiter, str]] = {}

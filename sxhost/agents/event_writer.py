@@ -46,7 +46,7 @@ GATHER_S = 0.05
 They end for all sessions at once, so that many agents that talk share one commit.
 """
 
-AGAIN_S = 1.0
+RETRY_S = 1.0
 """Seconds until a store that refused is asked again."""
 
 FINISH_S = 2.0
@@ -78,7 +78,7 @@ class EventWriter:
         self._session_id = session_id
         self._append = append
         self._clock = clock
-        self._most = most
+        self._max_size = most
         self._hold = hold
         self._drafts: deque[EventDraft] = deque()
         self._bytes = 0
@@ -96,7 +96,7 @@ class EventWriter:
         if self._closed:
             return
         self._put += 1
-        fit = fitting(data, self._most)
+        fit = fitting(data, self._max_size)
         self._drafts.append(EventDraft(event=name, data=fit))
         self._bytes += size_of(fit)
         if not self._held and (len(self._drafts) > HIGH or self._bytes > HIGH_BYTES):
@@ -105,10 +105,10 @@ class EventWriter:
         if not self._writing:
             self._writing = True
             background(self._write(), log, f"{self._session_id}: writing events")
-        if name not in PIECES or self._is_much():
+        if name not in PIECES or self._is_batch_full():
             self._hasten()
 
-    def _is_much(self) -> bool:
+    def _is_batch_full(self) -> bool:
         return len(self._drafts) >= BATCH or self._bytes >= BATCH_BYTES
 
     async def flushed(self) -> None:
@@ -142,13 +142,13 @@ class EventWriter:
     async def _write(self) -> None:
         try:
             while self._drafts:
-                await self._gathered()
+                await self._gather()
                 await self._write_some()
         finally:
             self._writing = False
             self._progress.fire()
 
-    async def _gathered(self) -> None:
+    async def _gather(self) -> None:
         """Return once it is time to write: now if something is urgent, else a while later."""
         now, done = self._clock.seconds(), Deferred[None]()
         hurry = self._urgent or now - self._wrote_at >= GATHER_S
@@ -174,10 +174,10 @@ class EventWriter:
             return
         except HostError as error:
             log.warn("events wait for the store: {error}", error=error)
-            await deferLater(self._clock, AGAIN_S)
+            await deferLater(self._clock, RETRY_S)
             return
         if not self._closed:
-            self._take_off(batch)
+            self._drop_written(batch)
         self._written += len(batch)
         self._progress.fire()
 
@@ -192,7 +192,7 @@ class EventWriter:
             batch.append(draft)
         return batch
 
-    def _take_off(self, batch: Sequence[EventDraft]) -> None:
+    def _drop_written(self, batch: Sequence[EventDraft]) -> None:
         for draft in batch:
             self._drafts.popleft()
             self._bytes -= size_of(draft.data)
@@ -219,7 +219,12 @@ def fitting(data: Any, most: int) -> Raw:
         return Raw(whole)
     fields = json.decode(whole)
     if isinstance(fields, dict):
-        rest = {k: _short(v) for k, v in fields.items() if k != "native"} | {"cut": True}
+        rest = {
+            name: value[:TEXT] if isinstance(value, str) else value
+            for name, value in fields.items()
+            if name != "native"
+        }
+        rest["cut"] = True
         if len(encode(rest)) <= most:
             return Raw(encode(rest))
     room = (most - FRAME) // 2  # quotes and backslashes are written as two bytes each
@@ -229,7 +234,3 @@ def fitting(data: Any, most: int) -> Raw:
 def size_of(data: Any) -> int:
     """Return how many bytes of JSON fitting data are."""
     return len(memoryview(data))
-
-
-def _short(value: Any) -> Any:
-    return value[:TEXT] if isinstance(value, str) else value

@@ -1,7 +1,8 @@
 """A session's state, derived from its log and from its silence.
 
-All are pure functions: `after` folds events into a session, `derive` adds the silence since,
-`unheard` is for sessions that have not reported since the host began.
+All are pure functions: `apply_events` folds events into a session, `derive_state` adds the
+silence since, and `state_since_boot` is for sessions that have not reported since the host
+began.
 """
 
 from __future__ import annotations
@@ -129,6 +130,7 @@ def state_since_boot(session: Session, running: float, boot_ms: int, limits: Lim
 
 
 def _silence_limits(session: Session, limits: Limits) -> tuple[float, float]:
+    """Return after how many seconds of silence a session is stalled, and lost."""
     if session.state.name == "ended":
         return float("inf"), float("inf")
     if session.heartbeat_s:
@@ -139,6 +141,7 @@ def _silence_limits(session: Session, limits: Limits) -> tuple[float, float]:
 
 
 def _pending_approvals(name: str, pending: int) -> int:
+    """Return how many approvals are pending after an event of this name."""
     if name not in _CHANGE_PENDING:
         return pending
     if name == "approval-requested":
@@ -149,7 +152,7 @@ def _pending_approvals(name: str, pending: int) -> int:
 
 
 def _is_of_agent(session: Session, event: Event) -> bool:
-    """Tell whether an event is the agent's: clients may append others to a hosted session."""
+    """Return whether an event is the agent's: clients may append to a hosted session too."""
     return session.launch is None or event.event in HOST_EVENTS
 
 
@@ -162,7 +165,7 @@ def _reason(event: Event) -> str:
 
 
 def _is_late(event: Event, turn: Turn | None) -> bool:
-    """Tell whether an event comes after its turn has ended: it is not work any more."""
+    """Return whether an event comes after its turn has ended: it is not work any more."""
     has_ended = turn is not None and turn.status != "running"
     return has_ended and event.event not in ("turn-started", "user-message")
 

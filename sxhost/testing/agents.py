@@ -32,7 +32,6 @@ class FakeAgent:
 
     def __init__(self, launch: Launch, reports: Reports, driver: FakeDriver) -> None:
         self.launch = launch
-        self.thread = ""
         self.reports = reports
         self.can = driver.can
         self.did: list[tuple[Any, ...]] = []
@@ -71,11 +70,6 @@ class FakeAgent:
     async def set_model(self, draft: ModelDraft) -> None:
         """Note the model that is set."""
         self._do("set_model", draft.model)
-
-    async def command(self, method: str, /, **_params: Any) -> dict[str, Any]:
-        """Do what only this kind of agent can; see the agents of codex and pi."""
-        self._do("command", method)
-        return {}
 
     async def native_command(self, name: str, params: Mapping[str, Any]) -> NativeAnswer:
         """Note a command of the agent's own protocol; its result is an empty object."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from sxhost.errors import HostError, UnknownSession
 from sxhost.faces.pi.codex_commands import CODEX_COMMANDS
-from sxhost.faces.pi.commands import Command, DeleteSession, SessionCommand
+from sxhost.faces.pi.commands import Command, SessionCommand
 from sxhost.faces.pi.pi_commands import PI_COMMANDS, UNSUPPORTED
 from sxhost.faces.pi.responses import CommandFailed
 from sxhost.faces.pi.scheduling import TRAITS
@@ -47,26 +47,12 @@ _ABORTS: Mapping[str, str] = {
 
 
 class CommandHandler:
-    """Does commands, with the host's service.
+    """Does commands, with the verbs of the host."""
 
-    :param on_deleted: called with a session's id when a command has deleted it.
-    """
-
-    def __init__(
-        self,
-        host: Host,
-        sessions: Sessions,
-        server_commands: ServerCommands,
-        on_deleted: Callable[[str], object],
-    ) -> None:
+    def __init__(self, host: Host, sessions: Sessions, server_commands: ServerCommands) -> None:
         self._host = host
         self._sessions = sessions
         self._server_commands = server_commands
-        self._on_deleted = on_deleted
-
-    def has_session(self, session_id: str) -> bool:
-        """Tell whether there is such a session."""
-        return self._host.knows(session_id)
 
     async def handle(self, command: Command, work_started: Callable[[], None]) -> Any:
         """Do a command; return the data of its response, or UNSET.
@@ -77,14 +63,11 @@ class CommandHandler:
         """
         try:
             function = self._server_commands.find(command.type)
-            if function is None:
-                return await self._handle_in_session(command, work_started)
-            data = await function(command)
+            if function is not None:
+                return await function(command)
+            return await self._handle_in_session(command, work_started)
         except UnknownSession:
             raise CommandFailed(f"Session {command.target} not found") from None
-        if isinstance(command, DeleteSession):
-            self._on_deleted(command.session_id)
-        return data
 
     async def _handle_in_session(self, command: Any, work_started: Callable[[], None]) -> Any:
         detail = await self._host.session(command.session_id)
@@ -99,10 +82,8 @@ class CommandHandler:
     async def abort(self, command: Command) -> bool:
         """Have the agent stop a command that takes too long; return False if it cannot."""
         name, session_id = _ABORTS.get(command.type), str(command.target)
-        session, status = (
-            self._host.stored_session(session_id),
-            await self._host.agent_status(session_id),
-        )
+        session = self._host.stored_session(session_id)
+        status = await self._host.agent_status(session_id)
         if name is None or session is None or status is None:
             return False
         if name != "interrupt" and session.agent != "pi":

@@ -22,9 +22,11 @@ from sxhost.faces.pi.commands import (
     SwitchSession,
     Unsubscribe,
 )
+from sxhost.faces.pi.executor_state import ExecutorState
 from sxhost.faces.pi.responses import CommandFailed
 from sxhost.faces.pi.session_files import session_files
 from sxhost.faces.pi.session_info import AGENT_TIMEOUT_S, Sessions
+from sxhost.faces.pi.subscribers import Subscribers
 from sxhost.logs import logger
 from sxhost.model.host import Host
 from sxhost.model.names import check_session_id
@@ -44,21 +46,20 @@ MAX_HISTORY = 500
 
 
 class ServerCommands:
-    """The commands that need no agent of a session.
-
-    :param statistics: returns the counts for ``get_metrics``.
-    """
+    """The commands that need no agent of a session."""
 
     def __init__(
         self,
         host: Host,
         sessions: Sessions,
-        statistics: Callable[[], dict[str, Any]],
+        clients: Subscribers,
+        state: ExecutorState,
         clock: IReactorTime,
     ) -> None:
         self._host = host
         self._sessions = sessions
-        self._statistics = statistics
+        self._clients = clients
+        self._state = state
         self._clock = clock
 
     def find(self, name: str) -> Callable[[Any], Awaitable[Any]] | None:
@@ -116,6 +117,7 @@ class ServerCommands:
     async def delete_session(self, command: DeleteSession) -> dict[str, Any]:
         """End an agent and forget its session."""
         await self._host.forget(command.session_id)
+        self._clients.unsubscribe(command.session_id)
         return {"deleted": True}
 
     async def switch_session(self, command: SwitchSession) -> dict[str, Any]:
@@ -131,7 +133,11 @@ class ServerCommands:
     async def get_metrics(self, _command: Any) -> dict[str, Any]:
         """Return counts of sessions, clients, commands."""
         sessions = await self._host.sessions(SessionQuery())
-        return {"sessionCount": len(sessions), **self._statistics()}
+        counts = {
+            "sessionCount": len(sessions),
+            "connectionCount": len(self._clients.connected),
+        }
+        return {**counts, "pendingConnectionCount": 0, **self._state.statistics()}
 
     async def health_check(self, _command: Any) -> dict[str, Any]:
         """Return that the server is healthy: else it would not answer."""

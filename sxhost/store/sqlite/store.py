@@ -77,7 +77,8 @@ class SQLiteStore(TransactionVerbs):
         state.add_entries(restored.audit)
         for stored in restored.sessions:
             state.restore(stored)
-        state.restore_archived(restored.archived)
+        for session_id in restored.archived:
+            state.archive(session_id)
         for session_id, floor in restored.floors.items():
             if state.known.holds(session_id):
                 state.recent.drop(session_id, floor)

@@ -1,4 +1,4 @@
-"""The desk: the first decision wins, whoever makes it, and the agent is told once."""
+"""The approvals: the first decision wins, whoever makes it, and the agent is told once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from sxhost.agents.approvals import AGAIN_S, ApprovalDesk, check_answer
+from sxhost.agents.approvals import EXPIRY_RETRY_S, ApprovalBroker, check_answer
 from sxhost.codec.json import encode
 from sxhost.errors import (
     AgentFailed,
@@ -59,7 +59,7 @@ class Rig:
         result_of(self.store.register("a", Registration(), 0))
         self.told: list[tuple[str, Answer]] = []
         self.deaf = False
-        self.desk = ApprovalDesk(
+        self.approvals = ApprovalBroker(
             self.store,
             self.store,
             LogNotifier(self.clock, self.store, self.store.known, self.limits),
@@ -75,11 +75,11 @@ class Rig:
             raise AgentFailed("It has gone.")
 
     def ask(self, key: str = "q1", **fields: Any) -> Approval:
-        return result_of(self.desk.open_approval("a", question(key, **fields), self.tell))
+        return result_of(self.approvals.open_approval("a", question(key, **fields), self.tell))
 
     def answer(self, approval: Approval, decision: str = "approve", **more: Any) -> Approval:
         answer = Answer(decision=decision, **more)
-        return result_of(self.desk.decide("a", approval.id, answer))
+        return result_of(self.approvals.decide("a", approval.id, answer))
 
     def state(self, approval: Approval) -> tuple[str, str | None, str | None]:
         known = {a.id: a for a in result_of(self.store.approvals("a"))}[approval.id]
@@ -136,7 +136,7 @@ def test_unknown_approval_is_refused(rig: Rig) -> None:
     result_of(rig.store.register("b", Registration(), 0))
     for session, number in (("a", 99), ("b", approval.id)):
         with pytest.raises(UnknownApproval):
-            result_of(rig.desk.decide(session, number, Answer(decision="approve")))
+            result_of(rig.approvals.decide(session, number, Answer(decision="approve")))
     assert rig.told == []
 
 
@@ -165,12 +165,12 @@ def test_expiry_uses_a_decision_that_the_agent_offers(
 def test_expiry_is_retried_while_the_store_refuses(rig: Rig) -> None:
     approval = rig.ask(expires_s=5.0)
     rig.store.refuse = StoreUnavailable("The disk is full.")
-    rig.clock.pump([5, AGAIN_S, AGAIN_S])
+    rig.clock.pump([5, EXPIRY_RETRY_S, EXPIRY_RETRY_S])
     with pytest.raises(StoreUnavailable):
         rig.answer(approval)
     assert rig.told == []
     rig.store.refuse = None
-    rig.clock.advance(AGAIN_S)
+    rig.clock.advance(EXPIRY_RETRY_S)
     assert rig.state(approval) == ("expired", "deny", "host")
     assert rig.clock.getDelayedCalls() == []
 
@@ -220,9 +220,9 @@ def test_repeated_question_that_is_refused_stays_open(rig: Rig) -> None:
 
 def test_agent_closes_its_own_question_and_no_other(rig: Rig) -> None:
     one, other = rig.ask("one"), rig.ask("other")
-    result_of(rig.desk.close_question("a", "one", "resolved elsewhere"))
-    result_of(rig.desk.close_question("a", "unknown", "?"))
-    result_of(rig.desk.close_question("b", "other", "?"))
+    result_of(rig.approvals.close_question("a", "one", "resolved elsewhere"))
+    result_of(rig.approvals.close_question("a", "unknown", "?"))
+    result_of(rig.approvals.close_question("b", "other", "?"))
     assert rig.state(one) == ("withdrawn", "cancel", "agent")
     assert rig.state(other)[0] == "pending"
     assert rig.told == []
@@ -232,7 +232,7 @@ def test_all_approvals_of_a_session_are_withdrawn(rig: Rig) -> None:
     asked = [rig.ask("one"), rig.ask("two")]
     done = rig.ask("three")
     rig.answer(done)
-    result_of(rig.desk.withdraw("a", "the host was killed"))
+    result_of(rig.approvals.withdraw("a", "the host was killed"))
     assert [rig.state(a) for a in asked] == [("withdrawn", "cancel", "host")] * 2
     assert rig.state(done)[0] == "answered"
     assert rig.clock.getDelayedCalls() == []
@@ -246,7 +246,7 @@ class TestBounds:
             rig.ask("three")
         assert rig.ask("two", title="again").id
         result_of(rig.store.register("b", Registration(), 0))
-        assert result_of(rig.desk.open_approval("b", question("one"), rig.tell)).id
+        assert result_of(rig.approvals.open_approval("b", question("one"), rig.tell)).id
         rig.answer(first)
         assert rig.ask("three").id
 
@@ -254,7 +254,7 @@ class TestBounds:
         rig = Rig(open_questions=2)
         rig.store.slow = Deferred()
         asked = [
-            started(rig.desk.open_approval("a", question(key), rig.tell))
+            started(rig.approvals.open_approval("a", question(key), rig.tell))
             for key in ("one", "two")
         ]
         with pytest.raises(QuestionLimit):
@@ -276,7 +276,7 @@ class TestBounds:
         rig.answer(first)
         for _ in range(5):
             rig.ask("three", title="x" * 500)
-        result_of(rig.desk.withdraw("a", "it is over"))
+        result_of(rig.approvals.withdraw("a", "it is over"))
         rig.ask("four", title="x" * 1000)
 
     def test_large_approval_is_shortened(self) -> None:
@@ -295,7 +295,7 @@ class TestBounds:
         rig = Rig()
         for number in range(rig.limits.open_questions):
             rig.ask(f"q{number}")
-        result_of(rig.desk.withdraw("a", "it is over"))
+        result_of(rig.approvals.withdraw("a", "it is over"))
         assert rig.store.settled == 0
         assert rig.clock.getDelayedCalls() == []
         assert rig.events().count("approval-resolved") == rig.limits.open_questions
@@ -309,7 +309,7 @@ def test_failed_delivery_does_not_undo_the_decision(rig: Rig) -> None:
 
 def test_close_leaves_approvals_open(rig: Rig) -> None:
     approval = rig.ask()
-    rig.desk.close()
+    rig.approvals.close()
     assert rig.clock.getDelayedCalls() == []
     assert rig.state(approval)[0] == "pending"
 

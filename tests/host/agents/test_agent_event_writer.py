@@ -13,7 +13,6 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from sxhost.agents.event_writer import (
-    AGAIN_S,
     BATCH,
     BATCH_BYTES,
     GATHER_S,
@@ -21,6 +20,7 @@ from sxhost.agents.event_writer import (
     HIGH_BYTES,
     LOW,
     LOW_BYTES,
+    RETRY_S,
     EventWriter,
     fitting,
 )
@@ -154,11 +154,11 @@ def test_refused_events_are_retried_once(rig: Rig) -> None:
     rig.clock.advance(0)
     rig.put(3)
     flushed = started(rig.outlet.flushed())
-    rig.clock.pump([AGAIN_S] * 5)
+    rig.clock.pump([RETRY_S] * 5)
     assert rig.log == []
     assert not is_done(flushed)
     rig.refuse = None
-    rig.clock.advance(AGAIN_S)
+    rig.clock.advance(RETRY_S)
     assert rig.numbers() == [1, 2, 3]
     assert is_done(flushed)
     rig.put(4)
@@ -199,7 +199,7 @@ def test_events_of_a_forgotten_session_are_dropped(rig: Rig, error: HostError) -
     assert is_done(flushed)
     rig.refuse = None
     rig.put(1)
-    rig.clock.advance(AGAIN_S)
+    rig.clock.advance(RETRY_S)
     assert rig.log == []
 
 

@@ -10,7 +10,7 @@ from msgspec.json import decode, encode
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from sxhost.agents.approvals import ApprovalDesk
+from sxhost.agents.approvals import ApprovalBroker
 from sxhost.agents.dependencies import Dependencies
 from sxhost.agents.event_writer import FINISH_S
 from sxhost.agents.session import HostedSession
@@ -32,8 +32,8 @@ from sxhost.process.contracts import ChildExit
 from sxhost.testing import FakeAgent, FakeDriver, is_done, question, result_of, started
 
 
-class FakeDesk:
-    """A desk that keeps what it is told; `slow` delays it."""
+class FakeApprovals:
+    """Approvals that keep what is opened and closed; `slow` delays that."""
 
     def __init__(self) -> None:
         self.open: dict[str, Any] = {}
@@ -60,28 +60,30 @@ class FakeDesk:
 
 
 class Rig:
-    """A hosted session on a ground of the test's own."""
+    """A hosted session on dependencies of the test's own."""
 
     def __init__(self, turn: Turn | None = None, **can: bool) -> None:
         self.clock = Clock()
         self.driver = FakeDriver(**can)
-        self.desk = FakeDesk()
+        self.approvals = FakeApprovals()
         self.log: list[tuple[str, Any]] = []
         self.notes: list[Hosting] = []
         self.refuse: HostError | None = None
         self.noting: Deferred[None] | None = None
         self.free = 0
-        ground = Dependencies(
+        dependencies = Dependencies(
             self.clock,
             lambda: int(self.clock.seconds() * 1000),
             Limits(stall_after=10, restart_after=1),
-            cast("ApprovalDesk", self.desk),
+            cast("ApprovalBroker", self.approvals),
             self._append,
             self._note,
             lambda _hold: None,
         )
         launch = Launch(agent="fake", cwd="/", prompt="first")
-        self.session = HostedSession("a", launch, self.driver, ground, self._free, turn=turn)
+        self.session = HostedSession(
+            "a", launch, self.driver, dependencies, self._free, turn=turn
+        )
 
     def _free(self) -> None:
         self.free += 1
@@ -127,7 +129,7 @@ class Rig:
         self.settle()
 
     def answer(self, key: str, decision: str) -> None:
-        tell = self.desk.open.pop(key)
+        tell = self.approvals.open.pop(key)
         self.do(tell(question(key), Answer(decision=decision)))
 
 
@@ -351,13 +353,13 @@ class TestQuestions:
 
     def test_question_withdrawn_while_it_is_opened_is_closed(self, rig: Rig) -> None:
         rig.submit()
-        rig.desk.slow = Deferred()
+        rig.approvals.slow = Deferred()
         rig.asked()
         rig.agent.reports.approval_withdrawn("q1", "never mind")
         rig.settle()
-        rig.desk.slow.callback(None)
+        rig.approvals.slow.callback(None)
         rig.settle()
-        assert rig.desk.open == {}
+        assert rig.approvals.open == {}
         assert rig.state == "running"
 
     def test_questions_over_the_limit_are_denied(self, rig: Rig) -> None:
@@ -366,7 +368,7 @@ class TestQuestions:
         for number in range(1200):
             rig.agent.reports.approval_requested(question(f"q{number}"))
         rig.clock.advance(0)
-        assert list(rig.desk.open) == [f"q{number}" for number in range(most)]
+        assert list(rig.approvals.open) == [f"q{number}" for number in range(most)]
         told = [did for did in rig.agent.did if did[0] == "answer"]
         assert told == [("answer", f"q{number}", "deny") for number in range(most, 1200)]
         rig.clock.advance(1)
@@ -374,11 +376,11 @@ class TestQuestions:
         assert warning["text"].startswith("Run rm: As many questions are open as may be: 128")
         assert len(more) == 1200 - most - 1
         rig.agent.reports.gone(ChildExit(signal="SIGKILL"))
-        assert rig.desk.withdrawn == ["the turn is over"]
-        assert rig.desk.open == {}
+        assert rig.approvals.withdrawn == ["the turn is over"]
+        assert rig.approvals.open == {}
 
     def test_question_without_room_for_its_approval_is_denied(self, rig: Rig) -> None:
-        rig.desk.full = QuestionLimit("bytes in all", 7)
+        rig.approvals.full = QuestionLimit("bytes in all", 7)
         rig.submit()
         rig.asked()
         rig.clock.advance(0)
@@ -387,18 +389,18 @@ class TestQuestions:
 
     def test_question_of_an_agent_that_exits_meanwhile_is_closed(self, rig: Rig) -> None:
         rig.submit()
-        rig.desk.slow = Deferred()
+        rig.approvals.slow = Deferred()
         rig.asked()
         rig.agent.reports.gone(ChildExit(code=1))
         rig.settle()
-        rig.desk.slow.callback(None)
+        rig.approvals.slow.callback(None)
         rig.settle()
-        assert rig.desk.open == {}
+        assert rig.approvals.open == {}
 
     def test_answer_after_the_end_of_the_turn_starts_no_watchdog(self, rig: Rig) -> None:
         rig.submit()
         rig.asked()
-        tell = rig.desk.open["q1"]
+        tell = rig.approvals.open["q1"]
         rig.agent.reports.turn_ended("completed")
         rig.do(tell(question("q1"), Answer(decision="approve")))
         rig.clock.advance(100)
@@ -422,7 +424,7 @@ class TestEnds:
         rig.agent.reports.gone(ChildExit(signal="SIGKILL"))
         assert rig.names()[-2:] == ["error", "ended"]
         assert rig.log[-2][1]["reason"] == CutReason.PROCESS_ENDED
-        assert [key for key, _ in rig.desk.settled] == ["q1"]
+        assert [key for key, _ in rig.approvals.settled] == ["q1"]
         assert rig.notes[-1].process == Process(0)
 
     @pytest.mark.parametrize("resume", [True, False])

@@ -427,9 +427,9 @@ def test_what_asks_while_it_is_interrupted_is_cancelled() -> None:
 def test_an_abort_when_nothing_runs_harms_no_later_turn() -> None:
     host = Pi()
     host.start()
-    work = started(host.pi.command("abort"))
+    work = started(host.pi.native_command("abort", {}))
     host.reply("abort")
-    assert plain(result_of(work)) is None
+    assert plain(result_of(work).result) is None
     host.submit()
     assert [m["type"] for m in host.said] == ["abort", "prompt"]
 
@@ -466,8 +466,9 @@ def test_an_answer_in_pis_own_words() -> None:
     host = Pi()
     host.start()
     host.say(CONFIRM)
-    told = host.pi.command("extension_ui_response", id="d1", confirmed=True)
-    assert result_of(told) is None
+    fields = {"id": "d1", "confirmed": True}
+    answer = result_of(host.pi.native_command("extension_ui_response", fields))
+    assert plain(answer.result) is None
     assert host.said == [{"type": "extension_ui_response", "id": "d1", "confirmed": True}]
     assert host.reports.told[-1][:2] == ("settled", "d1")
 
@@ -476,8 +477,8 @@ def test_another_session_is_told() -> None:
     host = Pi()
     host.start()
     host.state = {**STATE, "sessionFile": "/s/2.jsonl", "sessionId": "s2"}
-    result_of(host.pi.command("new_session"))
-    assert host.pi.native_id == "/s/2.jsonl"
+    answer = result_of(host.pi.native_command("new_session", {}))
+    assert (answer.native_id, answer.model, answer.effort) == ("/s/2.jsonl", None, None)
     native = host.reports.events("native")[-1][1]["native"]
     assert native["type"] == "session_changed"
     assert native["state"]["sessionId"] == "s2"

@@ -85,7 +85,7 @@ def read(host: HostInMemory, session: str) -> Any:
 
 
 @pytest.mark.parametrize("slashes", ["", "/", "///", "/?x=1"])
-def test_the_probe(host: HostInMemory, slashes: str) -> None:
+def test_healthz_answers(host: HostInMemory, slashes: str) -> None:
     url = "127.0.0.1:7432"
     assert value(ask(host, "GET", f"/healthz{slashes}")) == {
         "ok": True,
@@ -101,14 +101,14 @@ def test_the_probe(host: HostInMemory, slashes: str) -> None:
     }
 
 
-def test_the_description(host: HostInMemory) -> None:
+def test_describe_answers(host: HostInMemory) -> None:
     answer = ask(host, "GET", "/describe//")
     assert value(answer) == json.loads(json.dumps(description_of("http://127.0.0.1:7432")))
     answer = ask(host, "GET", "/describe", Host="agents.test")
     assert value(answer)["base_url"] == "http://agents.test"
 
 
-def test_the_status(host: HostInMemory) -> None:
+def test_status_has_codexds_shape(host: HostInMemory) -> None:
     session = begin(host)
     told = data(ask(host, "GET", f"{STATUS}///", b"ignored"))
     assert list(told) == ["service", "snapshot"]
@@ -122,7 +122,7 @@ def test_the_status(host: HostInMemory) -> None:
     assert snapshot["runRegistry"]["runs"] == []
 
 
-def test_the_status_has_the_latest_50_events_and_no_deltas(host: HostInMemory) -> None:
+def test_status_has_the_latest_50_events_without_deltas(host: HostInMemory) -> None:
     begin(host)
     for number in range(60):
         host.drivers.last.reports.report_event(MessageDeltaEvent(text="x"))
@@ -132,7 +132,7 @@ def test_the_status_has_the_latest_50_events_and_no_deltas(host: HostInMemory) -
     assert [event["message"] for event in events] == [str(n) for n in range(10, 60)]
 
 
-def test_the_list(host: HostInMemory) -> None:
+def test_sessions_are_listed(host: HostInMemory) -> None:
     assert data(ask(host, "GET", SESSIONS)) == {"sessions": []}
     sessions = [begin(host, purpose="worker"), begin(host)]
     found = data(ask(host, "GET", f"{SESSIONS}//"))["sessions"]
@@ -158,7 +158,7 @@ def test_sessions_made_here_appear_on_other_faces(host: HostInMemory) -> None:
     assert (view["metadata"]["k"], view["sandbox"]) == ("v", "read-only")
 
 
-def test_a_session_with_its_own_events(host: HostInMemory) -> None:
+def test_session_is_shown_with_its_events(host: HostInMemory) -> None:
     first, second = begin(host), begin(host)
     told = read(host, first["sessionId"])
     assert list(told) == ["recentEvents", "session"]
@@ -170,7 +170,7 @@ def test_a_session_with_its_own_events(host: HostInMemory) -> None:
 @pytest.mark.parametrize(
     ("name", "shown"), [("x", "x"), ("a%20b", "a b"), ("-%C3%A9", "-é"), ("%22", '"')]
 )
-def test_an_unknown_session(host: HostInMemory, name: str, shown: str) -> None:
+def test_unknown_session_is_404(host: HostInMemory, name: str, shown: str) -> None:
     answer = ask(host, "GET", f"{SESSIONS}/{name}/")
     assert refusal(answer, 404) == f'Unknown codexd session "{shown}".'
     assert refusal(turn(host, shown), 404) == f'Unknown codexd session "{shown}".'
@@ -179,7 +179,7 @@ def test_an_unknown_session(host: HostInMemory, name: str, shown: str) -> None:
 # Sessions.
 
 
-def test_a_session_begins(host: HostInMemory) -> None:
+def test_session_is_started(host: HostInMemory) -> None:
     session = begin(host, cwd=" /tmp ", model=" m ", metadata={" k ": " v "}, unknown=7)
     assert (session["cwd"], session["model"], session["metadata"]) == ("/tmp", "m", {"k": "v"})
     assert (session["threadId"], session["status"]) == ("native-1", "active")
@@ -187,17 +187,17 @@ def test_a_session_begins(host: HostInMemory) -> None:
 
 
 @pytest.mark.parametrize("kind", ["", "text/plain", "application/x-www-form-urlencoded"])
-def test_the_declared_type_does_not_matter(host: HostInMemory, kind: str) -> None:
+def test_content_type_does_not_matter(host: HostInMemory, kind: str) -> None:
     headers = {"Content_Type": kind} if kind else {}
     answer = ask(host, "POST", SESSIONS, b'{"purpose":"smoke"}', **headers)
     assert data(answer, 201)["session"]["purpose"] == "smoke"
 
 
-def test_no_body_is_an_empty_one(host: HostInMemory) -> None:
+def test_missing_body_is_an_empty_object(host: HostInMemory) -> None:
     assert data(ask(host, "POST", f"{SESSIONS}//"), 201)["session"]["purpose"] == "duplex"
 
 
-def test_codex_is_told_what_it_is_to_know(host: HostInMemory) -> None:
+def test_start_fields_reach_codex(host: HostInMemory) -> None:
     begin(host, ephemeral=True, config={"a": 1}, approvalPolicy="never", personality="p")
     launch = host.drivers.last.launch
     assert launch.native == {
@@ -216,24 +216,24 @@ def test_codex_is_told_what_it_is_to_know(host: HostInMemory) -> None:
         (b'{"cwd":"here"}', "The field `cwd` is wrong: expected an absolute path."),
     ],
 )
-def test_a_session_that_cannot_be(host: HostInMemory, sent: bytes, message: str) -> None:
+def test_malformed_start_is_refused(host: HostInMemory, sent: bytes, message: str) -> None:
     assert refusal(ask(host, "POST", SESSIONS, sent), 400) == message
     assert not host.drivers("codex").agents
 
 
-def test_a_session_whose_agent_does_not_start(host: HostInMemory) -> None:
+def test_failed_start_is_an_error(host: HostInMemory) -> None:
     host.drivers("codex").refuse = AgentFailed("There is no such program.")
     assert refusal(ask(host, "POST", SESSIONS), 502) == "There is no such program."
     assert data(ask(host, "GET", SESSIONS)) == {"sessions": []}
 
 
-def test_a_thread_is_resumed(host: HostInMemory) -> None:
+def test_thread_is_resumed(host: HostInMemory) -> None:
     session = begin(host, threadId=" thread ")
     assert session["threadId"] == "thread"
     assert host.drivers.last.did == [("start", "thread")]
 
 
-def test_a_thread_has_one_session(host: HostInMemory) -> None:
+def test_thread_has_one_session(host: HostInMemory) -> None:
     first = begin(host, threadId="thread")
     assert begin(host, threadId="thread", model="another") == first
     own = begin(host)
@@ -241,7 +241,7 @@ def test_a_thread_has_one_session(host: HostInMemory) -> None:
     assert len(host.drivers("codex").agents) == 2
 
 
-def test_a_thread_that_is_resumed_twice_at_once_has_one_session(host: HostInMemory) -> None:
+def test_concurrent_resumes_of_a_thread_share_a_session(host: HostInMemory) -> None:
     host.drivers("codex").slow = slow = Deferred[None]()
     asked = [host.begin("POST", SESSIONS, {"threadId": "thread"}) for _ in range(2)]
     settle(host)
@@ -253,7 +253,7 @@ def test_a_thread_that_is_resumed_twice_at_once_has_one_session(host: HostInMemo
     assert len(host.drivers("codex").agents) == 1
 
 
-def test_a_thread_whose_resume_has_failed_can_be_tried_again(host: HostInMemory) -> None:
+def test_failed_resume_can_be_retried(host: HostInMemory) -> None:
     host.drivers("codex").refuse = AgentFailed("no rollout found.")
     answer = ask(host, "POST", SESSIONS, {"threadId": "thread"})
     assert refusal(answer, 502) == "no rollout found."
@@ -264,7 +264,7 @@ def test_a_thread_whose_resume_has_failed_can_be_tried_again(host: HostInMemory)
 # Turns.
 
 
-def test_a_turn_begins_and_is_read_back(host: HostInMemory) -> None:
+def test_turn_is_started_and_read_back(host: HostInMemory) -> None:
     session = begin(host)["sessionId"]
     assert data(turn(host, f" {session} "), 202) == {
         "accepted": True, "sessionId": session, "threadId": "native-1", "turnId": "t2",
@@ -285,7 +285,7 @@ def test_a_turn_begins_and_is_read_back(host: HostInMemory) -> None:
     assert {event["detail"]["turnId"] for event in told["recentEvents"][1:]} == {"t2"}
 
 
-def test_a_turn_of_items(host: HostInMemory) -> None:
+def test_turn_of_input_items(host: HostInMemory) -> None:
     session = begin(host)["sessionId"]
     items = [{"type": "text", "text": "look"}, {"type": "skill", "name": "s"}]
     data(turn(host, session, items), 202)
@@ -301,23 +301,23 @@ def test_a_turn_of_items(host: HostInMemory) -> None:
         ([], "Request body must be a JSON object."),
     ],
 )
-def test_a_turn_that_cannot_be(host: HostInMemory, sent: Any, message: str) -> None:
+def test_malformed_turn_is_refused(host: HostInMemory, sent: Any, message: str) -> None:
     assert refusal(ask(host, "POST", TURN, sent), 400) == message
 
 
-def test_a_turn_while_one_runs(host: HostInMemory) -> None:
+def test_turn_during_a_turn_is_refused(host: HostInMemory) -> None:
     session = begin(host)["sessionId"]
     turn(host, session)
     assert refusal(turn(host, session), 409).startswith("A turn is running in ")
 
 
-def test_a_turn_that_codex_refuses(host: HostInMemory) -> None:
+def test_turn_refused_by_codex_is_an_error(host: HostInMemory) -> None:
     session = begin(host)["sessionId"]
     host.drivers.last.refuse = AgentFailed("The agent refused turn/start: no.")
     assert refusal(turn(host, session), 502) == "The agent refused turn/start: no."
 
 
-def test_a_steer_of_the_turn_that_runs(host: HostInMemory) -> None:
+def test_steer_of_the_running_turn(host: HostInMemory) -> None:
     session = begin(host)["sessionId"]
     turn(host, session)
     steered = data(turn(host, session, "more", expectedTurnId="t2"), 202)
@@ -325,7 +325,7 @@ def test_a_steer_of_the_turn_that_runs(host: HostInMemory) -> None:
     assert host.drivers.last.did[-1] == ("steer", "more")
 
 
-def test_a_steer_of_a_turn_that_does_not_run(host: HostInMemory) -> None:
+def test_steer_of_another_turn_is_refused(host: HostInMemory) -> None:
     session = begin(host)["sessionId"]
     message = f'Turn "t2" is not running in codexd session "{session}".'
     assert refusal(turn(host, session, expectedTurnId="t2"), 409) == message
@@ -335,7 +335,7 @@ def test_a_steer_of_a_turn_that_does_not_run(host: HostInMemory) -> None:
     assert refusal(turn(host, session, expectedTurnId="t2"), 409) == message
 
 
-def test_a_turn_whose_process_goes(host: HostInMemory) -> None:
+def test_turn_of_an_exited_process_fails(host: HostInMemory) -> None:
     session = begin(host)["sessionId"]
     turn(host, session)
     host.drivers.last.reports.gone(ChildExit(signal="SIGKILL"))
@@ -353,7 +353,7 @@ def test_a_turn_whose_process_goes(host: HostInMemory) -> None:
     assert host.drivers.last.did[0] == ("start", "native-1")
 
 
-def test_a_session_that_is_forgotten(host: HostInMemory) -> None:
+def test_forgotten_session_is_404(host: HostInMemory) -> None:
     session = begin(host)["sessionId"]
     ask(host, "DELETE", f"/sessions/{session}")
     assert refusal(turn(host, session), 404) == f'Unknown codexd session "{session}".'
@@ -377,18 +377,18 @@ def test_a_session_that_is_forgotten(host: HostInMemory) -> None:
         ("GET", "/healthz/%C3%A9", "/healthz/%C3%A9"),
     ],
 )
-def test_an_unknown_route(host: HostInMemory, method: str, path: str, shown: str) -> None:
+def test_unknown_route_is_404(host: HostInMemory, method: str, path: str, shown: str) -> None:
     message = refusal(ask(host, method, path, b"{}"), 404)
     assert message == f"Unknown codexd route {method} {shown}."
 
 
 @pytest.mark.parametrize("path", ["/v1/codexdx", "/healthzz", "/describes", "/v1"])
-def test_what_only_looks_like_codexds_is_ours(host: HostInMemory, path: str) -> None:
+def test_similar_paths_get_the_hosts_error_format(host: HostInMemory, path: str) -> None:
     assert ask(host, "GET", path).json()["error"] == "unknown_route"
 
 
 @pytest.mark.parametrize("length", [b"Content-Length: 101", b"Transfer-Encoding: chunked"])
-def test_a_body_that_is_too_large(length: bytes) -> None:
+def test_too_large_body_is_refused(length: bytes) -> None:
     client = Wire().connect(b"POST /v1/codexd/turn HTTP/1.1\r\nHost: x\r\n%s\r\n\r\n" % length)
     if b"chunked" in length:
         client.say(b"65\r\n" + b"x" * 101 + b"\r\n")
@@ -400,7 +400,7 @@ def test_a_body_that_is_too_large(length: bytes) -> None:
     }
 
 
-def test_the_contract_tells_what_is_sent(host: HostInMemory) -> None:
+def test_openapi_describes_codexd_answers(host: HostInMemory) -> None:
     contract = ask(host, "GET", "/openapi.json").json()
     sent = contract["paths"]["/v1/codexd/turn"]["post"]["requestBody"]
     assert sent["required"]

@@ -8,7 +8,7 @@ from sxhost.faces.codexd.describe import description_of, event_url
 from sxhost.testing import HostInMemory
 
 
-def test_the_routes_are_those_that_are_served(lab: HostInMemory) -> None:
+def test_described_routes_are_those_served(lab: HostInMemory) -> None:
     told = {
         ("GET" if route["method"] == "WS" else route["method"], route["path"])
         for route in description_of("http://x")["routes"]
@@ -19,7 +19,7 @@ def test_the_routes_are_those_that_are_served(lab: HostInMemory) -> None:
     assert len(told) == 8
 
 
-def test_the_order_of_its_fields_is_codexds() -> None:
+def test_field_order_is_codexds() -> None:
     fields = list(description_of("http://x"))
     assert fields == sorted(fields)
 
@@ -31,6 +31,6 @@ def test_the_order_of_its_fields_is_codexds() -> None:
         ("https://http.test", "wss://http.test/v1/codexd/events"),
     ],
 )
-def test_where_the_websocket_is(base: str, url: str) -> None:
+def test_websocket_url_is_described(base: str, url: str) -> None:
     assert event_url(base) == url
     assert description_of(base)["event_stream"]["url"] == url

@@ -34,7 +34,7 @@ def latest(directory: CodexDirectory, most: int = 50, **how: Any) -> list[tuple[
     return [(event.session, event.event) for event in events]
 
 
-def test_it_has_the_hosted_sessions_of_its_agent(host: HostInMemory) -> None:
+def test_directory_has_hosted_codex_sessions_only(host: HostInMemory) -> None:
     directory = CodexDirectory(host.service)
     begin(host, "b")
     host.clock.advance(1)
@@ -47,7 +47,7 @@ def test_it_has_the_hosted_sessions_of_its_agent(host: HostInMemory) -> None:
     ]  # fmt: skip
 
 
-def test_a_conversation_is_found_by_its_name(host: HostInMemory) -> None:
+def test_conversation_is_found_by_its_native_id(host: HostInMemory) -> None:
     directory = CodexDirectory(host.service)
     begin(host, "a")
     begin(host, "b", resume="thread")
@@ -56,7 +56,7 @@ def test_a_conversation_is_found_by_its_name(host: HostInMemory) -> None:
         assert (found and found.id) == expected
 
 
-def test_the_newest_of_all(host: HostInMemory) -> None:
+def test_latest_events_of_all_sessions(host: HostInMemory) -> None:
     directory = CodexDirectory(host.service)
     begin(host, "a")
     begin(host, "b")
@@ -73,7 +73,7 @@ def test_the_newest_of_all(host: HostInMemory) -> None:
     assert latest(directory, 2, session=a) == [("a", "delta"), ("a", "y")]
 
 
-def test_a_flood_of_what_is_not_wanted_hides_nothing_recent() -> None:
+def test_flood_of_deltas_hides_no_recent_event() -> None:
     host = HostInMemory(drivers=FakeDrivers(codex=FakeDriver()), events=4096)
     directory = CodexDirectory(host.service)
     begin(host, "a")
@@ -83,7 +83,7 @@ def test_a_flood_of_what_is_not_wanted_hides_nothing_recent() -> None:
     assert latest(directory, without=frozenset({"delta"})) == []
 
 
-def test_sessions_that_were_heard_of_last_are_looked_through(host: HostInMemory) -> None:
+def test_most_recently_active_sessions_are_searched(host: HostInMemory) -> None:
     directory = CodexDirectory(host.service)
     for number in range(MOST_SESSIONS + 1):
         begin(host, f"s{number}")
@@ -93,7 +93,7 @@ def test_sessions_that_were_heard_of_last_are_looked_through(host: HostInMemory)
     assert sessions == {f"s{number}" for number in range(MOST_SESSIONS + 1)} - {"s1"}
 
 
-def test_a_session_that_is_forgotten_meanwhile_has_no_events(host: HostInMemory) -> None:
+def test_session_forgotten_meanwhile_has_no_events(host: HostInMemory) -> None:
     directory = CodexDirectory(host.service)
     begin(host, "a")
     session = directory.get("a")

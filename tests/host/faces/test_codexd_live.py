@@ -61,7 +61,7 @@ def texts(socket: Socket) -> list[str]:
 # What is said first, and what can be asked.
 
 
-def test_the_hello(wire: Wire) -> None:
+def test_hello_is_the_first_message(wire: Wire) -> None:
     session = begin(wire.lab)
     socket = connected(wire)
     (hello,) = socket.messages
@@ -74,7 +74,7 @@ def test_the_hello(wire: Wire) -> None:
     assert [event["type"] for event in hello["recentEvents"]] == ["session.registered"]
 
 
-def test_a_ping_and_the_status(wire: Wire) -> None:
+def test_ping_and_status_are_answered(wire: Wire) -> None:
     socket = connected(wire)
     begin(wire.lab)
     socket.send({"type": " ping "})
@@ -93,14 +93,16 @@ def test_a_ping_and_the_status(wire: Wire) -> None:
         *((text, "unknown") for text in (b"{}", b'{"type":7}', b"[]", b"nonsense", b"")),
     ],
 )
-def test_another_message(wire: Wire, said: bytes, shown: str) -> None:
+def test_unsupported_message_is_answered_with_an_error(
+    wire: Wire, said: bytes, shown: str
+) -> None:
     socket = connected(wire)
     socket.say(masked(TEXT, said))
     message = f"Unsupported websocket message type: {shown}."
     assert socket.messages[1:] == [{"message": message, "type": "error"}]
 
 
-def test_clients_are_counted_until_they_go(wire: Wire) -> None:
+def test_clients_are_counted_until_they_disconnect(wire: Wire) -> None:
     def clients() -> int:
         found: int = data(ask(wire.lab, "GET", "/v1/codexd/status"))["service"][
             "websocketClients"
@@ -119,7 +121,7 @@ def test_clients_are_counted_until_they_go(wire: Wire) -> None:
 # Events.
 
 
-def test_events_come_as_they_happen_deltas_too(wire: Wire) -> None:
+def test_events_and_deltas_arrive_live(wire: Wire) -> None:
     socket = connected(wire)
     session = begin(wire.lab)["sessionId"]
     turn(wire.lab, session)
@@ -138,7 +140,7 @@ def test_events_come_as_they_happen_deltas_too(wire: Wire) -> None:
     assert told["event"]["detail"]["sessionId"] == session
 
 
-def test_nothing_is_told_twice_or_missed_around_the_hello(wire: Wire) -> None:
+def test_no_event_is_repeated_or_missed_around_the_hello(wire: Wire) -> None:
     begin(wire.lab)
     for number in range(3):
         wire.lab.drivers.last.reports.report_event(MessageEvent(text=f"{number}"))
@@ -150,7 +152,7 @@ def test_nothing_is_told_twice_or_missed_around_the_hello(wire: Wire) -> None:
     assert texts(socket)[-1] == "3"
 
 
-def test_only_codexs_hosted_sessions_are_told_of(wire: Wire) -> None:
+def test_only_hosted_codex_sessions_are_sent(wire: Wire) -> None:
     socket = connected(wire)
     ask(wire.lab, "POST", "/sessions", {"agent": "pi", "id": "p"})
     ask(wire.lab, "POST", "/sessions/z/register", {"agent": "codex"})
@@ -173,7 +175,7 @@ def test_heartbeats_are_no_messages(wire: Wire) -> None:
 # A client that is behind.
 
 
-def test_a_client_that_is_behind_gets_all_once_it_reads_again(wire: Wire) -> None:
+def test_slow_client_gets_everything_once_it_reads(wire: Wire) -> None:
     begin(wire.lab)
     socket = connected(wire)
     socket.protocol.pauseProducing()
@@ -184,7 +186,7 @@ def test_a_client_that_is_behind_gets_all_once_it_reads_again(wire: Wire) -> Non
     assert texts(socket) == ["0", "1", "2", "3", "4"]
 
 
-def test_a_client_that_retention_has_passed_is_told_so() -> None:
+def test_client_passed_by_retention_is_told() -> None:
     wire = made(events=4)
     begin(wire.lab)
     socket = connected(wire)
@@ -201,7 +203,7 @@ def test_a_client_that_retention_has_passed_is_told_so() -> None:
     assert gap["seq"] == rest[0]["seq"] - 1
 
 
-def test_a_gap_of_another_agent_is_none_of_its_clients() -> None:
+def test_gap_of_another_agent_is_not_sent() -> None:
     wire = made(events=4)
     begin(wire.lab)
     socket = connected(wire)
@@ -219,7 +221,7 @@ def test_a_gap_of_another_agent_is_none_of_its_clients() -> None:
 # Ends.
 
 
-def test_a_stop_closes_it(wire: Wire) -> None:
+def test_stop_closes_the_websocket(wire: Wire) -> None:
     socket = connected(wire)
     wire.lab.notifier.close()
     drained = started(wire.site.drain())
@@ -228,7 +230,7 @@ def test_a_stop_closes_it(wire: Wire) -> None:
     assert is_done(drained)
 
 
-def test_a_client_that_comes_too_late_is_sent_away(wire: Wire) -> None:
+def test_client_during_the_stop_is_refused(wire: Wire) -> None:
     wire.lab.notifier.close()
     assert connected(wire).closed == 1001
 
@@ -245,7 +247,7 @@ class SlowStore(MemoryStore):
         return await super().read_events(*given, **more)
 
 
-def test_a_client_that_goes_before_its_hello_leaves_nothing(wire: Wire) -> None:
+def test_client_that_leaves_before_hello_leaves_nothing(wire: Wire) -> None:
     wire.lab.store = store = SlowStore(wire.lab)
     wire.lab.restart()
     wire.site = wire.lab.site()
@@ -257,7 +259,7 @@ def test_a_client_that_goes_before_its_hello_leaves_nothing(wire: Wire) -> None:
     assert wire.lab.notifier.subscribers == 0
 
 
-def test_one_too_many_is_put_out() -> None:
+def test_excess_client_is_closed() -> None:
     wire = made(subscriptions=1)
     assert connected(wire).closed is None
     assert Socket(wire, path=EVENTS).closed == 1008

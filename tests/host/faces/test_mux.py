@@ -28,7 +28,7 @@ def made(peer: Peer, name: str = "s") -> None:
     peer.forget()
 
 
-def test_it_says_first_what_it_is(peer: Peer) -> None:
+def test_server_ready_is_the_first_frame(peer: Peer) -> None:
     ready, summary = peer.heard
     assert ready["type"] == "server_ready"
     assert ready["data"]["protocolVersion"] == "1.0.0"
@@ -36,7 +36,7 @@ def test_it_says_first_what_it_is(peer: Peer) -> None:
     assert summary["type"] == "startup_recovery_summary"
 
 
-def test_a_session_is_made(peer: Peer) -> None:
+def test_create_session_makes_a_session(peer: Peer) -> None:
     peer.forget()
     peer.say("create_session", "s", agent="fake", id="c1")
     assert peer.kinds == [
@@ -46,7 +46,7 @@ def test_a_session_is_made(peer: Peer) -> None:
     assert peer.heard[3]["sessionVersion"] == 0
 
 
-def test_a_turn(peer: Peer, lab: HostInMemory) -> None:
+def test_prompt_runs_a_turn(peer: Peer, lab: HostInMemory) -> None:
     made(peer)
     peer.say("prompt", "s", message="hello")
     assert peer.answers == []
@@ -81,7 +81,7 @@ def test_commands_may_be_sent_in_one_go(lab: HostInMemory, peer: Peer) -> None:
     assert peer.answers[-1]["command"] == "prompt"
 
 
-def test_what_is_counted(lab: HostInMemory, peer: Peer) -> None:
+def test_get_metrics_counts(lab: HostInMemory, peer: Peer) -> None:
     made(peer)
     made(peer, "t")
     Peer(lab)

@@ -84,14 +84,14 @@ def did(lab: HostInMemory, which: int = 0) -> Any:
     return next(iter(lab.drivers.by_agent.values())).agents[which].did[-1]
 
 
-def test_every_command_is_done_or_refused_with_a_reason() -> None:
+def test_every_pi_command_is_done_or_refused_with_a_reason() -> None:
     names = {n for n, kind in COMMANDS.items() if issubclass(kind, SessionCommand)}
     assert len(names) == 34
     assert names == PI_COMMANDS.keys() | HOSTED_COMMANDS.keys() | UNSUPPORTED.keys()
     assert not UNSUPPORTED.keys() & (PI_COMMANDS.keys() | HOSTED_COMMANDS.keys())
 
 
-def test_what_pi_says_of_itself(peer: Peer) -> None:
+def test_get_state_shows_pis_state(peer: Peer) -> None:
     info = peer.ask("get_state", "old")["data"]
     assert (info["model"], info["sessionFile"]) == (STATE["model"], "/x/a.jsonl")
     assert info["messageCount"] == 2
@@ -114,14 +114,16 @@ def test_what_pi_says_of_itself(peer: Peer) -> None:
     ],
     ids=str,
 )
-def test_what_is_passed_on(peer: Peer, kind: str, fields: Any, sent: Any, data: Any) -> None:
+def test_native_commands_are_passed_on(
+    peer: Peer, kind: str, fields: Any, sent: Any, data: Any
+) -> None:
     answer = peer.ask(kind, "old", **fields)
     assert answer["success"], answer
     assert did(peer.lab) == (kind, sent)
     assert answer.get("data") == data
 
 
-def test_what_is_made_of_something_else(peer: Peer) -> None:
+def test_emulated_commands_answer(peer: Peer) -> None:
     (skill,) = peer.ask("get_skills", "old")["data"]["skills"]
     assert (skill["name"], skill["description"]) == ("x", "d")
     assert peer.ask("get_context_usage", "old")["data"]["tokens"] == 1
@@ -131,7 +133,7 @@ def test_what_is_made_of_something_else(peer: Peer) -> None:
     assert peer.ask("fork", "old", entryId="e")["data"]["sessionId"] == "u"
 
 
-def test_what_only_newer_ones_can(peer: Peer) -> None:
+def test_commands_of_newer_pi_are_refused(peer: Peer) -> None:
     for kind, fields in (
         ("abort_compaction", {}),
         ("bash", {"command": "ls", "excludeFromContext": True}),
@@ -149,11 +151,11 @@ def test_what_only_newer_ones_can(peer: Peer) -> None:
         ("cycle_model", {"direction": "backward"}),
     ],
 )
-def test_what_none_can(peer: Peer, kind: str, fields: Any) -> None:
+def test_unsupported_commands_are_refused(peer: Peer, kind: str, fields: Any) -> None:
     assert "over its pipe" in peer.ask(kind, "new", **fields)["error"]
 
 
-def test_a_restart_goes_on_with_the_same(lab: HostInMemory, peer: Peer) -> None:
+def test_restart_continues_the_conversation(lab: HostInMemory, peer: Peer) -> None:
     peer.ask("cycle_model", "old")
     peer.ask("set_thinking_level", "old", level="high")
     session = lab.store.known.get("old")
@@ -163,7 +165,7 @@ def test_a_restart_goes_on_with_the_same(lab: HostInMemory, peer: Peer) -> None:
     assert session.launch.resume == "u"
 
 
-def test_who_hangs_holds_up_no_list(lab: HostInMemory, peer: Peer) -> None:
+def test_hanging_agent_does_not_delay_the_list(lab: HostInMemory, peer: Peer) -> None:
     agent = next(iter(lab.drivers.by_agent.values())).agents[0]
     agent.hangs = True  # type: ignore[attr-defined]
     peer.say("list_sessions")
@@ -174,7 +176,7 @@ def test_who_hangs_holds_up_no_list(lab: HostInMemory, peer: Peer) -> None:
     assert "sessionFile" not in told["old"]
 
 
-def test_a_model_that_fails_is_told_in_events(lab: HostInMemory, peer: Peer) -> None:
+def test_failed_model_call_is_reported_in_events(lab: HostInMemory, peer: Peer) -> None:
     peer.say("prompt", "old", message="x", id="p")
     agents = next(iter(lab.drivers.by_agent.values())).agents
     agents[0].reports.turn_ended("failed", "400")

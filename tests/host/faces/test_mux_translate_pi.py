@@ -10,7 +10,7 @@ import pytest
 from msgspec import Raw
 
 from sxhost.codec.json import encode
-from sxhost.faces.pi.transcript_cache import TranscriptCache
+from sxhost.faces.pi.translator import Translator
 from sxhost.model.limits import Limits
 from sxhost.model.session import Event
 from sxhost.testing import result_of
@@ -45,7 +45,7 @@ def log_of(player: Player) -> list[Event]:
 
 
 def told_of(player: Player) -> list[Object]:
-    runs = TranscriptCache(Limits(), lambda _: "pi")
+    runs = Translator(Limits(), lambda _: "pi")
     return [json.loads(one) for event in log_of(player) for one in runs.translate(event)]
 
 
@@ -67,14 +67,14 @@ def is_told(said: Object) -> bool:
 
 @every_line
 @every_scenario
-def test_it_is_told_as_pi_said_it(line: str, scenario: str) -> None:
+def test_translated_frames_equal_pis_own(line: str, scenario: str) -> None:
     for said, told in played(line, scenario):
         assert list(map(plain, told)) == [plain(one) for one in said if is_told(one)]
 
 
 @every_line
 @every_scenario
-def test_each_piece_repeats_what_there_is(line: str, scenario: str) -> None:
+def test_each_delta_carries_the_partial_message(line: str, scenario: str) -> None:
     for said, told in played(line, scenario):
         grown = [one for one in told if one["type"] == "message_update"]
         theirs = [one for one in said if one["type"] == "message_update"]
@@ -100,7 +100,7 @@ def compare(ours: Object, pis: Object) -> None:
 
 
 @every_line
-def test_what_is_said_last_is_the_whole(line: str) -> None:
+def test_last_frame_has_the_whole_message(line: str) -> None:
     ((_, told),) = played(line, "steer")
     ends = [n for n, one in enumerate(told) if one["type"] == "message_end"]
     for end in ends:
@@ -111,9 +111,9 @@ def test_what_is_said_last_is_the_whole(line: str) -> None:
 
 @every_line
 @pytest.mark.parametrize("scenario", ["tool", "steer", "fail", "abort"])
-def test_whoever_begins_anywhere_is_told_the_same(line: str, scenario: str) -> None:
+def test_frames_do_not_depend_on_where_reading_begins(line: str, scenario: str) -> None:
     log = log_of(Player(line, scenario).play())
-    runs = TranscriptCache(Limits(), lambda _: "pi")
+    runs = Translator(Limits(), lambda _: "pi")
     expected = [runs.translate(event) for event in log]
     assert [runs.translate(event) for event in reversed(log)] == expected[::-1], "again"
 
@@ -121,15 +121,15 @@ def test_whoever_begins_anywhere_is_told_the_same(line: str, scenario: str) -> N
         return [event for event in log if event.seq > after][:limit]
 
     for n in range(len(log)):
-        later = TranscriptCache(Limits(), lambda _: "pi")
+        later = Translator(Limits(), lambda _: "pi")
         assert not later.covers("s", n + 1)
         result_of(later.read_back("s", n + 1, read))
         assert later.translate(log[n]) == expected[n]
 
 
-def test_what_is_too_large_is_not_repeated() -> None:
+def test_too_large_partial_message_is_left_out() -> None:
     log = log_of(Player(OLD, "steer").play())
-    runs = TranscriptCache(Limits(mux_snapshot=40), lambda _: "pi")
+    runs = Translator(Limits(mux_snapshot=40), lambda _: "pi")
     told = [json.loads(one) for event in log for one in runs.translate(event)]
     grown = [one for one in told if one["type"] == "message_update"]
     (first, *_, last) = grown[:12]
@@ -140,18 +140,18 @@ def test_what_is_too_large_is_not_repeated() -> None:
     assert len(ends["message"]["content"][0]["text"]) > 40
 
 
-def test_of_a_long_run_the_end_is_kept() -> None:
+def test_end_of_a_long_run_is_kept() -> None:
     log = log_of(Player(OLD, "steer").play())
-    runs = TranscriptCache(Limits(mux_run=500), lambda _: "pi")
+    runs = Translator(Limits(mux_run=500), lambda _: "pi")
     told = [json.loads(one) for event in log for one in runs.translate(event)]
     ends = [one["messages"] for one in told if one["type"] == "agent_end"]
     assert [len(one) for one in ends] == [1, 1]
     assert ends[-1][-1]["content"][0]["text"] == "follow up answer"
 
 
-def test_thin_readers_get_the_pieces_alone() -> None:
+def test_thin_readers_get_deltas_without_partial_messages() -> None:
     log = log_of(Player(OLD, "hello").play())
-    runs = TranscriptCache(Limits(), lambda _: "pi")
+    runs = Translator(Limits(), lambda _: "pi")
     told = [json.loads(one) for event in log for one in runs.translate(event, snapshots=False)]
     grown = [one for one in told if one["type"] == "message_update"]
     assert grown

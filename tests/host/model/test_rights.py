@@ -445,7 +445,7 @@ def policed(tmp_path: Path, host: HostInMemory) -> HostInMemory:
     """The same host, with rules."""
     file = tmp_path / "policy.toml"
     file.write_text(DEPLOYS)
-    host.service.desk._decide = Rules(file)
+    host.service._core.approvals._decide = Rules(file)
     return host
 
 
