@@ -34,14 +34,14 @@ class Drivers(Protocol):
         """Let go of what the drivers hold."""
 
 
-async def bury_nothing(_left: Iterable[Process]) -> None:
+async def reap_nothing(_left: Iterable[Process]) -> None:
     """End no process: there are none in memory."""
 
 
 class Agents(NamedTuple):
     """What a host that runs agents is given.
 
-    `decide` is its policy, `hold` makes all agents wait (True) or go on (False), `bury` ends
+    `decide` is its policy, `hold` makes all agents wait (True) or go on (False), `reap` ends
     the processes that a former life has left.
     """
 
@@ -49,7 +49,7 @@ class Agents(NamedTuple):
     roots: WorkDirs = WorkDirs()
     decide: Decide = ask_a_person
     hold: Callable[[bool], object] = lambda _wait: None
-    bury: Callable[[Iterable[Process]], Awaitable[object]] = bury_nothing
+    reap: Callable[[Iterable[Process]], Awaitable[object]] = reap_nothing
     resume_at_boot: bool = False
 
 

@@ -145,12 +145,13 @@ class Supervisor:
         """Have a session go on under another `title`, or `labels`, which rules look at."""
         hosted = self._hosted.get(session.id)
         if hosted is not None:
-            await hosted.relabel(**given)
+            record = hosted.record
         elif session.launch is not None:
             set_hosting = self._dependencies.set_hosting
-            await LaunchRecord(session.id, session.launch, set_hosting).relabel(**given)
+            record = LaunchRecord(session.id, session.launch, set_hosting)
         else:
             raise NotHosted(session.id)
+        await record.relabel(**given)
 
     async def end(self, session_id: str) -> None:
         """End a session's agent, if it has one, for good."""
@@ -222,7 +223,7 @@ class Supervisor:
     async def reconcile(self) -> None:
         """Put right what a former life of the host has left; if it is to be, start agents."""
         sessions = [s for s in await self._sessions.sessions() if s.kind == "hosted"]
-        await self._agents.bury([s.process for s in sessions if s.process and s.process.pid])
+        await self._agents.reap([s.process for s in sessions if s.process and s.process.pid])
         for session in sessions:
             await self._close_former_life(session)
         for session in sessions:

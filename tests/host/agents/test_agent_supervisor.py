@@ -423,19 +423,19 @@ class TestEnds:
         assert names(host)[-2:] == ["error", "ended"]
 
     def test_session_of_a_killed_host_is_not_shown_as_running(self, host: HostInMemory) -> None:
-        buried: list[Process] = []
+        reaped: list[Process] = []
 
-        async def bury(left: Any) -> None:
-            buried.extend(left)
+        async def reap(left: Any) -> None:
+            reaped.extend(left)
 
         submit(host)
         host.drivers.last.reports.approval_requested(question())
         settle(host)
-        host.agents = Agents(host.drivers, bury=bury)
+        host.agents = Agents(host.drivers, reap=reap)
         host.restart()
         host.service.startService()
         assert state(host) == "ended"
-        assert buried == [Process(4242, 7)]
+        assert reaped == [Process(4242, 7)]
         assert [n for n, _ in told(host)][-3:] == ["approval-resolved", "error", "ended"]
         assert told(host)[-2][1]["reason"] == "host_ended_before_turn_completed"
         submit(host)

@@ -24,4 +24,4 @@ def test_default_dependencies_ask_a_person() -> None:
     assert agents.decide(session, question()) is ASK_A_PERSON
     assert not agents.resume_at_boot
     agents.hold(True)
-    result_of(agents.bury([Process(1, 2)]))  # type: ignore[arg-type]
+    result_of(agents.reap([Process(1, 2)]))  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ from msgspec import Raw
 from sxhost.codec.json import encode
 from sxhost.faces.pi import encoder
 from sxhost.faces.pi.encoder import PiEncoding
-from sxhost.faces.pi.transcript_cache import TranscriptCache
+from sxhost.faces.pi.translator import Translator
 from sxhost.model.approval import Approval
 from sxhost.model.limits import Limits
 from sxhost.model.session import Event
@@ -21,9 +21,7 @@ PI = {"type": "message_update", "assistantMessageEvent": {"type": "text_delta", 
 
 
 def said(name: str, data: Any, agent: str = "codex") -> list[Object]:
-    encoding = PiEncoding(
-        lambda frame: frame + b"\n", TranscriptCache(Limits(), lambda _: agent)
-    )
+    encoding = PiEncoding(lambda frame: frame + b"\n", Translator(Limits(), lambda _: agent))
     event = Event(name, Raw(encode(data)), 1, 7, 9, 1000, "s")
     frames = [json.loads(line) for line in encoding.event(event, "ep").splitlines()]
     for frame in frames:
@@ -124,7 +122,7 @@ def test_a_dialog_of_pi() -> None:
 
 def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoder, "KEPT", 1000)
-    encoding = PiEncoding(lambda frame: frame, TranscriptCache(Limits(), lambda _: "codex"))
+    encoding = PiEncoding(lambda frame: frame, Translator(Limits(), lambda _: "codex"))
     for number in range(100):
         event = Event("usage", Raw(b"{}"), 1, number, number, 1000, "s")
         assert encoding.event(event, "ep") is encoding.event(event, "ep")
@@ -132,7 +130,7 @@ def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_gap_names_its_session() -> None:
-    encoding = PiEncoding(lambda frame: frame, TranscriptCache(Limits(), lambda _: ""))
+    encoding = PiEncoding(lambda frame: frame, Translator(Limits(), lambda _: ""))
     gap = json.loads(encoding.control("gap", {"from": "e:1", "to": "e:5", "sessionId": "s"}))
     assert gap == {"type": "gap", "from": "e:1", "to": "e:5", "sessionId": "s"}
     assert encoding.control("hello", {}) == encoding.control("heartbeat", {}) == b""
