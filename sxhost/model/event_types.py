@@ -224,7 +224,7 @@ class MessageEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     item: str = ""
     text: str
     cut: bool = False
-    """Whether it broke off; ACP does not tell."""
+    """Whether it broke off: `text` is what had come."""
     parent: str | None = None
     native: Raw | UnsetType = UNSET
 
@@ -250,7 +250,7 @@ class ThinkingEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     item: str = ""
     text: str
     cut: bool = False
-    """Whether it broke off; ACP does not tell."""
+    """Whether it broke off: `text` is what had come."""
     parent: str | None = None
     native: Raw | UnsetType = UNSET
 
@@ -298,9 +298,9 @@ class ToolDoneEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The tool's name, in the agent's words."""
     status: ToolStatus
     output: object = UNSET
-    """Its output in all, a text; missing where pi's call was cut.  Of hooks, any JSON."""
+    """Its output in all, a text; as far as it came, if it was cut.  Of hooks, any JSON."""
     exit_code: int | UnsetType | None = UNSET
-    """Of a command; null, or missing (Claude Code), where it is not known."""
+    """Of a command; null or missing where it is not known, or the tool has none."""
     parent: str | None = None
     native: Raw | UnsetType = UNSET
 
