@@ -44,7 +44,7 @@ def new_session_id(agent: str) -> str:
 
 
 class Supervisor:
-    """The hosted sessions.  `send` puts a message into the inbox of an attached one."""
+    """All hosted sessions.  `send` puts a message into the inbox of an attached one."""
 
     def __init__(
         self,
@@ -162,7 +162,7 @@ class Supervisor:
     # Messages.
 
     def deliver_messages(self, session_id: str) -> None:
-        """There may be messages for an agent: give it what it can take now."""
+        """Deliver in the background what an agent can take of its messages now."""
         session = self._sessions.known.get(session_id)
         if session is None or session.kind != "hosted" or self._closed:
             return
