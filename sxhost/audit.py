@@ -75,26 +75,26 @@ class Audit:
             0, what, session_id, detail, by.token, by.uid, by.peer, self._wall_ms()
         )
 
-    async def note(self, what: str, session_id: str | None = None, detail: str = "") -> None:
+    async def record(self, what: str, session_id: str | None = None, detail: str = "") -> None:
         """Record what the caller does.
 
         :raises HostError: it cannot be, and so must not be done.
         """
-        deed = self.entry(what, session_id, detail)
+        entry = self.entry(what, session_id, detail)
         if ACTS.get(what, True):
-            await self._entries.record_entry(deed)
+            await self._entries.record_entry(entry)
             return
-        self._waiting.append(deed)
-        if not await uncancelled(self._write()) and deed in self._waiting:
-            log_entry("not in the audit yet", deed)
+        self._waiting.append(entry)
+        if not await uncancelled(self._write()) and entry in self._waiting:
+            log_entry("not in the audit yet", entry)
 
     async def close(self) -> None:
         """Try once more; say what is lost."""
         if self._retry is not None and self._retry.active():
             self._retry.cancel()
         if self._waiting and not await self._write(again=False):
-            for deed in self._waiting:
-                log_entry("never in the audit", deed)
+            for entry in self._waiting:
+                log_entry("never in the audit", entry)
 
     async def _write(self, *, again: bool = True) -> bool:
         """Write down what waits, in order; return whether nothing is left."""
@@ -113,8 +113,8 @@ class Audit:
         background(self._write(), log, "writing the audit")
 
 
-def log_entry(why: str, deed: AuditEntry) -> None:
+def log_entry(why: str, entry: AuditEntry) -> None:
     """Say in the log what the audit does not have."""
     log.error(
-        "{why}: {what} {session} {detail}, by {token} {uid} {peer}", why=why, **asdict(deed)
+        "{why}: {what} {session} {detail}, by {token} {uid} {peer}", why=why, **asdict(entry)
     )

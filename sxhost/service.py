@@ -112,7 +112,7 @@ class SessionService(MessageVerbs, AgentVerbs, Service):
         self._core.store.open()
 
     def startService(self) -> None:
-        """Begin to drop what is too old, now and then."""
+        """Begin to sweep, and put right what an earlier process of the host has left."""
         super().startService()
         self._sweeper.start(SWEEP_EVERY, now=True)
         reconciling = self._core.supervisor.reconcile()
@@ -153,26 +153,28 @@ class SessionService(MessageVerbs, AgentVerbs, Service):
 
     async def status(self) -> Status:
         """Summarise the host."""
-        views = [self._core.current(session) for session in await self._core.store.sessions()]
-        counts = await self._core.store.counts()
+        core = self._core
+        store, notifier = core.store, core.notifier
+        views = [core.current(session) for session in await store.sessions()]
+        counts = await store.counts()
         return Status(
             version=__version__,
             port=self.port,
-            uptime=int(self._core.clock.seconds() - self._core.presence.started),
+            uptime=int(core.clock.seconds() - core.presence.started),
             sessions=len(views),
             active=sum(view.state.name in ACTIVE_STATES for view in views),
             total_events=counts.events,
-            epoch=self._core.store.epoch,
+            epoch=store.epoch,
             pid=os.getpid(),
-            store=self._core.store.name,
-            durability=self._core.store.durability,
-            subscribers=self._core.notifier.subscribers,
-            waiting=self._core.notifier.waiting,
+            store=store.name,
+            durability=store.durability,
+            subscribers=notifier.subscribers,
+            waiting=notifier.topics.waiting,
             pending_approvals=sum(view.pending_approvals for view in views),
-            missing=self._core.store.missing,
+            missing=store.missing,
             telemetry=self.telemetry,
-            memory=Memory(events=self._core.store.recent.size),
-            limits=self.limits,
+            memory=Memory(events=store.recent.size),
+            limits=core.limits,
         )
 
     async def counts(self) -> HostCounts:
@@ -198,9 +200,9 @@ class SessionService(MessageVerbs, AgentVerbs, Service):
         return chosen[: query.limit]
 
     async def session(self, session_id: str) -> Detail:
-        """Tell all about one session."""
+        """Return one session in detail, with its last events."""
         session = await self._core.store.session(session_id)
-        recent, now = session.event_count - RECENT_EVENTS, in_force(session.launch)
+        first, settings = session.event_count - RECENT_EVENTS, in_force(session.launch)
         return Detail(
             **asdict(await self._core.summary(session)),
             pid=session.pid,
@@ -210,14 +212,14 @@ class SessionService(MessageVerbs, AgentVerbs, Service):
             message_count=session.message_count,
             native_id=session.native_id,
             turn=session.turn,
-            approval_policy=now.approval_policy,
-            sandbox=now.sandbox,
+            approval_policy=settings.approval_policy,
+            sandbox=settings.sandbox,
             command=session.launch.command if session.launch else None,
-            events=await self._core.store.read_events(session_id, seq=max(0, recent)),
+            events=await self._core.store.read_events(session_id, seq=max(0, first)),
         )
 
     def knows(self, session_id: str) -> bool:
-        """Tell whether there is such a session."""
+        """Tell whether there is such a session, archived ones included."""
         return self._core.store.known.holds(session_id)
 
     def stored_session(self, session_id: str) -> Session | None:
@@ -231,7 +233,7 @@ class SessionService(MessageVerbs, AgentVerbs, Service):
 
     @property
     def cursor(self) -> str:
-        """The place at the end of the log."""
+        """The cursor of the end of the log."""
         return str(Cursor(self._core.store.recent.position, self._core.store.epoch))
 
     def now_ms(self) -> int:
@@ -242,7 +244,7 @@ class SessionService(MessageVerbs, AgentVerbs, Service):
         """Create a session, or update the fields that are given.
 
         :raises ForbiddenScope: the caller may not change one of them.
-        :raises Reserved: nobody may; the host alone says it.
+        :raises Reserved: only the host changes one of them.
         """
         session, created = await self._registrar.register(session_id, registration)
         summary = await self._core.summary(session)
@@ -259,7 +261,7 @@ class SessionService(MessageVerbs, AgentVerbs, Service):
             await core.store.delete(session_id, core.audit.entry("delete", session_id))
         except BaseException:  # the session stays, but its agent does not
             if known is not None and known.kind == "hosted":
-                await core.audit.note("end", session_id)
+                await core.audit.record("end", session_id)
             raise
         core.presence.forget(session_id)
         core.notifier.session_removed(session_id)
@@ -271,7 +273,7 @@ class SessionService(MessageVerbs, AgentVerbs, Service):
     async def fire(self, session_id: str, draft: EventDraft) -> Fired:
         """Append an event; an unknown session is registered by it.
 
-        :raises Reserved: the host alone tells it.
+        :raises Reserved: only the host appends events of this name.
         """
         check_event(session_id, await self._registrar.find(session_id), [draft.event])
         event = (await self._core.append(session_id, [draft]))[0]
@@ -280,8 +282,8 @@ class SessionService(MessageVerbs, AgentVerbs, Service):
     async def fire_batch(self, session_id: str, drafts: Sequence[EventDraft]) -> Accepted:
         """Append events in order, all of them or none.
 
-        :raises BadField: there is none.
-        :raises Reserved: the host alone tells one of them.
+        :raises BadField: the batch is empty.
+        :raises Reserved: only the host appends events of one of the names.
         """
         if not drafts:
             raise BadField("event", "The batch is empty; send one event a line.")
@@ -315,7 +317,7 @@ class SessionService(MessageVerbs, AgentVerbs, Service):
         *,
         states: bool = False,
     ) -> Subscription:
-        """Let `sink` follow what is selected from a cursor on; nothing falls between."""
+        """Have events written to `sink` from a cursor on, past and present alike."""
         core = self._core
         session = await self.session(selection.only) if selection.only else None
         token = current_caller.get().token
@@ -345,19 +347,19 @@ class SessionService(MessageVerbs, AgentVerbs, Service):
 
         :raises HostError: it cannot be recorded, and so must not be done.
         """
-        await self._core.audit.note(action, session_id, detail)
+        await self._core.audit.record(action, session_id, detail)
 
     async def audit(self, query: AuditQuery) -> list[AuditEntry]:
-        """Tell who did what, in order."""
+        """List entries of the audit, in order."""
         return await self._core.store.audit_entries(query)
 
     async def stop(self) -> Done:
         """Stop the host in order."""
         log.info("a client asked the host to stop")
-        noted = Deferred.fromCoroutine(self._core.audit.note("stop"))
-        noted.addTimeout(CLOSE_WITHIN, self._core.clock)
+        recording = Deferred.fromCoroutine(self._core.audit.record("stop"))
+        recording.addTimeout(CLOSE_WITHIN, self._core.clock)
         try:
-            await noted
+            await recording
         except defer.TimeoutError:
             log.warn("the stop is not in the audit yet: the disk hangs")
         self.on_stop()

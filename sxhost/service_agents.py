@@ -43,13 +43,13 @@ class AgentVerbs:
     async def start(self, launch: Launch) -> Hosted:
         """Start an agent, in a new session; it is recorded before it runs."""
         core, name = self._core, launch.id or new_session_id(launch.agent)
-        await core.audit.note("start", name, describe_launch(launch))
+        await core.audit.record("start", name, describe_launch(launch))
         try:
             session_id, turn = await core.supervisor.start(replace(launch, id=name))
         except (HostError, CancelledError) as error:
             core.notifier.events_appended(name)  # a reader may have found it already
             why = error.code if isinstance(error, HostError) else "its client has left"
-            await core.audit.note("not started", name, why)
+            await core.audit.record("not started", name, why)
             raise
         session = await core.store.session(session_id)
         return Hosted(session=await core.summary(session), turn=turn)
@@ -78,7 +78,7 @@ class AgentVerbs:
             detail = (
                 f"turn {turn.id}: {describe_changes(changed)}" if changed else f"turn {turn.id}"
             )
-            await core.audit.note("turn", session_id, detail)
+            await core.audit.record("turn", session_id, detail)
             return turn
 
         return Submitted(turn=await uncancelled(begin()))
@@ -114,7 +114,7 @@ class AgentVerbs:
 
         async def acted() -> Done:
             await work
-            await self._core.audit.note(what, session_id, detail)
+            await self._core.audit.record(what, session_id, detail)
             return Done()
 
         return await uncancelled(acted())

@@ -128,13 +128,9 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
     sessions.on_stop = lambda: reactor.callLater(0, _stop_reactor, reactor)
     tokens = TokenStore(settings.state_dir, wall_ms, reactor.callLater)
     browsers = BrowserLogins(reactor, wall_ms, limits)
+    record = sessions.record_action
     handlers = TokenHandlers(
-        tokens,
-        browsers,
-        reactor,
-        limits,
-        record=sessions.record_action,
-        host_uid=settings.user,
+        tokens, browsers, reactor, limits, record=record, host_uid=settings.user
     )
     multiplexer = Multiplexer(sessions, reactor, session_file_thread(reactor))
     metrics = Metrics(sessions)

@@ -60,7 +60,7 @@ FRAME = 32
 
 
 class EventWriter:
-    """The way of one session's events into its log.
+    """Takes one session's events to its log.
 
     `hold` is called with True when too much waits, with False when it is better.
     """
@@ -104,11 +104,9 @@ class EventWriter:
         if not self._writing:
             self._writing = True
             background(self._write(), log, f"{self._session_id}: writing events")
-        if event.name not in PIECES or self._is_batch_full():
+        fills_a_batch = len(self._drafts) >= BATCH or self._bytes >= BATCH_BYTES
+        if event.name not in PIECES or fills_a_batch:
             self._hasten()
-
-    def _is_batch_full(self) -> bool:
-        return len(self._drafts) >= BATCH or self._bytes >= BATCH_BYTES
 
     async def flushed(self) -> None:
         """Return once all that was put so far is in the log, or the session is forgotten.

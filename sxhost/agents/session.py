@@ -71,36 +71,32 @@ class HostedSession:
         turn: Turn | None = None,
     ) -> None:
         self.id = session_id
-        self._record = LaunchRecord(session_id, launch, dependencies.set_hosting)
+        self.record = LaunchRecord(session_id, launch, dependencies.set_hosting)
         self.life = new_life(Context(session_id))
         self.agent: Agent = driver.agent(launch, self)
         self._driver = driver
         self._dependencies = dependencies
         self._on_free = on_free
-        self._writer = EventWriter(
+        clock, limits = dependencies.clock, dependencies.limits
+        writer = self._writer = EventWriter(
             session_id,
             dependencies.append,
-            dependencies.clock,
-            most=dependencies.limits.event_size,
+            clock,
+            most=limits.event_size,
             hold=dependencies.hold,
         )
-        self._turns = TurnLog(self._writer, dependencies.wall_ms, turn)
+        self._turns = TurnLog(writer, dependencies.wall_ms, turn)
         self._turn_over = Signal()
         self._reports = HeldReports()
         self._questions = SessionQuestions(
             session_id,
             dependencies,
-            self._writer,
+            writer,
             answer=self._answer_agent,
             on_wait=self._wait_for_decision,
             on_resume=self._resume_turn,
         )
-        self._watchdog = Watchdog(
-            dependencies.clock,
-            dependencies.limits,
-            self._stalled,
-            lambda: self._background(self._start_again()),
-        )
+        self._watchdog = Watchdog(clock, limits, self._stalled, self._restart)
         self._ending = False
         self._starting: Signal | None = None
         """Fires when the start that goes on now has come to its end."""
@@ -113,7 +109,7 @@ class HostedSession:
     @property
     def launch(self) -> Launch:
         """How the agent was started, and is started again."""
-        return self._record.launch
+        return self.record.launch
 
     @property
     def status(self) -> AgentStatus:
@@ -166,7 +162,7 @@ class HostedSession:
             raise
 
     async def _started(self, started: Started) -> None:
-        await self._record.started(started)
+        await self.record.started(started)
         if self.life.name() != "starting":
             raise AgentFailed(f"The agent of {self.id!r} has gone while it was started.")
         self._watchdog.started()
@@ -212,13 +208,13 @@ class HostedSession:
 
     async def _submit_to_agent(self, draft: TurnDraft) -> str | None:
         """Submit a turn; the settings that it changes are kept before the agent has them."""
-        before = self._record.settings
+        before = self.record.settings
         try:
-            await self._record.apply_turn(draft)
+            await self.record.apply_turn(draft)
             return await self.agent.submit(draft)
         except HostError:
             with suppress(HostError):
-                await self._record.restore(before)
+                await self.record.restore(before)
             raise
 
     async def steer(self, given: Input, by: str = "steer") -> None:
@@ -265,7 +261,7 @@ class HostedSession:
         if not self.agent.can.set_model:
             raise Unsupported(f"{self.launch.agent} cannot change its model.")
         await self.agent.set_model(draft)
-        await self._record.keep(draft)
+        await self.record.keep(draft)
 
     async def native_command(self, name: str, params: Mapping[str, object]) -> Raw:
         """Send the agent a command of its own protocol; return its result.
@@ -278,12 +274,8 @@ class HostedSession:
         if not isinstance(self.agent, NativeCommands):
             raise Unsupported(f"{self.launch.agent} takes no commands of its own protocol.")
         answer = await self.agent.native_command(name, params)
-        await self._record.keep(answer)
+        await self.record.keep(answer)
         return answer.result
-
-    async def relabel(self, title: str | None, labels: dict[str, str] | None) -> None:
-        """Go on under another title, or labels, which rules look at; None is as it was."""
-        await self._record.relabel(title, labels)
 
     def record_input(self, given: Input, by: str, turn: int | None) -> None:
         """Have the log tell what the agent was told."""
@@ -303,7 +295,7 @@ class HostedSession:
 
     def spawned(self, process: Process) -> None:
         """Note which process runs."""
-        self._background(self._record.process_changed(process))
+        self._background(self.record.process_changed(process))
 
     def approval_requested(self, question: Question) -> None:
         """Open an approval, after all that was reported before it."""
@@ -367,7 +359,7 @@ class HostedSession:
             self.report_event(
                 EndedEvent(code=how.code, signal=how.signal, stderr=stderr, reason=how.sentence)
             )
-            self._background(self._record.process_changed(Process(0)))
+            self._background(self.record.process_changed(Process(0)))
         if not (wanted or starting or how.asked):
             self._restart_later(how.sentence)
 
@@ -381,6 +373,9 @@ class HostedSession:
                 "it failed too often and rests now" if delay is None else f"again in {delay} s"
             )
             log.warn("{session}: {why}; {plan}", session=self.id, why=why, plan=plan)
+
+    def _restart(self) -> None:
+        self._background(self._start_again())
 
     async def _start_again(self) -> None:
         try:

@@ -43,7 +43,7 @@ def new_session_id(agent: str) -> str:
 
 
 class Supervisor:
-    """The hosted sessions.  `send` puts a message into the inbox of an attached one."""
+    """All hosted sessions.  `send` puts a message into the inbox of an attached one."""
 
     def __init__(
         self,
@@ -149,13 +149,13 @@ class Supervisor:
         """
         hosted = self._hosted.get(session.id)
         if hosted is not None:
-            await hosted.relabel(title, labels)
+            record = hosted.record
         elif session.launch is not None:
             set_hosting = self._dependencies.set_hosting
             record = LaunchRecord(session.id, session.launch, set_hosting)
-            await record.relabel(title, labels)
         else:
             raise NotHosted(session.id)
+        await record.relabel(title, labels)
 
     async def end(self, session_id: str) -> None:
         """End a session's agent, if it has one, for good."""
@@ -166,7 +166,7 @@ class Supervisor:
     # Messages.
 
     def deliver_messages(self, session_id: str) -> None:
-        """There may be messages for an agent: give it what it can take now."""
+        """Deliver in the background what an agent can take of its messages now."""
         session = self._sessions.known.get(session_id)
         if session is None or session.kind != "hosted" or self._closed:
             return

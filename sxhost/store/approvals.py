@@ -101,7 +101,9 @@ class ApprovalBook:
         closed = replace(known, state=state, resolution=resolution, native=None)
         self._keep_closed(closed)
         while not self._fits():
-            self._forget(min(self._closed))
+            oldest = self._closed.pop(min(self._closed))
+            del self._ids[oldest.key], self._sizes[oldest.id]
+            self.forgotten.append(oldest.id)
         return closed
 
     def _refusal(self, approval_id: int) -> UnknownApproval | AlreadyAnswered:
@@ -121,8 +123,3 @@ class ApprovalBook:
         return len(self._closed) <= limits.closed_approvals and (
             size <= limits.closed_approvals_size or len(self._closed) == 1
         )
-
-    def _forget(self, approval_id: int) -> None:
-        del self._ids[self._closed.pop(approval_id).key]
-        del self._sizes[approval_id]
-        self.forgotten.append(approval_id)

@@ -175,10 +175,8 @@ class MessageQueue:
         del self._open[message.id]
         closed = self._closed[message.id] = replace(message, state=state)
         while len(self._closed) > self._limits.closed_messages:
-            self._forget(next(iter(self._closed)))
+            oldest = next(iter(self._closed))
+            del self._closed[oldest]
+            self.forgotten.append(oldest)
+            self._keys = {key: m for key, m in self._keys.items() if m != oldest}
         return closed
-
-    def _forget(self, message_id: int) -> None:
-        del self._closed[message_id]
-        self.forgotten.append(message_id)
-        self._keys = {key: m for key, m in self._keys.items() if m != message_id}

@@ -288,7 +288,9 @@ class LogSubscription:
             before = self.position
             chunk = self.feed.chunk(before)
             if chunk is None:
-                self._report_gap()
+                pruned = self.feed.pruned()
+                if self.position < pruned:
+                    self.gap(self.feed.cursor(self.position), pruned, "retention")
                 self._reading = True
                 Deferred.fromCoroutine(self._read_on()).addErrback(self._failed)
                 return
@@ -304,12 +306,6 @@ class LogSubscription:
         self._page = await self.feed.page(self.position)
         self._reading = False
         self.poke()
-
-    def _report_gap(self) -> None:
-        """Report what retention has dropped, and go on after it."""
-        pruned = self.feed.pruned()
-        if self.position < pruned:
-            self.gap(self.feed.cursor(self.position), pruned, "retention")
 
     def gap(self, start: str, end: int, reason: str) -> None:
         """Report that events up to the id `end` are missing, and go on from there."""

@@ -61,7 +61,12 @@ FACES_MAY_SEE = {
 }
 """The rooms that a face may see beside itself, and for what."""
 
-PURE = {"streams/growing_message.py", "streams/messages.py", "streams/transcript.py"}
+PURE = {
+    "streams/growing_message.py",
+    "streams/messages.py",
+    "streams/transcript.py",
+    "streams/transcript_cache.py",
+}
 """Modules of other rooms that a face may see: the fold of events, which all faces render."""
 
 PARTS = {"agents", "audit", "process", "service", "store", "streams"}

@@ -36,32 +36,32 @@ def test_rule_kinds_are_those_of_questions() -> None:
     assert get_args(ApprovalKind) == KINDS
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["--command", "git log -3", "--agent", "pi", "--cwd", "{}/site"], "approve (reading)"),
-        (["--command", "git log -3", "--agent", "pi", "--cwd", "/"], "ask (default)"),
-        (["--command", "git log -3", "--cwd", "{}"], "ask (default)"),
-        (
-            ["--command", "git log --output=x", "--agent", "pi", "--cwd", "{}"],
-            "ask (writing by options)",
-        ),
-        (["--command", "cd x; git push -f"], "deny (pushing): Pushing is for people."),
-        (["--path", "{}/a", "--path", "{}/b"], "approve (sources)"),
-        (["--path", "{}/a", "--path", "{}/../b"], "ask (default)"),
-        (["--path", "a", "--cwd", "{}"], "approve (sources)"),
-        (
-            ["--tool", "mcp__playwright__x", "--session", "ci-1", "--label", "stage:test"],
-            "approve_session (the tests' servers)",
-        ),
-        (["--tool", "mcp__playwright__x", "--session", "ci-1"], "ask (default)"),
-        (["--kind", "dialog"], "ask (default)"),
-        (
-            ["--command", "x" * 5000],
-            "ask (pushing): it cannot be told whether the rule 'pushing' holds",
-        ),
-    ],
-)
+POLICY_VERDICTS = [
+    (["--command", "git log -3", "--agent", "pi", "--cwd", "{}/site"], "approve (reading)"),
+    (["--command", "git log -3", "--agent", "pi", "--cwd", "/"], "ask (default)"),
+    (["--command", "git log -3", "--cwd", "{}"], "ask (default)"),
+    (
+        ["--command", "git log --output=x", "--agent", "pi", "--cwd", "{}"],
+        "ask (writing by options)",
+    ),
+    (["--command", "cd x; git push -f"], "deny (pushing): Pushing is for people."),
+    (["--path", "{}/a", "--path", "{}/b"], "approve (sources)"),
+    (["--path", "{}/a", "--path", "{}/../b"], "ask (default)"),
+    (["--path", "a", "--cwd", "{}"], "approve (sources)"),
+    (
+        ["--tool", "mcp__playwright__x", "--session", "ci-1", "--label", "stage:test"],
+        "approve_session (the tests' servers)",
+    ),
+    (["--tool", "mcp__playwright__x", "--session", "ci-1"], "ask (default)"),
+    (["--kind", "dialog"], "ask (default)"),
+    (
+        ["--command", "x" * 5000],
+        "ask (pushing): it cannot be told whether the rule 'pushing' holds",
+    ),
+]
+
+
+@pytest.mark.parametrize(("words", "said"), POLICY_VERDICTS)
 def test_documented_policy_does_what_the_document_says(
     file: Path, words: list[str], said: str
 ) -> None:

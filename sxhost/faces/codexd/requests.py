@@ -25,6 +25,7 @@ WHITESPACE: Final = (
 )
 """What JavaScript's ``trim`` removes, as codexd does; Python's `strip` removes other spaces."""
 
+NOT_JSON: Final = "Request body must be valid JSON."
 NO_INPUT: Final = "turn requires input as a string or item array."
 
 
@@ -133,16 +134,14 @@ def _decode_object(body: bytes, depth: int) -> Object:
             return {}
         parsed: Any = decode(body, object, depth=depth)
     except UnicodeDecodeError:
-        raise Refusal("Request body must be valid JSON.") from None
+        raise Refusal(NOT_JSON) from None
     except BadJSON as error:
-        raise error if "limit" in error.details else _not_json() from None
+        if "limit" in error.details:
+            raise
+        raise Refusal(NOT_JSON) from None
     if not isinstance(parsed, dict):
         raise Refusal("Request body must be a JSON object.")
     return parsed
-
-
-def _not_json() -> Refusal:
-    return Refusal("Request body must be valid JSON.")
 
 
 def trimmed(value: Any) -> str | None:

@@ -31,9 +31,9 @@ session_tree     the tree of a pi session as a list of nodes, parents first
 stdio            the transport over two pipes
 subscribers      what clients are sent: subscriptions, notifications, back-pressure
 table            the commands as a table for the documents
-transcript_cache the transcripts of the sessions that clients read, in bounded memory
 translate_any    events of any agent to events of pi
 translate_pi     events of pi, complete again
+translator       events translated, with the transcript of their run
 validation       why a command is invalid, in the sentences of pi-app-server
 websocket        the transport over a WebSocket
 ================ =====================================================================

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sxhost.faces.pi.encoder import PiEncoding
-from sxhost.faces.pi.transcript_cache import TranscriptCache
+from sxhost.faces.pi.translator import Translator
 from sxhost.model.host import Host
 from sxhost.model.session import Event, EventQuery
 from sxhost.model.subscription import Selection, Sink
@@ -23,7 +23,7 @@ class EventStreams:
         self.host = host
         self._incarnations: dict[str, tuple[str, int]] = {}
         """Of each session that was read: its agent if it is hosted, and its start (Unix s)."""
-        self._transcripts = TranscriptCache(host.limits, self._hosted_agent)
+        self._transcripts = Translator(host.limits, self._hosted_agent)
         self._encodings: dict[tuple[Wrap, bool], PiEncoding] = {}
 
     def _hosted_agent(self, session_id: str) -> str:

@@ -30,8 +30,9 @@ from sxhost.model.turn import CutReason
 from sxhost.streams.growing_message import GrowingMessage
 from sxhost.streams.messages import Block, Message, TextBlock, ThinkingBlock, ToolCallBlock
 from sxhost.streams.transcript import Transcript
+from sxhost.streams.transcript_cache import FoldRules
 
-__all__ = ["LOST_AGENT", "begins_run", "ends_run", "record", "translate"]
+__all__ = ["FOLD_RULES", "LOST_AGENT", "translate"]
 
 LOST_AGENT = frozenset({CutReason.PROCESS_ENDED, CutReason.HOST_ENDED, CutReason.AGENT_ENDED})
 """Reasons of failed turns whose agent could not report the end itself."""
@@ -77,16 +78,6 @@ _decode_step = msgspec.json.Decoder(MessageStep).decode
 _BLOCK_KINDS: Mapping[str, type[Block]] = {"text": TextBlock, "thinking": ThinkingBlock}
 
 
-def begins_run(event: Event) -> bool:
-    """Tell whether a run begins with an event."""
-    return _has_type(event, b'"agent_start"')
-
-
-def ends_run(event: Event) -> bool:
-    """Tell whether a run ends with an event."""
-    return _has_type(event, b'"agent_end"')
-
-
 def _has_type(event: Event, name: bytes) -> bool:
     return event.event == "native" and name in bytes(memoryview(event.data)[:TYPE_WITHIN])
 
@@ -113,7 +104,7 @@ def _step_of(raw: Raw) -> MessageStep:
 # An event is added to the transcript.
 
 
-def record(transcript: Transcript, event: Event, data: AgentEvent) -> None:
+def _append(transcript: Transcript, event: Event, data: AgentEvent) -> None:
     """Add an event to the transcript of its run: pi's own line if it has one."""
     line = _line_of(data)
     recorder = _RECORDERS.get(line.type)
@@ -216,6 +207,13 @@ _RECORDERS: Mapping[str, Callable[[Transcript, int, PiLine], None]] = {
     "tool_execution_end": _record_tool_end,
     "agent_end": _record_run_end,
 }
+
+FOLD_RULES = FoldRules(
+    begins=lambda event, _before: _has_type(event, b'"agent_start"'),
+    ends=lambda event: _has_type(event, b'"agent_end"'),
+    append=_append,
+)
+"""How the events of pi are folded: by pi's own lines."""
 
 
 # An event is translated.

@@ -170,7 +170,9 @@ class SQLiteConnection:
                 yield connection
                 connection.execute("COMMIT")
             finally:
-                _roll_back(connection)
+                if connection.in_transaction:
+                    with suppress(sqlite3.Error):  # where SQLite has rolled back by itself
+                        connection.execute("ROLLBACK")
 
     # Reading: in another.
 
@@ -217,10 +219,3 @@ def _errors_for_clients() -> Iterator[None]:
         if no_room(error):
             raise StorageFull from error
         raise StoreUnavailable(str(error).rstrip(".")) from error
-
-
-def _roll_back(connection: sqlite3.Connection) -> None:
-    """Undo a transaction that was not committed."""
-    if connection.in_transaction:
-        with suppress(sqlite3.Error):  # it fails where SQLite has rolled back by itself
-            connection.execute("ROLLBACK")

@@ -251,7 +251,7 @@ def test_disconnecting_client_loses_no_audit_entry() -> None:
 
     store = Slow(Limits(), clock.seconds)
     audit = Audit(store, clock, lambda: 0, Limits())
-    noting = started(audit.note("interrupt"))
+    noting = started(audit.record("interrupt"))
     noting.addErrback(lambda failure: failure.trap(CancelledError))
     noting.cancel()
     disk.callback(None)
@@ -264,12 +264,12 @@ def test_waiting_audit_entries_are_written_at_the_stop_or_reported_lost() -> Non
     audit = Audit(store, clock, lambda: 0, Limits())
     store.broken = True
     for act in ("interrupt", "steer"):
-        result_of(audit.note(act))
+        result_of(audit.record(act))
     store.broken = False
     result_of(audit.close())
     assert (store.acts, clock.getDelayedCalls()) == (["interrupt", "steer"], [])
     store.broken = True
-    result_of(audit.note("turn"))
+    result_of(audit.record("turn"))
     with capturedLogs() as told:
         result_of(audit.close())
     assert [(e["why"], e["what"]) for e in told] == [("never in the audit", "turn")]

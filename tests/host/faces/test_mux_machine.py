@@ -15,7 +15,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from sxhost.faces.pi.transcript_cache import TranscriptCache
+from sxhost.faces.pi.translator import Translator
 from sxhost.model.event_types import MessageDeltaEvent, MessageEvent
 from sxhost.model.session import EventQuery
 from sxhost.process.contracts import ChildExit
@@ -193,7 +193,7 @@ class Machine(RuleBasedStateMachine):
 
     def all_were_told_the_same(self, name: str) -> None:
         """Whoever came when and where was told what a reader of the whole log is told."""
-        runs = TranscriptCache(self.lab.limits, lambda _: "fake")
+        runs = Translator(self.lab.limits, lambda _: "fake")
         told: dict[tuple[str, int], list[Any]] = {}
         for event in result_of(self.lab.service.events(name, EventQuery(after="0"))):
             frames = [json.loads(one) for one in runs.translate(event)]

@@ -10,7 +10,7 @@ import pytest
 from msgspec import Raw
 
 from sxhost.codec.json import encode
-from sxhost.faces.pi.transcript_cache import TranscriptCache
+from sxhost.faces.pi.translator import Translator
 from sxhost.model.limits import Limits
 from sxhost.model.session import Event
 from sxhost.testing import result_of
@@ -45,7 +45,7 @@ def log_of(player: Player) -> list[Event]:
 
 
 def told_of(player: Player) -> list[Object]:
-    runs = TranscriptCache(Limits(), lambda _: "pi")
+    runs = Translator(Limits(), lambda _: "pi")
     return [json.loads(one) for event in log_of(player) for one in runs.translate(event)]
 
 
@@ -113,7 +113,7 @@ def test_last_frame_has_the_whole_message(line: str) -> None:
 @pytest.mark.parametrize("scenario", ["tool", "steer", "fail", "abort"])
 def test_frames_do_not_depend_on_where_reading_begins(line: str, scenario: str) -> None:
     log = log_of(Player(line, scenario).play())
-    runs = TranscriptCache(Limits(), lambda _: "pi")
+    runs = Translator(Limits(), lambda _: "pi")
     expected = [runs.translate(event) for event in log]
     assert [runs.translate(event) for event in reversed(log)] == expected[::-1], "again"
 
@@ -121,7 +121,7 @@ def test_frames_do_not_depend_on_where_reading_begins(line: str, scenario: str) 
         return [event for event in log if event.seq > after][:limit]
 
     for n in range(len(log)):
-        later = TranscriptCache(Limits(), lambda _: "pi")
+        later = Translator(Limits(), lambda _: "pi")
         assert not later.covers("s", n + 1)
         result_of(later.read_back("s", n + 1, read))
         assert later.translate(log[n]) == expected[n]
@@ -129,7 +129,7 @@ def test_frames_do_not_depend_on_where_reading_begins(line: str, scenario: str) 
 
 def test_too_large_partial_message_is_left_out() -> None:
     log = log_of(Player(OLD, "steer").play())
-    runs = TranscriptCache(Limits(mux_snapshot=40), lambda _: "pi")
+    runs = Translator(Limits(mux_snapshot=40), lambda _: "pi")
     told = [json.loads(one) for event in log for one in runs.translate(event)]
     grown = [one for one in told if one["type"] == "message_update"]
     (first, *_, last) = grown[:12]
@@ -142,7 +142,7 @@ def test_too_large_partial_message_is_left_out() -> None:
 
 def test_end_of_a_long_run_is_kept() -> None:
     log = log_of(Player(OLD, "steer").play())
-    runs = TranscriptCache(Limits(mux_run=500), lambda _: "pi")
+    runs = Translator(Limits(mux_run=500), lambda _: "pi")
     told = [json.loads(one) for event in log for one in runs.translate(event)]
     ends = [one["messages"] for one in told if one["type"] == "agent_end"]
     assert [len(one) for one in ends] == [1, 1]
@@ -151,7 +151,7 @@ def test_end_of_a_long_run_is_kept() -> None:
 
 def test_thin_readers_get_deltas_without_partial_messages() -> None:
     log = log_of(Player(OLD, "hello").play())
-    runs = TranscriptCache(Limits(), lambda _: "pi")
+    runs = Translator(Limits(), lambda _: "pi")
     told = [json.loads(one) for event in log for one in runs.translate(event, snapshots=False)]
     grown = [one for one in told if one["type"] == "message_update"]
     assert grown

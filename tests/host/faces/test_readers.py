@@ -20,7 +20,7 @@ from sxhost.faces.codex_sse.fields import Conversation
 from sxhost.faces.codex_sse.stream import FrameEncoder, ends_turn
 from sxhost.faces.codexd.events import event_record
 from sxhost.faces.pi.messages import plain_message
-from sxhost.faces.pi.transcript_cache import TranscriptCache
+from sxhost.faces.pi.translator import Translator
 from sxhost.model.approval import Approval
 from sxhost.model.limits import Limits
 from sxhost.model.rights import HOST_EVENTS
@@ -140,7 +140,7 @@ def is_multiplexed(agent: str) -> Callable[[Event], None]:
         item = value.get("item") if isinstance(value, dict) else None
         rest = {"item": item, "text": "t", "tool": "bash", "status": "completed", "turn": 1}
         later = [event(name, rest, 3 + n) for n, name in enumerate(LATER)]
-        runs = TranscriptCache(Limits(), lambda _: agent)
+        runs = Translator(Limits(), lambda _: agent)
         first = event("native", BEGUN, 1) if agent == "pi" else event("turn-started", {}, 1)
         for each in (first, one, *later):
             for frame in (*runs.translate(each), *runs.translate(each, snapshots=False)):

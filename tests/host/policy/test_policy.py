@@ -142,29 +142,29 @@ def test_denial_has_a_reason() -> None:
 # Who asks.
 
 
-@pytest.mark.parametrize(
-    ("fields", "matches"),
-    [
-        ({"agent": "codex"}, True),
-        ({"agent": "c*"}, True),
-        ({"agent": ["pi", "codex"]}, True),
-        ({"agent": "Codex"}, False),
-        ({"agent": "code"}, False),
-        ({"kind": "command"}, True),
-        ({"kind": ["tool", "dialog"]}, False),
-        ({"session": "s-*"}, True),
-        ({"session": "s"}, False),
-        ({"tool": "mcp__*"}, True),
-        ({"tool": "mcp"}, False),
-        ({"label": "team:red"}, True),
-        ({"label": "team:*"}, True),
-        ({"label": "team:blue"}, False),
-        ({"cwd": "/work"}, True),
-        ({"cwd": "/work/**"}, True),
-        ({"cwd": "/home/**"}, False),
-        ({"agent": "codex", "session": "x"}, False),
-    ],
-)
+MATCHING_RULES = [
+    ({"agent": "codex"}, True),
+    ({"agent": "c*"}, True),
+    ({"agent": ["pi", "codex"]}, True),
+    ({"agent": "Codex"}, False),
+    ({"agent": "code"}, False),
+    ({"kind": "command"}, True),
+    ({"kind": ["tool", "dialog"]}, False),
+    ({"session": "s-*"}, True),
+    ({"session": "s"}, False),
+    ({"tool": "mcp__*"}, True),
+    ({"tool": "mcp"}, False),
+    ({"label": "team:red"}, True),
+    ({"label": "team:*"}, True),
+    ({"label": "team:blue"}, False),
+    ({"cwd": "/work"}, True),
+    ({"cwd": "/work/**"}, True),
+    ({"cwd": "/home/**"}, False),
+    ({"agent": "codex", "session": "x"}, False),
+]
+
+
+@pytest.mark.parametrize(("fields", "matches"), MATCHING_RULES)
 @pytest.mark.parametrize("decision", ["allow", "deny"])
 def test_rule_matches_agent_kind_and_labels(
     fields: dict[str, Any], matches: bool, decision: str
@@ -483,35 +483,35 @@ def test_unknown_directory_allows_nothing() -> None:
 # The file.
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("x = ", "policy: It is not TOML: Invalid value (at end of document)."),
-        ("\n\nx y", "(at line 3, column 3)."),
-        ("n = " + "1" * 5000, "policy: It is not TOML"),
-        ("rules = 1", "policy: `rules`: There are only the table `[default]` and rules"),
-        ("[rule]\ndecision='ask'", "policy: [rule]: A rule begins with `[[rule]]`."),
-        ("rule = [1]", "policy: rule 1: Expected `object`, got `int`."),
-        ("[default]\nx = 1", "policy: [default]: Object contains unknown field `x`."),
-        ("default = 1", "policy: [default]: Expected `object`"),
-        ("[default]\ndecision = 'maybe'", "Invalid enum value 'maybe' - at `$.decision`."),
-        ("[default]\non_expiry = 'approve'", "Invalid enum value 'approve'"),
-        ("[default]\nexpire_s = 0", "`$.expire_s`"),
-        ("[[rule]]\nagent = 'x'", "missing required field `decision`"),
-        ("[[rule]]\ndecision = 'allow'", "policy: rule 1: It names no condition"),
-        ("[[rule]]\nname='n'\ndecision='allow'", "policy: rule 'n': It names no condition"),
-        ("[[rule]]\ndecision='allow'\ncomand='x'", "unknown field `comand`"),
-        ("[[rule]]\ndecision='allow'\ncommand='('", "rule 1: The field `command` is wrong: a"),
-        ("[[rule]]\ndecision='deny'\ncommand='(?i)rm'", "is not understood here"),
-        ("[[rule]]\ndecision='deny'\ncommand=''", "length >= 1 - at `$.command`"),
-        ("[[rule]]\ndecision='deny'\ncommand=[]", "length >= 1 - at `$.command`"),
-        ("[[rule]]\ndecision='deny'\npath='a'", "`path` is wrong: a path begins with `/`"),
-        ("[[rule]]\ndecision='deny'\ncwd='/a/..'", "`cwd` is wrong: a path has neither"),
-        ("[[rule]]\ndecision='deny'\nkind='comand'", "`kind` is wrong: the kinds are command,"),
-        ("[[rule]]\ndecision='deny'\nlabel='x'", "a label is written `name:value`"),
-        ("[[rule]]\ndecision='deny'\nagent='x'\nshell=true", "`shell` is for rules with a"),
-    ],
-)
+MALFORMED_POLICIES = [
+    ("x = ", "policy: It is not TOML: Invalid value (at end of document)."),
+    ("\n\nx y", "(at line 3, column 3)."),
+    ("n = " + "1" * 5000, "policy: It is not TOML"),
+    ("rules = 1", "policy: `rules`: There are only the table `[default]` and rules"),
+    ("[rule]\ndecision='ask'", "policy: [rule]: A rule begins with `[[rule]]`."),
+    ("rule = [1]", "policy: rule 1: Expected `object`, got `int`."),
+    ("[default]\nx = 1", "policy: [default]: Object contains unknown field `x`."),
+    ("default = 1", "policy: [default]: Expected `object`"),
+    ("[default]\ndecision = 'maybe'", "Invalid enum value 'maybe' - at `$.decision`."),
+    ("[default]\non_expiry = 'approve'", "Invalid enum value 'approve'"),
+    ("[default]\nexpire_s = 0", "`$.expire_s`"),
+    ("[[rule]]\nagent = 'x'", "missing required field `decision`"),
+    ("[[rule]]\ndecision = 'allow'", "policy: rule 1: It names no condition"),
+    ("[[rule]]\nname='n'\ndecision='allow'", "policy: rule 'n': It names no condition"),
+    ("[[rule]]\ndecision='allow'\ncomand='x'", "unknown field `comand`"),
+    ("[[rule]]\ndecision='allow'\ncommand='('", "rule 1: The field `command` is wrong: a"),
+    ("[[rule]]\ndecision='deny'\ncommand='(?i)rm'", "is not understood here"),
+    ("[[rule]]\ndecision='deny'\ncommand=''", "length >= 1 - at `$.command`"),
+    ("[[rule]]\ndecision='deny'\ncommand=[]", "length >= 1 - at `$.command`"),
+    ("[[rule]]\ndecision='deny'\npath='a'", "`path` is wrong: a path begins with `/`"),
+    ("[[rule]]\ndecision='deny'\ncwd='/a/..'", "`cwd` is wrong: a path has neither"),
+    ("[[rule]]\ndecision='deny'\nkind='comand'", "`kind` is wrong: the kinds are command,"),
+    ("[[rule]]\ndecision='deny'\nlabel='x'", "a label is written `name:value`"),
+    ("[[rule]]\ndecision='deny'\nagent='x'\nshell=true", "`shell` is for rules with a"),
+]
+
+
+@pytest.mark.parametrize(("text", "said"), MALFORMED_POLICIES)
 def test_malformed_policy_is_refused_with_a_sentence(text: str, said: str) -> None:
     with pytest.raises(PolicyError) as refused:
         Policy.read(text.encode())

@@ -27,54 +27,54 @@ def message(role: str, block: Any, **fields: Any) -> Message:
     return Message(seq=3, first=3, ts_ms=1003, role=role, blocks=(block,), **fields)
 
 
-@pytest.mark.parametrize(
-    ("name", "data", "expected"),
-    [
-        ("user-message", {"text": "hi"}, message("user", TextBlock("hi"))),
-        (
-            "message",
-            {"item": "m", "text": "so"},
-            message("assistant", TextBlock("so"), item="m"),
+MESSAGE_EVENTS = [
+    ("user-message", {"text": "hi"}, message("user", TextBlock("hi"))),
+    (
+        "message",
+        {"item": "m", "text": "so"},
+        message("assistant", TextBlock("so"), item="m"),
+    ),
+    (
+        "thinking",
+        {"item": "t", "text": "hm", "cut": True},
+        message("assistant", ThinkingBlock("hm"), item="t", status="cut"),
+    ),
+    (
+        "tool-start",
+        {"item": "1", "tool": "bash", "title": "ls", "input": {"command": "ls"}},
+        message(
+            "assistant",
+            ToolCallBlock(item="1", tool="bash", input=Raw(b'{"command":"ls"}')),
+            item="1",
         ),
-        (
-            "thinking",
-            {"item": "t", "text": "hm", "cut": True},
-            message("assistant", ThinkingBlock("hm"), item="t", status="cut"),
-        ),
-        (
-            "tool-start",
-            {"item": "1", "tool": "bash", "title": "ls", "input": {"command": "ls"}},
-            message(
-                "assistant",
-                ToolCallBlock(item="1", tool="bash", input=Raw(b'{"command":"ls"}')),
-                item="1",
-            ),
-        ),
-        (
-            "tool-start",
-            {"item": "1", "tool": "bash", "title": "ls", "input": None},
-            message("assistant", ToolCallBlock(item="1", tool="bash"), item="1"),
-        ),
-        (
-            "tool-done",
-            {"item": "1", "tool": "bash", "status": "failed", "output": "no"},
-            message("tool", TextBlock("no"), item="1", tool="bash", status="failed"),
-        ),
-        (
-            "tool-done",
-            {"item": "1", "tool": "x", "status": "completed", "output": {"a": 1}},
-            message("tool", TextBlock('{"a":1}'), item="1", tool="x"),
-        ),
-        (
-            "error",
-            {"turn": 1, "status": "failed", "reason": "no model"},
-            message("assistant", TextBlock(""), status="failed", reason="no model"),
-        ),
-        ("complete", {"turn": 1, "status": "completed"}, None),
-        ("usage", {"input_tokens": 1}, None),
-        ("note", {"text": "x"}, None),
-    ],
-)
+    ),
+    (
+        "tool-start",
+        {"item": "1", "tool": "bash", "title": "ls", "input": None},
+        message("assistant", ToolCallBlock(item="1", tool="bash"), item="1"),
+    ),
+    (
+        "tool-done",
+        {"item": "1", "tool": "bash", "status": "failed", "output": "no"},
+        message("tool", TextBlock("no"), item="1", tool="bash", status="failed"),
+    ),
+    (
+        "tool-done",
+        {"item": "1", "tool": "x", "status": "completed", "output": {"a": 1}},
+        message("tool", TextBlock('{"a":1}'), item="1", tool="x"),
+    ),
+    (
+        "error",
+        {"turn": 1, "status": "failed", "reason": "no model"},
+        message("assistant", TextBlock(""), status="failed", reason="no model"),
+    ),
+    ("complete", {"turn": 1, "status": "completed"}, None),
+    ("usage", {"input_tokens": 1}, None),
+    ("note", {"text": "x"}, None),
+]
+
+
+@pytest.mark.parametrize(("name", "data", "expected"), MESSAGE_EVENTS)
 def test_an_event_is_a_message_by_itself(name: str, data: Any, expected: Any) -> None:
     assert message_of(event(name, data)) == expected
 
