@@ -115,8 +115,10 @@ def routes(host: Host) -> Sequence[Route]:
     """Return the routes that agents' hooks are posted to."""
     handlers = HookHandlers(host)
     return (
-        _route("/hooks/claude", handlers.claude, "Hear Claude Code.", HookInput),
-        _route("/hooks/codex", handlers.codex, "Hear Codex.", (HookInput, NoticeInput)),
+        _route("/hooks/claude", handlers.claude, "Take a hook of Claude Code.", HookInput),
+        _route(
+            "/hooks/codex", handlers.codex, "Take a hook of Codex.", (HookInput, NoticeInput)
+        ),
     )
 
 
