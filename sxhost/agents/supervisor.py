@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred, DeferredList
@@ -141,8 +140,13 @@ class Supervisor:
         """Use another model from now on."""
         await (await self.ensure_running(session_id)).set_model(draft)
 
-    async def relabel(self, session: Session, **given: Any) -> None:
-        """Have a session go on under another `title`, or `labels`, which rules look at."""
+    async def relabel(
+        self, session: Session, title: str | None, labels: dict[str, str] | None
+    ) -> None:
+        """Have a session go on under another title, or labels, which rules look at.
+
+        None is as it was.
+        """
         hosted = self._hosted.get(session.id)
         if hosted is not None:
             record = hosted.record
@@ -151,7 +155,7 @@ class Supervisor:
             record = LaunchRecord(session.id, session.launch, set_hosting)
         else:
             raise NotHosted(session.id)
-        await record.relabel(**given)
+        await record.relabel(title, labels)
 
     async def end(self, session_id: str) -> None:
         """End a session's agent, if it has one, for good."""

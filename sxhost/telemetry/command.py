@@ -152,7 +152,7 @@ def _open_emitter(reactor: IReactorTime) -> Emitter:
 def parse_options(argv: Sequence[str]) -> dict[str, str]:
     """Return the command line as `{"--type": "user", "--verbose": "", ...}`.
 
-    :raises UsageError: it cannot be understood.
+    :raises UsageError: it is wrong.
     """
     options: dict[str, str] = {}
     arguments = iter(argv)

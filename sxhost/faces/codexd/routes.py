@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from os import getpid
-from typing import Any
 from weakref import WeakValueDictionary
 
 from msgspec import UNSET, Struct, UnsetType
@@ -152,7 +151,7 @@ class CodexdHandlers:
             return CodexdHealth(ok=True)
         return CodexdHealth(ok=True, service=self._runtime(base_url))
 
-    async def codexd_describe(self, base_url: str) -> dict[str, Any]:
+    async def codexd_describe(self, base_url: str) -> dict[str, object]:
         """Return codexd's description of itself."""
         return description_of(base_url)
 
