@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final, get_args
+from typing import Final, get_args
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -106,7 +106,7 @@ class CreateSession(Command, frozen=True, kw_only=True):
     session_id: OptionalSessionId | UnsetType = UNSET
     cwd: OptionalText | UnsetType = UNSET
     agent: OptionalText = "pi"
-    launch: dict[str, Any] = {}
+    launch: dict[str, object] = {}
 
 
 class DeleteSession(Command, frozen=True, kw_only=True):
@@ -174,7 +174,7 @@ class LoadSession(Command, frozen=True, kw_only=True):
 
     session_path: SafePath
     session_id: OptionalSessionId | UnsetType = UNSET
-    launch: dict[str, Any] = {}
+    launch: dict[str, object] = {}
 
 
 # For a session.
@@ -368,7 +368,7 @@ AnyCommand = (
     | SetSessionName | ExportHtml | NewSession | SwitchSessionFile | Fork | GetForkMessages
     | GetTree | NavigateTree | GetLastAssistantText | GetContextUsage
 )  # fmt: skip
-"""Any command."""
+"""object command."""
 
 COMMANDS: Final[Mapping[str, type[Command]]] = {
     str(kind.__struct_config__.tag): kind for kind in get_args(AnyCommand)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from msgspec import UNSET, UnsetType
 from twisted.internet.interfaces import IReactorTime
 
@@ -33,9 +31,10 @@ class ExecutorState:
         """Return how many commands have changed a session (``ifSessionVersion``)."""
         return self._versions.get(session_id, 0)
 
-    def next_version(self, command: Command, data: Any) -> int | UnsetType:
+    def next_version(self, command: Command, data: object) -> int | UnsetType:
         """Count a command that succeeded with `data`; return its session's version now."""
         if command.type in ("create_session", "load_session"):
+            assert isinstance(data, dict)  # noqa: S101 - the new session
             self._versions[data["sessionId"]] = 0
             return 0
         target = command.target
@@ -48,7 +47,7 @@ class ExecutorState:
         self._versions[target] = version
         return version
 
-    def statistics(self) -> dict[str, Any]:
+    def statistics(self) -> dict[str, object]:
         """Return the counts, for ``get_metrics``."""
         usage = {"globalCount": self.rates.count, "globalLimit": self._limits.mux_rate_all}
         return {
