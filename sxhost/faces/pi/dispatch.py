@@ -62,14 +62,15 @@ class CommandHandler:
         :raises HostError: the host refuses it.
         """
         try:
-            function = self._server_commands.find(command.type)
-            if function is not None:
-                return await function(command)
-            return await self._handle_in_session(command, work_started)
+            if isinstance(command, SessionCommand):
+                return await self._handle_in_session(command, work_started)
+            return await getattr(self._server_commands, command.type)(command)
         except UnknownSession:
             raise CommandFailed(f"Session {command.target} not found") from None
 
-    async def _handle_in_session(self, command: Any, work_started: Callable[[], None]) -> Any:
+    async def _handle_in_session(
+        self, command: SessionCommand, work_started: Callable[[], None]
+    ) -> Any:
         detail = await self._host.session(command.session_id)
         status = await self._host.agent_status(detail.id)
         context = CommandContext(self._host, self._sessions, detail, status, work_started)

@@ -11,36 +11,6 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from sxhost.model.names import CURSOR
 
-__all__ = [
-    "CommandId",
-    "CursorText",
-    "Dependencies",
-    "DependencyId",
-    "DialogAnswer",
-    "DialogMethod",
-    "Direction",
-    "ImageData",
-    "Images",
-    "OptionalName",
-    "OptionalSessionId",
-    "OptionalText",
-    "PageSize",
-    "PromptText",
-    "RequestId",
-    "RequiredBool",
-    "RequiredText",
-    "SafePath",
-    "SessionId",
-    "SessionTitle",
-    "SessionVersion",
-    "ShellCommand",
-    "StreamingBehavior",
-    "TargetSessionId",
-    "ThinkingLevel",
-    "Timestamp",
-    "TreeNavigation",
-]
-
 _NOT_EMPTY = "Must be a non-empty string if provided"
 _ID = r"^(?!anon:)[\s\S]*\S"
 

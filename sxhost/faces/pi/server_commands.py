@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -46,7 +46,7 @@ MAX_HISTORY = 500
 
 
 class ServerCommands:
-    """The commands that need no agent of a session."""
+    """The commands that need no agent of a session: a method of the name of each."""
 
     def __init__(
         self,
@@ -61,11 +61,6 @@ class ServerCommands:
         self._clients = clients
         self._state = state
         self._clock = clock
-
-    def find(self, name: str) -> Callable[[Any], Awaitable[Any]] | None:
-        """Return the function of a command; None if it is for a session."""
-        function = _FUNCTIONS.get(name)
-        return function and function.__get__(self)
 
     async def list_sessions(self, _command: Any) -> dict[str, Any]:
         """List the sessions."""
@@ -190,22 +185,6 @@ class ServerCommands:
 
 
 _ENDED = frozenset({"ended", "lost"})
-_FUNCTIONS: Mapping[str, Any] = {
-    name: getattr(ServerCommands, name)
-    for name in (
-        "list_sessions",
-        "create_session",
-        "delete_session",
-        "switch_session",
-        "unsubscribe",
-        "get_metrics",
-        "health_check",
-        "get_startup_recovery",
-        "get_command_history",
-        "list_stored_sessions",
-        "load_session",
-    )
-}
 _NO_JOURNAL: Mapping[str, Any] = {
     "enabled": False,
     "initialized": True,
