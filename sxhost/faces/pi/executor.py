@@ -221,7 +221,7 @@ class CommandExecutor:
             if not self._host.knows(target):
                 missing = f"Session {target} not found for ifSessionVersion={expected}"
                 raise CommandFailed(missing)
-            version = self._state.session_version(target)
+            version = self._state.versions[target]
             if version != expected:
                 mismatch = f"expected {expected}, got {version}"
                 raise CommandFailed(f"Session version mismatch: {mismatch}")

@@ -15,8 +15,8 @@ from msgspec import UNSET
 from sxhost.errors import CommandRefused, NoTurn, TurnInProgress
 from sxhost.faces.pi import commands, session_commands
 from sxhost.faces.pi.responses import CommandFailed
-from sxhost.faces.pi.session_commands import CommandContext, CommandFunction, input_of
-from sxhost.faces.pi.session_files import session_files
+from sxhost.faces.pi.session_commands import CommandContext, CommandFunction, by_name, input_of
+from sxhost.faces.pi.session_files import SessionFiles, session_files
 from sxhost.faces.pi.session_tree import nodes_of
 from sxhost.model.turn import ModelDraft, SteerDraft, items
 
@@ -225,8 +225,7 @@ async def get_tree(context: CommandContext, _command: commands.Command) -> Any:
     try:
         answer = await context.call_agent("get_tree")
     except CommandFailed:
-        state = await context.call_agent("get_state")
-        files, path = session_files(context.detail.cwd), state.get("sessionFile")
+        files, path = await _session_file(context)
         return await context.sessions.apart(lambda: nodes_of(files.entries(path)))
     return nodes_of(answer["tree"], answer.get("leafId"))
 
@@ -238,9 +237,13 @@ async def get_context_usage(context: CommandContext, _command: commands.Command)
 
 async def list_session_files(context: CommandContext, _command: commands.Command) -> Any:
     """List the session files beside this one."""
-    state = await context.call_agent("get_state")
-    files, path = session_files(context.detail.cwd), state.get("sessionFile")
+    files, path = await _session_file(context)
     return {"files": await context.sessions.apart(lambda: files.beside(path))}
+
+
+async def _session_file(context: CommandContext) -> tuple[SessionFiles, str | None]:
+    state = await context.call_agent("get_state")
+    return session_files(context.detail.cwd), state.get("sessionFile")
 
 
 def _pass_on(name: str) -> CommandFunction:
@@ -263,24 +266,11 @@ PASSED_ON = (
 
 PI_COMMANDS: Mapping[str, CommandFunction] = {
     **{name: _pass_on(name) for name in PASSED_ON},
-    "prompt": prompt,
-    "steer": steer,
-    "follow_up": follow_up,
-    "get_skills": get_skills,
-    "list_session_files": list_session_files,
-    "set_model": set_model,
-    "cycle_model": cycle_model,
-    "set_thinking_level": set_thinking_level,
-    "cycle_thinking_level": cycle_thinking_level,
-    "compact": compact,
-    "abort_compaction": abort_compaction,
-    "bash": bash,
-    "set_session_name": set_session_name,
-    "export_html": export_html,
-    "new_session": new_session,
-    "switch_session_file": switch_session_file,
-    "fork": fork,
-    "get_tree": get_tree,
-    "get_context_usage": get_context_usage,
-}
+    **by_name(
+        prompt, steer, follow_up, get_skills, list_session_files, set_model, cycle_model,
+        set_thinking_level, cycle_thinking_level, compact, abort_compaction, bash,
+        set_session_name, export_html, new_session, switch_session_file, fork, get_tree,
+        get_context_usage,
+    ),
+}  # fmt: skip
 """The functions of pi's own; others are those of all hosted agents."""

@@ -85,11 +85,13 @@ class ServerCommands:
 
     async def _start(self, command: CreateSession | LoadSession, fields: Any) -> dict[str, Any]:
         """Start an agent with these fields of a `Launch`; return the new session."""
-        unnamed = command.session_id is UNSET
-        session_id = self._new_session_id() if unnamed else str(command.session_id)
+        session_id = str(command.session_id or self._new_session_id())
         check_new_session_id(session_id)
         await self._check_session_limit()
-        launch = _launch({**fields, "id": session_id})
+        try:
+            launch = msgspec.convert({**fields, "id": session_id}, Launch)
+        except msgspec.ValidationError as error:
+            raise CommandFailed(f"Validation failed: launch: {error}") from None
         try:
             await self._host.start(launch)
         except SessionExists:
@@ -240,10 +242,3 @@ def check_cwd(cwd: str) -> None:
         raise CommandFailed("CWD contains potentially dangerous path components")
     if not cwd.startswith("/"):
         raise CommandFailed("CWD must be an absolute path")
-
-
-def _launch(fields: dict[str, Any]) -> Launch:
-    try:
-        return msgspec.convert(fields, Launch)
-    except msgspec.ValidationError as error:
-        raise CommandFailed(f"Validation failed: launch: {error}") from None

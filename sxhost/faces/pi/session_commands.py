@@ -40,6 +40,7 @@ __all__ = [
     "HOSTED_COMMANDS",
     "CommandContext",
     "CommandFunction",
+    "by_name",
     "input_of",
     "run_turn",
     "usage_numbers",
@@ -282,25 +283,19 @@ async def extension_ui_response(
     return UNSET
 
 
-ANY_SESSION_COMMANDS: Mapping[str, CommandFunction] = {
-    "prompt": prompt,
-    "steer": steer,
-    "follow_up": follow_up,
-    "abort": abort,
-    "get_state": get_state,
-    "get_messages": get_messages,
-    "get_last_assistant_text": get_last_assistant_text,
-    "get_session_stats": get_session_stats,
-    "get_context_usage": get_context_usage,
-    "set_session_name": set_session_name,
-}
-"""The functions that need no more than the session\'s inbox and log."""
+def by_name(*functions: CommandFunction) -> dict[str, CommandFunction]:
+    """Return functions by the commands that they do, whose names they have."""
+    return {function.__name__: function for function in functions}
+
+
+ANY_SESSION_COMMANDS: Mapping[str, CommandFunction] = by_name(
+    prompt, steer, follow_up, abort, get_state, get_messages, get_last_assistant_text,
+    get_session_stats, get_context_usage, set_session_name,
+)  # fmt: skip
+"""The functions that need no more than the session's inbox and log."""
 
 HOSTED_COMMANDS: Mapping[str, CommandFunction] = {
     **ANY_SESSION_COMMANDS,
-    "set_model": set_model,
-    "set_thinking_level": set_thinking_level,
-    "compact": compact,
-    "extension_ui_response": extension_ui_response,
+    **by_name(set_model, set_thinking_level, compact, extension_ui_response),
 }
 """The functions for a session whose agent the host runs."""

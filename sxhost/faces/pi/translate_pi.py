@@ -8,6 +8,7 @@ version of pi, since clients of its first versions draw from there.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import msgspec
 from msgspec import UNSET, Raw, Struct
@@ -91,17 +92,15 @@ def _native_of(data: events.AgentEvent) -> Raw:
 
 
 def _line_of(data: events.AgentEvent) -> PiLine:
-    try:
+    with suppress(msgspec.DecodeError):
         return _decode_line(_native_of(data))
-    except msgspec.DecodeError:
-        return PiLine()
+    return PiLine()
 
 
 def _step_of(raw: Raw) -> MessageStep:
-    try:
+    with suppress(msgspec.DecodeError):
         return _decode_step(raw)
-    except msgspec.DecodeError:
-        return MessageStep()
+    return MessageStep()
 
 
 # An event is added to the transcript.
