@@ -37,9 +37,9 @@ from sxhost.model.event_types import (
     UserMessageEvent,
 )
 from sxhost.model.session import Event
-from sxhost.streams.growing_message import GrowingMessage
-from sxhost.streams.messages import Message, message_of
-from sxhost.streams.transcript import Transcript
+from sxhost.transcripts.growing_message import GrowingMessage
+from sxhost.transcripts.messages import Message, message_of
+from sxhost.transcripts.transcript import Transcript
 
 __all__ = [
     "LoggedEvent",

@@ -149,7 +149,7 @@ def test_long_request_ends_with_its_token(
     gate: Gate, route: Route, end: Callable[[Gate, str], str]
 ) -> None:
     token, notifier = token_for(gate, end), gate.lab.notifier
-    before = notifier.subscribers, notifier.waiting
+    before = notifier.subscribers, notifier.topics.waiting
     client = opened(gate, route, token)
     why = end(gate, token)
     assert not is_open(client)
@@ -165,7 +165,7 @@ def test_long_request_ends_with_its_token(
     settle(gate)
     assert client.got == shown
     gate.lab.clock.advance(3)  # a closing handshake that is not answered
-    assert (notifier.subscribers, notifier.waiting) == before
+    assert (notifier.subscribers, notifier.topics.waiting) == before
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda r: f"{r.method} {r.path} {r.produces}")
