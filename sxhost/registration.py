@@ -73,9 +73,9 @@ class Registrar:
         if session is not None:
             changed = check_registration(caller, session, registration)
             if session.kind == "hosted":
-                given = {name: getattr(registration, name) for name in changed & RELABELS}
-                if given:
-                    await self._supervisor.relabel(session, **given)
+                if changed & RELABELS:
+                    labels = registration.labels
+                    await self._supervisor.relabel(session, registration.title, labels)
                 return registration
             if session.owner is not None:
                 return registration

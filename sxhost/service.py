@@ -169,7 +169,7 @@ class SessionService(MessageVerbs, AgentVerbs, Service):
             store=store.name,
             durability=store.durability,
             subscribers=notifier.subscribers,
-            waiting=notifier.waiting,
+            waiting=notifier.topics.waiting,
             pending_approvals=sum(view.pending_approvals for view in views),
             missing=store.missing,
             telemetry=self.telemetry,

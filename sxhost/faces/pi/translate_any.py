@@ -17,9 +17,9 @@ from sxhost.faces.pi.dialogs import extension_ui_request
 from sxhost.faces.pi.messages import encode_growing, encode_message, encode_output, text_content
 from sxhost.model import event_types as events
 from sxhost.model.session import Event
-from sxhost.streams.growing_message import GrowingMessage
-from sxhost.streams.messages import Message, message_of
-from sxhost.streams.transcript import Transcript
+from sxhost.transcripts.growing_message import GrowingMessage
+from sxhost.transcripts.messages import Message, message_of
+from sxhost.transcripts.transcript import Transcript
 
 __all__ = ["LoggedEvent", "PiEvents", "completed_messages", "run_end", "translate", "turn_end"]
 

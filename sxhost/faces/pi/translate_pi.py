@@ -19,10 +19,10 @@ from sxhost.faces.pi.translate_any import LoggedEvent, PiEvents, completed_messa
 from sxhost.model import event_types as events
 from sxhost.model.session import Event
 from sxhost.model.turn import CutReason
-from sxhost.streams.growing_message import GrowingMessage
-from sxhost.streams.messages import Block, Message, TextBlock, ThinkingBlock, ToolCallBlock
-from sxhost.streams.transcript import Transcript
-from sxhost.streams.transcript_cache import FoldRules
+from sxhost.transcripts.growing_message import GrowingMessage
+from sxhost.transcripts.messages import Block, Message, TextBlock, ThinkingBlock, ToolCallBlock
+from sxhost.transcripts.transcript import Transcript
+from sxhost.transcripts.transcript_cache import FoldRules
 
 __all__ = ["FOLD_RULES", "LOST_AGENT", "translate"]
 

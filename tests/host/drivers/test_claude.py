@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import msgspec
 import pytest
 from twisted.internet.task import Clock
 
@@ -41,14 +40,6 @@ def test_hello() -> None:
     assert play.reports.texts("thinking") == ["pondering"]
     assert "".join(play.reports.texts("message-delta")) == "echo: hello theresecond answer"
     assert play.ends == ["completed", "completed"]
-
-
-def test_every_whole_follows_its_pieces() -> None:
-    reports = Play("hello").run().reports
-    for whole, piece in [("message", "message-delta"), ("thinking", "thinking-delta")]:
-        for _, data in reports.events(whole):
-            parts = [p["text"] for _, p in reports.events(piece) if p["item"] == data["item"]]
-            assert "".join(parts) == data["text"]
 
 
 def test_turns_are_named_as_we_named_their_messages() -> None:
@@ -139,14 +130,6 @@ def test_failures() -> None:
     cut = [data for _, data in play.reports.events("message") if data.get("cut")]
     assert len(cut) == 1, "the half of an answer whose connection broke"
     assert len({data["item"] for _, data in play.reports.events("message")}) == 3
-
-
-def test_what_a_process_leaves_open_is_closed() -> None:
-    play = Play("resume").run()
-    play.die(signal="SIGKILL")
-    [*_, message, gone] = play.reports.told
-    assert message[2]["cut"]
-    assert gone == ("gone", ChildExit(signal="SIGKILL"))
 
 
 def test_a_conversation_goes_on_in_a_new_process() -> None:
@@ -519,11 +502,3 @@ def test_what_we_are_asked_in_another_shape_is_refused() -> None:
     stage.child.script = None
     stage.child.say({"type": "control_request", "request_id": "7", "request": {"subtype": 7}})
     assert stage.child.said[-1]["response"]["subtype"] == "error"
-
-
-def test_events_can_be_written() -> None:
-    for name in ("control", "compact_and_question", "background", "subagent", "fail"):
-        answers = DECISIONS if name == "control" else (BLUE,)
-        reports = Play(name, *answers).run().reports
-        for told in reports.told:
-            msgspec.json.encode(told[2:] if told[0] == "event" else told[1:])

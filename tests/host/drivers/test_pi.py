@@ -39,15 +39,6 @@ def test_hello(line: str) -> None:
 
 
 @every_line
-def test_pieces_and_the_whole_are_one_item(line: str) -> None:
-    reports = Player(line, "hello").play().reports
-    pieces = {d["item"] for _, d in reports.events("message-delta", "thinking-delta")}
-    wholes = [d["item"] for _, d in reports.events("message", "thinking")]
-    assert pieces == set(wholes)
-    assert len(wholes) == len(pieces) == 3
-
-
-@every_line
 def test_a_tool(line: str) -> None:
     player = Player(line, "tool").play()
     start, _ = player.reports.events("tool-start")
@@ -139,17 +130,6 @@ def test_resuming(line: str) -> None:
         player = Player(line, "resume", which).play()
         assert not player.open
     assert [s for s, _ in Player(line, "resume", 1).play().ended()] == ["completed"]
-
-
-@every_line
-@pytest.mark.parametrize("scenario", ["eof_in_turn", "sigterm_in_turn"])
-def test_an_end_in_a_turn(line: str, scenario: str) -> None:
-    player = Player(line, scenario).play()
-    player.child.die(ChildExit(code=143))
-    assert player.reports.told[-1] == ("gone", ChildExit(code=143))
-    cut = [data["status"] for _, data in player.reports.events("tool-done")]
-    assert cut == (["cut"] if scenario == "sigterm_in_turn" else [])
-    assert not player.clock.getDelayedCalls()
 
 
 @every_line
@@ -480,17 +460,6 @@ def test_a_compaction_takes_its_time() -> None:
 
 
 # Questions and commands.
-
-
-def test_a_late_answer_is_refused() -> None:
-    host = Pi()
-    host.start()
-    host.submit()
-    host.say(CONFIRM)
-    host.end()
-    assert ("settled", "d1", "the turn is over") in host.reports.told
-    with pytest.raises(AgentFailed, match="does not wait"):
-        result_of(host.agent.answer(host.reports.questions[0], Answer(decision="deny")))
 
 
 def test_an_answer_in_pis_own_words() -> None:
