@@ -150,7 +150,10 @@ def _open_emitter(reactor: IReactorTime) -> Emitter:
 
 
 def parse_options(argv: Sequence[str]) -> dict[str, str]:
-    """Return the command line as `{"--type": "user", "--verbose": "", ...}`; raises UsageError."""
+    """Return the command line as `{"--type": "user", "--verbose": "", ...}`.
+
+    :raises UsageError: it is wrong.
+    """
     options: dict[str, str] = {}
     arguments = iter(argv)
     for word in arguments:

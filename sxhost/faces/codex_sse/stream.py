@@ -20,7 +20,7 @@ from sxhost.model.cursor import Cursor
 from sxhost.model.host import Host
 from sxhost.model.session import Event
 from sxhost.model.subscription import Selection, Subscription
-from sxhost.streams.transcript import Transcript
+from sxhost.transcripts.transcript import Transcript
 
 __all__ = ["ConversationResponse", "FrameEncoder", "NoContent", "ends_turn"]
 

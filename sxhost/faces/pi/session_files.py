@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from heapq import nlargest
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from stat import S_ISREG
 from typing import Protocol, TypeVar
@@ -142,12 +142,11 @@ class SessionFiles:
 
     def _modified(self) -> Iterator[tuple[float, str]]:
         """Yield the time of each file's last change (Unix s), and its path."""
-        for root in self.roots:
-            for path in _files(root):
-                with suppress(OSError):  # it may be gone by now
-                    status = path.stat()
-                    if S_ISREG(status.st_mode):
-                        yield status.st_mtime, str(path)
+        for path in chain.from_iterable(map(_files, self.roots)):
+            with suppress(OSError):  # it may be gone by now
+                status = path.stat()
+                if S_ISREG(status.st_mode):
+                    yield status.st_mtime, str(path)
 
     def beside(self, path: str | None) -> list[dict[str, object]]:
         """List the session files in the same directory as one."""

@@ -10,7 +10,7 @@ from msgspec import Raw
 from sxhost.codec.json import encode
 from sxhost.model.event_types import EVENT_TYPES, PIECES
 from sxhost.model.session import Event
-from sxhost.streams.messages import (
+from sxhost.transcripts.messages import (
     Message,
     TextBlock,
     ThinkingBlock,
