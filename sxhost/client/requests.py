@@ -47,6 +47,7 @@ PATIENCE = 10.0
 
 OK, REFUSED = 200, 400
 
+# What Twisted and treq raise if there is no answer, or not all of one.
 LINK_ERRORS = (
     CancelledError,
     ConnectError,
