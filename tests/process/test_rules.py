@@ -61,12 +61,12 @@ POLICY_VERDICTS = [
 ]
 
 
-@pytest.mark.parametrize(("words", "said"), POLICY_VERDICTS)
+@pytest.mark.parametrize(("words", "message"), POLICY_VERDICTS)
 def test_documented_policy_does_what_the_document_says(
-    file: Path, words: list[str], said: str
+    file: Path, words: list[str], message: str
 ) -> None:
     done = tried(file, *(word.format(file.parent) for word in words))
-    assert (done.output, done.exit_code) == (f"{said}\n", 0)
+    assert (done.output, done.exit_code) == (f"{message}\n", 0)
 
 
 def test_policy_test_json(file: Path) -> None:
@@ -85,9 +85,9 @@ def test_malformed_policy_file_is_a_readable_error(tmp_path: Path) -> None:
     path = tmp_path / "policy.toml"
     path.write_text("[[rule]]\nname='n'\ndecision='allow'\ncommand='('\n", encoding="utf-8")
     done = run(tmp_path, SXHOST, "policy", "test", str(path))
-    said = f"{path}: rule 'n': The field `command` is wrong: a group is not closed."
+    text = f"{path}: rule 'n': The field `command` is wrong: a group is not closed."
     assert (done.returncode, done.stdout) == (2, "")
-    assert said in done.stderr
+    assert text in done.stderr
 
 
 def test_missing_policy_file_is_a_readable_error(tmp_path: Path) -> None:

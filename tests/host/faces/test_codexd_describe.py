@@ -16,14 +16,14 @@ def described(part: str, base: str = "http://x") -> Any:
 
 
 def test_described_routes_are_those_served(lab: HostInMemory) -> None:
-    told = {
+    shown = {
         ("GET" if route["method"] == "WS" else route["method"], route["path"])
         for route in described("routes")
     }
     ours = (route for route in lab.routes if route.tag == "codexd")
     served = {(r.method, r.path.replace("<session_id>", ":session_id")) for r in ours}
-    assert told == served
-    assert len(told) == 8
+    assert shown == served
+    assert len(shown) == 8
 
 
 def test_field_order_is_codexds() -> None:
