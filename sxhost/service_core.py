@@ -19,8 +19,9 @@ from sxhost.model.session import Event, EventDraft, Hosting, MessageDraft, Sessi
 from sxhost.model.summaries import summarize
 from sxhost.slices import TimeSlicer
 from sxhost.store.contracts import Store
-from sxhost.streams.notifier import LogNotifier, inbox_topic
+from sxhost.streams.notifier import LogNotifier
 from sxhost.streams.presence import Presence
+from sxhost.streams.topics import inbox_topic
 
 __all__ = ["ServiceCore"]
 
@@ -93,7 +94,7 @@ class ServiceCore:
 
     def current(self, session: Session) -> Session:
         """Return a session with its state as it is now: silence is not in the log."""
-        if session.kind == "attached" and self.notifier.watched(inbox_topic(session.id)):
+        if session.kind == "attached" and self.notifier.topics.watched(inbox_topic(session.id)):
             self.presence.hear(session.id)  # its agent is on the line, waiting
         return self.presence.now(session)
 

@@ -55,7 +55,7 @@ def ask_a_person(_session: Session, _question: Question) -> PolicyDecision:
 
 
 class OpenApproval(Struct):
-    """A question that waits, whom to deliver, and when it is too late.
+    """A question that waits for a decision: how that is delivered, when it is too late.
 
     Until the store has numbered it, it has no `id`.
     """

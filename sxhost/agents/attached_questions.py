@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from sxhost.agents.approvals import ApprovalBroker
 from sxhost.model.approval import Answer, Question
-from sxhost.streams.notifier import LogNotifier, Waiter
+from sxhost.streams.notifier import LogNotifier
+from sxhost.streams.topics import Waiter
 
 __all__ = ["AttachedQuestions"]
 
@@ -27,7 +28,7 @@ class AttachedQuestions:
         """
         notifier, place = self._notifier, (session_id, question.key)
         answers: list[Answer] = []
-        with notifier.watch(f"question:{session_id}:{question.key}") as waiter:
+        with notifier.topics.watch(f"question:{session_id}:{question.key}") as waiter:
 
             async def deliver_decision(_question: Question, answer: Answer) -> None:
                 answers.append(answer)

@@ -22,7 +22,7 @@ AppendEvents = Callable[[str, Sequence[EventDraft]], Awaitable[object]]
 
 
 class Drivers(Protocol):
-    """Who makes agents."""
+    """Returns drivers by the names of their agents."""
 
     def __call__(self, agent: str) -> Driver:
         """Return the driver of a kind of agent.

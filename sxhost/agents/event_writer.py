@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import islice
-from typing import Any
 
 from msgspec import Raw, Struct, json
 from twisted.internet.defer import Deferred
@@ -21,7 +20,7 @@ from twisted.internet.task import deferLater
 from sxhost.codec.json import encode
 from sxhost.errors import HostError, SessionLimit, UnknownSession
 from sxhost.logs import logger
-from sxhost.model.event_types import PIECES
+from sxhost.model.event_types import PIECES, AgentEvent, encode_data
 from sxhost.model.session import EventDraft
 from sxhost.waiting import Signal, background
 
@@ -61,7 +60,7 @@ FRAME = 32
 
 
 class EventWriter:
-    """The way of one session's events into its log.
+    """Takes one session's events to its log.
 
     `hold` is called with True when too much waits, with False when it is better.
     """
@@ -91,13 +90,13 @@ class EventWriter:
         self._held = False
         self._closed = False
 
-    def put(self, name: str, data: Any) -> None:
+    def put(self, event: AgentEvent) -> None:
         """Take an event; it is written with others, soon."""
         if self._closed:
             return
         self._put += 1
-        fit = fitting(data, self._max_size)
-        self._drafts.append(EventDraft(event=name, data=fit))
+        fit = fitting(encode_data(event), self._max_size)
+        self._drafts.append(EventDraft(event=event.name, data=fit))
         self._bytes += size_of(fit)
         if not self._held and (len(self._drafts) > HIGH or self._bytes > HIGH_BYTES):
             self._held = True
@@ -105,11 +104,9 @@ class EventWriter:
         if not self._writing:
             self._writing = True
             background(self._write(), log, f"{self._session_id}: writing events")
-        if name not in PIECES or self._is_batch_full():
+        fills_a_batch = len(self._drafts) >= BATCH or self._bytes >= BATCH_BYTES
+        if event.name not in PIECES or fills_a_batch:
             self._hasten()
-
-    def _is_batch_full(self) -> bool:
-        return len(self._drafts) >= BATCH or self._bytes >= BATCH_BYTES
 
     async def flushed(self) -> None:
         """Return once all that was put so far is in the log, or the session is forgotten.
@@ -212,11 +209,11 @@ class Cut(Struct):
     cut: bool = True
 
 
-def fitting(data: Any, most: int) -> Raw:
-    """Return data as at most so many bytes of JSON: first `native` goes, then texts are cut."""
-    whole = encode(data)
-    if len(whole) <= most:
-        return Raw(whole)
+def fitting(data: Raw, most: int) -> Raw:
+    """Return data in at most so many bytes of JSON: first `native` goes, then texts are cut."""
+    if size_of(data) <= most:
+        return data
+    whole = bytes(data)
     fields = json.decode(whole)
     if isinstance(fields, dict):
         rest = {
@@ -231,6 +228,6 @@ def fitting(data: Any, most: int) -> Raw:
     return Raw(encode(Cut(whole[: max(0, min(TEXT, room))].decode(errors="ignore"))))
 
 
-def size_of(data: Any) -> int:
+def size_of(data: Raw) -> int:
     """Return how many bytes of JSON fitting data are."""
     return len(memoryview(data))

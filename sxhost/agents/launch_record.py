@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from msgspec.structs import replace
 
@@ -30,10 +29,12 @@ class LaunchRecord:
         """Keep what an agent says of itself; it goes on with this conversation."""
         self.launch = replace(self.launch, resume=started.native_id, prompt=None)
         await self._store(
-            native_id=started.native_id,
-            model=started.model or None,
-            provider=started.provider or None,
-            title=started.title or None,
+            Hosting(
+                native_id=started.native_id,
+                model=started.model or None,
+                provider=started.provider or None,
+                title=started.title or None,
+            )
         )
 
     async def process_changed(self, process: Process) -> None:
@@ -41,7 +42,7 @@ class LaunchRecord:
         await self._set_hosting(self._session_id, Hosting(process=process))
 
     @property
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, object]:
         """The settings that turns may change."""
         return {name: getattr(self.launch, name) for name in PERSISTENT_FIELDS}
 
@@ -49,32 +50,39 @@ class LaunchRecord:
         """Keep the settings that a turn changes."""
         await self._change(apply_turn(self.launch, draft))
 
-    async def restore(self, settings: dict[str, Any]) -> None:
+    async def restore(self, settings: dict[str, object]) -> None:
         """Have the `settings` again that were before a turn which has not begun."""
         await self._change(replace(self.launch, **settings))
 
     async def _change(self, launch: Launch) -> None:
         if launch != self.launch:
             self.launch = launch
-            await self._store(model=launch.model, cwd=launch.cwd)
+            await self._store(Hosting(model=launch.model, cwd=launch.cwd))
 
     async def keep(self, changed: ModelDraft | NativeAnswer) -> None:
         """Keep what the agent uses from now on; None is as it was."""
         native_id = changed.native_id if isinstance(changed, NativeAnswer) else None
-        settings = {"model": changed.model, "provider": changed.provider}
-        others = {"resume": native_id, "effort": changed.effort}
-        given = {k: v for k, v in {**settings, **others}.items() if v is not None}
+        hosting = Hosting(native_id=native_id, model=changed.model, provider=changed.provider)
+        settings = {
+            "resume": native_id,
+            "model": changed.model,
+            "provider": changed.provider,
+            "effort": changed.effort,
+        }
+        given = {name: value for name, value in settings.items() if value is not None}
         if given:
             self.launch = replace(self.launch, **given)
-            await self._store(native_id=native_id, **settings)
+            await self._store(hosting)
 
-    async def relabel(self, **given: Any) -> None:
-        """Go on under another `title`, or `labels`."""
-        self.launch = replace(self.launch, **given)
-        await self._store(**given)
+    async def relabel(self, title: str | None, labels: dict[str, str] | None) -> None:
+        """Go on under another title, or labels; None is as it was."""
+        given = {"title": title, "labels": labels}
+        changed = {name: value for name, value in given.items() if value is not None}
+        self.launch = replace(self.launch, **changed)
+        await self._store(Hosting(title=title, labels=labels))
 
-    async def _store(self, **fields: Any) -> None:
-        await self._set_hosting(self._session_id, Hosting(**fields, launch=self.launch))
+    async def _store(self, hosting: Hosting) -> None:
+        await self._set_hosting(self._session_id, replace(hosting, launch=self.launch))
 
 
 def initial_hosting(launch: Launch) -> Hosting:

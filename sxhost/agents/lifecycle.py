@@ -15,7 +15,8 @@ What makes no sense in a state is refused with the sentence that a client is tol
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Protocol
 
 from automat import TypeMachineBuilder
 from msgspec import Struct
@@ -81,14 +82,8 @@ _running = _builder.state("running")
 _waiting = _builder.state("waiting")
 _stopping = _builder.state("stopping")
 
-_ALL: dict[AgentState, Any] = {
-    "gone": _gone,
-    "starting": _starting,
-    "idle": _idle,
-    "running": _running,
-    "waiting": _waiting,
-    "stopping": _stopping,
-}
+_NAMES: Sequence[AgentState] = ("gone", "starting", "idle", "running", "waiting", "stopping")
+_STATES = (_gone, _starting, _idle, _running, _waiting, _stopping)
 
 for _state, _event, _next in (
     (_gone, Life.start, _starting),
@@ -99,7 +94,7 @@ for _state, _event, _next in (
     (_running, Life.end_turn, _idle),
     (_waiting, Life.end_turn, _idle),
     *((state, Life.stop, _stopping) for state in (_starting, _idle, _running, _waiting)),
-    *((state, Life.process_ended, _gone) for state in _ALL.values()),
+    *((state, Life.process_ended, _gone) for state in _STATES),
 ):
     _state.upon(_event).to(_next).returns(None)
 
@@ -142,7 +137,7 @@ for _state in (_gone, _starting, _stopping):
     _state.upon(Life.begin_turn).loop()(_refuse_without_agent)
 for _state in (_gone, _starting, _idle, _stopping):
     _state.upon(Life.check_turn_runs).loop()(_refuse_without_turn)
-for _name, _state in _ALL.items():
+for _name, _state in zip(_NAMES, _STATES, strict=True):
     _state.upon(Life.name).loop().returns(_name)
 
 new_life = _builder.build()

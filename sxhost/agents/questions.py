@@ -10,6 +10,7 @@ from sxhost.agents.event_writer import EventWriter
 from sxhost.errors import HostError, QuestionLimit
 from sxhost.logs import logger
 from sxhost.model.approval import Answer, Question
+from sxhost.model.event_types import WarningEvent
 from sxhost.waiting import background
 
 __all__ = ["SessionQuestions"]
@@ -80,7 +81,7 @@ class SessionQuestions:
 
         The answer is a reactor turn late: the agent is still reporting its question.
         """
-        self._writer.put("warning", {"text": f"{question.title[:TITLE]}: {error.message}"})
+        self._writer.put(WarningEvent(text=f"{question.title[:TITLE]}: {error.message}"))
         answer = Answer(decision=refusal_of(question), reason=error.message)
         self._clock.callLater(0, lambda: self._background(self._answer(question, answer)))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Any
 
 from msgspec import Raw
 from twisted.internet.defer import Deferred
@@ -26,7 +25,9 @@ from sxhost.model.event_types import (
     AgentEvent,
     CustomEvent,
     EndedEvent,
+    StalledEvent,
     StartedEvent,
+    UserMessageEvent,
     encode_data,
 )
 from sxhost.model.turn import (
@@ -262,7 +263,7 @@ class HostedSession:
         await self.agent.set_model(draft)
         await self.record.keep(draft)
 
-    async def native_command(self, name: str, params: Mapping[str, Any]) -> Raw:
+    async def native_command(self, name: str, params: Mapping[str, object]) -> Raw:
         """Send the agent a command of its own protocol; return its result.
 
         What it changes holds for a restart as well.
@@ -278,20 +279,19 @@ class HostedSession:
 
     def record_input(self, given: Input, by: str, turn: int | None) -> None:
         """Have the log tell what the agent was told."""
-        self._writer.put("user-message", {"text": input_text(given), "by": by, "turn": turn})
+        self._writer.put(UserMessageEvent(text=input_text(given), by=by, turn=turn))
 
     # What the agent reports.
 
     def report_event(self, event: AgentEvent) -> None:
         """Pass an event on to the log."""
-        data = encode_data(event)
         if self._reports.holding:
-            fit = fitting(data, self._dependencies.limits.event_size)
+            fit = fitting(encode_data(event), self._dependencies.limits.event_size)
             self._reports.add(partial(self.report_event, CustomEvent(event.name, fit)))
             return
         self._watchdog.note_activity()
         self._turns.announce()
-        self._writer.put(event.name, data)
+        self._writer.put(event)
 
     def spawned(self, process: Process) -> None:
         """Note which process runs."""
@@ -331,7 +331,7 @@ class HostedSession:
         if not self._reports.holding:
             self._turns.announce()
 
-    def turn_ended(self, status: TurnStatus, reason: str = "", native: Any = None) -> None:
+    def turn_ended(self, status: TurnStatus, reason: str = "", native: object = None) -> None:
         """The turn is over: the agent is free for more."""
         if self._reports.holding:
             self._reports.add(partial(self.turn_ended, status, reason, native))
@@ -385,8 +385,8 @@ class HostedSession:
                 self._restart_later(error.message)
 
     def _stalled(self, silent: float) -> None:
-        data = {"silent_s": round(silent), "turn": self._turns.number or None}
-        self._writer.put("stalled", data)
+        turn = self._turns.number or None
+        self._writer.put(StalledEvent(silent_s=round(silent), turn=turn))
 
     # How it is done.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
@@ -36,7 +36,7 @@ LONGEST: Final = 200
 
 def check_turn(
     caller: Caller, session_id: str, draft: TurnDraft, launch: Launch
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Check that somebody may change so what holds; return what would change, by field.
 
     :raises ForbiddenScope: a field takes another scope; what holds already takes none.
@@ -83,7 +83,7 @@ def in_force(launch: Launch | None) -> InForce:
     )
 
 
-def describe_changes(changed: Mapping[str, Any]) -> str:
+def describe_changes(changed: Mapping[str, object]) -> str:
     """Return what has changed, for the audit."""
     return ", ".join(f"{name}={_text(value)[:LONGEST]}" for name, value in changed.items())
 
@@ -95,5 +95,5 @@ def describe_launch(launch: Launch) -> str:
     return f"{launch.agent}: {settings}" if settings else launch.agent
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     return value if isinstance(value, str) else encode(value).decode()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred, DeferredList
@@ -44,7 +43,7 @@ def new_session_id(agent: str) -> str:
 
 
 class Supervisor:
-    """The hosted sessions.  `send` puts a message into the inbox of an attached one."""
+    """All hosted sessions.  `send` puts a message into the inbox of an attached one."""
 
     def __init__(
         self,
@@ -141,8 +140,13 @@ class Supervisor:
         """Use another model from now on."""
         await (await self.ensure_running(session_id)).set_model(draft)
 
-    async def relabel(self, session: Session, **given: Any) -> None:
-        """Have a session go on under another `title`, or `labels`, which rules look at."""
+    async def relabel(
+        self, session: Session, title: str | None, labels: dict[str, str] | None
+    ) -> None:
+        """Have a session go on under another title, or labels, which rules look at.
+
+        None is as it was.
+        """
         hosted = self._hosted.get(session.id)
         if hosted is not None:
             record = hosted.record
@@ -151,7 +155,7 @@ class Supervisor:
             record = LaunchRecord(session.id, session.launch, set_hosting)
         else:
             raise NotHosted(session.id)
-        await record.relabel(**given)
+        await record.relabel(title, labels)
 
     async def end(self, session_id: str) -> None:
         """End a session's agent, if it has one, for good."""
@@ -162,7 +166,7 @@ class Supervisor:
     # Messages.
 
     def deliver_messages(self, session_id: str) -> None:
-        """There may be messages for an agent: give it what it can take now."""
+        """Deliver in the background what an agent can take of its messages now."""
         session = self._sessions.known.get(session_id)
         if session is None or session.kind != "hosted" or self._closed:
             return

@@ -1,4 +1,4 @@
-"""Care for an agent: is it silent in the middle of a turn, and when is it started again."""
+"""The watch on one agent: is it silent in the middle of a turn, when is it started again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STEADY_S = 60.0
 
 
 class Watchdog:
-    """One agent's watch and restarts.
+    """Watches one agent for silence, and schedules its restarts.
 
     `stalled` is called with the seconds of silence once they are too many, `restart` when
     it is time to start the agent again.
@@ -38,11 +38,11 @@ class Watchdog:
         self._tries = 0
 
     def note_activity(self) -> None:
-        """The agent said something."""
+        """Note that the agent reported something."""
         self._active_at = self._clock.seconds()
 
     def watch(self) -> None:
-        """It is at work: it may not be silent for too long from now on."""
+        """Watch for silence from now on: the agent is at work."""
         self.pause()
         self.note_activity()
         self._silence_timer = self._clock.callLater(
@@ -50,7 +50,7 @@ class Watchdog:
         )
 
     def pause(self) -> None:
-        """It is not at work, or waits for somebody else."""
+        """Watch no more: the agent is not at work, or waits for somebody else."""
         if self._silence_timer is not None:
             self._silence_timer.cancel()
             self._silence_timer = None
@@ -65,7 +65,7 @@ class Watchdog:
             self._stalled(silent)
 
     def started(self) -> None:
-        """It was started."""
+        """Note that the agent was started."""
         self.note_activity()
         self._started_at = self._active_at
 
@@ -77,7 +77,7 @@ class Watchdog:
             return None
         delay = self._limits.restart_after * float(2**self._tries)
         self._tries += 1
-        self._restart_timer = self._clock.callLater(delay, self._now)
+        self._restart_timer = self._clock.callLater(delay, self._restart_now)
         return delay
 
     @property
@@ -85,7 +85,7 @@ class Watchdog:
         """Whether it will be started again by itself."""
         return self._restart_timer is not None
 
-    def _now(self) -> None:
+    def _restart_now(self) -> None:
         self._restart_timer = None
         self._restart()
 

@@ -7,12 +7,13 @@ import re
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from sxhost.cli.output import fail, put
 from sxhost.cli.terminal import HostLink, linked, status_line
+from sxhost.model.names import Scope
 
 if TYPE_CHECKING:
     from sxhost.model.auth import AuditEntry, Token
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["audit", "open_dashboard", "status", "stop", "token"]
 
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-SCOPES = ("read", "send", "approve", "admin")
+SCOPES = get_args(Scope)
 
 
 def seconds(_ctx: click.Context, _param: click.Parameter, value: str | None) -> float | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sxhost.cli.output import fail, put, put_json
+from sxhost.config import USAGE_ERROR
 
 if TYPE_CHECKING:
     from sxhost.model.approval import Question
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["policy"]
 
 KINDS = ("command", "file-change", "permission", "tool", "question", "dialog")
-USAGE = 2
 
 
 @click.group()
@@ -65,7 +65,7 @@ def _loaded(file: Path) -> Policy:
     try:
         return Policy.load(file)
     except PolicyError as error:
-        fail(USAGE, str(error))
+        fail(USAGE_ERROR, str(error))
 
 
 def _question(

@@ -45,6 +45,7 @@ HOST_SAID_NO, USAGE, NO_HOST = 1, 2, 3
 """Exit statuses, beside 0 for done; 2 is click's too."""
 
 INTERRUPTED = 130
+"""The exit status of a shell's command that SIGINT has ended: 128 + 2."""
 
 
 class HostLink:

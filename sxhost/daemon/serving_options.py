@@ -27,6 +27,7 @@ from sxhost.config import (
 __all__ = ["BYPASS", "SERVING_OPTIONS", "TCP_PORTS", "ServingOption", "ValueType"]
 
 BYPASS: Final = "dangerously-bypass-approvals-and-sandbox"
+"""The Codex SSE server's option; there it is on unless it is switched off, here it is off."""
 
 DEFAULTS: Final = Settings(listen=(), state_dir=Path())
 

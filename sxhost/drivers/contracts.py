@@ -89,7 +89,7 @@ class Reports(Protocol):
         `native_id` is the agent's own id of it, None if it has none.
         """
 
-    def turn_ended(self, status: TurnStatus, reason: str = "", native: Any = None) -> None:
+    def turn_ended(self, status: TurnStatus, reason: str = "", native: object = None) -> None:
         """Report that the turn is over; what it had begun was reported as cut before.
 
         `reason` says why it is not completed; `native` is the agent's own message.
@@ -156,7 +156,7 @@ class NativeAnswer(Struct, frozen=True, kw_only=True):
 class NativeCommands(Protocol):
     """What an `Agent` has besides if it takes commands of its own protocol from clients."""
 
-    async def native_command(self, name: str, params: Mapping[str, Any]) -> NativeAnswer:
+    async def native_command(self, name: str, params: Mapping[str, object]) -> NativeAnswer:
         """Send a command and wait for its answer.
 
         :raises CommandRefused: the agent refused it.

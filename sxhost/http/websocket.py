@@ -54,6 +54,7 @@ GOING_AWAY, UNSUPPORTED_DATA, POLICY_VIOLATION, INTERNAL_ERROR = 1001, 1003, 100
 """Close codes of RFC 6455, 7.4.1, that we send ourselves; Autobahn sends 1002, 1007, 1009."""
 
 KEY = re.compile(r"[A-Za-z0-9+/]{22}==\Z")
+"""``Sec-WebSocket-Key``: 16 bytes in base64 (RFC 6455, 4.2.1)."""
 
 
 def _error_logger() -> Any:

@@ -1,4 +1,4 @@
-"""Wakes what a write concerns: waiters, which wait once, and subscriptions, which read on.
+"""Wakes the subscriptions that a write concerns.
 
 A poke carries no data; what is poked reads the store from its own position.  So there is no
 queue between a writer and a reader: a slow reader reads less often, and gets a ``gap`` frame
@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from types import TracebackType
-from typing import Self
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -26,9 +24,10 @@ from sxhost.store.contracts import EventLog
 from sxhost.store.known_sessions import KnownSessions
 from sxhost.streams.feed_index import FeedIndex
 from sxhost.streams.subscription import ChunkCache, Feed, LogSubscription
+from sxhost.streams.topics import Topics, inbox_topic
 from sxhost.waiting import Signal
 
-__all__ = ["HEARTBEAT_S", "LogNotifier", "Waiter", "inbox_topic"]
+__all__ = ["HEARTBEAT_S", "LogNotifier"]
 
 HEARTBEAT_S = 15
 """Seconds between two heartbeats; as many buckets of readers take turns, one a second."""
@@ -42,52 +41,8 @@ SLICE = 32
 log = logger(__name__)
 
 
-def inbox_topic(session_id: str) -> str:
-    """Return the topic that is poked when there may be messages for a session's agent."""
-    return f"inbox:{session_id}"
-
-
-class Waiter:
-    """Waits for pokes of a topic; a context manager, which counts them from its start."""
-
-    def __init__(self, notifier: LogNotifier, topic: str, clock: IReactorTime) -> None:
-        self._notifier = notifier
-        self._topic = topic
-        self._clock = clock
-        self._poked = False
-        self._signal = Signal()
-
-    def __enter__(self) -> Self:
-        self._notifier.add_waiter(self._topic, self)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._notifier.remove_waiter(self._topic, self)
-
-    def poke(self) -> None:
-        """Wake the waiter, or spare it the next wait."""
-        self._poked = True
-        self._signal.fire()
-
-    async def wait(self, seconds: float) -> None:
-        """Return once poked (since the last wait), or after `seconds`."""
-        if not self._poked:
-            timer = self._clock.callLater(seconds, self.poke)
-            try:
-                await self._signal.wait()
-            finally:
-                if timer.active():
-                    timer.cancel()
-        self._poked = False
-
-
 class LogNotifier:
-    """The waiters of each topic, and the subscriptions to the log.
+    """The subscriptions to the log, and the topics that requests wait for.
 
     A write pokes only the subscriptions that it concerns; many are served in slices of the
     reactor's time.
@@ -104,13 +59,12 @@ class LogNotifier:
         slices: TimeSlicer | None = None,
     ) -> None:
         self.closed = False
+        self.topics = Topics(clock)
         self._log = log
         self._known = known
         self._clock = clock
         self._limits = limits
         self._slices = slices or TimeSlicer(clock)
-        self._waiters: dict[str, set[Waiter]] = {}
-        self._timers: set[IDelayedCall] = set()
         self._feeds: dict[tuple[Selection, int], Feed] = {}
         self._index = FeedIndex(known)
         self._cache = ChunkCache()
@@ -126,49 +80,6 @@ class LogNotifier:
         self._heart = LoopingCall(self._beat)
         self._heart.clock = clock
         self._beats = 0
-
-    # Topics.
-
-    @property
-    def waiting(self) -> int:
-        """How many requests wait for a topic now."""
-        return sum(map(len, self._waiters.values()))
-
-    def watched(self, topic: str) -> bool:
-        """Return whether anything waits for this topic now."""
-        return topic in self._waiters
-
-    def watch(self, topic: str) -> Waiter:
-        """Return a waiter for a topic."""
-        return Waiter(self, topic, self._clock)
-
-    def add_waiter(self, topic: str, waiter: Waiter) -> None:
-        """Poke `waiter` from now on when `topic` is poked."""
-        self._waiters.setdefault(topic, set()).add(waiter)
-
-    def remove_waiter(self, topic: str, waiter: Waiter) -> None:
-        """Undo `add_waiter`."""
-        waiters = self._waiters[topic]
-        waiters.discard(waiter)
-        if not waiters:
-            del self._waiters[topic]
-
-    def poke(self, topic: str) -> None:
-        """Wake every waiter of `topic`: there may be more."""
-        for waiter in tuple(self._waiters.get(topic, ())):
-            waiter.poke()
-
-    def poke_later(self, seconds: float, topic: str) -> None:
-        """Poke `topic` in `seconds` from now."""
-
-        def due() -> None:
-            self._timers.discard(timer)
-            self.poke(topic)
-
-        timer = self._clock.callLater(seconds, due)
-        self._timers.add(timer)
-
-    # Subscriptions.
 
     @property
     def subscribers(self) -> int:
@@ -243,7 +154,7 @@ class LogNotifier:
 
     def session_removed(self, session_id: str) -> None:
         """Wake what waits for a session's messages or reads its log: it was deleted."""
-        self.poke(inbox_topic(session_id))
+        self.topics.poke(inbox_topic(session_id))
         self.events_appended(session_id)
 
     def deliver_now(self) -> Deferred[None]:
@@ -305,11 +216,7 @@ class LogNotifier:
     def close(self) -> Deferred[None]:
         """Wake all waiters and end all subscriptions: the host is stopping."""
         self.closed = True
-        for timer in self._timers:
-            timer.cancel()
-        self._timers.clear()
-        for topic in tuple(self._waiters):
-            self.poke(topic)
+        self.topics.close()
         if self._delivery is not None:
             self._delivery.cancel()
             self._delivery = None

@@ -12,7 +12,7 @@ import pytest
 from sxhost.client.host import HostClient
 from sxhost.model.host import Host, RemoteHost
 from sxhost.service import SessionService
-from tests.house.test_floors import PACKAGE, modules, room_of, seen_by
+from tests.house.test_floors import PACKAGE, ROOMS, modules, room_of, seen_by
 
 # Who has the verbs.
 
@@ -57,17 +57,10 @@ FACES_MAY_SEE = {
     "model": "the verbs and their values",
     "ratelimit": "limits that are a protocol's own",
     "telemetry": "a face for telemetry is a route to its ingest",
+    "transcripts": "the fold of events, which each protocol renders",
     "waiting": "work in the background",
 }
 """The rooms that a face may see beside itself, and for what."""
-
-PURE = {
-    "streams/growing_message.py",
-    "streams/messages.py",
-    "streams/transcript.py",
-    "streams/transcript_cache.py",
-}
-"""Modules of other rooms that a face may see: the fold of events, which all faces render."""
 
 PARTS = {"agents", "audit", "process", "service", "store", "streams"}
 """The rooms of which a host is made: only the service knows them."""
@@ -78,9 +71,14 @@ USERS = [m for m in modules() if m.startswith(("faces/", "hooks/", "telemetry/",
 
 @pytest.mark.parametrize("module", USERS)
 def test_no_part_of_the_host_is_seen_but_its_verbs(module: str) -> None:
-    seen = {room_of(each) for each in seen_by(module) - PURE} - {room_of(module)}
+    seen = {room_of(each) for each in seen_by(module)} - {room_of(module)}
     parts = seen - FACES_MAY_SEE.keys() if module.startswith("faces/") else seen & PARTS
     assert not parts
+
+
+def test_the_list_of_what_faces_may_see_has_nothing_to_spare() -> None:
+    faces = {name for name in ROOMS if name.startswith("faces/")}
+    assert set().union(*(ROOMS[name].sees for name in faces)) == FACES_MAY_SEE.keys()
 
 
 HOST_NAMES = {"host", "_host", "service", "_service"}

@@ -63,6 +63,9 @@ ROOMS = {
         rooms_of("codec errors files logs model waiting"),
         rooms_of("msgspec twisted"),
     ),
+    "transcripts": Room(
+        "3", ("transcripts/*.py",), rooms_of("codec model waiting"), rooms_of("msgspec")
+    ),
     "audit": Room(
         "4",
         ("audit.py",),
@@ -134,7 +137,7 @@ ROOMS = {
     "faces/codex_sse": Room(
         "5",
         ("faces/codex_sse/*.py",),
-        rooms_of("codec errors http logs model streams"),
+        rooms_of("codec errors http logs model transcripts"),
         rooms_of("msgspec twisted"),
     ),
     "faces/codexd": Room(
@@ -152,7 +155,7 @@ ROOMS = {
     "faces/pi": Room(
         "5",
         ("faces/pi/*.py",),
-        rooms_of("codec errors http logs model ratelimit streams waiting"),
+        rooms_of("codec errors http logs model ratelimit transcripts waiting"),
         rooms_of("msgspec twisted zope"),
     ),
     "daemon": Room(

@@ -51,7 +51,7 @@ class User:
         """Run a command that can find the token of the user's own host."""
         return self.run(*words, **self.state, **environ)
 
-    def said(self, *words: str) -> str:
+    def output(self, *words: str) -> str:
         done = self.own(*words)
         assert (done.returncode, done.stderr) == (0, "")
         return done.stdout
@@ -82,7 +82,7 @@ def allowed(url: str, token: str) -> int:
 
 
 def test_command_finds_the_hosts_token_once_the_host_asks_for_one(user: User) -> None:
-    assert user.said("status").startswith("Host running")
+    assert user.output("status").startswith("Host running")
     refused = user.run("status")
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "Nobody is known to ask. Send a token" in refused.stderr
@@ -105,7 +105,7 @@ def test_a_token_is_taken_from_a_file_or_the_environment(user: User, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (None, "No token can be read from {}: no such file or directory."),
         (b"", "What stands in {} is no token."),
@@ -115,17 +115,17 @@ def test_a_token_is_taken_from_a_file_or_the_environment(user: User, tmp_path: P
     ],
 )
 def test_malformed_token_file_is_refused_and_its_content_not_shown(
-    tmp_path: Path, content: bytes | None, said: str
+    tmp_path: Path, content: bytes | None, message: str
 ) -> None:
     path = tmp_path / "token"
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(BadToken) as caught:
         given_token(str(path), {})
-    assert str(caught.value) == said.format(path)
+    assert str(caught.value) == message.format(path)
     done = run(tmp_path, SXHOST, "status", "--token-file", str(path))
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"This cannot be asked: {said.format(path)}\n"
+    assert done.stderr == f"This cannot be asked: {message.format(path)}\n"
 
 
 def test_token_is_read_from_the_environment(tmp_path: Path) -> None:
@@ -137,13 +137,13 @@ def test_token_is_read_from_the_environment(tmp_path: Path) -> None:
 
 
 def test_events_follow_sends_the_token(user: User) -> None:
-    user.said("fire", "a", "thinking")
+    user.output("fire", "a", "thinking")
     command = [SXHOST, "events", "a", "--follow", "--json", "--url", user.host.url]
     environ = {**os.environ, **user.state}
     with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as following:
         assert following.stdout is not None
         assert json.loads(following.stdout.readline())["event"] == "thinking"
-        user.said("fire", "a", "complete")
+        user.output("fire", "a", "complete")
         assert json.loads(following.stdout.readline())["event"] == "complete"
         following.terminate()
 
@@ -295,7 +295,7 @@ def test_command_without_a_token_sends_none(tmp_path: Path) -> None:
 
 
 def test_token_show_prints_the_hosts_token(user: User) -> None:
-    assert user.said("token", "show") == f"{user.token}\n"
+    assert user.output("token", "show") == f"{user.token}\n"
     place = str(user.home / "state")
     assert user.run("token", "show", "--state-dir", place).stdout == f"{user.token}\n"
     done = user.run("token", "show", "--state-dir", str(user.home / "none"))
@@ -305,7 +305,7 @@ def test_token_show_prints_the_hosts_token(user: User) -> None:
 
 def test_token_rotate_replaces_the_hosts_token(user: User) -> None:
     old = user.token
-    assert user.said("token", "rotate") == (
+    assert user.output("token", "rotate") == (
         "The host has a new token; `sxhost token show` prints it\n"
     )
     assert user.token != old
@@ -314,9 +314,9 @@ def test_token_rotate_replaces_the_hosts_token(user: User) -> None:
 
 def test_a_token_is_made_listed_and_revoked(user: User) -> None:
     words = ("--scope", "read,send", "--session", "a", "--expires", "7d", "--name", "phone")
-    secret = user.said("token", "create", *words).strip()
-    user.said("register", "a")
-    listed = [json.loads(line) for line in user.said("token", "list", "--json").splitlines()]
+    secret = user.output("token", "create", *words).strip()
+    user.output("register", "a")
+    listed = [json.loads(line) for line in user.output("token", "list", "--json").splitlines()]
     (own, made) = listed
     assert own["id"] == "admin"
     assert (made["scopes"], made["session"], made["name"]) == (["read", "send"], "a", "phone")
@@ -325,15 +325,15 @@ def test_a_token_is_made_listed_and_revoked(user: User) -> None:
     environ = {"SXHOST_TOKEN": secret}
     assert user.run("show", "a", **environ).returncode == 0
     assert "scope" in user.run("rm", "a", **environ).stderr
-    lines = user.said("token", "list").splitlines()
+    lines = user.output("token", "list").splitlines()
     assert lines[1].split()[:3] == [made["id"], "read,send", "a"]
-    assert user.said("token", "revoke", made["id"]) == f"{made['id']} revoked\n"
+    assert user.output("token", "revoke", made["id"]) == f"{made['id']} revoked\n"
     assert "not known" in user.run("show", "a", **environ).stderr
     assert "There is no token 'x?y'" in user.own("token", "revoke", "x?y").stderr
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["create", "--expires", "soon"], "'soon' is no duration such as 30m, 12h or 7d."),
         (["create", "--scope", "read,all"], "--scope takes read, send, approve, admin, not"),
@@ -341,10 +341,12 @@ def test_a_token_is_made_listed_and_revoked(user: User) -> None:
         (["nonsense"], "No such command"),
     ],
 )
-def test_wrong_token_arguments_are_refused(words: list[str], said: str, tmp_path: Path) -> None:
+def test_wrong_token_arguments_are_refused(
+    words: list[str], message: str, tmp_path: Path
+) -> None:
     done = run(tmp_path, SXHOST, "token", *words)
     assert (done.returncode, done.stdout) == (2, "")
-    assert said in done.stderr
+    assert message in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -369,7 +371,7 @@ def test_token_list_prints_one_line_a_token() -> None:
 
 
 def test_open_prints_a_link_that_works_once(user: User) -> None:
-    link = user.said("open", "--print").strip()
+    link = user.output("open", "--print").strip()
     assert re.fullmatch(rf"{user.host.url}/login/[\w-]{{40,}}", link)
     command = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", link]
     codes = [subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -418,22 +420,22 @@ def test_hosts_user_needs_no_token_by_default(start_host: StartHost) -> None:
 
 
 def test_audit_lists_who_did_what(user: User) -> None:
-    user.said("register", "a")
-    user.said("send", "a", "hello")
-    made = json.loads(user.said("token", "create", "--json"))
-    first, last = user.said("audit").splitlines()
+    user.output("register", "a")
+    user.output("send", "a", "hello")
+    made = json.loads(user.output("token", "create", "--json"))
+    first, last = user.output("audit").splitlines()
     assert re.fullmatch(
         r" +1  [-0-9]{10} [:0-9]{8}  send a message 1  by token admin at .+", first
     )
     assert f"create token {made['token']['id']}  by token admin at " in last
-    assert user.said("audit", "--after", "1") == last + "\n"
-    assert user.said("audit", "--limit", "1") == last + "\n"
-    (deed,) = user.said("audit", "--after", "1", "--json").splitlines()
-    assert json.loads(deed)["what"] == "create token"
+    assert user.output("audit", "--after", "1") == last + "\n"
+    assert user.output("audit", "--limit", "1") == last + "\n"
+    (entry,) = user.output("audit", "--after", "1", "--json").splitlines()
+    assert json.loads(entry)["what"] == "create token"
 
 
 def test_audit_needs_the_admin_scope(user: User) -> None:
-    made = json.loads(user.said("token", "create", "--json"))
+    made = json.loads(user.output("token", "create", "--json"))
     refused = user.run("audit", SXHOST_TOKEN=made["secret"])
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "scope 'admin'" in refused.stderr
@@ -447,6 +449,6 @@ def test_audit_needs_the_admin_scope(user: User) -> None:
 def test_audit_line_names_the_best_known_caller(
     token: str | None, uid: int | None, by: str
 ) -> None:
-    deed = AuditEntry(3, "send", "a", "x", token, uid, "127.0.0.1", 0)
-    line = audit_line(deed)
+    entry = AuditEntry(3, "send", "a", "x", token, uid, "127.0.0.1", 0)
+    line = audit_line(entry)
     assert line.endswith(f"  send a x  by {by} at 127.0.0.1")

@@ -148,9 +148,9 @@ def test_a_session_registers_and_its_events_arrive_in_order(net: Net, tmp_path: 
     for number in range(3):
         ours.fire("thinking", number)
     assert events(net) == [("thinking", 0), ("thinking", 1), ("thinking", 2)]
-    told = about(net)
-    assert (told["model"], told["provider"], told["agent"]) == ("gpt", "openai", "mine")
-    assert (told["cwd"], told["git_branch"], told["pid"]) == (
+    shown = about(net)
+    assert (shown["model"], shown["provider"], shown["agent"]) == ("gpt", "openai", "mine")
+    assert (shown["cwd"], shown["git_branch"], shown["pid"]) == (
         str(tmp_path),
         "main",
         os.getpid(),
@@ -178,11 +178,11 @@ def test_without_a_host_nothing_raises_and_events_are_spooled_until_it_comes(net
 @pytest.mark.parametrize("mood", ILL)
 @pytest.mark.parametrize("begun", [True, False])
 def test_events_arrive_once_after_any_failed_answer(net: Net, mood: str, begun: bool) -> None:
-    heard: list[Message] = []
+    received: list[Message] = []
     ours = session(net)
     if not begun:
         net.mood = mood
-    ours.start(heard.append)
+    ours.start(received.append)
     ours.fire("thinking", 0)
     net.mood = mood
     for number in range(1, 30):
@@ -193,7 +193,7 @@ def test_events_arrive_once_after_any_failed_answer(net: Net, mood: str, begun: 
     assert [data for name, data in events(net) if name == "thinking"] == list(range(30))
     send(net, "x")
     run(net, 1)
-    assert [message.content for message in heard] == ["x"]
+    assert [message.content for message in received] == ["x"]
     end(net, ours)
 
 
@@ -230,8 +230,8 @@ def test_overflowing_spool_reports_how_many_events_are_lost(
     net.mood = "well"
     run(net, 6)
     assert [data for name, data in events(net) if name == "thinking"] == list(range(6, 15))
-    said = dict(events(net))["warning"]["text"]
-    assert said == "5 events were lost while no host was there"
+    text = dict(events(net))["warning"]["text"]
+    assert text == "5 events were lost while no host was there"
     end(net, ours)
 
 
@@ -263,12 +263,12 @@ def test_refused_event_does_not_hold_up_the_others(net: Net) -> None:
 
 
 def test_messages_are_delivered_in_order_and_acknowledged(net: Net) -> None:
-    heard: list[Message] = []
+    received: list[Message] = []
     ours = session(net)
-    ours.start(heard.append)
-    assert not heard
+    ours.start(received.append)
+    assert not received
     send(net, "run the tests")
-    assert [message.content for message in heard] == ["run the tests"]
+    assert [message.content for message in received] == ["run the tests"]
     (seen,) = net.lab.request("GET", "/sessions/a/messages?peek=1").json()
     assert seen["state"] == "delivered"
     end(net, ours)
@@ -289,11 +289,11 @@ def test_message_is_acknowledged_only_after_its_callback(net: Net) -> None:
 
 
 def test_failing_callback_gets_the_message_again(net: Net, failure_log: FailureLog) -> None:
-    heard: list[str] = []
+    received: list[str] = []
 
     def take(message: Message) -> None:
-        heard.append(message.content)
-        if len(heard) == 1:
+        received.append(message.content)
+        if len(received) == 1:
             raise RuntimeError("not now")
 
     ours = session(net)
@@ -303,19 +303,19 @@ def test_failing_callback_gets_the_message_again(net: Net, failure_log: FailureL
     for _ in range(int(attach.LEASE / 10) + 1):
         net.lab.clock.advance(10)
         net.lab.treq.flush()
-    assert heard == ["x", "x"]
+    assert received == ["x", "x"]
     end(net, ours)
 
 
 def test_without_waiting_pulls_come_every_two_seconds(net: Net) -> None:
-    heard: list[Message] = []
+    received: list[Message] = []
     ours = session(net, poll=2.0)
-    ours.start(heard.append)
+    ours.start(received.append)
     send(net, "x")
     run(net, 1.5)
-    assert not heard
+    assert not received
     run(net, 1)
-    assert [message.content for message in heard] == ["x"]
+    assert [message.content for message in received] == ["x"]
     pulls = [asked for asked in net.asked if asked.startswith("GET")]
     run(net, 10)
     assert set(pulls) == {"GET /sessions/a/messages"}
@@ -404,8 +404,8 @@ def test_documented_example_is_short_and_works(running_host: Host, tmp_path: Pat
         assert agent.stdout.readline() == "told: hello there\n"
         assert agent.wait(PATIENCE) == 0
     events = [sys.executable, "-m", "sxhost", "events", name]
-    said = subprocess.run(events, env=environ, check=True, capture_output=True, text=True)
-    assert [line.split()[2] for line in said.stdout.splitlines()] == [
+    output = subprocess.run(events, env=environ, check=True, capture_output=True, text=True)
+    assert [line.split()[2] for line in output.stdout.splitlines()] == [
         "idle",
         "user-message",
         "complete",

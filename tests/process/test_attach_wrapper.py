@@ -62,23 +62,23 @@ def is_there(host: Host, name: str) -> Callable[[], bool]:
 
 @given(st.lists(st.binary(max_size=30), max_size=8))
 def test_output_is_split_into_lines_however_it_arrives(pieces: list[bytes]) -> None:
-    told: list[str] = []
-    lines = OutputLines(told.extend)
+    reported: list[str] = []
+    lines = OutputLines(reported.extend)
     for piece in pieces:
         lines.receive_data(piece)
     lines.flush()
     whole = b"".join(pieces).split(b"\n")
     wanted = [each.rstrip(b"\r").decode("utf-8", "replace") for each in whole]
-    assert told == (wanted if whole[-1] else wanted[:-1])
+    assert reported == (wanted if whole[-1] else wanted[:-1])
 
 
 def test_unterminated_line_is_bounded() -> None:
-    told: list[str] = []
-    lines = OutputLines(told.extend)
+    reported: list[str] = []
+    lines = OutputLines(reported.extend)
     for _ in range(100):
         lines.receive_data(b"x" * 10_000)
     lines.flush()
-    assert [len(line) for line in told] == [LINE_MOST]
+    assert [len(line) for line in reported] == [LINE_MOST]
 
 
 def test_program_reports_its_start_and_its_exit_code(
@@ -100,9 +100,9 @@ def test_output_is_reported_and_passed_on_untouched(running_host: Host, tmp_path
     script = r"printf 'one\ntwo\377'; printf 'three\r\n' >&2"
     done = run(tmp_path, running_host.url, "--detail", "lines", "--", "sh", "-c", script)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"one\ntwo\xff", b"three\r\n")
-    told = [data for name, data in events(running_host) if name == "output"]
+    reported = [data for name, data in events(running_host) if name == "output"]
     texts = {"stdout": "", "stderr": ""}
-    for data in told:
+    for data in reported:
         texts[data["stream"]] += data["text"] + "\n"
     assert texts == {"stdout": "one\ntwo\ufffd\n", "stderr": "three\n"}
     assert events(running_host)[-1] == ("complete", {"code": 0})
@@ -121,8 +121,8 @@ def test_messages_become_standard_input(running_host: Host, tmp_path: Path) -> N
         subprocess.run(
             send, env=environ(tmp_path, running_host.url), check=True, capture_output=True
         )
-        said, _ = process.communicate(timeout=PATIENCE)
-    assert said == b"got hello there\n"
+        output, _ = process.communicate(timeout=PATIENCE)
+    assert output == b"got hello there\n"
 
 
 def test_signals_reach_the_program_and_its_exit_code_is_passed_on(
@@ -190,15 +190,15 @@ def test_killed_and_restarted_host_gets_all_output_once_and_in_order(
         host = start_host("--port", str(host.port))
         until(lambda: int(lines_of(host)[-1]) > gone)
         (tmp_path / "enough").touch()
-        said, _ = process.communicate(timeout=PATIENCE)
+        output, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
-    assert lines_of(host) == said.decode().splitlines()
+    assert lines_of(host) == output.decode().splitlines()
     assert lines_of(host) == [str(n) for n in range(1, len(lines_of(host)) + 1)]
 
 
 def lines_of(host: Host) -> list[str]:
-    told = [data["text"] for name, data in events(host) if name == "output"]
-    return "\n".join(told).splitlines()
+    reported = [data["text"] for name, data in events(host) if name == "output"]
+    return "\n".join(reported).splitlines()
 
 
 def test_missing_program_is_an_error(tmp_path: Path) -> None:

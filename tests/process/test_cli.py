@@ -51,7 +51,7 @@ class Shell:
         command = [SXHOST, *map(os.fsdecode, words)]
         return run_forked(command, self._home, whole_environ, stdin)
 
-    def said(self, *words: str, stdin: bytes = b"", **environ: str) -> str:
+    def output(self, *words: str, stdin: bytes = b"", **environ: str) -> str:
         """Return what a command prints that must succeed, and must not complain."""
         done = self.run(*words, stdin=stdin, **environ)
         assert (done.returncode, done.stderr) == (0, "")
@@ -59,12 +59,12 @@ class Shell:
 
     def json(self, *words: str) -> Any:
         """Return the one object that a command prints for machines."""
-        (line,) = self.said(*words, "--json").splitlines()
+        (line,) = self.output(*words, "--json").splitlines()
         return json.loads(line)
 
     def lines(self, *words: str) -> list[Any]:
         """Return the objects that a command prints for machines, one a line."""
-        return [json.loads(line) for line in self.said(*words, "--json").splitlines()]
+        return [json.loads(line) for line in self.output(*words, "--json").splitlines()]
 
     @contextmanager
     def start(self, *words: str) -> Iterator[subprocess.Popen[str]]:
@@ -132,21 +132,21 @@ def walker(running_host: Host, tmp_path: Path) -> Shell:
 
 
 def test_the_walk_through(walker: Shell, running_host: Host) -> None:
-    walker.said("register", "abc-123", "--model", "gpt-4.1", "--provider", "openai")
-    walker.said("register", "def-456", "--model", "claude", "--provider", "anthropic")
+    walker.output("register", "abc-123", "--model", "gpt-4.1", "--provider", "openai")
+    walker.output("register", "def-456", "--model", "claude", "--provider", "anthropic")
     fire_many(walker, "abc-123", ["thinking"] * 41 + ["tool-start"])
     fire_many(walker, "def-456", ["thinking"] * 17 + ["complete"])
-    assert walker.said("sessions").splitlines() == [
+    assert walker.output("sessions").splitlines() == [
         "abc-123  active   tool-start   openai/gpt-4.1  events:42",
         "def-456  idle     complete     anthropic/claude  events:18",
     ]
     fire_many(walker, "my-session", ["thinking"])
     running = f"Host running on :{running_host.port} — 3 sessions, 2 active\n"
-    assert walker.said("status") == running
-    sent = walker.said("send", "abc-123", "refactor the auth module")
+    assert walker.output("status") == running
+    sent = walker.output("send", "abc-123", "refactor the auth module")
     assert sent == "Message 1 queued for abc-123 (1 waiting)\n"
-    assert walker.said("pull", "abc-123") == "refactor the auth module\n"
-    assert walker.said("stop") == "Host stopping\n"
+    assert walker.output("pull", "abc-123") == "refactor the auth module\n"
+    assert walker.output("stop") == "Host stopping\n"
     assert running_host.wait() == 0
     is_refused(walker.run("status"), 3, "sxhost --daemon")
 
@@ -176,17 +176,17 @@ def test_sessions_are_filtered(shell: Shell) -> None:
     assert [s["id"] for s in shell.lines("sessions", "--label", label, "--state", "idle")] == [
         idle
     ]
-    assert shell.said("sessions", "--label", "only:nobody") == ""
+    assert shell.output("sessions", "--label", "only:nobody") == ""
     assert shell.lines("sessions", "--label", "only:nobody") == []
 
 
 def test_register_tells_whether_the_session_is_new(shell: Shell) -> None:
     session = shell.session()
     labels = ("--label", "team:a", "--label", "url:http://x")
-    first = shell.said("register", session, *labels, "--title", "T", "--pid", "7")
+    first = shell.output("register", session, *labels, "--title", "T", "--pid", "7")
     again = shell.json("register", session, "--agent", "codex", "--cwd", "/w")
     assert (first, again["created"]) == (f"{session} registered\n", False)
-    assert shell.said("register", session, "--git-branch", "main") == f"{session} updated\n"
+    assert shell.output("register", session, "--git-branch", "main") == f"{session} updated\n"
     shown = shell.json("show", session)
     assert shown["labels"] == {"team": "a", "url": "http://x"}
     assert (shown["title"], shown["pid"], shown["agent"]) == ("T", 7, "codex")
@@ -194,8 +194,8 @@ def test_register_tells_whether_the_session_is_new(shell: Shell) -> None:
 
 
 def test_show_prints_every_field(shell: Shell, registered: str) -> None:
-    shell.said("fire", registered, "thinking", "analyzing codebase")
-    lines = shell.said("show", registered).splitlines()
+    shell.output("fire", registered, "thinking", "analyzing codebase")
+    lines = shell.output("show", registered).splitlines()
     assert lines[0].split() == ["id", registered]
     assert lines[-1].endswith("thinking      analyzing codebase")
     assert [event["event"] for event in shell.json("show", registered)["events"]] == [
@@ -204,11 +204,11 @@ def test_show_prints_every_field(shell: Shell, registered: str) -> None:
 
 
 def test_fire_and_events(shell: Shell, registered: str) -> None:
-    first = shell.said("fire", registered, "tool-start", "Bash: git status")
+    first = shell.output("fire", registered, "tool-start", "Bash: git status")
     assert first == f"{registered} event 1: tool-start\n"
     assert shell.json("fire", registered, "thinking")["event_count"] == 2
-    shell.said("fire", registered, "usage", '{"tokens": [1]}', "--raw")
-    shell.said("fire", registered, "complete", '{"tokens": [1]}')
+    shell.output("fire", registered, "usage", '{"tokens": [1]}', "--raw")
+    shell.output("fire", registered, "complete", '{"tokens": [1]}')
     fired = shell.lines("events", registered)
     assert [event["seq"] for event in fired] == [1, 2, 3, 4]
     assert [event["data"] for event in fired] == [
@@ -217,7 +217,7 @@ def test_fire_and_events(shell: Shell, registered: str) -> None:
         {"tokens": [1]},
         '{"tokens": [1]}',
     ]
-    lines = shell.said("events", registered).splitlines()
+    lines = shell.output("events", registered).splitlines()
     assert [line.split()[0] for line in lines] == ["1", "2", "3", "4"]
     assert lines[0].endswith("  tool-start    Bash: git status")
 
@@ -228,7 +228,7 @@ def test_events_are_filtered(shell: Shell, registered: str) -> None:
     assert [event["seq"] for event in chosen] == [2, 3]
     named = shell.lines("events", registered, "--types", "thinking,complete")
     assert [event["seq"] for event in named] == [1, 4]
-    assert shell.said("events", registered, "--after", "4") == ""
+    assert shell.output("events", registered, "--after", "4") == ""
 
 
 def test_fire_with_the_same_key_is_one_event(shell: Shell, registered: str) -> None:
@@ -237,22 +237,22 @@ def test_fire_with_the_same_key_is_one_event(shell: Shell, registered: str) -> N
 
 
 def test_standard_input_is_the_text(shell: Shell, registered: str) -> None:
-    shell.said("send", registered, "-", stdin="zwei\nZeilen ü".encode())
-    assert shell.said("pull", registered) == "zwei\nZeilen ü\n"
-    shell.said("fire", registered, "thinking", "-", stdin=b"a\n")
-    shell.said("fire", registered, "usage", "-", "--raw", stdin=b'{"n":\n1}')
+    shell.output("send", registered, "-", stdin="zwei\nZeilen ü".encode())
+    assert shell.output("pull", registered) == "zwei\nZeilen ü\n"
+    shell.output("fire", registered, "thinking", "-", stdin=b"a\n")
+    shell.output("fire", registered, "usage", "-", "--raw", stdin=b'{"n":\n1}')
     assert [e["data"] for e in shell.lines("events", registered)] == ["a\n", {"n": 1}]
 
 
 def test_send_and_pull_for_machines(shell: Shell, registered: str) -> None:
     sent = shell.json("send", registered, "one", "--mode", "interrupt")
     assert (sent["ok"], sent["queued"]) == (True, 1)
-    shell.said("send", registered, "two")
+    shell.output("send", registered, "two")
     (one, two) = shell.lines("pull", registered)
     assert (one["id"], one["content"], one["mode"]) == (sent["id"], "one", "interrupt")
     assert (two["content"], two["mode"]) == ("two", "auto")
     assert shell.lines("pull", registered) == []
-    assert shell.said("pull", registered) == ""
+    assert shell.output("pull", registered) == ""
 
 
 def waits(shell: Shell, process: subprocess.Popen[str]) -> bool:
@@ -266,7 +266,7 @@ def waits(shell: Shell, process: subprocess.Popen[str]) -> bool:
 def test_pull_waits_for_a_message(shell: Shell, registered: str) -> None:
     with shell.start("pull", registered, "--wait") as waiting:
         assert waits(shell, waiting)
-        shell.said("send", registered, "at last")
+        shell.output("send", registered, "at last")
         assert waiting.communicate(timeout=60) == ("at last\n", "")
     assert waiting.returncode == 0
 
@@ -280,10 +280,10 @@ def test_pull_is_interrupted_silently(shell: Shell, registered: str) -> None:
 
 
 def test_rm_forgets_the_session(shell: Shell, registered: str) -> None:
-    assert shell.said("rm", registered) == f"{registered} forgotten\n"
+    assert shell.output("rm", registered) == f"{registered} forgotten\n"
     is_refused(shell.run("rm", registered), 1, f"There is no session '{registered}'")
     again = shell.session()
-    shell.said("register", again)
+    shell.output("register", again)
     assert shell.json("rm", again) == {"ok": True}
 
 
@@ -293,27 +293,27 @@ def test_stop_for_machines(walker: Shell, running_host: Host) -> None:
 
 
 def test_emit_is_its_own_program(shell: Shell) -> None:
-    assert shell.said("emit", "--help").startswith("usage: sxhost-emit --type ")
+    assert shell.output("emit", "--help").startswith("usage: sxhost-emit --type ")
     is_refused(shell.run("emit", "--type", "nonsense"), 2, "usage: sxhost-emit")
-    assert shell.said("emit", "--type", "user", "--content", "x") == ""
+    assert shell.output("emit", "--type", "user", "--content", "x") == ""
 
 
 @pytest.mark.parametrize("name", ["bash", "zsh", "fish"])
 def test_completion_is_a_script_of_the_shell(shell: Shell, name: str) -> None:
-    script = shell.said("completion", name)
+    script = shell.output("completion", name)
     assert f"_SXHOST_COMPLETE={name}_complete" in script
 
 
 def test_completion_knows_the_commands(shell: Shell) -> None:
-    completed = shell.said(
+    completed = shell.output(
         _SXHOST_COMPLETE="bash_complete", COMP_WORDS="sxhost st", COMP_CWORD="1"
     )
     assert {"plain,status", "plain,stdio", "plain,stop"} <= set(completed.split())
 
 
 def test_help_lists_the_commands(shell: Shell) -> None:
-    text = shell.said("--help")
-    assert text == shell.said("-h")
+    text = shell.output("--help")
+    assert text == shell.output("-h")
     listed = {line.split()[0] for line in text.partition("Commands:\n")[2].splitlines()}
     assert listed == {
         *("completion", "emit", "events", "fire", "policy", "pull", "register"),
@@ -324,13 +324,13 @@ def test_help_lists_the_commands(shell: Shell) -> None:
 
 
 def test_every_command_takes_json_and_url(shell: Shell) -> None:
-    text = shell.said("pull", "--help")
+    text = shell.output("pull", "--help")
     assert "--json" in text
     assert "--url" in text
 
 
 def test_version(shell: Shell) -> None:
-    assert shell.said("--version") == f"sxhost {__version__}\n"
+    assert shell.output("--version") == f"sxhost {__version__}\n"
 
 
 # What an agent says is not to be trusted with a terminal.
@@ -342,10 +342,10 @@ def test_control_characters_are_escaped(shell: Shell, registered: str) -> None:
     ask(f"{shell.url}/sessions/{registered}/events", {"event": "thinking", "data": ESCAPE})
     ask(f"{shell.url}/sessions/{registered}/messages", {"content": f"a\n\tb {ESCAPE}"})
     for command in (["sessions"], ["show", registered], ["events", registered]):
-        printed = shell.said(*command)
+        printed = shell.output(*command)
         assert ESCAPED in printed
         assert set(map(ord, printed)) & set(range(32)) == {10}
-    assert shell.said("pull", registered) == f"a\n\tb {ESCAPED}\n"
+    assert shell.output("pull", registered) == f"a\n\tb {ESCAPED}\n"
 
 
 class Stranger(BaseHTTPRequestHandler):
@@ -389,7 +389,7 @@ def nowhere() -> str:
 
 
 def test_url_option_overrides_the_environment(shell: Shell, nowhere: str) -> None:
-    assert shell.said("status", "--url", shell.url, SXHOST_URL=nowhere).startswith(
+    assert shell.output("status", "--url", shell.url, SXHOST_URL=nowhere).startswith(
         "Host running"
     )
     assert shell.run("status", "--url", nowhere).returncode == 3
@@ -402,7 +402,7 @@ def test_command_reaches_a_host_at_a_unix_socket(start_host: StartHost, tmp_path
     )
     assert host.port
     shell = Shell(tmp_path, f"unix:{path}")
-    assert shell.said("status") == f"Host running on :{host.port} — 0 sessions, 0 active\n"
+    assert shell.output("status") == f"Host running on :{host.port} — 0 sessions, 0 active\n"
 
 
 # What goes wrong.

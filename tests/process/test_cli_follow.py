@@ -138,8 +138,8 @@ def is_live(shell: Shell, process: Process) -> bool:
 def interrupted(process: Process) -> bool:
     """Interrupt it; return whether it ends as all commands do, without a word."""
     process.send_signal(signal.SIGINT)
-    said = process.communicate(timeout=PATIENCE)
-    return (process.returncode, said) == (130, ("", ""))
+    output = process.communicate(timeout=PATIENCE)
+    return (process.returncode, output) == (130, ("", ""))
 
 
 @pytest.mark.parametrize("option", ["-f", "--follow"])
@@ -173,7 +173,7 @@ def test_tail_is_live_over_all_sessions_from_now(shell: Shell, session: str) -> 
 
 def line_time(shell: Shell, session: str) -> str:
     """Return the time of day that a session's last line shows."""
-    return shell.said("events", session).splitlines()[-1].split()[1]
+    return shell.output("events", session).splitlines()[-1].split()[1]
 
 
 def test_tail_filters(shell: Shell, session: str) -> None:
@@ -199,19 +199,23 @@ def test_tail_filters(shell: Shell, session: str) -> None:
 def test_tail_json_has_states_and_gaps(shell: Shell, session: str) -> None:
     words = ("tail", "--json", "--state", "--after", "0:7", "--session", session)
     with shell.start(*words) as process:
-        told = [json.loads(line(process)) for _ in range(3)]
-        assert [value.get("frame", value.get("seq")) for value in told] == ["gap", 1, "state"]
-        assert told[0]["reason"] == "another epoch"
-        assert (told[2]["session"], told[2]["detail_state"]) == (session, "working")
+        reported = [json.loads(line(process)) for _ in range(3)]
+        assert [value.get("frame", value.get("seq")) for value in reported] == [
+            "gap",
+            1,
+            "state",
+        ]
+        assert reported[0]["reason"] == "another epoch"
+        assert (reported[2]["session"], reported[2]["detail_state"]) == (session, "working")
         assert interrupted(process)
 
 
 def test_following_ends_when_the_session_is_forgotten(shell: Shell, session: str) -> None:
     with shell.start("events", session, "-f") as process:
         assert line(process)
-        shell.said("rm", session)
-        said = process.communicate(timeout=PATIENCE)
-    assert (process.returncode, said) == (0, ("", "The end: the session is forgotten.\n"))
+        shell.output("rm", session)
+        output = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, output) == (0, ("", "The end: the session is forgotten.\n"))
 
 
 # The pipe.
@@ -279,18 +283,18 @@ def test_lost_host_is_waited_for(start_host: StartHost, tmp_path: Path) -> None:
         assert process.stderr is not None
         assert line(process).split()[-1] == "1"
         host.process.kill()
-        told = process.stderr.readline()
-        assert told.startswith("Lost the host (")
-        assert told.endswith("); trying again.\n")
+        shown = process.stderr.readline()
+        assert shown.startswith("Lost the host (")
+        assert shown.endswith("); trying again.\n")
         host.wait()
         host = start_host("--port", str(host.port))
         assert host.port
         fire(shell, "a", "x", 2)
         assert process.stderr.readline() == "Reconnected.\n"
         assert line(process).split()[-1] == "2"
-        shell.said("stop")
-        told = process.stderr.readline()
-        assert told == "Lost the host (the host is stopping); trying again.\n"
+        shell.output("stop")
+        shown = process.stderr.readline()
+        assert shown == "Lost the host (the host is stopping); trying again.\n"
         assert interrupted(process)
 
 

@@ -171,7 +171,7 @@ def test_run_without_a_terminal_prints_how_to_answer(shell: Shell) -> None:
         assert process.stdout is not None
         lines = iter(process.stdout.readline, "")
         hint = next(line for line in lines if "sxhost approve" in line)
-        shell.said(*hint.split()[-3:])
+        shell.output(*hint.split()[-3:])
         assert process.wait(PATIENCE) == 0
 
 

@@ -55,6 +55,6 @@ def test_stdio_without_a_host_is_an_error(tmp_path: Path) -> None:
     with talk as client:
         assert client.wire.read() is None
         client.wire.process.wait()  # type: ignore[attr-defined]
-        said = (tmp_path / "stdio.log").read_text()
-        assert said.startswith("No host answers at http://127.0.0.1:1: ")
+        output = (tmp_path / "stdio.log").read_text()
+        assert output.startswith("No host answers at http://127.0.0.1:1: ")
         client.wire.close = lambda: 0  # type: ignore[attr-defined]

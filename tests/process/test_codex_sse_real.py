@@ -90,8 +90,8 @@ class Place:
         return self._curl("/messages/r", *place)
 
     def say(self, kind: str, **message: Any) -> Fields:
-        said = posted({"type": kind, "id": "r", **message})
-        command = [*CURL, *said, f"{self.host.url}/messages"]
+        text = posted({"type": kind, "id": "r", **message})
+        command = [*CURL, *text, f"{self.host.url}/messages"]
         done = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=True)
         answer: Fields = json.loads(done.stdout)
         return answer
@@ -205,8 +205,8 @@ def test_dropped_client_reconnects_to_the_stream(place: Open) -> None:
     rest = list(here.again(client.ids[-1]))
     assert rest[-1]["type"] == "task_complete"
     assert [*first, *rest] == list(here.again())
-    said = [f["delta"] for f in [*first, *rest] if f["type"] == "agent_message_delta"]
-    assert "".join(said) == rest[-1]["last_agent_message"]
+    sent = [f["delta"] for f in [*first, *rest] if f["type"] == "agent_message_delta"]
+    assert "".join(sent) == rest[-1]["last_agent_message"]
 
 
 def test_edited_message_begins_another_turn(place: Open) -> None:

@@ -184,8 +184,8 @@ def test_host_does_not_follow_a_planted_pidfile_link(
 ) -> None:
     (tmp_path / "pid").symlink_to(tmp_path / "victim")
     done = run(tmp_path, *command, *FREE_PORT)
-    said = f"sxhost: cannot use the pidfile {tmp_path / 'pid'}: it is a link.\n"
-    assert (done.returncode, done.stderr) == (1, said)
+    text = f"sxhost: cannot use the pidfile {tmp_path / 'pid'}: it is a link.\n"
+    assert (done.returncode, done.stderr) == (1, text)
     assert not (tmp_path / "victim").exists()
 
 
@@ -228,14 +228,14 @@ def umask_of(pid: int) -> str:
 
 
 def test_host_run_as_root_warns_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    said = {}
+    sent = {}
     for uid in (0, 1000):
         monkeypatch.setattr(os, "geteuid", lambda uid=uid: uid)
         with capturedLogs() as events:
             warn_of_root()
-        said[uid] = [formatEvent(event) for event in events]
-    assert said[1000] == []
-    (sentence,) = said[0]
+        sent[uid] = [formatEvent(event) for event in events]
+    assert sent[1000] == []
+    (sentence,) = sent[0]
     assert "twistd --uid NAME" in sentence
 
 

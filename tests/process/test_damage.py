@@ -109,9 +109,9 @@ def test_unusable_store_file_is_refused_and_left_alone(
     host = start_host("--port=0")
     assert host.wait() == 1
     assert contents(database.parent) == before
-    told = [line for line in host.output().splitlines() if line.startswith("sxhost: ")]
-    assert len(told) == 1, host.output()
-    assert sentence in told[0]
+    reported = [line for line in host.output().splitlines() if line.startswith("sxhost: ")]
+    assert len(reported) == 1, host.output()
+    assert sentence in reported[0]
     assert "Traceback" not in host.output()
 
 

@@ -106,7 +106,7 @@ def units(tmp_path: Path, twistd: str) -> Path:
 @pytest.mark.parametrize("unit", UNITS)
 def test_systemd_verifies_the_units(unit: str, units: Path, tmp_path: Path) -> None:
     manager = "--user" if unit.startswith("user/") else "--system"
-    said = call(
+    text = call(
         "systemd-analyze",
         manager,
         "verify",
@@ -114,7 +114,7 @@ def test_systemd_verifies_the_units(unit: str, units: Path, tmp_path: Path) -> N
         str(units / unit),
         XDG_RUNTIME_DIR=str(tmp_path),
     )
-    assert said == ""
+    assert text == ""
 
 
 @pytest.mark.parametrize(
@@ -202,9 +202,9 @@ def proxied(tmp_path: Path, start_host: StartHost) -> Iterator[str]:
 
 
 def test_nginx_accepts_the_site(tmp_path: Path) -> None:
-    said = call(*configure_nginx(tmp_path / "nginx", 1, 2), "-t")
-    assert "test is successful" in said
-    assert "warn" not in said
+    sent = call(*configure_nginx(tmp_path / "nginx", 1, 2), "-t")
+    assert "test is successful" in sent
+    assert "warn" not in sent
 
 
 def test_request_passes_through_nginx(proxied: str) -> None:

@@ -134,9 +134,9 @@ def test_fake_model_calls_the_shell_and_reports_the_result(model: Model, path: s
     called = json.dumps(model.events(path, asked(path, "RUN: echo 1")))
     assert "bash" in called
     assert "echo 1" in called
-    told = said(model, path, "RUN: echo 1", "it was 1")
-    assert told.startswith("result: ")
-    assert "it was 1" in told
+    shown = said(model, path, "RUN: echo 1", "it was 1")
+    assert shown.startswith("result: ")
+    assert "it was 1" in shown
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -118,8 +118,8 @@ def check_states(line: Line, truth: Truth) -> None:
     for session_id in SESSIONS:
         if truth.last.get(session_id) in WORKING:
             view = line.get(f"/sessions/{session_id}")
-            told = view["detail_state"], view["reason"]
-            assert told == ("stalled", "not heard from since the host restarted")
+            shown = view["detail_state"], view["reason"]
+            assert shown == ("stalled", "not heard from since the host restarted")
             line.get(f"/sessions/{session_id}/messages")
             assert line.get(f"/sessions/{session_id}")["detail_state"] == "working"
 

@@ -125,27 +125,27 @@ def with_hashes_for_a_group(place: Path) -> None:
     (place / "tokens.json").chmod(0o640)
 
 
-@pytest.mark.parametrize(
-    ("make", "sentence"),
-    [
-        (theirs, "state belongs to user 65534, not to user 12345 or root"),
-        (open_to_all, "others may write to .*state; end that with: chmod go-w .*/state"),
-        (open_to_a_group, "others may write to .*state; end that with: chmod go-w .*/state"),
-        (in_a_home_of_theirs, "home belongs to user 65534"),
-        (in_a_home_open_to_all, "others may write to .*home; end that"),
-        (in_a_home_open_to_a_group, "others may write to .*home; end that"),
-        (behind_their_link, "home belongs to user 65534"),
-        (a_link_of_theirs, "state belongs to user 65534"),
-        (a_link_of_ours, "state is a symbolic link: name the directory itself"),
-        (with_a_file_of_theirs, "sxhost.db belongs to user 65534"),
-        (with_a_file_open_to_all, "others may write to .*url; end that"),
-        (with_a_directory_open_to_a_group, "others may write to .*backups; end that"),
-        (with_a_link, "url is a symbolic link: it is not followed"),
-        (with_a_link_to_nothing, "sxhost.log is a symbolic link: it is not followed"),
-        (with_a_token_for_all, "others may read .*token; remove it if .* chmod 600"),
-        (with_hashes_for_a_group, "others may read .*tokens.json; remove it if"),
-    ],
-)
+UNSAFE_DIRECTORIES = [
+    (theirs, "state belongs to user 65534, not to user 12345 or root"),
+    (open_to_all, "others may write to .*state; end that with: chmod go-w .*/state"),
+    (open_to_a_group, "others may write to .*state; end that with: chmod go-w .*/state"),
+    (in_a_home_of_theirs, "home belongs to user 65534"),
+    (in_a_home_open_to_all, "others may write to .*home; end that"),
+    (in_a_home_open_to_a_group, "others may write to .*home; end that"),
+    (behind_their_link, "home belongs to user 65534"),
+    (a_link_of_theirs, "state belongs to user 65534"),
+    (a_link_of_ours, "state is a symbolic link: name the directory itself"),
+    (with_a_file_of_theirs, "sxhost.db belongs to user 65534"),
+    (with_a_file_open_to_all, "others may write to .*url; end that"),
+    (with_a_directory_open_to_a_group, "others may write to .*backups; end that"),
+    (with_a_link, "url is a symbolic link: it is not followed"),
+    (with_a_link_to_nothing, "sxhost.log is a symbolic link: it is not followed"),
+    (with_a_token_for_all, "others may read .*token; remove it if .* chmod 600"),
+    (with_hashes_for_a_group, "others may read .*tokens.json; remove it if"),
+]
+
+
+@pytest.mark.parametrize(("make", "sentence"), UNSAFE_DIRECTORIES)
 def test_directory_writable_by_others_is_refused(
     place: Path, make: Callable[[Path], None], sentence: str
 ) -> None:

@@ -28,10 +28,10 @@ Ended = subprocess.CompletedProcess[bytes]
 
 
 def run(home: Path, url: str, *words: str, stdin: bytes | None = None, **environ: str) -> Ended:
-    said = json.dumps(SAID).encode() if stdin is None else stdin
+    text = json.dumps(SAID).encode() if stdin is None else stdin
     return subprocess.run(
         [sys.executable, "-m", "sxhost", "hook", *words],
-        input=said,
+        input=text,
         env={**clean_environ(home), "SXHOST_URL": url, **environ},
         capture_output=True,
         timeout=60,
@@ -105,8 +105,8 @@ def test_claude_hook_becomes_an_event(running_host: Host, tmp_path: Path) -> Non
 
 
 def test_codex_notification_comes_as_an_argument(running_host: Host, tmp_path: Path) -> None:
-    said = {"type": "agent-turn-complete", "thread-id": "b", "turn-id": "1"}
-    done = run(tmp_path, running_host.url, "codex", json.dumps(said), stdin=b"")
+    sent = {"type": "agent-turn-complete", "thread-id": "b", "turn-id": "1"}
+    done = run(tmp_path, running_host.url, "codex", json.dumps(sent), stdin=b"")
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     assert [event["event"] for event in events(running_host, "b")] == ["complete"]
 
@@ -140,8 +140,8 @@ def test_malformed_hook_input_is_ignored(
 
 
 def test_hook_of_ten_megabytes_is_shortened(running_host: Host, tmp_path: Path) -> None:
-    said = {**SAID, "hook_event_name": "PostToolUse", "tool_response": "x" * 10_000_000}
-    run(tmp_path, running_host.url, "claude", stdin=json.dumps(said).encode())
+    sent = {**SAID, "hook_event_name": "PostToolUse", "tool_response": "x" * 10_000_000}
+    run(tmp_path, running_host.url, "claude", stdin=json.dumps(sent).encode())
     (event,) = events(running_host)
     assert event["data"]["output"].endswith("… (9952000 characters more)")
 
@@ -202,8 +202,8 @@ def test_hook_reaches_a_host_over_unix_socket_tls_or_with_a_token(
     assert done.stderr == b""
     assert b"certificate" in run(tmp_path, secure, "claude", "--verbose").stderr
     file = tmp_path / "state" / "token"
-    said = ("--url", secure, "--token-file", str(file), "--ca", str(tmp_path / "ours.pem"))
-    done = run(tmp_path, "http://127.0.0.1:9", "claude", "--verbose", *said)
+    sent = ("--url", secure, "--token-file", str(file), "--ca", str(tmp_path / "ours.pem"))
+    done = run(tmp_path, "http://127.0.0.1:9", "claude", "--verbose", *sent)
     assert (done.returncode, done.stderr) == (0, b"")
 
 
@@ -214,11 +214,11 @@ def test_missing_or_wrong_token_is_no_error(start_host: StartHost, tmp_path: Pat
         {"SXHOST_TOKEN_FILE": "/nowhere"},
         {},
     ]
-    for told in ways:
-        done = run(tmp_path, host.url, "claude", **told)
+    for shown in ways:
+        done = run(tmp_path, host.url, "claude", **shown)
         assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
-        why = run(tmp_path, host.url, "claude", "--verbose", **told).stderr
-        assert (b"401" in why, why.count(b"\n")) == ("SXHOST_TOKEN_FILE" not in told, 1)
+        why = run(tmp_path, host.url, "claude", "--verbose", **shown).stderr
+        assert (b"401" in why, why.count(b"\n")) == ("SXHOST_TOKEN_FILE" not in shown, 1)
 
 
 def test_hook_imports_no_heavy_module() -> None:

@@ -178,8 +178,10 @@ def test_hook_status_json(tmp_path: Path) -> None:
     run(tmp_path, "install", "claude")
     (tmp_path / ".codex").mkdir()
     (tmp_path / ".codex" / "hooks.json").write_text("nonsense")
-    told = [json.loads(line) for line in run(tmp_path, "status", "--json").stdout.splitlines()]
-    found = {(each["agent"], Path(each["file"]).name): each for each in told}
+    reported = [
+        json.loads(line) for line in run(tmp_path, "status", "--json").stdout.splitlines()
+    ]
+    found = {(each["agent"], Path(each["file"]).name): each for each in reported}
     assert found["claude", "settings.json"]["hooks"] == list(CLAUDE_HOOKS)
     assert found["codex", "hooks.json"]["error"].startswith("It is no JSON")
     assert found["codex", "config.toml"] == {
@@ -200,8 +202,8 @@ def test_install_refuses_a_file_that_is_no_settings(tmp_path: Path) -> None:
 
 
 def test_options_of_the_installation_are_those_of_each_hook(tmp_path: Path) -> None:
-    said = ("--url", "https://h:1", "--token-file", "t", "--ca", "c.pem")
-    run(tmp_path, "install", "claude", *said)
+    sent = ("--url", "https://h:1", "--token-file", "t", "--ca", "c.pem")
+    run(tmp_path, "install", "claude", *sent)
     text = (tmp_path / ".claude" / "settings.json").read_text()
     files = f"--token-file {tmp_path}/t --ca {tmp_path}/c.pem"
     assert text.count(f"hook claude --url https://h:1 {files}") == len(CLAUDE_HOOKS)
@@ -209,9 +211,9 @@ def test_options_of_the_installation_are_those_of_each_hook(tmp_path: Path) -> N
 
 def test_token_is_never_written_to_settings(tmp_path: Path) -> None:
     for agent, more in (("claude", ("--http", "--token-env", "MINE")), ("codex", ())):
-        told = {**clean_environ(tmp_path), "SXHOST_TOKEN": "s3cret", "MINE": "s3cret"}
+        shown = {**clean_environ(tmp_path), "SXHOST_TOKEN": "s3cret", "MINE": "s3cret"}
         command = [sys.executable, "-m", "sxhost", "hook", "install", agent, *more]
-        subprocess.run(command, cwd=tmp_path, env=told, check=True, capture_output=True)
+        subprocess.run(command, cwd=tmp_path, env=shown, check=True, capture_output=True)
     written = [path.read_text() for path in tmp_path.rglob("*") if path.is_file()]
     assert len(written) >= 3
     assert not any("s3cret" in text for text in written)

@@ -32,8 +32,8 @@ def prompt(words: str, *more: str) -> tuple[str, ...]:
 @pytest.mark.parametrize("form", [("--http",), ()], ids=["http", "command"])
 def test_claude_hooks_report_its_turn(claude: MakeBench, form: tuple[str, ...]) -> None:
     bench = claude(*form)
-    said = bench.run(*prompt("RUN: echo one-$((1+1))", "--allowedTools", "Bash"))
-    assert "result: one-2" in said
+    output = bench.run(*prompt("RUN: echo one-$((1+1))", "--allowedTools", "Bash"))
+    assert "result: one-2" in output
     names = bench.names()
     wanted = [
         "started",
@@ -47,9 +47,9 @@ def test_claude_hooks_report_its_turn(claude: MakeBench, form: tuple[str, ...]) 
     assert [name for name in names if name in wanted] == wanted
     about = bench.ask(f"/sessions/{bench.session}")
     assert (about["agent"], about["cwd"]) == ("claude", str(bench.agent.cwd))
-    told = dict(bench.events())
-    assert told["tool-start"]["title"] == "Bash: echo one-$((1+1))"
-    assert told["tool-done"]["output"].strip() == "one-2"
+    shown = dict(bench.events())
+    assert shown["tool-start"]["title"] == "Bash: echo one-$((1+1))"
+    assert shown["tool-done"]["output"].strip() == "one-2"
 
 
 def test_message_reaches_the_model_as_user_input(
@@ -64,8 +64,8 @@ def test_message_reaches_the_model_as_user_input(
         until(lambda: "tool-start" in bench.names())
         bench.sxhost("send", session, "SAY: heard at the end", "--mode", "queue")
         (bench.agent.cwd / "sent").touch()
-        said, _ = process.communicate(timeout=PATIENCE)
-    assert "heard at the end" in said
+        output, _ = process.communicate(timeout=PATIENCE)
+    assert "heard at the end" in output
     assert words_of_users(real_agents.model, "SAY: heard at the end")
     by = [data["by"] for name, data in bench.events() if name == "user-message"]
     assert by == ["prompt", "message"]
@@ -96,9 +96,9 @@ def test_permission_of_claude_is_decided_at_the_host(
     bench = claude(*form)
     with bench.start(*prompt(TOUCH)) as process:
         reason = bench.decide(decision)
-        said, _ = process.communicate(timeout=PATIENCE)
+        output, _ = process.communicate(timeout=PATIENCE)
     assert (bench.agent.cwd / "made").exists() is (decision == "approve")
-    assert (reason in said) is (decision == "deny")
+    assert (reason in output) is (decision == "deny")
 
 
 def test_each_tool_use_of_claude_asks_if_so_installed(claude: MakeBench) -> None:
@@ -124,9 +124,9 @@ def test_claude_works_without_a_host(
     bench = Bench(real_agents.claude(agent_home), start_host("--port", "0"))
     bench.sxhost("hook", "install", "claude", *form)
     bench.host.stop()
-    said = bench.run(*prompt(TOUCH, "--allowedTools", "Bash"))
+    output = bench.run(*prompt(TOUCH, "--allowedTools", "Bash"))
     assert (bench.agent.cwd / "made").exists()
-    assert said.strip() in ("result:", "result: (Bash completed with no output)")
+    assert output.strip() in ("result:", "result: (Bash completed with no output)")
 
 
 @pytest.mark.parametrize("form", [("--http",), ()], ids=["http", "command"])
@@ -140,8 +140,8 @@ def test_hook_sends_its_token_and_no_file_has_it(
     host = start_host("--port", "0", "--require-token")
     assert host.port
     token = (tmp_path / "state" / "token").read_text().strip()
-    told = {"SXHOST_TOKEN": token} if form else {"STATE_DIRECTORY": str(tmp_path / "state")}
-    bench = Bench(real_agents.claude(agent_home), host, told, token)
+    shown = {"SXHOST_TOKEN": token} if form else {"STATE_DIRECTORY": str(tmp_path / "state")}
+    bench = Bench(real_agents.claude(agent_home), host, shown, token)
     bench.sxhost("hook", "install", "claude", *form)
     with bench.start(*prompt(TOUCH)) as process:
         bench.decide("approve")
@@ -170,8 +170,8 @@ def execute(words: str) -> tuple[str, ...]:
 
 
 def test_codex_hooks_report_its_turn(codex: Bench) -> None:
-    said = codex.run(*execute("RUN: echo one-$((1+1))"))
-    assert "one-2" in said
+    output = codex.run(*execute("RUN: echo one-$((1+1))"))
+    assert "one-2" in output
     names = codex.names()
     wanted = ["started", "user-message", "tool-start", "tool-done", "message", "complete"]
     assert [name for name in names if name in wanted] == wanted
@@ -189,9 +189,9 @@ def test_codex_without_trusted_hooks_uses_notify(codex: Bench) -> None:
 
 def test_codex_works_without_a_host(codex: Bench) -> None:
     codex.host.stop()
-    said = codex.run(*execute(TOUCH))
+    output = codex.run(*execute(TOUCH))
     assert (codex.agent.cwd / "made").exists()
-    hooks = [line.split() for line in said.splitlines() if line.startswith("hook: ")]
+    hooks = [line.split() for line in output.splitlines() if line.startswith("hook: ")]
     ended = [words[1] for words in hooks if words[2:] == ["Completed"]]
     assert ended == ["SessionStart", "UserPromptSubmit", "PreToolUse", "PostToolUse", "Stop"]
     assert len(hooks) == 2 * len(ended)

@@ -91,8 +91,8 @@ FORGED = "a\r\nb\x1b[31m\x07\x00\x7f\x9b\u2028\u202e\ud800ü"
 
 @EVERY
 def test_logged_text_cannot_forge_a_line_or_drive_a_terminal(write: Format) -> None:
-    for said in (event(FORGED), event(x=FORGED), event(log_system=FORGED)):
-        line = write(said) or ""
+    for text in (event(FORGED), event(x=FORGED), event(log_system=FORGED)):
+        line = write(text) or ""
         assert line.count("\n") == 1
         assert not set(line[:-1]) & set(FORGED[1:-1]) - set("ab[31m")
         line.encode()
@@ -117,8 +117,8 @@ def test_traceback_cannot_forge_a_line(write: Format) -> None:
 @EVERY
 def test_tokens_are_cut_from_the_log(write: Format) -> None:
     secret = "sxhost_0a1b2c3d_" + "x" * 43
-    for said in (event(secret), event(x=secret), event(log_failure=failed(secret))):
-        line = write(said) or ""
+    for text in (event(secret), event(x=secret), event(log_failure=failed(secret))):
+        line = write(text) or ""
         assert "x" * 16 not in line
     assert "sxhost_0a1b2c3d_..." in (write(event(f"a {secret}, b")) or "")
     assert escaped("sxhost_pid_file and sxhost_requests_total") == (
@@ -199,7 +199,7 @@ def test_any_request_is_one_access_log_line(path: bytes, agent: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "told"),
+    ("path", "message"),
     [
         ("/login/secret", "/login/<code>"),
         ("/login/secret?x=secret", "/login/<code>?..."),
@@ -213,9 +213,9 @@ def test_any_request_is_one_access_log_line(path: bytes, agent: bytes) -> None:
         ("/nowhere?limit=secret", "/nowhere?..."),
     ],
 )
-def test_secrets_in_a_path_are_not_logged(wire: Wire, path: str, told: str) -> None:
+def test_secrets_in_a_path_are_not_logged(wire: Wire, path: str, message: str) -> None:
     found = logged(wire, head(f"GET {path} HTTP/1.1".encode()))
-    assert found["uri"] == told
+    assert found["uri"] == message
     for write in FORMATS.values():
         assert "secret" not in (write(found) or "")
 
@@ -226,7 +226,7 @@ def test_login_code_of_a_refused_request_is_not_logged(wire: Wire) -> None:
 
 
 @pytest.mark.parametrize(
-    ("page", "told"),
+    ("page", "message"),
     [
         (b"http://u:secret@h:1/login/secret?secret#secret", "http://h/login/<code>"),
         (b"nonsense", "-"),
@@ -234,9 +234,9 @@ def test_login_code_of_a_refused_request_is_not_logged(wire: Wire) -> None:
         (b"", "-"),
     ],
 )
-def test_secrets_in_a_referrer_are_not_logged(wire: Wire, page: bytes, told: str) -> None:
+def test_secrets_in_a_referrer_are_not_logged(wire: Wire, page: bytes, message: str) -> None:
     found = logged(wire, head(b"GET /status HTTP/1.1", b"Referer: %s" % page))
-    assert found["referer"] == told
+    assert found["referer"] == message
 
 
 def test_query_is_not_logged(wire: Wire) -> None:
@@ -341,8 +341,8 @@ def test_foreground_log_file_is_twistds_option(start_host: StartHost, tmp_path: 
 
 def test_unknown_log_format_is_a_usage_error(tmp_path: Path) -> None:
     done = run(tmp_path, *NODAEMON, "--log-format", "xml")
-    said = "sxhost: --log-format must be text, json or combined, not 'xml'.\n"
-    assert (done.returncode, done.stdout, done.stderr) == (2, "", said)
+    text = "sxhost: --log-format must be text, json or combined, not 'xml'.\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", text)
 
 
 def test_unwritable_log_is_a_usage_error(tmp_path: Path) -> None:

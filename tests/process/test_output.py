@@ -102,20 +102,20 @@ def at_a_terminal(place: Path, url: str, words: Sequence[str]) -> str:
     }  # fmt: skip
     with fork([SXHOST, *words], place, env, (theirs, theirs, theirs)) as process:
         os.close(theirs)
-        said = b""
+        text = b""
         try:
             while data := os.read(ours, 1 << 16):
-                said += data
+                text += data
         except OSError:  # so ends a terminal
             pass
         process.wait(PATIENCE)
     os.close(ours)
-    return said.decode().replace("\r\n", "\n")
+    return text.decode().replace("\r\n", "\n")
 
 
-def check(name: str, said: str) -> None:
+def check(name: str, text: str) -> None:
     """See that nothing of it is obeyed, and that it is one with what was written."""
-    bare = SGR.sub("", said)
+    bare = SGR.sub("", text)
     assert escape_hidden(bare, "\n\t") == bare, repr(bare)
     if name not in FLOWING:
         assert "\nFORGED" not in bare, bare
@@ -135,9 +135,9 @@ def test_no_field_of_the_host_drives_a_terminal(name: str, place: Path) -> None:
         with hostile_host(manner) as url:
             for words in variants(LEAVES[name])[: 1 if manner == "refuse" else None]:
                 if manner != "names" or name == "run":
-                    said = at_a_terminal(place, url, [*name.split(), *words])
-                    check(name, said)
-                    seen += said
+                    text = at_a_terminal(place, url, [*name.split(), *words])
+                    check(name, text)
+                    seen += text
     assert r"\x1b[8m" in seen, seen
 
 
@@ -145,13 +145,15 @@ def test_no_field_of_the_host_drives_a_terminal(name: str, place: Path) -> None:
 def test_json_output_is_exact_and_drives_no_terminal(name: str, place: Path) -> None:
     with hostile_host("names" if name == "run" else "all") as url:
         for words in variants(LEAVES[name]):
-            said = at_a_terminal(place, url, [*name.split(), "--json", *words])
-            check(name, said)
-            told = [line for line in said.splitlines() if line.startswith("{")]
-            assert told, said
-            for line in told:
+            text = at_a_terminal(place, url, [*name.split(), "--json", *words])
+            check(name, text)
+            reported = [line for line in text.splitlines() if line.startswith("{")]
+            assert reported, text
+            for line in reported:
                 json.loads(line)
-            assert all(json.dumps(HOSTILE)[1:20] in line for line in told if "\\u001b" in line)
+            assert all(
+                json.dumps(HOSTILE)[1:20] in line for line in reported if "\\u001b" in line
+            )
 
 
 @pytest.mark.parametrize("name", APART)
@@ -181,9 +183,9 @@ def test_wrong_arguments_are_escaped_in_errors(words: list[str], place: Path) ->
     ],
 )
 def test_error_of_a_failed_start_is_escaped(words: list[str], place: Path) -> None:
-    said = at_a_terminal(place, "", words)
-    check("", said)
-    assert said
+    text = at_a_terminal(place, "", words)
+    check("", text)
+    assert text
 
 
 # The one place.
@@ -204,9 +206,9 @@ def test_put_json_keeps_the_value(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_put_table_aligns_escaped_cells(capsys: pytest.CaptureFixture[str]) -> None:
     put_table([("[red]name", HOSTILE, ""), ("b", "c", "dim")])
-    said = capsys.readouterr().out
-    assert "[red]name" in said
-    assert escape_hidden(said, "\n") == said
+    output = capsys.readouterr().out
+    assert "[red]name" in output
+    assert escape_hidden(output, "\n") == output
 
 
 # Nothing else prints.

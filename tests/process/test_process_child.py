@@ -160,8 +160,8 @@ async def test_paused_child_loses_no_output(stage: Stage) -> None:
     child.pause()
     await deferLater(reactor, 0)  # what was read with the first line is still told
     before = len(ear.lines)
-    _, told = stage.shell("echo; echo")
-    await told.exit()
+    _, shown = stage.shell("echo; echo")
+    await shown.exit()
     assert len(ear.lines) == before, "it was told in spite of the pause"
     child.resume()
     await ear.exit()
@@ -280,8 +280,8 @@ def refusal(stage: Stage, *argv: str, env: Mapping[str, str] | None = None) -> s
 
 @in_reactor
 async def test_missing_program_is_an_error_at_once(stage: Stage) -> None:
-    told = refusal(stage, "no-such-agent", env={"PATH": ".::bin:/nowhere:/also/not"})
-    assert told == "There is no program 'no-such-agent' in /nowhere:/also/not."
+    shown = refusal(stage, "no-such-agent", env={"PATH": ".::bin:/nowhere:/also/not"})
+    assert shown == "There is no program 'no-such-agent' in /nowhere:/also/not."
     assert refusal(stage, "x", env={"PATH": "."}) == "There is no program 'x' in an empty PATH."
     assert refusal(stage, "./x") == f"There is no program '{stage.home}/x'."
 
@@ -298,8 +298,8 @@ async def test_program_that_is_not_executable_is_an_error_at_once(stage: Stage) 
     place = script(stage.home, "#!/bin/sh\n", 0o644)
     assert refusal(stage, "./agent") == f"The program {place!r} is not executable."
     script(stage.home, "#!/no/such/interpreter\n")
-    told = refusal(stage, place)
-    assert told == f"{place} cannot be run: the interpreter in its first line is not there."
+    shown = refusal(stage, place)
+    assert shown == f"{place} cannot be run: the interpreter in its first line is not there."
     script(stage.home, "echo without a first line\n")
     assert refusal(stage, "agent", env={"PATH": str(stage.home)}) == (
         f"{place} cannot be run: it is no program for this system."
@@ -394,11 +394,11 @@ async def test_child_that_cannot_be_killed_keeps_nobody_waiting(
     child, ear = stage.python(STUBBORN, limits=limits, processes=Deaf())
     pid = child.process.pid
     await ear.heard(1)
-    with monkeypatch.context() as machine, capturedLogs() as told:
+    with monkeypatch.context() as machine, capturedLogs() as logged:
         machine.setattr(os, "killpg", lambda *_: None)
         await child.end_family()
     assert ear.exits == [ChildExit(asked=True, why=f"process {pid} could not be ended")]
-    assert [event["pid"] for event in told] == [pid]
+    assert [event["pid"] for event in logged] == [pid]
     os.kill(pid, signal.SIGKILL)
     await until(lambda: Processes().see(pid) is None)  # nor does it stay a zombie
 

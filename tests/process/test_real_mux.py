@@ -134,8 +134,8 @@ def stream(talk: Talk) -> None:
     assert all(one["message"] == one["assistantMessageEvent"]["partial"] for one in grown)
     (last,) = grown[-1]["message"]["content"][-1:]
     assert last == {"type": "text", "text": "echo: hello there"}
-    said = [one["messages"] for one in events if one["type"] == "agent_end"][-1]
-    assert [one["role"] for one in said if one["role"] != "system"] == ["user", "assistant"]
+    sent = [one["messages"] for one in events if one["type"] == "agent_end"][-1]
+    assert [one["role"] for one in sent if one["role"] != "system"] == ["user", "assistant"]
     kinds = [one["type"] for one in events if one["type"] != "sxhost"]
     assert kinds[0] == "agent_start"
     assert "agent_end" in kinds[-2:]  # new pi says afterwards that it is settled
@@ -173,8 +173,8 @@ def compact(talk: Talk) -> None:
     for number in range(3):
         talk.ask("prompt", "s", message=f"SAY: noted {number}\n" + "word " * 12_000)
     talk.ask("compact", "s")
-    said = talk.ask("get_messages", "s")["messages"]
-    assert len(said) >= 2
+    text = talk.ask("get_messages", "s")["messages"]
+    assert len(text) >= 2
 
 
 def stored(stage: Stage, talk: Talk) -> str:
@@ -190,9 +190,11 @@ def delete(talk: Talk) -> None:
     running = talk.say("prompt", "s", message="SLOW 1000 50")
     talk.event("message_update", "text_delta")
     assert talk.ask("delete_session", "s") == {"deleted": True}
-    heard = [one for one in talk.heard if one.get("id") == running or "deleted" in one["type"]]
-    assert [one["type"] for one in heard] == ["response"], "it is answered before"
-    assert heard[0]["error"] == "the agent was ended"
+    received = [
+        one for one in talk.heard if one.get("id") == running or "deleted" in one["type"]
+    ]
+    assert [one["type"] for one in received] == ["response"], "it is answered before"
+    assert received[0]["error"] == "the agent was ended"
     talk.until(lambda one: one["type"] == "session_deleted")
 
 

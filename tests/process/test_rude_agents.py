@@ -74,11 +74,11 @@ def lines(*messages: Any) -> bytes:
     return b"".join(json.dumps(message).encode() + b"\n" for message in messages)
 
 
-def hear(dialect: str, manner: str, told: bytes) -> Heard:
+def hear(dialect: str, manner: str, reported: bytes) -> Heard:
     """Run an agent until it ends with its input."""
     words = [*command(dialect, manner), "--mode", "rpc"]
     done = subprocess.run(
-        words, input=told, capture_output=True, timeout=PATIENCE, check=False, cwd="/"
+        words, input=reported, capture_output=True, timeout=PATIENCE, check=False, cwd="/"
     )
     return Heard(done.stdout, done.stderr, done.returncode)
 
@@ -90,11 +90,11 @@ def turn(dialect: str, manner: str, *more: Any) -> Heard:
 @both
 @pytest.mark.parametrize("manner", ["", "pieces", "twice", "stranger", "noise"])
 def test_rude_agent_echoes(dialect: str, manner: str) -> None:
-    heard = turn(dialect, manner)
-    assert heard.said() == "echo: hello"
-    assert heard.code == 0
-    assert heard.ends() == (2 if manner == "twice" else 1)
-    assert len(heard.stderr) == (NOISE // 121 * 121 if manner == "noise" else 0)
+    received = turn(dialect, manner)
+    assert received.said() == "echo: hello"
+    assert received.code == 0
+    assert received.ends() == (2 if manner == "twice" else 1)
+    assert len(received.stderr) == (NOISE // 121 * 121 if manner == "noise" else 0)
 
 
 @both
@@ -102,15 +102,15 @@ def test_rude_agent_echoes(dialect: str, manner: str) -> None:
     ("manner", "code"), [("half", 0), ("unended", 0), ("dies", -9), ("fails", 3)]
 )
 def test_rude_agent_ends_midway(dialect: str, manner: str, code: int) -> None:
-    heard = turn(dialect, manner)
-    assert heard.code == code
-    assert b"echo: " in heard.raw
-    assert heard.raw.endswith(b"\n") == (manner in ("dies", "fails"))
+    received = turn(dialect, manner)
+    assert received.code == code
+    assert b"echo: " in received.raw
+    assert received.raw.endswith(b"\n") == (manner in ("dies", "fails"))
 
 
 @both
 @pytest.mark.parametrize(
-    ("manner", "said"),
+    ("manner", "message"),
     [
         ("long", "echo: hello"),
         ("flood", f"echo: {FLOOD * 'x'}hello"),
@@ -118,11 +118,11 @@ def test_rude_agent_ends_midway(dialect: str, manner: str, code: int) -> None:
         ("separators", f"echo: {SEPARATORS}hello"),
     ],
 )
-def test_rude_agent_floods_or_prints_oddities(dialect: str, manner: str, said: str) -> None:
-    heard = turn(dialect, manner)
-    assert _short(heard.said()) == _short(said)
-    assert heard.ends() == 1
-    assert max(map(len, heard.raw.split(b"\n"))) > (LONG if manner == "long" else 0)
+def test_rude_agent_floods_or_prints_oddities(dialect: str, manner: str, message: str) -> None:
+    received = turn(dialect, manner)
+    assert _short(received.said()) == _short(message)
+    assert received.ends() == 1
+    assert max(map(len, received.raw.split(b"\n"))) > (LONG if manner == "long" else 0)
 
 
 @both
@@ -158,15 +158,15 @@ def test_rude_agent_asks_and_waits(dialect: str) -> None:
 def test_rude_agents_endless_turn_can_be_interrupted(dialect: str) -> None:
     assert turn(dialect, "endless").ends() == 0
     call = {"id": "9", "method": "turn/interrupt", "params": {"threadId": "t"}}
-    heard = turn(dialect, "endless", call if dialect == "codex" else {"type": "abort"})
-    assert heard.ends() == 1
-    assert b"interrupted" in heard.raw or b"aborted" in heard.raw
+    received = turn(dialect, "endless", call if dialect == "codex" else {"type": "abort"})
+    assert received.ends() == 1
+    assert b"interrupted" in received.raw or b"aborted" in received.raw
 
 
 @both
 def test_rude_agent_is_rude_in_one_turn_only(dialect: str) -> None:
-    heard = hear(dialect, "", prompts(dialect, "one", "RUDE: mute", "two"))
-    assert heard.said() == "echo: oneecho: two"
+    received = hear(dialect, "", prompts(dialect, "one", "RUDE: mute", "two"))
+    assert received.said() == "echo: oneecho: two"
 
 
 @both

@@ -36,37 +36,37 @@ def test_rule_kinds_are_those_of_questions() -> None:
     assert get_args(ApprovalKind) == KINDS
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["--command", "git log -3", "--agent", "pi", "--cwd", "{}/site"], "approve (reading)"),
-        (["--command", "git log -3", "--agent", "pi", "--cwd", "/"], "ask (default)"),
-        (["--command", "git log -3", "--cwd", "{}"], "ask (default)"),
-        (
-            ["--command", "git log --output=x", "--agent", "pi", "--cwd", "{}"],
-            "ask (writing by options)",
-        ),
-        (["--command", "cd x; git push -f"], "deny (pushing): Pushing is for people."),
-        (["--path", "{}/a", "--path", "{}/b"], "approve (sources)"),
-        (["--path", "{}/a", "--path", "{}/../b"], "ask (default)"),
-        (["--path", "a", "--cwd", "{}"], "approve (sources)"),
-        (
-            ["--tool", "mcp__playwright__x", "--session", "ci-1", "--label", "stage:test"],
-            "approve_session (the tests' servers)",
-        ),
-        (["--tool", "mcp__playwright__x", "--session", "ci-1"], "ask (default)"),
-        (["--kind", "dialog"], "ask (default)"),
-        (
-            ["--command", "x" * 5000],
-            "ask (pushing): it cannot be told whether the rule 'pushing' holds",
-        ),
-    ],
-)
+POLICY_VERDICTS = [
+    (["--command", "git log -3", "--agent", "pi", "--cwd", "{}/site"], "approve (reading)"),
+    (["--command", "git log -3", "--agent", "pi", "--cwd", "/"], "ask (default)"),
+    (["--command", "git log -3", "--cwd", "{}"], "ask (default)"),
+    (
+        ["--command", "git log --output=x", "--agent", "pi", "--cwd", "{}"],
+        "ask (writing by options)",
+    ),
+    (["--command", "cd x; git push -f"], "deny (pushing): Pushing is for people."),
+    (["--path", "{}/a", "--path", "{}/b"], "approve (sources)"),
+    (["--path", "{}/a", "--path", "{}/../b"], "ask (default)"),
+    (["--path", "a", "--cwd", "{}"], "approve (sources)"),
+    (
+        ["--tool", "mcp__playwright__x", "--session", "ci-1", "--label", "stage:test"],
+        "approve_session (the tests' servers)",
+    ),
+    (["--tool", "mcp__playwright__x", "--session", "ci-1"], "ask (default)"),
+    (["--kind", "dialog"], "ask (default)"),
+    (
+        ["--command", "x" * 5000],
+        "ask (pushing): it cannot be told whether the rule 'pushing' holds",
+    ),
+]
+
+
+@pytest.mark.parametrize(("words", "message"), POLICY_VERDICTS)
 def test_documented_policy_does_what_the_document_says(
-    file: Path, words: list[str], said: str
+    file: Path, words: list[str], message: str
 ) -> None:
     done = tried(file, *(word.format(file.parent) for word in words))
-    assert (done.output, done.exit_code) == (f"{said}\n", 0)
+    assert (done.output, done.exit_code) == (f"{message}\n", 0)
 
 
 def test_policy_test_json(file: Path) -> None:
@@ -85,9 +85,9 @@ def test_malformed_policy_file_is_a_readable_error(tmp_path: Path) -> None:
     path = tmp_path / "policy.toml"
     path.write_text("[[rule]]\nname='n'\ndecision='allow'\ncommand='('\n", encoding="utf-8")
     done = run(tmp_path, SXHOST, "policy", "test", str(path))
-    said = f"{path}: rule 'n': The field `command` is wrong: a group is not closed."
+    text = f"{path}: rule 'n': The field `command` is wrong: a group is not closed."
     assert (done.returncode, done.stdout) == (2, "")
-    assert said in done.stderr
+    assert text in done.stderr
 
 
 def test_missing_policy_file_is_a_readable_error(tmp_path: Path) -> None:

@@ -19,31 +19,30 @@ from sxhost.policy.shell import (
     searchable_forms,
 )
 
+WRAPPED_COMMANDS = [
+    ("git status", "git status"),
+    ("/bin/bash -lc 'git status'", "git status"),
+    ("/usr/bin/zsh -c 'git status'", "git status"),
+    ("bash -lc pwd", "pwd"),
+    ("bash -lc \"git log --author='x'\"", "git log --author='x'"),
+    ("sh -c 'a'\"'\"'b'", "a'b"),
+    (["git", "log", "a b"], "git log 'a b'"),
+    (["/bin/bash", "-lc", "git status"], "git status"),
+    (["bash", "-lc", "a 'b'; c"], "a 'b'; c"),
+    ("bash -lc 'a' ", "bash -lc 'a' "),
+    ("bash -lc 'a'; b", "bash -lc 'a'; b"),
+    ("bash -lc 'a' b", "bash -lc 'a' b"),
+    ("bash -lc a\\ b", "bash -lc a\\ b"),
+    ('bash -lc "a $(b)"', 'bash -lc "a $(b)"'),
+    ('bash -lc "a \\$b"', 'bash -lc "a \\$b"'),
+    ("bash -lic 'a'", "bash -lic 'a'"),
+    ("/tmp/bash -lc 'a'", "/tmp/bash -lc 'a'"),
+    ("./bash -lc 'a'", "./bash -lc 'a'"),
+    ("fish -c 'a'", "fish -c 'a'"),
+]
 
-@pytest.mark.parametrize(
-    ("command", "script"),
-    [
-        ("git status", "git status"),
-        ("/bin/bash -lc 'git status'", "git status"),
-        ("/usr/bin/zsh -c 'git status'", "git status"),
-        ("bash -lc pwd", "pwd"),
-        ("bash -lc \"git log --author='x'\"", "git log --author='x'"),
-        ("sh -c 'a'\"'\"'b'", "a'b"),
-        (["git", "log", "a b"], "git log 'a b'"),
-        (["/bin/bash", "-lc", "git status"], "git status"),
-        (["bash", "-lc", "a 'b'; c"], "a 'b'; c"),
-        ("bash -lc 'a' ", "bash -lc 'a' "),
-        ("bash -lc 'a'; b", "bash -lc 'a'; b"),
-        ("bash -lc 'a' b", "bash -lc 'a' b"),
-        ("bash -lc a\\ b", "bash -lc a\\ b"),
-        ('bash -lc "a $(b)"', 'bash -lc "a $(b)"'),
-        ('bash -lc "a \\$b"', 'bash -lc "a \\$b"'),
-        ("bash -lic 'a'", "bash -lic 'a'"),
-        ("/tmp/bash -lc 'a'", "/tmp/bash -lc 'a'"),
-        ("./bash -lc 'a'", "./bash -lc 'a'"),
-        ("fish -c 'a'", "fish -c 'a'"),
-    ],
-)
+
+@pytest.mark.parametrize(("command", "script"), WRAPPED_COMMANDS)
 def test_shell_wrappers_are_stripped(command: object, script: str) -> None:
     assert command_line_of(command) == script
 

@@ -102,8 +102,8 @@ def test_every_limit_refuses_values_out_of_bounds(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for value in ("0", "-1", "1e300", "nan", "many", "", " 7"):
-        said = refusal(capsys, f"--limit={name}={value}")
-        assert f"--limit {name}={value} cannot be: expected" in said
+        sent = refusal(capsys, f"--limit={name}={value}")
+        assert f"--limit {name}={value} cannot be: expected" in sent
     usual = getattr(Limits(), name)
     assert settings_of(f"--limit={name}={usual}").limits == Limits()
 
@@ -134,8 +134,8 @@ def test_log_level_by_option_environment_or_default(
 
 
 def test_codex_bypass_is_off_unless_set_true() -> None:
-    told = [settings_of(f"--{BYPASS}", word).bypass for word in ("true", "false")]
-    assert (settings_of().bypass, told) == (False, [True, False])
+    reported = [settings_of(f"--{BYPASS}", word).bypass for word in ("true", "false")]
+    assert (settings_of().bypass, reported) == (False, [True, False])
 
 
 NUMBERS = [
@@ -567,9 +567,9 @@ def test_second_daemon_is_refused(
     daemon = start_daemon(*command, *FREE_PORT)
     done = run(tmp_path, *command, *FREE_PORT)
     assert (done.returncode, done.stdout) == (1, "")
-    said = f"Another twistd server is running, PID {daemon.pid}\n"
+    text = f"Another twistd server is running, PID {daemon.pid}\n"
     ours = f"sxhost: another host runs, with pid {daemon.pid} ({tmp_path / 'pid'}).\n"
-    assert done.stderr == ours if command == CLASSIC else said in done.stderr
+    assert done.stderr == ours if command == CLASSIC else text in done.stderr
     assert "Traceback" not in done.stderr
     assert (tmp_path / "pid").read_text() == str(daemon.pid)
     assert not daemon.gone()
@@ -584,8 +584,8 @@ def test_stale_pidfile_is_replaced_and_logged(
     (tmp_path / "pid").write_text(str(dead.pid))
     daemon = start_daemon(*command, *FREE_PORT)
     assert daemon.pid != dead.pid
-    said = "Replacing {}: its process" if command == CLASSIC else "Removing stale pidfile {}"
-    assert said.format(tmp_path / "pid") in (tmp_path / log).read_text()
+    text = "Replacing {}: its process" if command == CLASSIC else "Removing stale pidfile {}"
+    assert text.format(tmp_path / "pid") in (tmp_path / log).read_text()
 
 
 def test_daemons_pidfile_is_in_its_state_directory(

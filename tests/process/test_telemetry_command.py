@@ -283,9 +283,9 @@ def test_emit_imports_no_heavy_module() -> None:
 async def test_payload_arrives_and_no_process_is_left(plain: Bench) -> None:
     done = await plain.run_to_the_end(*HELLO)
     assert done.stdout.decode().split("\n")[0] == "0 [0]"
-    said = await plain.collector.said.get()
-    assert (said["session_id"], said["type"], said["content"]) == ("s1", "user", "hello")
-    assert said["metadata"]["project"] == "project"
+    text = await plain.collector.said.get()
+    assert (text["session_id"], text["type"], text["content"]) == ("s1", "user", "hello")
+    assert text["metadata"]["project"] == "project"
     assert done.stderr == b""
 
 
@@ -332,10 +332,10 @@ async def test_settings_come_from_the_files_of_home_and_project(plain: Bench) ->
     url = plain.environ.pop("EMIT_SESSION_API_URL")
     plain.environ.clear()
     (plain.home / ".scorpiox-env.txt").write_text("EMIT_SESSION_TRACKING=1\r\n", "utf-8")
-    said = f"EMIT_SESSION_API_URL={url}"
-    (plain.project / "scorpiox-env.txt").write_text(said, "utf-8")
+    text = f"EMIT_SESSION_API_URL={url}"
+    (plain.project / "scorpiox-env.txt").write_text(text, "utf-8")
     place = f"{plain.project}/scorpiox-env.txt"
-    trust({"HOME": str(plain.home)}, place, said.encode())
+    trust({"HOME": str(plain.home)}, place, text.encode())
     await plain.run_to_the_end(*HELLO)
     assert (await plain.collector.said.get())["content"] == "hello"
 
@@ -503,8 +503,8 @@ async def post_over_tls(bench: Bench, name: str, *, trusted: bool) -> bytes:
 
 @in_reactor
 async def test_https_with_a_private_authority(bench: Bench) -> None:
-    said = await post_over_tls(bench, "localhost", trusted=True)
-    assert said == b"sxhost-emit: sent\n"
+    text = await post_over_tls(bench, "localhost", trusted=True)
+    assert text == b"sxhost-emit: sent\n"
     assert (await bench.collector.said.get())["content"] == "hello"
 
 
@@ -517,6 +517,6 @@ async def test_https_with_a_private_authority(bench: Bench) -> None:
 async def test_certificate_of_another_authority_is_refused(
     bench: Bench, name: str, trusted: bool
 ) -> None:
-    said = await post_over_tls(bench, name, trusted=trusted)
-    assert said.startswith(b"sxhost-emit: not sent: ")
+    text = await post_over_tls(bench, name, trusted=trusted)
+    assert text.startswith(b"sxhost-emit: not sent: ")
     assert bench.collector.said.pending == []

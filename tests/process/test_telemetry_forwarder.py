@@ -89,15 +89,15 @@ def test_received_telemetry_is_not_forwarded(lab: HostInMemory) -> None:
 
 
 @pytest.mark.parametrize(
-    ("how", "told"), [("full", "secret"), ("redacted", "[6 characters]"), ("none", "")]
+    ("how", "message"), [("full", "secret"), ("redacted", "[6 characters]"), ("none", "")]
 )
 def test_forward_option_chooses_how_much_is_sent(
-    lab: HostInMemory, how: Any, told: str
+    lab: HostInMemory, how: Any, message: str
 ) -> None:
     emitter = FakeEmitter()
     forwarder = forwarding(lab, emitter, how)
     fire(lab, "message", "secret")
-    assert emitter.sent == [("a", "assistant", told)]
+    assert emitter.sent == [("a", "assistant", message)]
     forwarder.stopService()
 
 

@@ -203,10 +203,10 @@ def test_ssl_endpoint_string_still_works(start_host: StartHost, pair: Pair, talk
 # SIGHUP.
 
 
-def hang_up(host: Host, said: str) -> None:
+def hang_up(host: Host, text: str) -> None:
     """Let the host read its files again, until it has said so."""
     host.process.send_signal(signal.SIGHUP)
-    while said not in host.output():
+    while text not in host.output():
         assert host.process.poll() is None
 
 
@@ -269,8 +269,8 @@ def test_private_key_file_is_not_warned_of(secure: Host) -> None:
 @pytest.mark.parametrize("given", [0, 2])
 def test_certificate_without_key_is_refused(given: int, pair: Pair, tmp_path: Path) -> None:
     done = run(tmp_path, *NODAEMON, *pair.options[given : given + 2])
-    said = "sxhost: --tls-cert and --tls-key belong together: give both.\n"
-    assert (done.returncode, done.stdout, done.stderr) == (2, "", said)
+    text = "sxhost: --tls-cert and --tls-key belong together: give both.\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", text)
 
 
 def damaged(pair: Pair, how: str) -> str:
@@ -300,10 +300,10 @@ def damaged(pair: Pair, how: str) -> str:
 def test_wrong_certificate_file_is_a_readable_error(
     how: str, pair: Pair, tmp_path: Path
 ) -> None:
-    said = damaged(pair, how)
+    text = damaged(pair, how)
     done = run(tmp_path, *NODAEMON, *pair.options, "--port", "0", "--state-dir", "d")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith(f"sxhost: --tls-cert and --tls-key do not work: {said}")
+    assert done.stderr.startswith(f"sxhost: --tls-cert and --tls-key do not work: {text}")
     assert done.stderr.count("\n") == 1
 
 
@@ -335,7 +335,7 @@ TOMORROW = timedelta(days=1)
 
 
 @pytest.mark.parametrize(
-    ("name", "until", "issuer", "said"),
+    ("name", "until", "issuer", "message"),
     [
         ("other.example", TOMORROW, KNOWN, "its certificate is for another name"),
         ("localhost", EXPIRED, KNOWN, "its certificate is of nobody known here, or out of"),
@@ -344,7 +344,12 @@ TOMORROW = timedelta(days=1)
     ids=["name", "expired", "authority"],
 )
 def test_client_refuses_another_host(  # noqa: PLR0917 - the cases
-    start_host: StartHost, tmp_path: Path, name: str, until: timedelta, issuer: str, said: str
+    start_host: StartHost,
+    tmp_path: Path,
+    name: str,
+    until: timedelta,
+    issuer: str,
+    message: str,
 ) -> None:
     known = Authority(tmp_path, KNOWN)
     signer = known if issuer == KNOWN else Authority(tmp_path, issuer)
@@ -352,7 +357,7 @@ def test_client_refuses_another_host(  # noqa: PLR0917 - the cases
     url = f"https://localhost:{host.port}"
     done = run(tmp_path, SXHOST, "status", "--url", url, "--ca", str(known.file))
     assert (done.returncode, done.stdout) == (3, "")
-    assert f"({url}: {said}" in done.stderr
+    assert f"({url}: {message}" in done.stderr
 
 
 @in_reactor
@@ -388,11 +393,11 @@ def test_command_accepts_the_authority_of_its_option(
     secure: Host, authority: Authority, tmp_path: Path
 ) -> None:
     url = f"https://localhost:{secure.port}"
-    said = f"Host running on :{secure.port} — 0 sessions, 0 active\n"
-    told = run(tmp_path, SXHOST, "status", "--url", url, "--ca", str(authority.file))
+    text = f"Host running on :{secure.port} — 0 sessions, 0 active\n"
+    shown = run(tmp_path, SXHOST, "status", "--url", url, "--ca", str(authority.file))
     found = run(tmp_path, SXHOST, "status", SXHOST_URL=url, SXHOST_CA=str(authority.file))
-    for done in (told, found):
-        assert (done.returncode, done.stdout, done.stderr) == (0, said, "")
+    for done in (shown, found):
+        assert (done.returncode, done.stdout, done.stderr) == (0, text, "")
 
 
 def test_command_refuses_other_authorities(secure: Host, tmp_path: Path) -> None:
@@ -400,5 +405,5 @@ def test_command_refuses_other_authorities(secure: Host, tmp_path: Path) -> None
     assert (done.returncode, done.stdout) == (3, "")
     assert "its certificate is of nobody known here" in done.stderr
     wrong = run(tmp_path, SXHOST, "status", "--url", "https://localhost", "--ca", "missing")
-    said = "This cannot be asked: missing cannot be read: no such file or directory.\n"
-    assert (wrong.returncode, wrong.stderr) == (2, said)
+    text = "This cannot be asked: missing cannot be read: no such file or directory.\n"
+    assert (wrong.returncode, wrong.stderr) == (2, text)

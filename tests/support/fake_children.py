@@ -95,7 +95,7 @@ class FakeReports:
     def turn_started(self, native_id: str | None) -> None:
         self.told.append(("turn_began", native_id))
 
-    def turn_ended(self, status: TurnStatus, reason: str = "", native: Any = None) -> None:
+    def turn_ended(self, status: TurnStatus, reason: str = "", native: object = None) -> None:
         self.told.append(("turn_ended", status, reason))
 
     def gone(self, how: ChildExit) -> None:

@@ -23,7 +23,7 @@ Object = dict[str, Any]
 class Wire(Protocol):
     """One connection."""
 
-    def write(self, said: bytes) -> None:
+    def write(self, text: bytes) -> None:
         """Send a frame."""
 
     def read(self) -> bytes | None:
@@ -41,8 +41,8 @@ class WebSocket:
         while self._file.readline().strip():
             pass
 
-    def write(self, said: bytes) -> None:
-        self._socket.sendall(masked(TEXT, said))
+    def write(self, text: bytes) -> None:
+        self._socket.sendall(masked(TEXT, text))
 
     def read(self) -> bytes | None:
         while True:
@@ -84,9 +84,9 @@ class Piped:
                 stderr=log,
             )
 
-    def write(self, said: bytes) -> None:
+    def write(self, text: bytes) -> None:
         assert self.process.stdin is not None
-        self.process.stdin.write(said + b"\n")
+        self.process.stdin.write(text + b"\n")
         self.process.stdin.flush()
 
     def read(self) -> bytes | None:
@@ -132,9 +132,9 @@ class Talk:
         """Return what comes next, up to what is wanted."""
         found: list[Object] = []
         while True:
-            said = self.wire.read()
-            assert said is not None, f"it ended; last: {self.heard[-3:]}"
-            found.append(json.loads(said))
+            output = self.wire.read()
+            assert output is not None, f"it ended; last: {self.heard[-3:]}"
+            found.append(json.loads(output))
             self.heard.append(found[-1])
             if wanted(found[-1]):
                 return found

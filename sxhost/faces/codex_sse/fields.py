@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from typing import Any, Final
+from typing import Final
 
 from msgspec import DecodeError, Raw, Struct, ValidationError, json
 
@@ -59,7 +59,7 @@ class EventData(Struct, frozen=True):
     tool: str = ""
     title: str = ""
     status: str = ""
-    input: Any = None
+    input: object = None
     output: str | None = None
     exit_code: int | None = None
     diff: str = ""
@@ -90,27 +90,27 @@ class Item(Struct, frozen=True, rename="camel"):
     process_id: str | None = None
     source: str = "agent"
     status: str = ""
-    command_actions: list[dict[str, Any]] = []
+    command_actions: list[dict[str, object]] = []
     aggregated_output: str | None = None
     exit_code: int | None = None
     duration_ms: float | None = None
-    changes: Any = None
+    changes: object = None
     server: str = ""
     tool: str = ""
-    arguments: Any = None
-    result: Any = None
-    error: Any = None
+    arguments: object = None
+    result: object = None
+    error: object = None
     query: str = ""
-    action: Any = None
+    action: object = None
     path: str = ""
-    summary: list[Any] | None = None
+    summary: list[object] | None = None
 
 
 class ErrorInfo(Struct, frozen=True, rename="camel"):
     """An error, as ``codex app-server`` writes it."""
 
     message: str = ""
-    codex_error_info: Any = None
+    codex_error_info: object = None
     additional_details: str | None = None
 
 
@@ -138,12 +138,12 @@ class Params(Struct, frozen=True, rename="camel"):
     error: ErrorInfo | None = None
     summary: str = ""
     details: str | None = None
-    questions: Any = None
-    permissions: Any = None
-    proposed_execpolicy_amendment: Any = None
-    network_approval_context: Any = None
+    questions: object = None
+    permissions: object = None
+    proposed_execpolicy_amendment: object = None
+    network_approval_context: object = None
     server_name: str = ""
-    message: Any = None
+    message: object = None
 
 
 class NativeNotice(Struct, frozen=True):
@@ -205,7 +205,7 @@ class EventFields(Struct, frozen=True):
 # From the app server's spelling to that of `EventMsg`.
 
 
-def to_snake_case(value: Any) -> Any:
+def to_snake_case(value: object) -> object:
     """Return a name in snake case, or an object whose names are so at any depth."""
     if isinstance(value, dict):
         return {
@@ -217,7 +217,7 @@ def to_snake_case(value: Any) -> Any:
     return value
 
 
-def split_command(command: Any) -> list[str]:
+def split_command(command: object) -> list[str]:
     """Return a command as a list of arguments; one that no shell can split is a single one."""
     if isinstance(command, list):
         return [str(word) for word in command]
@@ -228,7 +228,7 @@ def split_command(command: Any) -> list[str]:
         return [text]
 
 
-def changes_by_path(changes: Any) -> dict[str, Any]:
+def changes_by_path(changes: object) -> dict[str, object]:
     """Return changes of files by their paths, in the form of codex's patch events."""
     if isinstance(changes, dict):
         return changes
@@ -236,7 +236,7 @@ def changes_by_path(changes: Any) -> dict[str, Any]:
     return {str(c["path"]): _change(c) for c in listed if isinstance(c, dict) and "path" in c}
 
 
-def _change(change: dict[str, Any]) -> dict[str, Any]:
+def _change(change: dict[str, object]) -> dict[str, object]:
     kind, diff = change.get("kind"), change.get("diff") or ""
     kind = kind if isinstance(kind, dict) else {"type": kind}
     name = str(kind.get("type") or "update")

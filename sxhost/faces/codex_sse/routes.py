@@ -7,14 +7,13 @@ the host was started anew.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Annotated, Final, Literal, NamedTuple, TypeVar
 from uuid import uuid4
 
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred
-from twisted.python.failure import Failure
 
 from sxhost.errors import (
     BadField,
@@ -242,8 +241,11 @@ def _turn_marks(after: str) -> EventQuery:
     return EventQuery(after=after, types="turn-started,message,complete,error")
 
 
-def _outcome(found: _Found, **more: Any) -> RequestOutcome:
-    return RequestOutcome(id=found.conversation.id, session=found.session.id, **more)
+def _outcome(
+    found: _Found, turn: Turn | None = None, approval: Approval | None = None
+) -> RequestOutcome:
+    name, session = found.conversation.id, found.session.id
+    return RequestOutcome(id=name, session=session, turn=turn, approval=approval)
 
 
 def _ids_of(approval: Approval) -> tuple[str, str, str]:
@@ -265,17 +267,23 @@ def _about_work_dir(error: HostError) -> HostError:
     return BadField("work_dir", error.message.replace("`cwd`", "`work_dir`"))
 
 
-async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
+async def _to_its_end(work: Awaitable[T]) -> T:
     """Wait for `work`; if the waiter is cancelled, it goes on, and a failure is logged."""
     waiting: Deferred[T] = Deferred()
 
-    def finish(result: Any) -> None:
-        if not waiting.called:
-            waiting.callback(result)
-        elif isinstance(result, Failure):
-            log.warn("a conversation could not begin: {why}", why=result.value)
+    async def run() -> None:
+        try:
+            result = await work
+        except Exception as error:  # noqa: BLE001 - it is the waiter's, if that is still there
+            if waiting.called:
+                log.warn("a conversation could not begin: {why}", why=error)
+            else:
+                waiting.errback(error)
+        else:
+            if not waiting.called:
+                waiting.callback(result)
 
-    Deferred.fromCoroutine(work).addBoth(finish)
+    Deferred.fromCoroutine(run())
     return await waiting
 
 

@@ -7,7 +7,7 @@ message, which depends on where the reader began.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from twisted.web.server import Request
 
@@ -20,7 +20,7 @@ from sxhost.model.cursor import Cursor
 from sxhost.model.host import Host
 from sxhost.model.session import Event
 from sxhost.model.subscription import Selection, Subscription
-from sxhost.streams.transcript import Transcript
+from sxhost.transcripts.transcript import Transcript
 
 __all__ = ["ConversationResponse", "FrameEncoder", "NoContent", "ends_turn"]
 
@@ -69,7 +69,7 @@ class FrameEncoder:
             self._frame(event)
         self.over = False
 
-    def _frame(self, event: Event) -> tuple[str, dict[str, Any]] | None:
+    def _frame(self, event: Event) -> tuple[str, dict[str, object]] | None:
         if event.event == "approval-requested":
             return approval_frame(event, self._conversation)
         translate = FRAMES.get(event.event)

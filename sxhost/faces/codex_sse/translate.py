@@ -6,14 +6,14 @@ Each function returns the type and the fields of a frame, or None where Codex wo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
 from sxhost.faces.codex_sse.fields import EventFields, to_snake_case
 from sxhost.faces.codex_sse.translate_tools import tool_done, tool_output, tool_started
 
 __all__ = ["ENDS", "FRAMES", "Frame"]
 
-Frame = tuple[str, dict[str, Any]] | None
+Frame = tuple[str, dict[str, object]] | None
 Frames = Mapping[str, Callable[[EventFields], Frame]]
 
 # The conversation and its turns.
@@ -21,7 +21,7 @@ Frames = Mapping[str, Callable[[EventFields], Frame]]
 
 def _configured(event: EventFields) -> Frame:
     conversation = event.conversation
-    known: dict[str, Any] = {}
+    known: dict[str, object] = {}
     if conversation.approval_policy:
         known["approval_policy"] = conversation.approval_policy
     if conversation.sandbox:

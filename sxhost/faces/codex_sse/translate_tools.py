@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
 from sxhost.faces.codex_sse.fields import (
     EventFields,
@@ -16,7 +16,7 @@ from sxhost.faces.codex_sse.fields import (
 
 __all__ = ["tool_done", "tool_output", "tool_started"]
 
-Frame = tuple[str, dict[str, Any]] | None
+Frame = tuple[str, dict[str, object]] | None
 
 NO_EXIT_CODE: Final = -1
 """The exit code of a command that has none: it was refused, or cut."""
@@ -38,8 +38,10 @@ def tool_done(event: EventFields) -> Frame:
 def tool_output(event: EventFields) -> Frame:
     """Return the frame of a piece that a tool has printed: as stdout, in base64."""
     chunk = b64encode(event.data.text.encode("utf-8", "surrogatepass")).decode()
-    fields = {"call_id": event.data.item, "stream": "stdout", "chunk": chunk}
-    return "exec_command_output_delta", fields
+    return (
+        "exec_command_output_delta",
+        {"call_id": event.data.item, "stream": "stdout", "chunk": chunk},
+    )
 
 
 # Commands.
@@ -64,7 +66,7 @@ def _exec_end(event: EventFields) -> Frame:
     }
 
 
-def _command(event: EventFields) -> dict[str, Any]:
+def _command(event: EventFields) -> dict[str, object]:
     item = event.item
     process = {"process_id": item.process_id} if item.process_id else {}
     return {
@@ -78,7 +80,7 @@ def _command(event: EventFields) -> dict[str, Any]:
     }
 
 
-def _parsed(action: dict[str, Any]) -> dict[str, Any]:
+def _parsed(action: dict[str, object]) -> dict[str, object]:
     rest = {name: value for name, value in action.items() if name not in ("type", "command")}
     return {"type": to_snake_case(action.get("type")), "cmd": action.get("command"), **rest}
 
@@ -101,7 +103,7 @@ def _patch_end(event: EventFields) -> Frame:
     }
 
 
-def _patch(event: EventFields) -> dict[str, Any]:
+def _patch(event: EventFields) -> dict[str, object]:
     item = event.item
     turn = event.params.turn_id or ""
     return {"call_id": item.id, "turn_id": turn, "changes": changes_by_path(item.changes)}
@@ -126,7 +128,7 @@ def _mcp_end(event: EventFields) -> Frame:
     return "mcp_tool_call_end", {**_invocation(event), "duration": duration, "result": result}
 
 
-def _invocation(event: EventFields) -> dict[str, Any]:
+def _invocation(event: EventFields) -> dict[str, object]:
     item = event.item
     invocation = {"server": item.server, "tool": item.tool, "arguments": item.arguments}
     return {"call_id": item.id, "invocation": invocation}
@@ -144,7 +146,7 @@ def _other_end(event: EventFields) -> Frame:
     return "mcp_tool_call_end", {**_other_call(event), **fields}
 
 
-def _other_call(event: EventFields) -> dict[str, Any]:
+def _other_call(event: EventFields) -> dict[str, object]:
     data = event.data
     invocation = {"server": "", "tool": data.tool, "arguments": data.input}
     return {"call_id": data.item, "invocation": invocation}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from heapq import nlargest
 
 from sxhost.errors import UnknownSession
@@ -86,11 +85,8 @@ class CodexDirectory:
                 events = await self._host.events(session.id, EventQuery(after=str(seq)))
             except UnknownSession:  # forgotten meanwhile
                 return []
-            wanted = list(_chosen(events, until, without))
+            upto = (event for event in events if event.id <= until)
+            wanted = [event for event in upto if event.event not in without]
             if seq == 0 or len(wanted) >= most:
                 break
         return wanted[-most:]
-
-
-def _chosen(events: Iterable[Event], until: int, without: frozenset[str]) -> Iterable[Event]:
-    return (event for event in events if event.id <= until and event.event not in without)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from os import getpid
-from typing import Any
 from weakref import WeakValueDictionary
 
 from msgspec import UNSET, Struct, UnsetType
@@ -152,7 +151,7 @@ class CodexdHandlers:
             return CodexdHealth(ok=True)
         return CodexdHealth(ok=True, service=self._runtime(base_url))
 
-    async def codexd_describe(self, base_url: str) -> dict[str, Any]:
+    async def codexd_describe(self, base_url: str) -> dict[str, object]:
         """Return codexd's description of itself."""
         return description_of(base_url)
 
@@ -262,30 +261,30 @@ def _unknown(session_id: str) -> Refusal:
 
 def routes(host: Host) -> Sequence[Route]:
     """Return codexd's routes over the sessions of `host`."""
-    handlers = CodexdHandlers(host)
+    face = CodexdHandlers(host)
     route = partial(Route, tag="codexd", response_format=CODEXD)
     return (
         route(
             "GET",
             "/healthz",
-            handlers.codexd_health,
-            "Tell that the host is there.",
+            face.codexd_health,
+            "Check that the host serves.",
             scope="open",
             asks=True,
         ),
-        route("GET", "/describe", handlers.codexd_describe, "Describe codexd's face."),
-        route("GET", STATUS, handlers.codexd_status, "Tell all there is of codex."),
-        route("GET", SESSIONS, handlers.codexd_sessions, "List codex's sessions."),
+        route("GET", "/describe", face.codexd_describe, "Describe codexd's API."),
+        route("GET", STATUS, face.codexd_status, "Show the state of codex."),
+        route("GET", SESSIONS, face.codexd_sessions, "List codex's sessions."),
         route(
             "GET",
             f"{SESSIONS}/<session_id>",
-            handlers.codexd_session,
-            "Tell of a session of codex.",
+            face.codexd_session,
+            "Show a session of codex.",
         ),
         route(
             "POST",
             SESSIONS,
-            handlers.codexd_begin,
+            face.codexd_begin,
             "Begin or resume a session of codex.",
             201,
             reads=SessionInput,
@@ -293,7 +292,7 @@ def routes(host: Host) -> Sequence[Route]:
         route(
             "POST",
             TURN,
-            handlers.codexd_turn,
+            face.codexd_turn,
             "Begin a turn of codex, or steer it.",
             202,
             scope="send",
@@ -302,7 +301,7 @@ def routes(host: Host) -> Sequence[Route]:
         route(
             "GET",
             EVENTS,
-            handlers.codexd_events,
+            face.codexd_events,
             "Follow codex over a WebSocket.",
             101,
             produces=NDJSON,

@@ -7,7 +7,6 @@ A slow client is a cursor in the log: it misses nothing but what retention drops
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
 
 from msgspec import Struct
 
@@ -168,18 +167,18 @@ class CodexdConnection(Connection):
         if self._reader is not None:
             self._reader.close()
 
-    def _send_message(self, **fields: Any) -> None:
+    def _send_message(self, **fields: object) -> None:
         self.send(_message(**fields))
 
 
-def _message(**fields: Any) -> bytes:
+def _message(**fields: object) -> bytes:
     return websocket_text_frame(encode(fields))
 
 
 def _type_of(message: bytes, depth: int) -> str | None:
     """Return the type of a message, if it is an object with one."""
     try:
-        value: Any = decode(message, object, depth=depth)
+        value: object = decode(message, object, depth=depth)
     except HostError:
         return None
     return trimmed(value.get("type")) if isinstance(value, dict) else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 from msgspec import Meta, Struct
 from twisted.internet.defer import Deferred
@@ -13,7 +13,7 @@ from sxhost.codec.json import encode
 from sxhost.errors import HostError
 from sxhost.hooks.payload import Hook
 from sxhost.hooks.sessions import HookHandler, HookQuery, HookReply
-from sxhost.http.router import Route
+from sxhost.http.router import Handler, Route
 from sxhost.logs import logger
 from sxhost.model.host import Host
 from sxhost.model.names import SessionId
@@ -25,7 +25,7 @@ log = logger(__name__)
 
 
 Name = Annotated[str, Meta(min_length=1)]
-Text = Annotated[Any, Meta(description="A text; what is none counts as absent.")]
+Text = Annotated[object, Meta(description="A text; what is none counts as absent.")]
 
 
 class HookInput(Struct, frozen=True):
@@ -40,11 +40,11 @@ class HookInput(Struct, frozen=True):
     agent_id: Text = None
     tool_name: Text = None
     tool_use_id: Text = None
-    tool_input: Any = None
-    tool_response: Any = None
-    permission_suggestions: Any = None
+    tool_input: object = None
+    tool_response: object = None
+    permission_suggestions: object = None
     last_assistant_message: Text = None
-    error: Any = None
+    error: object = None
     reason: Text = None
 
 
@@ -63,7 +63,7 @@ class HookAnswer(Struct, frozen=True, rename="camel", omit_defaults=True):
 
     decision: str = ""
     reason: str = ""
-    hook_specific_output: dict[str, Any] = {}
+    hook_specific_output: dict[str, object] = {}
 
 
 class HookResponse:
@@ -85,7 +85,7 @@ class HookResponse:
 
     def _confirm_once_sent(self, request: Request, reply: HookReply) -> None:
         """Confirm the messages in an answer once it was sent; else give them back."""
-        finished: Deferred[Any] = request.notifyFinish()
+        finished: Deferred[None] = request.notifyFinish()
         finished.addCallbacks(
             lambda _: _confirm(self._sessions.acknowledge_messages(reply)),
             lambda _: _confirm(self._sessions.return_messages(reply)),
@@ -102,11 +102,11 @@ class HookHandlers:
     def __init__(self, host: Host) -> None:
         self._sessions = HookHandler(host)
 
-    async def claude(self, hook: dict[str, Any], query: HookQuery) -> HookResponse:
+    async def claude(self, hook: dict[str, object], query: HookQuery) -> HookResponse:
         """Handle a hook of Claude Code."""
         return HookResponse(self._sessions, Hook("claude", hook), query)
 
-    async def codex(self, hook: dict[str, Any], query: HookQuery) -> HookResponse:
+    async def codex(self, hook: dict[str, object], query: HookQuery) -> HookResponse:
         """Handle a hook or a notification of Codex."""
         return HookResponse(self._sessions, Hook("codex", hook), query)
 
@@ -115,10 +115,12 @@ def routes(host: Host) -> Sequence[Route]:
     """Return the routes that agents' hooks are posted to."""
     handlers = HookHandlers(host)
     return (
-        _route("/hooks/claude", handlers.claude, "Hear Claude Code.", HookInput),
-        _route("/hooks/codex", handlers.codex, "Hear Codex.", (HookInput, NoticeInput)),
+        _route("/hooks/claude", handlers.claude, "Take a hook of Claude Code.", HookInput),
+        _route(
+            "/hooks/codex", handlers.codex, "Take a hook of Codex.", (HookInput, NoticeInput)
+        ),
     )
 
 
-def _route(path: str, handler: Any, summary: str, reads: Any) -> Route:
+def _route(path: str, handler: Handler, summary: str, reads: object) -> Route:
     return Route("POST", path, handler, summary, scope="send", reads=reads, answers=HookAnswer)

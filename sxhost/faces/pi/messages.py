@@ -8,8 +8,8 @@ from msgspec import Raw
 
 from sxhost.codec.json import encode
 from sxhost.model.event_types import NULL
-from sxhost.streams.growing_message import GrowingBlock, GrowingMessage, ToolExecution
-from sxhost.streams.messages import Block, Message, TextBlock, ThinkingBlock, ToolCallBlock
+from sxhost.transcripts.growing_message import GrowingBlock, GrowingMessage, ToolExecution
+from sxhost.transcripts.messages import Block, Message, TextBlock, ThinkingBlock, ToolCallBlock
 
 __all__ = ["encode_growing", "encode_message", "encode_output", "plain_message", "text_content"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -46,7 +46,7 @@ MAX_HISTORY = 500
 
 
 class ServerCommands:
-    """The commands that need no agent of a session."""
+    """The commands that need no agent of a session: a method of the name of each."""
 
     def __init__(
         self,
@@ -61,11 +61,6 @@ class ServerCommands:
         self._clients = clients
         self._state = state
         self._clock = clock
-
-    def find(self, name: str) -> Callable[[Any], Awaitable[Any]] | None:
-        """Return the function of a command; None if it is for a session."""
-        function = _FUNCTIONS.get(name)
-        return function and function.__get__(self)
 
     async def list_sessions(self, _command: Any) -> dict[str, Any]:
         """List the sessions."""
@@ -90,11 +85,13 @@ class ServerCommands:
 
     async def _start(self, command: CreateSession | LoadSession, fields: Any) -> dict[str, Any]:
         """Start an agent with these fields of a `Launch`; return the new session."""
-        unnamed = command.session_id is UNSET
-        session_id = self._new_session_id() if unnamed else str(command.session_id)
+        session_id = str(command.session_id or self._new_session_id())
         check_new_session_id(session_id)
         await self._check_session_limit()
-        launch = _launch({**fields, "id": session_id})
+        try:
+            launch = msgspec.convert({**fields, "id": session_id}, Launch)
+        except msgspec.ValidationError as error:
+            raise CommandFailed(f"Validation failed: launch: {error}") from None
         try:
             await self._host.start(launch)
         except SessionExists:
@@ -190,22 +187,6 @@ class ServerCommands:
 
 
 _ENDED = frozenset({"ended", "lost"})
-_FUNCTIONS: Mapping[str, Any] = {
-    name: getattr(ServerCommands, name)
-    for name in (
-        "list_sessions",
-        "create_session",
-        "delete_session",
-        "switch_session",
-        "unsubscribe",
-        "get_metrics",
-        "health_check",
-        "get_startup_recovery",
-        "get_command_history",
-        "list_stored_sessions",
-        "load_session",
-    )
-}
 _NO_JOURNAL: Mapping[str, Any] = {
     "enabled": False,
     "initialized": True,
@@ -261,10 +242,3 @@ def check_cwd(cwd: str) -> None:
         raise CommandFailed("CWD contains potentially dangerous path components")
     if not cwd.startswith("/"):
         raise CommandFailed("CWD must be an absolute path")
-
-
-def _launch(fields: dict[str, Any]) -> Launch:
-    try:
-        return msgspec.convert(fields, Launch)
-    except msgspec.ValidationError as error:
-        raise CommandFailed(f"Validation failed: launch: {error}") from None

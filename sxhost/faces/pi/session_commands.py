@@ -14,16 +14,7 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from sxhost.errors import AgentFailed, AlreadyAnswered, CommandRefused, NoTurn
-from sxhost.faces.pi.commands import (
-    Command,
-    ExtensionUiResponse,
-    FollowUp,
-    Prompt,
-    SetModel,
-    SetSessionName,
-    SetThinkingLevel,
-    Steer,
-)
+from sxhost.faces.pi import commands
 from sxhost.faces.pi.dialogs import decision_of, has_request_id
 from sxhost.faces.pi.responses import CommandFailed
 from sxhost.faces.pi.session_info import Sessions
@@ -49,6 +40,7 @@ __all__ = [
     "HOSTED_COMMANDS",
     "CommandContext",
     "CommandFunction",
+    "by_name",
     "input_of",
     "run_turn",
     "usage_numbers",
@@ -108,7 +100,7 @@ class CommandContext(Struct):
 CommandFunction = Callable[[CommandContext, Any], Awaitable[Any]]
 
 
-def input_of(command: Prompt | Steer | FollowUp) -> Input:
+def input_of(command: commands.Prompt | commands.Steer | commands.FollowUp) -> Input:
     """Return the text and images of a command as a turn's input."""
     if not command.images:
         return command.message
@@ -119,7 +111,7 @@ def input_of(command: Prompt | Steer | FollowUp) -> Input:
 # Input.
 
 
-async def prompt(context: CommandContext, command: Prompt) -> Any:
+async def prompt(context: CommandContext, command: commands.Prompt) -> Any:
     """Run a turn to its end; with ``streamingBehavior``, add to one that runs."""
     if command.streaming_behavior is not UNSET and context.is_busy:
         add = steer if command.streaming_behavior == "steer" else follow_up
@@ -129,7 +121,9 @@ async def prompt(context: CommandContext, command: Prompt) -> Any:
     return await run_turn(context, command)
 
 
-async def run_turn(context: CommandContext, command: Prompt, *, native: bool = False) -> Any:
+async def run_turn(
+    context: CommandContext, command: commands.Prompt, *, native: bool = False
+) -> Any:
     """Run a turn to its end.
 
     :param native: the agent's own events report that its model failed, as pi's do: this is
@@ -146,7 +140,7 @@ async def run_turn(context: CommandContext, command: Prompt, *, native: bool = F
     return UNSET
 
 
-async def steer(context: CommandContext, command: Steer | Prompt) -> Any:
+async def steer(context: CommandContext, command: commands.Steer | commands.Prompt) -> Any:
     """Add input to the running turn; without one, send it as a message."""
     if context.detail.kind == "hosted" and context.is_busy:
         await context.host.steer(context.id, SteerDraft(input=input_of(command)))
@@ -155,7 +149,9 @@ async def steer(context: CommandContext, command: Steer | Prompt) -> Any:
     return await _send(context, command.message, mode)
 
 
-async def follow_up(context: CommandContext, command: FollowUp | Prompt) -> Any:
+async def follow_up(
+    context: CommandContext, command: commands.FollowUp | commands.Prompt
+) -> Any:
     """Queue input for after the turn."""
     return await _send(context, command.message, "queue")
 
@@ -165,7 +161,7 @@ async def _send(context: CommandContext, text: str, mode: Any) -> Any:
     return UNSET
 
 
-async def abort(context: CommandContext, _command: Command) -> Any:
+async def abort(context: CommandContext, _command: commands.Command) -> Any:
     """Interrupt the running turn, if there is one."""
     with suppress(NoTurn):
         await context.host.interrupt(context.id)
@@ -175,24 +171,24 @@ async def abort(context: CommandContext, _command: Command) -> Any:
 # Reads.
 
 
-async def get_state(context: CommandContext, _command: Command) -> Any:
+async def get_state(context: CommandContext, _command: commands.Command) -> Any:
     """Describe the session."""
     return await context.sessions.info(context.id)
 
 
-async def get_messages(context: CommandContext, _command: Command) -> Any:
+async def get_messages(context: CommandContext, _command: commands.Command) -> Any:
     """Return the conversation, as far as the log has it."""
     return {"messages": await context.sessions.messages(context.id)}
 
 
-async def get_last_assistant_text(context: CommandContext, _command: Command) -> Any:
+async def get_last_assistant_text(context: CommandContext, _command: commands.Command) -> Any:
     """Return the last answer."""
     messages = await context.sessions.messages(context.id)
     texts = [each["content"][0]["text"] for each in messages if each["role"] == "assistant"]
     return {"text": texts[-1] if texts else None}
 
 
-async def get_session_stats(context: CommandContext, _command: Command) -> Any:
+async def get_session_stats(context: CommandContext, _command: commands.Command) -> Any:
     """Count messages and tokens."""
     messages = await context.sessions.messages(context.id)
     roles = [message["role"] for message in messages]
@@ -222,7 +218,7 @@ def usage_numbers(usage: Any) -> dict[str, float]:
     return {name: value for name, value in fields.items() if type(value) in (int, float)}
 
 
-async def get_context_usage(context: CommandContext, _command: Command) -> Any:
+async def get_context_usage(context: CommandContext, _command: commands.Command) -> Any:
     """Return how full the context is, if the agent has reported its size."""
     usage = usage_numbers(context.detail.usage)
     window, tokens = usage.get("context_window"), usage.get("total_tokens")
@@ -235,14 +231,16 @@ async def get_context_usage(context: CommandContext, _command: Command) -> Any:
 # Settings.
 
 
-async def set_model(context: CommandContext, command: SetModel) -> Any:
+async def set_model(context: CommandContext, command: commands.SetModel) -> Any:
     """Use another model."""
     draft = ModelDraft(model=command.model_id, provider=command.provider)
     await context.host.set_model(context.id, draft)
     return {"model": {"id": command.model_id, "provider": command.provider}}
 
 
-async def set_thinking_level(context: CommandContext, command: SetThinkingLevel) -> Any:
+async def set_thinking_level(
+    context: CommandContext, command: commands.SetThinkingLevel
+) -> Any:
     """Set how long the model thinks."""
     if not context.detail.model:
         raise CommandFailed(f"{context.agent} has not said which model it uses")
@@ -251,13 +249,13 @@ async def set_thinking_level(context: CommandContext, command: SetThinkingLevel)
     return UNSET
 
 
-async def set_session_name(context: CommandContext, command: SetSessionName) -> Any:
+async def set_session_name(context: CommandContext, command: commands.SetSessionName) -> Any:
     """Set the session's title."""
     await context.host.register(context.id, Registration(title=command.name))
     return UNSET
 
 
-async def compact(context: CommandContext, _command: Command) -> Any:
+async def compact(context: CommandContext, _command: commands.Command) -> Any:
     """Compact the conversation and wait until that is done: it is a turn of its own."""
     before = context.detail.turn.id if context.detail.turn else 0
     await context.host.compact(context.id)
@@ -269,7 +267,9 @@ async def compact(context: CommandContext, _command: Command) -> Any:
 # Approvals.
 
 
-async def extension_ui_response(context: CommandContext, command: ExtensionUiResponse) -> Any:
+async def extension_ui_response(
+    context: CommandContext, command: commands.ExtensionUiResponse
+) -> Any:
     """Decide an approval."""
     host, request_id = context.host, command.request_id
     pending = await host.session_approvals(context.id, ApprovalQuery())
@@ -283,25 +283,19 @@ async def extension_ui_response(context: CommandContext, command: ExtensionUiRes
     return UNSET
 
 
-ANY_SESSION_COMMANDS: Mapping[str, CommandFunction] = {
-    "prompt": prompt,
-    "steer": steer,
-    "follow_up": follow_up,
-    "abort": abort,
-    "get_state": get_state,
-    "get_messages": get_messages,
-    "get_last_assistant_text": get_last_assistant_text,
-    "get_session_stats": get_session_stats,
-    "get_context_usage": get_context_usage,
-    "set_session_name": set_session_name,
-}
-"""The functions that need no more than the session\'s inbox and log."""
+def by_name(*functions: CommandFunction) -> dict[str, CommandFunction]:
+    """Return functions by the commands that they do, whose names they have."""
+    return {function.__name__: function for function in functions}
+
+
+ANY_SESSION_COMMANDS: Mapping[str, CommandFunction] = by_name(
+    prompt, steer, follow_up, abort, get_state, get_messages, get_last_assistant_text,
+    get_session_stats, get_context_usage, set_session_name,
+)  # fmt: skip
+"""The functions that need no more than the session's inbox and log."""
 
 HOSTED_COMMANDS: Mapping[str, CommandFunction] = {
     **ANY_SESSION_COMMANDS,
-    "set_model": set_model,
-    "set_thinking_level": set_thinking_level,
-    "compact": compact,
-    "extension_ui_response": extension_ui_response,
+    **by_name(set_model, set_thinking_level, compact, extension_ui_response),
 }
 """The functions for a session whose agent the host runs."""

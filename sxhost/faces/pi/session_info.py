@@ -18,7 +18,7 @@ from sxhost.model.event_types import NULL
 from sxhost.model.host import Host
 from sxhost.model.session import Detail, EventQuery, SessionQuery
 from sxhost.model.session_state import MESSAGE_EVENTS
-from sxhost.streams.transcript import Transcript
+from sxhost.transcripts.transcript import Transcript
 
 __all__ = ["AGENT_TIMEOUT_S", "Sessions"]
 

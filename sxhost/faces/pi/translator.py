@@ -9,7 +9,7 @@ from sxhost.faces.pi.translate_any import LoggedEvent
 from sxhost.model.event_types import decode_event
 from sxhost.model.limits import Limits
 from sxhost.model.session import Event
-from sxhost.streams.transcript_cache import TranscriptCache
+from sxhost.transcripts.transcript_cache import TranscriptCache
 
 __all__ = ["Translator"]
 

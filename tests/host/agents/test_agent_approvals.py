@@ -127,8 +127,8 @@ def test_decider_is_stored(rig: Rig) -> None:
     finally:
         current_caller.reset(token)
     assert rig.state(approval) == ("answered", "approve", "token t7")
-    (deed,) = result_of(rig.store.audit_entries(AuditQuery()))
-    assert (deed.what, deed.token, deed.detail) == ("answer", "t7", "approval 1: approve")
+    (entry,) = result_of(rig.store.audit_entries(AuditQuery()))
+    assert (entry.what, entry.token, entry.detail) == ("answer", "t7", "approval 1: approve")
 
 
 def test_unknown_approval_is_refused(rig: Rig) -> None:

@@ -26,6 +26,7 @@ from sxhost.agents.event_writer import (
 )
 from sxhost.codec.json import encode
 from sxhost.errors import HostError, SessionLimit, StoreUnavailable, UnknownSession
+from sxhost.model.event_types import CustomEvent, ToolDoneEvent, raw_json
 from sxhost.model.session import EventDraft
 from sxhost.testing import is_done, result_of, started
 
@@ -58,11 +59,11 @@ class Rig:
 
     def put(self, *numbers: int) -> None:
         for number in numbers:
-            self.outlet.put("n", number)
+            self.outlet.put(CustomEvent("n", raw_json(number)))
 
     def tell(self, *names: str) -> None:
         for name in names:
-            self.outlet.put(name, {"text": "x"})
+            self.outlet.put(CustomEvent(name, raw_json({"text": "x"})))
 
     def numbers(self) -> list[Any]:
         return [data for _, data in self.log]
@@ -123,9 +124,9 @@ def test_backlog_counts_bytes_of_large_events(rig: Rig) -> None:
     rig.slow = Deferred()
     size, most = 50_002, HIGH_BYTES // 50_002
     for _ in range(most):
-        rig.outlet.put(PIECE, "x" * (size - 2))
+        rig.outlet.put(CustomEvent(PIECE, raw_json("x" * (size - 2))))
     assert rig.held == []
-    rig.outlet.put(PIECE, "x" * (size - 2))
+    rig.outlet.put(CustomEvent(PIECE, raw_json("x" * (size - 2))))
     assert rig.held == [True]
     rig.clock.advance(0)
     while rig.held == [True]:
@@ -143,7 +144,7 @@ def test_backlog_counts_bytes_of_large_events(rig: Rig) -> None:
 def test_oversized_event_has_a_commit_of_its_own() -> None:
     rig = Rig(most=3 * BATCH_BYTES)
     for _ in range(2):
-        rig.outlet.put("n", "x" * 2 * BATCH_BYTES)
+        rig.outlet.put(CustomEvent("n", raw_json("x" * 2 * BATCH_BYTES)))
     rig.clock.advance(0)
     assert rig.batches == [1, 1]
 
@@ -267,19 +268,20 @@ class TestGathering:
     ],
 )
 def test_oversized_event_loses_native_data_first(data: Any, left: Any) -> None:
-    assert decode(fitting(data, 1000)) == left
+    assert decode(fitting(raw_json(data), 1000)) == left
 
 
 def test_oversized_data_is_shortened() -> None:
     rig = Rig(most=1000)
-    rig.outlet.put("tool-done", {"output": "x" * 5000, "native": 1, "item": "i"})
-    rig.outlet.put("tool-done", {"output": "short", "native": {"raw": "y" * 5000}})
-    rig.outlet.put("tool-done", "fits")
+    native = raw_json({"raw": "y" * 5000})
+    rig.outlet.put(ToolDoneEvent(item="i", tool="t", status="failed", output="x" * 5000))
+    rig.outlet.put(ToolDoneEvent(tool="t", status="failed", output="short", native=native))
+    rig.outlet.put(CustomEvent("tool-done", raw_json("fits")))
     rig.clock.advance(0)
-    (_, large), (_, native), (_, fits) = rig.log
+    (_, large), (_, without_native), (_, fits) = rig.log
     assert large["cut"]
     assert len(encode(large)) <= 1000
-    assert native == {"output": "short", "cut": True}
+    assert without_native == {"tool": "t", "status": "failed", "output": "short", "cut": True}
     assert fits == "fits"
 
 
@@ -294,7 +296,7 @@ JSON = st.recursive(
 
 @given(JSON, st.integers(64, 2000))
 def test_any_event_fits_its_limit(data: Any, most: int) -> None:
-    fit = bytes(fitting(data, most))
+    fit = bytes(fitting(raw_json(data), most))
     assert len(fit) <= most
     assert fit == encode(data) or len(encode(data)) > most
 
@@ -304,4 +306,4 @@ def test_any_event_fits_its_limit(data: Any, most: int) -> None:
 )
 @pytest.mark.parametrize("most", [64, 65, 66, 67, 500])
 def test_data_that_grows_when_encoded_fits(text: str, most: int) -> None:
-    assert len(bytes(fitting({"text": text}, most))) <= most
+    assert len(bytes(fitting(raw_json({"text": text}), most))) <= most

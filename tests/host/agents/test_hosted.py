@@ -369,8 +369,8 @@ class TestQuestions:
             rig.agent.reports.approval_requested(question(f"q{number}"))
         rig.clock.advance(0)
         assert list(rig.approvals.open) == [f"q{number}" for number in range(most)]
-        told = [did for did in rig.agent.did if did[0] == "answer"]
-        assert told == [("answer", f"q{number}", "deny") for number in range(most, 1200)]
+        reported = [did for did in rig.agent.did if did[0] == "answer"]
+        assert reported == [("answer", f"q{number}", "deny") for number in range(most, 1200)]
         rig.clock.advance(1)
         (warning, *more) = [data for name, data in rig.log if name == "warning"]
         assert warning["text"].startswith("Run rm: As many questions are open as may be: 128")

@@ -52,7 +52,7 @@ class Ailing(MemoryStore):
 
     @property
     def acts(self) -> list[str]:
-        return [deed.what for deed in result_of(self.audit_entries(AuditQuery()))]
+        return [entry.what for entry in result_of(self.audit_entries(AuditQuery()))]
 
 
 # All routes.
@@ -161,10 +161,10 @@ def test_interrupt_is_done_even_if_its_audit_entry_is_late(lab: HostInMemory) ->
     settled(lab, "POST", "/sessions/a/turns", TURN)
     store = store_of(lab)
     store.broken = True
-    with capturedLogs() as told:
+    with capturedLogs() as logged:
         assert settled(lab, "POST", "/sessions/a/interrupt").status == 200
     assert lab.drivers.last.did[-1] == ("interrupt",)
-    assert [(e["why"], e["what"]) for e in told if "why" in e] == [
+    assert [(e["why"], e["what"]) for e in logged if "why" in e] == [
         ("not in the audit yet", "interrupt")
     ]
     lab.clock.advance(RETRY_S)
@@ -270,6 +270,6 @@ def test_waiting_audit_entries_are_written_at_the_stop_or_reported_lost() -> Non
     assert (store.acts, clock.getDelayedCalls()) == (["interrupt", "steer"], [])
     store.broken = True
     result_of(audit.record("turn"))
-    with capturedLogs() as told:
+    with capturedLogs() as logged:
         result_of(audit.close())
-    assert [(e["why"], e["what"]) for e in told] == [("never in the audit", "turn")]
+    assert [(e["why"], e["what"]) for e in logged] == [("never in the audit", "turn")]

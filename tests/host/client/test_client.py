@@ -660,7 +660,7 @@ async def test_closed_port_is_unreachable() -> None:
 @in_reactor
 async def test_missing_socket_is_unreachable(tmp_path: Path) -> None:
     url = f"unix:{tmp_path}/sock"
-    with pytest.raises(HostUnreachable, match=f"^{url}: .*No such file or directory$"):
+    with pytest.raises(HostUnreachable, match=f"^{url}: no such file or directory$"):
         await client_at(url).status()
 
 

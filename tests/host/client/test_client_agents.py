@@ -51,8 +51,8 @@ def test_every_verb_for_agents_reaches_the_host(host: HostInMemory) -> None:
         client.set_model("a", ModelDraft(model="large")),
     ):
         assert do(host, work).ok
-    told = [name for name, *_ in host.drivers.last.did]
-    assert told == ["start", "submit", "steer", "interrupt", "compact", "set_model"]
+    reported = [name for name, *_ in host.drivers.last.did]
+    assert reported == ["start", "submit", "steer", "interrupt", "compact", "set_model"]
 
 
 def test_approvals(host: HostInMemory) -> None:

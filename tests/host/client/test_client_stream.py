@@ -64,8 +64,8 @@ class Reader:
 
     @property
     def states(self) -> list[tuple[str, str]]:
-        told = [value for value in self.got if isinstance(value, StateChange)]
-        return [(change.session, change.detail_state) for change in told]
+        reported = [value for value in self.got if isinstance(value, StateChange)]
+        return [(change.session, change.detail_state) for change in reported]
 
     def close(self) -> None:
         result_of(self.stream.aclose())
@@ -140,8 +140,8 @@ def test_state_changes_come_if_requested(net: NetworkInMemory) -> None:
     result_of(net.service.fire("a", EventDraft(event="thinking")))
     net.advance(0.3)
     assert reader.states == [("a", "idle"), ("a", "working")]
-    told = [value for value in reader.got if isinstance(value, StateChange)][-1]
-    assert (told.state, told.reason) == ("active", "thinking")
+    reported = [value for value in reader.got if isinstance(value, StateChange)][-1]
+    assert (reported.state, reported.reason) == ("active", "thinking")
     reader.close()
 
 

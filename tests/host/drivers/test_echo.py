@@ -67,30 +67,30 @@ def rig() -> Rig:
 # Scripts.
 
 
-@pytest.mark.parametrize(
-    ("text", "steps"),
-    [
-        ("two words", [Step("SAY", "two words")]),
-        ("one\n\n  two", [Step("SAY", "one\n\n  two")]),
-        ("SAY:  a b ", [Step("SAY", "a b")]),
-        ("a\nTHINK: b\nc", [Step("SAY", "a"), Step("THINK", "b"), Step("SAY", "c")]),
-        ("  RUN: ls -l", [Step("RUN", "ls -l")]),
-        ("SLOW 3\nSLOW 3 10", [Step("SLOW", "", (3,)), Step("SLOW", "", (3, 10))]),
-        ("FAIL", [Step("FAIL")]),
-        ("FAIL no luck", [Step("FAIL", "no luck")]),
-        ("PLAN a; b", [Step("PLAN", "a; b")]),
-        ("HANG\nCRASH\nEXIT 3", [Step("HANG"), Step("CRASH"), Step("EXIT", "", (3,))]),
-        ("BIG 999999999999", [Step("BIG", "", (MOST,))]),
-        ("SAY:", [Step("SAY", "SAY:")]),
-        ("SLOW", [Step("SAY", "SLOW")]),
-        ("EXIT soon", [Step("SAY", "EXIT soon")]),
-        ("FAILURE", [Step("SAY", "FAILURE")]),
-        ("HANG on", [Step("SAY", "HANG on")]),
-        ("COMPACT", [Step("SAY", "COMPACT")]),
-        ("", []),
-        (" \n ", []),
-    ],
-)
+SCRIPTS = [
+    ("two words", [Step("SAY", "two words")]),
+    ("one\n\n  two", [Step("SAY", "one\n\n  two")]),
+    ("SAY:  a b ", [Step("SAY", "a b")]),
+    ("a\nTHINK: b\nc", [Step("SAY", "a"), Step("THINK", "b"), Step("SAY", "c")]),
+    ("  RUN: ls -l", [Step("RUN", "ls -l")]),
+    ("SLOW 3\nSLOW 3 10", [Step("SLOW", "", (3,)), Step("SLOW", "", (3, 10))]),
+    ("FAIL", [Step("FAIL")]),
+    ("FAIL no luck", [Step("FAIL", "no luck")]),
+    ("PLAN a; b", [Step("PLAN", "a; b")]),
+    ("HANG\nCRASH\nEXIT 3", [Step("HANG"), Step("CRASH"), Step("EXIT", "", (3,))]),
+    ("BIG 999999999999", [Step("BIG", "", (MOST,))]),
+    ("SAY:", [Step("SAY", "SAY:")]),
+    ("SLOW", [Step("SAY", "SLOW")]),
+    ("EXIT soon", [Step("SAY", "EXIT soon")]),
+    ("FAILURE", [Step("SAY", "FAILURE")]),
+    ("HANG on", [Step("SAY", "HANG on")]),
+    ("COMPACT", [Step("SAY", "COMPACT")]),
+    ("", []),
+    (" \n ", []),
+]
+
+
+@pytest.mark.parametrize(("text", "steps"), SCRIPTS)
 def test_a_text_is_a_script(text: str, steps: list[Step]) -> None:
     assert parse(text) == steps
 

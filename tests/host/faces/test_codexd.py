@@ -43,28 +43,28 @@ def ask(
 
 def value(answer: BufferedResponse, status: int = 200) -> Any:
     """Return what an answer says, once its shape is seen to be codexd's."""
-    said = json.loads(answer.body)
-    assert answer.status == status, said
-    assert answer.body == json.dumps(said, indent=2, ensure_ascii=False).encode() + b"\n"
+    body = json.loads(answer.body)
+    assert answer.status == status, body
+    assert answer.body == json.dumps(body, indent=2, ensure_ascii=False).encode() + b"\n"
     assert answer.header("content-type") == "application/json; charset=utf-8"
     assert answer.header("cache-control") == "no-store"
     assert answer.length == len(answer.body)
-    return said
+    return body
 
 
 def data(answer: BufferedResponse, status: int = 200) -> Any:
-    said = value(answer, status)
-    assert list(said) == ["data", "ok"]
-    assert said["ok"] is True
-    return said["data"]
+    body = value(answer, status)
+    assert list(body) == ["data", "ok"]
+    assert body["ok"] is True
+    return body["data"]
 
 
 def refusal(answer: BufferedResponse, status: int) -> str:
-    said = value(answer, status)
+    body = value(answer, status)
     code = "internal_error" if status >= 500 else "bad_request"
-    assert list(said) == ["error", "message", "ok"]
-    assert (said["error"], said["ok"]) == (code, False)
-    return str(said["message"])
+    assert list(body) == ["error", "message", "ok"]
+    assert (body["error"], body["ok"]) == (code, False)
+    return str(body["message"])
 
 
 def begin(host: HostInMemory, **fields: Any) -> Any:
@@ -110,9 +110,9 @@ def test_describe_answers(host: HostInMemory) -> None:
 
 def test_status_has_codexds_shape(host: HostInMemory) -> None:
     session = begin(host)
-    told = data(ask(host, "GET", f"{STATUS}///", b"ignored"))
-    assert list(told) == ["service", "snapshot"]
-    snapshot = told["snapshot"]
+    shown = data(ask(host, "GET", f"{STATUS}///", b"ignored"))
+    assert list(shown) == ["service", "snapshot"]
+    snapshot = shown["snapshot"]
     assert snapshot["daemon"]["child"]["status"] == "running"
     assert snapshot["daemon"]["child"]["pid"] == 4242
     assert snapshot["sessionRegistry"]["sessions"] == [session]
@@ -160,10 +160,10 @@ def test_sessions_made_here_appear_on_other_faces(host: HostInMemory) -> None:
 
 def test_session_is_shown_with_its_events(host: HostInMemory) -> None:
     first, second = begin(host), begin(host)
-    told = read(host, first["sessionId"])
-    assert list(told) == ["recentEvents", "session"]
-    assert told["session"] == first
-    assert [event["detail"]["threadId"] for event in told["recentEvents"]] == ["native-1"]
+    shown = read(host, first["sessionId"])
+    assert list(shown) == ["recentEvents", "session"]
+    assert shown["session"] == first
+    assert [event["detail"]["threadId"] for event in shown["recentEvents"]] == ["native-1"]
     assert first["sessionId"] != second["sessionId"]
 
 
@@ -274,15 +274,15 @@ def test_turn_is_started_and_read_back(host: HostInMemory) -> None:
     assert now["lastTurnStatus"] == "inProgress"
     host.drivers.last.reports.turn_ended("completed")
     settle(host)
-    told = read(host, session)
-    now = told["session"]
+    shown = read(host, session)
+    now = shown["session"]
     assert (now["currentTurnId"], now["lastTurnId"]) == (None, "t2")
     assert now["lastTurnStatus"] == "completed"
-    kinds = [event["type"] for event in told["recentEvents"]]
+    kinds = [event["type"] for event in shown["recentEvents"]]
     assert kinds[1:] == [
         "app-server.turn.started", "session.user-message", "app-server.turn.completed",
     ]  # fmt: skip
-    assert {event["detail"]["turnId"] for event in told["recentEvents"][1:]} == {"t2"}
+    assert {event["detail"]["turnId"] for event in shown["recentEvents"][1:]} == {"t2"}
 
 
 def test_turn_of_input_items(host: HostInMemory) -> None:
@@ -340,10 +340,10 @@ def test_turn_of_an_exited_process_fails(host: HostInMemory) -> None:
     turn(host, session)
     host.drivers.last.reports.gone(ChildExit(signal="SIGKILL"))
     settle(host)
-    told = read(host, session)
-    assert told["session"]["lastTurnStatus"] == "failed"
-    assert told["session"]["lastTurnError"] == CutReason.PROCESS_ENDED
-    missing, closed = told["recentEvents"][-2:]
+    shown = read(host, session)
+    assert shown["session"]["lastTurnStatus"] == "failed"
+    assert shown["session"]["lastTurnError"] == CutReason.PROCESS_ENDED
+    missing, closed = shown["recentEvents"][-2:]
     assert missing["type"] == "app-server.turn.completed.missing"
     assert missing["detail"]["failureClass"] == CutReason.PROCESS_ENDED
     assert (closed["type"], closed["level"]) == ("app-server.transport.closed", "warn")

@@ -51,11 +51,11 @@ def lose(socket: Socket) -> None:
 
 
 def types(socket: Socket) -> list[str]:
-    return [told["event"]["type"] for told in socket.messages if told["type"] == "event"]
+    return [shown["event"]["type"] for shown in socket.messages if shown["type"] == "event"]
 
 
 def texts(socket: Socket) -> list[str]:
-    return [told["event"]["message"] for told in socket.messages if told["type"] == "event"]
+    return [shown["event"]["message"] for shown in socket.messages if shown["type"] == "event"]
 
 
 # What is said first, and what can be asked.
@@ -79,7 +79,7 @@ def test_ping_and_status_are_answered(wire: Wire) -> None:
     begin(wire.lab)
     socket.send({"type": " ping "})
     socket.send({"type": "status"})
-    pong, status = [told for told in socket.messages[1:] if told["type"] != "event"]
+    pong, status = [shown for shown in socket.messages[1:] if shown["type"] != "event"]
     assert pong == {"type": "pong"}
     assert list(status) == ["service", "snapshot", "type"]
     assert len(status["snapshot"]["sessionRegistry"]["sessions"]) == 1
@@ -135,9 +135,9 @@ def test_events_and_deltas_arrive_live(wire: Wire) -> None:
         "session.message-delta",
         "app-server.turn.completed",
     ]
-    told = socket.messages[-1]
-    assert list(told) == ["event", "type"]
-    assert told["event"]["detail"]["sessionId"] == session
+    shown = socket.messages[-1]
+    assert list(shown) == ["event", "type"]
+    assert shown["event"]["detail"]["sessionId"] == session
 
 
 def test_no_event_is_repeated_or_missed_around_the_hello(wire: Wire) -> None:
@@ -147,7 +147,7 @@ def test_no_event_is_repeated_or_missed_around_the_hello(wire: Wire) -> None:
     socket = connected(wire)
     say(wire, text="3")
     recent = [event["seq"] for event in socket.messages[0]["recentEvents"]]
-    live = [told["event"]["seq"] for told in socket.messages[1:]]
+    live = [shown["event"]["seq"] for shown in socket.messages[1:]]
     assert recent + live == sorted(set(recent + live))
     assert texts(socket)[-1] == "3"
 
@@ -196,7 +196,7 @@ def test_client_passed_by_retention_is_told() -> None:
     deliver(wire)
     socket.protocol.resumeProducing()
     settle(wire.lab)
-    gap, *rest = [told["event"] for told in socket.messages[1:]]
+    gap, *rest = [shown["event"] for shown in socket.messages[1:]]
     assert (gap["type"], gap["level"]) == ("codexd.gap", "warn")
     assert gap["detail"]["reason"] == "retention"
     assert [event["message"] for event in rest] == ["4996", "4997", "4998", "4999"]

@@ -63,7 +63,7 @@ def test_prompt_runs_a_turn(peer: Peer, lab: HostInMemory) -> None:
 
 
 def test_commands_may_be_sent_in_one_go(lab: HostInMemory, peer: Peer) -> None:
-    for said in (
+    for command in (
         {"type": "create_session", "agent": "fake"},
         {"type": "switch_session"},
         {"type": "prompt", "message": "hello"},
@@ -71,7 +71,7 @@ def test_commands_may_be_sent_in_one_go(lab: HostInMemory, peer: Peer) -> None:
         {"type": "get_state"},
         {"type": "abort"},
     ):
-        peer.client.receive(json.dumps({**said, "sessionId": "s"}).encode())
+        peer.client.receive(json.dumps({**command, "sessionId": "s"}).encode())
     peer.settle()
     answered = {a["command"] for a in peer.answers if a["success"]}
     assert answered == {"create_session", "switch_session", "steer", "get_state", "abort"}
@@ -85,8 +85,8 @@ def test_get_metrics_counts(lab: HostInMemory, peer: Peer) -> None:
     made(peer)
     made(peer, "t")
     Peer(lab)
-    told = peer.ask("get_metrics")["data"]
-    assert (told["sessionCount"], told["connectionCount"]) == (2, 2)
-    assert told["totalCommandsExecuted"] == 5
-    assert told["rateLimitUsage"] == {"globalCount": 5, "globalLimit": 1000}
-    assert told["stores"]["execution"] == {"laneCount": 1}
+    shown = peer.ask("get_metrics")["data"]
+    assert (shown["sessionCount"], shown["connectionCount"]) == (2, 2)
+    assert shown["totalCommandsExecuted"] == 5
+    assert shown["rateLimitUsage"] == {"globalCount": 5, "globalLimit": 1000}
+    assert shown["stores"]["execution"] == {"laneCount": 1}

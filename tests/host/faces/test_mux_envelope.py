@@ -285,9 +285,9 @@ def test_repeated_commands_are_not_rate_limited(lab: HostInMemory) -> None:
 def test_answers_have_their_own_rate_limit(lab: HostInMemory) -> None:
     peer = Peer(HostInMemory(mux_answers=1))
     peer.ask("create_session", "s", agent="fake")
-    said = {"requestId": "q", "response": {"method": "cancelled"}}
-    peer.ask("extension_ui_response", "s", **said)
-    error = peer.ask("extension_ui_response", "s", **said)["error"]
+    sent = {"requestId": "q", "response": {"method": "cancelled"}}
+    peer.ask("extension_ui_response", "s", **sent)
+    error = peer.ask("extension_ui_response", "s", **sent)["error"]
     assert error == "Extension UI response rate limit exceeded (1 responses/minute)"
 
 
@@ -342,10 +342,10 @@ def test_extension_questions_are_answered(lab: HostInMemory, peer: Peer) -> None
     asked = peer.events[-1]
     assert (asked["type"], asked["method"]) == ("extension_ui_request", "select")
     assert asked["options"] == ["approve", "approve_session", "deny", "cancel"]
-    said = {"requestId": asked["requestId"], "response": {"method": "select", "value": "deny"}}
-    assert peer.ask("extension_ui_response", "s", **said)["success"]
+    sent = {"requestId": asked["requestId"], "response": {"method": "select", "value": "deny"}}
+    assert peer.ask("extension_ui_response", "s", **sent)["success"]
     assert lab.drivers.last.did[-1] == ("answer", "q:1", "deny")
-    gone = peer.ask("extension_ui_response", "s", **said)
+    gone = peer.ask("extension_ui_response", "s", **sent)
     assert gone["error"] == "No pending UI request with id q:1"
     over(lab)
 

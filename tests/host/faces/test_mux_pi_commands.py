@@ -171,9 +171,9 @@ def test_hanging_agent_does_not_delay_the_list(lab: HostInMemory, peer: Peer) ->
     peer.say("list_sessions")
     assert peer.answers[-1]["command"] == "create_session"
     lab.clock.advance(AGENT_TIMEOUT_S)
-    told = {one["sessionId"]: one for one in peer.answers[-1]["data"]["sessions"]}
-    assert told.keys() == {"old", "new"}
-    assert "sessionFile" not in told["old"]
+    shown = {one["sessionId"]: one for one in peer.answers[-1]["data"]["sessions"]}
+    assert shown.keys() == {"old", "new"}
+    assert "sessionFile" not in shown["old"]
 
 
 def test_failed_model_call_is_reported_in_events(lab: HostInMemory, peer: Peer) -> None:

@@ -45,8 +45,8 @@ class Pipes:
         self.transport = StringTransport()
         self.pipe.makeConnection(self.transport)
 
-    def say(self, said: bytes) -> None:
-        self.pipe.dataReceived(said + b"\n")
+    def say(self, text: bytes) -> None:
+        self.pipe.dataReceived(text + b"\n")
 
     def is_open(self) -> bool:
         return not self.transport.disconnecting
@@ -57,10 +57,10 @@ class Pipes:
 
 
 def play(lab: HostInMemory, say: Callable[[bytes], object]) -> None:
-    for said in SCRIPT:
-        say(said)
+    for text in SCRIPT:
+        say(text)
         settle(lab)
-        if b"abort" in said:
+        if b"abort" in text:
             reports = lab.drivers.last.reports
             reports.report_event(MessageDeltaEvent(item="1", text="hi"))
             reports.turn_ended("interrupted")
@@ -113,8 +113,8 @@ def test_client_that_does_not_read_is_not_read_from() -> None:
 def test_end_of_input_waits_for_answers() -> None:
     lab = HostInMemory()
     pipes = Pipes(lab)
-    for said in SCRIPT[:3]:
-        pipes.say(said)
+    for text in SCRIPT[:3]:
+        pipes.say(text)
         settle(lab)
     pipes.pipe.readConnectionLost()
     assert pipes.is_open()

@@ -56,10 +56,10 @@ def test_too_large_command_is_answered_with_an_error() -> None:
     socket = Socket(wire, path="/ws")
     socket.forget()
     long = {"type": "prompt", "sessionId": "s", "message": "x" * 1000}
-    said = json.dumps(long).encode()
-    socket.say(masked(TEXT, said[:700], fin=False) + masked(0, said[700:]))
+    text = json.dumps(long).encode()
+    socket.say(masked(TEXT, text[:700], fin=False) + masked(0, text[700:]))
     (answer,) = socket.messages
-    assert answer["error"] == f"Message size {len(said)} exceeds limit 1000"
+    assert answer["error"] == f"Message size {len(text)} exceeds limit 1000"
     assert answer["command"] == "unknown"
     socket.forget()
     socket.send({"type": "health_check"})

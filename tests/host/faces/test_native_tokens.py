@@ -32,7 +32,7 @@ def test_full_disk_changes_no_token(tmp_path: Path) -> None:
             for secret in (token, own):
                 assert gate.refused("/status", bearer(secret), uid=None) == ""
         assert len(gate.ask("/tokens").body) == 2
-        assert [deed["what"] for deed in gate.ask("/audit").body] == []
+        assert [entry["what"] for entry in gate.ask("/audit").body] == []
 
 
 @pytest.mark.parametrize("uid", [None, 1000])

@@ -84,16 +84,16 @@ def test_subscription_by_message_or_by_url(
 ) -> None:
     wire.lab.request("POST", "/sessions/c/register", {"labels": {"team": "x"}})
     fire(wire, "c", "complete")
-    said, asked = Socket(wire), Socket(wire, f"?{query}")
-    said.subscribe(**fields)
-    assert said.kinds == asked.kinds == ["hello", *expected]
+    text, asked = Socket(wire), Socket(wire, f"?{query}")
+    text.subscribe(**fields)
+    assert text.kinds == asked.kinds == ["hello", *expected]
 
 
 def test_states_are_included_on_request(wire: Wire) -> None:
     for client in (Socket(wire, "?after=now&state=1"), Socket(wire)):
         client.subscribe(after="now", state=True, id="x")
-        told = {m["session"]: m["state"] for m in client.messages if m["frame"] == "state"}
-        assert told == {"a": "active", "b": "active"}
+        shown = {m["session"]: m["state"] for m in client.messages if m["frame"] == "state"}
+        assert shown == {"a": "active", "b": "active"}
 
 
 def test_gap_is_sent(wire: Wire, socket: Socket) -> None:
@@ -388,16 +388,16 @@ async def test_client_that_stops_reading_gets_everything_later(tmp_path: Path) -
 
 
 def told_when_paused(reader: Subscription) -> Deferred[None]:
-    told: Deferred[None] = Deferred()
+    shown: Deferred[None] = Deferred()
     pause = reader.pauseProducing
 
     def paused() -> None:
         pause()
-        if not told.called:
-            told.callback(None)
+        if not shown.called:
+            shown.callback(None)
 
     setattr(reader, "pauseProducing", paused)  # noqa: B010
-    return told
+    return shown
 
 
 def test_excess_subscription_is_refused_and_the_connection_stays() -> None:

@@ -27,9 +27,9 @@ from sxhost.model.rights import HOST_EVENTS
 from sxhost.model.session import Event, Session, State
 from sxhost.model.session_state import MESSAGE_EVENTS, apply_events
 from sxhost.model.turn import Launch
-from sxhost.streams.messages import message_of
 from sxhost.telemetry.forwarder import forwarded_content
 from sxhost.testing import result_of
+from sxhost.transcripts.messages import message_of
 
 NAMES = sorted({*HOST_EVENTS, "note", "output", "system"})
 ODD: list[Any] = [

@@ -73,10 +73,14 @@ def test_hook_registers_its_session(lab: HostInMemory, tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
     (tmp_path / ".git" / "HEAD").write_text("ref: refs/heads/main\n")
     assert say(lab, "SessionStart", cwd=str(tmp_path), source="startup", model="opus") == {}
-    told = lab.request("GET", f"/sessions/{SESSION}").json()
-    assert (told["agent"], told["provider"], told["model"]) == ("claude", "anthropic", "opus")
-    assert (told["cwd"], told["git_branch"]) == (str(tmp_path), "main")
-    assert (told["kind"], told["detail_state"]) == ("attached", "idle")
+    shown = lab.request("GET", f"/sessions/{SESSION}").json()
+    assert (shown["agent"], shown["provider"], shown["model"]) == (
+        "claude",
+        "anthropic",
+        "opus",
+    )
+    assert (shown["cwd"], shown["git_branch"]) == (str(tmp_path), "main")
+    assert (shown["kind"], shown["detail_state"]) == ("attached", "idle")
 
 
 HEARD: list[tuple[str, dict[str, Any], list[tuple[str, Any]]]] = [
@@ -146,24 +150,24 @@ HEARD: list[tuple[str, dict[str, Any], list[tuple[str, Any]]]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "more", "told"), HEARD)
+@pytest.mark.parametrize(("name", "more", "message"), HEARD)
 def test_hook_becomes_an_event(
-    lab: HostInMemory, name: str, more: dict[str, Any], told: list[tuple[str, Any]]
+    lab: HostInMemory, name: str, more: dict[str, Any], message: list[tuple[str, Any]]
 ) -> None:
     assert say(lab, name, **more) == {}
-    assert events(lab) == told
+    assert events(lab) == message
 
 
 @pytest.mark.parametrize(
-    ("said", "status"),
+    ("message", "status"),
     [
         ({}, 400),
         ({"hook_event_name": "Stop"}, 400),
         ({"session_id": 7, "hook_event_name": []}, 400),
     ],
 )
-def test_malformed_hook_is_refused(lab: HostInMemory, said: Any, status: int) -> None:
-    assert lab.request("POST", "/hooks/claude", said).status == status
+def test_malformed_hook_is_refused(lab: HostInMemory, message: Any, status: int) -> None:
+    assert lab.request("POST", "/hooks/claude", message).status == status
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"\xff", b"{", b"null", b"[" * 1000])
@@ -212,8 +216,10 @@ FIELDS = [
     st.sampled_from(NAMES), st.dictionaries(st.sampled_from(FIELDS), anything), st.booleans()
 )
 @settings(max_examples=60, suppress_health_check=list(HealthCheck))
-def test_hook_of_any_shape_is_accepted(name: str, said: dict[str, Any], claude: bool) -> None:
-    one = Hook("claude" if claude else "codex", {"hook_event_name": name, **said})
+def test_hook_of_any_shape_is_accepted(
+    name: str, message: dict[str, Any], claude: bool
+) -> None:
+    one = Hook("claude" if claude else "codex", {"hook_event_name": name, **message})
     for draft in one.events():
         assert encode(draft)
     assert encode(one.registration)
@@ -242,8 +248,8 @@ def test_long_hook_answer_is_shortened_with_a_note(lab: HostInMemory) -> None:
 def test_message_blocks_the_stop_of_the_agent(lab: HostInMemory) -> None:
     say(lab, "SessionStart")
     send(lab, "and now the tests")
-    told = say(lab, "Stop", last_assistant_message="done")
-    assert told == {"decision": "block", "reason": "and now the tests"}
+    shown = say(lab, "Stop", last_assistant_message="done")
+    assert shown == {"decision": "block", "reason": "and now the tests"}
     assert events(lab)[1:] == [
         ("message", {"text": "done"}),
         ("user-message", {"text": "and now the tests", "by": "message"}),
@@ -298,16 +304,16 @@ def test_permission_request_is_approved(lab: HostInMemory) -> None:
 
 
 @pytest.mark.parametrize(
-    ("decision", "told"),
+    ("decision", "message"),
     [
         ("deny", {"behavior": "deny", "message": "not here"}),
         ("cancel", {"behavior": "deny", "message": "not here", "interrupt": True}),
     ],
 )
-def test_permission_request_is_denied(lab: HostInMemory, decision: str, told: Any) -> None:
+def test_permission_request_is_denied(lab: HostInMemory, decision: str, message: Any) -> None:
     asked = begin(lab, "PermissionRequest", **BASH)
     decide(lab, decision, reason="not here")
-    assert result_of(asked).json()["hookSpecificOutput"]["decision"] == told
+    assert result_of(asked).json()["hookSpecificOutput"]["decision"] == message
 
 
 def test_permission_for_the_session_applies_the_suggested_rules(
@@ -411,23 +417,23 @@ def test_approval_of_an_earlier_host_life_is_closed(lab: HostInMemory) -> None:
 def test_hook_of_a_hosted_agent_makes_no_event(lab: HostInMemory) -> None:
     made = result_of(lab.service.start(Launch(agent="fake", cwd="/")))
     native = result_of(lab.service.session(made.session.id)).native_id
-    said = {**hook("PermissionRequest", **BASH), "session_id": native}
-    assert lab.request("POST", "/hooks/claude", said).json() == {}
+    sent = {**hook("PermissionRequest", **BASH), "session_id": native}
+    assert lab.request("POST", "/hooks/claude", sent).json() == {}
     assert lab.request("GET", f"/sessions/{native}").status == 404
 
 
 def test_codex_notification_after_its_hook_makes_no_event(lab: HostInMemory) -> None:
     say(lab, "Stop", agent="codex", turn_id="u1", last_assistant_message="done")
-    said = {
+    sent = {
         "type": "agent-turn-complete",
         "thread-id": SESSION,
         "turn-id": "u1",
         "cwd": "/nowhere",
     }
-    said["last-assistant-message"] = "done"
-    assert lab.request("POST", "/hooks/codex", said).json() == {}
+    sent["last-assistant-message"] = "done"
+    assert lab.request("POST", "/hooks/codex", sent).json() == {}
     assert events(lab) == [("message", {"text": "done"}), ("complete", {})]
-    lab.request("POST", "/hooks/codex", {**said, "turn-id": "u2"})
+    lab.request("POST", "/hooks/codex", {**sent, "turn-id": "u2"})
     assert len(events(lab)) == 4
 
 
@@ -436,16 +442,16 @@ def test_continued_codex_turn_has_several_answers(lab: HostInMemory) -> None:
     send(lab, "go on")
     say(lab, "Stop", agent="codex", turn_id="u1", last_assistant_message="first")
     say(lab, "Stop", agent="codex", turn_id="u1", last_assistant_message="second")
-    told = [data["text"] for name, data in events(lab) if name == "message"]
-    assert told == ["first", "second"]
+    reported = [data["text"] for name, data in events(lab) if name == "message"]
+    assert reported == ["first", "second"]
 
 
 NOTICE = {"type": "agent-turn-complete", "turn-id": "u1", "cwd": "/nowhere"}
 
 
 def notify(lab: HostInMemory, session: str, **more: Any) -> None:
-    said = {**NOTICE, "thread-id": session, **more}
-    assert lab.request("POST", "/hooks/codex", said).json() == {}
+    sent = {**NOTICE, "thread-id": session, **more}
+    assert lab.request("POST", "/hooks/codex", sent).json() == {}
 
 
 def sessions(lab: HostInMemory) -> list[str]:

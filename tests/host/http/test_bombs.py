@@ -114,8 +114,8 @@ def test_last_of_two_equal_keys_counts(lab: HostInMemory) -> None:
     body = b'{"event":"x","event":"y"}'
     for kind in ("application/json", NDJSON):
         lab.request("POST", "/sessions/a/events", body, content_type=kind)
-    told = lab.request("GET", "/sessions/a/events").lines()
-    assert [line["event"] for line in told] == ["y", "y"]
+    shown = lab.request("GET", "/sessions/a/events").lines()
+    assert [line["event"] for line in shown] == ["y", "y"]
     socket = Socket(Wire(body=MIB))
     socket.say(masked(TEXT, b'{"subscribe":{"after":"now","id":"a","id":"b"}}'))
     assert socket.messages[0]["id"] == "b"

@@ -164,7 +164,7 @@ def test_deadlines_are_those_of_the_limits() -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "message",
     [
         b"",
         b"GET",
@@ -175,8 +175,8 @@ def test_deadlines_are_those_of_the_limits() -> None:
         post(body=BODY),
     ],
 )
-def test_closed_connection_leaves_no_timer(wire: Wire, said: bytes) -> None:
-    client = wire.connect(said)
+def test_closed_connection_leaves_no_timer(wire: Wire, message: bytes) -> None:
+    client = wire.connect(message)
     client.release()
     assert [
         call for call in wire.lab.clock.getDelayedCalls() if "deliver" not in repr(call)

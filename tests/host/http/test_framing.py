@@ -56,11 +56,11 @@ def is_in_our_shape(reply: Reply, status: int, code: str) -> bool:
     return (reply.status, reply.json["error"]) == (status, code)
 
 
-@pytest.mark.parametrize(("said", "status", "code"), REFUSED.values(), ids=REFUSED)
+@pytest.mark.parametrize(("message", "status", "code"), REFUSED.values(), ids=REFUSED)
 def test_ambiguous_framing_is_refused_and_closes_the_connection(
-    wire: Wire, said: bytes, status: int, code: str
+    wire: Wire, message: bytes, status: int, code: str
 ) -> None:
-    client = wire.connect(said + NEXT)
+    client = wire.connect(message + NEXT)
     client.say(NEXT)
     (reply,) = spoken(client)
     assert is_in_our_shape(reply, status, code)
@@ -70,47 +70,49 @@ def test_ambiguous_framing_is_refused_and_closes_the_connection(
     assert list(left_over(wire)) == []
 
 
-@pytest.mark.parametrize(("said", "status", "code"), REFUSED.values(), ids=REFUSED)
+@pytest.mark.parametrize(("message", "status", "code"), REFUSED.values(), ids=REFUSED)
 def test_ambiguous_framing_is_refused_byte_by_byte(
-    wire: Wire, said: bytes, status: int, code: str
+    wire: Wire, message: bytes, status: int, code: str
 ) -> None:
     client = wire.connect()
-    step = max(len(said) // 300, 1)
-    for at in range(0, len(said), step):
-        client.say(said[at : at + step])
+    step = max(len(message) // 300, 1)
+    for at in range(0, len(message), step):
+        client.say(message[at : at + step])
     client.say(NEXT)
     (reply,) = spoken(client)
     assert is_in_our_shape(reply, status, code)
     client.release()
 
 
-@pytest.mark.parametrize("said", ACCEPTED.values(), ids=ACCEPTED)
-def test_clear_framing_is_answered_and_so_is_the_next_request(wire: Wire, said: bytes) -> None:
-    client = wire.connect(said + NEXT)
+@pytest.mark.parametrize("message", ACCEPTED.values(), ids=ACCEPTED)
+def test_clear_framing_is_answered_and_so_is_the_next_request(
+    wire: Wire, message: bytes
+) -> None:
+    client = wire.connect(message + NEXT)
     assert [reply.status for reply in spoken(client)] == [200, 200]
     assert spoken(client)[0].json["ok"]
     assert client.open
     client.release()
 
 
-@pytest.mark.parametrize("said", ACCEPTED.values(), ids=ACCEPTED)
-def test_clear_framing_is_answered_byte_by_byte(wire: Wire, said: bytes) -> None:
+@pytest.mark.parametrize("message", ACCEPTED.values(), ids=ACCEPTED)
+def test_clear_framing_is_answered_byte_by_byte(wire: Wire, message: bytes) -> None:
     client = wire.connect()
-    for byte in said + NEXT:
+    for byte in message + NEXT:
         client.say(bytes([byte]))
     assert [reply.status for reply in spoken(client)] == [200, 200]
     client.release()
 
 
-@pytest.mark.parametrize("said", CLOSING.values(), ids=CLOSING)
+@pytest.mark.parametrize("message", CLOSING.values(), ids=CLOSING)
 @pytest.mark.parametrize("whole", [True, False])
 def test_connection_close_is_answered_and_nothing_behind_it(
-    wire: Wire, said: bytes, whole: bool
+    wire: Wire, message: bytes, whole: bool
 ) -> None:
     behind = get(line=b"DELETE /sessions/a HTTP/1.1")
     wire.lab.request("POST", "/sessions/a/events", {"event": "x"})
-    client = wire.connect(said + behind if whole else b"")
-    for byte in b"" if whole else said + behind:
+    client = wire.connect(message + behind if whole else b"")
+    for byte in b"" if whole else message + behind:
         client.say(bytes([byte]))
     (reply,) = spoken(client)
     assert (reply.status, reply.headers["connection"]) == (200, "close")
@@ -132,7 +134,7 @@ def test_method_names_are_case_sensitive(
 
 
 @pytest.mark.parametrize(
-    "said",
+    "message",
     [
         get(),
         get(line=b"GET /nowhere HTTP/1.1"),
@@ -146,8 +148,8 @@ def test_method_names_are_case_sensitive(
         request(),
     ],
 )
-def test_answers_have_no_server_header(fresh: Wire, said: bytes) -> None:
-    client = fresh.connect(said)
+def test_answers_have_no_server_header(fresh: Wire, message: bytes) -> None:
+    client = fresh.connect(message)
     assert client.got.startswith(b"HTTP/1.")
     assert b"server" not in client.got.lower().partition(b"\r\n\r\n")[0]
     assert b"twisted" not in client.got.lower()
@@ -226,14 +228,14 @@ def mutated(draw: st.DrawFn) -> bytes:
 
 
 @settings(max_examples=500)
-@given(said=mutated(), cut=st.integers(0, 200))
-@example(said=post(CL), cut=30)
+@given(message=mutated(), cut=st.integers(0, 200))
+@example(message=post(CL), cut=30)
 def test_mutated_request_is_never_answered_twice_or_with_a_500(
-    wire: Wire, said: bytes, cut: int
+    wire: Wire, message: bytes, cut: int
 ) -> None:
-    client = wire.connect(said[:cut])
-    client.say(said[cut:] + NEXT)
-    check(said + NEXT, spoken(client))
+    client = wire.connect(message[:cut])
+    client.say(message[cut:] + NEXT)
+    check(message + NEXT, spoken(client))
     client.release()
     wire.lab.clock.advance(3)
     assert list(left_over(wire)) == []

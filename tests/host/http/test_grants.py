@@ -149,7 +149,7 @@ def test_long_request_ends_with_its_token(
     gate: Gate, route: Route, end: Callable[[Gate, str], str]
 ) -> None:
     token, notifier = token_for(gate, end), gate.lab.notifier
-    before = notifier.subscribers, notifier.waiting
+    before = notifier.subscribers, notifier.topics.waiting
     client = opened(gate, route, token)
     why = end(gate, token)
     assert not is_open(client)
@@ -160,12 +160,12 @@ def test_long_request_ends_with_its_token(
         assert client.got.endswith(b"0\r\n\r\n")
     else:
         assert (client.status, client.body["error"]) == (401, "unauthorized")
-    told = client.got
+    shown = client.got
     gate.lab.request("POST", "/sessions/a/events", {"event": "secret"})
     settle(gate)
-    assert client.got == told
+    assert client.got == shown
     gate.lab.clock.advance(3)  # a closing handshake that is not answered
-    assert (notifier.subscribers, notifier.waiting) == before
+    assert (notifier.subscribers, notifier.topics.waiting) == before
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda r: f"{r.method} {r.path} {r.produces}")
@@ -244,16 +244,16 @@ class Commands:
         self.http = gate.ask("/ws", *given, uid=None)
 
     def say(self, kind: str, **fields: Any) -> None:
-        said = masked(TEXT, json.dumps({"type": kind, **fields}).encode())
+        text = masked(TEXT, json.dumps({"type": kind, **fields}).encode())
         protocol: Any = self.http.transport.protocol
-        protocol.dataReceived(said)
+        protocol.dataReceived(text)
         settle(self.gate)
 
     @property
     def answers(self) -> list[Any]:
         frames = frames_in(self.http.got.partition(b"\r\n\r\n")[2])
-        told = [json.loads(frame.payload) for frame in frames if frame.opcode == TEXT]
-        return [one for one in told if one["type"] == "response"]
+        reported = [json.loads(frame.payload) for frame in frames if frame.opcode == TEXT]
+        return [one for one in reported if one["type"] == "response"]
 
 
 def test_mux_command_after_the_tokens_end_is_not_done(gate: Gate) -> None:

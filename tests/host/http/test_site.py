@@ -209,9 +209,9 @@ def test_request_during_a_stop_is_refused(wire: Wire) -> None:
 def test_disconnect_ends_a_waiting_pull(wire: Wire) -> None:
     wire.lab.request("POST", "/sessions/a/register")
     client = wire.connect(b"GET /sessions/a/messages?wait=30 HTTP/1.1\r\nHost: x\r\n\r\n")
-    assert wire.lab.notifier.watched("inbox:a")
+    assert wire.lab.notifier.topics.watched("inbox:a")
     client.release()
-    assert not wire.lab.notifier.watched("inbox:a")
+    assert not wire.lab.notifier.topics.watched("inbox:a")
     assert wire.site.connections == set()
 
 

@@ -15,8 +15,8 @@ WHO = {"hostname": "box", "os": "linux", "arch": "x86_64", "git_branch": "main",
 
 
 def report(lab: HostInMemory, **more: Any) -> int:
-    said = {"session_id": "s1", "type": "user", "content": "hi", "metadata": WHO, **more}
-    return lab.request("POST", "/telemetry", said).status
+    sent = {"session_id": "s1", "type": "user", "content": "hi", "metadata": WHO, **more}
+    return lab.request("POST", "/telemetry", sent).status
 
 
 def events(lab: HostInMemory, session: str = "telemetry:s1") -> list[Any]:
@@ -29,9 +29,9 @@ def test_telemetry_payload_becomes_an_event_of_its_session(lab: HostInMemory) ->
     (event,) = events(lab)
     assert (event["event"], event["data"]) == ("user-message", {"text": "hi"})
     assert event["ts"] == 1773369801
-    told = lab.request("GET", "/sessions/telemetry:s1").json()
-    assert (told["git_branch"], told["title"], told["agent"]) == ("main", "p", "telemetry")
-    assert told["metadata"]["hostname"] == "box"
+    shown = lab.request("GET", "/sessions/telemetry:s1").json()
+    assert (shown["git_branch"], shown["title"], shown["agent"]) == ("main", "p", "telemetry")
+    assert shown["metadata"]["hostname"] == "box"
 
 
 @pytest.mark.parametrize(
@@ -50,9 +50,9 @@ def test_each_payload_type_has_its_event(lab: HostInMemory, kind: str, event: st
 
 
 def test_payload_of_sxhost_emit_is_accepted(lab: HostInMemory) -> None:
-    said = payload("", "assistant", "x", "/nowhere", 1.0)
-    assert lab.request("POST", "/telemetry", said).status == 204
-    (event,) = events(lab, f"telemetry:{said['session_id']}")
+    text = payload("", "assistant", "x", "/nowhere", 1.0)
+    assert lab.request("POST", "/telemetry", text).status == 204
+    (event,) = events(lab, f"telemetry:{text['session_id']}")
     assert event["ts"] == 1
 
 

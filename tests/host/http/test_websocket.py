@@ -157,8 +157,8 @@ def test_slow_message_is_waited_for_while_it_comes(
     wire: Wire, socket: Socket, size: int, every: float
 ) -> None:
     """A slow link may need minutes for a message, and cannot answer pings within it."""
-    said = masked(TEXT, HELLO.ljust(500 * KIB))
-    trickle(wire, socket, said, size=size, every=every)
+    text = masked(TEXT, HELLO.ljust(500 * KIB))
+    trickle(wire, socket, text, size=size, every=every)
     assert (socket.kinds[0], socket.closed, socket.http.open) == ("hello", None, True)
 
 
@@ -181,9 +181,9 @@ def test_silence_within_a_message_closes_the_connection(wire: Wire, socket: Sock
 
 
 def test_each_message_has_its_own_deadline(wire: Wire, socket: Socket) -> None:
-    said = masked(TEXT, b"{}") * 40
-    socket.say(said[:3])
-    trickle(wire, socket, said[3:], size=len(said) // 40, every=5)
+    text = masked(TEXT, b"{}") * 40
+    socket.say(text[:3])
+    trickle(wire, socket, text[3:], size=len(text) // 40, every=5)
     assert (socket.http.open, len(socket.messages)) == (True, 40)
 
 
@@ -195,7 +195,7 @@ def test_messages_count_as_pongs(wire: Wire, socket: Socket) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "code"),
+    ("message", "code"),
     [
         (masked(CLOSE, b"\x03"), 1002),
         *((closing(n), 1002) for n in (0, 999, 1004, 1005, 1006, 1016, 2999, 5000)),
@@ -205,9 +205,9 @@ def test_messages_count_as_pongs(wire: Wire, socket: Socket) -> None:
     ],
 )
 def test_malformed_close_frame_is_answered(
-    wire: Wire, socket: Socket, said: bytes, code: int
+    wire: Wire, socket: Socket, message: bytes, code: int
 ) -> None:
-    socket.say(said)
+    socket.say(message)
     assert (socket.closed, socket.http.open, socket.transport.aborted) == (code, False, False)
     wire.lab.clock.advance(0)
     assert ours(wire) == []

@@ -256,8 +256,8 @@ class TestInForce:
         assert (answer.status, told_of(host)) == (403, before)
 
     def test_launch_settings_are_reported(self, host: HostInMemory) -> None:
-        said = "codex: approval_policy=untrusted, sandbox=read-only, cwd=/usr"
-        assert audited(host)[0] == ("start", said)
+        text = "codex: approval_policy=untrusted, sandbox=read-only, cwd=/usr"
+        assert audited(host)[0] == ("start", text)
 
     def test_changed_model_is_reported(self, host: HostInMemory) -> None:
         assert (
@@ -510,8 +510,8 @@ def wanted(name: str) -> dict[str, Any]:
 def refused(lab: HostInMemory, caller: Caller, name: str, **more: Any) -> bool:
     peer = Peer(lab, caller)
     peer.say(name, **{**wanted(name), **more})
-    said = " ".join(str(one.get("error")) for one in peer.answers)
-    return "The token does not allow this" in said
+    text = " ".join(str(one.get("error")) for one in peer.answers)
+    return "The token does not allow this" in text
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -539,10 +539,10 @@ def test_session_token_cannot_start_an_agent_under_its_id(
 
 def test_stored_answer_is_not_repeated_without_the_scope(host: HostInMemory) -> None:
     asked = {"type": "list_sessions", "id": "1"}
-    said = msgspec.json.encode(asked)
-    Peer(host).raw(said)
+    text = msgspec.json.encode(asked)
+    Peer(host).raw(text)
     narrow = Peer(host, NARROW)
-    narrow.raw(said)
+    narrow.raw(text)
     (answer,) = narrow.answers
     assert (answer["success"], answer.get("data")) == (False, None)
 

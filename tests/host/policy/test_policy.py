@@ -79,25 +79,25 @@ def test_first_matching_rule_decides() -> None:
         expire_s = 60
         on_expiry = "cancel"
     """)
-    told: dict[str, Any] = {"expire_s": 60.0, "on_expiry": "cancel"}
+    shown: dict[str, Any] = {"expire_s": 60.0, "on_expiry": "cancel"}
     assert rules.decide(command("git push -f"), ABOUT) == PolicyDecision(
-        decision="deny", rule="pushing", reason="pushing is for people", **told
+        decision="deny", rule="pushing", reason="pushing is for people", **shown
     )
     assert rules.decide(command("git log"), ABOUT) == PolicyDecision(
-        decision="approve", rule="git", **told
+        decision="approve", rule="git", **shown
     )
     assert rules.decide(command("ls -l"), ABOUT) == PolicyDecision(
-        decision="approve_session", rule="rule 3", **told
+        decision="approve_session", rule="rule 3", **shown
     )
-    assert rules.decide(command("pwd"), ABOUT) == PolicyDecision(rule="default", **told)
+    assert rules.decide(command("pwd"), ABOUT) == PolicyDecision(rule="default", **shown)
 
 
 @pytest.mark.parametrize(
-    ("decision", "told"),
+    ("decision", "message"),
     [("ask", "ask"), ("allow", "approve"), ("approve", "approve"), ("deny", "deny")],
 )
-def test_default_decides_without_a_matching_rule(decision: str, told: str) -> None:
-    assert decided(policy(f'[default]\ndecision = "{decision}"'), question()) == told
+def test_default_decides_without_a_matching_rule(decision: str, message: str) -> None:
+    assert decided(policy(f'[default]\ndecision = "{decision}"'), question()) == message
 
 
 def test_rule_has_its_own_timeout() -> None:
@@ -107,7 +107,7 @@ def test_rule_has_its_own_timeout() -> None:
 
 
 @pytest.mark.parametrize(
-    ("decision", "choices", "told"),
+    ("decision", "choices", "message"),
     [
         ("allow", ["approve", "deny"], "approve"),
         ("approve_session", ["approve", "deny"], "approve"),
@@ -118,12 +118,12 @@ def test_rule_has_its_own_timeout() -> None:
     ],
 )
 def test_decision_is_one_that_the_agent_offers(
-    decision: str, choices: list[str], told: str
+    decision: str, choices: list[str], message: str
 ) -> None:
     asked = Question(key="k", kind="dialog", title="t", choices=choices)
     verdict = rule(decision, kind="dialog").decide(asked, ABOUT)
-    assert (verdict.decision or "ask") == told
-    assert (told != "ask") or "cannot answer" in (verdict.reason or "")
+    assert (verdict.decision or "ask") == message
+    assert (message != "ask") or "cannot answer" in (verdict.reason or "")
 
 
 def test_question_that_needs_text_is_never_allowed() -> None:
@@ -142,35 +142,35 @@ def test_denial_has_a_reason() -> None:
 # Who asks.
 
 
-@pytest.mark.parametrize(
-    ("fields", "matches"),
-    [
-        ({"agent": "codex"}, True),
-        ({"agent": "c*"}, True),
-        ({"agent": ["pi", "codex"]}, True),
-        ({"agent": "Codex"}, False),
-        ({"agent": "code"}, False),
-        ({"kind": "command"}, True),
-        ({"kind": ["tool", "dialog"]}, False),
-        ({"session": "s-*"}, True),
-        ({"session": "s"}, False),
-        ({"tool": "mcp__*"}, True),
-        ({"tool": "mcp"}, False),
-        ({"label": "team:red"}, True),
-        ({"label": "team:*"}, True),
-        ({"label": "team:blue"}, False),
-        ({"cwd": "/work"}, True),
-        ({"cwd": "/work/**"}, True),
-        ({"cwd": "/home/**"}, False),
-        ({"agent": "codex", "session": "x"}, False),
-    ],
-)
+MATCHING_RULES = [
+    ({"agent": "codex"}, True),
+    ({"agent": "c*"}, True),
+    ({"agent": ["pi", "codex"]}, True),
+    ({"agent": "Codex"}, False),
+    ({"agent": "code"}, False),
+    ({"kind": "command"}, True),
+    ({"kind": ["tool", "dialog"]}, False),
+    ({"session": "s-*"}, True),
+    ({"session": "s"}, False),
+    ({"tool": "mcp__*"}, True),
+    ({"tool": "mcp"}, False),
+    ({"label": "team:red"}, True),
+    ({"label": "team:*"}, True),
+    ({"label": "team:blue"}, False),
+    ({"cwd": "/work"}, True),
+    ({"cwd": "/work/**"}, True),
+    ({"cwd": "/home/**"}, False),
+    ({"agent": "codex", "session": "x"}, False),
+]
+
+
+@pytest.mark.parametrize(("fields", "matches"), MATCHING_RULES)
 @pytest.mark.parametrize("decision", ["allow", "deny"])
 def test_rule_matches_agent_kind_and_labels(
     fields: dict[str, Any], matches: bool, decision: str
 ) -> None:
-    told = {"allow": "approve", "deny": "deny"}[decision] if matches else "ask"
-    assert decided(rule(decision, **fields), question(tool="mcp__x")) == told
+    shown = {"allow": "approve", "deny": "deny"}[decision] if matches else "ask"
+    assert decided(rule(decision, **fields), question(tool="mcp__x")) == shown
 
 
 def test_allow_needs_all_labels_and_deny_any() -> None:
@@ -195,8 +195,8 @@ def test_directory_of_the_question_overrides_the_sessions() -> None:
 
 def test_hosted_session_is_matched_by_its_launch() -> None:
     launch = Launch(agent="pi", cwd="/w", labels={"a": "b"})
-    told = AskingSession.launched("s", launch)
-    assert told == AskingSession(agent="pi", session="s", labels={"a": "b"}, cwd="/w")
+    shown = AskingSession.launched("s", launch)
+    assert shown == AskingSession(agent="pi", session="s", labels={"a": "b"}, cwd="/w")
 
 
 # Commands that are allowed.
@@ -429,11 +429,11 @@ PATHS = [
 ]
 
 
-@pytest.mark.parametrize(("paths", "told"), PATHS)
-def test_allow_needs_every_path_to_match(work: Path, paths: list[Any], told: str) -> None:
+@pytest.mark.parametrize(("paths", "message"), PATHS)
+def test_allow_needs_every_path_to_match(work: Path, paths: list[Any], message: str) -> None:
     about = AskingSession(agent="codex", cwd=str(work))
     rules = rule(kind="file-change", path=f"{work}/**")
-    assert decided(rules, question("file-change", paths=paths), about) == told
+    assert decided(rules, question("file-change", paths=paths), about) == message
 
 
 def test_move_targets_and_granted_roots_count_as_paths(work: Path) -> None:
@@ -446,7 +446,7 @@ def test_move_targets_and_granted_roots_count_as_paths(work: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("paths", "told"),
+    ("paths", "message"),
     [
         (["a", ".git/hooks/x"], "deny"),
         (["src/../.git/x"], "deny"),
@@ -459,7 +459,7 @@ def test_move_targets_and_granted_roots_count_as_paths(work: Path) -> None:
         ([".github/x"], "approve"),
     ],
 )
-def test_deny_needs_one_path_to_match(work: Path, paths: list[Any], told: str) -> None:
+def test_deny_needs_one_path_to_match(work: Path, paths: list[Any], message: str) -> None:
     (work / ".git").mkdir()
     (work / "gitlink").symlink_to(work / ".git")
     rules = policy("""
@@ -470,7 +470,7 @@ def test_deny_needs_one_path_to_match(work: Path, paths: list[Any], told: str) -
         decision = "allow"
     """)
     asked = question("file-change", paths=paths)
-    assert decided(rules, asked, AskingSession(cwd=str(work))) == told
+    assert decided(rules, asked, AskingSession(cwd=str(work))) == message
 
 
 def test_unknown_directory_allows_nothing() -> None:
@@ -483,39 +483,39 @@ def test_unknown_directory_allows_nothing() -> None:
 # The file.
 
 
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("x = ", "policy: It is not TOML: Invalid value (at end of document)."),
-        ("\n\nx y", "(at line 3, column 3)."),
-        ("n = " + "1" * 5000, "policy: It is not TOML"),
-        ("rules = 1", "policy: `rules`: There are only the table `[default]` and rules"),
-        ("[rule]\ndecision='ask'", "policy: [rule]: A rule begins with `[[rule]]`."),
-        ("rule = [1]", "policy: rule 1: Expected `object`, got `int`."),
-        ("[default]\nx = 1", "policy: [default]: Object contains unknown field `x`."),
-        ("default = 1", "policy: [default]: Expected `object`"),
-        ("[default]\ndecision = 'maybe'", "Invalid enum value 'maybe' - at `$.decision`."),
-        ("[default]\non_expiry = 'approve'", "Invalid enum value 'approve'"),
-        ("[default]\nexpire_s = 0", "`$.expire_s`"),
-        ("[[rule]]\nagent = 'x'", "missing required field `decision`"),
-        ("[[rule]]\ndecision = 'allow'", "policy: rule 1: It names no condition"),
-        ("[[rule]]\nname='n'\ndecision='allow'", "policy: rule 'n': It names no condition"),
-        ("[[rule]]\ndecision='allow'\ncomand='x'", "unknown field `comand`"),
-        ("[[rule]]\ndecision='allow'\ncommand='('", "rule 1: The field `command` is wrong: a"),
-        ("[[rule]]\ndecision='deny'\ncommand='(?i)rm'", "is not understood here"),
-        ("[[rule]]\ndecision='deny'\ncommand=''", "length >= 1 - at `$.command`"),
-        ("[[rule]]\ndecision='deny'\ncommand=[]", "length >= 1 - at `$.command`"),
-        ("[[rule]]\ndecision='deny'\npath='a'", "`path` is wrong: a path begins with `/`"),
-        ("[[rule]]\ndecision='deny'\ncwd='/a/..'", "`cwd` is wrong: a path has neither"),
-        ("[[rule]]\ndecision='deny'\nkind='comand'", "`kind` is wrong: the kinds are command,"),
-        ("[[rule]]\ndecision='deny'\nlabel='x'", "a label is written `name:value`"),
-        ("[[rule]]\ndecision='deny'\nagent='x'\nshell=true", "`shell` is for rules with a"),
-    ],
-)
-def test_malformed_policy_is_refused_with_a_sentence(text: str, said: str) -> None:
+MALFORMED_POLICIES = [
+    ("x = ", "policy: It is not TOML: Invalid value (at end of document)."),
+    ("\n\nx y", "(at line 3, column 3)."),
+    ("n = " + "1" * 5000, "policy: It is not TOML"),
+    ("rules = 1", "policy: `rules`: There are only the table `[default]` and rules"),
+    ("[rule]\ndecision='ask'", "policy: [rule]: A rule begins with `[[rule]]`."),
+    ("rule = [1]", "policy: rule 1: Expected `object`, got `int`."),
+    ("[default]\nx = 1", "policy: [default]: Object contains unknown field `x`."),
+    ("default = 1", "policy: [default]: Expected `object`"),
+    ("[default]\ndecision = 'maybe'", "Invalid enum value 'maybe' - at `$.decision`."),
+    ("[default]\non_expiry = 'approve'", "Invalid enum value 'approve'"),
+    ("[default]\nexpire_s = 0", "`$.expire_s`"),
+    ("[[rule]]\nagent = 'x'", "missing required field `decision`"),
+    ("[[rule]]\ndecision = 'allow'", "policy: rule 1: It names no condition"),
+    ("[[rule]]\nname='n'\ndecision='allow'", "policy: rule 'n': It names no condition"),
+    ("[[rule]]\ndecision='allow'\ncomand='x'", "unknown field `comand`"),
+    ("[[rule]]\ndecision='allow'\ncommand='('", "rule 1: The field `command` is wrong: a"),
+    ("[[rule]]\ndecision='deny'\ncommand='(?i)rm'", "is not understood here"),
+    ("[[rule]]\ndecision='deny'\ncommand=''", "length >= 1 - at `$.command`"),
+    ("[[rule]]\ndecision='deny'\ncommand=[]", "length >= 1 - at `$.command`"),
+    ("[[rule]]\ndecision='deny'\npath='a'", "`path` is wrong: a path begins with `/`"),
+    ("[[rule]]\ndecision='deny'\ncwd='/a/..'", "`cwd` is wrong: a path has neither"),
+    ("[[rule]]\ndecision='deny'\nkind='comand'", "`kind` is wrong: the kinds are command,"),
+    ("[[rule]]\ndecision='deny'\nlabel='x'", "a label is written `name:value`"),
+    ("[[rule]]\ndecision='deny'\nagent='x'\nshell=true", "`shell` is for rules with a"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), MALFORMED_POLICIES)
+def test_malformed_policy_is_refused_with_a_sentence(text: str, message: str) -> None:
     with pytest.raises(PolicyError) as refused:
         Policy.read(text.encode())
-    assert said in str(refused.value)
+    assert message in str(refused.value)
     assert str(refused.value).endswith(".")
 
 
@@ -538,7 +538,7 @@ def test_policy_is_loaded_from_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "message"),
     [
         (lambda path: None, "It cannot be read: No such file or directory."),
         (lambda path: path.mkdir(), "It cannot be read: Is a directory."),
@@ -547,9 +547,9 @@ def test_policy_is_loaded_from_a_file(tmp_path: Path) -> None:
         (lambda path: (path.touch(), path.chmod(0o666)), "Everyone may write to it"),
     ],
 )
-def test_unreadable_policy_file_is_refused(tmp_path: Path, make: Any, said: str) -> None:
+def test_unreadable_policy_file_is_refused(tmp_path: Path, make: Any, message: str) -> None:
     path = tmp_path / "policy.toml"
     make(path)
     with pytest.raises(PolicyError) as refused:
         Policy.load(path)
-    assert str(refused.value).startswith(f"{path}: {said}") or said in str(refused.value)
+    assert str(refused.value).startswith(f"{path}: {message}") or message in str(refused.value)

@@ -101,7 +101,7 @@ def test_incomplete_look_is_repeated() -> None:
 
 def test_process_that_cannot_be_ended_is_reported_and_logged() -> None:
     crowd, clock = Crowd(_5=None, _6=0), Clock()
-    with capturedLogs() as told:
+    with capturedLogs() as logged:
         work = begin(crowd, clock)
         pass_time(clock, 4.5)
         assert not is_done(work)
@@ -109,7 +109,7 @@ def test_process_that_cannot_be_ended_is_reported_and_logged() -> None:
     left = {fate.process.pid: fate for fate in result_of(work)}
     assert left[5].why == "Operation not permitted"
     assert left[6].why == "it does not end, its state is D"
-    assert {(e["pid"], e["command"], e["why"]) for e in told} == {
+    assert {(e["pid"], e["command"], e["why"]) for e in logged} == {
         (fate.process.pid, fate.command, fate.why) for fate in left.values()
     }
     assert {fate.what for fate in left.values()} == {"left"}

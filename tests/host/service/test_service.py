@@ -265,7 +265,7 @@ class TestMessages:
         assert not is_done(waiting)
         self.send(lab)
         assert [m.content for m in result_of(waiting)] == ["hello"]
-        assert not lab.notifier.watched("inbox:a")
+        assert not lab.notifier.topics.watched("inbox:a")
 
     def test_pull_times_out(self, lab: HostInMemory) -> None:
         waiting = started(lab.service.pull("a", PullQuery(wait=30)))

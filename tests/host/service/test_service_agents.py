@@ -59,7 +59,7 @@ def test_turns_and_decisions_are_audited(lab: HostInMemory) -> None:
     do(lab, service.answer("a", 1, Answer(decision="deny", reason="a secret")))
     do(lab, service.interrupt("a"))
     deeds = result_of(lab.service.audit(AuditQuery()))
-    assert [(deed.what, deed.session, deed.detail) for deed in deeds] == [
+    assert [(entry.what, entry.session, entry.detail) for entry in deeds] == [
         ("start", "a", "fake"),
         ("turn", "a", "turn 1"),
         ("steer", "a", ""),

@@ -16,76 +16,76 @@ def item(kind: str, **fields: Any) -> Item:
     return convert({"type": kind, "id": "i", **fields}, Item)
 
 
-@pytest.mark.parametrize(
-    ("it", "tool", "title", "given"),
-    [
-        (
-            item("commandExecution", command="ls", cwd="/w"),
-            "commandExecution",
-            "ls",
-            {"command": "ls", "cwd": "/w"},
-        ),
-        (
-            item("fileChange", changes=[{"path": "/a"}, {"path": "/b"}]),
-            "fileChange",
-            "/a, /b",
-            {"changes": [{"path": "/a"}, {"path": "/b"}]},
-        ),
-        (
-            item("mcpToolCall", server="docs", tool="find", arguments={"q": 1}),
-            "docs.find",
-            "docs.find",
-            {"server": "docs", "tool": "find", "arguments": {"q": 1}},
-        ),
-        (item("dynamicToolCall", tool="paint"), "paint", "paint", {"tool": "paint"}),
-        (item("webSearch", query="twisted"), "webSearch", "twisted", {"query": "twisted"}),
-        (
-            item("collabAgentToolCall", tool="spawnAgent", prompt="help me"),
-            "spawnAgent",
-            "help me",
-            {"tool": "spawnAgent", "prompt": "help me"},
-        ),
-        (item("imageView", path="/p.png"), "imageView", "/p.png", {"path": "/p.png"}),
-        (item("sleep", durationMs=5), "sleep", "sleep", {"duration_ms": 5}),
-    ],
-)
+STARTED_ITEMS = [
+    (
+        item("commandExecution", command="ls", cwd="/w"),
+        "commandExecution",
+        "ls",
+        {"command": "ls", "cwd": "/w"},
+    ),
+    (
+        item("fileChange", changes=[{"path": "/a"}, {"path": "/b"}]),
+        "fileChange",
+        "/a, /b",
+        {"changes": [{"path": "/a"}, {"path": "/b"}]},
+    ),
+    (
+        item("mcpToolCall", server="docs", tool="find", arguments={"q": 1}),
+        "docs.find",
+        "docs.find",
+        {"server": "docs", "tool": "find", "arguments": {"q": 1}},
+    ),
+    (item("dynamicToolCall", tool="paint"), "paint", "paint", {"tool": "paint"}),
+    (item("webSearch", query="twisted"), "webSearch", "twisted", {"query": "twisted"}),
+    (
+        item("collabAgentToolCall", tool="spawnAgent", prompt="help me"),
+        "spawnAgent",
+        "help me",
+        {"tool": "spawnAgent", "prompt": "help me"},
+    ),
+    (item("imageView", path="/p.png"), "imageView", "/p.png", {"path": "/p.png"}),
+    (item("sleep", durationMs=5), "sleep", "sleep", {"duration_ms": 5}),
+]
+
+
+@pytest.mark.parametrize(("it", "tool", "title", "given"), STARTED_ITEMS)
 def test_starts(it: Item, tool: str, title: str, given: dict[str, Any]) -> None:
     event = tool_started(it, NATIVE)
     assert (event.item, event.tool, event.title) == ("i", tool, title)
     assert json.decode(event.input) == given
 
 
-@pytest.mark.parametrize(
-    ("it", "status", "output", "code"),
-    [
-        (
-            item("commandExecution", status="failed", aggregatedOutput="no\n", exitCode=2),
-            *("failed", "no\n", 2),
-        ),
-        (item("commandExecution", status="declined"), "declined", "", None),
-        (item("fileChange", status="completed"), "completed", "", None),
-        (
-            item("mcpToolCall", status="completed", result={"content": [{"text": "yes"}, 5]}),
-            *("completed", "yes", None),
-        ),
-        (
-            item("mcpToolCall", status="failed", error={"message": "no such tool"}),
-            *("failed", "no such tool", None),
-        ),
-        (
-            item("dynamicToolCall", success=False, contentItems=[{"text": "a"}, {"text": "b"}]),
-            *("failed", "a\nb", None),
-        ),
-        (item("webSearch"), "completed", "", None),
-        (item("collabAgentToolCall", status="interrupted"), "cut", "", None),
-        (
-            item("commandExecution", status=5, aggregatedOutput=5, exitCode="x"),
-            "completed",
-            "",
-            None,
-        ),
-    ],
-)
+ENDED_ITEMS = [
+    (
+        item("commandExecution", status="failed", aggregatedOutput="no\n", exitCode=2),
+        *("failed", "no\n", 2),
+    ),
+    (item("commandExecution", status="declined"), "declined", "", None),
+    (item("fileChange", status="completed"), "completed", "", None),
+    (
+        item("mcpToolCall", status="completed", result={"content": [{"text": "yes"}, 5]}),
+        *("completed", "yes", None),
+    ),
+    (
+        item("mcpToolCall", status="failed", error={"message": "no such tool"}),
+        *("failed", "no such tool", None),
+    ),
+    (
+        item("dynamicToolCall", success=False, contentItems=[{"text": "a"}, {"text": "b"}]),
+        *("failed", "a\nb", None),
+    ),
+    (item("webSearch"), "completed", "", None),
+    (item("collabAgentToolCall", status="interrupted"), "cut", "", None),
+    (
+        item("commandExecution", status=5, aggregatedOutput=5, exitCode="x"),
+        "completed",
+        "",
+        None,
+    ),
+]
+
+
+@pytest.mark.parametrize(("it", "status", "output", "code"), ENDED_ITEMS)
 def test_outcomes(it: Item, status: str, output: str, code: int | None) -> None:
     event = tool_done(it, NATIVE)
     assert (event.item, event.status, event.output, event.exit_code) == (

@@ -144,33 +144,33 @@ def test_output_of_which_pi_keeps_the_end() -> None:
     assert _added(before, "".join(lines[700:])) == "".join(lines[700:])
 
 
-@pytest.mark.parametrize(
-    ("message", "name", "text"),
-    [
-        (
-            {"type": "extension_error", "extensionPath": "/x.js", "event": "e", "error": "no"},
-            "warning",
-            "/x.js: e: no",
-        ),
-        (
-            {"type": "auto_retry_start", "attempt": 2, "maxAttempts": 3, "delayMs": 500},
-            "warning",
-            "It failed: attempt 2 of 3 in 0.5 s",
-        ),
-        ({"type": "compaction_end", "errorMessage": "too small"}, "warning", "too small"),
-        (
-            {
-                "type": "extension_ui_request",
-                "id": "x",
-                "method": "notify",
-                "message": "look",
-                "notifyType": "error",
-            },
-            "warning",
-            "look",
-        ),
-    ],
-)
+WARNINGS = [
+    (
+        {"type": "extension_error", "extensionPath": "/x.js", "event": "e", "error": "no"},
+        "warning",
+        "/x.js: e: no",
+    ),
+    (
+        {"type": "auto_retry_start", "attempt": 2, "maxAttempts": 3, "delayMs": 500},
+        "warning",
+        "It failed: attempt 2 of 3 in 0.5 s",
+    ),
+    ({"type": "compaction_end", "errorMessage": "too small"}, "warning", "too small"),
+    (
+        {
+            "type": "extension_ui_request",
+            "id": "x",
+            "method": "notify",
+            "message": "look",
+            "notifyType": "error",
+        },
+        "warning",
+        "look",
+    ),
+]
+
+
+@pytest.mark.parametrize(("message", "name", "text"), WARNINGS)
 def test_warnings(message: Any, name: str, text: str) -> None:
     told = Told().hear(**message)
     assert (told[0], told[1]["text"], told[1]["native"]) == (name, text, message)

@@ -36,37 +36,37 @@ def kinds(name: str, data: Any, agent: str = "codex") -> list[str]:
     return [one["type"] for one in said(name, data, agent)]
 
 
-@pytest.mark.parametrize(
-    ("name", "data", "expected"),
-    [
-        ("turn-started", {"turn": 1}, ["agent_start", "turn_start"]),
-        ("user-message", {"text": "x"}, ["message_start", "message_end"]),
-        ("message-delta", {"text": "x"}, ["message_start", *["message_update"] * 2]),
-        ("thinking-delta", {"text": "x"}, ["message_start", *["message_update"] * 2]),
-        ("message", {"text": "x"}, ["message_start", "message_end"]),
-        ("thinking", {"text": "x"}, ["message_start", "message_end"]),
-        (
-            "tool-start",
-            {"item": "1", "tool": "bash"},
-            ["message_start", "message_end", "tool_execution_start"],
-        ),
-        ("tool-output", {"item": "1", "text": "x"}, ["tool_execution_update"]),
-        (
-            "tool-done",
-            {"item": "1", "status": "failed"},
-            ["tool_execution_end", "message_start", "message_end"],
-        ),
-        ("complete", {"status": "completed"}, ["turn_end", "agent_end"]),
-        (
-            "error",
-            {"status": "failed"},
-            ["message_start", "message_end", "turn_end", "agent_end"],
-        ),
-        ("compact", {}, ["compaction_end"]),
-        ("usage", {"input_tokens": 1}, ["sxhost"]),
-        ("anything", "words", ["sxhost"]),
-    ],
-)
+EVENTS_OF_OTHER_AGENTS = [
+    ("turn-started", {"turn": 1}, ["agent_start", "turn_start"]),
+    ("user-message", {"text": "x"}, ["message_start", "message_end"]),
+    ("message-delta", {"text": "x"}, ["message_start", *["message_update"] * 2]),
+    ("thinking-delta", {"text": "x"}, ["message_start", *["message_update"] * 2]),
+    ("message", {"text": "x"}, ["message_start", "message_end"]),
+    ("thinking", {"text": "x"}, ["message_start", "message_end"]),
+    (
+        "tool-start",
+        {"item": "1", "tool": "bash"},
+        ["message_start", "message_end", "tool_execution_start"],
+    ),
+    ("tool-output", {"item": "1", "text": "x"}, ["tool_execution_update"]),
+    (
+        "tool-done",
+        {"item": "1", "status": "failed"},
+        ["tool_execution_end", "message_start", "message_end"],
+    ),
+    ("complete", {"status": "completed"}, ["turn_end", "agent_end"]),
+    (
+        "error",
+        {"status": "failed"},
+        ["message_start", "message_end", "turn_end", "agent_end"],
+    ),
+    ("compact", {}, ["compaction_end"]),
+    ("usage", {"input_tokens": 1}, ["sxhost"]),
+    ("anything", "words", ["sxhost"]),
+]
+
+
+@pytest.mark.parametrize(("name", "data", "expected"), EVENTS_OF_OTHER_AGENTS)
 def test_other_agents_say_the_nearest(name: str, data: Any, expected: list[str]) -> None:
     assert kinds(name, data) == expected
 

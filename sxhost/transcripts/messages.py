@@ -2,7 +2,7 @@
 
 So a page of a log, read in either direction, is a page of its transcript.  Events that add a
 piece to a message (``message-delta``, ``tool-output``) are no messages: see
-`sxhost.streams.transcript`.
+`sxhost.transcripts.transcript`.
 
 An agent's own form of a message (`Message.native`) is kept for whoever speaks the agent's
 protocol; nothing here reads it.

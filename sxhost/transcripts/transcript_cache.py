@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from sxhost.model.event_types import AgentEvent, decode_event
 from sxhost.model.session import Event
-from sxhost.streams.transcript import Transcript, begins_turn, ends_turn
+from sxhost.transcripts.transcript import Transcript, begins_turn, ends_turn
 from sxhost.waiting import Signal
 
 __all__ = ["FoldRules", "TranscriptCache"]

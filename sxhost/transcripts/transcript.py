@@ -32,8 +32,8 @@ from sxhost.model.event_types import (
     decode_event,
 )
 from sxhost.model.session import Event
-from sxhost.streams.growing_message import GrowingMessage, ToolExecution
-from sxhost.streams.messages import Block, Message, TextBlock, ThinkingBlock, message_of
+from sxhost.transcripts.growing_message import GrowingMessage, ToolExecution
+from sxhost.transcripts.messages import Block, Message, TextBlock, ThinkingBlock, message_of
 
 __all__ = ["Transcript", "begins_turn", "ends_turn"]
 

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from sxhost.codec.json import encode
 from sxhost.codec.partial_json import decode_partial
 from sxhost.model.event_types import NULL
-from sxhost.streams.messages import (
+from sxhost.transcripts.messages import (
     Block,
     Message,
     TextBlock,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from msgspec import Raw
 
-from sxhost.streams.growing_message import GrowingMessage, GrowingText, ToolExecution
-from sxhost.streams.messages import TextBlock, ThinkingBlock, ToolCallBlock
+from sxhost.transcripts.growing_message import GrowingMessage, GrowingText, ToolExecution
+from sxhost.transcripts.messages import TextBlock, ThinkingBlock, ToolCallBlock
 
 
 def growing(limit: int = 1000) -> GrowingMessage:

@@ -12,10 +12,10 @@ from sxhost.codec.json import encode
 from sxhost.errors import StoreUnavailable
 from sxhost.model.event_types import decode_event
 from sxhost.model.session import Event
-from sxhost.streams import transcript_cache as module
-from sxhost.streams.transcript import Transcript
-from sxhost.streams.transcript_cache import TranscriptCache
 from sxhost.testing import is_done, result_of, started
+from sxhost.transcripts import transcript_cache as module
+from sxhost.transcripts.transcript import Transcript
+from sxhost.transcripts.transcript_cache import TranscriptCache
 
 
 def event(seq: int, name: str, session: str = "s", **data: Any) -> Event:

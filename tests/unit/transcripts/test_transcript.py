@@ -9,8 +9,8 @@ from msgspec import Raw
 from sxhost.codec.json import encode
 from sxhost.model.event_types import UsageEvent
 from sxhost.model.session import Event
-from sxhost.streams.messages import TextBlock, ThinkingBlock, ToolCallBlock
-from sxhost.streams.transcript import Transcript, begins_turn, ends_turn
+from sxhost.transcripts.messages import TextBlock, ThinkingBlock, ToolCallBlock
+from sxhost.transcripts.transcript import Transcript, begins_turn, ends_turn
 
 
 def event(seq: int, name: str, **data: Any) -> Event:
