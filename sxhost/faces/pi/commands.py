@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final, get_args
+from typing import ClassVar, Final, get_args
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -75,7 +75,7 @@ class CreateSession(Command, frozen=True, kw_only=True):
     session_id: fields.OptionalSessionId | UnsetType = UNSET
     cwd: fields.OptionalText | UnsetType = UNSET
     agent: fields.OptionalText = "pi"
-    launch: dict[str, Any] = {}
+    launch: dict[str, object] = {}
 
 
 class DeleteSession(Command, frozen=True, kw_only=True):
@@ -140,7 +140,7 @@ class LoadSession(Command, frozen=True, kw_only=True):
 
     session_path: fields.SafePath
     session_id: fields.OptionalSessionId | UnsetType = UNSET
-    launch: dict[str, Any] = {}
+    launch: dict[str, object] = {}
 
 
 # For a session.
@@ -334,7 +334,7 @@ AnyCommand = (
     | SetSessionName | ExportHtml | NewSession | SwitchSessionFile | Fork | GetForkMessages
     | GetTree | NavigateTree | GetLastAssistantText | GetContextUsage
 )  # fmt: skip
-"""Any command."""
+"""object command."""
 
 COMMANDS: Final[Mapping[str, type[Command]]] = {
     str(kind.__struct_config__.tag): kind for kind in get_args(AnyCommand)

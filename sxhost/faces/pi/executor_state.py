@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
 
 from msgspec import UNSET, UnsetType
 from twisted.internet.interfaces import IReactorTime
@@ -31,9 +30,10 @@ class ExecutorState:
         """How many commands have changed each session (``ifSessionVersion``)."""
         self._limits = limits
 
-    def next_version(self, command: Command, data: Any) -> int | UnsetType:
+    def next_version(self, command: Command, data: object) -> int | UnsetType:
         """Count a command that succeeded with `data`; return its session's version now."""
         if command.type in ("create_session", "load_session"):
+            assert isinstance(data, dict)  # noqa: S101 - the new session
             self.versions[data["sessionId"]] = 0
             return 0
         target = command.target
@@ -45,7 +45,7 @@ class ExecutorState:
         self.versions[target] += TRAITS[command.type].mutates
         return self.versions[target]
 
-    def statistics(self) -> dict[str, Any]:
+    def statistics(self) -> dict[str, object]:
         """Return the counts, for ``get_metrics``."""
         usage = {"globalCount": self.rates.count, "globalLimit": self._limits.mux_rate_all}
         return {

@@ -5,7 +5,7 @@ A description is the sentence with which pi-app-server refuses such a field.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -90,7 +90,7 @@ class DialogAnswer(Struct, frozen=True, kw_only=True):
     method: DialogMethod
     value: str = ""
     confirmed: bool = False
-    responses: dict[str, Any] = {}
+    responses: dict[str, object] = {}
 
 
 class TreeNavigation(Struct, frozen=True, kw_only=True, rename="camel"):

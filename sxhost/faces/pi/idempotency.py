@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from hashlib import sha256
-from typing import Any
 
 import msgspec
 from msgspec import UNSET
@@ -113,7 +112,7 @@ class IdempotencyStore:
                 return
             del self._keys[entry_key]
 
-    def statistics(self) -> dict[str, Any]:
+    def statistics(self) -> dict[str, object]:
         """Return the counts of stored commands, for ``get_metrics``."""
         return {
             "inFlightCount": len(self._running),
