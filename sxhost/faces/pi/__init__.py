@@ -30,7 +30,6 @@ session_info     the description of a session, and its messages
 session_tree     the tree of a pi session as a list of nodes, parents first
 stdio            the transport over two pipes
 subscribers      what clients are sent: subscriptions, notifications, back-pressure
-table            the commands as a table for the documents
 translate_any    events of any agent to events of pi
 translate_pi     events of pi, complete again
 translator       events translated, with the transcript of their run

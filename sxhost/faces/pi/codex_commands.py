@@ -9,7 +9,7 @@ import msgspec
 
 from sxhost.faces.pi import session_commands
 from sxhost.faces.pi.commands import Bash, Command, SetSessionName
-from sxhost.faces.pi.session_commands import CommandContext, CommandFunction
+from sxhost.faces.pi.session_commands import CommandContext, CommandFunction, by_name
 from sxhost.model.host import Host
 
 __all__ = ["CODEX_COMMANDS", "thread_names"]
@@ -31,13 +31,12 @@ async def bash(context: CommandContext, command: Bash) -> Any:
 
 async def get_available_models(context: CommandContext, _command: Command) -> Any:
     """List the models that can be used."""
-    models = (await context.call_agent("model/list")).get("data", [])
-    return {"models": [_model(each, context.detail.provider) for each in models]}
-
-
-def _model(model: Mapping[str, Any], provider: str) -> dict[str, Any]:
-    name = model.get("model") or model.get("id")
-    return {"id": name, "name": model.get("displayName") or name, "provider": provider}
+    provider, models = context.detail.provider, []
+    for model in (await context.call_agent("model/list")).get("data", []):
+        name = model.get("model") or model.get("id")
+        shown = model.get("displayName") or name
+        models.append({"id": name, "name": shown, "provider": provider})
+    return {"models": models}
 
 
 async def set_session_name(context: CommandContext, command: SetSessionName) -> Any:
@@ -57,9 +56,7 @@ async def thread_names(host: Host, session_id: str) -> dict[str, str]:
     return {thread["id"]: thread["name"] for thread in threads if thread.get("name")}
 
 
-CODEX_COMMANDS: Mapping[str, CommandFunction] = {
-    "bash": bash,
-    "get_available_models": get_available_models,
-    "set_session_name": set_session_name,
-}
+CODEX_COMMANDS: Mapping[str, CommandFunction] = by_name(
+    bash, get_available_models, set_session_name
+)
 """The functions of codex's own; others are those of all hosted agents."""

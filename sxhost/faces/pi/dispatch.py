@@ -36,14 +36,8 @@ TABLES: Mapping[str, Mapping[str, CommandFunction]] = {
 AUDITED_CHARS = 200
 """Characters of a user's shell command that the audit keeps."""
 
-_ABORTS: Mapping[str, str] = {
-    "prompt": "interrupt",
-    "steer": "interrupt",
-    "follow_up": "interrupt",
-    "compact": "interrupt",
-    "bash": "abort_bash",
-}
-"""What stops a command that takes too long: an interrupt, or a command of pi's."""
+_INTERRUPTED = frozenset({"prompt", "steer", "follow_up", "compact"})
+"""Commands whose work is a turn, which an interrupt stops."""
 
 
 class CommandHandler:
@@ -62,14 +56,15 @@ class CommandHandler:
         :raises HostError: the host refuses it.
         """
         try:
-            function = self._server_commands.find(command.type)
-            if function is not None:
-                return await function(command)
-            return await self._handle_in_session(command, work_started)
+            if isinstance(command, SessionCommand):
+                return await self._handle_in_session(command, work_started)
+            return await getattr(self._server_commands, command.type)(command)
         except UnknownSession:
             raise CommandFailed(f"Session {command.target} not found") from None
 
-    async def _handle_in_session(self, command: Any, work_started: Callable[[], None]) -> Any:
+    async def _handle_in_session(
+        self, command: SessionCommand, work_started: Callable[[], None]
+    ) -> Any:
         detail = await self._host.session(command.session_id)
         status = await self._host.agent_status(detail.id)
         context = CommandContext(self._host, self._sessions, detail, status, work_started)
@@ -81,18 +76,17 @@ class CommandHandler:
 
     async def abort(self, command: Command) -> bool:
         """Have the agent stop a command that takes too long; return False if it cannot."""
-        name, session_id = _ABORTS.get(command.type), str(command.target)
+        session_id = str(command.target)
         session = self._host.stored_session(session_id)
-        status = await self._host.agent_status(session_id)
-        if name is None or session is None or status is None:
-            return False
-        if name != "interrupt" and session.agent != "pi":
+        if session is None or await self._host.agent_status(session_id) is None:
             return False
         try:
-            if name == "interrupt":
+            if command.type in _INTERRUPTED:
                 await self._host.interrupt(session_id)
+            elif command.type == "bash" and session.agent == "pi":
+                await self._host.native_command(session_id, "abort_bash", {})
             else:
-                await self._host.native_command(session_id, name, {})
+                return False
         except HostError:
             return False
         return True

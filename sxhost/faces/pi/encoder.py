@@ -27,11 +27,7 @@ class PiEncoding:
     """
 
     def __init__(
-        self,
-        wrap: Callable[[bytes], bytes],
-        transcripts: Translator,
-        *,
-        snapshots: bool = True,
+        self, wrap: Callable[[bytes], bytes], transcripts: Translator, *, snapshots: bool = True
     ) -> None:
         self.wrap = wrap
         self._transcripts = transcripts

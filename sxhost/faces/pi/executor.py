@@ -18,16 +18,7 @@ from twisted.python.failure import Failure
 
 from sxhost.codec.json import encode
 from sxhost.errors import ForbiddenScope, HostError
-from sxhost.faces.pi.commands import (
-    RESERVED,
-    Command,
-    CreateSession,
-    DeleteSession,
-    Prompt,
-    SessionCommand,
-    SwitchSession,
-    Unsubscribe,
-)
+from sxhost.faces.pi import commands
 from sxhost.faces.pi.dispatch import CommandHandler
 from sxhost.faces.pi.executor_state import ExecutorState
 from sxhost.faces.pi.idempotency import StoredResponse, fingerprint
@@ -64,7 +55,7 @@ class Execution:
     :param fallback_id: its id in notifications if its client gave none.
     """
 
-    def __init__(self, command: Command, fallback_id: str) -> None:
+    def __init__(self, command: commands.Command, fallback_id: str) -> None:
         self.command = command
         self.id = fallback_id if command.id is UNSET else command.id
         self.lane = "server" if command.target is None else f"session:{command.target}"
@@ -103,13 +94,17 @@ class CommandExecutor:
         self._numbers = count(1)
         self._started_ms = int(clock.seconds() * 1000)
 
-    async def execute(self, command: Command, frame: bytes, client: Subscriber) -> None:
+    async def execute(
+        self, command: commands.Command, frame: bytes, client: Subscriber
+    ) -> None:
         """Execute a command and respond to it; `frame` is the JSON that it was decoded from."""
         refused = self._admit(command)
         if refused is not None:
             client.send(encode(refused))
             return
-        execution = Execution(command, f"{RESERVED}{self._started_ms}:{next(self._numbers)}")
+        execution = Execution(
+            command, f"{commands.RESERVED}{self._started_ms}:{next(self._numbers)}"
+        )
         response = await self._deduplicate(execution, frame) or self._limit(execution)
         if response is None:
             self._notify("accepted", execution)
@@ -122,7 +117,7 @@ class CommandExecutor:
 
     # Each of these returns the response if the command goes no further.
 
-    def _admit(self, command: Command) -> Response | None:
+    def _admit(self, command: commands.Command) -> Response | None:
         """Refuse a command that may not be sent; not even its phases are told to others."""
         if self.stopping:
             return refusal(command, "Server is shutting down")
@@ -142,7 +137,7 @@ class CommandExecutor:
         if isinstance(found, StoredResponse):
             return replay(await found.wait(), command)
         if found is None:
-            execution.stored = StoredResponse(command, digest, execution.lane, Deferred())
+            execution.stored = StoredResponse(command, digest, execution.lane)
         return found
 
     def _limit(self, execution: Execution) -> Response | None:
@@ -151,7 +146,7 @@ class CommandExecutor:
         target = command.target or "server"
         if command.type in SERVER_CONTROL:
             target = f"control:{target}"
-        elif not isinstance(command, SessionCommand):
+        elif not isinstance(command, commands.SessionCommand):
             target = "server"
         answers = command.type == "extension_ui_response"
         excess = self._state.rates.refusal_of(target, answers=answers)
@@ -169,38 +164,19 @@ class CommandExecutor:
         command = execution.command
         ticket = execution.ticket = self._state.lanes.enter(execution.lane, _priority(command))
         work = Deferred.fromCoroutine(self._run(execution, ticket))
-        work.addBoth(_leave_lane, execution).addErrback(_internal_error, command)
-        time_limit = TRAITS[command.type].time_limit
+        work.addErrback(_internal_error, command)
+        time_limit, limits = TRAITS[command.type].time_limit, self._host.limits
         if time_limit is None or work.called:
             return await work
-        limits = self._host.limits
         seconds = limits.mux_read if time_limit == "short" else limits.mux_work
-        outcome: Deferred[Response] = Deferred()
-        timer = self._clock.callLater(
-            seconds, self._time_out, execution, work, outcome, seconds
-        )
-
-        def done(response: Response) -> None:
-            if timer.active():
-                timer.cancel()
-                outcome.callback(response)
-
-        work.addCallback(done)
-        return await outcome
-
-    def _time_out(
-        self,
-        execution: Execution,
-        work: Deferred[Any],
-        outcome: Deferred[Response],
-        seconds: float,
-    ) -> None:
-        command = execution.command
-        error = f"Command '{command.type}' timed out after {round(seconds * 1000)}ms"
-        aborted = background(
-            self._abort(execution, work), log, "aborting a command", (HostError,)
-        )
-        aborted.addCallback(lambda _: outcome.callback(refusal(command, error, timed_out=True)))
+        outcome: Deferred[Response] = Deferred()  # the work goes on if this times out
+        work.chainDeferred(outcome)
+        try:
+            return await outcome.addTimeout(seconds, self._clock)
+        except DeferredTimeout:
+            await self._abort(execution, work)
+            error = f"Command '{command.type}' timed out after {round(seconds * 1000)}ms"
+            return refusal(command, error, timed_out=True)
 
     async def _abort(self, execution: Execution, work: Deferred[Any]) -> None:
         """Have the agent stop what takes too long, or cancel it if the agent cannot."""
@@ -214,22 +190,25 @@ class CommandExecutor:
     async def _run(self, execution: Execution, ticket: Ticket) -> Response:
         """Wait for a command's turn, then check its conditions and do it."""
         command = execution.command
-        if ticket.admitted is not None:
-            await ticket.admitted
-        execution.started = True
-        self._notify("started", execution)
         try:
+            if ticket.admitted is not None:
+                await ticket.admitted
+            execution.started = True
+            self._notify("started", execution)
             await self._check_conditions(execution)
             data = await self._handler.handle(command, ticket.work_started)
+            version = self._state.next_version(command, data)
+            return Response(
+                id=command.id,
+                command=command.type,
+                success=True,
+                data=data,
+                session_version=version,
+            )
         except (CommandFailed, HostError) as error:
             return refusal(command, str(error))
-        return Response(
-            id=command.id,
-            command=command.type,
-            success=True,
-            data=data,
-            session_version=self._state.next_version(command, data),
-        )
+        finally:
+            execution.leave_lane()
 
     async def _check_conditions(self, execution: Execution) -> None:
         """Check ``dependsOn``, ``ifSessionVersion``, and the caller's scope at this moment.
@@ -245,7 +224,7 @@ class CommandExecutor:
             if not self._host.knows(target):
                 missing = f"Session {target} not found for ifSessionVersion={expected}"
                 raise CommandFailed(missing)
-            version = self._state.session_version(target)
+            version = self._state.versions[target]
             if version != expected:
                 mismatch = f"expected {expected}, got {version}"
                 raise CommandFailed(f"Session version mismatch: {mismatch}")
@@ -284,19 +263,19 @@ class CommandExecutor:
         if not response.success:
             return
         match command:
-            case SwitchSession() if not client.closed:
+            case commands.SwitchSession() if not client.closed:
                 now = self._host.cursor if response.replayed else response.data["cursor"]
                 after = None if command.after is UNSET else command.after
                 subscribed = client.subscribe(
                     command.session_id, now, after, snapshots=command.snapshots
                 )
                 background(subscribed, log, "subscribing for a command")
-            case Unsubscribe():
+            case commands.Unsubscribe():
                 client.unsubscribe(command.session_id)
-            case CreateSession():
+            case commands.CreateSession():
                 frame = notification("session_created", response.data)
                 self._clients.broadcast(frame, response.data["sessionId"])
-            case DeleteSession():
+            case commands.DeleteSession():
                 frame = notification("session_deleted", {"sessionId": command.session_id})
                 self._clients.broadcast(frame, command.session_id)
 
@@ -309,7 +288,7 @@ class CommandExecutor:
         self._clients.broadcast(frame, command.target)
 
 
-def _check_scope(command: Command) -> None:
+def _check_scope(command: commands.Command) -> None:
     """Check that the caller may send a command; starting a program is for no one session.
 
     :raises ForbiddenScope: the caller may not.
@@ -318,23 +297,18 @@ def _check_scope(command: Command) -> None:
     current_caller.get().check(trait.scope, None if trait.starts else command.target)
 
 
-def _leave_lane(result: Any, execution: Execution) -> Any:
-    execution.leave_lane()
-    return result
-
-
-def _internal_error(failure: Failure, command: Command) -> Response:
+def _internal_error(failure: Failure, command: commands.Command) -> Response:
     if not failure.check(CancelledError):
         log.failure("a command of the multiplexer failed", failure)
     return refusal(command, "The host met an internal error; its log has it.")
 
 
-def _priority(command: Command) -> Priority:
+def _priority(command: commands.Command) -> Priority:
     """Return a command's priority in its lane; one with ``dependsOn`` overtakes nothing."""
     trait = TRAITS[command.type]
     if command.depends_on:
         return "in_order"
     if trait.exclusive:
         return "exclusive"
-    steers = isinstance(command, Prompt) and command.streaming_behavior is not UNSET
+    steers = isinstance(command, commands.Prompt) and command.streaming_behavior is not UNSET
     return "overtakes" if steers or trait.overtakes else "in_order"

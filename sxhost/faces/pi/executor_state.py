@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections import Counter
 
 from msgspec import UNSET, UnsetType
 from twisted.internet.interfaces import IReactorTime
@@ -26,29 +26,26 @@ class ExecutorState:
         self.lanes = Lanes()
         self.executed = 0
         """How many commands were accepted."""
-        self._versions: dict[str, int] = {}
+        self.versions: Counter[str] = Counter()
+        """How many commands have changed each session (``ifSessionVersion``)."""
         self._limits = limits
 
-    def session_version(self, session_id: str) -> int:
-        """Return how many commands have changed a session (``ifSessionVersion``)."""
-        return self._versions.get(session_id, 0)
-
-    def next_version(self, command: Command, data: Any) -> int | UnsetType:
+    def next_version(self, command: Command, data: object) -> int | UnsetType:
         """Count a command that succeeded with `data`; return its session's version now."""
         if command.type in ("create_session", "load_session"):
-            self._versions[data["sessionId"]] = 0
+            assert isinstance(data, dict)  # noqa: S101 - the new session
+            self.versions[data["sessionId"]] = 0
             return 0
         target = command.target
         if target is None:
             return UNSET
         if command.type == "delete_session":
-            self._versions.pop(target, None)
+            self.versions.pop(target, None)
             return UNSET
-        version = self.session_version(target) + TRAITS[command.type].mutates
-        self._versions[target] = version
-        return version
+        self.versions[target] += TRAITS[command.type].mutates
+        return self.versions[target]
 
-    def statistics(self) -> dict[str, Any]:
+    def statistics(self) -> dict[str, object]:
         """Return the counts, for ``get_metrics``."""
         usage = {"globalCount": self.rates.count, "globalLimit": self._limits.mux_rate_all}
         return {
@@ -56,7 +53,7 @@ class ExecutorState:
             "rateLimitUsage": usage,
             "stores": {
                 "replay": self.idempotency.statistics(),
-                "version": {"sessionCount": len(self._versions)},
+                "version": {"sessionCount": len(self.versions)},
                 "execution": {"laneCount": len(self.lanes)},
             },
             "circuitBreakers": [],

@@ -13,26 +13,10 @@ from typing import Any
 from msgspec import UNSET
 
 from sxhost.errors import CommandRefused, NoTurn, TurnInProgress
-from sxhost.faces.pi import session_commands
-from sxhost.faces.pi.commands import (
-    Bash,
-    Command,
-    Compact,
-    CycleModel,
-    ExportHtml,
-    FollowUp,
-    Fork,
-    NewSession,
-    Prompt,
-    SetModel,
-    SetSessionName,
-    SetThinkingLevel,
-    Steer,
-    SwitchSessionFile,
-)
+from sxhost.faces.pi import commands, session_commands
 from sxhost.faces.pi.responses import CommandFailed
-from sxhost.faces.pi.session_commands import CommandContext, CommandFunction, input_of
-from sxhost.faces.pi.session_files import session_files
+from sxhost.faces.pi.session_commands import CommandContext, CommandFunction, by_name, input_of
+from sxhost.faces.pi.session_files import SessionFiles, session_files
 from sxhost.faces.pi.session_tree import nodes_of
 from sxhost.model.turn import ModelDraft, SteerDraft, items
 
@@ -61,7 +45,7 @@ async def _check_not_old(context: CommandContext) -> None:
 # Input.
 
 
-async def prompt(context: CommandContext, command: Prompt) -> Any:
+async def prompt(context: CommandContext, command: commands.Prompt) -> Any:
     """Run a turn; that its model failed is an event of the turn, as with pi itself."""
     if command.streaming_behavior is not UNSET and context.is_busy:
         add = steer if command.streaming_behavior == "steer" else follow_up
@@ -69,7 +53,9 @@ async def prompt(context: CommandContext, command: Prompt) -> Any:
     return await session_commands.run_turn(context, command, native=True)
 
 
-def _message_fields(command: Prompt | Steer | FollowUp) -> dict[str, Any]:
+def _message_fields(
+    command: commands.Prompt | commands.Steer | commands.FollowUp,
+) -> dict[str, Any]:
     """Return the text and images of a command as fields of pi's commands."""
     if not command.images:
         return {"message": command.message}
@@ -80,7 +66,7 @@ def _message_fields(command: Prompt | Steer | FollowUp) -> dict[str, Any]:
     return {"message": command.message, "images": images}
 
 
-async def steer(context: CommandContext, command: Steer | Prompt) -> Any:
+async def steer(context: CommandContext, command: commands.Steer | commands.Prompt) -> Any:
     """Add input to the running turn; without one, pi keeps it for the next."""
     if context.is_busy:
         with suppress(NoTurn):
@@ -91,7 +77,9 @@ async def steer(context: CommandContext, command: Steer | Prompt) -> Any:
     return UNSET
 
 
-async def follow_up(context: CommandContext, command: FollowUp | Prompt) -> Any:
+async def follow_up(
+    context: CommandContext, command: commands.FollowUp | commands.Prompt
+) -> Any:
     """Have pi queue input for after the turn."""
     await context.call_agent("follow_up", **_message_fields(command))
     return UNSET
@@ -100,7 +88,7 @@ async def follow_up(context: CommandContext, command: FollowUp | Prompt) -> Any:
 # Settings.
 
 
-async def set_model(context: CommandContext, command: SetModel) -> Any:
+async def set_model(context: CommandContext, command: commands.SetModel) -> Any:
     """Use another model."""
     draft = ModelDraft(model=command.model_id, provider=command.provider)
     try:
@@ -110,26 +98,28 @@ async def set_model(context: CommandContext, command: SetModel) -> Any:
     return {"model": (await context.call_agent("get_state"))["model"]}
 
 
-async def cycle_model(context: CommandContext, command: CycleModel) -> Any:
+async def cycle_model(context: CommandContext, command: commands.CycleModel) -> Any:
     """Use the next model."""
     if command.direction == "backward":
         raise CommandFailed("pi goes forward only over its pipe")
     return await context.call_agent("cycle_model")
 
 
-async def set_thinking_level(context: CommandContext, command: SetThinkingLevel) -> Any:
+async def set_thinking_level(
+    context: CommandContext, command: commands.SetThinkingLevel
+) -> Any:
     """Set how long the model thinks."""
     level = "off" if command.level == "none" else command.level
     await context.call_agent("set_thinking_level", level=level)
     return UNSET
 
 
-async def cycle_thinking_level(context: CommandContext, _command: Command) -> Any:
+async def cycle_thinking_level(context: CommandContext, _command: commands.Command) -> Any:
     """Use the next level."""
     return await context.call_agent("cycle_thinking_level")
 
 
-async def set_session_name(context: CommandContext, command: SetSessionName) -> Any:
+async def set_session_name(context: CommandContext, command: commands.SetSessionName) -> Any:
     """Set the session's title, here and in pi's file."""
     await context.call_agent("set_session_name", name=command.name)
     return await session_commands.set_session_name(context, command)
@@ -138,7 +128,7 @@ async def set_session_name(context: CommandContext, command: SetSessionName) -> 
 # Work.
 
 
-async def compact(context: CommandContext, command: Compact) -> Any:
+async def compact(context: CommandContext, command: commands.Compact) -> Any:
     """Compact the conversation and wait until that is done."""
     if context.is_busy:
         raise TurnInProgress(context.id)
@@ -149,13 +139,13 @@ async def compact(context: CommandContext, command: Compact) -> Any:
     return await context.call_agent("compact", **fields)
 
 
-async def abort_compaction(context: CommandContext, _command: Command) -> Any:
+async def abort_compaction(context: CommandContext, _command: commands.Command) -> Any:
     """Stop the compaction."""
     await _check_not_old(context)
     return await session_commands.abort(context, _command)
 
 
-async def bash(context: CommandContext, command: Bash) -> Any:
+async def bash(context: CommandContext, command: commands.Bash) -> Any:
     """Run a shell command of the user's."""
     if command.exclude_from_context:
         await _check_not_old(context)
@@ -173,7 +163,7 @@ async def bash(context: CommandContext, command: Bash) -> Any:
 # Conversations.
 
 
-async def new_session(context: CommandContext, command: NewSession) -> Any:
+async def new_session(context: CommandContext, command: commands.NewSession) -> Any:
     """Begin a new conversation."""
     parent = command.parent_session
     fields = {} if parent is UNSET else {"parentSession": parent}
@@ -181,7 +171,9 @@ async def new_session(context: CommandContext, command: NewSession) -> Any:
     return {"cancelled": answer["cancelled"]}
 
 
-async def switch_session_file(context: CommandContext, command: SwitchSessionFile) -> Any:
+async def switch_session_file(
+    context: CommandContext, command: commands.SwitchSessionFile
+) -> Any:
     """Resume from another session file."""
     files = session_files(context.detail.cwd)
     header = await context.sessions.apart(lambda: files.check(command.session_path))
@@ -191,7 +183,7 @@ async def switch_session_file(context: CommandContext, command: SwitchSessionFil
     return {"cancelled": answer["cancelled"]}
 
 
-async def fork(context: CommandContext, command: Fork) -> Any:
+async def fork(context: CommandContext, command: commands.Fork) -> Any:
     """Branch the conversation at a message."""
     answer = await context.call_agent("fork", entryId=command.entry_id)
     state = await context.call_agent("get_state")
@@ -202,7 +194,7 @@ async def fork(context: CommandContext, command: Fork) -> Any:
     }
 
 
-async def export_html(context: CommandContext, command: ExportHtml) -> Any:
+async def export_html(context: CommandContext, command: commands.ExportHtml) -> Any:
     """Export the conversation to an HTML file."""
     path = command.output_path
     fields = {} if path is UNSET else {"outputPath": path}
@@ -212,7 +204,7 @@ async def export_html(context: CommandContext, command: ExportHtml) -> Any:
 # Reads.
 
 
-async def get_skills(context: CommandContext, _command: Command) -> Any:
+async def get_skills(context: CommandContext, _command: commands.Command) -> Any:
     """List the skills, which pi has among its slash commands."""
     commands = (await context.call_agent("get_commands"))["commands"]
     return {"skills": [_skill(each) for each in commands if each.get("source") == "skill"]}
@@ -228,69 +220,57 @@ def _skill(command: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-async def get_tree(context: CommandContext, _command: Command) -> Any:
+async def get_tree(context: CommandContext, _command: commands.Command) -> Any:
     """Return the tree of branches: pi's answer, or what its file has if pi is too old."""
     try:
         answer = await context.call_agent("get_tree")
     except CommandFailed:
-        state = await context.call_agent("get_state")
-        files, path = session_files(context.detail.cwd), state.get("sessionFile")
+        files, path = await _session_file(context)
         return await context.sessions.apart(lambda: nodes_of(files.entries(path)))
     return nodes_of(answer["tree"], answer.get("leafId"))
 
 
-async def get_context_usage(context: CommandContext, _command: Command) -> Any:
+async def get_context_usage(context: CommandContext, _command: commands.Command) -> Any:
     """Return how full the context is."""
     return (await context.call_agent("get_session_stats")).get("contextUsage")
 
 
-async def list_session_files(context: CommandContext, _command: Command) -> Any:
+async def list_session_files(context: CommandContext, _command: commands.Command) -> Any:
     """List the session files beside this one."""
-    state = await context.call_agent("get_state")
-    files, path = session_files(context.detail.cwd), state.get("sessionFile")
+    files, path = await _session_file(context)
     return {"files": await context.sessions.apart(lambda: files.beside(path))}
 
 
-def _pass_on(name: str, *fields: str) -> CommandFunction:
-    """Return a function that passes a command on to pi, with these fields."""
+async def _session_file(context: CommandContext) -> tuple[SessionFiles, str | None]:
+    state = await context.call_agent("get_state")
+    return session_files(context.detail.cwd), state.get("sessionFile")
 
-    async def function(context: CommandContext, command: Command) -> Any:
-        values = {field: getattr(command, field) for field in fields}
-        answer = await context.call_agent(name, **values)
+
+def _pass_on(name: str) -> CommandFunction:
+    """Return a function that passes a command on to pi, with its fields."""
+
+    async def function(context: CommandContext, command: commands.SessionCommand) -> Any:
+        fields = {} if not hasattr(command, "enabled") else {"enabled": command.enabled}
+        answer = await context.call_agent(name, **fields)
         return UNSET if answer is None else answer
 
     return function
 
 
+PASSED_ON = (
+    "get_messages", "get_available_models", "get_commands", "set_auto_compaction",
+    "set_auto_retry", "abort_retry", "abort_bash", "get_session_stats", "get_fork_messages",
+    "get_last_assistant_text",
+)  # fmt: skip
+"""Commands that are pi's own, with the same fields and answers."""
+
 PI_COMMANDS: Mapping[str, CommandFunction] = {
-    "prompt": prompt,
-    "steer": steer,
-    "follow_up": follow_up,
-    "get_messages": _pass_on("get_messages"),
-    "get_available_models": _pass_on("get_available_models"),
-    "get_commands": _pass_on("get_commands"),
-    "get_skills": get_skills,
-    "list_session_files": list_session_files,
-    "set_model": set_model,
-    "cycle_model": cycle_model,
-    "set_thinking_level": set_thinking_level,
-    "cycle_thinking_level": cycle_thinking_level,
-    "compact": compact,
-    "abort_compaction": abort_compaction,
-    "set_auto_compaction": _pass_on("set_auto_compaction", "enabled"),
-    "set_auto_retry": _pass_on("set_auto_retry", "enabled"),
-    "abort_retry": _pass_on("abort_retry"),
-    "bash": bash,
-    "abort_bash": _pass_on("abort_bash"),
-    "get_session_stats": _pass_on("get_session_stats"),
-    "set_session_name": set_session_name,
-    "export_html": export_html,
-    "new_session": new_session,
-    "switch_session_file": switch_session_file,
-    "fork": fork,
-    "get_fork_messages": _pass_on("get_fork_messages"),
-    "get_tree": get_tree,
-    "get_last_assistant_text": _pass_on("get_last_assistant_text"),
-    "get_context_usage": get_context_usage,
-}
+    **{name: _pass_on(name) for name in PASSED_ON},
+    **by_name(
+        prompt, steer, follow_up, get_skills, list_session_files, set_model, cycle_model,
+        set_thinking_level, cycle_thinking_level, compact, abort_compaction, bash,
+        set_session_name, export_html, new_session, switch_session_file, fork, get_tree,
+        get_context_usage,
+    ),
+}  # fmt: skip
 """The functions of pi's own; others are those of all hosted agents."""

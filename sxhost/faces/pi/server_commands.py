@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -13,15 +13,8 @@ from twisted.internet.defer import TimeoutError as TookTooLong
 from twisted.internet.interfaces import IReactorTime
 
 from sxhost.errors import BadField, HostError, SessionExists
+from sxhost.faces.pi import commands
 from sxhost.faces.pi.codex_commands import thread_names
-from sxhost.faces.pi.commands import (
-    CreateSession,
-    DeleteSession,
-    GetCommandHistory,
-    LoadSession,
-    SwitchSession,
-    Unsubscribe,
-)
 from sxhost.faces.pi.executor_state import ExecutorState
 from sxhost.faces.pi.responses import CommandFailed
 from sxhost.faces.pi.session_files import session_files
@@ -46,7 +39,7 @@ MAX_HISTORY = 500
 
 
 class ServerCommands:
-    """The commands that need no agent of a session."""
+    """The commands that need no agent of a session: a method of the name of each."""
 
     def __init__(
         self,
@@ -62,16 +55,11 @@ class ServerCommands:
         self._state = state
         self._clock = clock
 
-    def find(self, name: str) -> Callable[[Any], Awaitable[Any]] | None:
-        """Return the function of a command; None if it is for a session."""
-        function = _FUNCTIONS.get(name)
-        return function and function.__get__(self)
-
     async def list_sessions(self, _command: Any) -> dict[str, Any]:
         """List the sessions."""
         return {"sessions": await self._sessions.all()}
 
-    async def create_session(self, command: CreateSession) -> dict[str, Any]:
+    async def create_session(self, command: commands.CreateSession) -> dict[str, Any]:
         """Start an agent."""
         if command.cwd is not UNSET:
             check_cwd(command.cwd)
@@ -80,7 +68,7 @@ class ServerCommands:
             command, {**command.launch, "cwd": cwd, "agent": command.agent}
         )
 
-    async def load_session(self, command: LoadSession) -> dict[str, Any]:
+    async def load_session(self, command: commands.LoadSession) -> dict[str, Any]:
         """Start an agent that resumes from a session file."""
         path = command.session_path
         header = await self._sessions.apart(lambda: session_files("").check(path))
@@ -88,13 +76,17 @@ class ServerCommands:
         fields = {**cwd, **command.launch, "resume": header.resume, "agent": header.agent}
         return await self._start(command, fields)
 
-    async def _start(self, command: CreateSession | LoadSession, fields: Any) -> dict[str, Any]:
+    async def _start(
+        self, command: commands.CreateSession | commands.LoadSession, fields: Any
+    ) -> dict[str, Any]:
         """Start an agent with these fields of a `Launch`; return the new session."""
-        unnamed = command.session_id is UNSET
-        session_id = self._new_session_id() if unnamed else str(command.session_id)
+        session_id = str(command.session_id or self._new_session_id())
         check_new_session_id(session_id)
         await self._check_session_limit()
-        launch = _launch({**fields, "id": session_id})
+        try:
+            launch = msgspec.convert({**fields, "id": session_id}, Launch)
+        except msgspec.ValidationError as error:
+            raise CommandFailed(f"Validation failed: launch: {error}") from None
         try:
             await self._host.start(launch)
         except SessionExists:
@@ -114,18 +106,18 @@ class ServerCommands:
         if len(live) >= limit:
             raise CommandFailed(f"Session limit reached ({limit} sessions)")
 
-    async def delete_session(self, command: DeleteSession) -> dict[str, Any]:
+    async def delete_session(self, command: commands.DeleteSession) -> dict[str, Any]:
         """End an agent and forget its session."""
         await self._host.forget(command.session_id)
         self._clients.unsubscribe(command.session_id)
         return {"deleted": True}
 
-    async def switch_session(self, command: SwitchSession) -> dict[str, Any]:
+    async def switch_session(self, command: commands.SwitchSession) -> dict[str, Any]:
         """Describe the session; after the response the client reads it from `cursor` on."""
         info = await self._sessions.info(command.session_id)
         return {"sessionInfo": info, "cursor": self._host.cursor}
 
-    async def unsubscribe(self, command: Unsubscribe) -> dict[str, Any]:
+    async def unsubscribe(self, command: commands.Unsubscribe) -> dict[str, Any]:
         """Accept; the client ends its subscription after the response."""
         await self._host.session(command.session_id)
         return {"unsubscribed": True}
@@ -152,7 +144,7 @@ class ServerCommands:
         """Return that nothing was restored: commands have no journal here, events have."""
         return recovery_summary()
 
-    async def get_command_history(self, command: GetCommandHistory) -> dict[str, Any]:
+    async def get_command_history(self, command: commands.GetCommandHistory) -> dict[str, Any]:
         """Return an empty history, with the filters that were asked for."""
         fields = msgspec.to_builtins(command)
         names = ("sessionIdFilter", "commandId", "fromTimestamp", "toTimestamp")
@@ -190,22 +182,6 @@ class ServerCommands:
 
 
 _ENDED = frozenset({"ended", "lost"})
-_FUNCTIONS: Mapping[str, Any] = {
-    name: getattr(ServerCommands, name)
-    for name in (
-        "list_sessions",
-        "create_session",
-        "delete_session",
-        "switch_session",
-        "unsubscribe",
-        "get_metrics",
-        "health_check",
-        "get_startup_recovery",
-        "get_command_history",
-        "list_stored_sessions",
-        "load_session",
-    )
-}
 _NO_JOURNAL: Mapping[str, Any] = {
     "enabled": False,
     "initialized": True,
@@ -261,10 +237,3 @@ def check_cwd(cwd: str) -> None:
         raise CommandFailed("CWD contains potentially dangerous path components")
     if not cwd.startswith("/"):
         raise CommandFailed("CWD must be an absolute path")
-
-
-def _launch(fields: dict[str, Any]) -> Launch:
-    try:
-        return msgspec.convert(fields, Launch)
-    except msgspec.ValidationError as error:
-        raise CommandFailed(f"Validation failed: launch: {error}") from None

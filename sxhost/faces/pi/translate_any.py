@@ -14,41 +14,14 @@ from msgspec import Raw
 
 from sxhost.codec.json import encode
 from sxhost.faces.pi.dialogs import extension_ui_request
-from sxhost.faces.pi.messages import (
-    encode_growing,
-    encode_message,
-    encode_output,
-    text_content,
-)
-from sxhost.model.event_types import (
-    AgentEvent,
-    ApprovalRequestedEvent,
-    CompactEvent,
-    CompleteEvent,
-    ErrorEvent,
-    MessageDeltaEvent,
-    MessageEvent,
-    ThinkingDeltaEvent,
-    ThinkingEvent,
-    ToolDoneEvent,
-    ToolOutputEvent,
-    ToolStartEvent,
-    TurnStartedEvent,
-    UserMessageEvent,
-)
+from sxhost.faces.pi.messages import encode_growing, encode_message, encode_output, text_content
+from sxhost.model import event_types as events
 from sxhost.model.session import Event
 from sxhost.transcripts.growing_message import GrowingMessage
 from sxhost.transcripts.messages import Message, message_of
 from sxhost.transcripts.transcript import Transcript
 
-__all__ = [
-    "LoggedEvent",
-    "PiEvents",
-    "completed_messages",
-    "run_end",
-    "translate",
-    "turn_end",
-]
+__all__ = ["LoggedEvent", "PiEvents", "completed_messages", "run_end", "translate", "turn_end"]
 
 PiEvents = Iterator[bytes]
 """Events of pi's protocol, as JSON."""
@@ -62,7 +35,7 @@ class LoggedEvent(NamedTuple):
 
     transcript: Transcript
     event: Event
-    data: AgentEvent
+    data: events.AgentEvent
     snapshots: bool
 
     @property
@@ -79,15 +52,15 @@ class LoggedEvent(NamedTuple):
 def translate(at: LoggedEvent) -> PiEvents:
     """Yield pi's events for an event."""
     match at.data:
-        case TurnStartedEvent():
+        case events.TurnStartedEvent():
             yield from (b'{"type":"agent_start"}', b'{"type":"turn_start"}')
-        case ToolStartEvent() | ToolOutputEvent() | ToolDoneEvent():
+        case events.ToolStartEvent() | events.ToolOutputEvent() | events.ToolDoneEvent():
             yield from _tool_events(at, at.data)
-        case CompleteEvent() | ErrorEvent():
+        case events.CompleteEvent() | events.ErrorEvent():
             yield from (*completed_messages(at), turn_end(at), run_end(at, b""))
-        case CompactEvent():
+        case events.CompactEvent():
             yield encode({"type": "compaction_end", "reason": "manual", "aborted": False})
-        case ApprovalRequestedEvent() if request := extension_ui_request(at.event.data):
+        case events.ApprovalRequestedEvent() if request := extension_ui_request(at.event.data):
             yield encode(request)
         case _:
             yield from _text_events(at)
@@ -95,15 +68,15 @@ def translate(at: LoggedEvent) -> PiEvents:
 
 def _text_events(at: LoggedEvent) -> PiEvents:
     match at.data:
-        case UserMessageEvent():
+        case events.UserMessageEvent():
             yield from completed_messages(at)
-        case MessageDeltaEvent(item=item, text=text):
+        case events.MessageDeltaEvent(item=item, text=text):
             yield from _piece(at, "text", item, text)
-        case ThinkingDeltaEvent(item=item, text=text):
+        case events.ThinkingDeltaEvent(item=item, text=text):
             yield from _piece(at, "thinking", item, text)
-        case MessageEvent(item=item, text=text):
+        case events.MessageEvent(item=item, text=text):
             yield from _whole_text(at, "text", item, text)
-        case ThinkingEvent(item=item, text=text):
+        case events.ThinkingEvent(item=item, text=text):
             yield from _whole_text(at, "thinking", item, text)
         case _:  # pi has no event for it
             yield encode({"type": "sxhost", "name": at.event.event, "data": at.event.data})
@@ -149,18 +122,18 @@ def completed_messages(at: LoggedEvent) -> PiEvents:
 
 
 def _tool_events(
-    at: LoggedEvent, data: ToolStartEvent | ToolOutputEvent | ToolDoneEvent
+    at: LoggedEvent, data: events.ToolStartEvent | events.ToolOutputEvent | events.ToolDoneEvent
 ) -> PiEvents:
     tool = at.transcript.tools.get(data.item)
     match data:
-        case ToolStartEvent():
+        case events.ToolStartEvent():
             yield from completed_messages(at)
             args = data.input if tool is None else tool.input
             call = {"toolCallId": data.item, "toolName": data.tool, "args": args}
             yield encode({"type": "tool_execution_start", **call})
-        case ToolOutputEvent() if tool is not None:
+        case events.ToolOutputEvent() if tool is not None:
             yield encode_output(data.item, tool, at.seq)
-        case ToolDoneEvent():
+        case events.ToolDoneEvent():
             message = message_of(at.event, data)
             end = {
                 "type": "tool_execution_end",

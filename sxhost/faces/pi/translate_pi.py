@@ -7,7 +7,8 @@ version of pi, since clients of its first versions draw from there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import msgspec
 from msgspec import UNSET, Raw, Struct
@@ -15,16 +16,7 @@ from msgspec import UNSET, Raw, Struct
 from sxhost.codec.json import encode
 from sxhost.faces.pi import translate_any
 from sxhost.faces.pi.translate_any import LoggedEvent, PiEvents, completed_messages
-from sxhost.model.event_types import (
-    NULL,
-    AgentEvent,
-    ApprovalRequestedEvent,
-    ApprovalResolvedEvent,
-    ErrorEvent,
-    MessageEvent,
-    ThinkingEvent,
-    ToolOutputEvent,
-)
+from sxhost.model import event_types as events
 from sxhost.model.session import Event
 from sxhost.model.turn import CutReason
 from sxhost.transcripts.growing_message import GrowingMessage
@@ -72,6 +64,18 @@ class PiLine(Struct, frozen=True, rename="camel"):
         """The role of its message."""
         return bytes(self.message.get("role", NONE)).decode().strip('"')
 
+    @property
+    def ts_ms(self) -> int:
+        """When its message began (Unix ms); 0 if pi does not say."""
+        digits = bytes(self.message.get("timestamp", NONE))
+        return int(digits) if digits.isdigit() else 0
+
+    @property
+    def fields_but_content(self) -> dict[str, Raw]:
+        """The fields of its message but those that are made of a growing message's blocks."""
+        replaced = ("role", "content")
+        return {name: self.message[name] for name in self.message if name not in replaced}
+
 
 _decode_line = msgspec.json.Decoder(PiLine).decode
 _decode_step = msgspec.json.Decoder(MessageStep).decode
@@ -82,63 +86,63 @@ def _has_type(event: Event, name: bytes) -> bool:
     return event.event == "native" and name in bytes(memoryview(event.data)[:TYPE_WITHIN])
 
 
-def _native_of(data: AgentEvent) -> Raw:
+def _native_of(data: events.AgentEvent) -> Raw:
     native = getattr(data, "native", UNSET)
-    return native if isinstance(native, Raw) else NULL
+    return native if isinstance(native, Raw) else events.NULL
 
 
-def _line_of(data: AgentEvent) -> PiLine:
-    try:
+def _line_of(data: events.AgentEvent) -> PiLine:
+    with suppress(msgspec.DecodeError):
         return _decode_line(_native_of(data))
-    except msgspec.DecodeError:
-        return PiLine()
+    return PiLine()
 
 
 def _step_of(raw: Raw) -> MessageStep:
-    try:
+    with suppress(msgspec.DecodeError):
         return _decode_step(raw)
-    except msgspec.DecodeError:
-        return MessageStep()
+    return MessageStep()
 
 
 # An event is added to the transcript.
 
 
-def _append(transcript: Transcript, event: Event, data: AgentEvent) -> None:
+def _append(transcript: Transcript, event: Event, data: events.AgentEvent) -> None:
     """Add an event to the transcript of its run: pi's own line if it has one."""
-    line = _line_of(data)
-    recorder = _RECORDERS.get(line.type)
-    if recorder is not None:
-        recorder(transcript, event.seq, line)
-    elif isinstance(data, ToolOutputEvent) or _is_unreported(data):
+    if isinstance(data, events.ToolOutputEvent) or _is_unreported(data):
         transcript.fold(event, data)
+    else:
+        _append_line(transcript, event.seq, _line_of(data))
     transcript.advance(event)
 
 
-def _is_unreported(data: AgentEvent) -> bool:
+def _append_line(transcript: Transcript, seq: int, line: PiLine) -> None:
+    match line.type:
+        case "turn_start":
+            transcript.begin_answer(seq)
+        case "message_start" if line.role == "assistant":
+            transcript.begin_message(seq, line.ts_ms, native=line.fields_but_content)
+        case "message_update":
+            _append_step(transcript, seq, line)
+        case "message_end":
+            _complete_message(transcript, seq, line)
+        case "tool_execution_start":
+            transcript.begin_tool(line.tool_call_id, line.tool_name, line.args)
+        case "tool_execution_end":
+            known = transcript.tools.get(line.tool_call_id)
+            tool = known or transcript.begin_tool(line.tool_call_id, line.tool_name)
+            tool.native = line.result
+        case "agent_end":
+            transcript.ended = True
+
+
+def _is_unreported(data: events.AgentEvent) -> bool:
     """Tell whether pi itself reports nothing of an event: it was cut, or is no longer there."""
-    if isinstance(data, MessageEvent | ThinkingEvent):
+    if isinstance(data, events.MessageEvent | events.ThinkingEvent):
         return data.cut
-    return isinstance(data, ErrorEvent) and data.reason in LOST_AGENT
+    return isinstance(data, events.ErrorEvent) and data.reason in LOST_AGENT
 
 
-def _record_turn(transcript: Transcript, seq: int, _line: PiLine) -> None:
-    transcript.begin_answer(seq)
-
-
-def _record_message_start(transcript: Transcript, seq: int, line: PiLine) -> None:
-    if line.role == "assistant":
-        rest = {name: line.message[name] for name in line.message if name not in _REPLACED}
-        transcript.begin_message(seq, _timestamp(line.message), native=rest)
-
-
-def _timestamp(message: Mapping[str, Raw]) -> int:
-    """Return when a message began (Unix ms); 0 if pi does not say."""
-    digits = bytes(message.get("timestamp", NONE))
-    return int(digits) if digits.isdigit() else 0
-
-
-def _record_message_update(transcript: Transcript, seq: int, line: PiLine) -> None:
+def _append_step(transcript: Transcript, seq: int, line: PiLine) -> None:
     growing = transcript.growing_message(seq)
     if growing is None:
         return
@@ -156,14 +160,14 @@ def _record_message_update(transcript: Transcript, seq: int, line: PiLine) -> No
     transcript.add_size(growing.size - size)
 
 
-def _record_message_end(transcript: Transcript, seq: int, line: PiLine) -> None:
+def _complete_message(transcript: Transcript, seq: int, line: PiLine) -> None:
     role, message, first = line.role, line.message, seq
     growing = transcript.growing_message(seq)
     if role == "assistant" and growing is not None:
         growing.last, first = seq, growing.first
     if role == "toolResult":
         role, message = "tool", _with_result(transcript, message)
-    ts_ms = _timestamp(message)
+    ts_ms = line.ts_ms
     transcript.add_message(
         Message(seq=seq, first=first, ts_ms=ts_ms, role=role, native=message)
     )
@@ -179,34 +183,6 @@ def _with_result(transcript: Transcript, message: dict[str, Raw]) -> dict[str, R
     known = {name: result[name] for name in names}
     return {"content": Raw(b"[]"), **known, **message}
 
-
-def _record_tool_start(transcript: Transcript, _seq: int, line: PiLine) -> None:
-    transcript.begin_tool(line.tool_call_id, line.tool_name, line.args)
-
-
-def _record_tool_end(transcript: Transcript, _seq: int, line: PiLine) -> None:
-    tool = transcript.tools.get(line.tool_call_id) or transcript.begin_tool(
-        line.tool_call_id, line.tool_name
-    )
-    tool.native = line.result
-
-
-def _record_run_end(transcript: Transcript, _seq: int, _line: PiLine) -> None:
-    transcript.ended = True
-
-
-_REPLACED = ("role", "content")
-"""Fields of a growing message that are made of its blocks."""
-
-_RECORDERS: Mapping[str, Callable[[Transcript, int, PiLine], None]] = {
-    "turn_start": _record_turn,
-    "message_start": _record_message_start,
-    "message_update": _record_message_update,
-    "message_end": _record_message_end,
-    "tool_execution_start": _record_tool_start,
-    "tool_execution_end": _record_tool_end,
-    "agent_end": _record_run_end,
-}
 
 FOLD_RULES = FoldRules(
     begins=lambda event, _before: _has_type(event, b'"agent_start"'),
@@ -225,39 +201,46 @@ def translate(at: LoggedEvent) -> PiEvents:
     Most events of ours stand beside a line of pi's that is logged as well: they yield nothing.
     """
     native = bytes(_native_of(at.data))
-    if isinstance(at.data, ApprovalRequestedEvent):
+    if isinstance(at.data, events.ApprovalRequestedEvent):
         yield from translate_any.translate(at)
-    elif native[:1] == b"{" and not isinstance(at.data, ApprovalResolvedEvent):
-        line = _line_of(at.data)
-        translator = _TRANSLATORS.get(line.type)
-        if translator is None:
-            yield native
-        else:
-            yield from translator(at, line)
-    elif isinstance(at.data, MessageEvent) and at.data.cut:
+    elif native[:1] == b"{" and not isinstance(at.data, events.ApprovalResolvedEvent):
+        yield from _translate_line(at, _line_of(at.data), native)
+    elif isinstance(at.data, events.MessageEvent) and at.data.cut:
         yield from completed_messages(at)
-    elif isinstance(at.data, ToolOutputEvent) or _is_unreported(at.data):
+    elif isinstance(at.data, events.ToolOutputEvent) or _is_unreported(at.data):
         yield from translate_any.translate(at)
 
 
-def _message_start(at: LoggedEvent, line: PiLine) -> PiEvents:
-    """Yield the start of an answer; other messages are shown when they are complete."""
-    if line.role == "assistant" and "content" in line.message:
-        yield bytes(_native_of(at.data))
-    elif line.role == "assistant":
-        yield encode({"type": line.type, "message": {**line.message, "content": []}})
+def _translate_line(at: LoggedEvent, line: PiLine, native: bytes) -> PiEvents:
+    """Yield a line of pi's with what the log does not repeat."""
+    is_answer = line.role == "assistant"
+    match line.type:
+        case "message_start":  # other messages are shown when they are complete
+            if is_answer and "content" in line.message:
+                yield native
+            elif is_answer:
+                yield encode({"type": line.type, "message": {**line.message, "content": []}})
+        case "message_update":
+            yield _message_update(at, line, native)
+        case "message_end" if not is_answer:
+            yield from completed_messages(at)
+        case "turn_end":
+            yield translate_any.turn_end(at)
+        case "agent_end":
+            retry = b',"willRetry":' + bytes(line.will_retry) if line.will_retry else b""
+            yield translate_any.run_end(at, retry)
+        case _:
+            yield native
 
 
-def _message_update(at: LoggedEvent, line: PiLine) -> PiEvents:
+def _message_update(at: LoggedEvent, line: PiLine, native: bytes) -> bytes:
     raw, growing = line.assistant_message_event, at.transcript.growing_message(at.seq)
     step = _step_of(raw)
     if not step.type:
-        yield bytes(_native_of(at.data))  # no step of a message: nothing is put back
-        return
+        return native  # it is no step of a message: nothing is to be put back
     parts = [b'{"type":"message_update","assistantMessageEvent":', bytes(raw)[:-1]]
     if growing is None:
-        yield b"".join((*parts, b"}}"))
-        return
+        return b"".join((*parts, b"}}"))
     parts.append(_block_content(step, growing, at.seq))
     message, usage = at.snapshot(growing), growing.usage_at(at.seq)
     if message is not None:
@@ -267,7 +250,7 @@ def _message_update(at: LoggedEvent, line: PiLine) -> PiEvents:
         parts += (b',"usage":', bytes(usage))
     if message is not None:
         parts += (b',"message":', message)
-    yield b"".join((*parts, b"}"))
+    return b"".join((*parts, b"}"))
 
 
 def _block_content(step: MessageStep, growing: GrowingMessage, seq: int) -> bytes:
@@ -276,28 +259,3 @@ def _block_content(step: MessageStep, growing: GrowingMessage, seq: int) -> byte
         return b""
     text = growing.text_at(step.content_index, seq)
     return b',"content":"%s"' % text if text is not None else b""
-
-
-def _message_end(at: LoggedEvent, line: PiLine) -> PiEvents:
-    if line.role == "assistant":
-        yield bytes(_native_of(at.data))
-    else:
-        yield from completed_messages(at)
-
-
-def _turn_end(at: LoggedEvent, _line: PiLine) -> PiEvents:
-    yield translate_any.turn_end(at)
-
-
-def _run_end(at: LoggedEvent, line: PiLine) -> PiEvents:
-    retry = b',"willRetry":' + bytes(line.will_retry) if line.will_retry else b""
-    yield translate_any.run_end(at, retry)
-
-
-_TRANSLATORS: Mapping[str, Callable[[LoggedEvent, PiLine], PiEvents]] = {
-    "message_start": _message_start,
-    "message_update": _message_update,
-    "message_end": _message_end,
-    "turn_end": _turn_end,
-    "agent_end": _run_end,
-}
