@@ -93,14 +93,7 @@ class SessionService(MessageVerbs, AgentVerbs, Service):
         self.slices = core.slices
         self._logs = LogReader(store, store, limits, core.slices)
         self._states = StateBroadcaster(core.notifier, store.known, clock, core.current)
-        self._registrar = Registrar(
-            store,
-            supervisor=core.supervisor,
-            presence=core.presence,
-            eviction=core.eviction,
-            wall_ms=wall_ms,
-            limits=limits,
-        )
+        self._registrar = Registrar(core)
         self._sweeper = LoopingCall(self._sweep)
         self._sweeper.clock = clock
 

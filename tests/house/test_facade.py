@@ -12,7 +12,7 @@ import pytest
 from sxhost.client.host import HostClient
 from sxhost.model.host import Host, RemoteHost
 from sxhost.service import SessionService
-from tests.house.test_floors import PACKAGE, modules, room_of, seen_by
+from tests.house.test_floors import PACKAGE, ROOMS, modules, room_of, seen_by
 
 # Who has the verbs.
 
@@ -74,6 +74,11 @@ def test_no_part_of_the_host_is_seen_but_its_verbs(module: str) -> None:
     seen = {room_of(each) for each in seen_by(module)} - {room_of(module)}
     parts = seen - FACES_MAY_SEE.keys() if module.startswith("faces/") else seen & PARTS
     assert not parts
+
+
+def test_the_list_of_what_faces_may_see_has_nothing_to_spare() -> None:
+    faces = {name for name in ROOMS if name.startswith("faces/")}
+    assert set().union(*(ROOMS[name].sees for name in faces)) == FACES_MAY_SEE.keys()
 
 
 HOST_NAMES = {"host", "_host", "service", "_service"}
