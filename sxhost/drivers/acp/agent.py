@@ -55,8 +55,12 @@ class ACPAgent:
     """One conversation in a process of its own: an `Agent` and a `PeerListener`."""
 
     def __init__(
-        self, spawn: Spawn, clock: IReactorTime, launch: Launch, reports: Reports
+        self, launch: Launch, reports: Reports, spawn: Spawn, clock: IReactorTime
     ) -> None:
+        if not launch.command:
+            known = "opencode acp, gemini --acp, claude-agent-acp, codex-acp, pi-acp"
+            raise BadField("command", f"An ACP agent needs its command, such as: {known}.")
+        check_sandbox(launch.sandbox)
         self._spawn = spawn
         self._clock = clock
         self._launch = launch
@@ -266,4 +270,4 @@ class ACPAgent:
         self._turn = None
         self._requests.questions.forget_all()
         self._updates.tools.cut_open_items()
-        self._reports.gone(how)
+        self._reports.exited(how)

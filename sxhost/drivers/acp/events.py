@@ -7,7 +7,7 @@ call, a plan, a piece with another id), or until the turn ends.  Updates about t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import count
 from typing import Any
 
@@ -29,6 +29,7 @@ from sxhost.drivers.acp.updates import (
     SessionUpdate,
     ToolCallStart,
     ToolCallUpdate,
+    Update,
     UsageUpdate,
     UserMessageChunk,
 )
@@ -111,7 +112,42 @@ class UpdateTranslator:
             self.passed_over += 1
         else:
             self.silent = self.silent and type(notification.update) in _NOT_ANSWERS
-            _HANDLERS[type(notification.update)](self, notification.update, params)
+            self._report(notification.update, params)
+
+    def _report(self, update: Update, params: Raw) -> None:
+        match update:
+            case AgentMessageChunk() | AgentThoughtChunk():
+                self._chunk(update, params)
+            case ToolCallStart():
+                self._end_text()
+                self.tools.call_started(update, params)
+            case ToolCallUpdate():
+                self.tools.call_updated(update, params)
+            case PlanUpdate(entries=entries):
+                self._end_text()
+                self._items.report(PlanEvent(entries=entries, native=params))
+            case UserMessageChunk():
+                self._end_text()
+                self._items.report_native(params)
+            case _:
+                self._report_state(update, params)
+
+    def _report_state(self, update: Update, params: Raw) -> None:
+        """Report an update about the session, which may come in the middle of a message."""
+        match update:
+            case UsageUpdate():
+                self._usage_update(update)
+            case NoticeUpdate():
+                self._notice(update, params)
+            case CompactionUpdate():
+                self._compaction_update(update, params)
+            case CommandsUpdate():
+                self._commands_update(update, params)
+            case ConfigOptionsUpdate():
+                self._settings.options_updated(update)
+                self._items.report_native(params)
+            case _:
+                self._items.report_native(params)
 
     def permission_requested(self, call: ToolCall, params: Raw) -> OpenToolCall:
         """Report the tool call of a request for permission; return what is known of it."""
@@ -139,8 +175,8 @@ class UpdateTranslator:
         if not isinstance(tokens, dict):
             return
         counts = {
-            name: next((tokens[n] for n in theirs if isinstance(tokens.get(n), int)), 0)
-            for name, theirs in TOKEN_NAMES.items()
+            name: next((tokens[n] for n in known_names if isinstance(tokens.get(n), int)), 0)
+            for name, known_names in TOKEN_NAMES.items()
         }
         if any(counts.values()):
             sums = {name: self._usage.get(name, 0) + used for name, used in counts.items()}
@@ -182,22 +218,7 @@ class UpdateTranslator:
             self._items.report(whole(item=self._item, text=str(opened.text)))
         self._text_type, self._message_id, self._item = None, None, ""
 
-    def _user_chunk(self, _update: UserMessageChunk, params: Raw) -> None:
-        self._end_text()
-        self._items.report_native(params)
-
-    def _tool_call_started(self, call: ToolCallStart, params: Raw) -> None:
-        self._end_text()
-        self.tools.call_started(call, params)
-
-    def _tool_call_updated(self, call: ToolCallUpdate, params: Raw) -> None:
-        self.tools.call_updated(call, params)
-
-    def _plan_update(self, update: PlanUpdate, params: Raw) -> None:
-        self._end_text()
-        self._items.report(PlanEvent(entries=update.entries, native=params))
-
-    def _usage_update(self, update: UsageUpdate, _params: Raw) -> None:
+    def _usage_update(self, update: UsageUpdate) -> None:
         """Report tokens and cost; some agents say 0 tokens where a turn has failed."""
         usage = {**self._usage, "context_window": update.size}
         if update.used:
@@ -239,28 +260,6 @@ class UpdateTranslator:
             self._commands = bytes(params)
             self._items.report_native(params)
 
-    def _config_update(self, update: ConfigOptionsUpdate, params: Raw) -> None:
-        self._settings.options_updated(update)
-        self._items.report_native(params)
-
-    def _pass_through(self, _update: ModeUpdate, params: Raw) -> None:
-        self._items.report_native(params)
-
-
-_HANDLERS: Mapping[type, Callable[[UpdateTranslator, Any, Raw], None]] = {
-    AgentMessageChunk: UpdateTranslator._chunk,
-    AgentThoughtChunk: UpdateTranslator._chunk,
-    UserMessageChunk: UpdateTranslator._user_chunk,
-    ToolCallStart: UpdateTranslator._tool_call_started,
-    ToolCallUpdate: UpdateTranslator._tool_call_updated,
-    PlanUpdate: UpdateTranslator._plan_update,
-    UsageUpdate: UpdateTranslator._usage_update,
-    NoticeUpdate: UpdateTranslator._notice,
-    CompactionUpdate: UpdateTranslator._compaction_update,
-    CommandsUpdate: UpdateTranslator._commands_update,
-    ConfigOptionsUpdate: UpdateTranslator._config_update,
-    ModeUpdate: UpdateTranslator._pass_through,
-}
 
 _PRESENT = frozenset({UsageUpdate, CommandsUpdate, ConfigOptionsUpdate, ModeUpdate})
 """Updates about the present state of the session, not about what has happened in it."""

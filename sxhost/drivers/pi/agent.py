@@ -18,7 +18,13 @@ from sxhost.drivers.pi.conversation import CHANGES, PiConversation
 from sxhost.drivers.pi.decoder import DecodedLine
 from sxhost.drivers.pi.dialogs import CANCELLED, SHOWS, agent_request
 from sxhost.drivers.pi.events import PiTranslator
-from sxhost.drivers.pi.launch import arguments, check_turn, prompt_fields, session_file
+from sxhost.drivers.pi.launch import (
+    arguments,
+    check_launch,
+    check_turn,
+    prompt_fields,
+    session_file,
+)
 from sxhost.drivers.pi.messages import DialogRequest
 from sxhost.drivers.pi.rpc import RpcClient
 from sxhost.drivers.pi.run import BEGINS, TurnTracker
@@ -56,6 +62,7 @@ class PiAgent:
     def __init__(
         self, launch: Launch, reports: Reports, spawn: Spawn, clock: IReactorTime
     ) -> None:
+        check_launch(launch)
         self._launch = launch
         self._reports = reports
         self._spawn = spawn
@@ -113,7 +120,7 @@ class PiAgent:
         self._turns.process_exited()
         self._translator.open_items.cut()
         self._dialogs.forget_all()
-        self._reports.gone(how)
+        self._reports.exited(how)
 
     @property
     def native_id(self) -> str:

@@ -83,7 +83,11 @@ class PiTranslator:
 
     def line_received(self, line: DecodedLine) -> None:
         """Report a line as the event that it means."""
-        _HANDLERS.get(type(line.message), PiTranslator._unknown_line)(self, line)
+        handle = _HANDLERS.get(type(line.message))
+        if handle is None:
+            self.open_items.report_native(line.native)
+        else:
+            handle(self, line)
 
     def restore_usage(self, stats: SessionStats) -> None:
         """Set the counts of tokens and cost to those of a session that is resumed."""
@@ -96,9 +100,6 @@ class PiTranslator:
             total_tokens=tokens.total,
         )
         self._cost = stats.cost
-
-    def _unknown_line(self, line: DecodedLine) -> None:
-        self.open_items.report_native(line.native)
 
     # Messages.
 

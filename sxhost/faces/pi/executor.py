@@ -164,7 +164,7 @@ class CommandExecutor:
         command = execution.command
         ticket = execution.ticket = self._state.lanes.enter(execution.lane, _priority(command))
         work = Deferred.fromCoroutine(self._run(execution, ticket))
-        work.addBoth(_leave_lane, execution).addErrback(_internal_error, command)
+        work.addErrback(_internal_error, command)
         time_limit, limits = TRAITS[command.type].time_limit, self._host.limits
         if time_limit is None or work.called:
             return await work
@@ -190,22 +190,25 @@ class CommandExecutor:
     async def _run(self, execution: Execution, ticket: Ticket) -> Response:
         """Wait for a command's turn, then check its conditions and do it."""
         command = execution.command
-        if ticket.admitted is not None:
-            await ticket.admitted
-        execution.started = True
-        self._notify("started", execution)
         try:
+            if ticket.admitted is not None:
+                await ticket.admitted
+            execution.started = True
+            self._notify("started", execution)
             await self._check_conditions(execution)
             data = await self._handler.handle(command, ticket.work_started)
+            version = self._state.next_version(command, data)
+            return Response(
+                id=command.id,
+                command=command.type,
+                success=True,
+                data=data,
+                session_version=version,
+            )
         except (CommandFailed, HostError) as error:
             return refusal(command, str(error))
-        return Response(
-            id=command.id,
-            command=command.type,
-            success=True,
-            data=data,
-            session_version=self._state.next_version(command, data),
-        )
+        finally:
+            execution.leave_lane()
 
     async def _check_conditions(self, execution: Execution) -> None:
         """Check ``dependsOn``, ``ifSessionVersion``, and the caller's scope at this moment.
@@ -292,11 +295,6 @@ def _check_scope(command: commands.Command) -> None:
     """
     trait = TRAITS[command.type]
     current_caller.get().check(trait.scope, None if trait.starts else command.target)
-
-
-def _leave_lane(result: Any, execution: Execution) -> Any:
-    execution.leave_lane()
-    return result
 
 
 def _internal_error(failure: Failure, command: commands.Command) -> Response:

@@ -20,6 +20,7 @@ _PATH = r"^(?!~)(?![\s\S]*\.\.)[^\x00]*\Z"
 _OPTIONAL = "Must be a non-empty string if provided"
 _SESSION_ID = "Session commands must have a non-empty string 'sessionId'"
 _DEPENDENCY = "Must be a non-empty command ID string"
+_BAD_TITLE = "Must not contain control characters"
 _BAD_PATH = "sessionPath contains potentially dangerous path components"
 _BAD_REQUEST_ID = "Must contain only alphanumeric characters, colons, underscores, and dashes"
 _BAD_METHOD = "Must be one of: select, confirm, input, editor, interview, cancelled"
@@ -48,13 +49,7 @@ ShellCommand = Annotated[
     str, Meta(min_length=1, max_length=20_000, description="Required string")
 ]
 SessionTitle = Annotated[
-    str,
-    Meta(
-        min_length=1,
-        max_length=256,
-        pattern=_TITLE,
-        description="Must not contain control characters",
-    ),
+    str, Meta(min_length=1, max_length=256, pattern=_TITLE, description=_BAD_TITLE)
 ]
 SafePath = Annotated[
     str, Meta(min_length=1, max_length=4096, pattern=_PATH, description=_BAD_PATH)

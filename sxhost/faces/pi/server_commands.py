@@ -13,15 +13,8 @@ from twisted.internet.defer import TimeoutError as TookTooLong
 from twisted.internet.interfaces import IReactorTime
 
 from sxhost.errors import BadField, HostError, SessionExists
+from sxhost.faces.pi import commands
 from sxhost.faces.pi.codex_commands import thread_names
-from sxhost.faces.pi.commands import (
-    CreateSession,
-    DeleteSession,
-    GetCommandHistory,
-    LoadSession,
-    SwitchSession,
-    Unsubscribe,
-)
 from sxhost.faces.pi.executor_state import ExecutorState
 from sxhost.faces.pi.responses import CommandFailed
 from sxhost.faces.pi.session_files import session_files
@@ -66,7 +59,7 @@ class ServerCommands:
         """List the sessions."""
         return {"sessions": await self._sessions.all()}
 
-    async def create_session(self, command: CreateSession) -> dict[str, Any]:
+    async def create_session(self, command: commands.CreateSession) -> dict[str, Any]:
         """Start an agent."""
         if command.cwd is not UNSET:
             check_cwd(command.cwd)
@@ -75,7 +68,7 @@ class ServerCommands:
             command, {**command.launch, "cwd": cwd, "agent": command.agent}
         )
 
-    async def load_session(self, command: LoadSession) -> dict[str, Any]:
+    async def load_session(self, command: commands.LoadSession) -> dict[str, Any]:
         """Start an agent that resumes from a session file."""
         path = command.session_path
         header = await self._sessions.apart(lambda: session_files("").check(path))
@@ -83,7 +76,9 @@ class ServerCommands:
         fields = {**cwd, **command.launch, "resume": header.resume, "agent": header.agent}
         return await self._start(command, fields)
 
-    async def _start(self, command: CreateSession | LoadSession, fields: Any) -> dict[str, Any]:
+    async def _start(
+        self, command: commands.CreateSession | commands.LoadSession, fields: Any
+    ) -> dict[str, Any]:
         """Start an agent with these fields of a `Launch`; return the new session."""
         session_id = str(command.session_id or self._new_session_id())
         check_new_session_id(session_id)
@@ -111,18 +106,18 @@ class ServerCommands:
         if len(live) >= limit:
             raise CommandFailed(f"Session limit reached ({limit} sessions)")
 
-    async def delete_session(self, command: DeleteSession) -> dict[str, Any]:
+    async def delete_session(self, command: commands.DeleteSession) -> dict[str, Any]:
         """End an agent and forget its session."""
         await self._host.forget(command.session_id)
         self._clients.unsubscribe(command.session_id)
         return {"deleted": True}
 
-    async def switch_session(self, command: SwitchSession) -> dict[str, Any]:
+    async def switch_session(self, command: commands.SwitchSession) -> dict[str, Any]:
         """Describe the session; after the response the client reads it from `cursor` on."""
         info = await self._sessions.info(command.session_id)
         return {"sessionInfo": info, "cursor": self._host.cursor}
 
-    async def unsubscribe(self, command: Unsubscribe) -> dict[str, Any]:
+    async def unsubscribe(self, command: commands.Unsubscribe) -> dict[str, Any]:
         """Accept; the client ends its subscription after the response."""
         await self._host.session(command.session_id)
         return {"unsubscribed": True}
@@ -149,7 +144,7 @@ class ServerCommands:
         """Return that nothing was restored: commands have no journal here, events have."""
         return recovery_summary()
 
-    async def get_command_history(self, command: GetCommandHistory) -> dict[str, Any]:
+    async def get_command_history(self, command: commands.GetCommandHistory) -> dict[str, Any]:
         """Return an empty history, with the filters that were asked for."""
         fields = msgspec.to_builtins(command)
         names = ("sessionIdFilter", "commandId", "fromTimestamp", "toTimestamp")

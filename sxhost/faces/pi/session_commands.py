@@ -16,24 +16,14 @@ from msgspec import UNSET, Struct
 from sxhost.errors import AgentFailed, AlreadyAnswered, CommandRefused, NoTurn
 from sxhost.faces.pi import commands
 from sxhost.faces.pi.dialogs import decision_of, has_request_id
+from sxhost.faces.pi.messages import plain_message
 from sxhost.faces.pi.responses import CommandFailed
 from sxhost.faces.pi.session_info import Sessions
 from sxhost.faces.pi.translate_pi import LOST_AGENT
+from sxhost.model import turn as turns
 from sxhost.model.approval import ApprovalQuery
 from sxhost.model.host import Host
 from sxhost.model.session import Detail, MessageDraft, Registration
-from sxhost.model.turn import (
-    AgentStatus,
-    CutReason,
-    Image,
-    Input,
-    Item,
-    ModelDraft,
-    SteerDraft,
-    Text,
-    Turn,
-    TurnDraft,
-)
 
 __all__ = [
     "ANY_SESSION_COMMANDS",
@@ -57,7 +47,7 @@ class CommandContext(Struct):
     host: Host
     sessions: Sessions
     detail: Detail
-    status: AgentStatus | None
+    status: turns.AgentStatus | None
     work_started: Callable[[], None]
 
     @property
@@ -86,7 +76,7 @@ class CommandContext(Struct):
             raise CommandFailed(error.reason) from None
         return msgspec.json.decode(answer)
 
-    async def wait_for_turn(self, turn_id: int) -> Turn | None:
+    async def wait_for_turn(self, turn_id: int) -> turns.Turn | None:
         """Return a turn once it is over; None if it is forgotten by then.
 
         :raises CommandFailed: the agent was ended.
@@ -94,18 +84,20 @@ class CommandContext(Struct):
         try:
             return await self.host.wait_for_turn(self.id, turn_id)
         except AgentFailed:
-            raise CommandFailed(CutReason.AGENT_ENDED) from None
+            raise CommandFailed(turns.CutReason.AGENT_ENDED) from None
 
 
 CommandFunction = Callable[[CommandContext, Any], Awaitable[Any]]
 
 
-def input_of(command: commands.Prompt | commands.Steer | commands.FollowUp) -> Input:
+def input_of(command: commands.Prompt | commands.Steer | commands.FollowUp) -> turns.Input:
     """Return the text and images of a command as a turn's input."""
     if not command.images:
         return command.message
-    images: list[Item] = [Image(data=p.data, mime_type=p.mime_type) for p in command.images]
-    return [Text(text=command.message), *images]
+    images: list[turns.Item] = [
+        turns.Image(data=p.data, mime_type=p.mime_type) for p in command.images
+    ]
+    return [turns.Text(text=command.message), *images]
 
 
 # Input.
@@ -130,7 +122,7 @@ async def run_turn(
         then no failure of the command.
     :raises CommandFailed: the turn failed.
     """
-    draft = TurnDraft(input=input_of(command))
+    draft = turns.TurnDraft(input=input_of(command))
     submitted = await context.host.submit(context.id, draft)
     context.work_started()
     turn = await context.wait_for_turn(submitted.turn.id)
@@ -143,7 +135,7 @@ async def run_turn(
 async def steer(context: CommandContext, command: commands.Steer | commands.Prompt) -> Any:
     """Add input to the running turn; without one, send it as a message."""
     if context.detail.kind == "hosted" and context.is_busy:
-        await context.host.steer(context.id, SteerDraft(input=input_of(command)))
+        await context.host.steer(context.id, turns.SteerDraft(input=input_of(command)))
         return UNSET
     mode = "auto" if context.detail.kind == "hosted" else "interrupt"
     return await _send(context, command.message, mode)
@@ -178,28 +170,29 @@ async def get_state(context: CommandContext, _command: commands.Command) -> Any:
 
 async def get_messages(context: CommandContext, _command: commands.Command) -> Any:
     """Return the conversation, as far as the log has it."""
-    return {"messages": await context.sessions.messages(context.id)}
+    messages = await context.sessions.messages(context.id)
+    return {"messages": list(map(plain_message, messages))}
 
 
 async def get_last_assistant_text(context: CommandContext, _command: commands.Command) -> Any:
     """Return the last answer."""
     messages = await context.sessions.messages(context.id)
-    texts = [each["content"][0]["text"] for each in messages if each["role"] == "assistant"]
+    texts = [message.text for message in messages if message.role == "assistant"]
     return {"text": texts[-1] if texts else None}
 
 
 async def get_session_stats(context: CommandContext, _command: commands.Command) -> Any:
     """Count messages and tokens."""
     messages = await context.sessions.messages(context.id)
-    roles = [message["role"] for message in messages]
+    roles = [message.role for message in messages]
     usage = usage_numbers(context.detail.usage)
     cached = usage.get("cached_tokens") or 0
     return {
         "sessionId": context.detail.native_id or context.id,
         "userMessages": roles.count("user"),
         "assistantMessages": roles.count("assistant"),
-        "toolCalls": roles.count("toolResult"),
-        "toolResults": roles.count("toolResult"),
+        "toolCalls": roles.count("tool"),
+        "toolResults": roles.count("tool"),
         "totalMessages": len(roles),
         "tokens": {
             "input": (usage.get("input_tokens") or 0) - cached,
@@ -233,7 +226,7 @@ async def get_context_usage(context: CommandContext, _command: commands.Command)
 
 async def set_model(context: CommandContext, command: commands.SetModel) -> Any:
     """Use another model."""
-    draft = ModelDraft(model=command.model_id, provider=command.provider)
+    draft = turns.ModelDraft(model=command.model_id, provider=command.provider)
     await context.host.set_model(context.id, draft)
     return {"model": {"id": command.model_id, "provider": command.provider}}
 
@@ -244,7 +237,7 @@ async def set_thinking_level(
     """Set how long the model thinks."""
     if not context.detail.model:
         raise CommandFailed(f"{context.agent} has not said which model it uses")
-    draft = ModelDraft(model=context.detail.model, effort=command.level)
+    draft = turns.ModelDraft(model=context.detail.model, effort=command.level)
     await context.host.set_model(context.id, draft)
     return UNSET
 

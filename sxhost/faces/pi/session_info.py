@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,12 +13,12 @@ from twisted.internet.defer import TimeoutError as TookTooLong
 from twisted.internet.interfaces import IReactorTime
 
 from sxhost.errors import HostError
-from sxhost.faces.pi.messages import plain_message
 from sxhost.faces.pi.session_files import RunInThread
 from sxhost.model.event_types import NULL
 from sxhost.model.host import Host
 from sxhost.model.session import Detail, EventQuery, SessionQuery
 from sxhost.model.session_state import MESSAGE_EVENTS
+from sxhost.transcripts.messages import Message
 from sxhost.transcripts.transcript import Transcript
 
 __all__ = ["AGENT_TIMEOUT_S", "Sessions"]
@@ -62,7 +63,7 @@ class Sessions:
         state = msgspec.json.decode(answer, type=dict[str, Raw])
         return {name: state[name] for name in _PI_STATE if state.get(name, NULL) != NULL}
 
-    async def messages(self, session_id: str) -> list[dict[str, Any]]:
+    async def messages(self, session_id: str) -> Sequence[Message]:
         """Return the messages that the log has, the newest up to the limit of a frame."""
         query = EventQuery(after="0", types=",".join(MESSAGE_EVENTS))
         limit, transcript = self._host.limits.mux_message, None
@@ -70,7 +71,7 @@ class Sessions:
             for event in page:
                 transcript = transcript or Transcript(event, "", limit, 0)
                 transcript.append(event)
-        return [plain_message(each) for each in transcript.page()] if transcript else []
+        return transcript.page() if transcript is not None else ()
 
 
 def _info_of(detail: Detail) -> dict[str, Any]:
@@ -95,11 +96,6 @@ def _info_of(detail: Detail) -> dict[str, Any]:
 
 
 _PI_STATE = (
-    "sessionName",
-    "sessionFile",
-    "model",
-    "thinkingLevel",
-    "isStreaming",
-    "messageCount",
+    *("sessionName", "sessionFile", "model", "thinkingLevel", "isStreaming", "messageCount"),
 )
 """The fields of pi's state that its description of the session has."""

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from twisted.internet.task import Clock
 
 from sxhost.drivers.registry import Registry, installed
+from sxhost.model.turn import Launch
 from sxhost.testing import FakeDriver, HostInMemory, result_of
-from tests.support.fake_children import FakeChild, FakeSpawn
+from tests.support.fake_children import FakeChild, FakeReports, FakeSpawn
 from tests.support.places import TOP
 
 PAGE = (TOP / "docs" / "drivers.md").read_text(encoding="utf-8")
@@ -102,7 +104,9 @@ def parrot(package: Path) -> Parrot:
 
 def test_it_is_found_by_its_entry_point(package: Path) -> None:
     assert (package / f"{MODULE}.py").is_file()
-    assert installed()["parrot"]().__module__ == MODULE
+    driver = Registry(installed(), FakeSpawn(), Clock())("parrot")
+    agent = driver.agent(Launch(agent="parrot"), FakeReports())
+    assert type(agent).__module__ == MODULE
 
 
 def test_a_turn(parrot: Parrot) -> None:
