@@ -240,8 +240,9 @@ class Connection(WebSocketServerProtocol):
             self._message_timer = self.site.clock.callLater(spare, self._message_is_late)
         else:
             self._message_timer = None
-            why = f"a message of less than {limits.body_rate} bytes a second"
-            self._close_for_violation(why)
+            self._close_for_violation(
+                f"a message of less than {limits.body_rate} bytes a second"
+            )
 
     def onAutoPingTimeout(self) -> None:
         """Drop the client, unless it has sent something since, or reading was paused."""
@@ -289,8 +290,9 @@ class Connection(WebSocketServerProtocol):
     def onMessage(self, payload: bytes, isBinary: bool) -> None:  # noqa: ARG002 - never is
         """Queue a message to be answered."""
         if not self._messages.take():
-            why = f"more than {self.site.limits.commands} messages a second"
-            self._close_for_violation(why)
+            self._close_for_violation(
+                f"more than {self.site.limits.commands} messages a second"
+            )
         elif self._open:
             self._pending.append(partial(self.answer_message, payload))
             self._answer_pending()
