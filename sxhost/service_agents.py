@@ -32,9 +32,7 @@ __all__ = ["AgentVerbs"]
 
 
 class AgentVerbs:
-    """What people and programs can have agents do, and decide for them: a part of
-    `SessionService`.
-    """
+    """The verbs on hosted agents and on approvals, a part of `SessionService`."""
 
     _core: ServiceCore
 

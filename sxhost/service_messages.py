@@ -14,7 +14,7 @@ __all__ = ["MessageVerbs"]
 
 
 class MessageVerbs:
-    """The verbs on the inboxes of all sessions, a part of `SessionService`.
+    """The verbs on messages, a part of `SessionService`.
 
     A hosted session's messages are delivered by its supervisor; those of an attached one
     wait until its agent pulls them.

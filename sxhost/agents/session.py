@@ -343,7 +343,7 @@ class HostedSession:
             self._dependencies.clock.callLater(0, self._on_free)
             self._turn_over.fire()
 
-    def gone(self, how: ChildExit) -> None:
+    def exited(self, how: ChildExit) -> None:
         """The agent's process is no more: its turn has failed, it may be started again."""
         wanted = self._ending or self.life.name() == "stopping"
         starting = self.life.name() == "starting"

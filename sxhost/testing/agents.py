@@ -83,7 +83,7 @@ class FakeAgent:
     async def stop(self) -> None:
         """Note the stop, and end in order."""
         self._do("stop")
-        self.reports.gone(ChildExit(code=0, asked=True))
+        self.reports.exited(ChildExit(code=0, asked=True))
 
     def _do(self, what: str, *given: Any) -> None:
         self.did.append((what, *given))

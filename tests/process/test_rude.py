@@ -1,7 +1,7 @@
 """Ten agents on one real host: one breaks in each way that is known, nine do not notice.
 
 The ways that need patience (an agent that never answers its first call is given half a
-minute) go on beside the others from the beginning.
+minute) go on beside the others from the beginning, and beside other modules' tests.
 """
 
 from __future__ import annotations
@@ -201,9 +201,13 @@ def patient_ways(party: Party, pool: ThreadPoolExecutor) -> list[Future[None]]:
     return [pool.submit(*work) for work in works]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def party(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Party]:
-    """Invite the nine; when all is over, the host has no complaint and nobody is left."""
+    """Invite the nine; when all is over, the host has no complaint and nobody is left.
+
+    It is over at the end of the session: by then the ways that need patience are done, so
+    nobody waits for them.
+    """
     home = tmp_path_factory.mktemp("rude")
     limits = [f"--limit={name}={value}" for name, value in QUICK.items()]
     state = ("--state-dir", str(home / "state"), "--agent-root", str(home))

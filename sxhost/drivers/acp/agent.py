@@ -270,4 +270,4 @@ class ACPAgent:
         self._turn = None
         self._requests.questions.forget_all()
         self._updates.tools.cut_open_items()
-        self._reports.gone(how)
+        self._reports.exited(how)

@@ -175,8 +175,8 @@ class UpdateTranslator:
         if not isinstance(tokens, dict):
             return
         counts = {
-            name: next((tokens[n] for n in theirs if isinstance(tokens.get(n), int)), 0)
-            for name, theirs in TOKEN_NAMES.items()
+            name: next((tokens[n] for n in known_names if isinstance(tokens.get(n), int)), 0)
+            for name, known_names in TOKEN_NAMES.items()
         }
         if any(counts.values()):
             sums = {name: self._usage.get(name, 0) + used for name, used in counts.items()}

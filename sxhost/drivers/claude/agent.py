@@ -194,7 +194,7 @@ class ClaudeAgent:
         """Report the end, after everything that was open."""
         self._questions.forget_all()
         self._turns.process_exited()
-        self._reports.gone(how)
+        self._reports.exited(how)
 
     def _request_received(self, request: ControlRequest, line: bytes) -> None:
         """Report a request as a question; refuse one of another kind."""

@@ -7,12 +7,13 @@ from typing import Final, NamedTuple
 
 from sxhost.faces.codexd.records import turn_id_of
 from sxhost.faces.codexd.records_wire import CodexdEvent, Level, iso
+from sxhost.model.event_types import WHOLE_OF
 from sxhost.model.session import Event, Session
 from sxhost.model.turn import CutReason
 
 __all__ = ["DELTAS", "event_record", "gap_record"]
 
-DELTAS: Final = frozenset({"message-delta", "thinking-delta", "tool-output"})
+DELTAS: Final = frozenset(WHOLE_OF)
 """Events that are pieces of others; snapshots leave them out."""
 
 MAX_MESSAGE: Final = 200

@@ -41,12 +41,19 @@ class SQLiteConnection:
     """One SQLite file, by a connection that writes and one that reads; a `Journal`.
 
     :param boot: a name of the time since the machine was started.
+    :param lock_timeout_s: how long it waits for a lock that another program holds.
     """
 
     def __init__(
-        self, path: Path, durability: Durability = "power", boot: str | None = None
+        self,
+        path: Path,
+        durability: Durability = "power",
+        boot: str | None = None,
+        *,
+        lock_timeout_s: float = 5.0,
     ) -> None:
         self.path = path
+        self._lock_timeout_s = lock_timeout_s
         self.durability: str = durability
         self.renewed: bool | None = None
         """Whether a new epoch began when it was opened; None while it is not open."""
@@ -114,7 +121,11 @@ class SQLiteConnection:
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            self.path, check_same_thread=False, isolation_level=None, cached_statements=64
+            self.path,
+            timeout=self._lock_timeout_s,
+            check_same_thread=False,
+            isolation_level=None,
+            cached_statements=64,
         )
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")

@@ -267,7 +267,7 @@ class TestMessages:
         assert message_state(host, number) == "delivered"
 
     def test_message_restarts_an_ended_agent(self, host: HostInMemory) -> None:
-        host.drivers.last.reports.gone(ChildExit(code=0, asked=True))
+        host.drivers.last.reports.exited(ChildExit(code=0, asked=True))
         assert state(host) == "ended"
         number = send(host, "hello")
         assert message_state(host, number) == "delivered"
@@ -357,7 +357,7 @@ class TestApprovals:
         host.drivers.last.reports.approval_requested(question())
         settle(host)
         (first,) = host.request("GET", "/approvals").json()
-        host.drivers.last.reports.gone(ChildExit(signal="SIGKILL"))
+        host.drivers.last.reports.exited(ChildExit(signal="SIGKILL"))
         settle(host)
         assert host.request("GET", "/approvals").json() == []
         submit(host)
@@ -370,7 +370,7 @@ class TestApprovals:
 class TestEnds:
     def test_crash_fails_the_turn_and_restarts_the_agent(self, host: HostInMemory) -> None:
         submit(host)
-        host.drivers.last.reports.gone(ChildExit(signal="SIGKILL", stderr="ouch"))
+        host.drivers.last.reports.exited(ChildExit(signal="SIGKILL", stderr="ouch"))
         assert state(host) == "ended"
         name, data = told(host)[-2]
         assert (name, data["reason"]) == ("error", "transport_closed_before_turn_completed")
@@ -384,14 +384,14 @@ class TestEnds:
         started_in(lab)
         delays = []
         for _ in range(3):
-            lab.drivers.last.reports.gone(ChildExit(code=1))
+            lab.drivers.last.reports.exited(ChildExit(code=1))
             settle(lab)
             (call,) = [c for c in lab.clock.getDelayedCalls() if "_now" in str(c.func)]
             delays.append(call.getTime() - lab.clock.seconds())
             lab.clock.advance(delays[-1])
             settle(lab)
         assert delays == [1, 2, 4]
-        lab.drivers.last.reports.gone(ChildExit(code=1))
+        lab.drivers.last.reports.exited(ChildExit(code=1))
         settle(lab)
         assert not [c for c in lab.clock.getDelayedCalls() if "_now" in str(c.func)]
 
@@ -463,7 +463,7 @@ class TestEnds:
             submit(lab)
 
     def test_concurrent_callers_wait_for_the_same_start(self, host: HostInMemory) -> None:
-        host.drivers.last.reports.gone(ChildExit(code=0, asked=True))
+        host.drivers.last.reports.exited(ChildExit(code=0, asked=True))
         settle(host)
         from twisted.internet.defer import Deferred
 
@@ -480,7 +480,7 @@ class TestEnds:
 
     def test_failed_restart_is_retried_later(self, host: HostInMemory) -> None:
         driver = host.drivers("fake")
-        host.drivers.last.reports.gone(ChildExit(signal="SIGKILL"))
+        host.drivers.last.reports.exited(ChildExit(signal="SIGKILL"))
         driver.refuse = AgentFailed("Not yet.")
         host.clock.advance(1)
         settle(host)

@@ -188,7 +188,7 @@ class TestStart:
         noting: Deferred[None] = Deferred()
         rig.noting = noting
         start = started(rig.session.start())
-        rig.agent.reports.gone(ChildExit(signal="SIGKILL"))
+        rig.agent.reports.exited(ChildExit(signal="SIGKILL"))
         rig.noting = None
         noting.callback(None)
         with pytest.raises(AgentFailed, match="has gone"):
@@ -293,7 +293,7 @@ class TestTurns:
 
     def test_agent_may_exit_during_a_submit(self, rig: Rig) -> None:
         async def dies(_draft: TurnDraft) -> str | None:
-            rig.agent.reports.gone(ChildExit(code=1))
+            rig.agent.reports.exited(ChildExit(code=1))
             raise AgentFailed("It has gone.")
 
         rig.agent.submit = dies  # type: ignore[method-assign, assignment]
@@ -375,7 +375,7 @@ class TestQuestions:
         (warning, *more) = [data for name, data in rig.log if name == "warning"]
         assert warning["text"].startswith("Run rm: As many questions are open as may be: 128")
         assert len(more) == 1200 - most - 1
-        rig.agent.reports.gone(ChildExit(signal="SIGKILL"))
+        rig.agent.reports.exited(ChildExit(signal="SIGKILL"))
         assert rig.approvals.withdrawn == ["the turn is over"]
         assert rig.approvals.open == {}
 
@@ -391,7 +391,7 @@ class TestQuestions:
         rig.submit()
         rig.approvals.slow = Deferred()
         rig.asked()
-        rig.agent.reports.gone(ChildExit(code=1))
+        rig.agent.reports.exited(ChildExit(code=1))
         rig.settle()
         rig.approvals.slow.callback(None)
         rig.settle()
@@ -421,7 +421,7 @@ class TestEnds:
     def test_agents_death_fails_the_turn_and_withdraws_its_questions(self, rig: Rig) -> None:
         rig.submit()
         rig.asked()
-        rig.agent.reports.gone(ChildExit(signal="SIGKILL"))
+        rig.agent.reports.exited(ChildExit(signal="SIGKILL"))
         assert rig.names()[-2:] == ["error", "ended"]
         assert rig.log[-2][1]["reason"] == CutReason.PROCESS_ENDED
         assert [key for key, _ in rig.approvals.settled] == ["q1"]
@@ -431,7 +431,7 @@ class TestEnds:
     def test_resumable_agent_is_restarted(self, resume: bool) -> None:
         rig = Rig(resume=resume)
         rig.do(rig.session.start())
-        rig.agent.reports.gone(ChildExit(code=1))
+        rig.agent.reports.exited(ChildExit(code=1))
         rig.clock.advance(1)
         assert rig.state == ("idle" if resume else "gone")
 
@@ -445,7 +445,7 @@ class TestEnds:
         assert rig.clock.getDelayedCalls() == []
 
     def test_end_cancels_the_next_restart(self, rig: Rig) -> None:
-        rig.agent.reports.gone(ChildExit(code=1))
+        rig.agent.reports.exited(ChildExit(code=1))
         rig.do(rig.session.end())
         rig.clock.advance(1000)
         assert len(rig.driver.agents) == 1

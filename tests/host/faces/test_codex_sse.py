@@ -99,7 +99,7 @@ def test_every_turn_end_ends_the_stream(
 
 def test_agents_exit_ends_the_stream(stage: Stage) -> None:
     client = stage.begin()
-    stage.agent.reports.gone(ChildExit(code=1, stderr="oh"))
+    stage.agent.reports.exited(ChildExit(code=1, stderr="oh"))
     assert client.over
     assert client.frames[-1]["type"] == "error"
 

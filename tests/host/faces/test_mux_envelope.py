@@ -229,7 +229,7 @@ def test_sessions_do_not_wait_for_each_other(lab: HostInMemory, peer: Peer) -> N
 
 def test_exited_agent_fails_its_prompt(lab: HostInMemory, peer: Peer) -> None:
     peer.say("prompt", "s", message="x")
-    lab.drivers.last.reports.gone(ChildExit(code=1))
+    lab.drivers.last.reports.exited(ChildExit(code=1))
     peer.settle()
     (answer,) = peer.answers
     assert answer["error"] == "transport_closed_before_turn_completed"

@@ -125,7 +125,7 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.running)
     @rule(which=st.integers(0, 9))
     def an_agent_dies(self, which: int) -> None:
-        self.running[which % len(self.running)].reports.gone(ChildExit(code=1))
+        self.running[which % len(self.running)].reports.exited(ChildExit(code=1))
 
     @precondition(lambda self: self.running)
     @rule(which=st.integers(0, 9))
