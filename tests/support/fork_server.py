@@ -262,6 +262,8 @@ def _import_programs() -> None:
     sys.modules[REACTOR] = ModuleType(REACTOR)
     for module in ("sxhost.tap", "sxhost.cli.main", "sxhost.telemetry.command"):
         import_module(module)
+    for agent in ("acp", "claude", "codex", "echo", "pi"):
+        import_module(f"sxhost.drivers.{agent}")  # which a host imports when it needs it
     for program in _PROGRAMS.values():
         import_module(program.partition(":")[0])
 
