@@ -18,7 +18,8 @@ from sxhost.cli.names import (
     session_argument,
 )
 from sxhost.cli.output import fail
-from sxhost.cli.terminal import HostLink, linked, text_or_stdin
+from sxhost.cli.terminal import INTERRUPTED, HostLink, linked, text_or_stdin
+from sxhost.cli.words import WordsCommand
 
 if TYPE_CHECKING:
     from sxhost.client.host import HostClient
@@ -84,7 +85,7 @@ def launch_from_options(prompt: str | None, options: dict[str, Any]) -> Launch:
     )
 
 
-@click.command()
+@click.command(cls=WordsCommand)
 @click.argument("prompt", required=False)
 @launch_options
 @linked
@@ -99,7 +100,7 @@ def new(link: HostLink, prompt: str | None, **options: Any) -> None:
     link.show(made, made.session.id)
 
 
-@click.command()
+@click.command(cls=WordsCommand)
 @session_argument
 @click.argument("text")
 @click.option("--model")
@@ -119,7 +120,7 @@ def turn(link: HostLink, session_id: str, text: str, **options: Any) -> None:
     link.show(begun, f"{found} turn {begun.turn.id}: {begun.turn.status}")
 
 
-@click.command()
+@click.command(cls=WordsCommand)
 @session_argument
 @click.argument("text")
 @linked
@@ -146,6 +147,15 @@ def interrupt(link: HostLink, session_id: str) -> None:
         lambda host: on_session(host, session_id, host.interrupt)
     )
     link.show(done, f"{found} interrupted")
+
+
+@click.command()
+@session_argument
+@linked
+def end(link: HostLink, session_id: str) -> None:
+    """End an agent and keep its log; a turn or a message starts it again."""
+    found, done = link.run_with_client(lambda host: on_session(host, session_id, host.end))
+    link.show(done, f"{found} ended")
 
 
 @click.command()
@@ -215,7 +225,7 @@ def deny(link: HostLink, approval: ApprovalName, *, cancel: bool, reason: str | 
     decide(link, approval, Answer(decision=decision, reason=reason))
 
 
-@click.command()
+@click.command(cls=WordsCommand)
 @click.argument(
     "words",
     nargs=-1,
@@ -263,21 +273,25 @@ def show_decision(link: HostLink, done: Approval) -> None:
     link.show(done, f"{done.session} approval {done.id}: {decision}")
 
 
-@click.command()
+@click.command(cls=WordsCommand)
 @click.argument("prompt")
 @launch_options
-@click.option("--rm", is_flag=True, help="Delete the session at the end.")
+@click.option("--keep", is_flag=True, help="Leave the agent running at the end.")
+@click.option("--rm", is_flag=True, help="Delete the session at the end, with its log.")
 @linked
-def run(link: HostLink, prompt: str, *, rm: bool, **options: Any) -> None:
-    """Start an agent and follow its first turn.
+def run(link: HostLink, prompt: str, *, keep: bool, rm: bool, **options: Any) -> None:
+    """Start an agent, follow its first turn, and end it.
 
-    It asks you at the terminal what the agent asks, and exits with 1 if the turn fails.
+    It asks you at the terminal what the agent asks, and exits with 1 if the turn fails.  The
+    session and its log stay: a turn or a message starts the agent again.
     """
     from sxhost.cli.run import TurnView
 
+    if keep and rm:
+        raise click.UsageError("--keep and --rm exclude each other.")
     view = TurnView(link, launch_from_options(None, options), text_or_stdin(prompt))
-    status = link.run_with_client(lambda host: view.run_turn(host, forget=rm))
-    sys.exit(0 if status == "completed" else 1)
+    status = link.run_with_client(lambda host: view.run_turn(host, keep=keep, forget=rm))
+    sys.exit(INTERRUPTED if view.interrupted else 0 if status == "completed" else 1)
 
 
 def approval_line(approval: Approval) -> str:
@@ -287,4 +301,7 @@ def approval_line(approval: Approval) -> str:
     return f"{name}  {state:<8}  {approval.kind:<11}  {approval.title}"
 
 
-commands = (new, turn, steer, interrupt, approvals, approve, deny, answer, run)
+commands = (
+    *(new, turn, steer, interrupt, end, run),
+    *(approvals, approve, deny, answer),
+)

@@ -14,6 +14,7 @@ from sxhost.cli.names import (
 )
 from sxhost.cli.output import fail
 from sxhost.cli.terminal import HostLink, event_line, linked, text_or_stdin
+from sxhost.cli.words import WordsCommand
 
 if TYPE_CHECKING:
     from sxhost.client.host import HostClient
@@ -80,7 +81,7 @@ def tail(link: HostLink, session: str, types: str, **selection: Any) -> None:
     watch(link, subscribe, names=True)
 
 
-@click.command()
+@click.command(cls=WordsCommand)
 @session_argument
 @click.argument("event")
 @click.argument("data", required=False)

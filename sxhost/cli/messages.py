@@ -9,6 +9,7 @@ import click
 from sxhost.cli.names import on_session, session_argument
 from sxhost.cli.output import Flow
 from sxhost.cli.terminal import HostLink, linked, text_or_stdin
+from sxhost.cli.words import WordsCommand
 
 __all__ = ["commands"]
 
@@ -16,7 +17,7 @@ LONG_PULL = 60.0
 """Seconds of one pull while waiting: less than what proxies cut."""
 
 
-@click.command()
+@click.command(cls=WordsCommand)
 @session_argument
 @click.argument("text")
 @click.option("--mode", type=click.Choice(["auto", "interrupt", "queue"]), default="auto")

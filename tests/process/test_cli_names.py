@@ -24,6 +24,7 @@ BY_NAME: dict[str, list[str]] = {
     "turn": ["turn", "{name}", "SAY: hello"],
     "steer": ["steer", "{name}", "SAY: left"],
     "interrupt": ["interrupt", "{name}"],
+    "end": ["end", "{name}"],
     "approve": ["approve", "{name}", "{number}"],
     "deny": ["deny", "{name}", "{number}"],
     "answer": ["answer", "{name}", "{number}", "approve"],
