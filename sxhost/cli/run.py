@@ -190,7 +190,9 @@ class TurnView:
     def _ask(self, host: HostClient, approval: Approval) -> None:
         self._announce(approval)
         if not sys.stdin.isatty():
-            self._line(f"  sxhost approve {approval.session} {approval.id}", fg="yellow")
+            number = approval.id
+            words = f"answer {number} TEXT" if approval.inquiries else f"approve {number}"
+            self._line(f"  sxhost {words}", fg="yellow")
             return
         if self._keyboard is None:
             self._keyboard = Keyboard(self._link.reactor)
