@@ -237,9 +237,9 @@ def deny(link: HostLink, approval: ApprovalName, *, cancel: bool, reason: str | 
 def answer(link: HostLink, words: Sequence[str]) -> None:
     """Answer what an agent wants to know.
 
-    TEXT is the answer to its question, or one of the choices. If it has several questions, each
-    TEXT is the answer to the next one, or NAME=TEXT to the one of that name. TEXT may be - for
-    standard input.
+    TEXT is one of the choices or its number (1 is the first), or the answer in words. If there
+    are several questions, each TEXT is the answer to the next one, or NAME=TEXT to the one of
+    that name. TEXT may be - for standard input.
     """
     from sxhost.cli.answers import answer_from_words
 
@@ -295,10 +295,14 @@ def run(link: HostLink, prompt: str, *, keep: bool, rm: bool, **options: Any) ->
 
 
 def approval_line(approval: Approval) -> str:
-    """Return the line of an approval: session, number, state, kind, title."""
+    """Return the line of an approval: session, number, state, kind, title, choices."""
+    from sxhost.cli.answers import question_text
+
     state = approval.resolution.decision if approval.resolution else approval.state
     name = f"{approval.session}  {approval.id}"
-    return f"{name}  {state:<8}  {approval.kind:<11}  {approval.title}"
+    line = f"{name}  {state:<8}  {approval.kind:<11}  {approval.title}"
+    asked = question_text(approval) if approval.state == "pending" else ""
+    return f"{line}  {asked.removeprefix(approval.title).strip()}".rstrip()
 
 
 commands = (
