@@ -130,7 +130,12 @@ def test_an_acp_agents_diff_and_input_are_whole() -> None:
     stage.start()
     stage.submit()
     diff = {"type": "diff", "path": "/x", "oldText": "a", "newText": COMMAND}
-    call = {"toolCallId": "c", "kind": "edit", "title": "Tidy up", "content": [diff]}
+    call: dict[str, Any] = {
+        "toolCallId": "c",
+        "kind": "edit",
+        "title": "Tidy up",
+        "content": [diff],
+    }
     call["rawInput"] = {"command": EVIL, "why": "b"}
     option = {"optionId": "y", "kind": "allow_once", "name": "Yes"}
     params = {"sessionId": "s1", "toolCall": call, "options": [option]}
