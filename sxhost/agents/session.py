@@ -318,7 +318,8 @@ class HostedSession:
 
     def _resume_turn(self) -> None:
         self.life.resume_turn()
-        self._watchdog.watch()
+        if self._turns.runs:  # a subagent may ask after the turn
+            self._watchdog.watch()
         self._dependencies.clock.callLater(0, self._on_free)
 
     def turn_started(self, native_id: str | None) -> None:
@@ -336,7 +337,7 @@ class HostedSession:
         if self._reports.holding:
             self._reports.add(partial(self.turn_ended, status, reason, native))
         elif self._turns.runs:
-            self._withdraw_questions("the turn is over")
+            self._questions.withdraw_turn("the turn is over")
             self._turns.end(status, reason, native)
             self.life.end_turn()
             self._watchdog.pause()
@@ -350,7 +351,7 @@ class HostedSession:
         if not starting:
             why = CutReason.AGENT_ENDED if wanted else CutReason.PROCESS_ENDED
             self.turn_ended("failed", why)
-            self._withdraw_questions(how.sentence)
+            self._questions.withdraw_all(how.sentence)
         self.life.process_ended()
         self._turn_over.fire()
         self._watchdog.pause()
@@ -389,10 +390,6 @@ class HostedSession:
         self._writer.put(StalledEvent(silent_s=round(silent), turn=turn))
 
     # How it is done.
-
-    def _withdraw_questions(self, why: str) -> None:
-        if self._questions.withdraw_all(why):
-            self.life.resume_turn()
 
     def _background(self, work: Awaitable[object]) -> None:
         background(work, log, self.id, (HostError,))

@@ -418,6 +418,63 @@ class TestQuestions:
 
 
 class TestEnds:
+    def test_question_that_outlives_its_turn_stays_open(self, rig: Rig) -> None:
+        rig.submit()
+        rig.asked("main")
+        lasting = question("sub", outlives_turn=True)
+        rig.agent.reports.approval_requested(lasting)
+        rig.settle()
+        rig.agent.reports.turn_ended("completed")
+        rig.settle()
+        assert list(rig.approvals.open) == ["sub"]
+        assert rig.approvals.withdrawn == []
+        assert rig.state == "idle"
+        rig.clock.advance(100)
+        rig.answer("sub", "approve")
+        assert ("answer", "sub", "approve") in rig.agent.did
+        rig.clock.advance(100)
+        assert "stalled" not in rig.names()
+        assert rig.state == "idle"
+
+    def test_waiting_for_a_decision_is_no_silence(self, rig: Rig) -> None:
+        rig.submit()
+        rig.asked()
+        rig.clock.advance(100)
+        rig.answer("q1", "approve")
+        assert "stalled" not in rig.names()
+        rig.clock.advance(10)
+        assert rig.names()[-1] == "stalled"
+
+
+class TestEnds:
+    def test_question_that_outlives_its_turn_stays_open(self, rig: Rig) -> None:
+        rig.submit()
+        rig.asked("main")
+        lasting = question("sub", outlives_turn=True)
+        rig.agent.reports.approval_requested(lasting)
+        rig.settle()
+        rig.agent.reports.turn_ended("completed")
+        rig.settle()
+        assert list(rig.approvals.open) == ["sub"]
+        assert rig.approvals.withdrawn == []
+        assert rig.state == "idle"
+        rig.clock.advance(100)
+        rig.answer("sub", "approve")
+        assert [(asked.key, told.decision) for asked, told in rig.agent.answers] == [
+            ("sub", "approve")
+        ]
+        rig.clock.advance(100)
+        assert "stalled" not in rig.names()
+
+    def test_lasting_question_ends_with_the_process(self, rig: Rig) -> None:
+        rig.submit()
+        rig.agent.reports.approval_requested(question("sub", outlives_turn=True))
+        rig.agent.reports.turn_ended("completed")
+        rig.settle()
+        rig.agent.reports.exited(ChildExit(code=1))
+        rig.settle()
+        assert rig.approvals.withdrawn == ["the agent ended with code 1"]
+
     def test_agents_death_fails_the_turn_and_withdraws_its_questions(self, rig: Rig) -> None:
         rig.submit()
         rig.asked()
