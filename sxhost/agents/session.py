@@ -23,6 +23,8 @@ from sxhost.logs import logger
 from sxhost.model.approval import Answer, Question
 from sxhost.model.event_types import (
     AgentEvent,
+    AsleepEvent,
+    BackgroundEvent,
     CustomEvent,
     EndedEvent,
     StalledEvent,
@@ -57,7 +59,8 @@ STDERR = 4096
 class HostedSession:
     """A session whose agent we run (the `Reports` of that agent).
 
-    `on_free` is called whenever the agent could take something: it is ready, or a turn is over.
+    `on_free` is called whenever the agent could take something: it is ready, or a turn is over;
+    `on_sleepy` when its process may end until it is needed again, with the seconds of idleness.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class HostedSession:
         dependencies: Dependencies,
         on_free: Callable[[], object],
         *,
+        on_sleepy: Callable[[float], object],
         turn: Turn | None = None,
     ) -> None:
         self.id = session_id
@@ -77,6 +81,7 @@ class HostedSession:
         self._driver = driver
         self._dependencies = dependencies
         self._on_free = on_free
+        self._on_sleepy = on_sleepy
         clock, limits = dependencies.clock, dependencies.limits
         writer = self._writer = EventWriter(
             session_id,
@@ -96,8 +101,12 @@ class HostedSession:
             on_wait=self._wait_for_decision,
             on_resume=self._resume_turn,
         )
-        self._watchdog = Watchdog(clock, limits, self._stalled, self._restart)
+        self._watchdog = Watchdog(clock, limits, self._stalled, self._restart, self._sleepy)
         self._ending = False
+        self._in_background = False
+        """Whether the agent has something running that outlives its turns."""
+        self._idle_s: float | None = None
+        """The seconds of idleness for which the agent is being ended, if it is for that."""
         self._starting: Signal | None = None
         """Fires when the start that goes on now has come to its end."""
 
@@ -168,12 +177,23 @@ class HostedSession:
         self._watchdog.started()
         self.report_event(StartedEvent(agent=self.launch.agent, native_id=started.native_id))
         self.life.ready()
+        self._watch()
         self._on_free()
 
-    async def end(self) -> None:
-        """End the agent; it is not started again."""
-        self._ending = True
+    @property
+    def can_sleep(self) -> bool:
+        """Whether the agent does nothing, and could go on in a new process."""
+        busy = self._questions.any_open or self._in_background
+        return self.life.name() == "idle" and not busy and self.agent.can.resume
+
+    async def end(self, idle_s: float | None = None) -> None:
+        """End the agent; this object does not start it again.
+
+        :param idle_s: the seconds of idleness, if that is why.
+        """
+        self._ending, self._idle_s = True, idle_s
         self._watchdog.cancel_restart()
+        self._watchdog.pause()
         if self.life.name() != "gone":
             self.life.stop()
             await self.agent.stop()
@@ -195,7 +215,7 @@ class HostedSession:
         except BaseException:
             self._turns.revert(before)
             self.life.end_turn()
-            self._watchdog.pause()
+            self._watch()
             raise
         else:
             self._turns.set_native_id(native_id)
@@ -246,8 +266,9 @@ class HostedSession:
         await self._writer.flushed()
 
     async def interrupt(self) -> None:
-        """Stop the running turn."""
-        self.life.check_turn_runs()
+        """Stop the running turn, or what the agent can stop in the background."""
+        if not self._in_background:
+            self.life.check_turn_runs()
         await self.agent.interrupt()
 
     async def compact(self) -> None:
@@ -289,6 +310,8 @@ class HostedSession:
             fit = fitting(encode_data(event), self._dependencies.limits.event_size)
             self._reports.add(partial(self.report_event, CustomEvent(event.name, fit)))
             return
+        if isinstance(event, BackgroundEvent):
+            self._in_background = bool(event.tasks)
         self._watchdog.note_activity()
         self._turns.announce()
         self._writer.put(event)
@@ -318,8 +341,7 @@ class HostedSession:
 
     def _resume_turn(self) -> None:
         self.life.resume_turn()
-        if self._turns.runs:  # a subagent may ask after the turn
-            self._watchdog.watch()
+        self._watch()
         self._dependencies.clock.callLater(0, self._on_free)
 
     def turn_started(self, native_id: str | None) -> None:
@@ -340,7 +362,7 @@ class HostedSession:
             self._questions.withdraw_turn("the turn is over")
             self._turns.end(status, reason, native)
             self.life.end_turn()
-            self._watchdog.pause()
+            self._watch()
             self._dependencies.clock.callLater(0, self._on_free)
             self._turn_over.fire()
 
@@ -352,19 +374,40 @@ class HostedSession:
             why = CutReason.AGENT_ENDED if wanted else CutReason.PROCESS_ENDED
             self.turn_ended("failed", why)
             self._questions.withdraw_all(how.sentence)
+        self._in_background = False
         self.life.process_ended()
         self._turn_over.fire()
         self._watchdog.pause()
         if not starting:
-            stderr = how.stderr[-STDERR:]
-            self.report_event(
-                EndedEvent(code=how.code, signal=how.signal, stderr=stderr, reason=how.sentence)
-            )
+            self.report_event(self._end_event(how))
             self._background(self.record.process_changed(Process(0)))
         if not (wanted or starting or how.asked):
             self._restart_later(how.sentence)
 
+    def _end_event(self, how: ChildExit) -> AgentEvent:
+        if self._idle_s is not None:
+            return AsleepEvent(idle_s=round(self._idle_s))
+        return EndedEvent(
+            code=how.code, signal=how.signal, stderr=how.stderr[-STDERR:], reason=how.sentence
+        )
+
     # Whether it is well.
+
+    def _watch(self) -> None:
+        """Watch the agent as its state wants it."""
+        match self.life.name():
+            case "running":
+                self._watchdog.watch()
+            case "idle":
+                self._watchdog.watch_idle()
+            case _:
+                self._watchdog.pause()
+
+    def _sleepy(self, idle_s: float) -> None:
+        if self.can_sleep:
+            self._on_sleepy(idle_s)
+        else:
+            self._watch()
 
     def _restart_later(self, why: str) -> None:
         """Start the agent again, where it can go on with its conversation."""

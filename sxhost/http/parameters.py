@@ -34,6 +34,14 @@ MAX_DIGITS: Final = 18
 LAST_EVENT_ID: Final = ("lastEventId", "last_event_id")
 """Parameters of the query in which polyfills of EventSource send the header's value."""
 
+FORM: Final = "application/x-www-form-urlencoded"
+JSON: Final = "application/json"
+
+FROM_BROWSERS: Final = (
+    "origin", "referer", "sec-fetch-site", "sec-fetch-mode", "sec-fetch-dest", "sec-fetch-user",
+)  # fmt: skip
+"""Headers of requests that a page has caused."""
+
 _position = attrgetter("position")
 
 NUMBER: Final = {"type": "integer", "minimum": 0, "maximum": 10**MAX_DIGITS - 1}
@@ -97,9 +105,18 @@ def read_body(request: Request, limit: int) -> bytes:
 
 
 def media_type(request: Request) -> str:
-    """Return the type that a body is declared to have, without its parameters."""
-    declared = request.getHeader("content-type") or ""
-    return declared.partition(";")[0].strip().lower()
+    """Return the type that a body is declared to have, without its parameters.
+
+    ``curl -d '{…}'`` declares a form.  It is taken as JSON if it looks so and no browser has
+    sent it: those name their page, and a form of theirs has no bare braces.
+    """
+    declared = (request.getHeader("content-type") or "").partition(";")[0].strip().lower()
+    by_browser = any(map(request.requestHeaders.hasHeader, FROM_BROWSERS))
+    if declared != FORM or by_browser or request.content is None:
+        return declared
+    begin = request.content.read().lstrip()[:1]
+    request.content.seek(0)
+    return JSON if begin in (b"", b"{", b"[") else declared
 
 
 def base_url(request: Request) -> str:

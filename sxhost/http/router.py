@@ -338,7 +338,7 @@ class _Endpoint:
         return body
 
     def _choose(self, request: Request) -> Route:
-        if request.method == b"HEAD" and not self._routes[0].safe:
+        if request.method == b"HEAD" and not all(route.safe for route in self._routes):
             raise WrongMethod([route.method for route in self._routes])
         if all(route.body is None for route in self._routes):
             return self._choose_answer(request)

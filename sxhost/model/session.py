@@ -48,6 +48,7 @@ __all__ = [
     "PullQuery",
     "Registered",
     "Registration",
+    "Rest",
     "Sent",
     "Session",
     "SessionQuery",
@@ -62,6 +63,8 @@ Mode = Literal["auto", "interrupt", "queue"]
 MessageState = Literal["queued", "leased", "delivered", "expired", "withdrawn"]
 StateName = Literal["working", "waiting", "idle", "stalled", "ended", "lost"]
 Kind = Literal["attached", "hosted"]
+Rest = Literal["", "asleep", "ended"]
+"""Why a hosted agent's process is not there: it was idle for long, or somebody has ended it."""
 
 
 # Requests.
@@ -93,8 +96,24 @@ NULL: Final = Raw(b"null")
 
 
 def raw_json(value: object) -> Raw:
-    """Encode a value for a field that has JSON, such as `EventDraft.data`."""
-    return Raw(msgspec.json.encode(value))
+    """Encode a value for a field that has JSON, such as `EventDraft.data`.
+
+    Lone surrogates, as in names of files that are no UTF-8, become U+FFFD.
+    """
+    try:
+        return Raw(msgspec.json.encode(value))
+    except UnicodeEncodeError:
+        return Raw(msgspec.json.encode(_encodable(msgspec.to_builtins(value))))
+
+
+def _encodable(value: object) -> object:
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, dict):
+        return {_encodable(name): _encodable(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_encodable(inner) for inner in value]
+    return value
 
 
 class EventDraft(Struct, frozen=True, kw_only=True):
@@ -264,6 +283,7 @@ class Session(Struct, frozen=True, kw_only=True):
     """How a hosted agent was started, and is restarted."""
     process: Process | None = None
     """Its agent's process, running or last run."""
+    rest: Rest = ""
     start_ms: int
     last_seen_ms: int
     last_event: str = ""
@@ -299,6 +319,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     last_seen_ms: int
     queued_messages: int
     pending_approvals: int
+    rest: Rest = ""
 
 
 class Detail(Summary, frozen=True, kw_only=True):
@@ -335,6 +356,7 @@ class Hosting(Struct, frozen=True, kw_only=True):
     native_id: str | None = None
     launch: Launch | None = None
     process: Process | None = None
+    rest: Rest | None = None
 
 
 class Hosted(Struct, frozen=True, kw_only=True):

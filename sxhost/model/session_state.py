@@ -52,6 +52,7 @@ _STATE_AFTER: Final[dict[str, StateName]] = {
     "approval-requested": "waiting",
     "approval-resolved": "working",
     "started": "idle",
+    "asleep": "idle",
     "complete": "idle",
     "error": "idle",
     "idle": "idle",
@@ -66,7 +67,7 @@ _CHANGE_PENDING: Final = frozenset(
 _LEAVE_TURN: Final = frozenset({"approval-resolved", "background"})
 """Events that may come after a turn, and begin none."""
 _CHANGE_TURN: Final = frozenset({"turn-started", "complete", "error"})
-_CHANGE_BACKGROUND: Final = frozenset({"background", "complete", "started", "ended"})
+_CHANGE_BACKGROUND: Final = frozenset({"background", "complete", "started", "asleep", "ended"})
 _SAME_PROCESS: Final = frozenset({"compact", "clear"})
 """Why a hook says that a session has started, though its process is the same."""
 _REASON_LENGTH: Final = 160

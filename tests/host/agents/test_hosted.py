@@ -24,9 +24,9 @@ from sxhost.errors import (
     Unsupported,
 )
 from sxhost.model.approval import Answer, Question
-from sxhost.model.event_types import MessageEvent, NativeEvent, raw_json
+from sxhost.model.event_types import BackgroundEvent, MessageEvent, NativeEvent, raw_json
 from sxhost.model.limits import Limits
-from sxhost.model.session import EventDraft, Hosting
+from sxhost.model.session import BackgroundTask, EventDraft, Hosting
 from sxhost.model.turn import CutReason, Launch, ModelDraft, Process, Turn, TurnDraft
 from sxhost.process.contracts import ChildExit
 from sxhost.testing import FakeAgent, FakeDriver, is_done, question, result_of, started
@@ -71,6 +71,7 @@ class Rig:
         self.refuse: HostError | None = None
         self.noting: Deferred[None] | None = None
         self.free = 0
+        self.sleepy: list[float] = []
         dependencies = Dependencies(
             self.clock,
             lambda: int(self.clock.seconds() * 1000),
@@ -82,7 +83,13 @@ class Rig:
         )
         launch = Launch(agent="fake", cwd="/", prompt="first")
         self.session = HostedSession(
-            "a", launch, self.driver, dependencies, self._free, turn=turn
+            "a",
+            launch,
+            self.driver,
+            dependencies,
+            self._free,
+            on_sleepy=self.sleepy.append,
+            turn=turn,
         )
 
     def _free(self) -> None:
@@ -421,8 +428,7 @@ class TestEnds:
     def test_question_that_outlives_its_turn_stays_open(self, rig: Rig) -> None:
         rig.submit()
         rig.asked("main")
-        lasting = question("sub", outlives_turn=True)
-        rig.agent.reports.approval_requested(lasting)
+        rig.agent.reports.approval_requested(question("sub", outlives_turn=True))
         rig.settle()
         rig.agent.reports.turn_ended("completed")
         rig.settle()
@@ -434,37 +440,17 @@ class TestEnds:
         assert ("answer", "sub", "approve") in rig.agent.did
         rig.clock.advance(100)
         assert "stalled" not in rig.names()
-        assert rig.state == "idle"
 
-    def test_waiting_for_a_decision_is_no_silence(self, rig: Rig) -> None:
+    def test_agent_with_something_in_the_background_does_not_sleep(self, rig: Rig) -> None:
         rig.submit()
-        rig.asked()
-        rig.clock.advance(100)
-        rig.answer("q1", "approve")
-        assert "stalled" not in rig.names()
-        rig.clock.advance(10)
-        assert rig.names()[-1] == "stalled"
-
-
-class TestEnds:
-    def test_question_that_outlives_its_turn_stays_open(self, rig: Rig) -> None:
-        rig.submit()
-        rig.asked("main")
-        lasting = question("sub", outlives_turn=True)
-        rig.agent.reports.approval_requested(lasting)
-        rig.settle()
+        task = BackgroundTask(id="b1")
+        rig.agent.reports.report_event(BackgroundEvent(tasks=[task]))
         rig.agent.reports.turn_ended("completed")
-        rig.settle()
-        assert list(rig.approvals.open) == ["sub"]
-        assert rig.approvals.withdrawn == []
-        assert rig.state == "idle"
-        rig.clock.advance(100)
-        rig.answer("sub", "approve")
-        assert [(asked.key, told.decision) for asked, told in rig.agent.answers] == [
-            ("sub", "approve")
-        ]
-        rig.clock.advance(100)
-        assert "stalled" not in rig.names()
+        assert not rig.session.can_sleep
+        rig.do(rig.session.interrupt())
+        assert rig.agent.did[-1] == ("interrupt",)
+        rig.agent.reports.report_event(BackgroundEvent(tasks=[]))
+        assert rig.session.can_sleep
 
     def test_lasting_question_ends_with_the_process(self, rig: Rig) -> None:
         rig.submit()
