@@ -220,9 +220,9 @@ def hosted(*events: tuple[str, object]) -> Session:
 
 
 DONE = ("complete", {"turn": 1, "status": "completed"})
-ASKED = ("approval-requested", {})
-DECIDED = ("approval-resolved", {})
-NOTHING = ("background", {"tasks": []})
+ASKED: tuple[str, object] = ("approval-requested", {})
+DECIDED: tuple[str, object] = ("approval-resolved", {})
+NOTHING: tuple[str, object] = ("background", {"tasks": []})
 
 
 def shown(session: Session) -> tuple[str, str]:
