@@ -64,8 +64,6 @@ _STATE_AFTER: Final[dict[str, StateName]] = {
 _CHANGE_PENDING: Final = frozenset(
     {"approval-requested", "approval-resolved", "complete", "error", "idle", "ended"}
 )
-_LEAVE_TURN: Final = frozenset({"approval-resolved", "background"})
-"""Events that may come after a turn, and begin none."""
 _CHANGE_TURN: Final = frozenset({"turn-started", "complete", "error"})
 _CHANGE_BACKGROUND: Final = frozenset({"background", "complete", "started", "asleep", "ended"})
 _SAME_PROCESS: Final = frozenset({"compact", "clear"})
@@ -125,7 +123,7 @@ class _Now(msgspec.Struct):
         new = _STATE_AFTER.get(event.event)
         if new is None and self.name == "stalled" and _is_of_agent(session, event):
             new = "working"
-        if event.event in _LEAVE_TURN and self.turn_over:
+        if self.turn_over and self._begins_no_turn(event, session):
             new = self._rested()
         elif new == "working":
             new = self._worked(event)
@@ -135,6 +133,12 @@ class _Now(msgspec.Struct):
         if new is not None:
             self.since_ms = self.since_ms if new == self.name else event.ts_ms
             self.name, self.latest = new, event
+
+    def _begins_no_turn(self, event: Event, session: Session) -> bool:
+        """Return whether an event after a turn leaves its agent at rest."""
+        if event.event == "approval-resolved":
+            return session.launch is not None or bool(self.tasks)
+        return event.event == "background"
 
     def _rested(self) -> StateName | None:
         """Return the state after an event that begins no turn; None: it is as it was."""
