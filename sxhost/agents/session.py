@@ -7,6 +7,7 @@ from contextlib import suppress
 from functools import partial
 
 from msgspec import Raw
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
@@ -73,9 +74,10 @@ class HostedSession:
         *,
         on_sleepy: Callable[[float], object],
         turn: Turn | None = None,
+        fresh: bool = False,
     ) -> None:
         self.id = session_id
-        self.record = LaunchRecord(session_id, launch, dependencies.set_hosting)
+        self.record = LaunchRecord(session_id, launch, dependencies.set_hosting, fresh=fresh)
         self.life = new_life(Context(session_id))
         self.agent: Agent = driver.agent(launch, self)
         self._driver = driver
@@ -152,22 +154,30 @@ class HostedSession:
             await outcome
 
     async def _start(self) -> None:
-        if self._ending:
-            raise AgentFailed(f"The agent of {self.id!r} was ended.")
         self._watchdog.cancel_restart()
-        self.agent = self._driver.agent(self.launch, self)
-        self.life.start()
         try:
-            started = await self.agent.start()
-        except BaseException:
-            self.life.process_ended()
-            raise
+            started = await self._start_agent(self.launch)
+        except AgentFailed:
+            if not self.record.fresh or self.launch.resume is None:
+                raise
+            started = await self._start_agent(replace(self.launch, resume=None))
         try:
             await self._started(started)
         except BaseException:
             if self.life.name() != "gone":
                 await self.agent.stop()
                 self.life.process_ended()
+            raise
+
+    async def _start_agent(self, launch: Launch) -> Started:
+        if self._ending:
+            raise AgentFailed(f"The agent of {self.id!r} was ended.")
+        self.agent = self._driver.agent(launch, self)
+        self.life.start()
+        try:
+            return await self.agent.start()
+        except BaseException:
+            self.life.process_ended()
             raise
 
     async def _started(self, started: Started) -> None:
@@ -220,6 +230,7 @@ class HostedSession:
         else:
             self._turns.set_native_id(native_id)
             self._turns.announce()
+            self._background(self.record.turn_began())
             self.record_input(draft.input, by, turn.id)
         finally:
             self._reports.release()
@@ -349,6 +360,7 @@ class HostedSession:
         if self.life.name() == "idle":
             self.life.begin_turn()
             self._turns.begin()
+            self._background(self.record.turn_began())
             self._watchdog.watch()
         self._turns.set_native_id(native_id)
         if not self._reports.holding:

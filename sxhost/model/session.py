@@ -284,6 +284,8 @@ class Session(Struct, frozen=True, kw_only=True):
     process: Process | None = None
     """Its agent's process, running or last run."""
     rest: Rest = ""
+    fresh: bool = False
+    """Whether its conversation had no turn yet: some agents keep none that could be resumed."""
     start_ms: int
     last_seen_ms: int
     last_event: str = ""
@@ -357,6 +359,7 @@ class Hosting(Struct, frozen=True, kw_only=True):
     launch: Launch | None = None
     process: Process | None = None
     rest: Rest | None = None
+    fresh: bool | None = None
 
 
 class Hosted(Struct, frozen=True, kw_only=True):
