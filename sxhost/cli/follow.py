@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LinePrinter", "approval_of", "watch"]
 
-Subscribe = Callable[["HostClient", dict[str, Any]], "EventStream"]
+Subscribe = Callable[["HostClient", dict[str, Any]], Awaitable["EventStream"]]
 """Begins a stream; the second argument are the options `fail_fast` and `on_link` for it."""
 
 Look = Callable[["HostClient", "Value"], Awaitable["Value | None"]]
@@ -131,7 +131,7 @@ def watch(
     link_options: dict[str, Any] = {"fail_fast": True, "on_link": _link_reporter(link)}
 
     async def follow(host: HostClient) -> str:
-        async with subscribe(host, link_options) as stream:
+        async with await subscribe(host, link_options) as stream:
             with _ending_with_pipe(link, stream):
                 count = 0
                 async for value in stream:

@@ -96,6 +96,7 @@ def permission_request(
         detail=_detail(tool),
         choices=permission.choices,
         native=native,
+        outlives_turn=True,
     )
     return AgentRequest(
         id=number,
@@ -124,6 +125,7 @@ def elicitation_request(number: Id, wanted: ElicitationParams, native: Raw) -> A
         choices=list(ELICITATION_ACTIONS),
         inquiries=form.inquiries,
         native=native,
+        outlives_turn=True,
     )
     cancelled = {"action": "cancel"}
     return AgentRequest(

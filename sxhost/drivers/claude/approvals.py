@@ -75,6 +75,7 @@ def question_of(control_request: ControlRequest, native: Raw) -> Question:
         choices=_choices(request),
         inquiries=_inquiries(request.input),
         native=native,
+        outlives_turn=request.agent_id is not None,
     )
 
 
