@@ -205,6 +205,7 @@ class SessionService(MessageVerbs, AgentVerbs, Service):
             message_count=session.message_count,
             native_id=session.native_id,
             turn=session.turn,
+            background=session.background,
             approval_policy=settings.approval_policy,
             sandbox=settings.sandbox,
             command=session.launch.command if session.launch else None,

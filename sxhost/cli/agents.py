@@ -27,7 +27,13 @@ if TYPE_CHECKING:
     from sxhost.model.approval import Answer, Approval
     from sxhost.model.turn import Launch
 
-__all__ = ["approval_line", "commands", "launch_from_options", "launch_options"]
+__all__ = [
+    "approval_line",
+    "approval_lines",
+    "commands",
+    "launch_from_options",
+    "launch_options",
+]
 
 
 def launch_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -171,7 +177,7 @@ def approvals(link: HostLink, *, everything: bool, follow: bool) -> None:
     query = ApprovalQuery(all=everything)
     found = link.run_with_client(lambda host: host.approvals(query)) if not follow else []
     if not follow:
-        link.show(found, *map(approval_line, found))
+        link.show(found, *(line for each in found for line in approval_lines(each)))
         return
     from sxhost.cli.follow import approval_of, watch
 
@@ -292,6 +298,14 @@ def run(link: HostLink, prompt: str, *, keep: bool, rm: bool, **options: Any) ->
     view = TurnView(link, launch_from_options(None, options), text_or_stdin(prompt))
     status = link.run_with_client(lambda host: view.run_turn(host, keep=keep, forget=rm))
     sys.exit(INTERRUPTED if view.interrupted else 0 if status == "completed" else 1)
+
+
+def approval_lines(approval: Approval) -> list[str]:
+    """Return the line of an approval, and if it waits for a decision what it is about."""
+    from sxhost.codec.approval_text import approval_details
+
+    pending = approval.state == "pending"
+    return [approval_line(approval), *(approval_details(approval) if pending else ())]
 
 
 def approval_line(approval: Approval) -> str:

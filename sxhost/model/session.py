@@ -246,6 +246,17 @@ class State(Struct, frozen=True):
     since_ms: int
 
 
+class BackgroundTask(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an agent has started and what goes on after its turn."""
+
+    id: str
+    """The agent's own name for it."""
+    kind: str = ""
+    """``subagent``, ``command``, or the agent's own word."""
+    title: str = ""
+    """What it is about, in a line."""
+
+
 class Session(Struct, frozen=True, kw_only=True):
     """A session as it is stored; `state` follows from its log, without regard to silence."""
 
@@ -281,6 +292,10 @@ class Session(Struct, frozen=True, kw_only=True):
     event_count: int = 0
     message_count: int = 0
     pending_approvals: int = 0
+    background: list[BackgroundTask] = []
+    """What still runs, whether or not a turn does."""
+    turn_over: bool = False
+    """Whether the agent itself is done, whatever runs in the background."""
     state: State
 
 
@@ -320,6 +335,8 @@ class Detail(Summary, frozen=True, kw_only=True):
     """Messages of the conversation: from its user, its agent, its tools."""
     native_id: str = ""
     turn: Turn | None = None
+    background: list[BackgroundTask] = []
+    """What still runs in the background, whether or not a turn does."""
     approval_policy: str | None = None
     sandbox: str | None = None
     command: list[str] | None = None

@@ -118,6 +118,34 @@ def test_shown_approval_has_what_the_host_knows(capsys: pytest.CaptureFixture[st
     ]
 
 
+TASKS = [{"id": "b1", "kind": "command", "title": "npm test"}]
+ENDED = {"turn": 1, "status": "completed"}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        [("background", {"tasks": []})],
+        [("turn-started", {"turn": 2}), ("background", {"tasks": []}), ("complete", ENDED)],
+        [("ended", {"reason": "it was stopped"})],
+    ],
+    ids=["ends", "ends in a turn", "dies"],
+)
+def test_run_waits_for_what_runs_in_the_background(
+    more: list[tuple[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    ride = TurnView(HostLink("http://x", json=False), Launch(agent="echo"), "")
+    begun = [event("background", {"tasks": TASKS}), event("complete", ENDED)]
+    told = [event(name, data) for name, data in more]
+    stream: Any = Stream(*begun, *told, event("message-delta", {"text": "too late"}))
+    host: Any = Asked()
+    status = result_of(ride._follow(host, stream))
+    assert status == ("failed" if more[0][0] == "ended" else "completed")
+    shown = capsys.readouterr()
+    assert "(in the background: npm test)" in shown.err
+    assert "too late" not in shown.out
+
+
 # The command.
 
 
