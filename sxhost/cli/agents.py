@@ -233,14 +233,14 @@ def deny(link: HostLink, approval: ApprovalName, *, cancel: bool, reason: str | 
 
 @click.command(cls=WordsCommand)
 @click.argument(
-    "words",
+    "answer",
     nargs=-1,
     required=True,
     metavar="[ID] NUMBER TEXT...",
     shell_complete=complete_approval,
 )
 @linked
-def answer(link: HostLink, words: Sequence[str]) -> None:
+def answer(link: HostLink, answer: Sequence[str]) -> None:
     """Answer what an agent wants to know.
 
     TEXT is one of the choices or its number (1 is the first), or the answer in words. If there
@@ -249,7 +249,7 @@ def answer(link: HostLink, words: Sequence[str]) -> None:
     """
     from sxhost.cli.answers import answer_from_words
 
-    approval, texts = approval_and_texts(words)
+    approval, texts = approval_and_texts(answer)
     texts = [text_or_stdin(text) for text in texts]
 
     async def work(host: HostClient) -> Approval:
