@@ -18,7 +18,12 @@ from sxhost import files
 from sxhost.auth.tls import ServerCertificate
 from sxhost.auth.tokens import TokenStore, TokenStoreError
 from sxhost.config import address_file
-from sxhost.daemon.listening import CannotListen, cannot_listen_sentence, url_of
+from sxhost.daemon.listening import (
+    CannotListen,
+    cannot_listen_sentence,
+    remove_stale_lock,
+    url_of,
+)
 from sxhost.daemon.pidfile import AlreadyRunning, PidFile, warn_of_others, warn_of_root
 from sxhost.daemon.systemd import Notifier
 from sxhost.faces.pi.multiplexer import Multiplexer
@@ -147,6 +152,7 @@ class HostService(MultiService):
             self._pidfile.claim()
         for place, endpoint in self._endpoints:
             refused: list[Failure] = []
+            remove_stale_lock(place)
             endpoint.listen(self._site).addCallbacks(self.ports.append, refused.append)
             if refused:
                 why = refused[0].value
