@@ -205,6 +205,7 @@ class SessionService(MessageVerbs, AgentVerbs, Service):
             message_count=session.message_count,
             native_id=session.native_id,
             turn=session.turn,
+            background=session.background,
             approval_policy=settings.approval_policy,
             sandbox=settings.sandbox,
             command=session.launch.command if session.launch else None,
@@ -248,7 +249,7 @@ class SessionService(MessageVerbs, AgentVerbs, Service):
         core = self._core
         known = core.store.known.get(session_id)
         try:
-            await core.supervisor.end(session_id)
+            await core.supervisor.release(session_id)
             # its readers are told how it ended before it is no more
             await core.notifier.deliver_now()
             await core.store.delete(session_id, core.audit.entry("delete", session_id))

@@ -48,6 +48,7 @@ __all__ = [
     "PullQuery",
     "Registered",
     "Registration",
+    "Rest",
     "Sent",
     "Session",
     "SessionQuery",
@@ -62,6 +63,8 @@ Mode = Literal["auto", "interrupt", "queue"]
 MessageState = Literal["queued", "leased", "delivered", "expired", "withdrawn"]
 StateName = Literal["working", "waiting", "idle", "stalled", "ended", "lost"]
 Kind = Literal["attached", "hosted"]
+Rest = Literal["", "asleep", "ended"]
+"""Why a hosted agent's process is not there: it was idle for long, or somebody has ended it."""
 
 
 # Requests.
@@ -243,6 +246,17 @@ class State(Struct, frozen=True):
     since_ms: int
 
 
+class BackgroundTask(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an agent has started and what goes on after its turn."""
+
+    id: str
+    """The agent's own name for it."""
+    kind: str = ""
+    """``subagent``, ``command``, or the agent's own word."""
+    title: str = ""
+    """What it is about, in a line."""
+
+
 class Session(Struct, frozen=True, kw_only=True):
     """A session as it is stored; `state` follows from its log, without regard to silence."""
 
@@ -269,12 +283,19 @@ class Session(Struct, frozen=True, kw_only=True):
     """How a hosted agent was started, and is restarted."""
     process: Process | None = None
     """Its agent's process, running or last run."""
+    rest: Rest = ""
+    fresh: bool = False
+    """Whether its conversation had no turn yet: some agents keep none that could be resumed."""
     start_ms: int
     last_seen_ms: int
     last_event: str = ""
     event_count: int = 0
     message_count: int = 0
     pending_approvals: int = 0
+    background: list[BackgroundTask] = []
+    """What still runs, whether or not a turn does."""
+    turn_over: bool = False
+    """Whether the agent itself is done, whatever runs in the background."""
     state: State
 
 
@@ -300,6 +321,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     last_seen_ms: int
     queued_messages: int
     pending_approvals: int
+    rest: Rest = ""
 
 
 class Detail(Summary, frozen=True, kw_only=True):
@@ -313,6 +335,8 @@ class Detail(Summary, frozen=True, kw_only=True):
     """Messages of the conversation: from its user, its agent, its tools."""
     native_id: str = ""
     turn: Turn | None = None
+    background: list[BackgroundTask] = []
+    """What still runs in the background, whether or not a turn does."""
     approval_policy: str | None = None
     sandbox: str | None = None
     command: list[str] | None = None
@@ -334,6 +358,8 @@ class Hosting(Struct, frozen=True, kw_only=True):
     native_id: str | None = None
     launch: Launch | None = None
     process: Process | None = None
+    rest: Rest | None = None
+    fresh: bool | None = None
 
 
 class Hosted(Struct, frozen=True, kw_only=True):
