@@ -18,6 +18,7 @@ from zope.interface import implementer
 
 from sxhost.cli.output import Flow, put, put_json
 from sxhost.cli.terminal import HostLink
+from sxhost.codec.approval_text import approval_details
 from sxhost.codec.lines import CutLines
 from sxhost.errors import AlreadyAnswered, HostError, HostUnreachable, UnknownSession
 from sxhost.logs import logger
@@ -205,11 +206,15 @@ class TurnView:
         if approval.id not in self._announced:
             self._announced.add(approval.id)
             self._line(f"? {approval.kind}: {approval.title}", fg="yellow", bold=True)
+            for line in approval_details(approval):
+                self._line(line, fg="yellow")
 
     def _ask(self, host: HostClient, approval: Approval) -> None:
         self._announce(approval)
         if not sys.stdin.isatty():
-            self._line(f"  sxhost approve {approval.session} {approval.id}", fg="yellow")
+            number = approval.id
+            words = f"answer {number} TEXT" if approval.inquiries else f"approve {number}"
+            self._line(f"  sxhost {words}", fg="yellow")
             return
         if self._keyboard is None:
             self._keyboard = Keyboard(self._link.reactor)

@@ -55,12 +55,19 @@ def _try_to_listen(port: int, interface: str) -> None:
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((interface, port))
+            probe.bind(_socket_address(interface, port))
             probe.listen()
         except OSError as error:
             exit_with_error(
-                1, f"sxhost: {cannot_listen_sentence(f'{interface}:{port}', error)}"
+                1, f"sxhost: {cannot_listen_sentence(f'{_bracketed(interface)}:{port}', error)}"
             )
+
+
+def _socket_address(interface: str, port: int) -> Any:
+    """Return where to bind; an address with a zone has to be looked up for its number."""
+    if "%" not in interface:
+        return interface, port
+    return socket.getaddrinfo(interface, port, type=socket.SOCK_STREAM)[0][4]
 
 
 def make_endpoint(reactor: Any, text: str, certificate: ServerCertificate | None) -> Any:
@@ -120,5 +127,10 @@ def url_of(port: IListeningPort) -> str:
     address: Any = port.getHost()
     if not hasattr(address, "port"):
         return f"unix:{address.name.decode()}"
-    host = f"[{address.host}]" if ":" in address.host else address.host
-    return f"http{'s' if is_tls_port(port) else ''}://{host}:{address.port}"
+    scheme = "https" if is_tls_port(port) else "http"
+    return f"{scheme}://{_bracketed(address.host)}:{address.port}"
+
+
+def _bracketed(host: str) -> str:
+    """Return a name or an address as it stands in a URL; a zone's percent sign is encoded."""
+    return f"[{host.replace('%', '%25')}]" if ":" in host else host

@@ -138,7 +138,7 @@ class Options(usage.Options):
 
     def _endpoints(self, values: Mapping[str, Any]) -> tuple[str, ...]:
         if not values["listen"]:
-            interface = quoteStringArgument(values["host"] or DEFAULT_HOST)
+            interface = quoteStringArgument((values["host"] or DEFAULT_HOST).strip("[]"))
             return (f"tcp:{values['port']}:interface={interface}",)
         if self["port"] is not None or self["host"] is not None:
             raise usage.UsageError("--listen stands in place of --port and --host.")

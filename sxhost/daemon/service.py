@@ -15,6 +15,7 @@ from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 
 from sxhost import files
+from sxhost.address import HostAddress
 from sxhost.auth.tls import ServerCertificate
 from sxhost.auth.tokens import TokenStore, TokenStoreError
 from sxhost.config import address_file
@@ -140,7 +141,7 @@ class HostService(MultiService):
         urls = [url_of(port) for port in self.ports]
         local = [url for url in urls if is_local_url(url) and not url.startswith("https:")]
         with suppress(OSError):  # then they look where hosts usually are
-            line = "".join(f"{url}\n" for url in local[:1])
+            line = "".join(f"{HostAddress(url).url}\n" for url in local[:1])
             files.replace_private(self._address, line.encode(), synced=False)
 
     def _forget_pid(self) -> None:

@@ -17,7 +17,7 @@ from msgspec import Raw, to_builtins
 from msgspec.structs import replace
 
 from sxhost.codec.json import encode
-from sxhost.codec.shorten import shorten_to_fit
+from sxhost.codec.shorten import fold, shorten_to_fit
 from sxhost.drivers.claude.approvals import permission_result, question_of
 from sxhost.drivers.claude.background import TASKS_MOST, background_task
 from sxhost.drivers.claude.messages import ControlRequest, ToolRequest
@@ -211,7 +211,7 @@ class Hook:
             ToolRequest(
                 subtype="can_use_tool",
                 tool_name=self.text("tool_name"),
-                description=_summary(self._input) or None,
+                title=self.title(),
                 input=self._input,
                 permission_suggestions=_objects(rules) or None,
                 tool_use_id=self.key,
@@ -317,10 +317,10 @@ OTHER: Final = {"pre-compact": "compact", "subagent-stop": "subagent-done"}
 
 
 def _summary(given: Mapping[str, Any]) -> str:
-    """Return the first line of the most telling field of a tool's input."""
+    """Return the most telling field of a tool's input, in one line."""
     names = ("command", "file_path", "path", "pattern", "url", "query", "description")
     texts = [given[name] for name in names if isinstance(given.get(name), str)]
-    return texts[0].partition("\n")[0][:200] if texts else ""
+    return fold(texts[0]) if texts else ""
 
 
 def _output(value: Any) -> Any:

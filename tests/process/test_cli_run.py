@@ -112,9 +112,9 @@ def test_shown_approval_has_what_the_host_knows(capsys: pytest.CaptureFixture[st
         "? command: git push",
         "deny (policy tests)",
         "? command: rm -rf /",
-        "  sxhost approve a 1",
+        "  sxhost approve 1",
         "? command: make test",
-        "  sxhost approve a 2",
+        "  sxhost approve 2",
     ]
 
 
@@ -235,7 +235,7 @@ def test_run_without_a_terminal_prints_how_to_answer(shell: Shell) -> None:
         assert process.stdout is not None
         lines = iter(process.stdout.readline, "")
         hint = next(line for line in lines if "sxhost approve" in line)
-        shell.output(*hint.split()[-3:])
+        shell.output(*hint.split()[-2:])
         assert process.wait(PATIENCE) == 0
 
 
