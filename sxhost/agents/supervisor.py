@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from twisted.internet.defer import Deferred, DeferredList
 
 from sxhost.agents.dependencies import Agents, Dependencies
-from sxhost.agents.launch_record import LaunchRecord, initial_hosting
+from sxhost.agents.launch_record import LaunchRecord, agent_name, initial_hosting
 from sxhost.agents.session import HostedSession
 from sxhost.errors import AgentFailed, HostError, NotHosted, SessionExists, UnknownSession
 from sxhost.logs import logger
@@ -98,7 +98,7 @@ class Supervisor:
         :raises SessionExists: there is one of this name.
         :raises AgentFailed: it cannot be started; then nothing remains of it.
         """
-        session_id = launch.id or new_session_id(launch.agent)
+        session_id = launch.id or new_session_id(agent_name(launch))
         if session_id in self._hosted or self._sessions.known.get(session_id) is not None:
             raise SessionExists(session_id)
         placed = replace(launch, id=session_id, cwd=self._agents.roots.place(launch.cwd))
