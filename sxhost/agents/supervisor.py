@@ -318,7 +318,13 @@ class Supervisor:
     # How it is done.
 
     def _make(
-        self, session_id: str, launch: Launch, turn: Turn | None, *, fresh: bool
+        self,
+        session_id: str,
+        launch: Launch,
+        turn: Turn | None,
+        *,
+        fresh: bool,
+        usage: object = None,
     ) -> HostedSession:
         driver = self._agents.drivers(launch.agent)
 
@@ -338,6 +344,7 @@ class Supervisor:
             on_sleepy=sleepy,
             turn=turn,
             fresh=fresh,
+            usage=usage,
         )
         return hosted
 
@@ -354,7 +361,9 @@ class Supervisor:
     def _restore(self, session: Session) -> HostedSession:
         if session.kind != "hosted" or session.launch is None:
             raise NotHosted(session.id)
-        hosted = self._make(session.id, session.launch, session.turn, fresh=session.fresh)
+        hosted = self._make(
+            session.id, session.launch, session.turn, fresh=session.fresh, usage=session.usage
+        )
         if not hosted.agent.can.resume:
             raise AgentFailed(f"The agent of {session.id!r} has ended and cannot go on.")
         self._hosted[session.id] = hosted

@@ -31,6 +31,7 @@ from sxhost.model.session import NULL, BackgroundTask, Event, raw_json
 from sxhost.model.turn import TurnStatus
 
 __all__ = [
+    "COUNTS",
     "EVENT_TYPES",
     "NULL",
     "PIECES",
@@ -376,7 +377,7 @@ class DiffEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class UsageEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the conversation has used so far; what is not known is left out, or null.
 
-    Claude Code: since its process began, not since the conversation did.
+    In hosted sessions no count ever falls, also where an agent's new process counts anew.
     """
 
     name: ClassVar[Literal["usage"]] = "usage"
@@ -394,6 +395,17 @@ class UsageEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     cost_usd: float | UnsetType | None = UNSET
     """US dollars; not codex."""
     native: Raw | UnsetType = UNSET
+
+
+COUNTS: Final = (
+    "input_tokens",
+    "cached_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+    "total_tokens",
+    "cost_usd",
+)
+"""The fields of a usage that count up."""
 
 
 class CompactEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):

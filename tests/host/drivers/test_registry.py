@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 
 from sxhost.drivers.contracts import DriverEntryPoint
 from sxhost.drivers.registry import Registry, installed
-from sxhost.errors import BadField
+from sxhost.errors import AgentFailed, BadField
 from sxhost.model.turn import Launch
 from sxhost.process.contracts import Spawn
 from sxhost.testing import FakeDriver, is_done, result_of, started
@@ -49,6 +49,9 @@ def test_acp_agent_that_is_known_has_its_command(given: list[str] | None) -> Non
     starting = started(agent.start())
     assert list(spawn.children[-1].command.argv) == (given or ["gemini", "--acp"])
     assert not is_done(starting)
+    spawn.child.die()
+    with pytest.raises(AgentFailed):
+        result_of(starting)
 
 
 def test_each_is_made_once_and_let_go_of_once() -> None:
