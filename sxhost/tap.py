@@ -52,6 +52,7 @@ from sxhost.http.router import Route, identifying_paths, make_tree, open_paths
 from sxhost.http.site import HostSite
 from sxhost.logs import logger, set_level
 from sxhost.service import SessionService
+from sxhost.slices import TimeSlicer
 from sxhost.store.contracts import Store
 from sxhost.store.memory import MemoryStore
 from sxhost.store.sqlite.connection import SQLiteConnection
@@ -63,10 +64,10 @@ __all__ = ["Options", "makeService"]
 
 log = logger(__name__)
 
-MANNERS: Mapping[str, ResponseFormat] = {**codexd.RESPONSE_FORMATS}
+RESPONSE_FORMATS: Mapping[str, ResponseFormat] = {**codexd.RESPONSE_FORMATS}
 """Response formats of the compatible faces, by prefixes of their paths."""
 
-BYPASSED = (
+BYPASS_WARNING = (
     "--dangerously-bypass-approvals-and-sandbox: what comes by POST /messages has Codex do"
     " anything on this machine, and nobody is asked"
 )
@@ -76,7 +77,7 @@ def makeService(options: Options) -> MultiService:
     """Return the host that `options` describe, on the global reactor."""
     from twisted.internet import reactor
 
-    os.umask(0o077)
+    os.umask(0o077)  # whatever the host writes is for its user alone
     settings = _under_twistd(options["settings"], options.parent)
     set_level(settings.log_level)
     # Twisted's timers follow the wall clock, and one step back would stall them all.
@@ -123,34 +124,28 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
     rules = make_rules(settings.policy)
     agents = make_agents(settings, reactor, rules)
     sessions = SessionService(store, reactor, wall_ms, limits, agents)
+    # Later, so that whoever has asked for the stop still gets the answer.
     sessions.on_stop = lambda: reactor.callLater(0, _stop_reactor, reactor)
-    metrics = Metrics(sessions)
-    keyring = TokenStore(settings.state_dir, wall_ms, reactor.callLater)
+    tokens = TokenStore(settings.state_dir, wall_ms, reactor.callLater)
     browsers = BrowserLogins(reactor, wall_ms, limits)
-    keys = TokenHandlers(
-        keyring, browsers, reactor, limits, note=sessions.note, own=settings.user
+    handlers = TokenHandlers(
+        tokens, browsers, reactor, limits, note=sessions.note, host_uid=settings.user
     )
     multiplexer = Multiplexer(sessions, reactor, session_file_thread(reactor))
-    routes = faces(sessions, metrics, keys, multiplexer, bypass=settings.bypass)
+    metrics = Metrics(sessions)
+    routes = faces(sessions, metrics, handlers, multiplexer, bypass=settings.bypass)
     if settings.bypass:
-        log.warn(BYPASSED)
-    guard = make_guard(settings, keyring, browsers, routes, reactor)
-    site = HostSite(
-        make_tree(routes, limits, MANNERS, sessions.slices),
-        guard,
-        reactor,
-        limits,
-        metrics.count,
-        own=settings.user,
-        formats=MANNERS,
-    )
+        log.warn(BYPASS_WARNING)
+    authenticator = make_authenticator(settings, tokens, browsers, routes, reactor)
     certificate = load_certificate(settings)
     host = HostService(
         sessions,
-        site,
+        make_site(
+            settings, routes, authenticator, reactor, metrics=metrics, slices=sessions.slices
+        ),
         make_notifier(sessions, store, reactor),
         [(text, make_endpoint(reactor, text, certificate)) for text in settings.listen],
-        keyring=keyring,
+        tokens=tokens,
         routes=routes,
         multiplexer=multiplexer,
         certificate=certificate,
@@ -160,6 +155,27 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
     if (forwarder := make_forwarder(settings, sessions, store, reactor)) is not None:
         forwarder.setServiceParent(host)
     return host
+
+
+def make_site(
+    settings: Settings,
+    routes: Sequence[Route],
+    authenticator: Authenticator,
+    reactor: Any,
+    *,
+    metrics: Metrics,
+    slices: TimeSlicer,
+) -> HostSite:
+    """Return the site that serves `routes` to whom `authenticator` lets in."""
+    return HostSite(
+        make_tree(routes, settings.limits, RESPONSE_FORMATS, slices),
+        authenticator,
+        reactor,
+        settings.limits,
+        metrics.count,
+        host_uid=settings.user,
+        formats=RESPONSE_FORMATS,
+    )
 
 
 def make_notifier(sessions: SessionService, store: Store, reactor: Any) -> Notifier:
@@ -177,9 +193,9 @@ def wall_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def make_guard(
+def make_authenticator(
     settings: Settings,
-    keyring: TokenStore,
+    tokens: TokenStore,
     browsers: BrowserLogins,
     routes: Sequence[Route],
     clock: Any,
@@ -193,7 +209,7 @@ def make_guard(
     attempts = login_attempts(clock, settings.limits.tries)
     return Authenticator(
         policy,
-        keyring.caller,
+        tokens.caller,
         open_paths(routes),
         settings.user,
         attempts,
@@ -212,7 +228,10 @@ def make_store(settings: Settings, reactor: Any) -> Store:
 
 
 def daemon_thread_pool(name: str) -> ThreadPool:
-    """Return a pool of one daemon thread: one that a hung disk blocks delays no stop."""
+    """Return a pool of one daemon thread: one that a hung disk blocks delays no stop.
+
+    Threads of an ordinary pool are waited for when Python exits.
+    """
     pool = ThreadPool(0, 1, name)
     pool.threadFactory = cast("Any", partial(Thread, daemon=True))
     return pool
@@ -244,7 +263,7 @@ def store_threads(reactor: Any) -> Threads:
 def faces(
     sessions: SessionService,
     metrics: Metrics,
-    keys: TokenHandlers,
+    token_handlers: TokenHandlers,
     multiplexer: Multiplexer,
     *,
     bypass: bool = False,
@@ -259,7 +278,7 @@ def faces(
     ]
     codex = codex_sse.routes(sessions, codex_sse.BYPASS if bypass else codex_sse.CODEX)
     others = [*codexd.routes(sessions), *codex]
-    return about.routes([*verbs, *logs, *others, *metrics.routes(), *keys.routes()])
+    return about.routes([*verbs, *logs, *others, *metrics.routes(), *token_handlers.routes()])
 
 
 def _stop_reactor(reactor: IReactorCore) -> None:

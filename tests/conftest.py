@@ -11,6 +11,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from twisted.logger import ILogObserver, LogLevel, globalLogPublisher
 from zope.interface import implementer
@@ -29,6 +30,10 @@ __all__ = [
     "start_host",
     "twistd",
 ]
+
+# No test is timed: on a busy machine any of them takes as long as it takes.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 @implementer(ILogObserver)

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import islice
-from typing import Any, Final
+from typing import Any
 
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, json
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as TookTooLong
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -21,6 +21,7 @@ from twisted.internet.task import deferLater
 from sxhost.codec.json import encode
 from sxhost.errors import HostError, SessionLimit, UnknownSession
 from sxhost.logs import logger
+from sxhost.model.event_types import PIECES
 from sxhost.model.session import EventDraft
 from sxhost.waiting import Signal, background
 
@@ -44,9 +45,6 @@ GATHER_S = 0.05
 
 They end for all sessions at once, so that many agents that talk share one commit.
 """
-
-PIECES: Final = frozenset({"message-delta", "thinking-delta", "tool-output", "native"})
-"""Events that may wait for the next ones; they come by the hundred, and mean little alone."""
 
 AGAIN_S = 1.0
 """Seconds until a store that refused is asked again."""
@@ -219,8 +217,9 @@ def fitting(data: Any, most: int) -> Raw:
     whole = encode(data)
     if len(whole) <= most:
         return Raw(whole)
-    if isinstance(data, dict):
-        rest = {k: _short(v) for k, v in data.items() if k != "native"} | {"cut": True}
+    fields = json.decode(whole)
+    if isinstance(fields, dict):
+        rest = {k: _short(v) for k, v in fields.items() if k != "native"} | {"cut": True}
         if len(encode(rest)) <= most:
             return Raw(encode(rest))
     room = (most - FRAME) // 2  # quotes and backslashes are written as two bytes each

@@ -22,8 +22,10 @@ from sxhost.drivers.contracts import Agent, Driver, Started
 from sxhost.errors import AgentFailed, HostError, Unsupported
 from sxhost.logs import logger
 from sxhost.model.approval import Answer, Question
+from sxhost.model.event_types import AgentEvent, encode_data
 from sxhost.model.session import Hosting
 from sxhost.model.turn import (
+    CutReason,
     Input,
     Launch,
     ModelDraft,
@@ -37,12 +39,9 @@ from sxhost.model.turn import (
 from sxhost.process.contracts import ChildExit
 from sxhost.waiting import Signal, background
 
-__all__ = ["CUT_SHORT", "HostedSession"]
+__all__ = ["HostedSession"]
 
 log = logger(__name__)
-
-CUT_SHORT = "transport_closed_before_turn_completed"
-"""Why a turn failed whose process went away in the middle of it."""
 
 
 class HostedSession:
@@ -285,8 +284,11 @@ class HostedSession:
 
     # What the agent reports.
 
-    def report_event(self, name: str, data: Any) -> None:
-        """Pass an event on to the log."""
+    def report_event(self, event: AgentEvent | str, data: object = None) -> None:
+        """Pass an event on to the log; a name with data until all drivers report values."""
+        if not isinstance(event, str):
+            data = encode_data(event)
+        name = event if isinstance(event, str) else event.name
         if self._reports.holding:
             fit = fitting(data, self._dependencies.limits.event_size)
             self._reports.add(partial(self.report_event, name, fit))
@@ -349,7 +351,8 @@ class HostedSession:
         wanted = self._ending or self.life.name() == "stopping"
         starting = self.life.name() == "starting"
         if not starting:
-            self.turn_ended("failed", "the agent was ended" if wanted else CUT_SHORT)
+            why = CutReason.AGENT_ENDED if wanted else CutReason.PROCESS_ENDED
+            self.turn_ended("failed", why)
             self._withdraw_questions(how.sentence)
         self.life.gone()
         self._turn_over.fire()

@@ -15,6 +15,7 @@ from sxhost.errors import AgentFailed, HostError, NotHosted, SessionExists, Unkn
 from sxhost.logs import logger
 from sxhost.model.session import EventDraft, Hosting, Message, MessageDraft, Session
 from sxhost.model.turn import (
+    CutReason,
     Launch,
     ModelDraft,
     Process,
@@ -26,12 +27,9 @@ from sxhost.model.turn import (
 from sxhost.store.contracts import Store
 from sxhost.waiting import background
 
-__all__ = ["HOST_ENDED", "Supervisor", "new_session_id"]
+__all__ = ["Supervisor", "new_session_id"]
 
 log = logger(__name__)
-
-HOST_ENDED = "host_ended_before_turn_completed"
-"""Why a turn failed that ran when the host was killed."""
 
 LEASE_S = 600.0
 """Seconds that a message may take from the inbox to the agent's ear."""
@@ -243,7 +241,7 @@ class Supervisor:
         drafts: list[EventDraft] = []
         if session.turn is not None and session.turn.status == "running":
             ids = {"turn": session.turn.id, "native_id": session.turn.native_id}
-            cut = {**ids, "status": "failed", "reason": HOST_ENDED}
+            cut = {**ids, "status": "failed", "reason": CutReason.HOST_ENDED}
             drafts.append(EventDraft(event="error", data=cut))
         if session.process is not None and session.process.pid:
             ended = {"reason": "the host was killed"}

@@ -4,7 +4,6 @@
 agent     `AgentSession`, for programs on Twisted
 outbox    sends events to the host: each once, and in order
 spool     the events that are not sent yet, in bounded memory
-signal    wakes a waiting coroutine; sleeps
 wrapper   runs any program as an attached session
 terminal  the program's output, terminal, signals and input
 ========= =====================================================================

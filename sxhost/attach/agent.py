@@ -25,10 +25,10 @@ from msgspec import convert
 from msgspec.structs import asdict
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
 from sxhost.attach.outbox import Outbox
-from sxhost.attach.signal import Signal, sleep
 from sxhost.auth.client_tokens import BadToken, given_token, own_host_token
 from sxhost.client.host import HostClient, connect
 from sxhost.config import host_url
@@ -36,6 +36,7 @@ from sxhost.errors import HostError, HostUnreachable, UnknownSession
 from sxhost.logs import logger
 from sxhost.model.session import Message, PullQuery, Registration
 from sxhost.project import git_branch, project_root
+from sxhost.waiting import Signal, background
 
 __all__ = ["AgentSession", "OnMessage", "host_client"]
 
@@ -142,14 +143,14 @@ class AgentSession:
     def fire(self, event: str, data: Any = None) -> None:
         """Report an event: it is queued when this returns, and arrives at the host once."""
         if self.outbox.put(event, data):
-            self._wakeup.ring()
+            self._wakeup.fire()
 
     def register(self, **fields: Any) -> None:
         """Register again with fields that have changed: ``model``, ``title``, …"""
         known = asdict(self._registration)
         self._registration = _valid_registration(**{**known, **fields})
         self._host = None
-        self._wakeup.ring()
+        self._wakeup.fire()
 
     def complete(self, data: Any = None) -> Deferred[None]:
         """Report that the work is done, and close; fires within two seconds."""
@@ -164,7 +165,7 @@ class AgentSession:
         if not self._closing:
             self.fire(event, data)
         self._closing = True
-        self._wakeup.ring()
+        self._wakeup.fire()
         reported = DeferredList(self._tasks[:1], consumeErrors=True)
         timer = self._reactor.callLater(CLOSE_WITHIN, self._cancel_tasks)
 
@@ -194,10 +195,7 @@ class AgentSession:
     # The tasks: one reports, one takes messages.
 
     def _run_task(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        task = Deferred.fromCoroutine(coroutine)
-        task.addErrback(lambda failure: failure.trap(CancelledError))
-        task.addErrback(partial(log.failure, "an attached session has failed"))
-        self._tasks.append(task)
+        self._tasks.append(background(coroutine, log, "an attached session"))
 
     def _cancel_tasks(self) -> None:
         for task in self._tasks:
@@ -217,7 +215,7 @@ class AgentSession:
                 log.debug("not attached: {error}", error=error)
                 if self._closing and tries:
                     return
-                await sleep(self._reactor, self._back_off(tries))
+                await deferLater(self._reactor, self._back_off(tries))
                 tries += 1
                 continue
             if not self.outbox and self.attached and not self._closing:
@@ -247,12 +245,12 @@ class AgentSession:
             except (HostError, HostUnreachable) as error:
                 if isinstance(error, HostUnreachable | UnknownSession) and host is self._host:
                     self._host = None
-                    self._wakeup.ring()
+                    self._wakeup.fire()
                 log.debug("no messages: {error}", error=error)
-                await sleep(self._reactor, self._back_off(tries))
+                await deferLater(self._reactor, self._back_off(tries))
                 tries += 1
             if host is None or self._poll is not None:
-                await sleep(self._reactor, RETRY if host is None else self._poll or RETRY)
+                await deferLater(self._reactor, RETRY if host is None else self._poll or RETRY)
 
     async def _pull(self, host: HostClient, on_message: OnMessage) -> None:
         plain = self._poll is not None

@@ -19,16 +19,20 @@ from zope.interface import implementer
 from sxhost.cli.output import Flow, put, put_json
 from sxhost.cli.terminal import HostLink
 from sxhost.errors import AlreadyAnswered, HostError, HostUnreachable
+from sxhost.logs import logger
 from sxhost.model.approval import Answer, Approval, ApprovalQuery
 from sxhost.model.rights import APPROVAL_EVENTS
 from sxhost.model.session import Event
 from sxhost.model.turn import TurnDraft
+from sxhost.waiting import background
 
 if TYPE_CHECKING:
     from sxhost.client.host import HostClient
     from sxhost.model.turn import Launch
 
 __all__ = ["TurnView"]
+
+log = logger(__name__)
 
 KEYS = {"y": "approve", "a": "approve_session", "n": "deny", "c": "cancel"}
 ENDS = frozenset({"complete", "error", "ended"})
@@ -182,13 +186,16 @@ class TurnView:
         if answer is None:
             put(open_prompt.prompt, nl=False)
             return
-        work = host.agency.answer(open_prompt.approval.session, open_prompt.approval.id, answer)
-        Deferred.fromCoroutine(work).addErrback(self._report_refusal)
+        background(self._send_answer(host, open_prompt.approval, answer), log, "answering")
 
-    def _report_refusal(self, failure: Failure) -> None:
-        failure.trap(HostError)
-        if not failure.check(AlreadyAnswered):
-            self._line(str(failure.value), fg="red")
+    async def _send_answer(self, host: HostClient, approval: Approval, answer: Answer) -> None:
+        """Send a decision; a refusal is shown, but for the one that somebody was faster."""
+        try:
+            await host.agency.answer(approval.session, approval.id, answer)
+        except AlreadyAnswered:
+            pass  # the stream brings the decision that counts
+        except (HostError, HostUnreachable) as error:
+            self._line(str(error), fg="red")
 
 
 class ApprovalPrompt:

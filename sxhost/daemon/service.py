@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from twisted.application.service import MultiService
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
 from twisted.logger import ILogObserver
 from twisted.python.components import Componentized
@@ -66,7 +66,7 @@ class HostService(MultiService):
         notifier: Notifier,
         endpoints: Sequence[tuple[str, Any]],
         *,
-        keyring: TokenStore,
+        tokens: TokenStore,
         routes: Sequence[Route],
         multiplexer: Multiplexer,
         certificate: ServerCertificate | None = None,
@@ -81,8 +81,8 @@ class HostService(MultiService):
         self._site = site
         self._notifier = notifier
         self._endpoints = endpoints
-        self._keyring = keyring
-        self._address = address_file(keyring.place)
+        self._tokens = tokens
+        self._address = address_file(tokens.place)
         self._routes = routes
         self._certificate = certificate
         self._reloads = reloads
@@ -105,9 +105,9 @@ class HostService(MultiService):
     def startService(self) -> None:
         """Open tokens and store as the user of the running host; publish its address."""
         warn_of_root()
-        warn_of_others(self._keyring.place)
+        warn_of_others(self._tokens.place)
         with self._reporting_failure():
-            self._keyring.open()
+            self._tokens.open()
             self.sessions.open()
         if self._certificate is not None:
             self._certificate.warn_if_key_is_readable()
@@ -125,7 +125,10 @@ class HostService(MultiService):
             yield
         except (AlreadyRunning, TokenStoreError, StoreUnusable, CannotListen) as error:
             self._forget_pid()
-            raise _reported(CannotStart(f"sxhost: {error}")) from error
+            sentence = f"sxhost: {error}"
+            log.critical("{sentence}", sentence=sentence)
+            os.write(2, f"{sentence}\n".encode())  # Python's own stderr is the log's by now
+            raise CannotStart(sentence) from error
 
     def _announce(self) -> None:
         """Write the file in which this user's commands and agents find the address."""
@@ -167,30 +170,12 @@ class HostService(MultiService):
         self._notifier.stopping()
         with suppress(OSError):
             self._address.unlink()
-        await DeferredList([_closed(port) for port in self.ports])
+        await DeferredList([maybeDeferred(port.stopListening) for port in self.ports])
+        # Streams end before requests are waited for: they would go on for ever.
         self.multiplexer.stop()
         await self.sessions.hub.close()
         await self._site.drain()
         await self.sessions.close()
-        await DeferredList([_deferred(super().stopService())])
+        await super().stopService()
         self._forget_pid()
         log.info("Stopped")
-
-
-def _reported(error: CannotStart) -> CannotStart:
-    """Write the sentence to the terminal as well; Python's own stderr is the log's by now."""
-    log.critical("{sentence}", sentence=error.sentence)
-    os.write(2, f"{error.sentence}\n".encode())
-    return error
-
-
-def _closed(port: IListeningPort) -> Deferred[None]:
-    return _deferred(port.stopListening())
-
-
-def _deferred(value: Deferred[Any] | None) -> Deferred[Any]:
-    done: Deferred[Any] = Deferred()
-    if value is None:
-        done.callback(None)
-        return done
-    return value

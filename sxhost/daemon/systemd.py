@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.task import LoopingCall
-from twisted.logger import Logger
+
+from sxhost.logs import logger
+from sxhost.waiting import background
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from twisted.internet.interfaces import IReactorTime
-    from twisted.python.failure import Failure
 
-_log = Logger()
+log = logger(__name__)
 
 
 class Notifier(Service):
@@ -73,7 +74,9 @@ class Notifier(Service):
         self.stopping()
 
     def _beat(self) -> Deferred[None]:
-        return maybeDeferred(self._probe).addErrback(_complain).addCallback(self._alive)
+        probe = maybeDeferred(self._probe)
+        probed = background(probe, log, "The watchdog's probe failed", (Exception,))
+        return probed.addCallback(self._alive)
 
     def _alive(self, _: object) -> None:
         if not self._stopping:
@@ -101,7 +104,3 @@ def _address(name: str) -> bytes:
     if raw.startswith(b"@"):
         return b"\0" + raw[1:]
     return raw if raw.startswith(b"/") else b""
-
-
-def _complain(failure: Failure) -> None:
-    _log.warn("The watchdog's probe failed: {error}", error=failure.getErrorMessage())

@@ -12,39 +12,10 @@ whatever it has begun is closed: a text by its whole event with ``cut: true``, a
 the process ends in the middle of a turn, the driver closes the same and calls `Reports.gone`;
 the host itself ends the turn.
 
-Events (`Reports.report_event`) have an object for data.  Every event that belongs to an item
-names it
-in ``item``: a string, unique in its conversation, the same from the first piece to the last
-event.  Every event may have ``native``, the agent's own message, where that says more; an event
-of a subagent has ``parent``, the item of the call that started it (Claude).
-
-============== =====================================================================
-event          its data
-============== =====================================================================
-message        a text of the assistant, whole: item, text; cut (true) if it broke off
-               (ACP does not say whether it did)
-message-delta  the next piece of such a text: item, text
-thinking       reasoning, whole: item, text; cut
-thinking-delta the next piece of it: item, text
-tool-start     the call of a tool begins, once for each item: item; tool, its name;
-               title, one line for a person; input, an object
-tool-output    what the tool has printed since the last such event: item, text
-tool-done      the call is over, once for each tool-start: item, tool;
-               status: completed, failed, declined (a person said no) or cut;
-               output, its text in all, may be missing where it was cut;
-               exit_code, an integer, null or left out
-plan           what the agent means to do, the whole list each time: entries, each with
-               content and status (pending, in_progress, completed); text
-diff           changes of files in the unified format: diff; ACP: item and path as well;
-               codex: of the turn so far, and it replaces the last
-usage          of the conversation so far, not of the turn: input_tokens (those from a
-               cache included), cached_tokens, output_tokens, reasoning_tokens,
-               total_tokens, context_window (tokens), cost_usd; what is not known is
-               left out or null
-compact        the conversation has been shortened; pi: tokens_before
-warning        something is wrong and the turn goes on: text, one sentence for a person
-native         anything else, so that nothing which an agent says is lost: native
-============== =====================================================================
+Events (`Reports.report_event`) are values of `sxhost.model.event_types`, which says what their
+fields mean.  Every event that belongs to an item names it in ``item``: a string, unique in its
+conversation, the same from the first piece to the last event.  What no type is for is a
+`NativeEvent`, so that nothing which an agent says is lost.
 
 Texts may be of any length; the host cuts an event that is larger than its limit.
 """
@@ -58,6 +29,7 @@ from msgspec import Struct
 from twisted.internet.interfaces import IReactorTime
 
 from sxhost.model.approval import Answer, Question
+from sxhost.model.event_types import AgentEvent
 from sxhost.model.turn import (
     Abilities,
     Item,
@@ -88,8 +60,8 @@ class Started(Struct, frozen=True, kw_only=True):
 class Reports(Protocol):
     """What an agent reports to the host; no method raises, blocks or returns anything."""
 
-    def report_event(self, name: str, data: Any) -> None:
-        """Report an event; the module's table has the names and their data."""
+    def report_event(self, event: AgentEvent | str, data: object = None) -> None:
+        """Report an event; a name with data until all drivers report values."""
 
     def spawned(self, process: Process) -> None:
         """Report which process runs for this agent (codex: for other agents as well)."""

@@ -23,7 +23,14 @@ from sxhost.localnet import LOOPBACK_NAMES
 from sxhost.model.caller import HOST, Caller
 from sxhost.ratelimit import SlidingWindows
 
-__all__ = ["PROTOCOL", "AccessPolicy", "Authenticator", "cookie_name", "login_attempts"]
+__all__ = [
+    "PROTOCOL",
+    "AccessPolicy",
+    "Authenticator",
+    "cookie_name",
+    "is_forwarded",
+    "login_attempts",
+]
 
 FORWARDED: Final = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 """Headers of a proxy: the socket, and its uid, are the proxy's and not the client's."""
@@ -161,8 +168,8 @@ class Authenticator:
 
     def _identify(self, request: Request, uid: int | None, peer: str) -> Caller:
         """Return the caller; a token takes precedence, even for the host's own user."""
-        is_host_user = uid is not None and uid == self._uid and not _forwarded(request)
-        token = _token(request)
+        is_host_user = uid is not None and uid == self._uid and not is_forwarded(request)
+        token = _bearer_token(request)
         is_trusted = is_host_user and token is None and self._policy.tokens == "others"
         if is_trusted or self._policy.tokens == "none":
             return HOST
@@ -203,8 +210,8 @@ def cookie_name(request: Request) -> bytes:
     return b"sxhost-%d" % getattr(request.getHost(), "port", 0)
 
 
-def _token(request: Request) -> str | None:
-    """Return the token in a request's header."""
+def _bearer_token(request: Request) -> str | None:
+    """Return the token in a request's header; some clients leave out the word Bearer."""
     given = _single_header(request, "authorization")
     scheme, _, token = (given or "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else given
@@ -216,7 +223,8 @@ def _page_secret(request: Request) -> str:
     return _single_header(request, PAGE) or (offered[1] if offered else "")
 
 
-def _forwarded(request: Request) -> bool:
+def is_forwarded(request: Request) -> bool:
+    """Tell whether a proxy passes this request on, so that the peer is not who asks."""
     return any(request.requestHeaders.hasHeader(name) for name in FORWARDED)
 
 

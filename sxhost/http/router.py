@@ -13,7 +13,7 @@ import re
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Literal, Protocol, TypeVar, cast, get_args
 
 from klein import Klein
@@ -24,6 +24,7 @@ from twisted.web.iweb import IRequest
 from twisted.web.server import Request
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import MethodNotAllowed as WrongMethod
+from werkzeug.routing import Map
 
 from sxhost.codec.json import LineBounds, convert, decode, encode_lines, iter_decoded_lines
 from sxhost.errors import (
@@ -232,17 +233,57 @@ def make_tree(
 
     `formats` are those of refusals under whole parts of the tree, by the prefixes of paths.
     """
-    app = Klein()
-    app.url_map.merge_slashes = False
-    by_endpoint: defaultdict[tuple[str, str], list[Route]] = defaultdict(list)
+    choices: defaultdict[tuple[str, str], list[Route]] = defaultdict(list)
     for route in routes:
-        by_endpoint[route.method, route.path].append(route)
-    for (method, path), choices in by_endpoint.items():
-        app.route(path, methods=[method], strict_slashes=False, endpoint=f"{method} {path}")(
-            _Endpoint(choices, limits, slices)
-        )
+        choices[route.method, route.path].append(route)
+    endpoints = {
+        _endpoint_name(*key): _Endpoint(choice, limits, slices)
+        for key, choice in choices.items()
+    }
+    app = _App(_compiled_paths(tuple(choices)), endpoints)
     app.handle_errors(Exception)(cast("Any", _render_failure))
     return _Root(app, formats)
+
+
+class _App(Klein):
+    """Serves `endpoints`, by their names, at the paths of another application."""
+
+    def __init__(self, paths: Klein, endpoints: Mapping[str, _Endpoint]) -> None:
+        super().__init__()
+        self._paths = paths
+        self._by_name = endpoints
+
+    @property
+    def url_map(self) -> Map:
+        return self._paths.url_map
+
+    @property
+    def endpoints(self) -> dict[str, Any]:
+        return self._paths.endpoints
+
+    def execute_endpoint(
+        self, endpoint: str, request: IRequest, *_args: Any, **path: Any
+    ) -> Deferred[bytes]:
+        return self._by_name[endpoint](cast("Request", request), **path)
+
+
+@lru_cache(maxsize=8)
+def _compiled_paths(keys: tuple[tuple[str, str], ...]) -> Klein:
+    """Return an application that knows the paths of ``(method, path)`` pairs, and no more.
+
+    werkzeug generates code for each path, 10 ms for all of them: trees of the same routes
+    share what it has made.
+    """
+    app = Klein()
+    app.url_map.merge_slashes = False
+    for method, path in keys:
+        name = _endpoint_name(method, path)
+        app.route(path, methods=[method], strict_slashes=False, endpoint=name)(_endpoint_name)
+    return app
+
+
+def _endpoint_name(method: str, path: str) -> str:
+    return f"{method} {path}"
 
 
 def open_paths(routes: Sequence[Route]) -> Callable[[str], object]:
@@ -258,8 +299,6 @@ def identifying_paths(routes: Sequence[Route]) -> Callable[[str], object]:
 
 class _Endpoint:
     """The routes of one method and path; the body's or the answer's media type chooses."""
-
-    __name__ = "endpoint"
 
     def __init__(self, routes: list[Route], limits: Limits, slices: TimeSlicer | None) -> None:
         self._slices = slices

@@ -21,7 +21,7 @@ from twisted.web.server import Request, Site
 from sxhost.errors import BodyTooLarge, HostError, Stopping
 from sxhost.http.access_log import FORMAT, entry
 from sxhost.http.admission import Admission, RequestRates
-from sxhost.http.authentication import FORWARDED, Authenticator
+from sxhost.http.authentication import Authenticator, is_forwarded
 from sxhost.http.channel import HostChannel
 from sxhost.http.framing import METHODS, Head
 from sxhost.http.rendering import answer_error
@@ -35,7 +35,7 @@ __all__ = ["HostRequest", "HostSite"]
 
 log = logger(__name__)
 
-Counted = Callable[[str, str, int, float], None]
+CountRequest = Callable[[str, str, int, float], None]
 """Counts an answered request: method, route, status, seconds."""
 
 
@@ -85,12 +85,11 @@ class HostRequest(Request):
 
         :raises HostError: it is refused.
         """
-        guard = self.site.authenticator
-        self._preflight = guard.preflight(self)
+        authenticator = self.site.authenticator
+        self._preflight = authenticator.preflight(self)
         if not self._preflight:
-            caller = self.context.caller = guard.admit(self, self.channel.uid)
-            forwarded = any(map(self.requestHeaders.hasHeader, FORWARDED))
-            self.site.request_rates.take(caller, forwarded=forwarded)
+            caller = self.context.caller = authenticator.admit(self, self.channel.uid)
+            self.site.request_rates.take(caller, forwarded=is_forwarded(self))
             if caller.scopes:
                 self.site.admission.check_unsent()
 
@@ -182,8 +181,9 @@ class HostRequest(Request):
 class HostSite(Site):
     """Serves `root`, and knows its connections, so that a stop waits for their answers.
 
-    `own` is the uid of the host's user, to whom limits of a peer do not apply; `formats` are
-    those of `tree`; `counted` gets each answered request.
+    :param count: gets each answered request: method, route, status, seconds.
+    :param host_uid: the uid of the host's user, to whom the limits of a peer do not apply.
+    :param formats: the response formats of `root`, by prefixes of paths.
     """
 
     protocol = cast("Any", HostChannel)
@@ -192,24 +192,24 @@ class HostSite(Site):
     def __init__(
         self,
         root: IResource,
-        guard: Authenticator,
+        authenticator: Authenticator,
         clock: IReactorTime,
         limits: Limits,
-        counted: Counted,
+        count: CountRequest,
         *,
-        own: int | None = None,
+        host_uid: int | None = None,
         formats: Mapping[str, ResponseFormat] = NO_FORMATS,
     ) -> None:
         super().__init__(root, reactor=clock, timeout=None)
         self.formats = formats
-        self.authenticator = guard
+        self.authenticator = authenticator
         self.clock = clock
         self.limits = limits
-        self.admission = Admission(limits, clock, own)
-        self.request_rates = RequestRates(limits, clock, own)
+        self.admission = Admission(limits, clock, host_uid)
+        self.request_rates = RequestRates(limits, clock, host_uid)
         self.connections: set[HostChannel] = set()
         self.stopping = False
-        self._counted = counted
+        self._count = count
         self._drained: Deferred[None] | None = None
 
     def acceptableProtocols(self) -> list[bytes]:
@@ -241,7 +241,7 @@ class HostSite(Site):
         # Each label of a metric is kept for ever, and clients can invent methods.
         known = method if request.method in METHODS else "other"
         route = request.context.route
-        self._counted(known, route, request.code, seconds)
+        self._count(known, route, request.code, seconds)
         level = "debug" if route == "/health" else "info"
         if is_enabled(level):
             getattr(log, level)(FORMAT, access=True, **entry(request, seconds * 1000))

@@ -32,6 +32,7 @@ from sxhost.http.site import HostRequest
 from sxhost.logs import logger
 from sxhost.model.caller import current_caller
 from sxhost.ratelimit import FixedWindow
+from sxhost.waiting import background
 
 __all__ = ["Connection", "Upgrade"]
 
@@ -298,7 +299,7 @@ class Connection(WebSocketServerProtocol):
     def _answer_pending(self) -> None:
         if not self._busy:
             self._busy = True
-            Deferred.fromCoroutine(self._answer_all()).addErrback(self._failed)
+            background(self._answer_all(), log, "answering a message")
         self._resume_reading()
 
     def _resume_reading(self) -> None:
@@ -308,15 +309,14 @@ class Connection(WebSocketServerProtocol):
         elif self.state != self.STATE_CLOSED:
             self.transport.resumeProducing()
 
-    def _failed(self, failure: Failure) -> None:
-        log.failure("a message could not be answered", failure)
-        self._fail_connection(INTERNAL_ERROR, "the host met an internal error")
-
     async def _answer_all(self) -> None:
         current_caller.set(self._request.context.caller)
         try:
             while self._pending and not self.paused and self._may_go_on():
                 await self._pending.popleft()()
+        except Exception:
+            self._fail_connection(INTERNAL_ERROR, "the host met an internal error")
+            raise
         finally:
             self._busy = False
             self._resume_reading()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
@@ -10,6 +11,7 @@ from sxhost.model.names import Argument, Key, Label, LabelName, Line, Path, Sess
 
 __all__ = [
     "Abilities",
+    "CutReason",
     "File",
     "Image",
     "Input",
@@ -29,6 +31,21 @@ __all__ = [
 ]
 
 TurnStatus = Literal["running", "completed", "interrupted", "failed"]
+
+
+class CutReason(StrEnum):
+    """Why a turn is over that its agent did not end: the `reason` of its event."""
+
+    PROCESS_ENDED = "transport_closed_before_turn_completed"
+    """The agent's process has ended in the middle of it."""
+    HOST_ENDED = "host_ended_before_turn_completed"
+    """The host was killed; its next run says so."""
+    AGENT_ENDED = "the agent was ended"
+    """The session was deleted, or the host has stopped."""
+    AGENT_STOPPED = "the agent was stopped"
+    """The driver has stopped it before its process ended (codex: others may use that)."""
+
+
 AgentName = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,63}\Z")]
 Encoded = Annotated[str, Meta(max_length=20_000_000)]
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from secrets import token_hex
 from typing import IO, Any, cast
@@ -31,10 +31,14 @@ from sxhost.process.pipes import InputPipe, OutputPipe, watch
 from sxhost.process.spawn import start_program
 from sxhost.process.table import Family, Group, Processes
 from sxhost.process.termination import terminate
+from sxhost.waiting import background
 
 __all__ = ["ProcessChild", "ProcessSpawner"]
 
 log = logger(__name__)
+ENDING = "ending an agent"
+"""The name of such work in the log, should it fail."""
+
 listener_errors = log.failureHandler("an agent's driver failed over what its program printed")
 
 
@@ -93,7 +97,7 @@ class ProcessSpawner:
         child.family_ended.wait().addCallback(lambda _: self._untrack(child))
         if not self._watch_loop.running:
             looking = self._watch_loop.start(self._limits.agent_look, now=False)
-            looking.addErrback(lambda failure: log.failure("looking at agents failed", failure))
+            background(looking, log, "looking at agents")
 
     def _untrack(self, child: ProcessChild) -> None:
         self.children.discard(child)
@@ -175,7 +179,7 @@ class ProcessChild:
 
     def _output_closed(self) -> None:
         """It has closed stdout: it exits soon, or it is ended."""
-        _run_in_background(self._end_unless_it_exits())
+        background(self._end_unless_it_exits(), log, ENDING)
 
     async def _end_unless_it_exits(self) -> None:
         if not await self._ended.wait_within(self._limits.agent_eof, self._reactor):
@@ -207,7 +211,7 @@ class ProcessChild:
         if not self._ending and not self._ended.happened:
             self._ending = True
             self._stdout.resumeProducing()
-            _run_in_background(self._end_in_order())
+            background(self._end_in_order(), log, ENDING)
 
     async def _end_in_order(self) -> None:
         limits = self._limits
@@ -241,7 +245,7 @@ class ProcessChild:
             self._popen.poll()
         else:
             self._ended.happen()
-            _run_in_background(self._end_descendants())
+            background(self._end_descendants(), log, ENDING)
 
     async def _end_descendants(self) -> None:
         """End descendants that outlive it; report the exit even if that fails."""
@@ -282,9 +286,3 @@ def _signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
-
-
-def _run_in_background(work: Coroutine[Any, Any, None]) -> None:
-    """Run a coroutine that nobody awaits; its failure is a defect of ours, and logged."""
-    working = Deferred.fromCoroutine(work)
-    working.addErrback(lambda failure: log.failure("ending an agent failed", failure))

@@ -13,7 +13,6 @@ from typing import Any, Final
 from msgspec import Raw, Struct
 from msgspec.json import decode
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from sxhost.codec.frames import Encoding
@@ -29,6 +28,7 @@ from sxhost.streams.subscription import Selection, Subscription
 from sxhost.telemetry.command import endpoint, read_settings
 from sxhost.telemetry.ingest import PREFIX
 from sxhost.telemetry.sender import IN_FLIGHT, Emitter, SendError, checked, masked, open_emitter
+from sxhost.waiting import background
 
 __all__ = ["KINDS", "Forwarder", "forwarded_content", "make_forwarder"]
 
@@ -92,8 +92,7 @@ class Forwarder(Service):
     def startService(self) -> None:
         """Subscribe to the events that come from now on."""
         super().startService()
-        following = Deferred.fromCoroutine(self._follow())
-        following.addErrback(lambda failure: log.failure("telemetry does not run", failure))
+        background(self._follow(), log, "following events for telemetry")
 
     async def _follow(self) -> None:
         wanted = Selection(names=frozenset(KINDS))

@@ -27,7 +27,7 @@ from sxhost.model.caller import HOST, Caller
 from sxhost.model.limits import Limits
 from sxhost.service import SessionService
 from sxhost.store.memory import MemoryStore
-from sxhost.tap import MANNERS, faces
+from sxhost.tap import RESPONSE_FORMATS, faces
 
 from .agents import FakeDrivers
 from .waiting import result_of, started
@@ -129,12 +129,12 @@ class HostInMemory:
                 self.clock,
                 self.limits,
                 note=self.service.note,
-                own=UID,
+                host_uid=UID,
             ),
             self.mux,
             bypass=self.bypass,
         )
-        self.serve(make_tree(self.routes, self.limits, MANNERS, self.service.slices))
+        self.serve(make_tree(self.routes, self.limits, RESPONSE_FORMATS, self.service.slices))
 
     def serve(self, root: IResource) -> None:
         """Answer requests by `root`, as whatever `caller` is at the time."""
@@ -147,7 +147,7 @@ class HostInMemory:
     def site(self, policy: AccessPolicy = ANYONE, clock: Any = None) -> HostSite:
         """Return the listening side of this host, which authenticates by `policy`."""
         attempts = login_attempts(self.clock, self.limits.tries)
-        guard = Authenticator(
+        authenticator = Authenticator(
             policy,
             self.keyring.caller,
             open_paths(self.routes),
@@ -156,10 +156,15 @@ class HostInMemory:
             check_browser=self.browsers.caller,
             asks=identifying_paths(self.routes),
         )
-        root = make_tree(self.routes, self.limits, MANNERS, self.service.slices)
-        own: dict[str, Any] = {"own": UID, "formats": MANNERS}
+        root = make_tree(self.routes, self.limits, RESPONSE_FORMATS, self.service.slices)
         return HostSite(
-            root, guard, clock or self.clock, self.limits, self.metrics.count, **own
+            root,
+            authenticator,
+            clock or self.clock,
+            self.limits,
+            self.metrics.count,
+            host_uid=UID,
+            formats=RESPONSE_FORMATS,
         )
 
     def request(

@@ -52,7 +52,10 @@ ROOMS = {
         rooms_of("OpenSSL cryptography msgspec service_identity twisted zope"),
     ),
     "process": Room(
-        "3", ("process/*.py",), rooms_of("codec errors logs model"), rooms_of("msgspec twisted")
+        "3",
+        ("process/*.py",),
+        rooms_of("codec errors logs model waiting"),
+        rooms_of("msgspec twisted"),
     ),
     "store": Room(
         "3",
@@ -75,7 +78,7 @@ ROOMS = {
     "drivers": Room(
         "4",
         ("drivers/*.py", "drivers/*/*.py"),
-        rooms_of("codec errors logs model process"),
+        rooms_of("codec errors logs model process waiting"),
         rooms_of("msgspec twisted"),
     ),
     "streams": Room(
@@ -93,7 +96,7 @@ ROOMS = {
     "attach": Room(
         "5",
         ("attach/*.py",),
-        rooms_of("auth client codec config errors logs model project"),
+        rooms_of("auth client codec config errors logs model project waiting"),
         rooms_of("msgspec twisted"),
     ),
     "service": Room(
@@ -120,7 +123,9 @@ ROOMS = {
     "http": Room(
         "7",
         ("http/*.py",),
-        rooms_of("auth codec errors localnet logs model ratelimit service slices streams"),
+        rooms_of(
+            "auth codec errors localnet logs model ratelimit service slices streams waiting"
+        ),
         rooms_of("autobahn klein msgspec prometheus_client twisted werkzeug zope"),
     ),
     "telemetry": Room(
@@ -128,7 +133,7 @@ ROOMS = {
         ("telemetry/*.py",),
         rooms_of(
             "codec config errors localnet logs model project service store streams "
-            "trust visible"
+            "trust visible waiting"
         ),
         rooms_of("msgspec treq twisted"),
     ),
@@ -147,13 +152,15 @@ ROOMS = {
     "faces/native": Room(
         "8",
         ("faces/__init__.py", "faces/native/*.py"),
-        rooms_of("auth codec errors hooks http logs model service streams telemetry"),
+        rooms_of("auth codec errors hooks http logs model service streams telemetry waiting"),
         rooms_of("msgspec twisted zope"),
     ),
     "faces/pi": Room(
         "8",
         ("faces/pi/*.py",),
-        rooms_of("agents codec drivers errors http logs model ratelimit service streams"),
+        rooms_of(
+            "agents codec drivers errors http logs model ratelimit service streams waiting"
+        ),
         rooms_of("msgspec twisted zope"),
     ),
     "daemon": Room(
@@ -161,7 +168,7 @@ ROOMS = {
         ("daemon/*.py",),
         rooms_of(
             "agents auth config drivers faces/pi files http localnet logs model "
-            "policy process service store visible"
+            "policy process service store visible waiting"
         ),
         rooms_of("OpenSSL twisted"),
     ),
@@ -170,7 +177,7 @@ ROOMS = {
         ("tap.py",),
         rooms_of(
             "auth config daemon faces/codex_sse faces/codexd faces/native faces/pi "
-            "http logs service store telemetry visible"
+            "http logs service slices store telemetry visible"
         ),
         rooms_of("msgspec twisted"),
     ),
@@ -179,7 +186,7 @@ ROOMS = {
         ("__main__.py", "cli/*.py"),
         rooms_of(
             "address attach auth client codec config daemon errors faces/pi hooks "
-            "localnet logs model policy project telemetry top trust visible"
+            "localnet logs model policy project telemetry top trust visible waiting"
         ),
         rooms_of("autobahn click msgspec rich twisted zope"),
     ),

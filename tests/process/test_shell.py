@@ -138,7 +138,7 @@ def test_what_is_plain_has_nothing_that_a_shell_acts_on(script: str) -> None:
         assert shlex.split(script)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text("ab' \"-._/=", min_size=1, max_size=20))
 def test_a_shell_reads_plain_words_as_they_look(words: str) -> None:
     script = f"printf %s. {words}"
@@ -149,7 +149,7 @@ def test_a_shell_reads_plain_words_as_they_look(words: str) -> None:
         assert printed.stdout == "".join(f"{word}." for word in expected)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text("ab'\"\\ ;$`!#\n", min_size=1, max_size=20))
 def test_a_shell_gets_the_script_that_is_taken_out(text: str) -> None:
     wrapped = f"sh -c {text}"

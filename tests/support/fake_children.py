@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sxhost.model.approval import Question
+from sxhost.model.event_types import AgentEvent, encode_data
 from sxhost.model.turn import Process, TurnStatus
 from sxhost.process.contracts import ChildExit, ChildListener, Command
 
@@ -78,8 +79,11 @@ class FakeReports:
         self.told: list[tuple[Any, ...]] = []
         self.questions: list[Question] = []
 
-    def report_event(self, name: str, data: Any) -> None:
-        self.told.append(("event", name, data))
+    def report_event(self, event: AgentEvent | str, data: Any = None) -> None:
+        if isinstance(event, str):
+            self.told.append(("event", event, data))
+        else:
+            self.told.append(("event", event.name, json.loads(bytes(encode_data(event)))))
 
     def spawned(self, process: Process) -> None:
         self.told.append(("spawned", process))

@@ -20,7 +20,7 @@ from sxhost.drivers.contracts import Reports, Started
 from sxhost.drivers.jsonrpc_peer import CallRefused
 from sxhost.errors import AgentFailed, Unsupported
 from sxhost.model.approval import Answer, Question
-from sxhost.model.turn import Abilities, Item, Launch, ModelDraft, TurnDraft
+from sxhost.model.turn import Abilities, CutReason, Item, Launch, ModelDraft, TurnDraft
 from sxhost.process.contracts import ChildExit, Command
 
 __all__ = ["CodexAgent"]
@@ -219,7 +219,7 @@ class CodexAgent:
             await self._interrupt(server, STOP_S)
             await server.call("thread/unsubscribe", {"threadId": self._thread}, limit=STOP_S)
         if self._server is not None and self._items.turn is not None:
-            self._items.end_turn("interrupted", "the agent was stopped")
+            self._items.end_turn("interrupted", CutReason.AGENT_STOPPED)
         await server.release(self)
 
     def _running_server(self) -> Server:

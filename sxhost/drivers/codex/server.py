@@ -19,6 +19,7 @@ from sxhost.errors import AgentFailed, HostError
 from sxhost.logs import logger
 from sxhost.model.turn import Process
 from sxhost.process.contracts import Child, ChildExit, Command, Spawn
+from sxhost.waiting import background
 
 __all__ = ["CALL_S", "HANDSHAKE_S", "Member", "Server", "ServerPool"]
 
@@ -101,7 +102,7 @@ class Server:
             self._retire(self)
             raise
         self._peer.attach_child(self._child)
-        Deferred.fromCoroutine(self._shake_hands()).addErrback(self._log_failure)
+        background(self._shake_hands(), log, "the start of an app server")
 
     async def _shake_hands(self) -> None:
         try:
@@ -114,9 +115,6 @@ class Server:
             waiting, self._handshake = self._handshake or [], None
             for waiter in waiting:
                 waiter.callback(None)
-
-    def _log_failure(self, failure: Any) -> None:
-        log.failure("the start of an app server failed", failure)
 
     async def join(self, member: Member) -> Process:
         """Add a member; return the process once the handshake is done.

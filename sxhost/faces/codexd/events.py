@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-from sxhost.agents.session import CUT_SHORT
-from sxhost.agents.supervisor import HOST_ENDED
 from sxhost.faces.codexd.records import turn_id_of
 from sxhost.faces.codexd.records_wire import CodexdEvent, Level, iso
 from sxhost.model.session import Event, Session
+from sxhost.model.turn import CutReason
 
 __all__ = ["DELTAS", "event_record", "gap_record"]
 
@@ -81,7 +80,7 @@ def _turn_ended(event: Event, data: Object) -> TranslatedEvent:
         return _native(event, data)
     status, reason = str(data.get("status")), str(data.get("reason") or "")
     if status == "failed" and data.get("native") is None:
-        failure = reason if reason in FAILURES else CUT_SHORT
+        failure = reason if reason in FAILURES else CutReason.PROCESS_ENDED
         message = f"The turn has failed, and codex has not told of its end: {reason}."
         detail = {"status": status, "failureClass": failure, "reason": reason}
         return TranslatedEvent("error", "app-server.turn.completed.missing", message, detail)
@@ -91,7 +90,7 @@ def _turn_ended(event: Event, data: Object) -> TranslatedEvent:
     return TranslatedEvent(level, "app-server.turn.completed", _short(message), ended)
 
 
-FAILURES: Final = frozenset({CUT_SHORT, HOST_ENDED})
+FAILURES: Final = frozenset({CutReason.PROCESS_ENDED, CutReason.HOST_ENDED})
 """Reasons of turns that have failed although codex did not say so."""
 
 

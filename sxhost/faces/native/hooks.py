@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 from twisted.internet.defer import Deferred
-from twisted.python.failure import Failure
 from twisted.web.server import Request
 
 from sxhost.codec.json import encode
@@ -18,6 +17,7 @@ from sxhost.http.router import Route
 from sxhost.logs import logger
 from sxhost.model.names import SessionId
 from sxhost.service import SessionService
+from sxhost.waiting import background
 
 __all__ = ["HookAnswer", "routes"]
 
@@ -87,18 +87,13 @@ class HookResponse:
         """Confirm the messages in an answer once it was sent; else give them back."""
         finished: Deferred[Any] = request.notifyFinish()
         finished.addCallbacks(
-            lambda _: _in_background(self._sessions.acknowledge_messages(reply)),
-            lambda _: _in_background(self._sessions.return_messages(reply)),
+            lambda _: _confirm(self._sessions.acknowledge_messages(reply)),
+            lambda _: _confirm(self._sessions.return_messages(reply)),
         )
 
 
-def _in_background(work: Any) -> None:
-    Deferred.fromCoroutine(work).addErrback(_log_refusal)
-
-
-def _log_refusal(failure: Failure) -> None:
-    failure.trap(HostError)
-    log.warn("a message was handed over, but: {error}", error=failure.value)
+def _confirm(work: Awaitable[None]) -> None:
+    background(work, log, "confirming that messages were handed over", (HostError,))
 
 
 class HookHandlers:

@@ -63,24 +63,24 @@ class LoginResponse:
 
 
 class TokenHandlers:
-    """The handlers; `clock` is monotonic, `own` the uid of the host's user."""
+    """The handlers; `clock` is monotonic, `host_uid` the uid of the host's user."""
 
     def __init__(
         self,
-        keyring: TokenStore,
+        tokens: TokenStore,
         browsers: BrowserLogins,
         clock: IReactorTime,
         limits: Limits,
         *,
         note: RecordAudit,
-        own: int,
+        host_uid: int,
     ) -> None:
-        self._tokens = keyring
+        self._tokens = tokens
         self._browsers = browsers
         self._clock = clock
         self._limits = limits
         self._record = note
-        self._host_uid = own
+        self._host_uid = host_uid
         self._links: dict[str, float] = {}
 
     async def tokens(self) -> Sequence[Token]:

@@ -35,6 +35,7 @@ from sxhost.faces.pi.scheduling import TRAITS
 from sxhost.logs import logger
 from sxhost.model.caller import current_caller
 from sxhost.model.limits import Limits
+from sxhost.waiting import background
 
 __all__ = ["CommandExecutor"]
 
@@ -208,8 +209,9 @@ class CommandExecutor:
         self.counts["late"] += 1
         command = execution.command
         error = f"Command '{command.type}' timed out after {round(seconds * 1000)}ms"
-        aborted = Deferred.fromCoroutine(self._abort(execution, work))
-        aborted.addErrback(lambda failure: log.warn("{why}", why=failure.value))
+        aborted = background(
+            self._abort(execution, work), log, "aborting a command", (HostError,)
+        )
         aborted.addCallback(lambda _: outcome.callback(refusal(command, error, timed_out=True)))
 
     async def _abort(self, execution: Execution, work: Deferred[Any]) -> None:

@@ -13,7 +13,6 @@ from typing import Any, Protocol
 
 from msgspec import UNSET
 from twisted.internet.defer import Deferred
-from twisted.python.failure import Failure
 
 from sxhost.codec.json import encode
 from sxhost.errors import HostError
@@ -32,6 +31,7 @@ from sxhost.model.caller import Caller, current_caller
 from sxhost.model.session import Event, EventQuery
 from sxhost.service import SessionService
 from sxhost.streams.subscription import Selection, Subscription
+from sxhost.waiting import background
 
 __all__ = ["Client", "ClientTransport", "Multiplexer"]
 
@@ -226,7 +226,7 @@ class Client:
             self._refuse(error, command.type, command.id)
             return
         self._pending += 1
-        Deferred.fromCoroutine(self._execute(command, frame)).addErrback(_log_failure)
+        background(self._execute(command, frame), log, "answering a command")
 
     def refuse_size(self, size: int) -> None:
         """Respond to a frame that was too large to be kept, of so many bytes."""
@@ -248,8 +248,7 @@ class Client:
         """Send a response, and do what follows from it before anything else happens."""
         self.send(encode(response))
         if response.success and not self._closed:
-            following = Deferred.fromCoroutine(self._follow(command, response))
-            following.addErrback(_log_failure)
+            background(self._follow(command, response), log, "subscribing for a command")
         self._mux.announce(command, response)
 
     async def _follow(self, command: Command, response: Response) -> None:
@@ -358,7 +357,3 @@ class Client:
         for subscription in tuple(self.subscriptions.values()):
             subscription.close()
         self.subscriptions.clear()
-
-
-def _log_failure(failure: Failure) -> None:
-    log.failure("a command could not be answered", failure)

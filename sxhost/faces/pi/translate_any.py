@@ -21,6 +21,7 @@ from sxhost.faces.pi.transcript import (
     Transcript,
 )
 from sxhost.model.session import Event
+from sxhost.model.turn import CutReason
 
 __all__ = [
     "AGENT_ENDED",
@@ -35,16 +36,10 @@ __all__ = [
     "translate",
 ]
 
-AGENT_ENDED = "the agent was ended"
+AGENT_ENDED = CutReason.AGENT_ENDED
 """Why a turn failed whose session is deleted."""
 
-LOST_AGENT = frozenset(
-    {
-        "transport_closed_before_turn_completed",
-        "host_ended_before_turn_completed",
-        AGENT_ENDED,
-    }
-)
+LOST_AGENT = frozenset({CutReason.PROCESS_ENDED, CutReason.HOST_ENDED, CutReason.AGENT_ENDED})
 """Reasons of failed turns whose agent could not report the end itself."""
 
 _TEXT, _THINKING = "text", "thinking"

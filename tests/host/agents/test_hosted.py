@@ -13,7 +13,7 @@ from twisted.internet.task import Clock
 from sxhost.agents.approvals import ApprovalDesk
 from sxhost.agents.dependencies import Dependencies
 from sxhost.agents.event_writer import FINISH_S
-from sxhost.agents.session import CUT_SHORT, HostedSession
+from sxhost.agents.session import HostedSession
 from sxhost.agents.turns import EARLY
 from sxhost.errors import (
     AgentFailed,
@@ -26,7 +26,7 @@ from sxhost.errors import (
 from sxhost.model.approval import Answer, Question
 from sxhost.model.limits import Limits
 from sxhost.model.session import EventDraft, Hosting
-from sxhost.model.turn import Launch, ModelDraft, Process, Turn, TurnDraft
+from sxhost.model.turn import CutReason, Launch, ModelDraft, Process, Turn, TurnDraft
 from sxhost.process.contracts import ChildExit
 from sxhost.testing import FakeAgent, FakeDriver, is_done, question, result_of, started
 
@@ -41,14 +41,14 @@ class FakeDesk:
         self.full: QuestionLimit | None = None
         self.slow: Deferred[None] | None = None
 
-    async def ask(self, _session_id: str, asked: Question, tell: Any) -> None:
+    async def open_approval(self, _session_id: str, asked: Question, tell: Any) -> None:
         if self.slow is not None:
             await self.slow
         if self.full is not None:
             raise self.full
         self.open[asked.key] = tell
 
-    async def settle(self, _session_id: str, key: str, why: str) -> None:
+    async def close_question(self, _session_id: str, key: str, why: str) -> None:
         if self.open.pop(key, None) is not None:
             self.settled.append((key, why))
 
@@ -420,7 +420,7 @@ class TestEnds:
         rig.asked()
         rig.agent.reports.gone(ChildExit(signal="SIGKILL"))
         assert rig.names()[-2:] == ["error", "ended"]
-        assert rig.log[-2][1]["reason"] == CUT_SHORT
+        assert rig.log[-2][1]["reason"] == CutReason.PROCESS_ENDED
         assert [key for key, _ in rig.desk.settled] == ["q1"]
         assert rig.notes[-1].process == Process(0)
 

@@ -9,7 +9,7 @@ from itertools import chain, repeat
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.protocol import Protocol
@@ -417,7 +417,6 @@ def test_attempts_come_later_and_later(net: NetworkInMemory) -> None:
     reader.close()
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
 def test_chance_spreads_attempts_but_not_too_far(chances: list[float]) -> None:
     back_off, longest = BackOff(iter(chances).__next__), FIRST_WAIT
@@ -848,7 +847,6 @@ def happened(which: tuple[str, ...], limit: int, happening: list[Any]) -> Histor
     return history
 
 
-@settings(deadline=None)
 @given(st.sampled_from([(), ("a",)]), steps)
 def test_every_event_comes_once_and_in_order(which: tuple[str, ...], happening: Any) -> None:
     history = happened(which, 256, happening)
@@ -858,7 +856,6 @@ def test_every_event_comes_once_and_in_order(which: tuple[str, ...], happening: 
     assert len(events) == len(history.reader.got), "there are no gaps"
 
 
-@settings(deadline=None)
 @given(steps)
 def test_what_does_not_come_is_in_a_gap(happening: Any) -> None:
     history = happened(("a",), 5, happening)

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
-from sxhost.agents.session import CUT_SHORT
 from sxhost.errors import AgentFailed
 from sxhost.faces.codexd.describe import description_of
+from sxhost.model.turn import CutReason
 from sxhost.process.contracts import ChildExit
 from sxhost.testing import (
     BufferedResponse,
@@ -341,10 +341,10 @@ def test_a_turn_whose_process_goes(host: HostInMemory) -> None:
     settle(host)
     told = read(host, session)
     assert told["session"]["lastTurnStatus"] == "failed"
-    assert told["session"]["lastTurnError"] == CUT_SHORT
+    assert told["session"]["lastTurnError"] == CutReason.PROCESS_ENDED
     missing, closed = told["recentEvents"][-2:]
     assert missing["type"] == "app-server.turn.completed.missing"
-    assert missing["detail"]["failureClass"] == CUT_SHORT
+    assert missing["detail"]["failureClass"] == CutReason.PROCESS_ENDED
     assert (closed["type"], closed["level"]) == ("app-server.transport.closed", "warn")
     child = data(ask(host, "GET", STATUS))["snapshot"]["daemon"]["child"]
     assert (child["status"], child["signal"], child["pid"]) == ("failed", "SIGKILL", None)

@@ -211,7 +211,7 @@ FIELDS = [
 @given(
     st.sampled_from(NAMES), st.dictionaries(st.sampled_from(FIELDS), anything), st.booleans()
 )
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 def test_a_hook_of_any_shape_is_understood(
     name: str, said: dict[str, Any], claude: bool
 ) -> None:
@@ -227,7 +227,7 @@ LONG = ["x" * 90_000, "ü" * 120_000, ["é" * 49_000] * 9]
 
 
 @given(st.dictionaries(st.text(max_size=3), anything | st.sampled_from(LONG), max_size=3))
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, suppress_health_check=list(HealthCheck))
 def test_what_is_too_long_is_cut(data: dict[str, Any]) -> None:
     assert len(encode(shorten_to_fit(data))) <= 250_000
 

@@ -223,7 +223,7 @@ def mutated(draw: st.DrawFn) -> bytes:
     return bytes(data)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(said=mutated(), cut=st.integers(0, 200))
 @example(said=post(CL), cut=30)
 def test_no_mutation_is_answered_twice_or_met_by_an_error_of_ours(

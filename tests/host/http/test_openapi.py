@@ -62,7 +62,9 @@ def test_the_index_lists_every_route(lab: HostInMemory) -> None:
     assert listed == {(route.method, route.path) for route in lab.routes}
 
 
-def test_what_hooks_are_told_has_a_type_and_unknown_names_pass(lab: HostInMemory) -> None:
+def test_bodies_of_hooks_and_telemetry_have_types_and_unknown_hooks_pass(
+    lab: HostInMemory,
+) -> None:
     document = lab.request("GET", "/openapi.json").json()
     bodies = {
         path: document["paths"][path]["post"]["requestBody"]["content"]["application/json"]
@@ -70,9 +72,9 @@ def test_what_hooks_are_told_has_a_type_and_unknown_names_pass(lab: HostInMemory
     }
     assert bodies["/hooks/claude"]["schema"]["$ref"].endswith("/HookInput")
     assert len(bodies["/hooks/codex"]["schema"]["anyOf"]) == 2
-    told = document["components"]["schemas"]["HookInput"]
-    assert told["required"] == ["session_id", "hook_event_name"]
-    assert "enum" not in told["properties"]["hook_event_name"]
-    filed = document["components"]["schemas"]["Reported"]["properties"]["type"]
-    assert "tool_result" in filed["enum"]
+    schemas = document["components"]["schemas"]
+    hook = schemas["HookInput"]
+    assert hook["required"] == ["session_id", "hook_event_name"]
+    assert "enum" not in hook["properties"]["hook_event_name"]
+    assert "tool_result" in schemas["TelemetryPayload"]["properties"]["type"]["enum"]
     assert "content" not in document["paths"]["/telemetry"]["post"]["responses"]["204"]

@@ -590,7 +590,7 @@ class Following(RuleBasedStateMachine):
 
 
 TestFollowing = Following.TestCase
-TestFollowing.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestFollowing.settings = settings(max_examples=60, stateful_step_count=40)
 
 
 class Crowd(RuleBasedStateMachine):
@@ -650,7 +650,7 @@ class Crowd(RuleBasedStateMachine):
 
 
 TestCrowd = Crowd.TestCase
-TestCrowd.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
+TestCrowd.settings = settings(max_examples=25, stateful_step_count=20)
 
 
 def test_a_reader_that_is_cut_at_any_place_gets_each_event_once(bench: Bench) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sxhost.codec.lines import CutLines, Line, LineSplitter, LineTooLong
@@ -58,14 +58,12 @@ def test_the_tail_is_given_once() -> None:
 pieces = st.lists(st.one_of(st.binary(max_size=12), st.sampled_from([b"\n", b"\r\n", b"ab\n"])))
 
 
-@settings(deadline=None)
 @given(pieces)
 def test_any_cutting_gives_the_same_lines(chunks: list[bytes]) -> None:
     *whole, tail = b"".join(chunks).split(b"\n")
     assert split(chunks) == (whole, tail)
 
 
-@settings(deadline=None)
 @given(pieces)
 def test_any_cutting_finds_the_same_line_too_long(chunks: list[bytes]) -> None:
     data = b"".join(chunks)

@@ -90,14 +90,14 @@ def test_half_an_emoji() -> None:
     assert heard(rb"\ud83d\ud83d\ude00") == "\ufffd😀"
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.binary())
 def test_any_bytes(line: bytes) -> None:
     with suppress(NotPiLine):
         parse(b'{"type":"' + line)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.dictionaries(
         st.sampled_from(["message", "messages", "id", "toolCallId", "result", "args", "usage"]),

@@ -10,12 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from sxhost.agents.session import CUT_SHORT
-from sxhost.agents.supervisor import HOST_ENDED
 from sxhost.faces.codexd.events import event_record, gap_record
 from sxhost.faces.codexd.records_wire import CodexdEvent
 from sxhost.model.session import Event
-from sxhost.model.turn import Turn
+from sxhost.model.turn import CutReason, Turn
 from tests.unit.faces.test_codexd_records import session
 
 IDS = {"sessionId": "a", "threadId": "t1"}
@@ -70,7 +68,11 @@ def test_a_turn_that_codex_says_has_failed() -> None:
 
 @pytest.mark.parametrize(
     ("reason", "failure"),
-    [(CUT_SHORT, CUT_SHORT), (HOST_ENDED, HOST_ENDED), ("the agent was ended", CUT_SHORT)],
+    [
+        (CutReason.PROCESS_ENDED, CutReason.PROCESS_ENDED),
+        (CutReason.HOST_ENDED, CutReason.HOST_ENDED),
+        ("the agent was ended", CutReason.PROCESS_ENDED),
+    ],
 )
 def test_a_turn_whose_end_codex_has_not_told(reason: str, failure: str) -> None:
     data = {"turn": 1, "native_id": "u1", "status": "failed", "reason": reason}
