@@ -44,7 +44,6 @@ from sxhost.faces.native import websocket as session_websocket
 from sxhost.faces.native.tokens import TokenHandlers
 from sxhost.faces.pi import websocket as pi_websocket
 from sxhost.faces.pi.multiplexer import Multiplexer
-from sxhost.faces.pi.session_files import RunInThread
 from sxhost.http.authentication import AccessPolicy, Authenticator, login_attempts
 from sxhost.http.metrics import Metrics
 from sxhost.http.responses import ResponseFormat
@@ -59,6 +58,7 @@ from sxhost.store.sqlite.connection import SQLiteConnection
 from sxhost.store.sqlite.store import SQLiteStore, Threads
 from sxhost.telemetry.forwarder import make_forwarder
 from sxhost.visible import exit_with_error
+from sxhost.waiting import RunInThread
 
 __all__ = ["Options", "makeService"]
 

@@ -63,6 +63,7 @@ class _Record(Struct, frozen=True, rename="camel"):
     is_compact_summary: bool = False
     is_api_error_message: bool = False
     tool_denial_kind: str = ""
+    tool_denial_before_run: bool = False
     message: _Message | None = None
     content: Any = None
     error: Any = None
@@ -109,8 +110,9 @@ class ClaudeTranscript:
                 yield self._fact(record, "prompt", index, text=block.text, by="prompt")
 
     def _tool_done(self, record: _Record, block: _Block) -> Fact:
-        failed = "declined" if record.tool_denial_kind else "failed"
-        status = failed if block.is_error else "completed"
+        status = "failed" if block.is_error else "completed"
+        if record.tool_denial_kind:
+            status = "declined" if record.tool_denial_before_run else "cut"
         data = {"item": block.tool_use_id, "status": status, "output": text_of(block.content)}
         return Fact(kind="tool-done", id=block.tool_use_id, turn=self._turn, data=data)
 
@@ -163,9 +165,7 @@ class ClaudeTranscript:
             self._cost = record.total_cost_usd
             yield self._usage_fact(f"cost:{self._cost}")
 
-    def _fact(
-        self, record: _Record, kind: FactKind, part: int | str = 0, **data: Any
-    ) -> Fact:
+    def _fact(self, record: _Record, kind: FactKind, part: int | str = 0, **data: Any) -> Fact:
         return Fact(kind=kind, id=f"{record.uuid}:{part}", turn=self._turn, data=data)
 
 

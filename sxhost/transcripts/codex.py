@@ -7,7 +7,7 @@ latter, since the former has the context around it too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -20,6 +20,10 @@ __all__ = ["CodexRollout"]
 
 CALLS: Final = frozenset({"function_call", "custom_tool_call", "local_shell_call"})
 OUTPUTS: Final = frozenset({"function_call_output", "custom_tool_call_output"})
+ENDS: Final[Mapping[str, FactKind]] = {
+    "task_complete": "complete",
+    "turn_aborted": "interrupted",
+}
 ABORTED: Final = "aborted by user"
 
 
@@ -135,26 +139,26 @@ class CodexRollout:
     def _event(self, record: _Record, payload: _Payload) -> Iterator[Fact]:
         if payload.type == "task_started":
             self._turn = payload.turn_id or self._turn
-        elif payload.type == "task_complete":
-            if payload.error:
-                yield self._fact("error", self._turn, reason=_reason(payload.error))
-            else:
-                yield self._fact("complete", self._turn)
-        elif payload.type == "turn_aborted":
-            yield self._fact("interrupted", self._turn)
-        elif payload.type == "item_completed" and payload.item is not None:
-            if payload.item.type == "UserMessage":
-                text = text_of(payload.item.content)
-                yield self._fact("prompt", payload.item.id, text=text, by="prompt")
-        elif payload.type == "user_message" and isinstance(payload.message, str):
-            fact_id = f"{record.timestamp}:prompt"  # versions before `item_completed`
-            yield self._fact("prompt", fact_id, text=payload.message, by="prompt")
+        elif payload.type == "task_complete" and payload.error:
+            yield self._fact("error", self._turn, reason=_reason(payload.error))
+        elif payload.type in ENDS:
+            yield self._fact(ENDS[payload.type], self._turn)
         elif payload.type == "token_count" and payload.info not in (None, self._usage):
             yield self._used(record, payload.info)
         elif payload.type == "thread_name_updated" and payload.thread_name:
             yield self._fact("title", payload.thread_name[:100], title=payload.thread_name)
         elif payload.type in ("stream_error", "warning") and payload.message:
             yield self._fact("warning", record.timestamp, text=_reason(payload.message))
+        else:
+            yield from self._prompt(record, payload)
+
+    def _prompt(self, record: _Record, payload: _Payload) -> Iterator[Fact]:
+        item = payload.item
+        if payload.type == "item_completed" and item is not None and item.type == "UserMessage":
+            yield self._fact("prompt", item.id, text=text_of(item.content), by="prompt")
+        elif payload.type == "user_message" and isinstance(payload.message, str):
+            fact_id = f"{record.timestamp}:prompt"  # versions before `item_completed`
+            yield self._fact("prompt", fact_id, text=payload.message, by="prompt")
 
     def _used(self, record: _Record, info: _TokenCount | None) -> Fact:
         self._usage = info = info or _TokenCount()

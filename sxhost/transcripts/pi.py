@@ -107,6 +107,9 @@ class PiSession:
                 data = {"item": part.id, "tool": part.name, "title": title}
                 data["input"] = part.arguments
                 yield Fact(kind="tool-start", id=part.id, turn=self._turn, data=data)
+        yield from self._end_of_answer(entry, message)
+
+    def _end_of_answer(self, entry: _Entry, message: _Message) -> Iterator[Fact]:
         if message.usage is not None and (used := _usage(message.usage)).total_tokens:
             self._usage += used
             fields = {**self._usage.fields(), "message": used.fields()}
@@ -119,9 +122,7 @@ class PiSession:
         elif message.stop_reason in ENDS:
             yield self._fact("complete", entry)
 
-    def _fact(
-        self, kind: FactKind, entry: _Entry, part: int | str = 0, **data: Any
-    ) -> Fact:
+    def _fact(self, kind: FactKind, entry: _Entry, part: int | str = 0, **data: Any) -> Fact:
         return Fact(kind=kind, id=f"{entry.id}:{part}", turn=self._turn, data=data)
 
 

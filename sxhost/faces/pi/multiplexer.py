@@ -22,7 +22,6 @@ from sxhost.faces.pi.encoder import PiEncoding
 from sxhost.faces.pi.executor import CommandExecutor
 from sxhost.faces.pi.responses import Response, notification, server_ready
 from sxhost.faces.pi.server_commands import ServerCommands, recovery_summary
-from sxhost.faces.pi.session_files import RunInThread, run_inline
 from sxhost.faces.pi.session_info import Sessions
 from sxhost.faces.pi.transcript_cache import TranscriptCache
 from sxhost.faces.pi.validation import BadCommand, parse
@@ -31,7 +30,7 @@ from sxhost.model.caller import Caller, current_caller
 from sxhost.model.session import Event, EventQuery
 from sxhost.service import SessionService
 from sxhost.streams.subscription import Selection, Subscription
-from sxhost.waiting import background
+from sxhost.waiting import RunInThread, background, run_inline
 
 __all__ = ["Client", "ClientTransport", "Multiplexer"]
 

@@ -13,12 +13,12 @@ from twisted.internet.interfaces import IReactorTime
 
 from sxhost.agents.session import HostedSession
 from sxhost.errors import HostError
-from sxhost.faces.pi.session_files import RunInThread
 from sxhost.faces.pi.translate_any import text_message
 from sxhost.model.session import Detail, Event, EventQuery, SessionQuery
 from sxhost.model.session_state import MESSAGE_EVENTS
 from sxhost.service import SessionService
 from sxhost.streams.reader import newest
+from sxhost.waiting import RunInThread
 
 __all__ = ["AGENT_TIMEOUT_S", "Sessions", "is_pi", "message_of_event"]
 
