@@ -67,12 +67,9 @@ class SessionMerger:
         if "parent" in data:  # a subagent's: the transcript does not have it
             return draft
         if draft.event == "user-message" and data.get("by") == "prompt":
-            self._begin(turn)
-            return self._once(draft, turn, ("prompt", turn, data.get("text")))
-        if draft.event in TOOL_EVENTS and (item := data.get("item")):
-            self._last_message = None
-            self._begin(turn)
-            return self._once(draft, turn, (draft.event, item))
+            return self._work_from_hook(draft, turn, ("prompt", turn, data.get("text")))
+        if draft.event in TOOL_EVENTS and "item" in data:
+            return self._work_from_hook(draft, turn, (draft.event, data["item"]))
         if draft.event == "message":
             return self._message_from_hook(turn, draft)
         if draft.event in ENDS:
@@ -81,6 +78,15 @@ class SessionMerger:
             self.turn, self.is_running = turn, False
             return draft if is_news else None
         return draft
+
+    def _work_from_hook(
+        self, draft: EventDraft, turn: str, what: Hashable
+    ) -> EventDraft | None:
+        if self._repeats(what):
+            return None
+        self._last_message = None
+        self._begin(turn)
+        return replace(draft, key=draft.key or _draft(draft.event, turn, draft.data).key)
 
     def _message_from_hook(self, turn: str, draft: EventDraft) -> EventDraft | None:
         if draft.key is not None and self._repeats(("key", draft.key)):
@@ -114,14 +120,15 @@ class SessionMerger:
             return self._message_from_fact(turn, fact, data)
         if fact.kind in ("complete", "error", "interrupted"):
             return self._end(turn, fact, data, merged)
-        if fact.kind in TOOL_EVENTS:
-            self._last_message = None
         prompt = ("prompt", turn, fact.data.get("text"))
         if self._repeats(prompt if fact.kind == "prompt" else (fact.kind, fact.id)):
             return ()
         if fact.kind == "prompt":
+            self._last_message = None
             self._begin(turn)
             return (_draft("user-message", turn, data),)
+        if fact.kind in TOOL_EVENTS:
+            self._last_message = None
         if not self.is_running:  # the file lags behind the hook that has told of the end
             data["late"] = True
         return (EventDraft(event=fact.kind, data=data, key=f"{fact.kind}:{fact.id}"[:128]),)
@@ -174,11 +181,6 @@ class SessionMerger:
             self._counts.clear()
             self._last_message = None
         self.turn, self.is_running = turn, True
-
-    def _once(self, draft: EventDraft, turn: str, what: Hashable) -> EventDraft | None:
-        if self._repeats(what):
-            return None
-        return replace(draft, key=draft.key or _draft(draft.event, turn, draft.data).key)
 
     def _repeats(self, what: Hashable) -> bool:
         """Return whether something was said before; from now on it was."""

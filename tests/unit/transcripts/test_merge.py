@@ -95,13 +95,9 @@ def test_as_it_was_each_thing_is_told_once(scenario: str) -> None:
     is_told_once(moments_of(scenario), scenario)
 
 
-@pytest.mark.parametrize(
-    "scenario", ["claude-2.1.329/words-between-tools", "codex-0.169.0/answered-yes"]
-)
-@given(order=st.lists(st.booleans(), max_size=60))
+@given(st.sampled_from(EXACT), st.lists(st.booleans(), max_size=60))
 def test_in_any_order_each_thing_is_told_once(scenario: str, order: list[bool]) -> None:
-    moments = moments_of(scenario)
-    is_told_once(interleaved(moments, order), scenario)
+    is_told_once(interleaved(moments_of(scenario), order), scenario)
 
 
 @pytest.mark.parametrize("scenario", [name for name in ONE_SESSION if "escape" in name])
