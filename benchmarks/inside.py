@@ -28,7 +28,7 @@ STORES = {
     "sqlite, process": {"durability": "process"},
     "memory": {"store": "memory:"},
 }
-DRAFT = EventDraft(event="tool-start", data="Bash: git status --short --branch")
+DRAFT = EventDraft.of("tool-start", "Bash: git status --short --branch")
 
 
 async def measure(service: SessionService, batch: int) -> float:

@@ -1,35 +1,37 @@
-"""Events as they come from outside, checked and encoded for the store."""
+"""Events as they come from outside, checked and made compact for the store."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import msgspec
 from msgspec import Raw
 
-from sxhost.codec.json import encode
 from sxhost.errors import EventTooLarge
 from sxhost.model.session import EventDraft
 from sxhost.store.contracts import Draft
-from sxhost.store.recent_events import OVERHEAD
+from sxhost.store.event_ring import OVERHEAD
 
-__all__ = ["encoded_drafts"]
+__all__ = ["compact_drafts"]
 
 STEP_BYTES = 1024 * 1024
-"""Bytes of events that are encoded in one step: a millisecond, or two."""
+"""Bytes of events that are made compact in one step: a millisecond, or two."""
 
 
-def encoded_drafts(
+def compact_drafts(
     drafts: Sequence[EventDraft], at: int, event_size: int
 ) -> Iterator[list[Draft]]:
-    """Encode events for the store, `STEP_BYTES` of them a step.
+    """Take the spaces out of events' data, `STEP_BYTES` of them a step.
+
+    The data is not decoded: a number or a text stays as its sender wrote it.
 
     :param at: Unix milliseconds, for events that name no time.
-    :param event_size: bytes of JSON that an event's data may have.
+    :param event_size: bytes of compact JSON that an event's data may have.
     :raises EventTooLarge: one has more.
     """
     step, size = list[Draft](), 0
     for draft in drafts:
-        data = encode(draft.data)
+        data = msgspec.json.format(draft.data, indent=-1)
         if len(data) > event_size:
             raise EventTooLarge(len(data), event_size)
         ts_ms = at if draft.ts is None else draft.ts * 1000

@@ -146,7 +146,7 @@ def lock_file(path: Place) -> int:
     The caller writes it in place: the lock is of the file, and a replaced one has none.
 
     :raises BlockingIOError: another process holds it; `errno` and `filename` are set.
-    :raises UnsafeFile: as for `read`, or the file has another name too.
+    :raises UnsafeFile: as for `read_private`, or the file has another name too.
     """
     file = open_unlinked(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK)
     try:
@@ -178,6 +178,7 @@ def open_unlinked(path: Place, flags: int) -> int:
 
     :raises UnsafeFile: it is a symbolic link.
     """
+    # O_NOFOLLOW alone would do, but its error (ELOOP) reads as if there were a circle of links.
     if os.path.islink(path):
         raise UnsafeFile(f"{os.fspath(path)} is a symbolic link: it is not followed")
     return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

@@ -83,6 +83,6 @@ class Registrar:
 
     async def find(self, session_id: str) -> Session | None:
         """Return a session, also an archived one; None if there is none."""
-        if not self._store.holds(session_id):
+        if not self._store.known.holds(session_id):
             return None
-        return self._store.known(session_id) or await self._store.session(session_id)
+        return self._store.known.get(session_id) or await self._store.session(session_id)

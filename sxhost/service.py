@@ -22,7 +22,7 @@ from sxhost.agents.supervisor import Supervisor
 from sxhost.audit import Audit
 from sxhost.codec.frames import Encoding
 from sxhost.errors import BadField
-from sxhost.event_drafts import encoded_drafts
+from sxhost.event_drafts import compact_drafts
 from sxhost.eviction import Eviction
 from sxhost.logs import logger
 from sxhost.model.auth import AuditEntry, AuditQuery
@@ -101,15 +101,15 @@ class SessionService(Service):
         self.on_stop: Callable[[], object] = lambda: None
         self.limits = limits
         self.slices = TimeSlicer(clock)
-        self.hub = LogNotifier(clock, store, limits, self.slices)
+        self.hub = LogNotifier(clock, store, store.known, limits, self.slices)
         self._store = store
         self._clock = clock
         self._wall_ms = wall_ms
         self._presence = Presence(clock, wall_ms, limits)
-        self._logs = LogReader(store, limits, self.slices)
+        self._logs = LogReader(store, store, limits, self.slices)
         self._sweeper = LoopingCall(self._sweep)
         self._sweeper.clock = clock
-        self._teller = StateBroadcaster(self.hub, store, clock, self._now)
+        self._teller = StateBroadcaster(self.hub, store.known, clock, self._now)
         desk = ApprovalDesk(
             store, self.hub, clock, wall_ms, limits=limits, decide=agents.decide
         )
@@ -206,7 +206,7 @@ class SessionService(Service):
             pending_approvals=sum(view.pending_approvals for view in views),
             missing=self._store.missing,
             telemetry=self.telemetry,
-            memory=Memory(events=self._store.hot_size),
+            memory=Memory(events=self._store.recent.size),
             limits=self.limits,
         )
 
@@ -218,7 +218,7 @@ class SessionService(Service):
     @property
     def hot_size(self) -> int:
         """How many bytes of memory events take."""
-        return self._store.hot_size
+        return self._store.recent.size
 
     async def sessions(self, query: SessionQuery) -> list[Summary]:
         """List sessions in the order of their ids."""
@@ -251,12 +251,12 @@ class SessionService(Service):
 
     def knows(self, session_id: str) -> bool:
         """Tell whether there is such a session."""
-        return self._store.holds(session_id)
+        return self._store.known.holds(session_id)
 
     @property
     def cursor(self) -> str:
         """The place at the end of the log."""
-        return str(Cursor(self._store.position, self._store.epoch))
+        return str(Cursor(self._store.recent.position, self._store.epoch))
 
     def now_ms(self) -> int:
         """Return the time of day in Unix milliseconds."""
@@ -273,7 +273,7 @@ class SessionService(Service):
 
     async def forget(self, session_id: str) -> Done:
         """End a session and forget it with its log and its inbox."""
-        known = self._store.known(session_id)
+        known = self._store.known.get(session_id)
         try:
             await self._fleet.end(session_id)
             await (
@@ -412,9 +412,9 @@ class SessionService(Service):
 
     async def _append(self, session_id: str, drafts: Sequence[EventDraft]) -> list[Event]:
         at = self._wall_ms()
-        encoded = encoded_drafts(drafts, at, self.limits.event_size)
+        compact = compact_drafts(drafts, at, self.limits.event_size)
         append = partial(
-            self._store.append_events, session_id, await self.slices.gather(encoded), at
+            self._store.append_events, session_id, await self.slices.gather(compact), at
         )
         events = await self._eviction.run_with_room(append)
         self._presence.hear(session_id)

@@ -28,7 +28,7 @@ class TimeSlicer:
         self._clock = clock
         self.budget = budget
         """Seconds; 0 makes every step a turn of its own."""
-        self._cooperator = Cooperator(self._make_budget, lambda work: clock.callLater(0, work))
+        self._cooperator = Cooperator(self._start_budget, lambda work: clock.callLater(0, work))
 
     async def run(self, steps: Iterator[object]) -> None:
         """Run all steps, the first at once, so that short work does not wait for a turn.
@@ -63,7 +63,8 @@ class TimeSlicer:
             if call.active():
                 call.cancel()
 
-    def _make_budget(self) -> Callable[[], bool]:
+    def _start_budget(self) -> Callable[[], bool]:
+        """Begin a turn; return what tells when its time is used up."""
         until = self._clock.seconds() + self.budget
         return lambda: self._clock.seconds() >= until
 

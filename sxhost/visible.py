@@ -1,7 +1,7 @@
 r"""Escapes texts for terminals and logs: control characters and invisible ones are written out.
 
-Every text of an agent, a host, a file or a client goes through `visible` where it is printed
-or logged, and nowhere before.  The notation is Python's: ``\x1b``, ``\u202e``.
+Every text of an agent, a host, a file or a client goes through `escape_hidden` where it is
+printed or logged, and nowhere before.  The notation is Python's: ``\x1b``, ``\u202e``.
 """
 
 from __future__ import annotations
@@ -29,7 +29,12 @@ HIDDEN = re.compile(
 
 def escape_hidden(text: str, keep: str = "") -> str:
     """Return a text with all hidden characters escaped; those in `keep` stay as they are."""
-    return HIDDEN.sub(lambda found: found[0] if found[0] in keep else _escaped(found[0]), text)
+    return HIDDEN.sub(
+        lambda found: (
+            found[0] if found[0] in keep else found[0].encode("unicode_escape").decode()
+        ),
+        text,
+    )
 
 
 def escape_hidden_json(text: str) -> str:
@@ -37,10 +42,6 @@ def escape_hidden_json(text: str) -> str:
     return HIDDEN.sub(
         lambda found: found[0] if found[0] == "\n" else _json_escaped(found[0]), text
     )
-
-
-def _escaped(char: str) -> str:
-    return char.encode("unicode_escape").decode()
 
 
 def _json_escaped(char: str) -> str:

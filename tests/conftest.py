@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,6 +35,11 @@ __all__ = [
 # No test is timed: on a busy machine any of them takes as long as it takes.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # `( pytest & )` and some runners start us so, and each host that a test starts would
+    # inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @implementer(ILogObserver)

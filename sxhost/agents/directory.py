@@ -38,16 +38,16 @@ class AgentDirectory:
     @property
     def position(self) -> int:
         """The id of the last event that may be read."""
-        return self._store.position
+        return self._store.recent.position
 
     def get(self, session_id: str) -> Session | None:
         """Return a session, if it is one of them."""
-        session = self._store.known(session_id)
+        session = self._store.known.get(session_id)
         return session if session is not None and self.selection.chooses(session) else None
 
     def sessions(self) -> list[Session]:
         """Return them all in the order in which they were begun."""
-        chosen = filter(self.selection.chooses, self._store.all_known())
+        chosen = filter(self.selection.chooses, self._store.known)
         return sorted(chosen, key=lambda session: (session.start_ms, session.id))
 
     def find_native(self, native_id: str) -> Session | None:

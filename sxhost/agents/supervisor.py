@@ -72,7 +72,7 @@ class Supervisor:
 
     def is_hosted(self, name: str) -> bool:
         """Tell whether the host itself runs the agent of this session, or conversation."""
-        known = self._store.known(name)
+        known = self._store.known.get(name)
         is_ours = known is not None and known.kind == "hosted"
         return is_ours or any(one.launch.resume == name for one in self._sessions.values())
 
@@ -99,7 +99,7 @@ class Supervisor:
         :raises AgentFailed: it cannot be started; then nothing remains of it.
         """
         session_id = launch.id or new_session_id(launch.agent)
-        if session_id in self._sessions or self._store.known(session_id) is not None:
+        if session_id in self._sessions or self._store.known.get(session_id) is not None:
             raise SessionExists(session_id)
         placed = replace(launch, id=session_id, cwd=self._agents.roots.place(launch.cwd))
         hosted = self._sessions[session_id] = self._made(session_id, placed, None)
@@ -161,7 +161,7 @@ class Supervisor:
 
     def deliver_messages(self, session_id: str) -> None:
         """There may be messages for an agent: give it what it can take now."""
-        session = self._store.known(session_id)
+        session = self._store.known.get(session_id)
         if session is None or session.kind != "hosted" or self._closed:
             return
         if session_id in self._delivering:
@@ -242,10 +242,10 @@ class Supervisor:
         if session.turn is not None and session.turn.status == "running":
             ids = {"turn": session.turn.id, "native_id": session.turn.native_id}
             cut = {**ids, "status": "failed", "reason": CutReason.HOST_ENDED}
-            drafts.append(EventDraft(event="error", data=cut))
+            drafts.append(EventDraft.of("error", cut))
         if session.process is not None and session.process.pid:
             ended = {"reason": "the host was killed"}
-            drafts.append(EventDraft(event="ended", data=ended))
+            drafts.append(EventDraft.of("ended", ended))
         if not drafts:
             return
         await self._ground.append(session.id, drafts)

@@ -13,7 +13,7 @@ from sxhost.attach.spool import Spool
 from sxhost.client.host import HostClient
 from sxhost.errors import HostError, Reserved
 from sxhost.logs import logger
-from sxhost.model.session import EventDraft
+from sxhost.model.session import EventDraft, raw_json
 
 __all__ = ["Outbox"]
 
@@ -55,7 +55,7 @@ class Outbox:
         key = f"{self._key_prefix}-{self._fired}"
         try:
             draft = convert({"event": event}, EventDraft)
-            self.spool.put(replace(draft, data=data, ts=int(self._now()), key=key))
+            self.spool.put(replace(draft, data=raw_json(data), ts=int(self._now()), key=key))
         except Exception as error:  # noqa: BLE001 - an agent's data may do anything when encoded
             log.warn("{event!r} is no event: {error}", event=event, error=error)
             self.refused += 1

@@ -45,10 +45,7 @@ class Spool:
         return len(self._waiting)
 
     def put(self, draft: EventDraft) -> None:
-        """Append an event.
-
-        :raises TypeError: its data cannot be JSON.
-        """
+        """Append an event."""
         entry = SpooledEvent(draft, len(encode(draft)))
         self._waiting.append(entry)
         self._bytes += entry.size

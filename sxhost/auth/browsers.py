@@ -99,7 +99,10 @@ class BrowserLogins:
         return credentials
 
     def caller(self, cookie: str, page: str | None) -> Caller | None:
-        """Return who shows a cookie, if it is good; `page` as for `BrowserLogin.shows`."""
+        """Return who shows a cookie and its page's secret, or None if they are no login's.
+
+        A `page` of None is not checked.
+        """
         browser_id = cookie.partition(".")[0]
         login = self._logins.get(browser_id)
         if login is None or not login.matches_secrets(cookie, page) or login.grant.ended:
@@ -113,7 +116,18 @@ class BrowserLogins:
     def tokens(self) -> Sequence[Token]:
         """Return the logins as entries of the list of tokens."""
         self._forget_expired()
-        return list(map(self._token, self._logins))
+        now_ms = self._wall_ms()
+        return [
+            Token(
+                browser_id,
+                ["admin"],
+                None,
+                NAME,
+                login.created_ms,
+                now_ms + int(login.remaining_s() * 1000),
+            )
+            for browser_id, login in self._logins.items()
+        ]
 
     def log_out(self, browser_id: str) -> None:
         """End a login, with all streams that are open for it."""
@@ -123,8 +137,3 @@ class BrowserLogins:
         self._logins = {
             name: login for name, login in self._logins.items() if not login.grant.ended
         }
-
-    def _token(self, browser_id: str) -> Token:
-        login = self._logins[browser_id]
-        expires_ms = self._wall_ms() + int(login.remaining_s() * 1000)
-        return Token(browser_id, ["admin"], None, NAME, login.created_ms, expires_ms)

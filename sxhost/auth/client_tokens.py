@@ -48,7 +48,7 @@ def own_host_token(url: str, environ: Mapping[str, str]) -> str | None:
     """Return the token of this user's own host; None if another user may listen at `url`."""
     from sxhost.auth.tokens import token_file
 
-    if not _is_ours(url):
+    if not _is_own_host(url):
         return None
     path = token_file(state_dir(environ))
     try:
@@ -57,21 +57,20 @@ def own_host_token(url: str, environ: Mapping[str, str]) -> str | None:
         return None
 
 
-def _is_ours(url: str) -> bool:
+def _is_own_host(url: str) -> bool:
     """Tell whether all who listen at `url` are this user or root.
 
     A stranger can listen at our port while our host is away, and would only have to ask.
     """
     try:
         address = HostAddress(url)
-        users = _socket_users(address) if address.socket_path else _port_users(address)
+        if address.socket_path:
+            users = {Path(address.socket_path).stat().st_uid}
+        else:
+            users = _port_users(address)
     except (OSError, ValueError):
         return False
     return bool(users) and users <= {os.getuid(), ROOT}
-
-
-def _socket_users(address: HostAddress) -> set[int]:
-    return {Path(address.socket_path).stat().st_uid}
 
 
 def _port_users(address: HostAddress) -> set[int]:

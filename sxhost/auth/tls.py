@@ -115,13 +115,13 @@ class ServerCertificate:
 class TLSServerEndpoint:
     """A server endpoint that wraps another one's connections in TLS."""
 
-    def __init__(self, endpoint: Any, shown: ServerCertificate) -> None:
+    def __init__(self, endpoint: Any, certificate: ServerCertificate) -> None:
         self._endpoint = endpoint
-        self._certificate_shown = shown
+        self._certificate = certificate
 
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
         """Listen; the factory's protocols get the decrypted bytes."""
-        factory = TLSMemoryBIOFactory(self._certificate_shown, False, protocolFactory)
+        factory = TLSMemoryBIOFactory(self._certificate, False, protocolFactory)
         port: Deferred[IListeningPort] = self._endpoint.listen(factory)
         return port
 

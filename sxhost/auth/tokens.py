@@ -37,6 +37,7 @@ PREFIX: Final = "sxhost"
 """The beginning of every token, by which scanners for leaked secrets recognise it."""
 
 SECRET_BYTES: Final = 32
+"""Random bytes in a token: too many to guess, so a plain hash of it need not be slow."""
 
 MOST_EXPIRED: Final = 256
 """Expired tokens that are kept in the list; they authenticate nobody."""
@@ -75,19 +76,19 @@ class TokenStore:
     def open(self) -> None:
         """Read the files; make the host's own token if there is none.
 
-        :raises BadKeyring: a file cannot be read or written, or is damaged.
+        :raises TokenStoreError: a file cannot be read or written, or is damaged.
         """
-        own = token_file(self.place)
+        path = token_file(self.place)
         try:
-            secret = own.read_text(encoding="ascii").strip()
+            secret = path.read_text(encoding="ascii").strip()
         except FileNotFoundError:
-            self._make_own()
+            self._make_admin_token()
         except (OSError, UnicodeDecodeError) as error:
-            raise TokenStoreError(f"cannot read {own}: {error}.") from error
+            raise TokenStoreError(f"cannot read {path}: {error}.") from error
         else:
             if not secret:
-                raise TokenStoreError(f"{own} is empty; remove it for a new token.")
-            self._stored = _with_own(self._stored, secret)
+                raise TokenStoreError(f"{path} is empty; remove it for a new token.")
+            self._stored = _with_admin_token(self._stored, secret)
         self._read_issued(self.place / "tokens.json")
 
     def caller(self, secret: str) -> Caller | None:
@@ -95,6 +96,7 @@ class TokenStore:
         token_id = secret.removeprefix(f"{PREFIX}_").partition("_")[0]
         stored = self._stored.get(token_id)
         digest = secret_digest(secret)
+        # In constant time: how long a comparison takes must not tell how much of it is right.
         if stored is None or not hmac.compare_digest(digest, stored.digest):
             return None
         token = stored.token
@@ -138,14 +140,14 @@ class TokenStore:
         secret = _secret(ADMIN_ID)
         with _storage_errors():
             files.replace_private(token_file(self.place), f"{secret}\n".encode())
-        self._adopt(_with_own(self._stored, secret), "token_rotated")
+        self._adopt(_with_admin_token(self._stored, secret), "token_rotated")
 
-    def _make_own(self) -> None:
+    def _make_admin_token(self) -> None:
         try:
             self.rotate()
         except HostError as error:
-            own = token_file(self.place)
-            raise TokenStoreError(f"cannot write {own}: {error.message}") from error
+            path = token_file(self.place)
+            raise TokenStoreError(f"cannot write {path}: {error.message}") from error
 
     def _read_issued(self, path: Path) -> None:
         try:
@@ -187,9 +189,14 @@ class TokenStore:
         """Return the grant that all who show this token share."""
         grant = self._grants.get(token.id)
         if grant is None or grant.ended:  # by a clock that was wrong for a while
-            remaining_s = partial(_remaining_s, token, self._wall_ms)
-            grant = self._grants[token.id] = Grant(remaining_s, self._call_later)
+            grant = self._grants[token.id] = Grant(
+                partial(self._remaining_s, token), self._call_later
+            )
         return grant
+
+    def _remaining_s(self, token: Token) -> float:
+        """Return in how many seconds a token expires."""
+        return inf if token.expires_ms is None else (token.expires_ms - self._wall_ms()) / 1000
 
 
 def token_file(place: Path) -> Path:
@@ -206,12 +213,12 @@ def _secret(token_id: str) -> str:
     return f"{PREFIX}_{token_id}_{secrets.token_urlsafe(SECRET_BYTES)}"
 
 
-def _with_own(stored: Mapping[str, StoredToken], secret: str) -> Mapping[str, StoredToken]:
-    own = StoredToken(Token(ADMIN_ID, ["admin"]), secret_digest(secret))
-    return {
-        ADMIN_ID: own,
-        **{name: entry for name, entry in stored.items() if name != ADMIN_ID},
-    }
+def _with_admin_token(
+    stored: Mapping[str, StoredToken], secret: str
+) -> Mapping[str, StoredToken]:
+    """Return tokens with this one as the host's own, which comes first in every list."""
+    admin = StoredToken(Token(ADMIN_ID, ["admin"]), secret_digest(secret))
+    return {ADMIN_ID: admin, **{name: stored[name] for name in stored if name != ADMIN_ID}}
 
 
 def _was_cookie(token: Token) -> bool:
@@ -221,11 +228,6 @@ def _was_cookie(token: Token) -> bool:
     """
     lasts_ms = (token.expires_ms or 0) - token.created_ms
     return (token.name, token.scopes, lasts_ms) == ("browser", ["admin"], OLD_LOGIN_MS)
-
-
-def _remaining_s(token: Token, wall_ms: Callable[[], int]) -> float:
-    """Return in how many seconds a token expires."""
-    return inf if token.expires_ms is None else (token.expires_ms - wall_ms()) / 1000
 
 
 @contextmanager

@@ -72,7 +72,7 @@ def fire(
     from sxhost.model.session import EventDraft
 
     text = None if data is None else text_or_stdin(data)
-    draft = EventDraft(event=event, data=_json(text) if raw else text, key=key)
+    draft = EventDraft.of(event, _json(text) if raw else text, key=key)
     fired = link.run_with_client(lambda host: host.fire(session_id, draft))
     link.show(fired, f"{session_id} event {fired.seq}: {event}")
 

@@ -283,15 +283,13 @@ def connect(
         socket = _OneEndpoint(make_client_endpoint(reactor, address))
         agent = Agent.usingEndpointFactory(reactor, socket, pool)
         return HostClient("http://localhost", Bearer(agent, token), reactor, place=url)
-    policy = _policy(ca) if ca is not None and address.secure else {}
+    policy: dict[str, Any] = {}
+    if ca is not None and address.secure:
+        from sxhost.auth.tls import load_trust_root  # which takes its time to import
+
+        policy["contextFactory"] = BrowserLikePolicyForHTTPS(load_trust_root(ca))
     agent = Agent(reactor, pool=pool, connectTimeout=CONNECT_WITHIN, **policy)
     return HostClient(url, Bearer(agent, token), reactor)
-
-
-def _policy(ca: str) -> dict[str, Any]:
-    from sxhost.auth.tls import load_trust_root  # which takes its time to import
-
-    return {"contextFactory": BrowserLikePolicyForHTTPS(load_trust_root(ca))}
 
 
 @implementer(IAgentEndpointFactory)

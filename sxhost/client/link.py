@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
@@ -15,6 +14,7 @@ from twisted.python.failure import Failure
 from sxhost.client.requests import why_lost
 from sxhost.codec.lines import LineSplitter, LineTooLong
 from sxhost.model.session import Event, Gap, StateChange
+from sxhost.waiting import Signal
 
 __all__ = [
     "EndFrame",
@@ -105,16 +105,12 @@ class StreamConnection(Protocol):
         self._paused = False
         self._missed = 0
         self._timer: IDelayedCall | None = None
-        self._waiter: Deferred[None] | None = None
+        self._changed = Signal()
 
     async def wait_for_line(self) -> None:
         """Return once there is a line to take, or the link is lost."""
         if not self._held and not self.lost:
-            self._waiter = Deferred()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
+            await self._changed.wait()
 
     def take_line(self) -> bytes | None:
         """Return the next line, if one is held."""
@@ -147,7 +143,7 @@ class StreamConnection(Protocol):
             self._timer.cancel()
         if self.transport is not None:
             self.transport.loseConnection()
-        self._wake_reader()
+        self._changed.fire()
 
     def dataReceived(self, data: bytes) -> None:
         """Hold the lines that come; let the transport wait if they are too many."""
@@ -163,7 +159,7 @@ class StreamConnection(Protocol):
         if self._size > HELD:
             self._paused = True
             self.transport.pauseProducing()
-        self._wake_reader()
+        self._changed.fire()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The answer has ended; a line that is not whole will come again."""
@@ -177,8 +173,3 @@ class StreamConnection(Protocol):
             self.lose(f"it was silent for {MISSED * self.beat_s:g} s")
         else:
             self._timer = self._clock.callLater(self.beat_s, self._count_missed_beat)
-
-    def _wake_reader(self) -> None:
-        waiter, self._waiter = self._waiter, None
-        if waiter is not None:
-            waiter.callback(None)

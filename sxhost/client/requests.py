@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 from treq.client import HTTPClient
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import (
@@ -24,7 +24,7 @@ from twisted.web.iweb import IResponse
 from sxhost.codec.json import encode
 from sxhost.errors import HostError, HostUnreachable, from_wire
 from sxhost.model.names import check_session_id
-from sxhost.model.session import Event
+from sxhost.model.session import NULL, Event
 
 __all__ = [
     "JSON",
@@ -108,7 +108,8 @@ def _body(value: Struct | None) -> bytes:
     """Encode a value as JSON without its fields that are None: those were not given."""
     if value is None:
         return b""
-    return encode({k: v for k, v in msgspec.to_builtins(value).items() if v is not None})
+    fields = msgspec.json.decode(encode(value), type=dict[str, Raw])
+    return encode({name: given for name, given in fields.items() if given != NULL})
 
 
 class Exchange:

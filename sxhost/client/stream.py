@@ -120,14 +120,14 @@ class EventStream:
         """Return the next value, over as many links as it takes."""
         value = self._next_held()
         if value is None and not self._closed:
-            value = await self._as_only_reader(self._next())
+            value = await self._as_only_reader(self._wait_for_value())
         if value is None:
             raise StopAsyncIteration
         return value
 
     async def __aenter__(self) -> Self:
         if self._link is None and not self._closed:
-            await self._as_only_reader(self._begin())
+            await self._as_only_reader(self._connect_until_accepted())
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -156,11 +156,11 @@ class EventStream:
         finally:
             self._reading = None
 
-    async def _begin(self) -> None:
+    async def _connect_until_accepted(self) -> None:
         while self._link is None and not self._closed:
             await self._connect()
 
-    async def _next(self) -> Value | None:
+    async def _wait_for_value(self) -> Value | None:
         while (value := self._next_held()) is None and not self._closed:
             await (self._connect() if self._link is None else self._link.wait_for_line())
         return value
@@ -236,7 +236,7 @@ class EventStream:
 
     async def _connect(self) -> None:
         """Try once to connect; raise errors that another attempt cannot mend."""
-        await self._wait()
+        await self._wait_for_back_off()
         link = StreamConnection(self._host.clock)
         try:
             hello = await self._host.in_time(self._open_link(link))
@@ -276,7 +276,7 @@ class EventStream:
         )
         self._drop_link(error.message, at_least)
 
-    async def _wait(self) -> None:
+    async def _wait_for_back_off(self) -> None:
         """Wait until it is time for the next attempt."""
         clock = self._host.clock
         seconds = self._not_before - clock.seconds()

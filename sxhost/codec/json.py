@@ -27,6 +27,13 @@ T = TypeVar("T")
 
 _NO_BRACKETS = bytes(set(range(256)) - set(b'[]{}"'))
 _TO_SQUARE = bytes.maketrans(b"{}", b"[]")
+_NUMBERS = bytes(
+    ord("0" if c in b"0123456789" else "e" if c in b"eE" else "+" if c == ord("+") else " ")
+    for c in range(256)
+)
+_HUGE = (b"0e000", b"0e+000", b"0" * 200)
+"""What a number above 10**308 has, its digits taken for zeros; a text may have it, too."""
+
 _ERROR_PATH = re.compile(r" - at `(?:key in )?\$\.?(?P<path>.*)`$")
 _MISSING = re.compile(r"missing required field `(?P<name>[^`]+)`")
 
@@ -58,10 +65,12 @@ def decode(body: bytes, kind: type[T], *, depth: int = 64, brackets: int = 200_0
         raise BadJSON(f"The JSON nests deeper than {depth} levels.", limit=depth)
     try:
         body.decode()  # msgspec looks only at the texts that it keeps
+        if _may_overflow(body):
+            _check_numbers(body)
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
         with suppress(msgspec.DecodeError):
-            return msgspec.convert(_with_integer(body, str(error)), type=kind)
+            return msgspec.json.decode(_with_integer(body, str(error)), type=kind)
         raise _invalid(str(error)) from None
     except UnicodeDecodeError:
         raise BadJSON("The body is not UTF-8.") from None
@@ -122,7 +131,7 @@ def _end_of_slice(body: bytes, start: int) -> int:
 
 def _decode_slice(piece: bytes, kind: type[T], first: int, depth: int) -> list[T]:
     lines = piece.split(b"\n")
-    if max(map(_opening_brackets, lines)) <= SHALLOW:
+    if max(map(_opening_brackets, lines)) <= SHALLOW and not _may_overflow(piece):
         with suppress(UnicodeDecodeError, msgspec.DecodeError):
             piece.decode()
             values: list[T] = _decoder_of(cast("Any", kind)).decode_lines(piece)
@@ -156,13 +165,15 @@ def _at_line(error: HostError, number: int) -> HostError:
     return error
 
 
-def _with_integer(body: bytes, text: str) -> Any:
+def _with_integer(body: bytes, text: str) -> bytes:
     """Return the body with the 7.0 that msgspec refused as a 7: JSON Schema takes both."""
-    fields, found = msgspec.json.decode(body), _ERROR_PATH.search(text)
-    value = fields.get(found["path"]) if found and isinstance(fields, dict) else None
-    if found and isinstance(value, float) and value.is_integer():
-        fields[found["path"]] = int(value)
-    return fields
+    found = _ERROR_PATH.search(text)
+    fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    if found and found["path"] in fields:
+        value = msgspec.json.decode(fields[found["path"]])
+        if isinstance(value, float) and value.is_integer():
+            fields[found["path"]] = msgspec.Raw(encode(int(value)))
+    return encode(fields)
 
 
 def _invalid(text: str) -> HostError:
@@ -192,6 +203,31 @@ def _decoder_of(kind: Any) -> Any:
 
 def _opening_brackets(text: bytes) -> int:
     return text.count(b"[") + text.count(b"{")
+
+
+def _may_overflow(body: bytes) -> bool:
+    """Tell whether a body may have a number that is too large for whoever decodes it.
+
+    msgspec does not look at the numbers of a part that it keeps as JSON.
+    """
+    numbers = body.translate(_NUMBERS)
+    return any(huge in numbers for huge in _HUGE)
+
+
+def _check_numbers(body: bytes) -> None:
+    """Check that the numbers of a body can be decoded.
+
+    :raises msgspec.ValidationError: those of a field cannot, which it names.
+    """
+    if not body.lstrip().startswith(b"{"):
+        msgspec.json.decode(body)
+        return
+    for name, value in msgspec.json.decode(body, type=dict[str, msgspec.Raw]).items():
+        try:
+            msgspec.json.decode(value)
+        except msgspec.ValidationError as error:
+            reason = str(error).partition(" - at ")[0]
+            raise msgspec.ValidationError(f"{reason} - at `$.{name}`") from None
 
 
 def _check_brackets(body: bytes, most: int) -> None:

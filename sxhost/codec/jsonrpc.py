@@ -115,7 +115,7 @@ def _call(message: _Line) -> RPCRequest:
 
 
 def encode_request(
-    method: str, params: Any = UNSET, number: int | None = None, **more: Any
+    method: str, params: Any = UNSET, number: Id | None = None, **more: Any
 ) -> bytes:
     """Encode a request, or without a number a notification; `more` as ``jsonrpc="2.0"``."""
     message: dict[str, Any] = {**more}

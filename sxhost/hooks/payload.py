@@ -92,9 +92,9 @@ class Hook:
         """Return the events of the hook; without `complete` if the agent `goes_on`."""
         happened = EVENTS.get(self.name, _other)(self)
         return [
-            EventDraft(
-                event=name,
-                data=shorten_to_fit(self._with_parent(data)),
+            EventDraft.of(
+                name,
+                shorten_to_fit(self._with_parent(data)),
                 key=self._key(name, data),
             )
             for name, data in happened

@@ -205,4 +205,4 @@ class HookHandler:
 
 
 def _message_event(message: Message) -> EventDraft:
-    return EventDraft(event="user-message", data={"text": message.content, "by": "message"})
+    return EventDraft.of("user-message", {"text": message.content, "by": "message"})

@@ -9,7 +9,6 @@ from urllib.parse import unquote_to_bytes, urlsplit
 from twisted.web.server import Request
 
 from sxhost.http.request_context import RequestContext, context_of
-from sxhost.model.caller import Caller
 
 __all__ = ["FORMAT", "entry"]
 
@@ -29,27 +28,21 @@ def entry(request: Request, ms: float) -> dict[str, Any]:
     return {
         "peer": getattr(request.getClientAddress(), "host", "unix"),
         "method": _printable(request.method),
-        "uri": _uri(request.uri, context),
+        "uri": _uri_without_secrets(request.uri, context),
         "version": _printable(request.clientproto),
         "route": context.route,
         "status": request.code,
         "size": request.sentLength,
         "ms": round(ms, 3),
-        "token": _token(context.caller),
+        # The host's own user needs no token; whoever has no rights has not been let in.
+        "token": (context.caller.token or "own") if context.caller.scopes else "-",
         "request_id": context.request_id,
         "referer": _referer(_raw(request, b"referer")),
         "agent": _printable(_raw(request, b"user-agent") or b"-"),
     }
 
 
-def _token(caller: Caller) -> str:
-    """Return the id of the caller's token; ``own``: the host's user, who needs none."""
-    if not caller.scopes:
-        return "-"
-    return caller.token or "own"
-
-
-def _uri(uri: bytes, context: RequestContext) -> str:
+def _uri_without_secrets(uri: bytes, context: RequestContext) -> str:
     """Return path and query, without a login's code and without unknown parameters.
 
     Tokens do not belong into a query, but people put them there.

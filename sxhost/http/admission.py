@@ -84,7 +84,7 @@ class Admission:
                 sock.listen(BACKLOG)
 
     def admit(self, transport: Any, uid: int | None) -> str:
-        """Count a connection; return its peer, which `leave` takes.
+        """Count a connection; return its peer, which `release` takes.
 
         :raises HostError: it is one too many, and not counted.
         """
@@ -116,7 +116,7 @@ class Admission:
             raise Overloaded("answers wait for their readers", self._limits.unsent)
 
     def count_body(self, size: int) -> None:
-        """Count `size` bytes of a body, until its request is answered (`let_go`).
+        """Count `size` bytes of a body, until its request is answered (`uncount_body`).
 
         :raises Overloaded: all bodies together are too large.
         """
@@ -145,7 +145,7 @@ class Admission:
             log.warn(
                 "{count} connections were refused, the last from {peer}: {why}",
                 count=self._refused,
-                peer=peer or "the own user",
+                peer=peer or "the host's own user",
                 why=error.message,
             )
             self._refused = 0
@@ -194,7 +194,7 @@ class RequestRates:
         self._host_uid = host_uid
 
     def take(self, caller: Caller, *, forwarded: bool) -> None:
-        """Count a request; one of the own user is counted only if a proxy forwards it.
+        """Count a request; one of the host's user is counted only if a proxy forwards it.
 
         :raises RateLimited: there have been too many.
         """

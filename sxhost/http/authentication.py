@@ -155,8 +155,11 @@ class Authenticator:
                 self._allow(request, origin)
             elif not host or origin.partition("://")[2] != host:
                 raise ForbiddenOrigin(origin)
+        # Most GETs have no Origin.  Sec-Fetch-Site helps, but never alone: browsers send it to
+        # https: and loopback only, so a page whose name was rebound to us sends neither.
         elif request.getHeader("sec-fetch-site") in ("cross-site", "same-site"):
             entering = request.path == b"/" and request.method == b"GET"
+            # A link to the dashboard, on whatever page or in a mail, may be followed.
             if not (entering and request.getHeader("sec-fetch-mode") == "navigate"):
                 raise ForbiddenOrigin(request.getHeader("referer") or "another site")
 

@@ -300,7 +300,9 @@ class HostChannel(http.HTTPChannel):
     def _respondToBadRequestAndDisconnect(self) -> None:
         self.refuse(BadFraming("This is no HTTP request."))
 
-    # Time passes.
+    # Time passes.  Twisted's own timer begins anew with each byte, so a client that sends one
+    # every few seconds would hold its connection for ever; ours bounds the whole of a head, and
+    # the rate of a body.
 
     def _set_timer(
         self, what: str, within: float = 0, otherwise: Callable[[], object] | None = None

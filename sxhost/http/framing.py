@@ -50,6 +50,10 @@ CONTROL: Final = re.compile(rb"%(?:[01][0-9A-Fa-f]|7[Ff])")
 LENGTH: Final = re.compile(rb"[0-9]{1,18}")
 SIZE_LINE: Final = re.compile(rb"(?P<size>[0-9A-Fa-f]{1,16})(?:[\t ]*;[\t -~\x80-\xff]*)?")
 
+# The bounds of a chunked body.  Without the second and third a client could send megabytes of
+# extensions, or each byte in a chunk of its own with 250 more of extensions, and stay below
+# every limit of a body's size.
+
 LINE_LENGTH: Final = 256
 """Bytes of a chunk's size line, or of a trailer; extensions and trailers are rare."""
 
@@ -82,7 +86,9 @@ class Head:
         self._count_bytes(line)
         match = REQUEST_LINE.fullmatch(line)
         if match is None:
-            raise _not_a_line(line, limits.uri_size)
+            if len(line) > limits.uri_size:
+                raise URITooLong(limits.uri_size)
+            raise BadFraming(f"This is no request line: {_quoted(line)!r}.")
         self.method = match["method"]
         self.target = match["target"]
         self.version = match["version"]
@@ -97,6 +103,7 @@ class Head:
     def add(self, line: bytes) -> None:
         """Check a header line."""
         self._count_bytes(line)
+        # Folding (RFC 9112, 5.2): some programs join the line to the one before, some do not.
         if line[0] in b"\t ":
             raise BadFraming("A line of the header begins with a space.")
         match = FIELD.fullmatch(line)
@@ -146,12 +153,14 @@ class Head:
         if not self.target.startswith(b"/"):
             raise BadFraming("The request's target is no path; it begins with a slash.")
         path = self.target.partition(b"?")[0]
+        # Percent-encoded, a NUL would pass as part of an id, and end it for a program in C.
         if CONTROL.search(path):
             raise BadFraming("The path has a control character in it.")
         if b"#" in self.target:
             raise BadFraming("The request's target has a fragment; that is for browsers.")
 
-    # Fields that say where the request ends.
+    # Fields that say where the request ends.  Two that disagree are how requests are smuggled;
+    # two that agree are refused as well: which of them a proxy reads, and how, is unknown.
 
     def _check_length(self, value: bytes) -> None:
         if self._kept[b"content-length"]:
@@ -166,7 +175,7 @@ class Head:
             raise BadFraming("The request has both Content-Length and Transfer-Encoding.")
         if self._kept[b"transfer-encoding"]:
             raise BadFraming("The request has two Transfer-Encoding headers.")
-        if self.version == b"1.0":
+        if self.version == b"1.0":  # a proxy of that version passes it on, and does not obey it
             raise BadFraming("HTTP/1.0 has no Transfer-Encoding.")
         if value.lower() != b"chunked":
             raise NotImplementedHere(
@@ -314,12 +323,6 @@ def too_long(limits: Limits, *, first: bool) -> HostError:
     if first:
         return URITooLong(limits.uri_size)
     return HeaderTooLarge(limits.header_size, "bytes")
-
-
-def _not_a_line(line: bytes, longest: int) -> HostError:
-    if len(line) > longest:
-        return URITooLong(longest)
-    return BadFraming(f"This is no request line: {_quoted(line)!r}.")
 
 
 def _check_text(name: bytes, value: bytes) -> None:

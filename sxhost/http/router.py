@@ -275,7 +275,7 @@ def _compiled_paths(keys: tuple[tuple[str, str], ...]) -> Klein:
     share what it has made.
     """
     app = Klein()
-    app.url_map.merge_slashes = False
+    app.url_map.merge_slashes = False  # else it redirects, which nobody follows
     for method, path in keys:
         name = _endpoint_name(method, path)
         app.route(path, methods=[method], strict_slashes=False, endpoint=name)(_endpoint_name)
@@ -363,7 +363,7 @@ class _Root(KleinResource):
         self._formats = formats
 
     def render(self, request: IRequest) -> Any:
-        _trim(request.postpath)
+        _trim_slashes(request.postpath)
         answered = cast("Request", request)
         context_of(answered).response_format = format_of(answered, self._formats)
         if not request.requestHeaders.hasHeader("host"):
@@ -380,7 +380,7 @@ class _Root(KleinResource):
         return answer_error(answered, error)
 
 
-def _trim(segments: list[bytes]) -> None:
+def _trim_slashes(segments: list[bytes]) -> None:
     """Reduce the slashes at the end of a path to one."""
     while segments[2:] and not any(segments[-2:]):
         segments.pop()

@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from io import BytesIO
 from typing import Any, cast
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.web import http
 from twisted.web.resource import IResource
@@ -30,6 +29,7 @@ from sxhost.http.responses import NO_FORMATS, ResponseFormat, format_of
 from sxhost.http.router import NDJSON
 from sxhost.logs import is_enabled, logger
 from sxhost.model.limits import Limits
+from sxhost.waiting import Signal
 
 __all__ = ["HostRequest", "HostSite"]
 
@@ -70,6 +70,7 @@ class HostRequest(Request):
         limits = self.site.limits
         declared = (self.getHeader("content-type") or "").lower()
         self._body_limit = limits.batch_body if declared.startswith(NDJSON) else limits.body
+        # Twisted sets these once the body is there, and routes by them; we refuse before it.
         self.method, self.uri = self.channel._command, self.channel._path
         self.path, self.clientproto = self.uri.partition(b"?")[0], self.channel._version
         try:
@@ -210,7 +211,7 @@ class HostSite(Site):
         self.connections: set[HostChannel] = set()
         self.stopping = False
         self._count = count
-        self._drained: Deferred[None] | None = None
+        self._last_closed = Signal()
 
     def acceptableProtocols(self) -> list[bytes]:
         """Return HTTP/1.1 alone: Twisted's HTTP/2 would bypass `HostChannel` and its limits."""
@@ -223,15 +224,15 @@ class HostSite(Site):
         for channel in tuple(self.connections):
             channel.release()
         if self.connections:
-            self._drained = Deferred()
-            self._drained.addTimeout(self.limits.stop_within, self.clock, lambda *_: None)
-            await self._drained
+            closed = self._last_closed.wait()
+            closed.addTimeout(self.limits.stop_within, self.clock, lambda *_: None)
+            await closed
 
     def channel_closed(self, channel: HostChannel) -> None:
         """Forget a closed connection."""
         self.connections.discard(channel)
-        if not self.connections and self._drained is not None and not self._drained.called:
-            self._drained.callback(None)
+        if not self.connections:
+            self._last_closed.fire()
 
     def log(self, request: http.Request) -> None:
         """Log and count an answered request; probes are logged for debugging only."""

@@ -26,7 +26,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from msgspec.structs import fields
 
 from sxhost.model.approval import Approval
-from sxhost.model.session import Event
+from sxhost.model.session import NULL, Event, raw_json
 from sxhost.model.turn import TurnStatus
 
 __all__ = [
@@ -72,8 +72,6 @@ Nature = Literal["fact", "piece"]
 
 ToolStatus = Literal["completed", "failed", "declined", "cut"]
 """How a tool's call has ended; ``declined``: a person said no, ``cut``: it was broken off."""
-
-NULL: Final = Raw(b"null")
 
 
 # Agents and their turns.
@@ -484,11 +482,6 @@ WHOLE_OF: Final[Mapping[str, str]] = {
 _DECODERS: Final = {name: msgspec.json.Decoder(kind) for name, kind in EVENT_TYPES.items()}
 _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
 _MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-
-
-def raw_json(value: object) -> Raw:
-    """Encode a value as the JSON of a field like `ToolStartEvent.input` or ``native``."""
-    return Raw(msgspec.json.encode(value))
 
 
 def encode_data(event: AgentEvent) -> Raw:

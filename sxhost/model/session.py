@@ -7,7 +7,7 @@ first, in its order.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta, Raw, Struct, field
@@ -27,6 +27,7 @@ from sxhost.model.names import (
 from sxhost.model.turn import Launch, Process, Turn
 
 __all__ = [
+    "NULL",
     "Accepted",
     "Claim",
     "Detail",
@@ -53,6 +54,7 @@ __all__ = [
     "StateChange",
     "Status",
     "Summary",
+    "raw_json",
 ]
 
 Mode = Literal["auto", "interrupt", "queue"]
@@ -86,13 +88,33 @@ class Claim(Registration, frozen=True, kw_only=True):
     owner: str
 
 
+NULL: Final = Raw(b"null")
+
+
+def raw_json(value: object) -> Raw:
+    """Encode a value for a field that has JSON, such as `EventDraft.data`."""
+    return Raw(msgspec.json.encode(value))
+
+
 class EventDraft(Struct, frozen=True, kw_only=True):
-    """An event to append; `ts` is in Unix seconds, `key` is an idempotency key."""
+    """An event to append; `ts` is in Unix seconds, `key` is an idempotency key.
+
+    `data` stays JSON, as its sender wrote it, all the way to the log.
+    """
 
     event: EventName
-    data: Any = None
+    data: Annotated[Raw, Meta(extra_json_schema={"default": None})] = field(
+        default_factory=lambda: NULL
+    )
     ts: Annotated[int, Meta(ge=0, le=2**40)] | None = None
     key: Key | None = None
+
+    @classmethod
+    def of(
+        cls, event: str, value: object, *, ts: int | None = None, key: str | None = None
+    ) -> EventDraft:
+        """Return a draft with a Python value as its data."""
+        return cls(event=event, data=raw_json(value), ts=ts, key=key)
 
 
 class MessageDraft(Struct, frozen=True, kw_only=True):

@@ -1,16 +1,24 @@
-"""Where sessions, their logs and their inboxes live: one contract, two engines.
+"""Where sessions, logs, inboxes, approvals and the audit live: small contracts, two stores.
 
-============= =====================================================================
-age           the time of day as retention believes it: steps forward count once they have
-              lasted
-approvals     one session's approvals: open, closed, asked again
-archive       sessions that made room: on the disk, and not in memory
-contracts     the verbs of a store as a Protocol
-hot           what memory has of all logs, within its bytes
-inbox         one session's messages: queue, leases, keys
-ledger        what a store holds in memory
-memory        the store that forgets with its process
-recent_events the hot end of one session's log
-transaction   changes made on paper first, then committed
-============= =====================================================================
+A store is a `StoreState`, changed by transactions.  `MemoryStore` commits them to the state
+alone, `SQLiteStore` to a journal first.
+
+=============== ==================================================================
+approvals       one session's approvals: open, closed, asked again
+contracts       what a store can do, as five Protocols, and all of them as `Store`
+event_ring      the newest events of one session
+group_commit    commits to a journal that are shared by all that waits
+journal         what a durable store asks of its journal, and what is exchanged
+known_sessions  a cache of all sessions, which a store feeds
+memory          the store that forgets with its process
+message_queue   one session's messages: queue, leases, keys
+recent_events   a cache of the newest events of all logs, which a store feeds
+retention       what a journal drops, and when
+state           what is known of all sessions
+steady_clock    the time of day as retention believes it: steps forward count once they
+                have lasted
+transaction     changes made to copies first, then committed
+verbs           the verbs that every store has in common, as operations of transactions
+write_batch     what a transaction writes, as rows
+=============== ==================================================================
 """

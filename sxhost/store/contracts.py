@@ -1,13 +1,23 @@
-"""Where sessions, their logs and their inboxes live.
+"""What a store can do: five small contracts, and `Store`, which is all of them.
 
-A store is a part that can be exchanged: `MemoryStore` forgets with the process, others do
-not.  One contract suite (``tests/contracts/test_store.py``) says what all of them must do.
+Whoever needs a store names the contracts that it needs: the reader of logs an `EventLog`,
+the approval desk `Approvals`.  `MemoryStore` forgets with the process, `SQLiteStore` does
+not; the suites in ``tests/contracts`` say what both must do.
+
+Nothing here assumes that this process is the only one that writes.  Three rules follow:
+
+- An ``async`` verb speaks for the whole store: what it returns contains every write that
+  anybody was told of before it was called.
+- `EventLog.recent` and `Sessions.known` are caches that the store feeds: read at once,
+  whole, and perhaps a moment behind other writers.  They contain what a verb of this process
+  has returned.
+- A verb that refuses (a queue is full, an approval is closed) has decided so together with
+  its write, and never from a cache.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import islice
+from collections.abc import Sequence
 from typing import Protocol
 
 from msgspec import Raw, Struct
@@ -15,8 +25,20 @@ from msgspec import Raw, Struct
 from sxhost.model.approval import Approval, ApprovalState, Question, Resolution
 from sxhost.model.auth import AuditEntry, AuditQuery
 from sxhost.model.session import Event, Hosting, Message, MessageDraft, Registration, Session
+from sxhost.store.known_sessions import KnownSessions
+from sxhost.store.recent_events import RecentEvents
 
-__all__ = ["Draft", "SessionCounts", "Store", "StoreUnusable", "take_enough"]
+__all__ = [
+    "Approvals",
+    "AuditLog",
+    "Draft",
+    "EventLog",
+    "Inbox",
+    "SessionCounts",
+    "Sessions",
+    "Store",
+    "StoreUnusable",
+]
 
 
 class StoreUnusable(Exception):
@@ -24,24 +46,15 @@ class StoreUnusable(Exception):
 
 
 class Draft(Struct, frozen=True):
-    """An event that has been checked and has no number yet; `ts_ms` is its Unix time."""
+    """An event that has been checked and has no number yet; `ts_ms` is its Unix time.
+
+    `key` is its idempotency key.
+    """
 
     event: str
     data: Raw
     ts_ms: int
     key: str | None = None
-
-
-def take_enough(events: Iterable[Event], limit: int | None, size: int | None) -> list[Event]:
-    """Take events until there are `limit`, or `size` bytes of data."""
-    taken: list[Event] = []
-    for event in islice(events, limit):
-        taken.append(event)
-        if size is not None:
-            size -= len(event.data)
-            if size <= 0:
-                break
-    return taken
 
 
 class SessionCounts(Struct, frozen=True):
@@ -51,56 +64,54 @@ class SessionCounts(Struct, frozen=True):
     messages: int
 
 
-class Store(Protocol):
-    """The verbs of a store.  What they acknowledge is kept; each is atomic.
+class Sessions(Protocol):
+    """Which sessions there are.
 
-    `at` is the wall clock in Unix milliseconds and only a label: order comes from the
-    numbers that the store gives out, leases from its own monotonic clock.
-    With `by`, the audit has an entry of it, kept with it or not at all.
-    Every verb with a session id raises `UnknownSession`, but for `register` and `append`.
+    In all contracts `at` is the wall clock in Unix milliseconds and only a label; `by` is an
+    entry of the audit that is kept together with the act, or not at all.  Every verb with a
+    session id raises `UnknownSession`, but for `register` and `append_events`, which create
+    one.
     """
 
-    name: str
-    epoch: str
-    """Names the life of this log; a new store has a new epoch."""
-
     @property
-    def durability(self) -> str:
-        """What an acknowledged write survives: none, the end of a process, of power."""
-
-    @property
-    def missing(self) -> str:
-        """What was missing at the start of what was acknowledged: a sentence, or nothing."""
-
-    def open(self) -> None:
-        """Begin, where a terminal can still be told what is wrong; this may block.
-
-        :raises StoreUnusable: what was kept cannot be used, and was left as it is.
-        """
+    def known(self) -> KnownSessions:
+        """A cache of all sessions, to be read at once."""
 
     async def register(
         self, session_id: str, registration: Registration | Hosting, at: int
     ) -> tuple[Session, bool]:
-        """Create or update a session; tell whether it is new.
+        """Create or update a session; return it, and whether it is new.
 
         :raises SessionLimit: it would be one too many.
         """
 
     async def session(self, session_id: str) -> Session:
-        """Return one session."""
+        """Return one session, archived or not."""
 
     async def sessions(self) -> Sequence[Session]:
-        """Return all sessions in the order of their ids."""
+        """Return all sessions that are not archived, in the order of their ids."""
 
     async def delete(self, session_id: str, by: AuditEntry | None = None) -> None:
-        """Forget a session with its log and inbox."""
+        """Delete a session with its log, messages and approvals."""
 
     async def archive(self, session_id: str) -> None:
         """Let a session make room, out of every list.
 
         A durable store still reads it by its id, and has it back once something is written
-        to it; the memory store forgets it.
+        to it; the memory store deletes it.
         """
+
+
+class EventLog(Protocol):
+    """The logs of all sessions; order comes from the numbers that the store gives out."""
+
+    @property
+    def epoch(self) -> str:
+        """The name of this life of the log; a new store has a new one."""
+
+    @property
+    def recent(self) -> RecentEvents:
+        """A cache of the newest events, to be read at once; it knows where the log ends."""
 
     async def append_events(
         self, session_id: str, drafts: Sequence[Draft], at: int
@@ -112,36 +123,6 @@ class Store(Protocol):
 
         :raises SessionLimit: the session is new and would be one too many.
         """
-
-    @property
-    def position(self) -> int:
-        """The id of the last event that may be read."""
-
-    @property
-    def hot_size(self) -> int:
-        """How many bytes of memory events take; `hot_bytes` at the most."""
-
-    @property
-    def buffered(self) -> int:
-        """The id after which a reader of all sessions begins that names no place."""
-
-    def all_known(self) -> Iterable[Session]:
-        """Return all sessions at once, in no order."""
-
-    def known(self, session_id: str) -> Session | None:
-        """Return a session at once, or None."""
-
-    def holds(self, session_id: str) -> bool:
-        """Tell whether there is such a session; archived ones are not `known`."""
-
-    def cached_events(self, session_id: str | None, position: int) -> list[Event] | None:
-        """Return the events after the id `position` at once, if memory has them all.
-
-        None: they must be read.  No session means all of them together.
-        """
-
-    def pruned(self, session_id: str | None) -> int:
-        """Return the id up to which retention has dropped events (0: it has dropped none)."""
 
     async def read_events(
         self,
@@ -155,9 +136,19 @@ class Store(Protocol):
     ) -> list[Event]:
         """Return retained events in order, after `seq` and after the id `position`.
 
-        No session means all of them together, in the order of their ids.  With `size`, it
-        stops once the events have so many bytes of data, so that no reader costs more.
+        No session means all of them together, in the order of their ids.
+
+        :param limit: the most events to return.
+        :param size: bytes of data after which to stop, so that no reader costs more.
+        :param names: the events to return; none means all.
         """
+
+    async def sweep(self, at: int) -> None:
+        """Drop what is older than the host retains, in small steps."""
+
+
+class Inbox(Protocol):
+    """Messages to sessions' agents: queued, on lease, closed and remembered for a while."""
 
     async def put_message(
         self, session_id: str, draft: MessageDraft, at: int, by: AuditEntry | None = None
@@ -187,12 +178,16 @@ class Store(Protocol):
         """
 
     async def nack_message(self, session_id: str, message_id: int) -> Message:
-        """Return a leased message to its place; errors as for `ack`."""
+        """Return a leased message to its place; errors as for `ack_message`."""
 
     async def withdraw(
         self, session_id: str, message_id: int, by: AuditEntry | None = None
     ) -> Message:
         """Take a queued message back; `MessageClosed` if it was taken."""
+
+
+class Approvals(Protocol):
+    """What agents ask: open, or closed and remembered for a while."""
 
     async def open_approval(
         self, session_id: str, question: Question, at: int, expires_ms: int | None
@@ -221,17 +216,40 @@ class Store(Protocol):
     async def approvals(self, session_id: str | None) -> list[Approval]:
         """Return the approvals that are remembered, in order; no session means of all."""
 
-    async def record_entry(self, deed: AuditEntry) -> AuditEntry:
-        """Keep an entry of the audit; return it with its number."""
+
+class AuditLog(Protocol):
+    """Who did what, when; the oldest entries make room."""
+
+    async def record_entry(self, entry: AuditEntry) -> AuditEntry:
+        """Keep an entry; return it with its number."""
 
     async def audit_entries(self, query: AuditQuery) -> list[AuditEntry]:
-        """Return entries of the audit in order."""
+        """Return entries in order."""
+
+
+class Store(Sessions, EventLog, Inbox, Approvals, AuditLog, Protocol):
+    """All of it, opened and closed.  What a verb acknowledges is kept; each is atomic."""
+
+    @property
+    def name(self) -> str:
+        """The kind of store: ``memory``, ``sqlite``."""
+
+    @property
+    def durability(self) -> str:
+        """What an acknowledged write survives: none, the end of a process, of power."""
+
+    @property
+    def missing(self) -> str:
+        """What was missing at the start of what was acknowledged: a sentence, or nothing."""
+
+    def open(self) -> None:
+        """Begin, where a terminal can still be told what is wrong; this may block.
+
+        :raises StoreUnusable: what was kept cannot be used, and was left as it is.
+        """
 
     async def counts(self) -> SessionCounts:
         """Count what the store holds."""
-
-    async def sweep(self, at: int) -> None:
-        """Drop what is older than the host retains, in small steps."""
 
     async def ping(self) -> None:
         """Go once round by the way that every write takes; return when that is done."""

@@ -1,16 +1,14 @@
-"""Changes to what a store holds, made on paper first.
+"""Changes to what is known of sessions, made to copies first.
 
-A `Change` copies what it touches.  Nobody sees it until `commit`: the memory store commits
-at once, a durable store when its journal has it; a change that fails is just dropped.
-Several operations can share one change, each seeing what those before it did.
+Nobody sees a `Transaction` until it is committed: the memory store does so at once, a
+durable store when its journal has it.  One that fails is just dropped.  Several operations
+can share a transaction; each sees what those before it have done.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from heapq import merge
 from itertools import islice
-from operator import attrgetter
 
 from msgspec import Raw
 from msgspec.structs import asdict, replace
@@ -30,81 +28,115 @@ from sxhost.model.session import (
 )
 from sxhost.model.session_state import apply_events
 from sxhost.store.approvals import ApprovalBook
-from sxhost.store.archive import Archived, ArchivedLog, StoredSession
 from sxhost.store.contracts import Draft
-from sxhost.store.inbox import Inbox
-from sxhost.store.ledger import Ledger, Row
+from sxhost.store.message_queue import MessageQueue
+from sxhost.store.state import Archived, SessionRecord, StoredSession, StoreState
 
-__all__ = ["Change", "RowDraft"]
+__all__ = ["SessionDraft", "Transaction"]
 
 
-class RowDraft:
-    """What a change makes of one session."""
+class SessionDraft:
+    """What a transaction makes of one session: `record` as it was, None for a new one."""
 
     def __init__(
-        self, session: Session, row: Row | None, inbox: Inbox, book: ApprovalBook
+        self,
+        session: Session,
+        record: SessionRecord | None,
+        messages: MessageQueue,
+        approvals: ApprovalBook,
     ) -> None:
         self.session = session
-        self.events: list[Event] = []
-        self.keys: dict[str, Event] = {}
-        self.messages: dict[int, Message] = {}
-        self.deleted = self.archived = False
-        self.fresh = row is None
-        self.owns_inbox = self.owns_book = row is None
-        self.approvals: dict[int, Approval] = {}
+        self.is_new = record is None
         self.replaces = False
-        self._row = row
-        self._inbox = inbox
-        self._book = book
+        """Whether an older session of this id is deleted by the same transaction."""
+        self.deleted = self.archived = False
+        self.new_events: list[Event] = []
+        self.new_keys: dict[str, Event] = {}
+        self.changed_messages: dict[int, Message] = {}
+        self.changed_approvals: dict[int, Approval] = {}
+        self.copied_messages = self.copied_approvals = self.is_new
+        """Whether the transaction has copies of them, and is free to change these."""
+        self._record = record
+        self._messages = messages
+        self._approvals = approvals
 
     @property
-    def touched(self) -> bool:
-        """Whether the session itself has changed."""
-        return self._row is None or self.session is not self._row.session
+    def session_changed(self) -> bool:
+        """Whether the session itself is another than before."""
+        return self._record is None or self.session is not self._record.session
+
+    @property
+    def forgotten_messages(self) -> list[int]:
+        """Messages that the transaction forgets for want of room."""
+        return self._messages.forgotten if self.copied_messages else []
+
+    @property
+    def forgotten_approvals(self) -> list[int]:
+        """Approvals that the transaction forgets for want of room."""
+        return self._approvals.forgotten if self.copied_approvals else []
 
     @property
     def writes(self) -> bool:
-        """Whether there is something for a journal: a lease, for one, is not."""
-        forgotten = (self.owns_inbox and self._inbox.forgotten) or (
-            self.owns_book and self._book.forgotten
+        """Whether a journal has something to write: a lease, for one, is not kept."""
+        return bool(
+            self.deleted
+            or self.archived
+            or self.replaces
+            or self.session_changed
+            or self.new_events
+            or self.new_keys
+            or self.changed_messages
+            or self.changed_approvals
+            or self.forgotten_messages
+            or self.forgotten_approvals
         )
-        told = self.events or self.keys or self.messages or self.approvals or forgotten
-        return bool(self.deleted or self.archived or self.replaces or self.touched or told)
 
     @property
-    def inbox(self) -> Inbox:
-        """The inbox as the change sees it; a copy, once asked for."""
-        if not self.owns_inbox:
-            self._inbox, self.owns_inbox = self._inbox.copy(), True
-        return self._inbox
+    def messages(self) -> MessageQueue:
+        """The messages as the transaction sees them; a copy, once asked for."""
+        if not self.copied_messages:
+            self._messages, self.copied_messages = self._messages.copy(), True
+        return self._messages
 
     @property
-    def book(self) -> ApprovalBook:
-        """The approvals as the change sees them; a copy, once asked for."""
-        if not self.owns_book:
-            self._book, self.owns_book = self._book.copy(), True
-        return self._book
+    def approvals(self) -> ApprovalBook:
+        """The approvals as the transaction sees them; a copy, once asked for."""
+        if not self.copied_approvals:
+            self._approvals, self.copied_approvals = self._approvals.copy(), True
+        return self._approvals
 
-    def known(self, key: str, older: Mapping[str, Event]) -> Event | None:
-        """Return the event that was appended under `key`, by this change or before."""
-        hot = self._row.ring.known(key) if self._row else None
-        return self.keys.get(key) or hot or older.get(key)
+    def find_key(self, key: str, older: Mapping[str, Event]) -> Event | None:
+        """Return the event that was appended under a key, by this transaction or before."""
+        in_memory = self._record.ring.find_key(key) if self._record else None
+        return self.new_keys.get(key) or in_memory or older.get(key)
+
+    def apply_to(self, record: SessionRecord) -> None:
+        """Make the record what the draft is."""
+        record.session = self.session
+        if self.copied_messages:
+            record.messages = self._messages
+            record.messages.forgotten.clear()
+        if self.copied_approvals:
+            record.approvals = self._approvals
+            record.approvals.forgotten.clear()
 
 
-class Change:
-    """A draft of the ledger's next state; see the module."""
+class Transaction:
+    """A draft of the next state; see the module."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self.rows: dict[str, RowDraft] = {}
-        self.last_event = ledger.last_event
-        self.last_message = ledger.last_message
-        self.last_approval = ledger.last_approval
-        self.deeds: list[AuditEntry] = []
+    def __init__(self, state: StoreState) -> None:
+        self.sessions: dict[str, SessionDraft] = {}
+        self.at_ms = state.at_ms
+        self.last_event = state.last_event
+        self.last_message = state.last_message
+        self.last_approval = state.last_approval
+        self.audit: list[AuditEntry] = []
+        """New entries of the audit."""
         self.dropped: list[str] = []
-        """Archived sessions that are forgotten."""
+        """Archived sessions that are deleted."""
         self.revived: dict[str, StoredSession] = {}
         """Sessions that are archived no longer."""
-        self._ledger = ledger
+        self._state = state
 
     def register(
         self, session_id: str, registration: Registration | Hosting, at: int
@@ -119,7 +151,7 @@ class Change:
         """Forget a session."""
         if session_id in self.dropped:
             raise UnknownSession(session_id)
-        if session_id in self._ledger.archived and session_id not in self.rows:
+        if session_id in self._state.archived and session_id not in self.sessions:
             self.dropped.append(session_id)
         else:
             self._draft(session_id).deleted = True
@@ -128,88 +160,104 @@ class Change:
 
     def archive(self, session_id: str) -> None:
         """Let a session make room; where it was kept nowhere else, it is forgotten."""
-        if self._ledger.forgetful:
+        if self._state.only_copy:
             self.delete(session_id)
             return
         self._draft(session_id).archived = True
-        archived = self._ledger.archived
-        if len(archived) >= self._ledger.limits.archived:
+        archived = self._state.archived
+        if len(archived) >= self._state.limits.archived:
             left = (s for s in archived if s not in self.revived and s not in self.dropped)
             self.dropped.extend(islice(left, 1))
 
-    def revive(self, kept: StoredSession, shelved: ArchivedLog) -> None:
-        """Put an archived session back, unless something has happened to it since."""
+    def revive(self, kept: StoredSession, archiving: object) -> None:
+        """Bring an archived session back, unless something has happened to it since.
+
+        :param archiving: what `StoreState.archived` had of it when `kept` was read.
+        :raises SessionLimit: it would be one too many.
+        """
         session_id = kept.session.id
-        same = self._ledger.archived.get(session_id) is shelved
-        if not same or session_id in self.revived or session_id in self.dropped:
+        unchanged = self._state.archived.get(session_id) is archiving
+        if not unchanged or session_id in self.revived or session_id in self.dropped:
             return
-        if self._count() >= self._ledger.limits.sessions:
-            raise SessionLimit(self._ledger.limits.sessions)
+        if self._session_count() >= self._state.limits.sessions:
+            raise SessionLimit(self._state.limits.sessions)
         self.revived[session_id] = kept
 
     def append_events(
         self, session_id: str, drafts: Sequence[Draft], at: int, older: Mapping[str, Event]
     ) -> list[Event]:
-        """Number events; `older` holds those that earlier, no longer hot keys stand for."""
-        row, _ = self._draft_or_new(session_id, at)
-        seq, events, new = row.session.event_count, [], []
+        """Number events and keep them, but for those whose keys stand for an event already.
+
+        :param older: what the keys stand for that have left memory.
+        """
+        changed, _ = self._draft_or_new(session_id, at)
+        seq, events, new = changed.session.event_count, [], []
         for draft in drafts:
             key = draft.key
-            event = row.known(key, older) if key is not None else None
+            event = changed.find_key(key, older) if key is not None else None
             if event is None:
                 seq += 1
                 event = self._number(session_id, seq, draft)
                 new.append(event)
                 if key is not None:
-                    row.keys[key] = event
+                    changed.new_keys[key] = event
             events.append(event)
         if new:
-            row.events += new
-            row.session = apply_events(row.session, new, at)
+            self.at_ms = at
+            changed.new_events += new
+            changed.session = apply_events(changed.session, new, at)
         return events
+
+    def _number(self, session_id: str, seq: int, draft: Draft) -> Event:
+        self.last_event = number = self.last_event + 1
+        at = draft.ts_ms
+        return Event(draft.event, draft.data, at // 1000, seq, number, at, session_id)
 
     def put_message(
         self, session_id: str, draft: MessageDraft, at: int, by: AuditEntry | None = None
     ) -> tuple[Message, int]:
-        """Queue a message."""
-        row = self._draft(session_id)
-        message = row.inbox.known(draft.key)
+        """Queue a message; return it and how many now wait."""
+        changed = self._draft(session_id)
+        message = changed.messages.find_key(draft.key)
         if message is None:
-            message = row.inbox.put(self.last_message + 1, draft, at)
+            message = changed.messages.put(self.last_message + 1, draft, at)
             self.last_message += 1
-            row.messages[message.id] = message
-            self._record(by, message)
-        return message, len(row.inbox)
+            changed.changed_messages[message.id] = message
+            self._record_message(by, message)
+        return message, len(changed.messages)
 
     def take_messages(self, session_id: str, lease: float) -> list[Message]:
-        """Take what is queued; a lease is not worth a journal's while, a delivery is."""
-        row = self._draft(session_id)
-        row.messages.update(row.inbox.expired())
-        taken = row.inbox.take(lease)
+        """Take what is queued; of this a journal keeps deliveries, and no leases."""
+        changed = self._draft(session_id)
+        changed.changed_messages.update(changed.messages.expired())
+        taken = changed.messages.take(lease)
         if not lease:
-            row.messages.update((message.id, message) for message in taken)
+            changed.changed_messages.update((message.id, message) for message in taken)
         return taken
 
     def change_message(
-        self, session_id: str, how: Callable[[Inbox], Message], by: AuditEntry | None = None
+        self,
+        session_id: str,
+        act: Callable[[MessageQueue], Message],
+        by: AuditEntry | None = None,
     ) -> Message:
-        """Confirm, give back or withdraw a message."""
-        row = self._draft(session_id)
-        message = how(row.inbox)
-        row.messages[message.id] = message
-        self._record(by, message)
+        """Lease, confirm, give back or withdraw a message."""
+        changed = self._draft(session_id)
+        message = act(changed.messages)
+        changed.changed_messages[message.id] = message
+        self._record_message(by, message)
         return message
 
     def open_approval(
         self, session_id: str, question: Question, at: int, expires_ms: int | None
     ) -> Approval:
-        """Open an approval, or find it open."""
-        row = self._draft(session_id)
+        """Open an approval and append the event that tells of it, unless it is open."""
+        changed = self._draft(session_id)
         number = self.last_approval + 1
-        approval, is_new = row.book.open_approval(number, question, at, expires_ms)
+        approval, is_new = changed.approvals.open_approval(number, question, at, expires_ms)
         if is_new:
             self.last_approval = max(self.last_approval, approval.id)
-            self._tell(row, approval, "approval-requested", at)
+            self._note_approval(changed, approval, "approval-requested", at)
         return approval
 
     def close_approval(
@@ -220,10 +268,10 @@ class Change:
         resolution: Resolution,
         by: AuditEntry | None = None,
     ) -> Approval:
-        """Close an approval."""
-        row = self._draft(session_id)
-        approval = row.book.close_approval(approval_id, state, resolution)
-        self._tell(row, approval, "approval-resolved", resolution.at_ms)
+        """Close an approval and append the event that tells of it."""
+        changed = self._draft(session_id)
+        approval = changed.approvals.close_approval(approval_id, state, resolution)
+        self._note_approval(changed, approval, "approval-resolved", resolution.at_ms)
         if by is not None:
             self.record_entry(by)
         return approval
@@ -232,116 +280,107 @@ class Change:
         self, session_id: str, state: ApprovalState, resolution: Resolution
     ) -> list[Approval]:
         """Close all approvals of a session that wait."""
-        pending = self._draft(session_id).book.pending
+        pending = self._draft(session_id).approvals.pending
         return [self.close_approval(session_id, one.id, state, resolution) for one in pending]
 
-    def _tell(self, row: RowDraft, approval: Approval, name: str, at: int) -> None:
-        row.approvals[approval.id] = approval
+    def _note_approval(
+        self, changed: SessionDraft, approval: Approval, event: str, at: int
+    ) -> None:
+        changed.changed_approvals[approval.id] = approval
         data = encode(approval)
-        if len(data) > self._ledger.limits.event_size:
+        if len(data) > self._state.limits.event_size:
             data = encode(replace(approval, native=None))
-        self.append_events(approval.session, [Draft(name, Raw(data), at)], at, {})
+        self.append_events(approval.session, [Draft(event, Raw(data), at)], at, {})
 
-    def record_entry(self, deed: AuditEntry) -> AuditEntry:
+    def record_entry(self, entry: AuditEntry) -> AuditEntry:
         """Number an entry of the audit."""
-        numbered = replace(deed, id=self._ledger.last_deed + len(self.deeds) + 1)
-        self.deeds.append(numbered)
+        numbered = replace(entry, id=self._state.last_entry + len(self.audit) + 1)
+        self.audit.append(numbered)
         return numbered
 
-    def _record(self, by: AuditEntry | None, message: Message) -> None:
+    def _record_message(self, by: AuditEntry | None, message: Message) -> None:
         if by is not None:
             self.record_entry(replace(by, detail=f"message {message.id}"))
 
     @property
-    def deeds_gone(self) -> int:
-        """The last entry of the audit that its limit leaves no room for."""
-        return self._ledger.last_deed + len(self.deeds) - self._ledger.limits.deeds
+    def forgotten_entry(self) -> int:
+        """The last entry of the audit for which there is no room; 0 or less for none."""
+        return self._state.last_entry + len(self.audit) - self._state.limits.deeds
 
     @property
     def writes(self) -> bool:
         """Whether there is something for a journal to write."""
-        return bool(self.deeds or self.dropped or self.revived) or any(
-            draft.writes for draft in self.rows.values()
+        return bool(self.audit or self.dropped or self.revived) or any(
+            draft.writes for draft in self.sessions.values()
         )
 
     def commit(self) -> None:
-        """Make it so."""
-        ledger = self._ledger
-        ledger.deeds.extend(self.deeds)
-        ledger.last_deed += len(self.deeds)
-        for session_id, draft in self.rows.items():
+        """Make the state what the transaction has drafted, and feed the caches with it."""
+        state = self._state
+        state.add_entries(self.audit)
+        for session_id, draft in self.sessions.items():
             if draft.deleted or draft.replaces:
-                ledger.forget(session_id)
-            if draft.fresh and not draft.deleted:
-                ring = ledger.hot.open(session_id)
-                row = Row(draft.session, ring, draft.inbox, draft.book)
-                ledger.rows[session_id] = row
+                state.remove(session_id)
             if not draft.deleted:
-                self._apply(draft, ledger.rows[session_id])
-        kept = (draft.events for draft in self.rows.values() if not draft.deleted)
-        ledger.cache_events(list(merge(*kept, key=attrgetter("id"))))
-        ledger.last_event, ledger.last_message = self.last_event, self.last_message
-        ledger.last_approval = self.last_approval
-        self._commit_archive()
-
-    def _commit_archive(self) -> None:
+                self._apply(session_id, draft)
+        appended = (
+            (session_id, draft.new_events, draft.new_keys)
+            for session_id, draft in self.sessions.items()
+            if draft.new_events and not draft.deleted
+        )
+        state.recent.append(appended, self.last_event)
+        state.last_event, state.last_message = self.last_event, self.last_message
+        state.last_approval, state.at_ms = self.last_approval, self.at_ms
         for session_id in self.dropped:
-            del self._ledger.archived[session_id]
+            state.remove(session_id)
         for kept in self.revived.values():
-            self._ledger.revive(kept)
-        for session_id, draft in self.rows.items():
+            state.restore(kept)
+        for session_id, draft in self.sessions.items():
             if draft.archived:
-                self._ledger.archive(session_id)
+                state.archive(session_id)
 
-    def _apply(self, draft: RowDraft, row: Row) -> None:
-        row.session = draft.session
-        if draft.owns_inbox:
-            row.inbox = draft.inbox
-            row.inbox.forgotten.clear()
-        if draft.owns_book:
-            row.book = draft.book
-            row.book.forgotten.clear()
-        if self._ledger.hot.extend(row.session.id, draft.events, draft.keys):
-            self._ledger.note_shortened(row)
+    def _apply(self, session_id: str, draft: SessionDraft) -> None:
+        if draft.is_new:
+            ring = self._state.recent.open(session_id)
+            messages, approvals = draft.messages, draft.approvals
+            self._state.add(SessionRecord(draft.session, ring, messages, approvals))
+        draft.apply_to(self._state.records[session_id])
+        self._state.known.put(draft.session)
 
-    def _draft(self, session_id: str) -> RowDraft:
-        draft = self.rows.get(session_id)
+    def _draft(self, session_id: str) -> SessionDraft:
+        """Return the draft of a session that there is."""
+        draft = self.sessions.get(session_id)
         if draft is None:
-            row = self._ledger.row(session_id)
-            draft = self.rows[session_id] = RowDraft(row.session, row, row.inbox, row.book)
+            record = self._state.record(session_id)
+            draft = self.sessions[session_id] = SessionDraft(
+                record.session, record, record.messages, record.approvals
+            )
         if draft.archived:
             raise Archived(session_id)
         if draft.deleted:
             raise UnknownSession(session_id)
         return draft
 
-    def _draft_or_new(self, session_id: str, at: int) -> tuple[RowDraft, bool]:
+    def _draft_or_new(self, session_id: str, at: int) -> tuple[SessionDraft, bool]:
         try:
             return self._draft(session_id), False
         except Archived:
             raise
         except UnknownSession:
             pass
-        limits = self._ledger.limits
-        if self._count() >= limits.sessions:
+        limits = self._state.limits
+        if self._session_count() >= limits.sessions:
             raise SessionLimit(limits.sessions)
-        state = State("idle", "registered", at)
-        session = Session(id=session_id, start_ms=at, last_seen_ms=at, state=state)
-        inbox = Inbox(session_id, limits, self._ledger.seconds)
-        draft = RowDraft(session, None, inbox, ApprovalBook(session_id, limits))
-        draft.replaces = session_id in self._ledger.rows
-        self.rows[session_id] = draft
+        idle = State("idle", "registered", at)
+        session = Session(id=session_id, start_ms=at, last_seen_ms=at, state=idle)
+        messages = MessageQueue(session_id, limits, self._state.seconds)
+        draft = SessionDraft(session, None, messages, ApprovalBook(session_id, limits))
+        draft.replaces = session_id in self._state.records
+        self.sessions[session_id] = draft
         return draft, True
 
-    def _count(self) -> int:
-        here = [one for one in self.rows.values() if not (one.deleted or one.archived)]
-        return (
-            len(here)
-            + len(self.revived)
-            + sum(session_id not in self.rows for session_id in self._ledger.rows)
-        )
-
-    def _number(self, session_id: str, seq: int, draft: Draft) -> Event:
-        self.last_event = number = self.last_event + 1
-        at = draft.ts_ms
-        return Event(draft.event, draft.data, at // 1000, seq, number, at, session_id)
+    def _session_count(self) -> int:
+        """Return how many sessions there will be that are not archived."""
+        drafted = [d for d in self.sessions.values() if not (d.deleted or d.archived)]
+        untouched = sum(name not in self.sessions for name in self._state.records)
+        return len(drafted) + len(self.revived) + untouched

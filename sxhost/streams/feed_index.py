@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator
 
 from sxhost.model.session import Event
-from sxhost.store.contracts import Store
+from sxhost.store.known_sessions import KnownSessions
 from sxhost.streams.subscription import Feed, Selection
 
 __all__ = ["FeedIndex"]
@@ -18,8 +18,8 @@ EVERY = None
 class FeedIndex:
     """A feed is found by its sessions, else by one of its labels, else by its names."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, known: KnownSessions) -> None:
+        self._known = known
         self._feeds: defaultdict[Hashable, set[Feed]] = defaultdict(set)
 
     def add(self, feed: Feed) -> None:
@@ -53,7 +53,7 @@ class FeedIndex:
 
     def _places(self, session_id: str) -> Iterator[Hashable]:
         yield "session", session_id
-        session = self._store.known(session_id)
+        session = self._known.get(session_id)
         for label in session.labels.items() if session else ():
             yield "label", label
 

@@ -22,7 +22,8 @@ from sxhost.errors import Stopping, SubscriptionLimit
 from sxhost.logs import logger
 from sxhost.model.limits import Limits
 from sxhost.slices import TimeSlicer
-from sxhost.store.contracts import Store
+from sxhost.store.contracts import EventLog
+from sxhost.store.known_sessions import KnownSessions
 from sxhost.streams.feed_index import FeedIndex
 from sxhost.streams.subscription import ChunkCache, Feed, Selection, Sink, Subscription
 from sxhost.waiting import Signal
@@ -94,19 +95,21 @@ class LogNotifier:
     def __init__(
         self,
         clock: IReactorTime,
-        store: Store,
+        log: EventLog,
+        known: KnownSessions,
         limits: Limits,
         slices: TimeSlicer | None = None,
     ) -> None:
         self.closed = False
-        self._store = store
+        self._log = log
+        self._known = known
         self._clock = clock
         self._limits = limits
         self._slices = slices or TimeSlicer(clock)
         self._watchers: dict[str, set[Waiter]] = {}
         self._timers: set[IDelayedCall] = set()
         self._feeds: dict[tuple[Selection, int], Feed] = {}
-        self._index = FeedIndex(store)
+        self._index = FeedIndex(known)
         self._cache = ChunkCache()
         self._held: Counter[str] = Counter()
         self._touched: set[str] = set()
@@ -206,8 +209,8 @@ class LogNotifier:
 
     def _feed(self, selection: Selection, encoding: Encoding) -> Feed:
         if not self._feeds:
-            self._place = self._store.position
-        feed = Feed(self._store, selection, encoding, self._cache)
+            self._place = self._log.recent.position
+        feed = Feed(self._log, self._known, selection, encoding, self._cache)
         self._feeds[selection, id(encoding)] = feed
         self._index.add(feed)
         return feed
@@ -256,8 +259,8 @@ class LogNotifier:
 
     def _due(self) -> list[Subscription]:
         """Return who may have something to read that came since the last delivery."""
-        before, self._place = self._place, self._store.position
-        events = self._store.cached_events(None, before)
+        before, self._place = self._place, self._log.recent.position
+        events = self._log.recent.since(None, before)
         feeds: Iterable[Feed] = self._feeds.values()
         if events is not None:
             feeds = self._index.concerned(events).union(

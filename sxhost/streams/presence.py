@@ -14,7 +14,7 @@ from twisted.internet.task import LoopingCall
 from sxhost.model.limits import Limits
 from sxhost.model.session import Session, State
 from sxhost.model.session_state import ACTIVE_STATES, derive_state, state_since_boot
-from sxhost.store.contracts import Store
+from sxhost.store.known_sessions import KnownSessions
 from sxhost.streams.notifier import LogNotifier
 from sxhost.streams.subscription import Subscription
 
@@ -67,15 +67,15 @@ class StateBroadcaster:
 
     def __init__(
         self,
-        hub: LogNotifier,
-        store: Store,
+        notifier: LogNotifier,
+        known: KnownSessions,
         clock: IReactorTime,
         now: Callable[[Session], Session],
     ) -> None:
-        self._hub = hub
-        self._store = store
+        self._notifier = notifier
+        self._known = known
         self._now = now
-        self._told: dict[str, State] = {}
+        self._last_sent: dict[str, State] = {}
         self._loop = LoopingCall(self._look)
         self._loop.clock = clock
 
@@ -83,7 +83,7 @@ class StateBroadcaster:
         """Tell a reader all states as they are; changes follow."""
         states = self._states()
         if not self._loop.running:
-            self._told = states
+            self._last_sent = states
             self._loop.start(LOOK_EVERY, now=False)
         for session_id, state in states.items():
             send_state(reader, session_id, state)
@@ -94,19 +94,19 @@ class StateBroadcaster:
             self._loop.stop()
 
     def _look(self) -> None:
-        readers = [reader for reader in self._hub.readers() if reader.states]
+        readers = [reader for reader in self._notifier.readers() if reader.states]
         if not readers:
             self._loop.stop()
             return
         states = self._states()
-        changed = {s: state for s, state in states.items() if self._told.get(s) != state}
-        self._told = states
+        changed = {s: state for s, state in states.items() if self._last_sent.get(s) != state}
+        self._last_sent = states
         for reader in readers:
             for session_id, state in changed.items():
                 send_state(reader, session_id, state)
 
     def _states(self) -> dict[str, State]:
-        return {session.id: self._now(session).state for session in self._store.all_known()}
+        return {session.id: self._now(session).state for session in self._known}
 
 
 def send_state(reader: Subscription, session_id: str, state: State) -> None:

@@ -10,7 +10,7 @@ from sxhost.model.cursor import Cursor
 from sxhost.model.limits import Limits
 from sxhost.model.session import Event, EventQuery, LogQuery
 from sxhost.slices import TimeSlicer
-from sxhost.store.contracts import Store
+from sxhost.store.contracts import EventLog, Sessions
 from sxhost.streams.subscription import Feed, Position, Selection
 
 __all__ = ["PAGE", "PAGE_SIZE", "LogReader", "Pages", "newest", "selection"]
@@ -33,8 +33,11 @@ TURN_EVERY = 8
 class LogReader:
     """The logs of all sessions, for reading."""
 
-    def __init__(self, store: Store, limits: Limits, slices: TimeSlicer) -> None:
-        self._store = store
+    def __init__(
+        self, log: EventLog, sessions: Sessions, limits: Limits, slices: TimeSlicer
+    ) -> None:
+        self._log = log
+        self._sessions = sessions
         self._limits = limits
         self._slices = slices
 
@@ -43,10 +46,10 @@ class LogReader:
 
         They come in pages.  A cursor of another epoch begins with the oldest.
         """
-        session = await self._store.session(session_id)
+        session = await self._sessions.session(session_id)
         buffered = max(0, session.event_count - self._limits.events)
         cursor = Cursor.parse(query.after or str(buffered))
-        ours = cursor.epoch == self._store.epoch
+        ours = cursor.epoch == self._log.epoch
         start = cursor.position if ours else 0
         seq = 0 if cursor.epoch else cursor.position
         pages = self._pages(session_id, start, seq=seq, names=query.names())
@@ -55,7 +58,7 @@ class LogReader:
 
     async def log(self, query: LogQuery) -> Pages:
         """Read the events of many sessions, in the order of their ids, in pages."""
-        feed = Feed(self._store, selection(query), NDJSON)
+        feed = Feed(self._log, self._sessions.known, selection(query), NDJSON)
         place = await self.find_position(None, query.after)
         pages = self._pages(None, place.position, names=frozenset())
         wanted = (list(filter(feed.wants, page)) async for page in pages)
@@ -66,9 +69,9 @@ class LogReader:
         self, session_id: str | None, position: int, *, seq: int = 0, names: frozenset[str]
     ) -> Pages:
         """Read up to what is the end now, each page when it is asked for."""
-        end, number = self._store.position, 0
+        end, number = self._log.recent.position, 0
         while position < end:
-            events = await self._store.read_events(
+            events = await self._log.read_events(
                 session_id, seq=seq, position=position, limit=PAGE, size=PAGE_SIZE, names=names
             )
             if not events:
@@ -80,18 +83,18 @@ class LogReader:
 
     async def find_position(self, session_id: str | None, after: str) -> Position:
         """Find the place that a cursor means; without one, where the buffer begins."""
-        now = self._store.position
+        now = self._log.recent.position
         cursor = Cursor.parse(after)
-        if cursor.epoch and cursor.epoch != self._store.epoch:
-            return Position(self._store.pruned(session_id), after, "another epoch")
+        if cursor.epoch and cursor.epoch != self._log.epoch:
+            return Position(self._log.recent.pruned(session_id), after, "another epoch")
         if cursor.epoch or session_id is None:
-            position = cursor.position if after else self._store.buffered
+            position = cursor.position if after else self._log.recent.buffered
             if cursor.epoch and position > now:  # an old copy of the store was put back
                 return Position(now, after, "another epoch")
             return Position(min(position, now))
-        session = await self._store.session(session_id)
+        session = await self._sessions.session(session_id)
         seq = cursor.position if after else max(0, session.event_count - self._limits.events)
-        events = await self._store.read_events(
+        events = await self._log.read_events(
             session_id, seq=min(seq, session.event_count), limit=1
         )
         missed = f"{seq}" if after and events and events[0].seq > seq + 1 else ""

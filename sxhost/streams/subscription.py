@@ -21,7 +21,8 @@ from sxhost.errors import HostError, UnknownSession
 from sxhost.logs import logger
 from sxhost.model.cursor import Cursor
 from sxhost.model.session import Event, Session
-from sxhost.store.contracts import Store
+from sxhost.store.contracts import EventLog
+from sxhost.store.known_sessions import KnownSessions
 from sxhost.waiting import Signal
 
 __all__ = ["Feed", "Position", "Selection", "Sink", "Subscription"]
@@ -155,7 +156,8 @@ class Feed:
 
     def __init__(
         self,
-        store: Store,
+        log: EventLog,
+        known: KnownSessions,
         selection: Selection,
         encoding: Encoding,
         cache: ChunkCache | None = None,
@@ -163,7 +165,8 @@ class Feed:
         self.selection = selection
         self.encoding = encoding
         self.readers: set[Subscription] = set()
-        self._store = store
+        self._log = log
+        self._known = known
         self._cache = cache or ChunkCache()
         self._pages: WeakSet[ColdPage] = WeakSet()
 
@@ -174,14 +177,14 @@ class Feed:
 
         :raises UnknownSession: the one session that it is for is forgotten.
         """
-        only, end = self.selection.only, self._store.position
-        if only is not None and not self._store.holds(only):
+        only, end = self.selection.only, self._log.recent.position
+        if only is not None and not self._known.holds(only):
             raise UnknownSession(only)
         if position == end:
             return b"", end
         found = self._cache.get(self, position, end)
         if found is None:
-            events = self._store.cached_events(only, position)
+            events = self._log.recent.since(only, position)
             if events is None:
                 return self._paged(position)
             found = self.encoded(events, end)
@@ -203,11 +206,11 @@ class Feed:
     @property
     def end(self) -> int:
         """The id of the last event that may be read."""
-        return self._store.position
+        return self._log.recent.position
 
     def cursor(self, position: int) -> str:
         """Write a place in the log as clients keep it."""
-        return str(Cursor(position, self._store.epoch))
+        return str(Cursor(position, self._log.epoch))
 
     async def page(self, position: int) -> ColdPage:
         """Read events after `position` that are no longer hot."""
@@ -218,14 +221,14 @@ class Feed:
         page = ColdPage(position, self.end)
         self._pages.add(page)
         only = self.selection.only
-        events = self._store.read_events(only, position=position, limit=PAGE, size=CHUNK)
+        events = self._log.read_events(only, position=position, limit=PAGE, size=CHUNK)
         await page.read(events, self.pruned)
         return page
 
     def encoded(self, events: Sequence[Event], end: int) -> tuple[bytes, int]:
         """Encode what is wanted of events; return the place that the bytes lead to."""
         wanted = [event for event in events if self.wants(event)]
-        data, count = encode_events(self.encoding, wanted, self._store.epoch, CHUNK)
+        data, count = encode_events(self.encoding, wanted, self._log.epoch, CHUNK)
         return data, end if count == len(wanted) else wanted[count - 1].id
 
     def wants(self, event: Event) -> bool:
@@ -239,16 +242,16 @@ class Feed:
         chosen = self.selection
         if not (chosen.labels or chosen.agent):
             return not chosen.sessions or session_id in chosen.sessions
-        session = self._store.known(session_id)
+        session = self._known.get(session_id)
         return session is not None and chosen.chooses(session)
 
     def pruned(self) -> int:
         """Return the id up to which something of the selection may have been dropped."""
         chosen = self.selection
         if chosen.only is not None or not (chosen.sessions or chosen.agent):
-            return self._store.pruned(chosen.only)
-        known = filter(chosen.chooses, self._store.all_known())
-        return max((self._store.pruned(session.id) for session in known), default=0)
+            return self._log.recent.pruned(chosen.only)
+        known = filter(chosen.chooses, self._known)
+        return max((self._log.recent.pruned(session.id) for session in known), default=0)
 
 
 @implementer(IPushProducer)

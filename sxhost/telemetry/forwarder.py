@@ -176,7 +176,7 @@ def make_forwarder(
     log.info("Telemetry ({content}) goes to {url}", content=settings.emit_content, url=place)
 
     def cwd_of(session_id: str) -> str:
-        session = store.known(session_id)
+        session = store.known.get(session_id)
         return session.cwd if session is not None else ""
 
     emitter = open_emitter(reactor, url, "/")

@@ -59,7 +59,7 @@ class TelemetryIngest:
             self._known[name] = about
         data = shorten_to_fit({"text": reported.content})
         event, seconds = EVENTS[reported.type], _seconds(reported.timestamp)
-        await self._host.fire(name, EventDraft(event=event, data=data, ts=seconds))
+        await self._host.fire(name, EventDraft.of(event, data, ts=seconds))
 
 
 def session_of(reported: str) -> str:

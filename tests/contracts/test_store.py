@@ -26,8 +26,8 @@ from sxhost.model.limits import Limits
 from sxhost.model.session import Hosting, MessageDraft, Registration
 from sxhost.model.turn import Launch, Process
 from sxhost.store.contracts import Draft, Store
-from sxhost.store.hot import RECENT
 from sxhost.store.memory import MemoryStore
+from sxhost.store.recent_events import RECENT
 from sxhost.store.sqlite.connection import SQLiteConnection
 from sxhost.store.sqlite.store import SQLiteStore, Threads
 from sxhost.testing import result_of
@@ -155,16 +155,16 @@ class TestArchive:
         append(store, "a", draft("x"), draft("y"))
         result_of(store.archive("a"))
         assert result_of(store.sessions()) == []
-        assert store.known("a") is None
+        assert store.known.get("a") is None
         assert append(store, "b", draft()) == [(1, "thinking")]
-        assert store.holds("a") is (store.name != "memory")
+        assert store.known.holds("a") is (store.name != "memory")
 
     def test_whoever_writes_to_it_has_it_back(self, make_store: MakeStore) -> None:
         store = make_store()
         append(store, "a", draft("x", key="k"), draft("y"))
         put(store, "hello")
         result_of(store.archive("a"))
-        known = store.holds("a")
+        known = store.known.holds("a")
         assert append(store, "a", draft("x", key="k"), draft("z")) == (
             [(1, "x"), (3, "z")] if known else [(1, "x"), (2, "z")]
         )
@@ -184,7 +184,7 @@ class TestArchive:
         append(store, "a", draft())
         result_of(store.archive("a"))
         append(store, "b", draft())
-        if store.holds("a"):
+        if store.known.holds("a"):
             result_of(store.delete("a"))
         with pytest.raises(UnknownSession):
             result_of(store.session("a"))
@@ -227,7 +227,7 @@ class TestLog:
         assert [e.seq for e in result_of(store.read_events("a"))] == [3, 4, 5]
         assert [e.seq for e in result_of(store.read_events("a", seq=1))] == [3, 4, 5]
         assert result_of(store.session("a")).event_count == 5
-        assert store.pruned("a") == store.pruned(None) == 2
+        assert store.recent.pruned("a") == store.recent.pruned(None) == 2
 
     def test_a_key_is_kept_once(self, store: Store) -> None:
         assert append(store, "a", draft("x", key="k")) == [(1, "x")]
@@ -257,7 +257,7 @@ class TestLog:
         append(store, "a", draft())
 
         def hot(session_id: str | None, position: int) -> list[int]:
-            return [event.id for event in store.cached_events(session_id, position) or ()]
+            return [event.id for event in store.recent.since(session_id, position) or ()]
 
         assert hot("a", 0) == [1, 3]
         assert hot("a", 1) == [3]
@@ -269,7 +269,7 @@ class TestLog:
         append(store, "b", draft())
         result_of(store.delete("a"))
         assert [e.session for e in result_of(store.read_events(None))] == ["b"]
-        assert [e.session for e in store.cached_events(None, 0) or ()] == ["b"]
+        assert [e.session for e in store.recent.since(None, 0) or ()] == ["b"]
 
     def test_what_left_the_ring_is_hot_while_it_is_among_the_last_of_all(
         self, make_store: MakeStore
@@ -278,11 +278,11 @@ class TestLog:
         for session in "baaaa":
             append(store, session, draft())
         known = None if store.name == "memory" else [2, 3, 4, 5]  # there it is gone
-        hot = store.cached_events("a", 0)
+        hot = store.recent.since("a", 0)
         assert (None if hot is None else [event.id for event in hot]) == known
-        assert [event.id for event in store.cached_events("a", 3) or ()] == [4, 5]
+        assert [event.id for event in store.recent.since("a", 3) or ()] == [4, 5]
         append(store, "a", *[draft()] * RECENT)
-        assert store.cached_events("a", 0) is None
+        assert store.recent.since("a", 0) is None
 
     def test_keys_of_two_sessions_are_apart(self, store: Store) -> None:
         append(store, "a", draft(key="k"))
@@ -616,4 +616,4 @@ def test_a_clock_that_is_wrong_for_a_minute_deletes_nothing(
         result_of(store.append_events("a", [draft()], at))
         result_of(store.sweep(at))
         clock.advance(60)
-    assert (store.pruned("a"), len(result_of(store.read_events("a")))) == (0, 150)
+    assert (store.recent.pruned("a"), len(result_of(store.read_events("a")))) == (0, 150)

@@ -72,7 +72,7 @@ ROOMS = {
     "client": Room(
         "4",
         ("client/*.py",),
-        rooms_of("address auth codec errors model"),
+        rooms_of("address auth codec errors model waiting"),
         rooms_of("msgspec treq twisted zope"),
     ),
     "drivers": Room(

@@ -190,7 +190,7 @@ async def restarted(start_host: StartHost, host: Host, *options: str) -> Host:
 
 
 async def fire(client: HostClient, session: str = "a", data: Any = None) -> int:
-    return (await client.fire(session, EventDraft(event="x", data=data))).id
+    return (await client.fire(session, EventDraft.of("x", data))).id
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -204,9 +204,7 @@ async def test_a_link_that_is_cut_again_and_again_under_load(
     async with cutting(host, chance) as (url, cutter):
         watcher = Watcher(at(url), after="0", jitter=lambda: 0.0)
         while cutter.cuts:
-            drafts = [
-                EventDraft(event="x", data="y" * chance.randrange(300)) for _ in range(20)
-            ]
+            drafts = [EventDraft.of("x", "y" * chance.randrange(300)) for _ in range(20)]
             await direct.fire_batch(chance.choice("abc"), drafts)
             last += len(drafts)
         await watcher.until(last)
@@ -287,7 +285,7 @@ async def test_a_new_store_is_another_life(start_host: StartHost) -> None:
 @in_reactor
 async def test_a_slow_reader_of_a_long_log_gets_all_of_it(running_host: Host) -> None:
     client = at(running_host.url)
-    draft = EventDraft(event="x", data="y" * 2000)
+    draft = EventDraft.of("x", "y" * 2000)
     for _ in range(10):
         await client.fire_batch("a", [draft] * 500)
     async with client.subscribe("a", after="0") as stream:

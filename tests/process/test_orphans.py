@@ -23,18 +23,18 @@ HOST = """
 import json, os, sys
 from twisted.internet import reactor
 from sxhost.process.contracts import Command
-from sxhost.process.child import ProcessSpawn
+from sxhost.process.child import ProcessSpawner
 from sxhost.model.limits import Limits
 
 class Parrot:
     told = 0
-    def line(self, line):
+    def line_received(self, line):
         print(line.decode(), flush=True)
     def child_exited(self, how):
         pass
 
 host_id, *argv = sys.argv[1:]
-spawn = ProcessSpawn(reactor, Limits(), host_id, environ=os.environ)
+spawn = ProcessSpawner(reactor, Limits(), host_id, environ=os.environ)
 child = spawn(Command(argv=argv, cwd=os.getcwd()), Parrot())
 print(json.dumps([child.process.pid, child.process.started]), flush=True)
 reactor.run()

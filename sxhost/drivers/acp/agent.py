@@ -16,12 +16,12 @@ from sxhost.codec.jsonrpc import Id
 from sxhost.drivers.acp.connection import STOP_S, AcpConnection
 from sxhost.drivers.acp.events import UpdateTranslator
 from sxhost.drivers.acp.messages import PromptResult
-from sxhost.drivers.acp.pending_requests import PendingQuestions
+from sxhost.drivers.acp.pending_requests import PendingRequests
 from sxhost.drivers.acp.prompt import content_blocks, refusal_reason
 from sxhost.drivers.acp.settings import SessionSettings, check_sandbox
 from sxhost.drivers.contracts import Reports, Started
-from sxhost.drivers.jsonrpc_peer import Peer
-from sxhost.errors import AgentFailed, BadField, HostError, NoTurn, TurnInProgress, Unsupported
+from sxhost.drivers.kit.jsonrpc_peer import Peer
+from sxhost.errors import AgentFailed, BadField, NoTurn, TurnInProgress, Unsupported
 from sxhost.logs import logger
 from sxhost.model.approval import Answer, Question
 from sxhost.model.turn import (
@@ -34,7 +34,7 @@ from sxhost.model.turn import (
     TurnStatus,
     items,
 )
-from sxhost.process.contracts import Child, ChildExit, Command, Spawn
+from sxhost.process.contracts import ChildExit, Command, Spawn
 
 __all__ = ["ACPAgent"]
 
@@ -60,22 +60,18 @@ class ACPAgent:
         self._clock = clock
         self._launch = launch
         self._reports = reports
-        self._peer = Peer(self, {"jsonrpc": "2.0"})
-        self._connection = AcpConnection(self._peer, clock, launch)
+        self._peer = Peer(self, clock, {"jsonrpc": "2.0"})
+        self._connection = AcpConnection(self._peer, launch)
         self._settings = SessionSettings(self._update_abilities)
-        self._updates = UpdateTranslator(
-            reports.report_event, self._settings, f"{token_hex(4)}-"
-        )
-        self._questions = PendingQuestions(self._peer, self._updates, reports)
+        self._updates = UpdateTranslator(reports, self._settings, f"{token_hex(4)}-")
+        self._requests = PendingRequests(self._peer, self._updates, reports, clock)
         self._handlers: Mapping[str, Callable[[Raw], None]] = {
             "session/update": self._updates.update_received,
-            "$/cancel_request": self._questions.request_cancelled,
+            "$/cancel_request": self._requests.request_cancelled,
         }
-        self._child: Child | None = None
         self._turn: Deferred[None] | None = None
         """Fires when the running turn is over."""
         self._cancelled = False
-        self._exit: ChildExit | None = None
         self.can = Abilities(resume=True)
         """What it can do; before ``initialize`` is answered, it may be able to resume."""
 
@@ -92,17 +88,8 @@ class ACPAgent:
         """Run the program and open a conversation, or resume one."""
         launch = self._launch
         command = Command(argv=launch.command or (), cwd=launch.cwd or "", env=launch.env)
-        self._child = child = self._spawn(command, self._peer)
-        self._peer.attach_child(child)
-        self._reports.spawned(child.process)
-        try:
-            return await self._open()
-        except HostError as error:
-            await child.end_family()
-            raise AgentFailed(error.message) from None
-        except BaseException:
-            await child.end_family()
-            raise
+        self._reports.spawned(self._peer.run(self._spawn, command))
+        return await self._peer.shake_hands(self._open())
 
     async def _open(self) -> Started:
         await self._connection.initialize()
@@ -124,14 +111,13 @@ class ACPAgent:
             await deferLater(self._clock, REPLAY_QUIET_S)
             if self._updates.passed_over == before:
                 break
-        if self._exit is not None:
-            raise AgentFailed(
-                f"{self._connection.agent_info.name} has gone: {self._exit.sentence}."
-            )
+        if self._peer.exit is not None:
+            name = self._connection.agent_info.name
+            raise AgentFailed(f"{name} has gone: {self._peer.exit.sentence}.")
 
     async def stop(self) -> None:
         """Cancel the turn and close the session, `STOP_S` for each; then end the process."""
-        if self._child is None or self._exit is not None:
+        if not self._peer.running:
             return
         try:
             if self._turn is not None:
@@ -139,7 +125,7 @@ class ACPAgent:
             await self._connection.close_session()
         except AgentFailed as error:
             log.debug("an agent does not end in order: {why}", why=error.message)
-        await self._child.end_family()
+        await self._peer.end()
 
     async def _cancel_turn(self, turn: Deferred[None]) -> None:
         self._cancel()
@@ -168,8 +154,8 @@ class ACPAgent:
     def _check_idle(self) -> None:
         if self._turn is not None:
             raise TurnInProgress(self._launch.id or self._connection.session)
-        if self._exit is not None:
-            raise AgentFailed(f"There is nobody to ask: {self._exit.sentence}.")
+        if self._peer.exit is not None:
+            raise AgentFailed(f"There is nobody to ask: {self._peer.exit.sentence}.")
 
     def _begin_turn(self, params: dict[str, Any], *, compacts: bool = False) -> None:
         turn: Deferred[None] = Deferred()
@@ -186,7 +172,7 @@ class ACPAgent:
         try:
             result: PromptResult = await self._peer.call("session/prompt", params, PromptResult)
         except AgentFailed as error:
-            if not self._peer.exited:  # else the host ends the turn, see the contract
+            if self._peer.running:  # else the host ends the turn, see the contract
                 self._end_turn(
                     "interrupted" if self._cancelled else "failed", refusal_reason(error)
                 )
@@ -203,7 +189,7 @@ class ACPAgent:
         self._end_turn("completed", reason, result)
 
     def _end_turn(self, status: TurnStatus, reason: str, native: Any = None) -> None:
-        self._questions.cancel_all("the turn is over")
+        self._requests.questions.cancel_all("the turn is over")
         self._updates.turn_ended()
         self._turn = None
         self._reports.turn_ended(status, reason, native)
@@ -224,7 +210,7 @@ class ACPAgent:
         self._cancelled = True
         self._updates.tools.cutting = True
         self._peer.notify("session/cancel", {"sessionId": self._connection.session})
-        self._questions.cancel_all("the turn was interrupted")
+        self._requests.questions.cancel_all("the turn was interrupted")
 
     async def compact(self) -> None:
         """Prompt the agent's own command that compacts, which is a turn."""
@@ -254,9 +240,9 @@ class ACPAgent:
 
     async def answer(self, question: Question, answer: Answer) -> None:
         """Answer the agent's request; the decision ``cancel`` also cancels the turn."""
-        self._questions.answer(question.key, answer, self._cancel)
+        self._requests.answer(question, answer, self._cancel)
 
-    # What the agent says (`sxhost.drivers.jsonrpc_peer.Side`).
+    # What the agent says (`sxhost.drivers.kit.jsonrpc_peer.PeerListener`).
 
     def notification_received(self, method: str, params: Raw) -> None:
         """Report an update; a notification of another method is native."""
@@ -270,15 +256,14 @@ class ACPAgent:
 
     def request_received(self, number: Id, method: str, params: Raw) -> bool:
         """Report a request as a question; a turn that is being cancelled has none any more."""
-        is_known = self._questions.request_received(number, method, params)
+        is_known = self._requests.request_received(number, method, params)
         if self._cancelled and self._turn is not None:
-            self._questions.cancel_all("the turn was interrupted")
+            self._requests.questions.cancel_all("the turn was interrupted")
         return is_known
 
     def process_exited(self, how: ChildExit) -> None:
         """Report the end, after everything that was open."""
-        self._exit = how
         self._turn = None
-        self._questions.cancel_all("the agent has ended")
-        self._updates.turn_ended()
+        self._requests.questions.forget_all()
+        self._updates.tools.cut_open_items()
         self._reports.gone(how)

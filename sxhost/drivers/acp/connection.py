@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any
 
 import msgspec
 from msgspec import Raw, json
-from twisted.internet.defer import Deferred
-from twisted.internet.defer import TimeoutError as TookTooLong
-from twisted.internet.interfaces import IReactorTime
 
 from sxhost import __version__
 from sxhost.drivers.acp.messages import VERSION, InitializeResult, SessionResult
 from sxhost.drivers.acp.prompt import initialize_params, refusal_reason
 from sxhost.drivers.acp.settings import Request, SessionSettings
 from sxhost.drivers.acp.updates import ConfigOptionsUpdate
-from sxhost.drivers.jsonrpc_peer import CallRefused, Peer
+from sxhost.drivers.kit.jsonrpc_peer import CallRefused, Peer
 from sxhost.errors import AgentFailed
 from sxhost.model.turn import Launch
 
@@ -34,9 +31,8 @@ AUTH_REQUIRED = -32000
 class AcpConnection:
     """The connection of one conversation; `session` is the agent's id of it, or empty."""
 
-    def __init__(self, peer: Peer, clock: IReactorTime, launch: Launch) -> None:
+    def __init__(self, peer: Peer, launch: Launch) -> None:
         self._peer = peer
-        self._clock = clock
         self._launch = launch
         self.agent_info = InitializeResult()
         self.session = launch.resume or ""
@@ -111,28 +107,23 @@ class AcpConnection:
         if self.session and self.agent_info.agent_capabilities.has("close"):
             await self.call("session/close", {"sessionId": self.session}, STOP_S)
 
-    async def call(self, method: str, params: Any, limit: float = CALL_S) -> Raw:
-        """Call a method, and return its result undecoded; wait `limit` seconds.
+    async def call(self, method: str, params: Any, limit_s: float = CALL_S) -> Raw:
+        """Call a method, and return its result undecoded; wait `limit_s` seconds.
 
         :raises AgentFailed: the agent refused, ended, or took too long.
         """
-        result: Deferred[Raw] = Deferred.fromCoroutine(self._peer.call(method, params, Raw))
-        result.addTimeout(limit, self._clock)
         try:
-            return await result
-        except TookTooLong:
-            raise AgentFailed(f"No answer to {method} within {limit:g} s.") from None
+            result: Raw = await self._peer.call(method, params, Raw, limit_s)
         except CallRefused as refused:
-            self._raise_refusal(method, refused)
-
-    def _raise_refusal(self, method: str, refused: CallRefused) -> NoReturn:
-        agent, reason = self.agent_info, refusal_reason(refused)
-        if refused.number == AUTH_REQUIRED:
-            raise AgentFailed(
-                f"{agent.name} wants a login first ({reason}). Log in where it runs,"
-                f" as the same user and with the same HOME: {agent.logins}."
-            ) from None
-        raise AgentFailed(f"{agent.name} refused {method}: {reason.rstrip('.')}.") from None
+            agent, reason = self.agent_info, refusal_reason(refused)
+            text = f"{agent.name} refused {method}: {reason.rstrip('.')}."
+            if refused.number == AUTH_REQUIRED:
+                text = (
+                    f"{agent.name} wants a login first ({reason}). Log in where it runs,"
+                    f" as the same user and with the same HOME: {agent.logins}."
+                )
+            raise AgentFailed(text) from None
+        return result
 
 
 def _decode(method: str, result: Raw, kind: Any) -> Any:

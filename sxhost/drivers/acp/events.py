@@ -14,7 +14,6 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from sxhost.codec.shorten import BoundedText
 from sxhost.drivers.acp.messages import PromptResult, ToolCall
 from sxhost.drivers.acp.settings import SessionSettings
 from sxhost.drivers.acp.tools import OpenToolCall, ToolCallTracker
@@ -33,10 +32,11 @@ from sxhost.drivers.acp.updates import (
     UsageUpdate,
     UserMessageChunk,
 )
+from sxhost.drivers.contracts import Reports
+from sxhost.drivers.kit.open_items import OpenItems, TextEvent
 
 __all__ = ["UpdateTranslator"]
 
-ReportEvent = Callable[[str, Any], None]
 Chunk = AgentMessageChunk | AgentThoughtChunk
 
 _decode = msgspec.json.Decoder(SessionUpdate).decode
@@ -57,10 +57,11 @@ class UpdateTranslator:
     the session are reported.  `stem` begins the ids of messages that have none of the agent's.
     """
 
-    def __init__(self, report: ReportEvent, settings: SessionSettings, stem: str = "") -> None:
-        self._report = report
+    def __init__(self, reports: Reports, settings: SessionSettings, stem: str = "") -> None:
+        self._report = reports.report_event
         self._settings = settings
-        self.tools = ToolCallTracker(report)
+        self.open_items = OpenItems(reports)
+        self.tools = ToolCallTracker(reports, self.open_items)
         self.silent = True
         """Whether this turn has had no text and no tool call so far."""
         self.session = ""
@@ -73,8 +74,6 @@ class UpdateTranslator:
         self._text_kind = ""
         self._message_id: str | None = None
         self._item = ""
-        self._text = BoundedText()
-        self._used_ids: set[str] = set()
         self._usage: dict[str, Any] = {}
         self._commands = b""
         self._compactions: set[str] = set()
@@ -112,8 +111,7 @@ class UpdateTranslator:
     def turn_ended(self) -> None:
         """End the open message, and cut the open tool calls: the turn is over."""
         self._end_text()
-        self.tools.cut_open_calls()
-        self._used_ids.clear()
+        self.tools.cut_open_items()
 
     def add_turn_usage(self, result: PromptResult) -> None:
         """End the open message, and add the turn's tokens to the conversation's."""
@@ -138,13 +136,8 @@ class UpdateTranslator:
         else:
             self._report("native", {"native": params})
 
-    def _message_chunk(self, update: AgentMessageChunk, params: Raw) -> None:
-        self._chunk("message", update, params)
-
-    def _thought_chunk(self, update: AgentThoughtChunk, params: Raw) -> None:
-        self._chunk("thinking", update, params)
-
-    def _chunk(self, kind: str, update: Chunk, params: Raw) -> None:
+    def _chunk(self, update: Chunk, params: Raw) -> None:
+        kind: TextEvent = "message" if isinstance(update, AgentMessageChunk) else "thinking"
         text = update.content.text
         if text is None:
             self._report("native", {"native": params})
@@ -153,24 +146,25 @@ class UpdateTranslator:
             self._end_text()
             self._begin_text(kind, update.message_id)
         if text:
-            self._text.add(text)
+            self.open_items.add(self._item, text)
             self._report(f"{kind}-delta", {"item": self._item, "text": text})
 
-    def _begin_text(self, kind: str, name: str | None) -> None:
-        """Begin a text under the agent's id, or a new one where that was used in this turn.
+    def _begin_text(self, kind: TextEvent, name: str | None) -> None:
+        """Begin a text under the agent's id, or a new one where that was used before.
 
         An agent may go on under the same id after a tool call; to the host it is another item.
         """
-        is_new = name is not None and name not in self._used_ids
+        is_new = name is not None and not self.open_items.has_ended(name)
         self._item = name if name is not None and is_new else next(self._new_ids)
-        self._used_ids.add(self._item)
+        self.open_items.open_text(self._item, kind)
         self._text_kind, self._message_id = kind, name
 
     def _end_text(self) -> None:
-        kind, text = self._text_kind, str(self._text)
-        self._text_kind, self._message_id, self._text = "", None, BoundedText()
-        if text:
-            self._report(kind, {"item": self._item, "text": text})
+        """Report the open text as whole: ACP does not say whether it broke off."""
+        ended = self.open_items.end(self._item)
+        self._text_kind, self._message_id, self._item = "", None, ""
+        if ended is not None and (text := str(ended.text)):
+            self._report(ended.event, {"item": ended.item, "text": text})
 
     def _user_chunk(self, _update: UserMessageChunk, params: Raw) -> None:
         self._end_text()
@@ -231,13 +225,13 @@ class UpdateTranslator:
         self._settings.options_updated(update)
         self._report("native", {"native": params})
 
-    def _mode_update(self, _update: ModeUpdate, params: Raw) -> None:
+    def _pass_through(self, _update: ModeUpdate, params: Raw) -> None:
         self._report("native", {"native": params})
 
 
 _HANDLERS: Mapping[type, Callable[[UpdateTranslator, Any, Raw], None]] = {
-    AgentMessageChunk: UpdateTranslator._message_chunk,
-    AgentThoughtChunk: UpdateTranslator._thought_chunk,
+    AgentMessageChunk: UpdateTranslator._chunk,
+    AgentThoughtChunk: UpdateTranslator._chunk,
     UserMessageChunk: UpdateTranslator._user_chunk,
     ToolCallStart: UpdateTranslator._tool_call_started,
     ToolCallUpdate: UpdateTranslator._tool_call_updated,
@@ -247,7 +241,7 @@ _HANDLERS: Mapping[type, Callable[[UpdateTranslator, Any, Raw], None]] = {
     CompactionUpdate: UpdateTranslator._compaction_update,
     CommandsUpdate: UpdateTranslator._commands_update,
     ConfigOptionsUpdate: UpdateTranslator._config_update,
-    ModeUpdate: UpdateTranslator._mode_update,
+    ModeUpdate: UpdateTranslator._pass_through,
 }
 
 _PRESENT = frozenset({UsageUpdate, CommandsUpdate, ConfigOptionsUpdate, ModeUpdate})

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from sxhost.codec.jsonrpc import RPCError
 from sxhost.drivers.acp.messages import VERSION
-from sxhost.drivers.jsonrpc_peer import CallRefused
+from sxhost.drivers.kit.jsonrpc_peer import CallRefused
 from sxhost.errors import AgentFailed, BadField, Unsupported
 from sxhost.model.turn import File, Image, Item, LocalImage, Text
 

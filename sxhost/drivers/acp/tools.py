@@ -11,17 +11,17 @@ one ``tool-start`` and one ``tool-done``:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from difflib import unified_diff
 from typing import Any
 
 from msgspec import Raw
 
 from sxhost.drivers.acp.messages import ToolCall, ToolCallContent
+from sxhost.drivers.contracts import Reports
+from sxhost.drivers.kit.open_items import OpenItems
 
 __all__ = ["OpenToolCall", "ToolCallTracker"]
-
-ReportEvent = Callable[[str, Any], None]
 
 DONE: Mapping[str, str] = {
     "completed": "completed",
@@ -36,9 +36,6 @@ OUTPUT_KEPT = 100_000
 
 DIFF = 200_000
 """Characters of a file, old and new together, up to which its diff is computed."""
-
-REMEMBERED = 512
-"""How many calls are remembered after their end, to know late updates of them."""
 
 
 class OpenToolCall:
@@ -85,10 +82,9 @@ class OpenToolCall:
 class ToolCallTracker:
     """Reports the tool calls of a conversation; keeps those that are open."""
 
-    def __init__(self, report: ReportEvent) -> None:
-        self._report = report
-        self._open: dict[str, OpenToolCall] = {}
-        self._ended: dict[str, None] = {}
+    def __init__(self, reports: Reports, open_items: OpenItems) -> None:
+        self._report = reports.report_event
+        self._items = open_items
         self.cutting = False
         """Whether the turn is being cancelled: a call that ends now, and did not exit, was cut.
 
@@ -97,7 +93,7 @@ class ToolCallTracker:
 
     def call_started(self, call: ToolCall, native: Raw) -> None:
         """Handle a call's first update; some agents send it again with each change."""
-        if call.tool_call_id in self._open:
+        if self._open_call(call.tool_call_id) is not None:
             self.call_updated(call, native)
             return
         tool = self._new(call)
@@ -110,10 +106,10 @@ class ToolCallTracker:
 
     def call_updated(self, call: ToolCall, native: Raw) -> None:
         """Handle a later update of a call, which some agents send without a first one."""
-        if call.tool_call_id in self._ended:
+        if self._items.has_ended(call.tool_call_id):
             self._report("native", {"native": native})
             return
-        tool = self._open.get(call.tool_call_id)
+        tool = self._open_call(call.tool_call_id)
         if tool is None:
             tool = self._new(call)
         elif not tool.started:
@@ -128,7 +124,7 @@ class ToolCallTracker:
 
     def permission_requested(self, call: ToolCall, native: Raw) -> OpenToolCall:
         """Handle a request for a call's permission; return what is known of the call."""
-        tool = self._open.get(call.tool_call_id) or self._new(call)
+        tool = self._open_call(call.tool_call_id) or self._new(call)
         tool.merge_update(call)
         tool.set_initial_content(call)
         self._start(tool, native)
@@ -138,16 +134,23 @@ class ToolCallTracker:
         """End a call that a person has declined."""
         self._end(item, "declined")
 
-    def cut_open_calls(self) -> None:
-        """End all open calls as cut: the turn is over."""
-        for item in list(self._open):
-            self._end(item, "cut")
+    def cut_open_items(self) -> None:
+        """Cut what is open: the turn is over."""
+        for opened in self._items:
+            if opened.tool:
+                self._start(opened.native)
+                opened.tool = opened.native.kind
+        self._items.cut()
         self.cutting = False
 
+    def _open_call(self, item: str) -> OpenToolCall | None:
+        opened = self._items.get(item)
+        return opened.native if opened else None
+
     def _new(self, call: ToolCall) -> OpenToolCall:
-        self._ended.pop(call.tool_call_id, None)
-        tool = self._open[call.tool_call_id] = OpenToolCall(call.tool_call_id)
+        tool = OpenToolCall(call.tool_call_id)
         tool.merge_update(call)
+        self._items.open_tool(tool.item, tool.kind, native=tool)
         return tool
 
     def _start(self, tool: OpenToolCall, native: Raw | None = None) -> None:
@@ -180,13 +183,11 @@ class ToolCallTracker:
         code: int | None = None,
         native: Raw | None = None,
     ) -> None:
-        tool = self._open.pop(item, None)
+        tool = self._open_call(item)
         if tool is None:
             return
         self._start(tool)
-        self._ended[item] = None
-        if len(self._ended) > REMEMBERED:
-            del self._ended[next(iter(self._ended))]
+        self._items.end(item)
         done = {"item": item, "tool": tool.kind, "status": status}
         self._report(
             "tool-done", {**done, "output": output, "exit_code": code, "native": native}

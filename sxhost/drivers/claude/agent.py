@@ -7,49 +7,42 @@ from contextlib import suppress
 from typing import Any, Final
 from uuid import uuid4
 
-import msgspec
 from msgspec import Raw, Struct
 from twisted.internet.interfaces import IReactorTime
 
+from sxhost.codec.jsonrpc import Id
 from sxhost.drivers.claude import input as claude_input
-from sxhost.drivers.claude.approvals import PendingApprovals
-from sxhost.drivers.claude.control_requests import ControlRequests, default_model
+from sxhost.drivers.claude.approvals import agent_request
+from sxhost.drivers.claude.control_requests import ClaudeClient, default_model
 from sxhost.drivers.claude.events import ClaudeTranslator
 from sxhost.drivers.claude.messages import (
     Assistant,
     CommandLifecycle,
     ControlCancelRequest,
     ControlRequest,
-    ControlResponse,
-    NotClaudeLine,
+    Line,
     RateLimitEvent,
     Result,
     StreamEvent,
     System,
     UnknownLine,
     User,
-    parse,
 )
 from sxhost.drivers.claude.turns import ClaudeTurns
 from sxhost.drivers.contracts import Reports, Started
+from sxhost.drivers.kit.pending_questions import PendingQuestions
 from sxhost.errors import AgentFailed
-from sxhost.logs import logger
 from sxhost.model.approval import Answer, Question
 from sxhost.model.turn import Abilities, Item, Launch, ModelDraft, TurnDraft, items
-from sxhost.process.contracts import Child, ChildExit, Command, Spawn
+from sxhost.process.contracts import ChildExit, Command, Spawn
 
 __all__ = ["ClaudeAgent", "ConversationSpec"]
-
-log = logger(__name__)
 
 PATIENCE_S: Final = 30.0
 """Seconds that Claude may take to be ready, or to answer a control request."""
 
 STOP_S: Final = 5.0
 """Seconds that it may take to interrupt the turn before its process is ended."""
-
-STRANGE_LINES: Final = 20
-"""How many lines that are none of Claude's are logged; a broken agent may print on."""
 
 WORKING: Final = frozenset({"requesting", "compacting"})
 """Statuses in ``system/status`` by which Claude says that it is at work."""
@@ -64,7 +57,7 @@ class ConversationSpec(Struct, frozen=True):
 
 
 class ClaudeAgent:
-    """One process of Claude Code: an `Agent`, and the `ChildListener` of that process."""
+    """One process of Claude Code: an `Agent`."""
 
     can = Abilities(steer=True, compact=True, set_model=True, resume=True)
 
@@ -74,11 +67,8 @@ class ClaudeAgent:
         self._spawn = spawn
         self._spec = spec
         self._reports = reports
-        self._child: Child | None = None
-        self._exit: ChildExit | None = None
-        self._invalid_lines = 0
-        self._control = ControlRequests(self._send, clock)
-        self._approvals = PendingApprovals(reports, self._send)
+        self._client = ClaudeClient(clock, self._line_received, self._process_exited)
+        self._questions = PendingQuestions(reports, clock, self._respond)
         self._translator = ClaudeTranslator(reports)
         self._turns = ClaudeTurns(reports, self._translator)
         self._handlers: Mapping[type, Callable[[Any, bytes], None]] = {
@@ -88,11 +78,10 @@ class ClaudeAgent:
             System: self._system,
             Result: self._result,
             RateLimitEvent: self._translator.rate_limit_received,
-            CommandLifecycle: self._lifecycle,
-            ControlRequest: self._approvals.request_received,
-            ControlCancelRequest: self._cancelled,
-            ControlResponse: self._replied,
-            UnknownLine: self._other,
+            CommandLifecycle: lambda message, _line: self._turns.lifecycle_received(message),
+            ControlRequest: self._request_received,
+            ControlCancelRequest: self._request_cancelled,
+            UnknownLine: lambda _message, line: self._translator.report_native(line),
         }
 
     # Methods of an agent.
@@ -102,14 +91,9 @@ class ClaudeAgent:
 
         :raises AgentFailed: it cannot be run, ended, refused or took too long.
         """
-        self._child = child = self._spawn(self._spec.command, self)
-        self._reports.spawned(child.process)
-        try:
-            request = claude_input.initialize(self._spec.launch)
-            result = await self._control.send_request(request, PATIENCE_S)
-        except AgentFailed as error:
-            await child.end_family()
-            raise self._with_stderr(error) from None
+        self._reports.spawned(self._client.run(self._spawn, self._spec.command))
+        request = claude_input.initialize(self._spec.launch)
+        result = await self._client.shake_hands(self._client.request(PATIENCE_S, **request))
         launch = self._spec.launch
         return Started(
             native_id=self._spec.session_id,
@@ -118,13 +102,6 @@ class ClaudeAgent:
             title=launch.title or "",
             native=result,
         )
-
-    def _with_stderr(self, error: AgentFailed) -> AgentFailed:
-        """Return the error with the last line of Claude's stderr, which says why it ended."""
-        stderr = self._exit.stderr.strip() if self._exit else ""
-        last = stderr.rpartition("\n")[2]
-        is_known = not last or last in error.message
-        return error if is_known else AgentFailed(f"{error.message} It said: {last}")
 
     async def submit(self, draft: TurnDraft) -> str | None:
         """Send a user's message; return its id, which names the turn.
@@ -160,23 +137,19 @@ class ClaudeAgent:
 
         :raises HostError: Claude waits for it no longer, or does not know the decision.
         """
-        self._approvals.answer(question.key, answer)
+        self._questions.answer(question, answer)
 
     async def stop(self) -> None:
         """Interrupt the turn, then end the process: Claude would finish the turn first."""
-        if self._child is None:
-            return
-        if self._turns.running and self._exit is None:
+        if self._turns.running:
             with suppress(AgentFailed):
                 await self._interrupt(STOP_S)
-        await self._child.end_family()
+        await self._client.end()
 
-    async def _interrupt(self, limit: float) -> None:
+    async def _interrupt(self, limit_s: float) -> None:
         self._translator.interrupting = self._turns.running
         try:
-            await self._control.send_request(
-                {"subtype": "interrupt", "cancel_queued": True}, limit
-            )
+            await self._client.request(limit_s, "interrupt", cancel_queued=True)
         except AgentFailed:
             self._translator.interrupting = False
             raise
@@ -188,7 +161,7 @@ class ClaudeAgent:
             await self._request("apply_flag_settings", settings={"effortLevel": effort})
 
     async def _request(self, subtype: str, **more: Any) -> Raw:
-        return await self._control.send_request({"subtype": subtype, **more}, PATIENCE_S)
+        return await self._client.request(PATIENCE_S, subtype, **more)
 
     # Sending.
 
@@ -198,37 +171,29 @@ class ClaudeAgent:
         note_sent: Callable[[str], None],
         native: Mapping[str, Any],
     ) -> str:
-        if self._child is None or self._exit is not None:
-            how = self._exit.sentence if self._exit else "it was not started"
+        if not self._client.running:
+            how = self._client.exit.sentence if self._client.exit else "it was not started"
             raise AgentFailed(f"Nobody hears this: {how}.")
         message_id = str(uuid4())
         message = claude_input.user_message(input_items, message_id, native)
         note_sent(message_id)
-        self._send(message)
+        self._client.send_message(message)
         return message_id
 
-    def _send(self, message: Any) -> None:
-        if self._child is not None:
-            self._child.send(msgspec.json.encode(message))
+    def _respond(self, request_id: Id, response: Mapping[str, Any]) -> None:
+        response = {"subtype": "success", "request_id": request_id, "response": response}
+        self._client.send_message({"type": "control_response", "response": response})
 
     # Receiving.
 
-    def line_received(self, line: bytes) -> None:
-        """Handle a line of Claude; one that is none is logged and passed over."""
-        try:
-            message = parse(line)
-        except NotClaudeLine as error:
-            self._log_invalid(line, str(error))
-        else:
-            self._handlers[type(message)](message, line)
+    def _line_received(self, message: Line, line: bytes) -> None:
+        self._handlers[type(message)](message, line)
 
-    def child_exited(self, how: ChildExit) -> None:
+    def _process_exited(self, how: ChildExit) -> None:
         """Report the end, after everything that was open."""
-        self._exit = how
-        self._approvals.clear()
+        self._questions.forget_all()
         self._turns.process_exited()
         self._reports.gone(how)
-        self._control.process_exited(how)
 
     def _stream_event(self, message: StreamEvent, _line: bytes) -> None:
         if message.event.type == "message_start" and message.parent_tool_use_id is None:
@@ -251,20 +216,15 @@ class ClaudeAgent:
         else:
             self._translator.report_native(line)
 
-    def _lifecycle(self, message: CommandLifecycle, _line: bytes) -> None:
-        self._turns.lifecycle_received(message)
+    def _request_received(self, request: ControlRequest, line: bytes) -> None:
+        """Report a request as a question; refuse one of another kind."""
+        if request.request.subtype == "can_use_tool":
+            self._questions.open(agent_request(request, Raw(line)))
+            return
+        text = f"This host does not answer {request.request.subtype or 'this'}."
+        error = {"subtype": "error", "request_id": request.request_id, "error": text}
+        self._client.send_message({"type": "control_response", "response": error})
 
-    def _cancelled(self, message: ControlCancelRequest, _line: bytes) -> None:
-        self._approvals.request_cancelled(message)
-
-    def _replied(self, message: ControlResponse, line: bytes) -> None:
-        if not self._control.response_received(message.response):
-            self._log_invalid(line, "nobody asked for this answer")
-
-    def _other(self, _message: UnknownLine, line: bytes) -> None:
-        self._translator.report_native(line)
-
-    def _log_invalid(self, line: bytes, why: str) -> None:
-        self._invalid_lines += bool(line.strip())
-        if line.strip() and self._invalid_lines <= STRANGE_LINES:
-            log.warn("Claude said {line!r}: {why}", line=line[:200], why=why)
+    def _request_cancelled(self, cancel: ControlCancelRequest, _line: bytes) -> None:
+        key = self._questions.find(cancel.request_id)
+        self._questions.withdraw(key, "Claude no longer waits for it.")

@@ -8,18 +8,19 @@ requests needless: ``approve_session`` accepts them, for this session only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 from msgspec import Raw
 
 from sxhost.codec.shorten import first_line
-from sxhost.drivers.claude.messages import ControlCancelRequest, ControlRequest, ToolRequest
-from sxhost.drivers.contracts import Reports
-from sxhost.errors import AgentFailed, BadField
+from sxhost.drivers.claude.messages import ControlRequest, ToolRequest
+from sxhost.drivers.kit.pending_questions import AgentRequest
+from sxhost.errors import BadField
 from sxhost.model.approval import Answer, ApprovalKind, Inquiry, Option, Question
 
-__all__ = ["PendingApprovals", "permission_result", "question_of"]
+__all__ = ["agent_request", "permission_result", "question_of"]
 
 KINDS: Final[Mapping[str, ApprovalKind]] = {
     "Bash": "command",
@@ -43,52 +44,13 @@ CANCELLED: Final = "The user has stopped this turn."
 """What the model reads where the person gave no reason."""
 
 
-class PendingApprovals:
-    """The requests that wait for a decision; `send` writes a message to Claude."""
-
-    def __init__(self, reports: Reports, send: Callable[[Any], None]) -> None:
-        self._reports = reports
-        self._send = send
-        self._open: dict[str, ControlRequest] = {}
-
-    def request_received(self, request: ControlRequest, line: bytes) -> None:
-        """Report a request as a question; refuse one of another kind."""
-        if request.request.subtype == "can_use_tool":
-            asked = question_of(request, Raw(line))
-            self._open[asked.key] = request
-            self._reports.approval_requested(asked)
-        else:
-            text = f"This host does not answer {request.request.subtype or 'this'}."
-            self._respond({"subtype": "error", "request_id": request.request_id, "error": text})
-
-    def request_cancelled(self, cancel: ControlCancelRequest) -> None:
-        """Withdraw the question of a request that Claude has cancelled."""
-        keys = [key for key, a in self._open.items() if a.request_id == cancel.request_id]
-        for key in keys:
-            del self._open[key]
-            self._reports.approval_withdrawn(key, "Claude no longer waits for it.")
-
-    def answer(self, key: str, answer: Answer) -> None:
-        """Respond to the request of a question.
-
-        :raises AgentFailed: Claude does not wait for it any more.
-        :raises BadField: the decision is none of its choices.
-        """
-        request = self._open.get(key)
-        if request is None:
-            raise AgentFailed("Claude no longer waits for this decision.")
-        response = permission_result(request, answer)
-        del self._open[key]
-        self._respond(
-            {"subtype": "success", "request_id": request.request_id, "response": response}
-        )
-
-    def clear(self) -> None:
-        """Forget all requests: Claude has ended."""
-        self._open.clear()
-
-    def _respond(self, response: Mapping[str, Any]) -> None:
-        self._send({"type": "control_response", "response": response})
+def agent_request(asked: ControlRequest, native: Raw) -> AgentRequest:
+    """Return a request ``can_use_tool`` as a question; `native` is Claude's line."""
+    return AgentRequest(
+        id=asked.request_id,
+        question=question_of(asked, native),
+        encode_answer=partial(permission_result, asked),
+    )
 
 
 # Requests as questions.
@@ -195,29 +157,20 @@ def permission_result(asked: ControlRequest, answer: Answer) -> dict[str, Any]:
 
     :raises BadField: the decision is none of the choices.
     """
-    respond = _RESPONSES.get(answer.decision)
-    if respond is None or answer.decision not in _choices(asked.request):
-        offered = ", ".join(_choices(asked.request))
+    request = asked.request
+    if answer.decision not in _choices(request):
+        offered = ", ".join(_choices(request))
         raise BadField("decision", f"Claude understands these decisions: {offered}.")
-    return respond(asked.request, answer)
-
-
-def _allow(request: ToolRequest, answer: Answer) -> dict[str, Any]:
-    return {"behavior": "allow", "updatedInput": _updated(request.input, answer)}
-
-
-def _allow_session(request: ToolRequest, answer: Answer) -> dict[str, Any]:
+    if answer.decision == "deny":
+        return {"behavior": "deny", "message": answer.reason or DENIED}
+    if answer.decision == "cancel":
+        message = answer.reason or CANCELLED
+        return {"behavior": "deny", "message": message, "interrupt": True}
+    allowed = {"behavior": "allow", "updatedInput": _updated(request.input, answer)}
+    if answer.decision == "approve":
+        return allowed
     rules = [{**rule, "destination": "session"} for rule in _session_rules(request)]
-    return {**_allow(request, answer), "updatedPermissions": rules}
-
-
-def _deny(_request: ToolRequest, answer: Answer) -> dict[str, Any]:
-    return {"behavior": "deny", "message": answer.reason or DENIED}
-
-
-def _cancel(_request: ToolRequest, answer: Answer) -> dict[str, Any]:
-    message = answer.reason or CANCELLED
-    return {"behavior": "deny", "message": message, "interrupt": True}
+    return {**allowed, "updatedPermissions": rules}
 
 
 def _updated(arguments: Mapping[str, Any], answer: Answer) -> dict[str, Any]:
@@ -226,20 +179,8 @@ def _updated(arguments: Mapping[str, Any], answer: Answer) -> dict[str, Any]:
     if not texts:
         return dict(arguments)
     answers = {
-        texts[name]: _answer_text(value)
+        texts[name]: value if isinstance(value, str) else ", ".join(value)
         for name, value in (answer.answers or {}).items()
         if name in texts
     }
     return {**arguments, "answers": answers}
-
-
-def _answer_text(value: str | list[str]) -> str:
-    return value if isinstance(value, str) else ", ".join(value)
-
-
-_RESPONSES: Final = {
-    "approve": _allow,
-    "approve_session": _allow_session,
-    "deny": _deny,
-    "cancel": _cancel,
-}

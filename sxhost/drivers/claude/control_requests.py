@@ -1,77 +1,72 @@
-"""The host's control requests to Claude Code: each waits for its response, or its deadline."""
+"""The host's end of a dialogue with Claude Code; its control requests and their responses."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from itertools import count
 from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
-from twisted.internet.defer import Deferred
-from twisted.internet.defer import TimeoutError as Late
 from twisted.internet.interfaces import IReactorTime
 
-from sxhost.drivers.claude.messages import ControlResult
+from sxhost.drivers.claude.messages import ControlResponse, Line, parse
+from sxhost.drivers.kit.line_client import LineClient
 from sxhost.errors import AgentFailed
 from sxhost.process.contracts import ChildExit
 
-__all__ = ["ControlRequests", "default_model"]
+__all__ = ["ClaudeClient", "default_model"]
 
 
-class ControlRequests:
-    """The requests that wait for a response; `send` writes a message to Claude."""
+class ClaudeClient(LineClient[Line]):
+    """Sends control requests, and passes on all lines that are no responses to them.
 
-    def __init__(self, send: Callable[[Any], None], clock: IReactorTime) -> None:
-        self._send = send
-        self._clock = clock
-        self._ids = count(1)
-        self._pending: dict[str, tuple[str, Deferred[Raw]]] = {}
-        self._exit: ChildExit | None = None
+    `on_line` is called with each, decoded and as it was; `on_exit` once Claude has ended.
+    """
 
-    async def send_request(self, request: Mapping[str, Any], limit: float) -> Raw:
-        """Send a request, and return the response undecoded; wait `limit` seconds.
+    def __init__(
+        self,
+        clock: IReactorTime,
+        on_line: Callable[[Line, bytes], object],
+        on_exit: Callable[[ChildExit], object],
+    ) -> None:
+        super().__init__("Claude", clock, on_exit)
+        self._on_line = on_line
 
-        :raises AgentFailed: Claude refused, ended, or did not answer in time.
+    async def request(self, limit_s: float, /, subtype: str, **fields: Any) -> Raw:
+        """Send a control request, and return the response undecoded.
+
+        :raises AgentFailed: Claude refused, ended, or took longer than `limit_s` seconds.
         """
-        subtype = str(request["subtype"])
-        if self._exit is not None:
-            raise AgentFailed(f"There is nobody to ask: {_sentence(self._exit)}.")
-        request_id = f"req_{next(self._ids)}"
-        response: Deferred[Raw] = Deferred()
-        response.addTimeout(limit, self._clock)
-        self._pending[request_id] = subtype, response
-        self._send({"type": "control_request", "request_id": request_id, "request": request})
-        try:
-            return await response
-        except Late:
-            text = f"Claude did not answer {subtype} within {limit:g} s."
-            raise AgentFailed(text) from None
-        finally:
-            self._pending.pop(request_id, None)
+        request_id, response = self.calls.open(subtype, limit_s, prefix="req_")
+        request = {**fields, "subtype": subtype}
+        self.send_message(
+            {"type": "control_request", "request_id": request_id, "request": request}
+        )
+        return await response
 
-    def response_received(self, result: ControlResult) -> bool:
-        """Finish a request with its response; return False if none waits for it."""
-        subtype, response = self._pending.pop(result.request_id, (None, None))
-        if response is None:
-            return False
-        if result.subtype == "success":
-            response.callback(result.response)
+    def send_message(self, message: Mapping[str, Any]) -> None:
+        """Send a message that has no response."""
+        self.send(msgspec.json.encode(message))
+
+    def decode(self, line: bytes) -> Line:
+        """Return a line as a message; see `LineClient`."""
+        return parse(line)
+
+    def message_received(self, message: Line, line: bytes) -> None:
+        """End the request that a response is for; pass on all other lines."""
+        if not isinstance(message, ControlResponse):
+            self._on_line(message, line)
+            return
+        response = message.response
+        subtype = self.calls.name_of(response.request_id)
+        if subtype is None:
+            self.log_strange(line, "nobody asked for this answer")
+        elif response.subtype == "success":
+            self.calls.succeed(response.request_id, response.response)
         else:
-            reason = result.error.rstrip(".") or "no reason is given"
-            response.errback(AgentFailed(f"Claude refused {subtype}: {reason}."))
-        return True
-
-    def process_exited(self, how: ChildExit) -> None:
-        """Fail every request that waits: the process has ended."""
-        self._exit = how
-        pending, self._pending = self._pending, {}
-        for subtype, response in pending.values():
-            response.errback(AgentFailed(f"No answer to {subtype}: {_sentence(how)}."))
-
-
-def _sentence(how: ChildExit) -> str:
-    return how.sentence.rstrip(".")
+            reason = response.error.rstrip(".") or "no reason is given"
+            error = AgentFailed(f"Claude refused {subtype}: {reason}.")
+            self.calls.refuse(response.request_id, error)
 
 
 # The response to initialize.

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from msgspec import Raw
 
-from sxhost.codec.shorten import TITLE_MOST, BoundedText
+from sxhost.codec.shorten import TITLE_MOST
 from sxhost.drivers.claude.messages import (
     Assistant,
     Block,
@@ -26,6 +26,7 @@ from sxhost.drivers.claude.messages import (
     User,
 )
 from sxhost.drivers.contracts import Reports
+from sxhost.drivers.kit.open_items import OpenItems, TextEvent
 
 __all__ = ["ClaudeTranslator"]
 
@@ -38,15 +39,17 @@ CUT: Final = frozenset({"interrupted", "cancelled"})
 _EXIT = re.compile(r"Exit code (\d+)(?:\n|\Z)")
 
 
-class _OpenMessage:
+class _Message:
     """The message that Claude, or one of its subagents, is writing: one block at a time."""
 
     def __init__(self) -> None:
         self.id = ""
         self.index = -1
-        self.open_type = ""
-        """The type of the block that is being written; "" between blocks."""
-        self.pieces = BoundedText()
+        self.writing = False
+        """Whether a block is being written, or all that began are whole."""
+
+    def begin(self, message_id: str) -> None:
+        self.id, self.index, self.writing = message_id, -1, False
 
     @property
     def item(self) -> str:
@@ -58,8 +61,8 @@ class ClaudeTranslator:
 
     def __init__(self, reports: Reports) -> None:
         self._reports = reports
-        self._messages: dict[str | None, _OpenMessage] = {}
-        self._tools: dict[str, tuple[str, str | None]] = {}
+        self._messages: dict[str | None, _Message] = {}
+        self._items = OpenItems(reports)
         self._last_init: tuple[Any, ...] = ()
         self.model = ""
         """The model in the last ``system/init``."""
@@ -74,12 +77,8 @@ class ClaudeTranslator:
         """Cut what Claude has left open; that of subagents, which may outlive a turn, only
         with `everything`.
         """
-        for parent in [p for p in self._messages if everything or p is None]:
-            self._cut_block(parent, self._messages.pop(parent))
-        for item, (tool, parent) in list(self._tools.items()):
-            if everything or parent is None:
-                del self._tools[item]
-                self._report("tool-done", parent, item=item, tool=tool, status="cut", output="")
+        self._items.cut(lambda opened: everything or opened.parent is None)
+        self._messages = {} if everything else {p: m for p, m in self._messages.items() if p}
 
     def _report(self, name: str, parent: str | None, **data: Any) -> None:
         if parent is not None:
@@ -95,42 +94,29 @@ class ClaudeTranslator:
             handle(self, stream_event.event, stream_event.parent_tool_use_id)
 
     def _message_started(self, event: ModelEvent, parent: str | None) -> None:
-        message = self._message_of(parent)
-        self._cut_block(parent, message)
-        message.id, message.index = event.message.id, -1
+        self._cut_block(parent)
+        self._message_of(parent).begin(event.message.id)
 
     def _block_started(self, event: ModelEvent, parent: str | None) -> None:
+        self._cut_block(parent)
         message = self._message_of(parent)
-        self._cut_block(parent, message)
-        message.index, message.open_type = event.index, event.content_block.type
+        message.index, message.writing = event.index, True
 
     def _piece(self, event: ModelEvent, parent: str | None) -> None:
-        delta = event.delta
-        name = _DELTAS.get(delta.type)
-        if name is None:
+        whole = _DELTAS.get(event.delta.type)
+        if whole is None:
             return
-        message, text = self._message_of(parent), delta.text or delta.thinking
-        message.pieces.add(text)
-        data = {"item": message.item, "text": text}
-        if parent is not None:
-            data["parent"] = parent
-        self._reports.report_event(name, data)
+        item, text = self._message_of(parent).item, event.delta.text or event.delta.thinking
+        self._items.open_text(item, whole, parent=parent)
+        self._items.add(item, text)
+        self._report(f"{whole}-delta", parent, item=item, text=text)
 
-    def _message_of(self, parent: str | None) -> _OpenMessage:
-        message = self._messages.get(parent)
-        if message is None:
-            message = self._messages[parent] = _OpenMessage()
-        return message
+    def _message_of(self, parent: str | None) -> _Message:
+        return self._messages.setdefault(parent, _Message())
 
-    def _cut_block(self, parent: str | None, message: _OpenMessage) -> None:
-        """End a block that will not come whole: the model is asked again, or the turn ends."""
-        text = str(message.pieces)
-        if text and message.open_type in _WHOLE:
-            self._report(
-                _WHOLE[message.open_type], parent, item=message.item, text=text, cut=True
-            )
-        message.open_type = ""
-        message.pieces = BoundedText()
+    def _cut_block(self, parent: str | None) -> None:
+        """Cut a block that will not come whole: the model was asked again."""
+        self._items.cut(lambda opened: not opened.tool and opened.parent == parent)
 
     # Whole messages.
 
@@ -149,35 +135,34 @@ class ClaudeTranslator:
     ) -> None:
         message = self._message_of(parent)
         if message.id != assistant.message.id:
-            self._cut_block(parent, message)
-            message.id, message.index = assistant.message.id, -1
+            self._cut_block(parent)
+            message.begin(assistant.message.id)
         for block in content:
-            self._set_index(message)
+            if not message.writing:
+                message.index += 1
+            message.writing = False
             report = _BLOCK_HANDLERS.get(block.type)
             if report is None:
                 self.report_native(line)
             else:
                 report(self, block, message.item, parent, assistant.aborted)
 
-    @staticmethod
-    def _set_index(message: _OpenMessage) -> None:
-        """Set the index of a whole block: the open block's, or the next if none is open."""
-        if not message.open_type:
-            message.index += 1
-        message.open_type = ""
-        message.pieces = BoundedText()
-
     def _message(self, block: Block, item: str, parent: str | None, cut: bool) -> None:
-        more = {"cut": True} if cut else {}
-        self._report("message", parent, item=item, text=block.text, **more)
+        self._text_ended("message", block.text, item, parent, cut)
 
     def _thinking(self, block: Block, item: str, parent: str | None, cut: bool) -> None:
+        self._text_ended("thinking", block.thinking, item, parent, cut)
+
+    def _text_ended(
+        self, name: str, text: str, item: str, parent: str | None, cut: bool
+    ) -> None:
+        self._items.end(item)
         more = {"cut": True} if cut else {}
-        self._report("thinking", parent, item=item, text=block.thinking, **more)
+        self._report(name, parent, item=item, text=text, **more)
 
     def _tool_started(self, block: Block, item: str, parent: str | None, _cut: bool) -> None:
         name, item = block.name, block.id or item
-        self._tools[item] = name, parent
+        self._items.open_tool(item, name, parent=parent)
         title = _title(block)
         self._report("tool-start", parent, item=item, tool=name, title=title, input=block.input)
 
@@ -191,14 +176,18 @@ class ClaudeTranslator:
         reasons = {meta.id: meta.non_execution_kind for meta in user.tool_result_meta}
         for block in results:
             reason = reasons.get(block.tool_use_id)
-            self._tool_ended(block, user.parent_tool_use_id, reason)
+            if self._items.has_ended(block.tool_use_id):
+                self.report_native(line)
+            else:
+                self._tool_ended(block, user.parent_tool_use_id, reason)
         if not results:
             self.report_native(line)
 
     def _tool_ended(self, block: Block, parent: str | None, reason: str | None) -> None:
         item, text = block.tool_use_id, _text(block.content)
-        tool, _ = self._tools.pop(item, ("", None))
+        ended = self._items.end(item)
         status = self._status(block, reason)
+        tool = ended.tool if ended else ""
         data: dict[str, Any] = {"tool": tool, "status": status, "output": text}
         code = _EXIT.match(text) if block.is_error and reason is None else None
         if code is not None:
@@ -236,14 +225,12 @@ class ClaudeTranslator:
         self._reports.report_event("compact", {"native": Raw(line)})
 
     def _retried(self, system: System, line: bytes) -> None:
-        reason = " ".join(
-            str(handle) for handle in (system.error_status, system.error) if handle
+        reason = " ".join(str(part) for part in (system.error_status, system.error) if part)
+        self._warn(
+            f"The model failed ({reason or 'unknown'}); it is asked again in"
+            f" {system.retry_delay_ms / 1000:.1f} s, {system.attempt} of {system.max_retries}.",
+            line,
         )
-        text = f"The model failed ({reason or 'unknown'}); it is asked again in"
-        text += (
-            f" {system.retry_delay_ms / 1000:.1f} s, {system.attempt} of {system.max_retries}."
-        )
-        self._warn(text, line)
 
     def _status_changed(self, system: System, line: bytes) -> None:
         """Report a status, but for ``requesting``: each call of the model has one."""
@@ -290,8 +277,11 @@ _STREAM_HANDLERS: Final[
     "content_block_start": ClaudeTranslator._block_started,
     "content_block_delta": ClaudeTranslator._piece,
 }
-_DELTAS: Final = {"text_delta": "message-delta", "thinking_delta": "thinking-delta"}
-_WHOLE: Final = {"text": "message", "thinking": "thinking"}
+_DELTAS: Final[Mapping[str, TextEvent]] = {
+    "text_delta": "message",
+    "thinking_delta": "thinking",
+}
+"""Pieces of the model's stream, and the event of the whole text that they belong to."""
 _BLOCK_HANDLERS: Final[
     Mapping[str, Callable[[ClaudeTranslator, Block, str, str | None, bool], None]]
 ] = {

@@ -22,6 +22,7 @@ __all__ = [
     "ControlRequest",
     "ControlResponse",
     "ControlResult",
+    "Line",
     "ModelEvent",
     "ModelUsage",
     "NotClaudeLine",

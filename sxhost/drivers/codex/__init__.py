@@ -9,9 +9,7 @@ requests         launches and turns as parameters of codex's methods
 notifications    codex's notifications as structs
 items            notifications as events
 tools            codex's kinds of items: tools' calls, texts
-pending_requests codex's requests that wait for a decision
 approvals        a request as a question, a decision as its answer
-forms            a tool server's form (JSON Schema) as inquiries, answers as its content
 executable       which program is run
 ================ =====================================================================
 """
@@ -33,11 +31,12 @@ class CodexDriver:
     """Makes agents that are threads of app servers, which they share."""
 
     def __init__(self, spawn: Spawn, clock: IReactorTime) -> None:
+        self._clock = clock
         self._servers = ServerPool(spawn, clock)
 
     def agent(self, launch: Launch, reports: Reports) -> Agent:
         """Return an agent that is not started; see `sxhost.drivers.contracts.Driver`."""
-        return CodexAgent(launch, reports, self._servers)
+        return CodexAgent(launch, reports, self._servers, self._clock)
 
     async def close(self) -> None:
         """End the app servers that are left."""

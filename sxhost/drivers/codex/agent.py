@@ -8,16 +8,18 @@ from typing import Any, Final
 
 from msgspec import DecodeError, Raw, Struct, ValidationError, convert, json
 from msgspec.structs import replace
+from twisted.internet.interfaces import IReactorTime
 
 from sxhost.codec.jsonrpc import Id
+from sxhost.drivers.codex.approvals import agent_request
 from sxhost.drivers.codex.executable import app_server
 from sxhost.drivers.codex.items import ItemTranslator
 from sxhost.drivers.codex.notifications import Notification
-from sxhost.drivers.codex.pending_requests import PendingRequests
 from sxhost.drivers.codex.requests import input_of, resume_of, settings_of, start_of, turn_of
 from sxhost.drivers.codex.server import CALL_S, Server, ServerPool
 from sxhost.drivers.contracts import Reports, Started
-from sxhost.drivers.jsonrpc_peer import CallRefused
+from sxhost.drivers.kit.jsonrpc_peer import CallRefused
+from sxhost.drivers.kit.pending_questions import PendingQuestions
 from sxhost.errors import AgentFailed, Unsupported
 from sxhost.model.approval import Answer, Question
 from sxhost.model.turn import Abilities, CutReason, Item, Launch, ModelDraft, TurnDraft
@@ -60,8 +62,11 @@ class CodexAgent:
 
     can = Abilities(steer=True, interrupt=True, compact=True, set_model=True, resume=True)
 
-    def __init__(self, launch: Launch, reports: Reports, servers: ServerPool) -> None:
+    def __init__(
+        self, launch: Launch, reports: Reports, servers: ServerPool, clock: IReactorTime
+    ) -> None:
         self._launch = launch
+        self._clock = clock
         self._reports = reports
         self._servers = servers
         self._server: Server | None = None
@@ -74,7 +79,11 @@ class CodexAgent:
         self._effort = self._launch.effort
         self._sandbox = self._launch.native.get("sandboxPolicy")
         self._items = ItemTranslator(self._reports)
-        self._requests = PendingRequests(self._reports, self._items.changes_of)
+        self._questions = PendingQuestions(
+            self._reports,
+            self._clock,
+            lambda number, result: self._running_server().respond(number, result),
+        )
 
     # Methods of an agent.
 
@@ -159,19 +168,19 @@ class CodexAgent:
         """
         await self._interrupt(self._running_server(), CALL_S)
 
-    async def _interrupt(self, server: Server, limit: float) -> None:
+    async def _interrupt(self, server: Server, limit_s: float) -> None:
         turn = self._items.turn
         if turn is not None:
             params = {"threadId": self._thread, "turnId": turn}
             try:
-                await server.call("turn/interrupt", params, limit=limit)
+                await server.call("turn/interrupt", params, limit_s=limit_s)
             except CallRefused as refused:
                 # codex does not know the turn, and will not report its end
                 if self._items.turn == turn:  # its end was not reported meanwhile
                     self._items.end_turn("interrupted", refused.message)
         with suppress(CallRefused):  # older versions have no such method
             clean = "thread/backgroundTerminals/clean"
-            await server.call(clean, {"threadId": self._thread}, limit=limit)
+            await server.call(clean, {"threadId": self._thread}, limit_s=limit_s)
 
     async def compact(self) -> None:
         """Have codex compact the thread, which is a turn of its own."""
@@ -202,11 +211,12 @@ class CodexAgent:
         return self._thread
 
     async def answer(self, question: Question, answer: Answer) -> None:
-        """Answer codex's request, if it still waits for that."""
-        server = self._running_server()
-        response = self._requests.take_answer(question.key, answer)
-        if response is not None:
-            server.respond(*response)
+        """Answer codex's request.
+
+        :raises AgentFailed: codex does not wait for that any more.
+        """
+        self._running_server()
+        self._questions.answer(question, answer)
 
     async def stop(self) -> None:
         """Interrupt the turn, leave the thread; end the process if nobody else uses it."""
@@ -217,7 +227,7 @@ class CodexAgent:
             return
         with suppress(AgentFailed):
             await self._interrupt(server, STOP_S)
-            await server.call("thread/unsubscribe", {"threadId": self._thread}, limit=STOP_S)
+            await server.call("thread/unsubscribe", {"threadId": self._thread}, limit_s=STOP_S)
         if self._server is not None and self._items.turn is not None:
             self._items.end_turn("interrupted", CutReason.AGENT_STOPPED)
         await server.release(self)
@@ -234,7 +244,8 @@ class CodexAgent:
         if notification.method == "serverRequest/resolved":
             with suppress(ValidationError, DecodeError):
                 resolved = json.decode(notification.params, type=_RequestResolved)
-                self._requests.request_resolved(resolved.request_id)
+                key = self._questions.find(resolved.request_id)
+                self._questions.withdraw(key, "the agent does not wait for it any more")
         if notification.thread in (None, self._thread):
             self._items.notification_received(notification)
         else:
@@ -242,10 +253,14 @@ class CodexAgent:
 
     def request_received(self, number: Id, method: str, params: Raw) -> bool:
         """Report codex's request as a question, if a person can answer it."""
-        return self._requests.request_received(number, method, params)
+        request = agent_request(number, method, params, self._items.changes_of)
+        if request is not None:
+            self._questions.open(request)
+        return request is not None
 
     def process_exited(self, how: ChildExit) -> None:
         """Report the end of the process, unless this agent has failed to start."""
         if self._server is not None:
             self._server = None
+            self._questions.forget_all()
             self._items.process_exited(how)

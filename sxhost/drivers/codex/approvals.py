@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 from zlib import crc32
 
-from msgspec import Struct, convert
+from msgspec import DecodeError, Raw, Struct, ValidationError, convert, json
+from msgspec.structs import replace
 
 from sxhost.codec.jsonrpc import Id
-from sxhost.drivers.codex.forms import content_of, inquiries_of
+from sxhost.drivers.kit.forms import ELICITATION_ACTIONS, Form
+from sxhost.drivers.kit.pending_questions import AgentRequest
 from sxhost.model.approval import Answer, ApprovalKind, Inquiry, Option, Question
 
-__all__ = ["REQUEST_FORMS", "ApprovalForm", "FileChanges", "Request"]
+__all__ = ["FORMS", "ApprovalForm", "FileChanges", "Request", "agent_request"]
 
 DECISIONS: Final = {
     "approve": "accept",
@@ -31,9 +33,6 @@ REVIEWS: Final = {
     "cancel": "abort",
 }
 """Decisions of the older requests; a denial has a shape of its own (`_review`)."""
-
-ACTIONS: Final = {"approve": "accept", "deny": "decline", "cancel": "cancel"}
-"""Decisions about an elicitation of a tool server."""
 
 SCOPES: Final = {"approve": "turn", "approve_session": "session"}
 """How long granted permissions last, by decision."""
@@ -98,14 +97,19 @@ class _Query(Struct, frozen=True, rename="camel"):
     options: list[_Choice] | None = None
 
 
-def _question(
-    kind: ApprovalKind, title: str, choices: list[str], /, **more: Any
-) -> Callable[..., Question]:
-    def with_detail(**detail: Any) -> Question:
-        given = {name: value for name, value in detail.items() if value is not None}
-        return Question(key="", kind=kind, title=title, choices=choices, detail=given, **more)
-
-    return with_detail
+def _form(
+    encode_answer: EncodeAnswer,
+    kind: ApprovalKind,
+    title: str,
+    choices: Iterable[str],
+    detail: Mapping[str, Any],
+    **more: Any,
+) -> ApprovalForm:
+    detail = {name: value for name, value in detail.items() if value is not None}
+    question = Question(
+        key="", kind=kind, title=title, choices=list(choices), detail=detail, **more
+    )
+    return ApprovalForm(question, encode_answer)
 
 
 # Commands and files.
@@ -113,17 +117,22 @@ def _question(
 
 def _command(request: Request, _changes: FileChanges) -> ApprovalForm:
     offers = dict(_offers(request.available_decisions or []))
-    make_question = _question("command", _command_title(request), [*DECISIONS, *offers])
-    question = make_question(
-        command=request.command,
-        cwd=request.cwd,
-        reason=request.reason,
-        network=request.network_approval_context,
-        permissions=request.additional_permissions,
-        offers=offers or None,
-    )
     native = {**DECISIONS, **offers}
-    return ApprovalForm(question, lambda answer: {"decision": native[answer.decision]})
+    detail = {
+        "command": request.command,
+        "cwd": request.cwd,
+        "reason": request.reason,
+        "network": request.network_approval_context,
+        "permissions": request.additional_permissions,
+        "offers": offers or None,
+    }
+    return _form(
+        lambda answer: {"decision": native[answer.decision]},
+        "command",
+        _command_title(request),
+        native,
+        detail,
+    )
 
 
 def _offers(available: list[Any]) -> Iterator[tuple[str, Any]]:
@@ -153,36 +162,32 @@ def _command_title(request: Request) -> str:
 def _file_change(request: Request, changes: FileChanges) -> ApprovalForm:
     known = changes(request.item_id or "")
     paths = [str(c["path"]) for c in known if isinstance(c, dict) and "path" in c]
-    question = _files(request, paths)(
-        paths=paths,
-        changes=known or None,
-        reason=request.reason,
-        grant_root=request.grant_root,
+    return _files(
+        request, paths, known, lambda answer: {"decision": DECISIONS[answer.decision]}
     )
-    return ApprovalForm(question, lambda answer: {"decision": DECISIONS[answer.decision]})
 
 
-def _files(request: Request, paths: list[str]) -> Callable[..., Question]:
+def _files(
+    request: Request, paths: list[str], changes: Any, encode_answer: EncodeAnswer
+) -> ApprovalForm:
     title = ", ".join(paths) or request.reason or "Change files"
-    return _question("file-change", title, list(DECISIONS))
+    detail = {
+        "paths": paths,
+        "changes": changes or None,
+        "reason": request.reason,
+        "grant_root": request.grant_root,
+    }
+    return _form(encode_answer, "file-change", title, DECISIONS, detail)
 
 
 def _old_command(request: Request, _changes: FileChanges) -> ApprovalForm:
-    make_question = _question("command", _command_title(request), list(DECISIONS))
     title = _command_title(request)
-    question = make_question(command=title, cwd=request.cwd, reason=request.reason)
-    return ApprovalForm(question, _review)
+    detail = {"command": title, "cwd": request.cwd, "reason": request.reason}
+    return _form(_review, "command", title, DECISIONS, detail)
 
 
 def _old_patch(request: Request, _changes: FileChanges) -> ApprovalForm:
-    paths = list(request.file_changes)
-    question = _files(request, paths)(
-        paths=paths,
-        changes=request.file_changes or None,
-        reason=request.reason,
-        grant_root=request.grant_root,
-    )
-    return ApprovalForm(question, _review)
+    return _files(request, list(request.file_changes), request.file_changes, _review)
 
 
 def _review(answer: Answer) -> Any:
@@ -192,15 +197,14 @@ def _review(answer: Answer) -> Any:
 
 def _permissions(request: Request, _changes: FileChanges) -> ApprovalForm:
     wanted = request.permissions if isinstance(request.permissions, dict) else {}
-    title = request.reason or "Grant permissions"
-    make_question = _question("permission", title, ["approve", "approve_session", "deny"])
-    question = make_question(permissions=wanted, reason=request.reason, cwd=request.cwd)
 
     def encode_answer(answer: Answer) -> Any:
         scope = SCOPES.get(answer.decision)
         return {"permissions": wanted if scope else {}, "scope": scope or "turn"}
 
-    return ApprovalForm(question, encode_answer)
+    detail = {"permissions": wanted, "reason": request.reason, "cwd": request.cwd}
+    title = request.reason or "Grant permissions"
+    return _form(encode_answer, "permission", title, [*SCOPES, "deny"], detail)
 
 
 # Questions and dialogs.
@@ -209,14 +213,15 @@ def _permissions(request: Request, _changes: FileChanges) -> ApprovalForm:
 def _user_input(request: Request, _changes: FileChanges) -> ApprovalForm:
     queries = convert(request.questions, list[_Query])
     patience = request.auto_resolution_ms
-    make_question = _question(
+    return _form(
+        _replies,
         "question",
         "; ".join(query.question for query in queries) or "The agent has a question",
         ["approve", "deny"],
+        {},
         inquiries=[_inquiry(query) for query in queries],
         expires_s=None if patience is None else patience / 1000,
     )
-    return ApprovalForm(make_question(), _replies)
 
 
 def _inquiry(query: _Query) -> Inquiry:
@@ -240,29 +245,30 @@ def _replies(answer: Answer) -> Any:
 def _elicitation(request: Request, _changes: FileChanges) -> ApprovalForm:
     # a verification of the user is given by their device: nobody can approve it here
     proof = request.mode == "openai/userVerification"
-    schema = request.requested_schema
-    make_question = _question(
-        "dialog",
-        request.message or request.title or f"{request.server_name} asks",
-        ["deny", "cancel"] if proof else list(ACTIONS),
-        inquiries=inquiries_of(schema),
-    )
-    question = make_question(
-        server=request.server_name,
-        mode=request.mode,
-        url=request.url,
-        reason=request.description,
-    )
+    form = Form(request.requested_schema)
 
     def encode_answer(answer: Answer) -> Any:
-        accepted = answer.decision == "approve" and schema is not None
-        content = content_of(schema, answer.answers or {}) if accepted else None
-        return {"action": ACTIONS[answer.decision], "content": content}
+        accepted = answer.decision == "approve" and request.requested_schema is not None
+        content = form.content(answer) if accepted else None
+        return {"action": ELICITATION_ACTIONS[answer.decision], "content": content}
 
-    return ApprovalForm(question, encode_answer)
+    detail = {
+        "server": request.server_name,
+        "mode": request.mode,
+        "url": request.url,
+        "reason": request.description,
+    }
+    return _form(
+        encode_answer,
+        "dialog",
+        request.message or request.title or f"{request.server_name} asks",
+        ["deny", "cancel"] if proof else ELICITATION_ACTIONS,
+        detail,
+        inquiries=form.inquiries,
+    )
 
 
-REQUEST_FORMS: Final[Mapping[str, Callable[[Request, FileChanges], ApprovalForm]]] = {
+FORMS: Final[Mapping[str, Callable[[Request, FileChanges], ApprovalForm]]] = {
     "item/commandExecution/requestApproval": _command,
     "item/fileChange/requestApproval": _file_change,
     "item/permissions/requestApproval": _permissions,
@@ -272,3 +278,26 @@ REQUEST_FORMS: Final[Mapping[str, Callable[[Request, FileChanges], ApprovalForm]
     "applyPatchApproval": _old_patch,
 }
 """Requests that a person can answer, by their method; the host refuses all others."""
+
+
+def agent_request(
+    number: Id, method: str, params: Raw, changes: FileChanges
+) -> AgentRequest | None:
+    """Return a request as a question; None if no person can answer it.
+
+    The question's key is the id of the item that it is about, not the request's number: after
+    a resume codex asks again under another number, and the question must be the same one.
+    `changes` looks up an open item's file changes, which the request does not repeat.
+    """
+    form_of = FORMS.get(method)
+    if form_of is None:
+        return None
+    try:
+        request = json.decode(params, type=Request)
+        about = request.about(number, bytes(params))
+        form = form_of(request, changes)
+    except (ValidationError, DecodeError, RecursionError):
+        return None
+    native = {"method": method, "id": number, "params": params}
+    question = replace(form.question, key=about, native=native)
+    return AgentRequest(id=number, question=question, encode_answer=form.encode_answer)

@@ -1,7 +1,6 @@
 """Notifications of ``codex app-server`` about a conversation, translated to events.
 
-Codex does not complete what an interruption or a steer has cut: `ItemTranslator` keeps what is
-open, with the text so far, and closes it.
+Codex does not complete what an interruption or a steer has cut: `ItemTranslator` does.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ from typing import Any, Final
 from msgspec import DecodeError, ValidationError, json
 from msgspec.structs import replace
 
-from sxhost.codec.shorten import TEXT_KEPT, BoundedText
 from sxhost.drivers.codex.notifications import (
     DiffParams,
     ErrorParams,
@@ -26,16 +24,11 @@ from sxhost.drivers.codex.notifications import (
 )
 from sxhost.drivers.codex.tools import SPEECH, TOOLS, Item, text_of, tool_of
 from sxhost.drivers.contracts import Reports
+from sxhost.drivers.kit.open_items import OpenItems, TextEvent
 from sxhost.model.turn import TurnStatus
 from sxhost.process.contracts import ChildExit
 
 __all__ = ["ItemTranslator"]
-
-OUTPUT_KEPT: Final = 65_536
-"""Characters of a tool's output that are kept for its last event, if it is cut."""
-
-CUT_KEPT: Final = 256
-"""How many cut items are remembered: what codex says of one later stays native."""
 
 TURN_STATUS: Final[Mapping[str, TurnStatus]] = {
     "completed": "completed",
@@ -53,18 +46,10 @@ DELTAS: Final = {
 }
 """Notifications of an item's next piece, and the event that each becomes."""
 
-WHOLE: Final = {"message-delta": "message", "thinking-delta": "thinking"}
-
-
-class _OpenItem:
-    """An item that is not completed: the event that will end it, and its text so far."""
-
-    __slots__ = ("event", "item", "text")
-
-    def __init__(self, event: str, item: Item | None = None) -> None:
-        self.event = event
-        self.item = item
-        self.text = BoundedText(OUTPUT_KEPT if event == "tool-done" else TEXT_KEPT)
+WHOLE: Final[Mapping[str, TextEvent]] = {
+    "message-delta": "message",
+    "thinking-delta": "thinking",
+}
 
 
 class ItemTranslator:
@@ -72,8 +57,7 @@ class ItemTranslator:
 
     def __init__(self, reports: Reports) -> None:
         self._reports = reports
-        self._open: dict[str, _OpenItem] = {}
-        self._cut: dict[str, None] = {}
+        self.open_items = OpenItems(reports)
         self._begun_turn = self._ended_turn = self._last_diff = ""
         self.turn: str | None = None
         """Codex's id of the running turn."""
@@ -102,15 +86,14 @@ class ItemTranslator:
     # Items.
 
     def _piece_received(self, event: str, notification: Notification) -> None:
-        if notification.item in self._cut:
+        item = notification.item
+        if self.open_items.has_ended(item):
             self.pass_through(notification)
             return
-        open_item = self._open.get(notification.item)
-        if open_item is None and event in WHOLE:
-            open_item = self._open[notification.item] = _OpenItem(WHOLE[event])
-        if open_item is not None:
-            open_item.text.add(notification.text)
-        self._report(event, notification, item=notification.item, text=notification.text)
+        if event in WHOLE:
+            self.open_items.open_text(item, WHOLE[event])
+        self.open_items.add(item, notification.text)
+        self._report(event, notification, item=item, text=notification.text)
 
     def _part_added(self, notification: Notification) -> None:
         if json.decode(notification.params, type=SummaryPartParams).summary_index == 0:
@@ -120,25 +103,25 @@ class ItemTranslator:
 
     def _item_started(self, notification: Notification) -> None:
         item = json.decode(notification.params, type=ItemParams).item
-        self._cut.pop(item.id, None)
         if item.type == "userMessage":
             # codex drops what it was saying, without a word
-            self.cut_open_items(texts_only=True)
+            self._cut_texts()
         if item.type in TOOLS:
-            self._open[item.id] = _OpenItem("tool-done", item)
-            self._report("tool-start", notification, **tool_of(item, with_input=True))
+            fields = tool_of(item, with_input=True)
+            self.open_items.open_tool(item.id, fields["tool"], native=item)
+            self._report("tool-start", notification, **fields)
             return
         if item.type in SPEECH:
-            self._open[item.id] = _OpenItem(SPEECH[item.type])
+            self.open_items.open_text(item.id, SPEECH[item.type])
         self.pass_through(notification)
 
     def _item_completed(self, notification: Notification) -> None:
         item = json.decode(notification.params, type=ItemParams).item
-        self._open.pop(item.id, None)
-        if item.id in self._cut:
-            del self._cut[item.id]
+        if self.open_items.has_ended(item.id):
             self.pass_through(notification)
-        elif item.type in TOOLS:
+            return
+        self.open_items.end(item.id)
+        if item.type in TOOLS:
             self._report(
                 "tool-done", notification, **tool_of(item), **TOOLS[item.type].outcome(item)
             )
@@ -160,29 +143,12 @@ class ItemTranslator:
 
     def changes_of(self, item_id: str) -> list[Any]:
         """Return the file changes of an open item; its request for approval has none itself."""
-        open_item = self._open.get(item_id)
-        item = open_item.item if open_item else None
-        return item.changes if item is not None and isinstance(item.changes, list) else []
+        opened = self.open_items.get(item_id)
+        changes = opened.native.changes if opened and opened.native else None
+        return changes if isinstance(changes, list) else []
 
-    def cut_open_items(self, *, texts_only: bool = False) -> None:
-        """Report all open items as cut, or only the texts among them."""
-        for name, open_item in list(self._open.items()):
-            if not texts_only or open_item.event != "tool-done":
-                del self._open[name]
-                self._cut[name] = None
-                self._report_cut(name, open_item)
-        for name in list(self._cut)[:-CUT_KEPT]:
-            del self._cut[name]
-
-    def _report_cut(self, name: str, open_item: _OpenItem) -> None:
-        text = str(open_item.text)
-        if open_item.item is not None:
-            ends = {"status": "cut", "output": text, "exit_code": None}
-            self._reports.report_event("tool-done", {**tool_of(open_item.item), **ends})
-        elif text:
-            self._reports.report_event(
-                open_item.event, {"item": name, "text": text, "cut": True}
-            )
+    def _cut_texts(self) -> None:
+        self.open_items.cut(lambda opened: not opened.tool)
 
     # Turns.
 
@@ -213,12 +179,12 @@ class ItemTranslator:
         """Report the end of the running turn, and before it that its open items are cut."""
         self._ended_turn = turn or self.turn or ""
         self.turn = None
-        self.cut_open_items()
+        self.open_items.cut()
         self._reports.turn_ended(status, reason, native)
 
     def process_exited(self, how: ChildExit) -> None:
         """Report that the process has ended, and before it that open items are cut."""
-        self.cut_open_items()
+        self.open_items.cut()
         self.turn = None
         self._reports.gone(how)
 
@@ -256,7 +222,7 @@ class ItemTranslator:
         """Report an error as a warning, but for one that ends the turn: its end has it."""
         params = json.decode(notification.params, type=ErrorParams)
         if params.will_retry:
-            self.cut_open_items(texts_only=True)  # the model's answer begins anew
+            self._cut_texts()  # the model's answer begins anew
         if params.will_retry or self.turn is None:
             parts = params.error.message, params.error.additional_details
             self._report("warning", notification, text=": ".join(filter(None, parts)))

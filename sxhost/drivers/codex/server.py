@@ -6,19 +6,18 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 from msgspec import DecodeError, Raw, Struct, ValidationError, json
-from twisted.internet.defer import Deferred
-from twisted.internet.defer import TimeoutError as TookTooLong
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
 from sxhost.codec.jsonrpc import Id
 from sxhost.drivers.codex.notifications import Notification
 from sxhost.drivers.codex.requests import CLIENT
-from sxhost.drivers.jsonrpc_peer import CallRefused, Peer
+from sxhost.drivers.kit.jsonrpc_peer import CallRefused, Peer
 from sxhost.errors import AgentFailed, HostError
 from sxhost.logs import logger
 from sxhost.model.turn import Process
-from sxhost.process.contracts import Child, ChildExit, Command, Spawn
+from sxhost.process.contracts import ChildExit, Command, Spawn
+from sxhost.process.once import OneShotEvent
 from sxhost.waiting import background
 
 __all__ = ["CALL_S", "HANDSHAKE_S", "Member", "Server", "ServerPool"]
@@ -78,15 +77,13 @@ class Server:
     def __init__(self, clock: IReactorTime, retire: Callable[[Server], None]) -> None:
         self._clock = clock
         self._retire = retire
-        self._peer = Peer(self)
-        self._child: Child | None = None
+        self._peer = Peer(self, clock)
         self._members: dict[Member, None] = {}
         self._threads: dict[str, Member] = {}
         self._last_broadcasts: dict[str, bytes] = {}
         """The params of the last notification about the whole process, by its method."""
-        self._handshake: list[Deferred[None]] | None = []
-        """Who waits for the handshake; None once it is over."""
-        self._ending: list[Deferred[None]] = []
+        self._handshake_over = OneShotEvent()
+        self._exit_reported = OneShotEvent()
         self._failure: AgentFailed | None = None
 
     # Start and end.
@@ -97,24 +94,21 @@ class Server:
         :raises HostError: it cannot be started.
         """
         try:
-            self._child = spawn(command, self._peer)
+            self._process = self._peer.run(spawn, command)
         except HostError:
             self._retire(self)
             raise
-        self._peer.attach_child(self._child)
         background(self._shake_hands(), log, "the start of an app server")
 
     async def _shake_hands(self) -> None:
         try:
-            await self.call("initialize", CLIENT, limit=HANDSHAKE_S)
+            await self.call("initialize", CLIENT, limit_s=HANDSHAKE_S)
             self._peer.notify("initialized")
         except AgentFailed as error:
             self._failure = error
             await self.end()
         finally:
-            waiting, self._handshake = self._handshake or [], None
-            for waiter in waiting:
-                waiter.callback(None)
+            self._handshake_over.happen()
 
     async def join(self, member: Member) -> Process:
         """Add a member; return the process once the handshake is done.
@@ -129,15 +123,12 @@ class Server:
             raise
 
     async def _ready(self) -> Process:
-        if self._handshake is not None:
-            waiter: Deferred[None] = Deferred()
-            self._handshake.append(waiter)
-            await waiter
+        await self._handshake_over.wait()
         if self._failure is not None:
             raise AgentFailed(self._failure.message)
-        if self._child is None:
+        if not self._peer.running:
             raise AgentFailed("The app server has ended.")
-        return self._child.process
+        return self._process
 
     async def release(self, member: Member) -> None:
         """Remove a member, and end the process with the last one.
@@ -154,39 +145,27 @@ class Server:
     async def end(self) -> None:
         """End the process; `Member.process_exited` is called before this returns."""
         self._retire(self)
-        if self._child is not None:
-            await self._child.end_family()
-        if self._child is not None:  # a pending call fails before the exit is reported
-            exited: Deferred[None] = Deferred()
-            self._ending.append(exited)
-            await exited
+        await self._peer.end()
+        await self._exit_reported.wait()  # a pending call fails before that
 
     # Sending.
 
     async def call(
-        self, method: str, params: Any, kind: Any = Any, limit: float = CALL_S
+        self, method: str, params: Any, kind: Any = Any, limit_s: float = CALL_S
     ) -> Any:
-        """Call a method, again while the server is overloaded; wait `limit` seconds each time.
+        """Call a method, again while the server is overloaded, for `limit_s` seconds each.
 
-        :raises Refused: it answered with an error.
+        :raises CallRefused: it answered with an error.
         :raises AgentFailed: it ended, or does not answer in time.
         """
         for pause in PAUSES_S:
             try:
-                return await self._call(method, params, kind, limit)
+                return await self._peer.call(method, params, kind, limit_s)
             except CallRefused as refused:
                 if refused.number != OVERLOADED:
                     raise
             await deferLater(self._clock, pause)
-        return await self._call(method, params, kind, limit)
-
-    async def _call(self, method: str, params: Any, kind: Any, limit: float) -> Any:
-        answer = Deferred.fromCoroutine(self._peer.call(method, params, kind))
-        try:
-            return await answer.addTimeout(limit, self._clock)
-        except TookTooLong:
-            text = f"The agent has not answered {method} within {limit:g} seconds."
-            raise AgentFailed(text) from None
+        return await self._peer.call(method, params, kind, limit_s)
 
     def respond(self, number: Id, value: Any) -> None:
         """Answer a request of the server with a result."""
@@ -252,13 +231,10 @@ class Server:
     def process_exited(self, how: ChildExit) -> None:
         """Tell every member that the process has ended."""
         self._retire(self)
-        self._child = None
         members, self._members, self._threads = list(self._members), {}, {}
         for member in members:
             member.process_exited(how)
-        ending, self._ending = self._ending, []
-        for exited in ending:
-            exited.callback(None)
+        self._exit_reported.happen()
 
 
 def _no_tool(request: _RequestHead) -> Any:

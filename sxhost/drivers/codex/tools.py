@@ -7,6 +7,8 @@ from typing import Any, Final, NamedTuple
 
 from msgspec import Struct
 
+from sxhost.drivers.kit.open_items import TextEvent
+
 __all__ = ["SPEECH", "TOOLS", "Item", "ToolKind", "text_of", "tool_of"]
 
 
@@ -41,7 +43,11 @@ class Item(Struct, frozen=True, rename="camel"):
     duration_ms: Any = None
 
 
-SPEECH: Final = {"agentMessage": "message", "reasoning": "thinking", "plan": "message"}
+SPEECH: Final[Mapping[str, TextEvent]] = {
+    "agentMessage": "message",
+    "reasoning": "thinking",
+    "plan": "message",
+}
 """Items that are texts, and the event that has the whole text (a cut plan is a message)."""
 
 STATUS: Final = {

@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from sxhost.codec.jsonrpc import Id
 from sxhost.drivers.contracts import Reports, Started
 from sxhost.drivers.echo.script import Step, parse
 from sxhost.drivers.echo.script_runner import (
@@ -22,6 +23,7 @@ from sxhost.drivers.echo.script_runner import (
     TurnOver,
     Wait,
 )
+from sxhost.drivers.kit.pending_questions import AgentRequest, PendingQuestions
 from sxhost.errors import AgentFailed, NoTurn, TurnInProgress
 from sxhost.model.approval import Answer, Question
 from sxhost.model.turn import (
@@ -103,7 +105,7 @@ class EchoAgent:
         self._steps: deque[Step] = deque()
         self._running_steps: StepGenerator | None = None
         self._timer: IDelayedCall | None = None
-        self._question: Question | None = None
+        self._questions = PendingQuestions(reports, clock, self._decided)
         self._exited = False
 
     # Start and end.
@@ -177,10 +179,14 @@ class EchoAgent:
         self._started_script().conversation.model = draft.model
 
     async def answer(self, question: Question, answer: Answer) -> None:
-        """Resume the step that waits for this answer."""
-        if self._question is not None and self._question.key == question.key:
-            self._question = None
-            self._timer = self._clock.callLater(0, self._advance, answer)
+        """Resume the step that waits for this answer.
+
+        :raises AgentFailed: none waits for it any more.
+        """
+        self._questions.answer(question, answer)
+
+    def _decided(self, _request: Id, answer: Answer) -> None:
+        self._timer = self._clock.callLater(0, self._advance, answer)
 
     # Running steps.
 
@@ -232,8 +238,9 @@ class EchoAgent:
 
     def _wait_for(self, wait: Wait) -> None:
         if isinstance(wait, Question):
-            self._question = wait
-            self._reports.approval_requested(wait)
+            self._questions.open(
+                AgentRequest(id=wait.key, question=wait, encode_answer=lambda answer: answer)
+            )
         elif wait is not None:
             self._timer = self._clock.callLater(wait, self._advance, None)
 
@@ -245,10 +252,8 @@ class EchoAgent:
     def _cut(self, reason: str) -> None:
         """Stop the current step: cancel its timer, withdraw its question, cut open items."""
         timer, self._timer = self._timer, None
-        question, self._question = self._question, None
         if timer is not None and timer.active():
             timer.cancel()
-        if question is not None:
-            self._reports.approval_withdrawn(question.key, reason)
+        self._questions.cancel_all(reason)
         if self._script is not None:
-            self._script.cut_open_items()
+            self._script.open_items.cut()

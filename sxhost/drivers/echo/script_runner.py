@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Generator, Mapping
+from functools import partial
 from itertools import chain, repeat
-from typing import Any, Final
+from typing import Final
 
 from msgspec import Struct
 
-from sxhost.codec.shorten import BoundedText
 from sxhost.drivers.contracts import Reports
 from sxhost.drivers.echo.script import Step
+from sxhost.drivers.kit.open_items import OpenItem, OpenItems, TextEvent
 from sxhost.model.approval import Answer, Inquiry, Option, Question
 from sxhost.model.turn import TurnStatus
 from sxhost.process.contracts import ChildExit
@@ -77,141 +78,113 @@ class ScriptRun:
         self.cwd = cwd
         self.pause = pause
         self.report = reports.report_event
-        self._open: dict[str, tuple[str, BoundedText]] = {}
+        self.open_items = OpenItems(reports)
 
     def new_id(self, kind: str) -> str:
         """Return an id that is new in the conversation."""
         self.conversation.items += 1
         return f"{kind}-{self.conversation.items}"
 
-    def open_text(self, kind: str) -> str:
-        """Open a message or a reasoning; return its item."""
-        item = self.new_id(kind)
-        self._open[item] = kind, BoundedText()
-        return item
+    def open_text(self, event: TextEvent) -> OpenItem:
+        """Open a message or a reasoning."""
+        return self.open_items.open_text(self.new_id(event), event)
 
-    def open_tool(self, tool: str, title: str, **tool_input: Any) -> str:
-        """Open a tool's call; return its item."""
-        item = self.new_id("tool")
-        self._open[item] = "tool", BoundedText()
-        data = {"item": item, "tool": tool, "title": title, "input": tool_input}
-        self.report("tool-start", data)
-        return item
+    def open_tool(self, title: str, command: str) -> OpenItem:
+        """Open a tool's call."""
+        opened = self.open_items.open_tool(self.new_id("tool"), "shell")
+        start = {"item": opened.item, "tool": opened.tool}
+        self.report("tool-start", {**start, "title": title, "input": {"command": command}})
+        return opened
 
-    def report_piece(self, item: str, text: str) -> None:
+    def report_piece(self, opened: OpenItem, text: str) -> None:
         """Report a piece of an open item."""
-        kind, pieces = self._open[item]
-        pieces.add(text)
-        self.report("tool-output" if kind == "tool" else f"{kind}-delta", _text(item, text))
+        opened.text.add(text)
+        name = "tool-output" if opened.tool else f"{opened.event}-delta"
+        self.report(name, {"item": opened.item, "text": text})
 
-    def close_item(self, item: str, status: str = "completed") -> None:
-        """Report the end of an open item: whole, or cut."""
-        kind, pieces = self._open.pop(item)
-        data = _text(item, str(pieces))
-        if kind == "tool":
-            self.report("tool-done", _tool_done(item, status, str(pieces)))
-        else:
-            self.report(kind, {**data, "cut": True} if status == "cut" else data)
+    def close_text(self, opened: OpenItem) -> None:
+        """Report the end of an open text, which is whole."""
+        self.open_items.end(opened.item)
+        self.report(opened.event, {"item": opened.item, "text": str(opened.text)})
 
-    def cut_open_items(self) -> None:
-        """Report all open items as cut."""
-        for item in tuple(self._open):
-            self.close_item(item, "cut")
-
-
-def _text(item: str, text: str) -> dict[str, Any]:
-    return {"item": item, "text": text}
-
-
-def _tool_done(item: str, status: str, output: str) -> dict[str, Any]:
-    code = 0 if status == "completed" else None
-    shell = {"item": item, "tool": "shell", "status": status}
-    return {**shell, "output": output, "exit_code": code}
+    def close_tool(self, opened: OpenItem, status: str = "completed") -> None:
+        """Report the end of a tool's call."""
+        self.open_items.end(opened.item)
+        ends = {"item": opened.item, "tool": opened.tool, "status": status}
+        code = 0 if status == "completed" else None
+        self.report("tool-done", {**ends, "output": str(opened.text), "exit_code": code})
 
 
 # Texts.
 
 
-def _say(run: ScriptRun, step: Step) -> StepGenerator:
-    return _report_text(run, "message", step.text)
-
-
-def _think(run: ScriptRun, step: Step) -> StepGenerator:
-    return _report_text(run, "thinking", step.text)
-
-
-def _report_text(run: ScriptRun, kind: str, text: str) -> StepGenerator:
-    item = run.open_text(kind)
-    for word in re.findall(r"\s++(?:\S++\s*+)?|\S++\s*+", text):
-        run.report_piece(item, word)
+def _say(run: ScriptRun, step: Step, event: TextEvent = "message") -> StepGenerator:
+    opened = run.open_text(event)
+    for word in re.findall(r"\s++(?:\S++\s*+)?|\S++\s*+", step.text):
+        run.report_piece(opened, word)
         yield run.pause
-    run.close_item(item)
+    run.close_text(opened)
 
 
 def _slow(run: ScriptRun, step: Step) -> StepGenerator:
     count, ms, *_ = chain(step.numbers, repeat(SLOW_MS, 2))
-    item = run.open_text("message")
+    opened = run.open_text("message")
     for number in range(count):
-        run.report_piece(item, f"piece-{number + 1} ")
+        run.report_piece(opened, f"piece-{number + 1} ")
         yield ms / 1000
-    run.close_item(item)
+    run.close_text(opened)
 
 
 def _flood(run: ScriptRun, step: Step) -> StepGenerator:
-    item = run.open_text("message")
+    opened = run.open_text("message")
     for number in range(step.numbers[0]):
-        run.report_piece(item, f"piece-{number + 1} ")
+        run.report_piece(opened, f"piece-{number + 1} ")
     yield 0
-    run.close_item(item)
+    run.close_text(opened)
 
 
 # Tools.
 
 
 def _run(run: ScriptRun, step: Step) -> StepGenerator:
-    item = run.open_tool("shell", step.text, command=step.text)
-    yield from _pretend(run, item, step.text)
+    return _pretend(run, run.open_tool(step.text, step.text), step.text)
 
 
-def _pretend(run: ScriptRun, item: str, command: str) -> StepGenerator:
+def _pretend(run: ScriptRun, opened: OpenItem, command: str) -> StepGenerator:
     yield run.pause
-    run.report_piece(item, f"pretended: {command}\n")
+    run.report_piece(opened, f"pretended: {command}\n")
     yield run.pause
-    run.close_item(item)
+    run.close_tool(opened)
 
 
 def _big(run: ScriptRun, step: Step) -> StepGenerator:
     size = step.numbers[0]
-    item = run.open_tool("shell", f"print {size} bytes", command=f"print {size} bytes")
+    opened = run.open_tool(f"print {size} bytes", f"print {size} bytes")
     yield run.pause
-    run.report_piece(item, "x" * size)
-    run.close_item(item)
+    run.report_piece(opened, "x" * size)
+    run.close_tool(opened)
 
 
 def _ask(run: ScriptRun, step: Step) -> StepGenerator:
-    item = run.open_tool("shell", step.text, command=step.text)
+    opened = run.open_tool(step.text, step.text)
     decision = "approve"
     if step.text not in run.conversation.approved:
-        answer = yield _command(run, step.text)
+        answer = yield Question(
+            key=run.new_id("ask"),
+            kind="command",
+            title=step.text,
+            detail={"command": step.text, "cwd": run.cwd},
+            choices=list(CHOICES),
+            native={"ASK": step.text},
+        )
         decision = answer.decision if answer else "cancel"
     if decision == "approve_session":
         run.conversation.approved.add(step.text)
     if decision in ("approve", "approve_session"):
-        yield from _pretend(run, item, step.text)
+        yield from _pretend(run, opened, step.text)
         return
-    run.close_item(item, "declined")
+    run.close_tool(opened, "declined")
     _stop_if_cancelled(decision)
-
-
-def _command(run: ScriptRun, command: str) -> Question:
-    return Question(
-        key=run.new_id("ask"),
-        kind="command",
-        title=command,
-        detail={"command": command, "cwd": run.cwd},
-        choices=list(CHOICES),
-        native={"ASK": command},
-    )
 
 
 def _stop_if_cancelled(decision: str) -> None:
@@ -232,7 +205,7 @@ def _question(run: ScriptRun, step: Step) -> StepGenerator:
     _stop_if_cancelled(answer.decision if answer else "cancel")
     reply = (answer.answers or {}).get("answer", "") if answer else ""
     text = reply if isinstance(reply, str) else ", ".join(reply)
-    yield from _report_text(run, "message", f"answer: {text or 'none'}")
+    yield from _say(run, Step("SAY", f"answer: {text or 'none'}"))
 
 
 # Plans, usage, ends.
@@ -282,7 +255,7 @@ def _exit(_script: ScriptRun, step: Step) -> StepGenerator:
 
 STEPS: Mapping[str, Callable[[ScriptRun, Step], StepGenerator]] = {
     "SAY": _say,
-    "THINK": _think,
+    "THINK": partial(_say, event="thinking"),
     "RUN": _run,
     "ASK": _ask,
     "QUESTION": _question,

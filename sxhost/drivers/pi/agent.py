@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -11,10 +11,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
+from sxhost.codec.jsonrpc import Id
 from sxhost.drivers.contracts import Reports, Started
+from sxhost.drivers.kit.pending_questions import PendingQuestions
 from sxhost.drivers.pi.conversation import CHANGES, PiConversation
 from sxhost.drivers.pi.decoder import DecodedLine
-from sxhost.drivers.pi.dialogs import PendingDialogs
+from sxhost.drivers.pi.dialogs import CANCELLED, SHOWS, agent_request
 from sxhost.drivers.pi.events import PiTranslator
 from sxhost.drivers.pi.launch import arguments, check_turn, prompt_fields, session_file
 from sxhost.drivers.pi.messages import DialogRequest
@@ -23,7 +25,7 @@ from sxhost.drivers.pi.run import BEGINS, TurnTracker
 from sxhost.errors import AgentFailed, HostError, NoTurn, TurnInProgress
 from sxhost.model.approval import Answer, Question
 from sxhost.model.turn import Abilities, Item, Launch, ModelDraft, TurnDraft, items
-from sxhost.process.contracts import Child, ChildExit, Command, Spawn
+from sxhost.process.contracts import ChildExit, Command, Spawn
 
 __all__ = ["CommandRefused", "PiAgent"]
 
@@ -56,13 +58,14 @@ class PiAgent:
         self._reports = reports
         self._spawn = spawn
         self._clock = clock
-        self._rpc = RpcClient(self._line_received, self._process_exited)
-        self._translator = PiTranslator(reports.report_event)
-        self._dialogs = PendingDialogs(reports, clock, self._rpc.send_message)
+        self._rpc = RpcClient(clock, self._line_received, self._process_exited)
+        self._translator = PiTranslator(reports)
+        self._dialogs = PendingQuestions(reports, clock, self._respond)
+        self._refusing_dialogs = False
+        """Whether dialogs are cancelled at once: the turn is being interrupted."""
         self._turns = TurnTracker(
             reports, clock, lambda: self._rpc.send_command("get_state"), self._before_turn_end
         )
-        self._child: Child | None = None
         self._submitting: Deferred[None] | None = None
         self._conversation = PiConversation(self._rpc, self._translator)
 
@@ -76,16 +79,8 @@ class PiAgent:
             cwd=str(self._launch.cwd),
             env=self._launch.env,
         )
-        self._child = self._spawn(command, self._rpc)
-        self._rpc.attach_child(self._child)
-        self._reports.spawned(self._child.process)
-        try:
-            native = await self._ready()
-        except BaseException as error:
-            await self._child.end_family()
-            if isinstance(error, AgentFailed):
-                raise AgentFailed(self._with_stderr(error.message)) from None
-            raise
+        self._reports.spawned(self._rpc.run(self._spawn, command))
+        native = await self._rpc.shake_hands(self._ready())
         return Started(
             native_id=self.native_id,
             model=self._conversation.model.id,
@@ -96,9 +91,7 @@ class PiAgent:
 
     async def _ready(self) -> Raw:
         """Wait for pi's first answer, its state: it sends no greeting by itself."""
-        answer = self._rpc.send_command("get_state")
-        answer.addTimeout(READY_S, self._clock, _start_timed_out)
-        native = await answer
+        native = await self._rpc.send_command("get_state", limit_s=READY_S)
         self._conversation.state_received(native)
         if self._launch.resume is not None:
             await self._conversation.restore_usage()
@@ -107,23 +100,17 @@ class PiAgent:
             native = await self._conversation.refresh()
         return native
 
-    def _with_stderr(self, reason: str) -> str:
-        """Return a reason and, if pi has ended, what it wrote to stderr."""
-        stderr = self._rpc.exit.stderr.strip() if self._rpc.exit else ""
-        return f"{reason}\n{stderr}" if stderr and stderr not in reason else reason
-
     async def stop(self) -> None:
         """Interrupt the turn, then end the process: pi's commands would outlive it."""
         if self._turns.running:
             with suppress(AgentFailed):
                 await self._abort()
-        if self._child is not None:
-            await self._child.end_family()
+        await self._rpc.end()
 
     def _process_exited(self, how: ChildExit) -> None:
         self._turns.process_exited()
-        self._translator.cut_open_tools()
-        self._dialogs.cancel_all(how.sentence)
+        self._translator.open_items.cut()
+        self._dialogs.forget_all()
         self._reports.gone(how)
 
     @property
@@ -197,17 +184,17 @@ class PiAgent:
     async def _abort(self) -> None:
         """Abort the turn, and cancel open dialogs: pi waits for their answers first."""
         self._turns.interrupt_requested()
-        self._translator.cutting = self._dialogs.refusing = True
+        self._translator.cutting = self._refusing_dialogs = True
         answer = self._rpc.send_command("abort")
         self._dialogs.cancel_all("the turn was interrupted")
         await answer.addTimeout(ABORT_S, self._clock, _ignore)
-        self._dialogs.refusing = False
+        self._refusing_dialogs = False
         self._translator.cutting = self._turns.running
 
     async def compact(self) -> None:
         """Have pi compact the conversation, which is reported as a turn of its own.
 
-        :raises Refused: there is nothing to compact (a turn is reported nevertheless).
+        :raises CommandRefused: there is nothing to compact (a turn is reported nevertheless).
         """
         if self._turns.running:
             raise TurnInProgress(self._session_id)
@@ -223,20 +210,20 @@ class PiAgent:
 
         :raises AgentFailed: the extension does not wait for it any more.
         """
-        if not self._dialogs.answer(question.key, answer):
-            raise AgentFailed("pi does not wait for this answer any more.")
+        self._dialogs.answer(question, answer)
 
     async def command(self, command: str, /, **fields: Any) -> Any:
         """Send any command of pi; return the ``data`` of its answer, undecoded.
 
         ``extension_ui_response`` has no answer: it is sent, and its question is withdrawn.
 
-        :raises Refused: pi refused; `CommandRefused.said` is its reason.
+        :raises CommandRefused: pi refused; `CommandRefused.reason` is its reason.
         :raises AgentFailed: pi ended before it answered.
         """
         if command == "extension_ui_response":
             self._rpc.send_message({**fields, "type": command})
-            self._dialogs.withdraw(str(fields.get("id")), "it was answered in pi's own words")
+            key = self._dialogs.find(str(fields.get("id")))
+            self._dialogs.withdraw(key, "it was answered in pi's own words")
             return None
         if command == "abort":
             await self._abort()
@@ -249,7 +236,7 @@ class PiAgent:
     # Lines of pi.
 
     def _line_received(self, line: DecodedLine) -> None:
-        if isinstance(line.message, DialogRequest) and self._dialogs.request_received(
+        if isinstance(line.message, DialogRequest) and self._dialog_received(
             line.message, line.native
         ):
             self._finish_submit()
@@ -260,10 +247,22 @@ class PiAgent:
         if line.kind in BEGINS:
             self._finish_submit()
 
+    def _dialog_received(self, dialog: DialogRequest, native: Raw) -> bool:
+        """Report a dialog as a question; return False if its method is not known."""
+        request = agent_request(dialog, native)
+        if request is not None and not self._refusing_dialogs:
+            self._dialogs.open(request, request.question.expires_s)
+        elif dialog.method not in SHOWS:
+            self._respond(dialog.id, CANCELLED)  # or pi would wait for ever
+        return request is not None
+
+    def _respond(self, dialog_id: Id, response: Mapping[str, Any]) -> None:
+        self._rpc.send_message({"type": "extension_ui_response", "id": dialog_id, **response})
+
     def _before_turn_end(self) -> None:
         """Cut open tools and cancel open dialogs before the end of a turn is reported."""
-        self._translator.cut_open_tools()
-        self._translator.cutting = self._dialogs.refusing = False
+        self._translator.open_items.cut()
+        self._translator.cutting = self._refusing_dialogs = False
         self._dialogs.cancel_all("the turn is over")
 
     @property
@@ -278,10 +277,6 @@ def _is_handled(data: Raw) -> bool:
     except DecodeError:
         return False
     return answer is not None and answer.disposition == "handled"
-
-
-def _start_timed_out(_failure: Any, seconds: float) -> None:
-    raise AgentFailed(f"pi has not answered in {seconds:g} s.")
 
 
 def _ignore(_failure: Any, _seconds: float = 0) -> None:

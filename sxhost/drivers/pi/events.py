@@ -15,6 +15,8 @@ from msgspec import UNSET, Raw, Struct, json
 from msgspec.structs import replace
 
 from sxhost.codec.shorten import first_line
+from sxhost.drivers.contracts import Reports
+from sxhost.drivers.kit.open_items import OpenItems, TextEvent
 from sxhost.drivers.pi.decoder import DecodedLine
 from sxhost.drivers.pi.messages import (
     AgentEnd,
@@ -36,7 +38,7 @@ from sxhost.drivers.pi.messages import (
 __all__ = ["PiTranslator"]
 
 _EXIT = re.compile(r"Command exited with code (\d+)\s*\Z")
-_DELTAS = {"text_delta": "message-delta", "thinking_delta": "thinking-delta"}
+_DELTAS: Mapping[str, TextEvent] = {"text_delta": "message", "thinking_delta": "thinking"}
 _TEXTS = {"text": "message", "thinking": "thinking"}
 
 WINDOW_HEAD = 256
@@ -48,14 +50,13 @@ class _MessageLine(Struct, frozen=True):
 
 
 class PiTranslator:
-    """Reports the events of one conversation; `report` takes their names and data."""
+    """Reports the events of one conversation; keeps its open texts and tools' calls."""
 
-    def __init__(self, report: Callable[[str, Any], object]) -> None:
-        self._report = report
+    def __init__(self, reports: Reports) -> None:
+        self._report = reports.report_event
+        self.open_items = OpenItems(reports)
         self._message_id = 0
         self._last_usage: Any = UNSET
-        self._tools: dict[str, str] = {}
-        self._outputs: dict[str, str] = {}
         self._usage = Usage()
         self._cost = 0.0
         self.context_window: int | None = None
@@ -77,13 +78,6 @@ class PiTranslator:
             total_tokens=tokens.total,
         )
         self._cost = stats.cost
-
-    def cut_open_tools(self) -> None:
-        """Report all open tools as cut."""
-        for item, tool in list(self._tools.items()):
-            self._report("tool-done", {"item": item, "tool": tool, "status": "cut"})
-        self._tools.clear()
-        self._outputs.clear()
 
     def report_native(self, native: Any) -> None:
         """Report a native event."""
@@ -111,11 +105,15 @@ class PiTranslator:
 
     def _message_updated(self, line: DecodedLine) -> None:
         delta: Delta = line.message.assistant_message_event
-        name = _DELTAS.get(delta.type)
-        if name and delta.delta:
+        whole = _DELTAS.get(delta.type)
+        if whole and delta.delta:
             item = f"{self._message_id}-{delta.content_index}"
             native = self._without_known_usage(line.message)
-            self._report(name, {"item": item, "text": delta.delta, "native": native})
+            self.open_items.open_text(item, whole)
+            self.open_items.add(item, delta.delta)
+            self._report(
+                f"{whole}-delta", {"item": item, "text": delta.delta, "native": native}
+            )
         elif delta.type.startswith("toolcall_") or delta.delta is UNSET:
             self.report_native(self._without_known_usage(line.message))
 
@@ -137,6 +135,9 @@ class PiTranslator:
 
     def _answer_ended(self, line: DecodedLine) -> None:
         """Report an answer's texts; the last one has pi's line for them all."""
+        for opened in self.open_items:
+            if not opened.tool:
+                self.open_items.end(opened.item)
         parts = [
             (_TEXTS[block.type], {"item": f"{self._message_id}-{n}", "text": text})
             for n, block in enumerate(line.message.message.blocks)
@@ -177,7 +178,7 @@ class PiTranslator:
 
     def _tool_started(self, line: DecodedLine) -> None:
         call: ToolStart = line.message
-        self._tools[call.tool_call_id] = call.tool_name
+        self.open_items.open_tool(call.tool_call_id, call.tool_name, native="")
         self._report(
             "tool-start",
             {
@@ -191,15 +192,21 @@ class PiTranslator:
 
     def _tool_updated(self, line: DecodedLine) -> None:
         item, output = line.message.tool_call_id, line.message.partial_result.text
-        new = _added(self._outputs.get(item, ""), output)
-        self._outputs[item] = output
+        opened = self.open_items.get(item)
+        if opened is None:
+            self.report_native(line.native)
+            return
+        new, opened.native = _added(opened.native, output), output
         if new:
+            self.open_items.add(item, new)
             self._report("tool-output", {"item": item, "text": new})
 
     def _tool_ended(self, line: DecodedLine) -> None:
         end: ToolEnd = line.message
-        self._tools.pop(end.tool_call_id, None)
-        self._outputs.pop(end.tool_call_id, None)
+        if self.open_items.has_ended(end.tool_call_id):
+            self.report_native(line.native)
+            return
+        self.open_items.end(end.tool_call_id)
         failed = "cut" if self.cutting else "failed"
         self._report(
             "tool-done",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sxhost.agents.session import HostedSession
-from sxhost.drivers.jsonrpc_peer import CallRefused
+from sxhost.drivers.kit.jsonrpc_peer import CallRefused
 from sxhost.faces.pi import session_commands
 from sxhost.faces.pi.commands import Bash, Command, SetSessionName
 from sxhost.faces.pi.responses import CommandFailed

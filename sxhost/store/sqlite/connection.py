@@ -14,9 +14,10 @@ from typing import Literal
 
 from sxhost.errors import StorageFull, StoreUnavailable
 from sxhost.model.session import Event
-from sxhost.store.archive import StoredSession
 from sxhost.store.contracts import StoreUnusable
-from sxhost.store.sqlite import epoch, integrity, rows
+from sxhost.store.journal import ReadLimit, Restored, WriteBatch
+from sxhost.store.recent_events import Floor
+from sxhost.store.sqlite import epoch, integrity, pruning, reading, rows
 from sxhost.store.sqlite.file import (
     create,
     errors_as_sentences,
@@ -27,7 +28,7 @@ from sxhost.store.sqlite.file import (
     schema_scripts,
 )
 from sxhost.store.sqlite.high_water import HighWaterMark, missing_numbers
-from sxhost.store.sqlite.rows import Floor, ReadLimit, Restored, WriteBatch
+from sxhost.store.state import StoredSession
 
 __all__ = ["Durability", "SQLiteConnection"]
 
@@ -46,7 +47,7 @@ class SQLiteConnection:
         self, path: Path, durability: Durability = "power", boot: str | None = None
     ) -> None:
         self.path = path
-        self.durability = durability
+        self.durability: str = durability
         self.renewed: bool | None = None
         """Whether a new epoch began when it was opened; None while it is not open."""
         self.missing = ""
@@ -80,13 +81,13 @@ class SQLiteConnection:
         inspect(self.path)
         self._writer, self._reader = self._connect(), self._connect()
         migrate(self._writer, self.path, schema_scripts())
-        self.missing = self._missing(self._writer, has_log=has_log)
+        self.missing = self._what_is_missing(self._writer, has_log=has_log)
         whole = whole and not self.missing
         synced = self.durability == "power"
         self.renewed = epoch.begin(self._writer, self._boot, whole=whole, synced=synced)
         epoch.note_open(self._writer)
         self._writer.execute(f"PRAGMA synchronous = {SYNCHRONOUS[self.durability]}")
-        return rows.restore(self._writer)
+        return reading.restore(self._writer)
 
     def _whole(self) -> bool:
         """Tell whether the log is known to be whole; one that is not synced may end early."""
@@ -97,13 +98,13 @@ class SQLiteConnection:
                 raise
             return False
 
-    def _missing(self, connection: sqlite3.Connection, *, has_log: bool) -> str:
+    def _what_is_missing(self, connection: sqlite3.Connection, *, has_log: bool) -> str:
         """Say what the file lacks, and take it for what there is from now on."""
-        found = rows.last_numbers(connection)
-        lacking = missing_numbers(found, self._mark.open())
+        found = reading.last_numbers(connection)
+        missing = missing_numbers(found, self._mark.open())
         self._mark.begin(found)
-        if lacking:
-            return f"{self.path} is older than what was acknowledged, up to {lacking}."
+        if missing:
+            return f"{self.path} is older than what was acknowledged, up to {missing}."
         if epoch.is_open(connection) and not has_log:
             return (
                 f"{self.path} was copied while a host ran, and without {self.path.name}-wal:"
@@ -140,25 +141,25 @@ class SQLiteConnection:
 
     # Writing: in one thread.
 
-    def write(self, page: WriteBatch) -> None:
-        """Commit a page.
+    def write(self, batch: WriteBatch) -> None:
+        """Commit a batch.
 
         :raises StorageFull: there is no room; nothing of it is kept.
         :raises StoreUnavailable: the file could not be written; nothing of it is kept.
         """
         with self._transaction() as connection:
-            rows.write(connection, page)
-        self._mark.acknowledge(page)
+            rows.write(connection, batch)
+        self._mark.acknowledge(batch)
 
     def prune(self, session_id: str, below: int) -> dict[str, Floor]:
         """Drop a step's worth of a session's events below a number; return its new floor."""
         with self._transaction() as connection:
-            return rows.prune(connection, session_id, below)
+            return pruning.prune(connection, session_id, below)
 
     def prune_older(self, now: int, age: int, last: int) -> dict[str, Floor]:
-        """Drop a step's worth of old events (`rows.prune_older`); return what moved."""
+        """Drop a step's worth of old events (`pruning.prune_older`); return what moved."""
         with self._transaction() as connection:
-            return rows.prune_older(connection, now, age, last)
+            return pruning.prune_older(connection, now, age, last)
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -174,31 +175,31 @@ class SQLiteConnection:
     # Reading: in another.
 
     def read(
-        self, session_id: str | None, seq: int, position: int, enough: ReadLimit
+        self, session_id: str | None, seq: int, position: int, limit: ReadLimit
     ) -> tuple[list[Event], bool]:
-        """Return events after `seq` and after the id `position` until it is enough.
+        """Return events after `seq` and after the id `position` up to a limit.
 
         The second value tells whether this was all.
 
         :raises StoreUnavailable: the file cannot be read.
         """
         with _refusals():
-            return rows.read(_in_use(self._reader), session_id, seq, position, enough)
+            return reading.read(_in_use(self._reader), session_id, seq, position, limit)
 
     def read_session(self, session_id: str) -> StoredSession | None:
         """Return what there is of a session, but for its events; errors as for `read`."""
         with _refusals():
-            return rows.read_session(_in_use(self._reader), session_id)
+            return reading.read_session(_in_use(self._reader), session_id)
 
     def empty_archives(self) -> list[str]:
         """Return archived sessions of whose logs nothing is left; errors as for `read`."""
         with _refusals():
-            return rows.empty_archives(_in_use(self._reader))
+            return reading.empty_archives(_in_use(self._reader))
 
     def lookup(self, session_id: str, keys: Sequence[str]) -> dict[str, Event]:
         """Return the retained events that were appended under `keys`; errors as for `read`."""
         with _refusals():
-            return rows.lookup(_in_use(self._reader), session_id, keys)
+            return reading.lookup(_in_use(self._reader), session_id, keys)
 
 
 def _in_use(connection: sqlite3.Connection | None) -> sqlite3.Connection:

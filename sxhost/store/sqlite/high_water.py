@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from sxhost import files
-from sxhost.store.sqlite.rows import Numbers, WriteBatch
+from sxhost.store.journal import Numbers, WriteBatch
 
 __all__ = ["HighWaterMark", "missing_numbers"]
 
@@ -50,9 +50,9 @@ class HighWaterMark:
         self._numbers = numbers
         self._write()
 
-    def acknowledge(self, page: WriteBatch) -> None:
-        """Take note that a page was committed."""
-        self._numbers = self._numbers.after(page)
+    def acknowledge(self, batch: WriteBatch) -> None:
+        """Take note that a batch was committed."""
+        self._numbers = self._numbers.after(batch)
         self._write()
 
     def close(self) -> None:

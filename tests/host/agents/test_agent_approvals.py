@@ -61,7 +61,7 @@ class Rig:
         self.deaf = False
         self.desk = ApprovalDesk(
             self.store,
-            LogNotifier(self.clock, self.store, self.limits),
+            LogNotifier(self.clock, self.store, self.store.known, self.limits),
             self.clock,
             lambda: int(self.clock.seconds() * 1000),
             limits=self.limits,

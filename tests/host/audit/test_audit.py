@@ -13,11 +13,12 @@ from twisted.logger import capturedLogs
 from sxhost.audit import ACTS, RETRY_S, Audit
 from sxhost.errors import StoreUnavailable
 from sxhost.faces.pi.scheduling import TRAITS
-from sxhost.model.auth import AuditQuery
+from sxhost.model.auth import AuditEntry, AuditQuery
 from sxhost.model.limits import Limits
 from sxhost.model.turn import Launch
 from sxhost.store.memory import MemoryStore
-from sxhost.store.transaction import Change
+from sxhost.store.transaction import Transaction
+from sxhost.store.verbs import Committer
 from sxhost.testing import FakeDriver, FakeDrivers, HostInMemory, question, result_of, started
 from tests.host.agents.test_agent_supervisor import settle
 from tests.host.faces.test_native_agents import settled
@@ -26,15 +27,28 @@ T = TypeVar("T")
 JSON = dict[str, Any]
 
 
+class AilingCommitter:
+    """Commits nothing while its store is broken."""
+
+    def __init__(self, store: Ailing, working: Committer) -> None:
+        self._store = store
+        self._working = working
+        self.record = working.record
+
+    async def run(self, operation: Callable[[Transaction], T], size: int = 1) -> T:
+        if self._store.broken:
+            raise StoreUnavailable("the disk")
+        return await self._working.run(operation, size)
+
+
 class Ailing(MemoryStore):
     """A store on a disk that fails for a while."""
 
     broken = False
 
-    async def _write(self, operation: Callable[[Change], T]) -> T:
-        if self.broken:
-            raise StoreUnavailable("the disk")
-        return await super()._write(operation)
+    def __init__(self, limits: Limits, seconds: Callable[[], float]) -> None:
+        super().__init__(limits, seconds)
+        self._committer = AilingCommitter(self, self._committer)
 
     @property
     def acts(self) -> list[str]:
@@ -229,9 +243,9 @@ def test_a_client_that_leaves_takes_no_entry_with_it() -> None:
     disk: Deferred[None] = Deferred()
 
     class Slow(Ailing):
-        async def _write(self, operation: Callable[[Change], T]) -> T:
+        async def record_entry(self, entry: AuditEntry) -> AuditEntry:
             await disk
-            return await super()._write(operation)
+            return await super().record_entry(entry)
 
     store = Slow(Limits(), clock.seconds)
     audit = Audit(store, clock, lambda: 0, Limits())

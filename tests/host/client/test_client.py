@@ -145,7 +145,7 @@ def test_a_forgotten_session_is_gone(lab: HostInMemory) -> None:
 
 def test_an_event_comes_back_as_it_was_fired(lab: HostInMemory) -> None:
     data = {"tool": "Bash", "args": ["ls", None, 1.5], "text": "ü\u2028\n"}
-    fired = result_of(lab.client.fire("a", EventDraft(event="tool-start", data=data, ts=7)))
+    fired = result_of(lab.client.fire("a", EventDraft.of("tool-start", data, ts=7)))
     (event,) = result_of(lab.client.events("a", EventQuery()))
     assert (fired.event_count, fired.seq, fired.id) == (1, 1, 1)
     assert (event.value(), event.ts, event.ts_ms) == (data, 7, 7000)
@@ -166,7 +166,7 @@ def test_a_key_makes_a_second_event_harmless(lab: HostInMemory) -> None:
 
 
 def test_a_batch_goes_in_whole(lab: HostInMemory) -> None:
-    drafts = [EventDraft(event="thinking", data=n) for n in range(3)]
+    drafts = [EventDraft.of("thinking", n) for n in range(3)]
     done = result_of(lab.client.fire_batch("a", drafts))
     assert (done.event_count, done.accepted) == (3, 3)
     assert values(lab, EventQuery()) == [0, 1, 2]
@@ -182,7 +182,7 @@ def test_a_batch_with_a_bad_line_is_refused_whole(lab: HostInMemory) -> None:
 
 def test_events_are_read_by_place_number_and_name(lab: HostInMemory) -> None:
     names = ["thinking", "tool-start", "tool-done", "complete"]
-    drafts = [EventDraft(event=name, data=n) for n, name in enumerate(names)]
+    drafts = [EventDraft.of(name, n) for n, name in enumerate(names)]
     result_of(lab.client.fire_batch("a", drafts))
     assert values(lab, EventQuery(after="2")) == [2, 3]
     assert values(lab, EventQuery(after="1", limit=2)) == [1, 2]
@@ -438,7 +438,7 @@ def test_json_that_nests_too_deep_is_refused(lab: HostInMemory) -> None:
     data: list[Any] = []
     for _ in range(70):
         data = [data]
-    error = refusal(lab.client.fire("a", EventDraft(event="thinking", data=data)))
+    error = refusal(lab.client.fire("a", EventDraft.of("thinking", data)))
     assert isinstance(error, BadJSON)
     assert error.details == {"limit": 64}
 
@@ -448,7 +448,7 @@ def test_limits_come_back_with_their_numbers(make_lab: Callable[..., HostInMemor
     client = lab.client
     result_of(client.register("a", Registration()))
     result_of(client.send("a", HELLO))
-    long = EventDraft(event="thinking", data="x" * 9)
+    long = EventDraft.of("thinking", "x" * 9)
     for work, kind, details in (
         (client.send("a", HELLO), QueueFull, {"limit": 1, "retry_after": 2}),
         (client.fire("b", THINKING), SessionLimit, {"limit": 1, "retry_after": 60}),

@@ -82,7 +82,7 @@ def net() -> Iterator[NetworkInMemory]:
 
 def fire(net: NetworkInMemory, count: int = 1, session: str = "a", data: Any = None) -> None:
     """Fire events and let them be delivered."""
-    draft = EventDraft(event="x", data=data)
+    draft = EventDraft.of("x", data)
     finished(net.service.fire_batch(session, [draft] * count), net.clock)
     net.settle()
 

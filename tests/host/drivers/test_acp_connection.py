@@ -9,12 +9,12 @@ from twisted.internet.task import Clock
 
 from sxhost.drivers.acp.connection import CALL_S, STOP_S, AcpConnection
 from sxhost.drivers.acp.settings import SessionSettings
-from sxhost.drivers.jsonrpc_peer import Peer
+from sxhost.drivers.kit.jsonrpc_peer import Peer
 from sxhost.errors import AgentFailed
 from sxhost.model.turn import Launch
 from sxhost.process.contracts import Command
 from sxhost.testing import result_of, started
-from tests.support.fake_children import FakeChild
+from tests.support.fake_children import FakeChild, FakeSpawn
 from tests.unit.drivers.test_acp_pending_requests import Nobody
 
 
@@ -24,11 +24,11 @@ class Wire:
     def __init__(self, *answers: Any, **launch: Any) -> None:
         self.clock = Clock()
         self.answers = list(answers)
-        peer = Peer(Nobody(), {"jsonrpc": "2.0"})
-        self.child = FakeChild(Command(argv=["x"], cwd="/"), peer, 1)
-        self.child.script = self._answer
-        peer.attach_child(self.child)
-        self.link = AcpConnection(peer, self.clock, Launch(agent="acp", cwd="/w", **launch))
+        peer = Peer(Nobody(), self.clock, {"jsonrpc": "2.0"})
+        spawn = FakeSpawn(self._answer)
+        peer.run(spawn, Command(argv=["x"], cwd="/"))
+        self.child = spawn.child
+        self.link = AcpConnection(peer, Launch(agent="acp", cwd="/w", **launch))
 
     def _answer(self, child: FakeChild, message: Any) -> None:
         if self.answers:
@@ -78,7 +78,7 @@ def test_patience_has_an_end() -> None:
     wire = Wire()
     asked = started(wire.link.call("a", {}))
     wire.clock.advance(CALL_S)
-    with pytest.raises(AgentFailed, match="No answer to a within 60 s"):
+    with pytest.raises(AgentFailed, match="has not answered a within 60 s"):
         result_of(asked)
     wire.child.say({"id": 1, "result": {}})  # too late
     asked = started(wire.link.call("b", {}, STOP_S))

@@ -10,7 +10,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from sxhost.drivers.claude import make
-from sxhost.drivers.claude.agent import PATIENCE_S, STRANGE_LINES
+from sxhost.drivers.claude.agent import PATIENCE_S
 from sxhost.errors import AgentFailed, BadField, HostError, Unsupported
 from sxhost.model.approval import Answer
 from sxhost.model.turn import Launch, ModelDraft, Text
@@ -266,7 +266,7 @@ def test_a_claude_that_is_never_ready() -> None:
     stage.clock.advance(PATIENCE_S - 1)
     assert not is_done(work)
     stage.clock.advance(1)
-    with pytest.raises(AgentFailed, match="did not answer initialize within 30 s"):
+    with pytest.raises(AgentFailed, match="has not answered initialize within 30 s"):
         result_of(work)
     assert stage.child.ended
     assert stage.clock.getDelayedCalls() == []
@@ -449,7 +449,6 @@ def test_rubbish_is_passed_over() -> None:
     stage.start()
     stage.child.say(*RUBBISH, *RUBBISH, *RUBBISH)
     assert stage.reports.events() == []
-    assert len(RUBBISH) * 2 > STRANGE_LINES
     stage.submit()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sxhost.drivers.codex.agent import STOP_S
-from sxhost.drivers.jsonrpc_peer import CallRefused
+from sxhost.drivers.kit.jsonrpc_peer import CallRefused
 from sxhost.errors import AgentFailed, Unsupported
 from sxhost.model.approval import Answer
 from sxhost.model.turn import ModelDraft, Text, TurnDraft
@@ -242,6 +242,7 @@ def test_an_answer_after_an_interrupt_says_nothing() -> None:
     running.server.tell("serverRequest/resolved", threadId="t1", requestId=0)
     count = len(running.server.child.said)
     question = running.reports.questions[0]
-    result_of(running.it.answer(question, Answer(decision="approve")))
+    with pytest.raises(AgentFailed, match="does not wait"):
+        result_of(running.it.answer(question, Answer(decision="approve")))
     assert len(running.server.child.said) == count
     assert [told for told in running.reports.told if told[0] == "settled"]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sxhost.drivers.codex.server import CALL_S, HANDSHAKE_S, PAUSES_S
-from sxhost.drivers.jsonrpc_peer import CallRefused
+from sxhost.drivers.kit.jsonrpc_peer import CallRefused
 from sxhost.errors import AgentFailed
 from sxhost.model.approval import Answer
 from sxhost.model.turn import TurnDraft
@@ -62,7 +62,7 @@ def test_a_child_that_never_answers_is_ended() -> None:
     server.clock.advance(1)
     assert server.child.ended
     for start in starts:
-        with pytest.raises(AgentFailed, match="initialize within 30 seconds"):
+        with pytest.raises(AgentFailed, match="initialize within 30 s"):
             result_of(start)
     assert not reports.told
     server.answers["initialize"] = {}
@@ -166,7 +166,7 @@ def test_a_call_without_an_answer_is_given_up() -> None:
     server.answers["turn/start"] = None
     turn = started(agent.submit(HELLO))
     server.clock.advance(CALL_S)
-    with pytest.raises(AgentFailed, match="turn/start within 120 seconds"):
+    with pytest.raises(AgentFailed, match="turn/start within 120 s"):
         result_of(turn)
     server.child.say({"id": 3, "result": {"turn": {"id": "late"}}})
 

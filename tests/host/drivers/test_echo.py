@@ -285,11 +285,13 @@ def test_an_answer_counts_once_and_for_its_question_only(rig: Rig) -> None:
     rig.submit("ASK: a\nASK: b")
     rig.answer("approve")
     first, second = rig.reports.questions
-    result_of(rig.agent.answer(first, Answer(decision="cancel")))
+    with pytest.raises(AgentFailed):
+        result_of(rig.agent.answer(first, Answer(decision="cancel")))
     rig.clock.advance(0)
     assert rig.told[-1] == ("asked", second)
     result_of(rig.agent.answer(second, Answer(decision="approve")))
-    result_of(rig.agent.answer(second, Answer(decision="cancel")))
+    with pytest.raises(AgentFailed):
+        result_of(rig.agent.answer(second, Answer(decision="cancel")))
     rig.clock.advance(0)
     assert rig.end == ("turn_ended", "completed", "")
 
@@ -378,7 +380,8 @@ def test_an_interrupt_takes_back_a_question(rig: Rig) -> None:
     result_of(rig.agent.interrupt())
     assert [told[0] for told in rig.told[-3:]] == ["settled", "event", "turn_ended"]
     assert rig.told[-3] == ("settled", key, "interrupted")
-    rig.answer("approve")
+    with pytest.raises(AgentFailed):
+        rig.answer("approve")
     assert rig.end == ("turn_ended", "interrupted", "interrupted")
 
 

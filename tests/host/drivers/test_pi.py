@@ -194,7 +194,7 @@ def test_one_that_ends_at_once_cannot_be_started() -> None:
     host.mute.add("get_state")
     work = started(host.agent.start())
     host.child.die(ChildExit(code=1, stderr="first\nno such provider\n"))
-    with pytest.raises(AgentFailed, match=r"(?s)ended with code 1: no such provider.*first"):
+    with pytest.raises(AgentFailed, match="ended with code 1: no such provider"):
         result_of(work)
     assert host.reports.told[-1][0] == "gone"
 
@@ -204,7 +204,7 @@ def test_one_that_says_nothing_is_ended() -> None:
     host.mute.add("get_state")
     work = started(host.agent.start())
     host.clock.advance(30)
-    with pytest.raises(AgentFailed, match="has not answered in 30 s"):
+    with pytest.raises(AgentFailed, match="has not answered get_state within 30 s"):
         result_of(work)
     assert host.child.ended
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from twisted.logger import capturedLogs
+from twisted.internet.task import Clock
 
 from sxhost.drivers.pi.decoder import DecodedLine
 from sxhost.drivers.pi.messages import PiState
-from sxhost.drivers.pi.rpc import STRANGE_LINES, CommandRefused, RpcClient, decode_answer
+from sxhost.drivers.pi.rpc import CommandRefused, RpcClient, decode_answer
 from sxhost.errors import AgentFailed
 from sxhost.process.contracts import ChildExit, Command
 from sxhost.testing import is_done, result_of
 from tests.support.agents.recorded_pi import plain, printed
-from tests.support.fake_children import FakeChild
+from tests.support.fake_children import FakeChild, FakeSpawn
 
 
 class Ends:
@@ -23,9 +23,10 @@ class Ends:
     def __init__(self) -> None:
         self.heard: list[DecodedLine] = []
         self.gone: list[ChildExit] = []
-        self.calls = RpcClient(self.heard.append, self.gone.append)
-        self.child = FakeChild(Command(argv=["pi"], cwd="/"), self.calls, 1)
-        self.calls.attach_child(self.child)
+        self.calls = RpcClient(Clock(), self.heard.append, self.gone.append)
+        spawn = FakeSpawn()
+        self.calls.run(spawn, Command(argv=["pi"], cwd="/"))
+        self.child: FakeChild = spawn.child
 
     def say(self, **message: Any) -> None:
         self.child.say(printed({"type": "response", **message}))
@@ -64,26 +65,6 @@ def test_a_refusal_without_a_name_is_that_of_its_command() -> None:
     ends.say(command="parse", success=False, error="no JSON")
     assert not is_done(other)
     assert not is_done(second)
-
-
-def test_who_waits_when_it_goes_is_told() -> None:
-    ends = Ends()
-    work = ends.calls.send_command("one")
-    ends.child.die(ChildExit(code=3))
-    with pytest.raises(AgentFailed, match="No answer to one: the agent ended with code 3"):
-        result_of(work)
-    with pytest.raises(AgentFailed, match="nobody to ask"):
-        result_of(ends.calls.send_command("two"))
-    assert ends.gone == [ChildExit(code=3)]
-
-
-def test_strange_lines_are_logged_a_few_times() -> None:
-    ends = Ends()
-    with capturedLogs() as events:
-        for _ in range(STRANGE_LINES + 5):
-            ends.child.say(b"Warning: x")
-    assert len(events) == STRANGE_LINES
-    assert ends.heard == []
 
 
 def test_an_answer_of_another_shape() -> None:

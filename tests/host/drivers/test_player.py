@@ -28,10 +28,10 @@ from sxhost.drivers.echo.recording import (
     value_at,
     with_value,
 )
-from sxhost.drivers.jsonrpc_peer import Peer
+from sxhost.drivers.kit.jsonrpc_peer import Peer
 from sxhost.errors import AgentFailed, BadField
 from sxhost.model.turn import Launch, TurnDraft, input_text
-from sxhost.process.contracts import Child, ChildExit, Command, Spawn
+from sxhost.process.contracts import ChildExit, Command, Spawn
 from sxhost.testing import result_of, started
 from tests.support.fake_children import FakeReports, FakeSpawn
 from tests.support.places import RECORDINGS
@@ -454,13 +454,11 @@ class StubAgent:
         self.launch = launch
         self._reports = reports
         self._spawn = spawn
-        self._peer = Peer(self)
+        self._peer = Peer(self, Clock())
         self._thread = ""
-        self._child: Child | None = None
 
     async def start(self) -> Started:
-        self._child = self._spawn(COMMAND, self._peer)
-        self._peer.attach_child(self._child)
+        self._peer.run(self._spawn, COMMAND)
         await self._peer.call("initialize", {"clientInfo": {"name": "stub"}})
         self._peer.notify("initialized")
         told = await self._peer.call("thread/start", {"cwd": "/"})
@@ -474,8 +472,7 @@ class StubAgent:
         return turn
 
     async def stop(self) -> None:
-        assert self._child is not None
-        await self._child.end_family()
+        await self._peer.end()
 
     def notification_received(self, method: str, params: Raw) -> None:
         if method == "turn/completed":

@@ -22,7 +22,7 @@ def peer(lab: HostInMemory) -> Peer:
 
 
 def fire(lab: HostInMemory, session: str, number: int) -> None:
-    draft = EventDraft(event="message", data={"text": f"{number}"})
+    draft = EventDraft.of("message", {"text": f"{number}"})
     result_of(lab.service.fire(session, draft))
     for _ in range(3):
         lab.clock.advance(0.005)

@@ -148,7 +148,7 @@ def test_what_none_can(peer: Peer, kind: str, fields: Any) -> None:
 def test_a_restart_goes_on_with_the_same(lab: HostInMemory, peer: Peer) -> None:
     peer.ask("cycle_model", "old")
     peer.ask("set_thinking_level", "old", level="high")
-    session = lab.store.known("old")
+    session = lab.store.known.get("old")
     assert session is not None
     assert session.launch is not None
     assert (session.model, session.launch.model, session.launch.effort) == ("n", "n", "high")

@@ -40,10 +40,10 @@ def test_a_login_that_fails_does_not_use_its_link_up(tmp_path: Path, uid: int | 
     gate = Gate(tmp_path)
     record, refusing = gate.lab.store.record_entry, True
 
-    async def fails(deed: AuditEntry) -> AuditEntry:
+    async def fails(entry: AuditEntry) -> AuditEntry:
         if refusing:
             raise StorageFull
-        return await record(deed)
+        return await record(entry)
 
     gate.lab.store.record_entry = fails  # type: ignore[method-assign]
     link = gate.lab.request("POST", "/logins").json()["path"]

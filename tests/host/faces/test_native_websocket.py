@@ -347,7 +347,7 @@ async def test_over_a_real_connection(
 ) -> None:
     listen, endpoint = served
     async with host_on(listen, tmp_path, store) as host:
-        await host.sessions.fire("a", EventDraft(event="thinking", data="x" * 70_000))
+        await host.sessions.fire("a", EventDraft.of("thinking", "x" * 70_000))
         port = host.sessions.port
         url = f"ws://localhost:{port or 80}/v1/stream?session=a"
         client = await connected(reactor, endpoint(port), url)
@@ -378,7 +378,7 @@ async def test_one_that_does_not_read_is_waited_for_and_then_gets_all(tmp_path: 
         behind = told_when_paused(reader)
         fired = 0
         while not is_done(behind):
-            await host.sessions.fire("a", EventDraft(event="x", data="x" * 200_000))
+            await host.sessions.fire("a", EventDraft.of("x", "x" * 200_000))
             fired += 1
             await deferLater(reactor, 0)
         client.transport.resumeProducing()

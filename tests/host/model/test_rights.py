@@ -224,7 +224,7 @@ class TestInForce:
         assert (launch.sandbox, launch.model, launch.cwd) == (
             *("danger-full-access", "other", "/etc"),
         )
-        stored = host.store.known("a")
+        stored = host.store.known.get("a")
         assert stored is not None
         assert stored.launch == launch
         shown = msgspec.json.decode(host.request("GET", "/v1/codexd/sessions/a").body)
@@ -334,7 +334,7 @@ def test_one_that_is_refused_changes_nothing(host: HostInMemory) -> None:
 
 def test_a_hosted_session_goes_on_with_the_labels_it_was_given(host: HostInMemory) -> None:
     post(host, ADMIN, "/sessions/a/register", {"labels": {"stage": "test"}, "title": "new"})
-    stored = host.store.known("a")
+    stored = host.store.known.get("a")
     assert stored is not None
     assert stored.launch is not None
     assert (stored.launch.labels, stored.launch.title) == ({"stage": "test"}, "new")
@@ -342,7 +342,7 @@ def test_a_hosted_session_goes_on_with_the_labels_it_was_given(host: HostInMemor
 
 
 def test_who_may_not_even_send_changes_nothing(host: HostInMemory) -> None:
-    known = host.store.known("b")
+    known = host.store.known.get("b")
     assert known is not None
     with pytest.raises(ForbiddenScope):
         check_registration(Caller(frozenset({"read"})), known, Registration(title="x"))

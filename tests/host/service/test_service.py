@@ -203,13 +203,13 @@ class TestSilence:
 class TestEvents:
     def test_data_may_be_large_but_not_larger(self, make_lab: MakeLab) -> None:
         lab = make_lab(event_size=10)
-        result_of(lab.service.fire("a", EventDraft(event="x", data="x" * 8)))
+        result_of(lab.service.fire("a", EventDraft.of("x", "x" * 8)))
         with pytest.raises(EventTooLarge):
-            result_of(lab.service.fire("a", EventDraft(event="x", data="x" * 9)))
+            result_of(lab.service.fire("a", EventDraft.of("x", "x" * 9)))
 
     def test_a_batch_is_all_or_nothing(self, make_lab: MakeLab) -> None:
         lab = make_lab(event_size=10)
-        drafts = [EventDraft(event="x"), EventDraft(event="y", data="x" * 20)]
+        drafts = [EventDraft(event="x"), EventDraft.of("y", "x" * 20)]
         with pytest.raises(EventTooLarge):
             result_of(lab.service.fire_batch("a", drafts))
         assert listed(lab) == []

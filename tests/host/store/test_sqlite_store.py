@@ -18,12 +18,13 @@ from sxhost.errors import AlreadyAnswered, StorageFull, StoreUnavailable, Unknow
 from sxhost.model.limits import Limits
 from sxhost.model.session import Hosting, MessageDraft, Registration
 from sxhost.model.turn import Launch, Process
-from sxhost.store.age import LOOKS
 from sxhost.store.contracts import Draft, StoreUnusable
-from sxhost.store.hot import RECENT
-from sxhost.store.recent_events import weight
+from sxhost.store.event_ring import weight
+from sxhost.store.recent_events import RECENT
 from sxhost.store.sqlite.connection import SQLiteConnection
 from sxhost.store.sqlite.store import SQLiteStore, Threads
+from sxhost.store.steady_clock import LOOKS
+from sxhost.store.transaction import Transaction
 from sxhost.testing import is_done, result_of, started
 from tests.contracts.test_store import HERE, end, note, question, told
 
@@ -170,12 +171,12 @@ class TestReopening:
         store = reopen()
         fill(store)
 
-        def come_and_go(change: Any) -> None:
-            change.append_events("c", [draft()] * 5, 0, {})
-            change.put_message("c", MessageDraft(content="x"), 0)
-            change.delete("c")
+        def come_and_go(transaction: Transaction) -> None:
+            transaction.append_events("c", [draft()] * 5, 0, {})
+            transaction.put_message("c", MessageDraft(content="x"), 0)
+            transaction.delete("c")
 
-        result_of(store._write(come_and_go))
+        result_of(store._committer.run(come_and_go))
         again = reopen()
         assert append(again, "a", draft()) == [(4, 10)]
         assert result_of(again.put_message("a", MessageDraft(content="x"), 0))[0].id == 5
@@ -271,7 +272,7 @@ class TestReopening:
             append(store, "a", draft())
         again = reopen(retain=5, events=5)
         assert [e.seq for e in result_of(again.read_events("a"))] == [7, 8, 9, 10, 11]
-        assert again.pruned("a") == store.pruned("a") > 0
+        assert again.recent.pruned("a") == store.recent.pruned("a") > 0
 
     def test_what_is_too_old_goes(self, reopen: Open) -> None:
         fill(reopen(retain_days=1))
@@ -280,11 +281,11 @@ class TestReopening:
         result_of(store.append_events("b", [draft()], 7_000 + day))
         for _ in range(2 * LOOKS):
             result_of(store.sweep(7_000 + 2 * day))
-        assert store.pruned(None) == 0, "nothing is a day older than the newest"
+        assert store.recent.pruned(None) == 0, "nothing is a day older than the newest"
         result_of(store.append_events("b", [draft()], 7_001 + day))
         for _ in range(LOOKS - 1):
             result_of(store.sweep(7_000 + day))
-        assert store.pruned(None) == 0
+        assert store.recent.pruned(None) == 0
         for _ in range(LOOKS):
             result_of(store.sweep(7_001 + day))
         assert [e.id for e in result_of(reopen().read_events(None))] == [5, 6]
@@ -310,11 +311,11 @@ class TestReopening:
             result_of(store.append_events("a", [draft()], 20_000 * day + minute * 60_000))
             result_of(store.sweep(20_000 * day + minute * 60_000))
             clock.advance(60)
-        assert store.pruned("a") == 0
+        assert store.recent.pruned("a") == 0
         clock.advance(86_400)
         for minute in range(LOOKS):
             result_of(store.sweep(20_001 * day + minute * 60_000))
-        assert store.pruned("a") == 1
+        assert store.recent.pruned("a") == 1
         result_of(store.close())
 
     def test_a_session_made_anew_in_one_change_begins_anew(self, reopen: Open) -> None:
@@ -364,7 +365,7 @@ class TestCommitting:
             result_of(store.session("a"))
         slow.go()
         assert [e.id for e in result_of(fired)] == [1]
-        assert [e.id for e in store.cached_events("a", 0) or ()] == [1]
+        assert [e.id for e in store.recent.since("a", 0) or ()] == [1]
 
     def test_what_arrives_meanwhile_shares_the_next_commit(
         self, store: SQLiteStore, slow: Slow
@@ -428,12 +429,12 @@ class TestCommitting:
     def test_a_defect_is_told_to_all_who_share_its_commit(
         self, store: SQLiteStore, slow: Slow, failure_log: Any
     ) -> None:
-        def defect(change: Any) -> None:
+        def defect(transaction: Transaction) -> None:
             raise ZeroDivisionError
 
         first = started(store.append_events("a", [draft()], 0))
         others: list[Deferred[Any]] = [
-            started(store._write(defect)),
+            started(store._committer.run(defect)),
             started(store.append_events("a", [draft()], 0)),
         ]
         slow.go()
@@ -464,7 +465,8 @@ class TestCommitting:
 
     def test_a_close_waits_for_the_read_that_runs(self, reopen: Open) -> None:
         reads = Slow()
-        store = reopen(Threads(HERE.write, reads.write))
+        threads = Threads(HERE.write, reads.write)
+        store = reopen(threads)
         append(store, "a", draft())
         closing = started(store.close())
         assert not is_done(closing)
@@ -473,7 +475,7 @@ class TestCommitting:
         assert is_done(closing)
         with pytest.raises(StoreUnavailable):
             append(store, "a", draft())
-        store._threads = HERE
+        threads.read = HERE.read
 
     def test_a_pull_of_nothing_does_not_trouble_the_disk(
         self, store: SQLiteStore, slow: Slow
@@ -550,9 +552,9 @@ class TestArchive:
         assert len(result_of(store.peek_messages("a"))) == 3
         assert result_of(store.approvals("a")) == []
         assert (
-            store.cached_events("a", 0),
-            store.cached_events("a", 4),
-            store.pruned("a"),
+            store.recent.since("a", 0),
+            store.recent.since("a", 4),
+            store.recent.pruned("a"),
         ) == (None, [], 0)
 
     def test_it_stays_so_over_a_restart(self, store: SQLiteStore, reopen: Open) -> None:
@@ -564,13 +566,13 @@ class TestArchive:
 
     def test_who_reads_all_misses_nothing_of_it(self, store: SQLiteStore) -> None:
         assert [event.id for event in result_of(store.read_events(None))] == [1, 2, 3, 4]
-        assert [event.id for event in store.cached_events(None, 0) or ()] == [1, 2, 3, 4]
+        assert [event.id for event in store.recent.since(None, 0) or ()] == [1, 2, 3, 4]
 
     def test_what_memory_had_of_it_is_free(self, store: SQLiteStore) -> None:
         append(store, "c", *[draft()] * RECENT)
         append(store, "c", *[draft()] * RECENT)
-        assert store.hot_size == sum(
-            map(weight, store.cached_events(None, RECENT + 4) or ())
+        assert store.recent.size == sum(
+            map(weight, store.recent.since(None, RECENT + 4) or ())
         ) + weight(result_of(store.read_events("b"))[0])
 
     def test_two_writers_at_once_bring_it_back_once(self, store: SQLiteStore) -> None:
@@ -593,20 +595,20 @@ class TestArchive:
         result_of(both[0])
         with pytest.raises(UnknownSession):
             result_of(both[1])
-        assert not store.holds("a")
+        assert not store.known.holds("a")
 
     def test_only_so_many_are_kept(self, reopen: Open) -> None:
         store = reopen(archived=2)
         for session_id in ("a", "b", "c"):
             append(store, session_id, draft())
             result_of(store.archive(session_id))
-        assert [store.holds(session_id) for session_id in ("a", "b", "c")] == [
+        assert [store.known.holds(session_id) for session_id in ("a", "b", "c")] == [
             False,
             True,
             True,
         ]
-        assert reopen().holds("c")
-        assert not reopen().holds("a")
+        assert reopen().known.holds("c")
+        assert not reopen().known.holds("a")
 
     def test_it_goes_once_retention_has_taken_all_its_events(self, reopen: Open) -> None:
         fill(reopen(retain_days=1))
@@ -614,8 +616,8 @@ class TestArchive:
         result_of(store.archive("b"))
         for _ in range(LOOKS):
             result_of(store.sweep(7_000))
-        assert store.holds("b")
+        assert store.known.holds("b")
         result_of(store.append_events("a", [draft()], later))
         for _ in range(2 * LOOKS):
             result_of(store.sweep(later))
-        assert not store.holds("b")
+        assert not store.known.holds("b")

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,11 @@ from sxhost.codec.json import SLICE as SLICE_SIZE
 from sxhost.errors import StoreUnavailable, SubscriptionLimit
 from sxhost.http.router import NDJSON as NDJSON_TYPE
 from sxhost.model.limits import Limits
-from sxhost.model.session import EventDraft, LogQuery
+from sxhost.model.session import Event, EventDraft, LogQuery
 from sxhost.service import SessionService
+from sxhost.store.contracts import Store
 from sxhost.store.memory import MemoryStore
+from sxhost.store.recent_events import RecentEvents
 from sxhost.store.sqlite.connection import SQLiteConnection
 from sxhost.store.sqlite.store import SQLiteStore
 from sxhost.streams.notifier import SLICE, TICK
@@ -36,28 +38,36 @@ from tests.host.streams.test_subscription import Sink
 LARGE = "x" * 200_000
 
 
-class Counting(MemoryStore):
-    """A store that counts how often memory is looked through."""
+class CountingEvents(RecentEvents):
+    """A cache that counts how often it is looked through."""
 
     looks = 0
 
-    def cached_events(self, session_id: str | None, position: int) -> Any:
+    def since(self, session_id: str | None, position: int) -> list[Event] | None:
         self.looks += 1
-        return super().cached_events(session_id, position)
+        return super().since(session_id, position)
+
+
+class CountingStore(MemoryStore):
+    """A store whose cache of events counts."""
+
+    def __init__(self, limits: Limits, seconds: Callable[[], float]) -> None:
+        super().__init__(limits, seconds)
+        self.events = self._state.recent = CountingEvents(limits, only_copy=True)
 
 
 class Host:
     """A service whose long works take a turn for each step."""
 
-    def __init__(self, store: MemoryStore | None = None, **limits: Any) -> None:
+    def __init__(self, store: Store | None = None, **limits: Any) -> None:
         self.clock = Clock()
         self.limits = Limits(**limits)
-        self.store = store or Counting(self.limits, self.clock.seconds)
+        self.store = store or MemoryStore(self.limits, self.clock.seconds)
         self.service = SessionService(self.store, self.clock, lambda: 0, self.limits)
         self.service.slices.budget = 0
 
     def fire(self, session: str, name: str = "x", data: Any = None) -> None:
-        result_of(self.service.fire(session, EventDraft(event=name, data=data)))
+        result_of(self.service.fire(session, EventDraft.of(name, data)))
 
     def follow(self, **chosen: Any) -> Sink:
         sink = Sink()
@@ -75,8 +85,8 @@ def test_large_events_leave_memory_and_stay_on_disk(tmp_path: Path) -> None:
     host = Host(store, ring_bytes=1_000_000, hot_bytes=3_000_000)
     for number in range(60):
         host.fire(f"s{number % 6}", data=LARGE)
-        assert store.hot_size <= limits.hot_bytes
-    assert result_of(host.service.status()).memory.events == store.hot_size
+        assert store.recent.size <= limits.hot_bytes
+    assert result_of(host.service.status()).memory.events == store.recent.size
     reading = started(host.service.log(LogQuery(after="0")))
     host.clock.advance(0)
     events = result_of(reading)
@@ -88,7 +98,7 @@ def test_without_a_disk_the_oldest_are_gone_and_a_gap_tells_so() -> None:
     host = Host(hot_bytes=1_000_000)
     for _ in range(10):
         host.fire("a", data=LARGE)
-    assert host.store.hot_size <= host.limits.hot_bytes
+    assert host.store.recent.size <= host.limits.hot_bytes
     sink = Sink()
     result_of(host.service.subscribe(Selection(frozenset("a")), "1", NDJSON, sink))
     assert sink.frames("gap")[0]["reason"] == "retention"
@@ -192,15 +202,14 @@ def test_an_answer_that_cannot_be_read_to_its_end_does_not_look_whole(
 
 
 def test_a_write_touches_only_those_that_it_concerns() -> None:
-    host = Host()
+    store = CountingStore(Limits(), Clock().seconds)
+    host = Host(store)
     sinks = [host.follow(names=frozenset({f"t{n}"})) for n in range(1600)]
-    store = host.store
-    assert isinstance(store, Counting)
-    store.looks = 0
+    store.events.looks = 0
     host.fire("a", "t7")
     host.clock.advance(TICK)
     assert [n for n, sink in enumerate(sinks) if sink.ids()] == [7]
-    assert store.looks == 2, "the hub once, and the one that it concerns"
+    assert store.events.looks == 2, "the notifier once, and the one that it concerns"
 
 
 def test_who_is_not_concerned_goes_on_in_the_log_all_the_same() -> None:

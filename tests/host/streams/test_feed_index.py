@@ -51,8 +51,9 @@ def store() -> MemoryStore:
 def test_a_write_concerns(
     store: MemoryStore, session: str, name: str, concerned: set[str]
 ) -> None:
-    index = FeedIndex(store)
-    feeds = {key: Feed(store, chosen, NDJSON) for key, chosen in SELECTIONS.items()}
+    index = FeedIndex(store.known)
+    known = store.known
+    feeds = {key: Feed(store, known, chosen, NDJSON) for key, chosen in SELECTIONS.items()}
     for feed in feeds.values():
         index.add(feed)
     event = Event(name, Raw(b"null"), 0, 1, 1, 0, session)
@@ -67,6 +68,6 @@ def test_a_write_concerns(
 
 
 def test_of_nothing_nobody_is_told(store: MemoryStore) -> None:
-    index = FeedIndex(store)
-    index.add(Feed(store, Selection(), NDJSON))
+    index = FeedIndex(store.known)
+    index.add(Feed(store, store.known, Selection(), NDJSON))
     assert index.concerned([]) == set()

@@ -18,7 +18,8 @@ def clock() -> Clock:
 
 @pytest.fixture
 def hub(clock: Clock) -> LogNotifier:
-    return LogNotifier(clock, MemoryStore(Limits(), clock.seconds), Limits())
+    store = MemoryStore(Limits(), clock.seconds)
+    return LogNotifier(clock, store, store.known, Limits())
 
 
 def test_a_poke_wakes_who_waits(hub: LogNotifier, clock: Clock) -> None:

@@ -641,7 +641,7 @@ class Crowd(RuleBasedStateMachine):
             sink.room = 10**9
             reader.resumeProducing()
         self.late.go()
-        end = self.bench.store.position
+        end = self.bench.store.recent.position
         for position, sink, _ in self.readers:
             assert sink.ids() == list(range(position + 1, end + 1))
         self.late.at_once()

@@ -10,7 +10,7 @@ from sxhost.model.session import EventDraft
 
 
 def draft(number: int, size: int = 1) -> EventDraft:
-    return EventDraft(event="e", data="x" * size, ts=number)
+    return EventDraft.of("e", "x" * size, ts=number)
 
 
 def test_the_oldest_come_first_and_stay_until_they_are_removed() -> None:

@@ -135,3 +135,25 @@ def test_a_bad_parameter_is_named(wait: str) -> None:
     with pytest.raises(BadField) as refusal:
         convert({"wait": wait}, PullQuery)
     assert refusal.value.details == {"field": "wait"}
+
+
+HUGE = [b"1e309", b"1E+0309", b"0.1e400", b"9" * 5000, b"1" * 310 + b".5", b"1" * 250 + b"e99"]
+
+
+@pytest.mark.parametrize("number", HUGE)
+def test_a_number_that_no_reader_could_decode_is_refused_in_data_that_stays_json(
+    number: bytes,
+) -> None:
+    with pytest.raises(BadField, match="The field `data` is wrong"):
+        decode(b'{"event":"a","data":{"b":[%s]}}' % number, EventDraft)
+    with pytest.raises(BadField) as refusal:
+        decode_lines(b'{"event":"a"}\n{"event":"a","data":%s}' % number, EventDraft)
+    assert (refusal.value.details["line"], refusal.value.details["field"]) == (2, "data")
+
+
+@pytest.mark.parametrize("data", [b'"0e000"', b'"1e999"', b"1e-999", b'"%s"' % (b"1" * 999)])
+def test_what_only_looks_like_a_huge_number_is_taken(data: bytes) -> None:
+    body = b'{"event":"a","data":%s}' % data
+    assert bytes(decode(body, EventDraft).data) == data
+    (draft,) = decode_lines(body, EventDraft)
+    assert bytes(draft.data) == data

@@ -25,9 +25,7 @@ class Told:
 
     def __init__(self) -> None:
         self.reports = FakeReports()
-        self.story = UpdateTranslator(
-            self.reports.report_event, SessionSettings(lambda: None), "m"
-        )
+        self.story = UpdateTranslator(self.reports, SessionSettings(lambda: None), "m")
         self.story.session = "s1"
 
     def hear(self, sort: str, /, **fields: Any) -> None:
@@ -96,7 +94,7 @@ def test_an_id_that_comes_again_is_another_message(told: Told) -> None:
     told.say("d", "1")
     told.story.turn_ended()
     assert told.items("thinking") == [("1", "a")]
-    assert told.items("message") == [("m1", "b"), ("m2", "c"), ("1", "d")]
+    assert told.items("message") == [("m1", "b"), ("m2", "c"), ("m3", "d")]
 
 
 def test_pieces_without_words(told: Told) -> None:

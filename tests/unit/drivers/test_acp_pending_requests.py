@@ -7,15 +7,16 @@ from typing import Any
 
 import pytest
 from msgspec import Raw
+from twisted.internet.task import Clock
 
 from sxhost.drivers.acp.events import UpdateTranslator
-from sxhost.drivers.acp.pending_requests import PendingQuestions
+from sxhost.drivers.acp.pending_requests import PendingRequests
 from sxhost.drivers.acp.settings import SessionSettings
-from sxhost.drivers.jsonrpc_peer import Peer
-from sxhost.errors import BadField
+from sxhost.drivers.kit.jsonrpc_peer import Peer
+from sxhost.errors import AgentFailed, BadField
 from sxhost.model.approval import Answer
 from sxhost.process.contracts import ChildExit, Command
-from tests.support.fake_children import FakeChild, FakeReports
+from tests.support.fake_children import FakeReports, FakeSpawn
 
 LEAVE = "session/request_permission"
 OPTIONS = [{"optionId": "y", "kind": "allow_once"}, {"optionId": "n", "kind": "reject_once"}]
@@ -35,11 +36,12 @@ class Nobody:
 class Room:
     def __init__(self) -> None:
         self.reports = FakeReports()
-        peer = Peer(Nobody())
-        self.child = FakeChild(Command(argv=["x"], cwd="/"), peer, 1)
-        peer.attach_child(self.child)
-        story = UpdateTranslator(self.reports.report_event, SessionSettings(lambda: None))
-        self.desk = PendingQuestions(peer, story, self.reports)
+        spawn, clock = FakeSpawn(), Clock()
+        peer = Peer(Nobody(), clock)
+        peer.run(spawn, Command(argv=["x"], cwd="/"))
+        self.child = spawn.child
+        story = UpdateTranslator(self.reports, SessionSettings(lambda: None))
+        self.desk = PendingRequests(peer, story, self.reports, clock)
         self.stops = 0
 
     def put(self, number: int | str, call: str = "c1") -> bool:
@@ -47,7 +49,8 @@ class Room:
         return self.desk.request_received(number, LEAVE, raw(params))
 
     def answer(self, key: str, decision: str) -> None:
-        self.desk.answer(key, Answer(decision=decision), self.stop)
+        question = next(q for q in self.reports.questions if q.key == key)
+        self.desk.answer(question, Answer(decision=decision), self.stop)
 
     def stop(self) -> None:
         self.stops += 1
@@ -69,8 +72,8 @@ def room() -> Room:
 def test_each_request_is_a_question_of_its_own(room: Room) -> None:
     for number in ("a", "b", 0):
         assert room.put(number)
-    assert room.keys == ["c1", "c1.2", "c1.3"]
-    room.answer("c1.2", "approve")
+    assert room.keys == ["c1", "c1:2", "c1:3"]
+    room.answer("c1:2", "approve")
     room.answer("c1", "deny")
     assert [(m["id"], m["result"]["outcome"]["optionId"]) for m in room.child.said] == [
         ("b", "y"),
@@ -80,9 +83,9 @@ def test_each_request_is_a_question_of_its_own(room: Room) -> None:
 
 def test_an_answer_that_comes_again(room: Room) -> None:
     room.put(1)
-    for _ in range(2):
+    room.answer("c1", "cancel")
+    with pytest.raises(AgentFailed):
         room.answer("c1", "cancel")
-    room.answer("c9", "approve")
     assert len(room.child.said) == room.stops == 1
 
 
@@ -100,7 +103,8 @@ def test_the_agent_takes_a_question_back(room: Room) -> None:
     room.desk.request_cancelled(raw({"requestId": 1}))
     room.desk.request_cancelled(raw({"requestId": 1}))
     room.desk.request_cancelled(raw({"requestId": None}))
-    room.answer("c1", "approve")
+    with pytest.raises(AgentFailed):
+        room.answer("c1", "approve")
     assert [(m["id"], m["error"]["code"]) for m in room.child.said] == [(1, -32800)]
     assert room.reports.told[-1] == ("settled", "c1", "the agent took it back")
 
@@ -109,8 +113,8 @@ def test_all_are_withdrawn(room: Room) -> None:
     room.put(1)
     form = {"mode": "form", "message": "?", "requestedSchema": {"properties": {"a": {}}}}
     assert room.desk.request_received(2, "elicitation/create", raw(form))
-    room.desk.cancel_all("over")
-    room.desk.cancel_all("over again")
+    room.desk.questions.cancel_all("over")
+    room.desk.questions.cancel_all("over again")
     assert [m["result"] for m in room.child.said] == [
         {"outcome": {"outcome": "cancelled"}},
         {"action": "cancel"},

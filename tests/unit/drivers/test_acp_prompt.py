@@ -8,7 +8,7 @@ import pytest
 
 from sxhost.codec.jsonrpc import RPCError
 from sxhost.drivers.acp.prompt import REASON, content_blocks, initialize_params, refusal_reason
-from sxhost.drivers.jsonrpc_peer import CallRefused
+from sxhost.drivers.kit.jsonrpc_peer import CallRefused
 from sxhost.errors import AgentFailed, BadField, Unsupported
 from sxhost.model.turn import File, Image, Item, LocalImage, Text
 

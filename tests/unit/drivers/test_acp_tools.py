@@ -8,7 +8,8 @@ import pytest
 from msgspec import Raw
 
 from sxhost.drivers.acp.messages import ToolCall, ToolCallContent
-from sxhost.drivers.acp.tools import OUTPUT_KEPT, REMEMBERED, ToolCallTracker
+from sxhost.drivers.acp.tools import OUTPUT_KEPT, ToolCallTracker
+from sxhost.drivers.kit.open_items import OpenItems
 from tests.support.fake_children import FakeReports
 
 NATIVE = Raw(b"{}")
@@ -17,7 +18,7 @@ NATIVE = Raw(b"{}")
 class Bench:
     def __init__(self) -> None:
         self.reports = FakeReports()
-        self.tools = ToolCallTracker(self.reports.report_event)
+        self.tools = ToolCallTracker(self.reports, OpenItems(self.reports))
 
     def begin(self, name: str = "c1", **fields: Any) -> None:
         self.tools.call_started(ToolCall(name, **fields), NATIVE)
@@ -165,15 +166,15 @@ def test_what_ends_while_it_is_cut(bench: Bench, fields: Any, status: str) -> No
     bench.tools.cutting = True
     bench.update(**fields)
     assert bench.done()["status"] == status
-    bench.tools.cut_open_calls()
+    bench.tools.cut_open_items()
     assert not bench.tools.cutting
 
 
 def test_what_is_open_at_the_end_is_cut(bench: Bench) -> None:
     bench.begin("c1", raw_input={})
     bench.begin("c2")
-    bench.tools.cut_open_calls()
-    bench.tools.cut_open_calls()
+    bench.tools.cut_open_items()
+    bench.tools.cut_open_items()
     told = [(name, data["item"]) for name, data in bench.reports.events()]
     assert told == [
         ("tool-start", "c2"),
@@ -184,15 +185,6 @@ def test_what_is_open_at_the_end_is_cut(bench: Bench) -> None:
     assert {data["status"] for _, data in bench.reports.events("tool-done")} == {"cut"}
     bench.update("c1", status="completed")
     assert bench.told[-1] == "native"
-
-
-def test_calls_that_are_over_are_forgotten_some_day(bench: Bench) -> None:
-    for number in range(REMEMBERED + 1):
-        bench.begin(f"c{number}", status="completed")
-    bench.update(f"c{REMEMBERED}", title="late")
-    assert bench.told[-1] == "native"
-    bench.update("c0", title="very late")
-    assert bench.told[-1] == "tool-start"
 
 
 def test_places_of_any_shape(bench: Bench) -> None:

@@ -6,12 +6,12 @@ import json
 from typing import Any
 
 import pytest
+from msgspec import Raw
 
-from sxhost.drivers.claude.approvals import PendingApprovals
+from sxhost.drivers.claude.approvals import agent_request
 from sxhost.drivers.claude.messages import ControlRequest, parse
-from sxhost.errors import AgentFailed, BadField
-from sxhost.model.approval import Answer, Question
-from tests.support.fake_children import FakeReports
+from sxhost.errors import BadField
+from sxhost.model.approval import Answer
 
 RULE = {"type": "addRules", "rules": [{"toolName": "Bash", "ruleContent": "ls *"}]}
 PLACE = {"type": "addDirectories", "directories": ["/x"]}
@@ -19,32 +19,20 @@ EDITS = {"type": "setMode", "mode": "acceptEdits"}
 
 
 class Asking:
-    """A Claude that asks, and hears what is decided."""
+    """A request of Claude, and what it hears when that is decided."""
 
     def __init__(self, tool: str, given: dict[str, Any], **more: Any) -> None:
-        self.reports = FakeReports()
-        self.said: list[Any] = []
-        self.asks = PendingApprovals(self.reports, self.said.append)
-        self.ask(tool, given, **more)
-
-    def ask(self, tool: str, given: dict[str, Any], **more: Any) -> None:
         request = {"subtype": "can_use_tool", "tool_name": tool, "input": given, **more}
         line = {"type": "control_request", "request_id": "r1", "request": request}
         text = json.dumps(line).encode()
         said = parse(text)
         assert isinstance(said, ControlRequest)
-        self.asks.request_received(said, text)
-
-    @property
-    def question(self) -> Question:
-        return self.reports.questions[-1]
+        self.request = agent_request(said, Raw(text))
+        self.question = self.request.question
 
     def answer(self, decision: str, **more: Any) -> Any:
         """Decide, and return what Claude hears."""
-        self.asks.answer(self.question.key, Answer(decision=decision, **more))
-        response = self.said[-1]["response"]
-        assert (response["subtype"], response["request_id"]) == ("success", "r1")
-        return response["response"]
+        return self.request.encode_answer(Answer(decision=decision, **more))
 
 
 @pytest.mark.parametrize(
@@ -172,13 +160,6 @@ def test_answers_stand_by_the_words_of_their_questions() -> None:
     )
     assert told["updatedInput"]["questions"] == QUESTIONS
     assert told["updatedInput"]["answers"] == {"Which color?": "Red, Blue", "Why?": "because"}
-
-
-def test_a_decision_is_taken_once() -> None:
-    asking = Asking("Bash", {})
-    asking.answer("approve")
-    with pytest.raises(AgentFailed):
-        asking.answer("approve")
 
 
 def test_a_decision_that_is_no_choice_leaves_the_question_open() -> None:

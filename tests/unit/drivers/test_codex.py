@@ -142,7 +142,8 @@ def test_an_answer_for_what_is_closed_says_nothing() -> None:
     scene = Scene("approve", **UNTRUSTED)
     scene.submit(RUN)
     scene.answer("approve")
-    scene.answer("deny")
+    with pytest.raises(AgentFailed):
+        scene.answer("deny")
     assert scene.replay.over
     assert not [told for told in scene.reports.told if told[0] == "settled"]
 

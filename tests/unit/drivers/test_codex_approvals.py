@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from msgspec import convert
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Raw, convert, json
 
-from sxhost.drivers.codex.approvals import REQUEST_FORMS, ApprovalForm, Request
+from sxhost.drivers.codex.approvals import FORMS, ApprovalForm, Request, agent_request
+from sxhost.drivers.kit.pending_questions import AgentRequest
 from sxhost.model.approval import Answer, Inquiry, Option
 
 ALL = ["approve", "approve_session", "deny", "cancel"]
@@ -15,9 +18,7 @@ CHANGES = [{"path": "/w/a"}, {"path": "/w/b"}, "rubbish"]
 
 
 def ask(method: str, **params: Any) -> ApprovalForm:
-    return REQUEST_FORMS[method](
-        convert(params, Request), lambda name: CHANGES if name == "i" else []
-    )
+    return FORMS[method](convert(params, Request), lambda name: CHANGES if name == "i" else [])
 
 
 def wire(it: ApprovalForm, decision: str, **more: Any) -> Any:
@@ -162,3 +163,79 @@ def test_older_requests() -> None:
     patch = ask("applyPatchApproval", fileChanges={"/w/a": {"type": "add", "content": ""}})
     assert (patch.question.kind, patch.question.title) == ("file-change", "/w/a")
     assert wire(patch, "approve") == {"decision": "approved"}
+
+
+# Requests as a whole.
+
+COMMAND = "item/commandExecution/requestApproval"
+DIALOG = "mcpServer/elicitation/request"
+
+
+def request(number: int | str, method: str = COMMAND, **params: Any) -> AgentRequest | None:
+    return agent_request(number, method, Raw(json.encode(params)), lambda _: [])
+
+
+def key(number: int, method: str = COMMAND, **params: Any) -> str:
+    found = request(number, method, **params)
+    assert found is not None
+    return found.question.key
+
+
+def test_the_request_goes_along_whole() -> None:
+    found = request(7, itemId="a", command="ls", extra=1)
+    assert found is not None
+    params = {"itemId": "a", "command": "ls", "extra": 1}
+    native = json.decode(json.encode(found.question.native))
+    assert native == {"method": COMMAND, "id": 7, "params": params}
+
+
+def test_a_key_names_what_is_asked_about() -> None:
+    assert key(1, itemId="item", approvalId="sub", command="ls") == "sub"
+    assert key(2, itemId="item", command="ls") == "item"
+    assert key(3, "execCommandApproval", callId="call", command=["ls"]) == "call"
+    assert key(4, DIALOG, serverName="s", elicitationId="e", mode="url", message="m") == "e"
+
+
+def test_without_an_id_the_params_make_the_key() -> None:
+    params = {"serverName": "s", "threadId": "t", "mode": "form", "message": "Who?"}
+    assert key(4, DIALOG, **params) == key(4, DIALOG, **params)
+    assert key(4, DIALOG, **params) != key(5, DIALOG, **params)
+
+
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [
+        ("item/unheard/of", {"itemId": "a"}),
+        (COMMAND, {"itemId": 5}),
+        (COMMAND, {"itemId": "a", "command": {"ls": 1}}),
+        ("item/tool/requestUserInput", {"itemId": "a", "questions": [5]}),
+    ],
+)
+def test_a_request_that_makes_no_sense_is_no_question(
+    method: str, params: dict[str, Any]
+) -> None:
+    assert request(1, method, **params) is None
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=8,
+)
+FIELDS = (
+    *("itemId", "command", "availableDecisions", "permissions", "fileChanges", "questions"),
+    *("requestedSchema", "networkApprovalContext", "autoResolutionMs", "mode", "message"),
+)
+SCHEMAS = st.dictionaries(st.just("properties"), st.dictionaries(st.text(max_size=3), JSON))
+
+
+@given(
+    st.sampled_from(sorted(FORMS)),
+    st.dictionaries(st.sampled_from(FIELDS), JSON | SCHEMAS | st.lists(JSON, max_size=3))
+    | JSON,
+)
+def test_no_request_breaks_it(method: str, params: Any) -> None:
+    found = agent_request(1, method, Raw(json.encode(params)), lambda _: [])
+    if found is not None:
+        json.encode(found.question)
+        found.encode_answer(Answer(decision=found.question.choices[0]))

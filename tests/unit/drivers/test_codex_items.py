@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from sxhost.codec.shorten import TEXT_KEPT
-from sxhost.drivers.codex.items import CUT_KEPT, OUTPUT_KEPT, ItemTranslator
+from sxhost.drivers.codex.items import ItemTranslator
 from sxhost.drivers.codex.notifications import Notification
 from sxhost.process.contracts import ChildExit
 from tests.support.fake_children import FakeReports
@@ -51,31 +50,22 @@ def test_a_message_that_begins_without_a_start_can_be_cut() -> None:
     teller = Teller()
     teller.delta("so ")
     teller.delta("far")
-    teller.story.cut_open_items()
+    teller.story.open_items.cut()
     assert teller.told("message") == [{"item": "i", "text": "so far", "cut": True}]
-
-
-def test_of_what_is_cut_no_more_is_kept_than_an_event_has_room_for() -> None:
-    teller = Teller()
-    for _ in range(TEXT_KEPT // 1000 + 10):
-        teller.delta("x" * 1000)
-    teller.story.cut_open_items()
-    (message,) = teller.told("message")
-    assert message["text"] == "x" * TEXT_KEPT
 
 
 def test_what_was_never_said_is_not_cut() -> None:
     teller = Teller()
     teller.start("agentMessage")
     teller.start("reasoning", "r")
-    teller.story.cut_open_items()
+    teller.story.open_items.cut()
     assert not teller.told("message", "thinking")
 
 
 def test_late_words_of_what_was_cut_are_passed_on() -> None:
     teller = Teller()
     teller.delta("so far")
-    teller.story.cut_open_items()
+    teller.story.open_items.cut()
     teller.delta(" and on")
     teller.complete("agentMessage", text="so far and on")
     assert teller.told("message") == [{"item": "i", "text": "so far", "cut": True}]
@@ -94,16 +84,6 @@ def test_what_begins_anew_under_its_old_name_is_heard() -> None:
     assert teller.reports.texts("warning") == ["Reconnecting... 1/5: it broke"]
 
 
-def test_names_of_what_was_cut_are_forgotten_in_the_end() -> None:
-    teller = Teller()
-    for number in range(CUT_KEPT + 1):
-        teller.delta("x", f"i{number}")
-    teller.story.cut_open_items()
-    teller.delta("late", "i0")
-    teller.delta("late", "i1")
-    assert len(teller.told("message-delta")) == CUT_KEPT + 2
-
-
 def test_a_steer_cuts_words_but_no_commands() -> None:
     teller = Teller()
     teller.start("commandExecution", "c", command="make", cwd="/w")
@@ -120,13 +100,9 @@ def test_a_cut_tool_has_its_output_so_far() -> None:
     teller = Teller()
     teller.start("commandExecution", "c", command="yes", cwd="/w")
     teller.tell("item/commandExecution/outputDelta", itemId="c", delta="y\n")
-    for _ in range(3):
-        teller.tell("item/commandExecution/outputDelta", itemId="c", delta="y" * OUTPUT_KEPT)
     teller.story.process_exited(ChildExit(code=1))
     cut = teller.told("tool-done")[0]
-    assert cut["output"].startswith("y\ny")
-    assert len(cut["output"]) <= 2 * OUTPUT_KEPT
-    assert (cut["item"], cut["tool"], cut["exit_code"]) == ("c", "commandExecution", None)
+    assert (cut["item"], cut["tool"], cut["output"]) == ("c", "commandExecution", "y\n")
     assert teller.reports.told[-1] == ("gone", ChildExit(code=1))
 
 
@@ -134,7 +110,7 @@ def test_output_of_an_unknown_tool_is_told() -> None:
     teller = Teller()
     teller.tell("item/commandExecution/outputDelta", itemId="c", delta="y\n")
     teller.tell("item/mcpToolCall/progress", itemId="d", message="half of it")
-    teller.story.cut_open_items()
+    teller.story.open_items.cut()
     assert teller.told("tool-output") == [
         {"item": "c", "text": "y\n"},
         {"item": "d", "text": "half of it"},

@@ -6,51 +6,37 @@ from typing import Any
 
 import msgspec
 import pytest
-from twisted.internet.task import Clock
 
-from sxhost.drivers.pi.dialogs import PendingDialogs
+from sxhost.drivers.kit.pending_questions import AgentRequest
+from sxhost.drivers.pi.dialogs import SHOWS, agent_request
 from sxhost.drivers.pi.messages import DialogRequest
-from sxhost.model.approval import Answer, Question
-from tests.support.fake_children import FakeReports
+from sxhost.model.approval import Answer
 
 
-class Asking:
-    """An extension that asks."""
+def ask(method: str, **fields: Any) -> AgentRequest:
+    dialog = msgspec.convert({"id": "d", "method": method, **fields}, DialogRequest)
+    request = agent_request(dialog, msgspec.Raw(b"{}"))
+    assert request is not None
+    return request
 
-    def __init__(self) -> None:
-        self.reports, self.clock = FakeReports(), Clock()
-        self.told: list[Any] = []
-        self.dialogs = PendingDialogs(self.reports, self.clock, self.told.append)
 
-    def ask(self, method: str, **fields: Any) -> Question:
-        said = msgspec.convert({"id": "d", "method": method, **fields}, DialogRequest)
-        assert self.dialogs.request_received(said, msgspec.Raw(b"{}"))
-        return self.reports.questions[-1]
-
-    def answer(self, decision: str, **answers: str | list[str]) -> Any:
-        given = Answer(decision=decision, answers=answers or None)
-        assert self.dialogs.answer("d", given)
-        told = self.told[-1]
-        assert (told.pop("type"), told.pop("id")) == ("extension_ui_response", "d")
-        return told
+def answer(request: AgentRequest, decision: str, **answers: str | list[str]) -> Any:
+    return request.encode_answer(Answer(decision=decision, answers=answers or None))
 
 
 @pytest.mark.parametrize(
     ("decision", "told"),
     [
         ("approve", {"confirmed": True}),
-        ("approve_session", {"confirmed": True}),
         ("deny", {"confirmed": False}),
-        ("cancel", {"cancelled": True}),
-        ("what?", {"confirmed": False}),
     ],
 )
 def test_confirm(decision: str, told: Any) -> None:
-    asking = Asking()
-    question = asking.ask("confirm", title="Sure?", message="rm -r")
+    request = ask("confirm", title="Sure?", message="rm -r")
+    question = request.question
     assert (question.kind, question.title, question.key) == ("dialog", "Sure?", "d")
     assert (question.choices, question.detail) == (["approve", "deny"], {"message": "rm -r"})
-    assert asking.answer(decision) == told
+    assert answer(request, decision) == told
 
 
 LONG = "x" * 600
@@ -61,71 +47,37 @@ LONG = "x" * 600
     [
         (["Red", "Blue"], ["Red", "Blue", "cancel"], "Blue", {"value": "Blue"}),
         (["Red"], ["Red", "cancel"], "cancel", {"cancelled": True}),
-        (["Red"], ["Red", "cancel"], "Green", {"cancelled": True}),
         (["cancel", "go"], ["cancel", "go"], "cancel", {"value": "cancel"}),
         ([LONG, ""], [LONG[:512], "(nothing)", "cancel"], LONG[:512], {"value": LONG}),
         ([""], ["(nothing)", "cancel"], "(nothing)", {"value": ""}),
     ],
 )
 def test_select(options: list[str], choices: list[str], decision: str, told: Any) -> None:
-    asking = Asking()
-    assert asking.ask("select", title="Which?", options=options).choices == choices
-    assert asking.answer(decision) == told
+    request = ask("select", title="Which?", options=options)
+    assert request.question.choices == choices
+    assert answer(request, decision) == told
 
 
 @pytest.mark.parametrize("method", ["input", "editor"])
 def test_words(method: str) -> None:
-    asking = Asking()
-    question = asking.ask(method, title="Name?", placeholder="you", prefill="me")
-    assert question.detail == {"placeholder": "you", "prefill": "me"}
-    assert [(i.id, i.text) for i in question.inquiries] == [("value", "Name?")]
-    assert asking.answer("approve", value="Ann") == {"value": "Ann"}
-    asking.ask(method, title="Name?")
-    assert asking.answer("approve", value=["a", "b"]) == {"value": "a\nb"}
-    asking.ask(method, title="Name?")
-    assert asking.answer("cancel", value="Ann") == {"cancelled": True}
-    asking.ask(method, title="Name?")
-    assert asking.answer("approve") == {"cancelled": True}
+    request = ask(method, title="Name?", placeholder="you", prefill="me")
+    assert request.question.detail == {"placeholder": "you", "prefill": "me"}
+    assert [(i.id, i.text) for i in request.question.inquiries] == [("value", "Name?")]
+    assert answer(request, "approve", value="Ann") == {"value": "Ann"}
+    assert answer(request, "approve", value=["a", "b"]) == {"value": "a\nb"}
+    assert answer(request, "cancel", value="Ann") == {"cancelled": True}
+    assert answer(request, "approve") == {"cancelled": True}
 
 
-def test_patience() -> None:
-    asking = Asking()
-    assert asking.ask("confirm", title="Quick!", timeout=5000).expires_s == 5
-    asking.clock.advance(5)
-    assert asking.reports.told[-1] == ("settled", "d", "the extension waits no longer")
-    assert asking.told == []
-    assert not asking.dialogs.answer("d", Answer(decision="approve"))
+def test_a_dialog_with_a_limit_expires() -> None:
+    assert ask("confirm", title="Quick!", timeout=5000).question.expires_s == 5
+    assert ask("confirm", title="Take your time").question.expires_s is None
 
 
-def test_an_answer_in_time() -> None:
-    asking = Asking()
-    asking.ask("confirm", title="Quick!", timeout=5000)
-    asking.answer("approve")
-    assert not asking.clock.getDelayedCalls()
+def test_a_dialog_that_nobody_answers_is_cancelled() -> None:
+    assert ask("confirm", title="a").cancelled == {"cancelled": True}
 
 
-def test_cancelling() -> None:
-    asking = Asking()
-    asking.ask("confirm", title="a")
-    asking.dialogs.cancel_all("over")
-    asking.dialogs.cancel_all("over")
-    assert asking.told == [{"type": "extension_ui_response", "id": "d", "cancelled": True}]
-    assert asking.reports.told[1:] == [("settled", "d", "over")]
-
-
-def test_what_is_only_shown() -> None:
-    asking = Asking()
-    for method in ("notify", "setStatus", "setWidget", "setTitle", "set_editor_text"):
-        assert not asking.dialogs.request_received(
-            DialogRequest("d", method), msgspec.Raw(b"{}")
-        )
-    assert asking.told == []
-
-
-def test_what_nobody_knows_is_cancelled() -> None:
-    asking = Asking()
-    assert not asking.dialogs.request_received(
-        DialogRequest("d", "interview"), msgspec.Raw(b"{}")
-    )
-    assert asking.told[0]["cancelled"] is True
-    assert asking.reports.told == []
+@pytest.mark.parametrize("method", [*sorted(SHOWS), "interview"])
+def test_what_is_no_dialog_is_no_question(method: str) -> None:
+    assert agent_request(DialogRequest("d", method), msgspec.Raw(b"{}")) is None

@@ -10,14 +10,19 @@ from sxhost.drivers.pi.decoder import parse
 from sxhost.drivers.pi.events import PiTranslator, _added
 from sxhost.drivers.pi.messages import SessionStats, Tokens
 from tests.support.agents.recorded_pi import plain, printed
+from tests.support.fake_children import FakeReports
 
 
 class Told:
     """A translator and what it tells."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[str, Any]] = []
-        self.events = PiTranslator(lambda name, data: self.told.append((name, data)))
+        self.reports = FakeReports()
+        self.events = PiTranslator(self.reports)
+
+    @property
+    def told(self) -> list[tuple[str, Any]]:
+        return self.reports.events()
 
     def hear(self, **message: Any) -> tuple[str, Any]:
         self.events.line_received(parse(printed(message)))
@@ -118,9 +123,16 @@ def test_exit_codes(end: Any, code: int | None) -> None:
 def test_what_is_open_is_cut() -> None:
     told = Told()
     told.hear(type="tool_execution_start", toolCallId="t", toolName="bash", args={})
-    told.events.cut_open_tools()
-    told.events.cut_open_tools()
-    assert told.told[1:] == [("tool-done", {"item": "t", "tool": "bash", "status": "cut"})]
+    delta = {"type": "text_delta", "contentIndex": 0, "delta": "so far"}
+    told.hear(type="message_update", assistantMessageEvent=delta)
+    told.events.open_items.cut()
+    told.events.open_items.cut()
+    assert [(name, data["item"]) for name, data in told.told[2:]] == [
+        ("tool-done", "t"),
+        ("message", "0-0"),
+    ]
+    told.hear(**tool_end("bash", "too late"))
+    assert told.told[-1][0] == "native"
 
 
 def test_output_of_which_pi_keeps_the_end() -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from sxhost.errors import StoreUnavailable
 from sxhost.store.contracts import StoreUnusable
+from sxhost.store.journal import ReadLimit, WriteBatch
 from sxhost.store.sqlite.connection import SQLiteConnection
-from sxhost.store.sqlite.rows import ReadLimit, WriteBatch
 
 GOOD, BAD = ("a", "b"), ("c", None)
 

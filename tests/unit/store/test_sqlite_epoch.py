@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from sxhost.store.journal import WriteBatch
 from sxhost.store.sqlite.connection import Durability, SQLiteConnection
 from sxhost.store.sqlite.epoch import new, this_boot
-from sxhost.store.sqlite.rows import WriteBatch
 
 ENDS = ("", "-wal", "-shm")
 

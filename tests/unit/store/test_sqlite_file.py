@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from sxhost.store.contracts import StoreUnusable
+from sxhost.store.journal import WriteBatch
 from sxhost.store.sqlite import file
 from sxhost.store.sqlite.connection import SQLiteConnection
-from sxhost.store.sqlite.rows import WriteBatch
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ class TestMigration:
             then.setattr(file, "schema_scripts", lambda: steps[:version])
             file.create(path)
         journal = SQLiteConnection(path)
-        assert journal.open().deeds == []
+        assert journal.open().audit == []
         journal.close()
         assert Path(f"{path}.version-{version}").exists()
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from sxhost.store.contracts import StoreUnusable
+from sxhost.store.journal import WriteBatch
 from sxhost.store.sqlite.connection import SQLiteConnection
 from sxhost.store.sqlite.integrity import check
-from sxhost.store.sqlite.rows import WriteBatch
 
 HEADER, FRAME = 32, 24 + 4096
 SEED = 20261121

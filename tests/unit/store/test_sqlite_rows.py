@@ -14,9 +14,10 @@ from msgspec import Raw
 
 from sxhost.codec.json import encode_lines
 from sxhost.model.session import Event
-from sxhost.store.sqlite import rows
+from sxhost.store.journal import ReadLimit, WriteBatch
+from sxhost.store.recent_events import Floor
+from sxhost.store.sqlite import pruning, reading, rows
 from sxhost.store.sqlite.file import schema_scripts, upgrade
-from sxhost.store.sqlite.rows import Floor, ReadLimit, WriteBatch
 
 ALL = ReadLimit(10**9, 10**9)
 
@@ -40,8 +41,8 @@ def append(
     rows.write(connection, WriteBatch({"log": [row]}))
 
 
-def seqs(connection: sqlite3.Connection, enough: ReadLimit = ALL, after: int = 0) -> list[int]:
-    return [e.seq for e in rows.read(connection, "a", after, 0, enough)[0]]
+def seqs(connection: sqlite3.Connection, limit: ReadLimit = ALL, after: int = 0) -> list[int]:
+    return [e.seq for e in reading.read(connection, "a", after, 0, limit)[0]]
 
 
 @pytest.mark.parametrize("count", [0, 1, 7, 8, 9, 63, 64, 65, 200])
@@ -53,15 +54,15 @@ def test_many_rows_go_in_few_statements(connection: sqlite3.Connection, count: i
     rows.check(connection)
 
 
-def test_reading_stops_when_it_is_enough(connection: sqlite3.Connection) -> None:
+def test_reading_stops_at_its_limit(connection: sqlite3.Connection) -> None:
     for first in (1, 11, 21):
         append(connection, first, 10)
     assert seqs(connection) == list(range(1, 31))
     assert seqs(connection, ReadLimit(1, 10**9)) == list(range(1, 11)), "a whole row"
     assert seqs(connection, ReadLimit(11, 10**9)) == list(range(1, 21))
     assert seqs(connection, ReadLimit(10**9, 1), after=15) == [16, 17, 18, 19, 20]
-    assert not rows.read(connection, "a", 0, 0, ReadLimit(20, 10**9))[1], "there is more"
-    assert rows.read(connection, "a", 0, 0, ALL)[1], "this is all"
+    assert not reading.read(connection, "a", 0, 0, ReadLimit(20, 10**9))[1], "there is more"
+    assert reading.read(connection, "a", 0, 0, ALL)[1], "this is all"
 
 
 def interleaved(connection: sqlite3.Connection, batches: list[tuple[str, int]]) -> list[Event]:
@@ -96,7 +97,7 @@ def test_reading_begins_anywhere(
     connection.execute("DELETE FROM log")
     log = interleaved(connection, batches)
     after = seq if session else 0
-    found, _ = rows.read(connection, session, after, position, ALL)
+    found, _ = reading.read(connection, session, after, position, ALL)
     wanted = [e for e in log if session in (None, e.session) and e.seq > after]
     assert found == [e for e in wanted if e.id > position]
 
@@ -104,10 +105,10 @@ def test_reading_begins_anywhere(
 @pytest.mark.parametrize(
     ("query", "given"),
     [
-        (rows._READ[True], ("a", 1)),
-        (rows._READ[False], (1,)),
-        (rows._LAST_NUMBER, ("a",)),
-        (rows._ROW_WITH, ("a", 1)),
+        (reading._READ[True], ("a", 1)),
+        (reading._READ[False], (1,)),
+        (reading._LAST_SEQ, ("a",)),
+        (reading._ROW_WITH, ("a", 1)),
     ],
 )
 def test_nothing_is_sorted_or_looked_through(
@@ -129,7 +130,7 @@ def test_a_row_that_was_changed_is_not_read(connection: sqlite3.Connection) -> N
 def test_a_key_leads_to_its_event(connection: sqlite3.Connection) -> None:
     append(connection, 1, 5)
     rows.insert(connection, "key", [("a", "third", 3), ("a", "gone", 9)])
-    found = rows.lookup(connection, "a", ["third", "gone", "never"])
+    found = reading.lookup(connection, "a", ["third", "gone", "never"])
     assert {key: event.seq for key, event in found.items()} == {"third": 3}
 
 
@@ -137,9 +138,9 @@ def test_retention_goes_in_steps(connection: sqlite3.Connection) -> None:
     for number in range(1, 401):
         append(connection, number, 1)
     rows.insert(connection, "key", [("a", "early", 1), ("a", "late", 400)])
-    assert rows.prune(connection, "a", 300) == {"a": Floor(257, 256)}
-    assert rows.prune(connection, "a", 300) == {"a": Floor(300, 299)}
-    assert rows.prune(connection, "a", 300) == {}
+    assert pruning.prune(connection, "a", 300) == {"a": Floor(257, 256)}
+    assert pruning.prune(connection, "a", 300) == {"a": Floor(300, 299)}
+    assert pruning.prune(connection, "a", 300) == {}
     assert seqs(connection) == list(range(300, 401))
     keys = connection.execute("SELECT key FROM key").fetchall()
     assert keys == [("late",)]
@@ -148,24 +149,24 @@ def test_retention_goes_in_steps(connection: sqlite3.Connection) -> None:
 def test_what_is_old_goes_up_to_the_first_that_stays(connection: sqlite3.Connection) -> None:
     for number, at in enumerate((1, 2, 9, 3, 80), start=1):
         append(connection, number, 1, at=at)
-    assert rows.prune_older(connection, 55, 50, 1) == {"a": Floor(2, 1)}
-    assert rows.prune_older(connection, 55, 50, 5) == {"a": Floor(3, 2)}
-    assert rows.prune_older(connection, 55, 50, 5) == {}
+    assert pruning.prune_older(connection, 55, 50, 1) == {"a": Floor(2, 1)}
+    assert pruning.prune_older(connection, 55, 50, 5) == {"a": Floor(3, 2)}
+    assert pruning.prune_older(connection, 55, 50, 5) == {}
     assert seqs(connection) == [3, 4, 5]
 
 
 def test_age_is_counted_up_to_the_newest(connection: sqlite3.Connection) -> None:
     for number, at in enumerate((1, 40, 55), start=1):
         append(connection, number, 1, at=at)
-    assert rows.prune_older(connection, 10_000, 50, 3) == {"a": Floor(2, 1)}
-    assert rows.prune_older(connection, 10_000, 50, 3) == {}
+    assert pruning.prune_older(connection, 10_000, 50, 3) == {"a": Floor(2, 1)}
+    assert pruning.prune_older(connection, 10_000, 50, 3) == {}
 
 
 def test_numbers_outlive_what_bore_them(connection: sqlite3.Connection) -> None:
     append(connection, 1, 7)
-    rows.prune(connection, "a", 100)
-    restored = rows.restore(connection)
-    assert (restored.last_event, restored.floors) == (7, {"a": Floor(8, 7)})
+    pruning.prune(connection, "a", 100)
+    restored = reading.restore(connection)
+    assert (restored.numbers.event, restored.floors) == (7, {"a": Floor(8, 7)})
 
 
 def test_columns_do_not_run_together() -> None:

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 from msgspec import Raw, json
-from twisted.logger import capturedLogs
+from twisted.internet.task import Clock
 
 from sxhost.codec.jsonrpc import METHOD_NOT_FOUND, Id
-from sxhost.drivers.jsonrpc_peer import STRANGE_LINES, CallRefused, Peer
+from sxhost.drivers.kit.jsonrpc_peer import CallRefused, Peer
 from sxhost.errors import AgentFailed
 from sxhost.process.contracts import ChildExit, Command
 from sxhost.testing import is_done, result_of, started
@@ -36,9 +36,10 @@ class Side:
 class Rig:
     def __init__(self, **more: str) -> None:
         self.side = Side()
-        self.peer = Peer(self.side, more)
-        self.child: FakeChild = FakeSpawn()(Command(argv=["x"], cwd="/"), self.peer)
-        self.peer.attach_child(self.child)
+        self.peer = Peer(self.side, Clock(), more)
+        spawn = FakeSpawn()
+        self.peer.run(spawn, Command(argv=["x"], cwd="/"))
+        self.child: FakeChild = spawn.child
 
 
 @pytest.fixture
@@ -121,14 +122,8 @@ def test_what_is_told_is_passed_on(rig: Rig) -> None:
     assert rig.side.received == [("noticed", "turn/started", {"turn": 1})]
 
 
-def test_an_end_answers_whoever_waits(rig: Rig) -> None:
-    calls = [started(rig.peer.call("a", {})), started(rig.peer.call("b", {}))]
-    before = rig.peer.exited
+def test_the_end_is_passed_on(rig: Rig) -> None:
     rig.child.die(ChildExit(code=3, stderr="no disk\n"))
-    for method, call in zip("ab", calls, strict=True):
-        with pytest.raises(AgentFailed, match=f"No answer to {method}: .*no disk"):
-            result_of(call)
-    assert (before, rig.peer.exited) == (False, True)
     assert rig.side.received == [("gone", "the agent ended with code 3: no disk")]
     with pytest.raises(AgentFailed, match="nobody to ask"):
         result_of(rig.peer.call("c", {}))
@@ -140,11 +135,3 @@ def test_an_answer_that_nobody_waits_for_any_more(rig: Rig) -> None:
     call.cancel()
     rig.child.say({"id": 1, "result": 1})
     assert is_done(call)
-
-
-def test_strange_lines_do_not_fill_the_log(rig: Rig) -> None:
-    with capturedLogs() as told:
-        rig.child.say(*[b"rubbish"] * (STRANGE_LINES + 50))
-    assert (
-        len([event for event in told if "rubbish" in str(event.get("line"))]) == STRANGE_LINES
-    )

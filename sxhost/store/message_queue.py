@@ -1,4 +1,4 @@
-"""One session's inbox: messages in the order they came, each with its state.
+"""One session's messages in the order they came, each with its state.
 
 A leased message keeps its place; when its lease runs out it is queued again there, so
 that what is given back stands at the head, in order.
@@ -6,7 +6,7 @@ that what is given back stands at the head, in order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 from msgspec.structs import replace
 
@@ -14,11 +14,14 @@ from sxhost.errors import MessageClosed, QueueFull, UnknownMessage
 from sxhost.model.limits import Limits
 from sxhost.model.session import Message, MessageDraft
 
-__all__ = ["Inbox"]
+__all__ = ["MessageQueue"]
 
 
-class Inbox:
-    """Messages to one agent; `seconds` is a monotonic clock."""
+class MessageQueue:
+    """Messages to one agent: queued, leased, closed.
+
+    :param seconds: a monotonic clock, by which leases and messages expire.
+    """
 
     def __init__(self, session_id: str, limits: Limits, seconds: Callable[[], float]) -> None:
         self._session_id = session_id
@@ -31,7 +34,7 @@ class Inbox:
         self._expiries: dict[int, float] = {}
         self._expired: dict[int, Message] = {}
         self.forgotten: list[int] = []
-        """Ids of closed messages that are remembered no longer, though a journal has them."""
+        """Ids of closed messages that are remembered no longer, though the journal has them."""
 
     def restore(self, messages: Iterable[tuple[Message, str | None]]) -> None:
         """Put back, in order, what a journal has kept, each with its key."""
@@ -46,9 +49,9 @@ class Inbox:
         """Return the key that a remembered message was put under."""
         return next((key for key, other in self._keys.items() if other == message_id), None)
 
-    def copy(self) -> Inbox:
-        """Return an inbox that can change without this one changing (messages are values)."""
-        twin = Inbox(self._session_id, self._limits, self._seconds)
+    def copy(self) -> MessageQueue:
+        """Return a queue that can change without this one changing (messages are values)."""
+        twin = MessageQueue(self._session_id, self._limits, self._seconds)
         twin._open, twin._closed = dict(self._open), dict(self._closed)
         twin._leases, twin._keys = dict(self._leases), dict(self._keys)
         twin._expiries, twin._expired = dict(self._expiries), dict(self._expired)
@@ -59,8 +62,8 @@ class Inbox:
         """Return how many messages are queued or on lease."""
         return len(self._open)
 
-    def known(self, key: str | None) -> Message | None:
-        """Return the remembered message that was put under `key`."""
+    def find_key(self, key: str | None) -> Message | None:
+        """Return the remembered message that was put under an idempotency key."""
         message_id = self._keys.get(key) if key is not None else None
         return None if message_id is None else self._find(message_id)
 
@@ -98,11 +101,11 @@ class Inbox:
             raise MessageClosed(message_id, message.state)
         return self._lease(message, seconds)
 
-    def peek(self) -> Iterator[Message]:
-        """Yield all remembered messages in the order of their ids."""
+    def peek(self) -> list[Message]:
+        """Return all remembered messages in the order of their ids."""
         self._expire()
         everything = self._closed | self._open
-        return (everything[message_id] for message_id in sorted(everything))
+        return [everything[message_id] for message_id in sorted(everything)]
 
     def ack(self, message_id: int) -> Message:
         """Mark a message as delivered; doing so again changes nothing."""

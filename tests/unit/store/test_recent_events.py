@@ -10,25 +10,24 @@ from msgspec import Raw
 
 from sxhost.model.limits import Limits
 from sxhost.model.session import Event
-from sxhost.store.hot import RECENT, EventCache
-from sxhost.store.recent_events import OVERHEAD, weight
+from sxhost.store.event_ring import OVERHEAD, weight
+from sxhost.store.recent_events import RECENT, RecentEvents
 
 
 class Logs:
     """Some sessions whose events go into memory, one after the other."""
 
-    def __init__(self, most_recent: int = RECENT, **limits: int) -> None:
-        self.hot = EventCache(Limits(**limits), most_recent)
+    def __init__(self, line_length: int = RECENT, **limits: int) -> None:
+        self.cache = RecentEvents(Limits(**limits), only_copy=True, line_length=line_length)
         self._last = 0
         self._seqs: dict[str, int] = {}
 
-    def append(self, session: str, *sizes: int) -> set[str]:
+    def append(self, session: str, *sizes: int) -> None:
         if session not in self._seqs:
             self._seqs[session] = 0
-            self.hot.open(session, self._last)
+            self.cache.open(session, self._last)
         events = [self._event(session, size) for size in sizes]
-        self.hot.extend(session, events, {})
-        return self.hot.add_recent(events)
+        self.cache.append([(session, events, {})], self._last)
 
     def _event(self, session: str, size: int) -> Event:
         self._last += 1
@@ -38,12 +37,15 @@ class Logs:
 
     def forget(self, session: str) -> None:
         del self._seqs[session]
-        self.hot.forget(session)
+        self.cache.remove(session)
+
+    def in_rings(self) -> list[Event]:
+        return [e for session in self._seqs for e in self.cache.retained(session)]
 
     def held(self) -> list[Event]:
         """Return each event that memory has, once."""
-        recent = self.hot.recent(self.hot.start) or ()
-        every = {event.id: event for event in (*self.hot.merged(0), *recent)}
+        line = self.cache.since(None, self.cache.line_start) or ()
+        every = {event.id: event for event in (*self.in_rings(), *line)}
         return list(every.values())
 
 
@@ -51,17 +53,18 @@ def test_an_event_counts_once() -> None:
     logs = Logs()
     logs.append("a", 100)
     logs.append("b", 10, 10)
-    assert logs.hot.size == 120 + 3 * OVERHEAD
+    assert logs.cache.size == 120 + 3 * OVERHEAD
 
 
 def test_the_oldest_of_all_make_room() -> None:
     logs = Logs(hot_bytes=10 * OVERHEAD)
     for session in "aaabbb":
         logs.append(session, 0)
-    assert logs.append("c", 6 * OVERHEAD) == {"a", "b"}
+    logs.append("c", 6 * OVERHEAD)
+    assert [logs.cache.pruned(session) for session in "abc"] == [3, 4, 0]
     assert [event.session for event in logs.held()] == ["b", "b", "c"]
-    assert logs.hot.recent(0) is None, "a reader from there is told to read"
-    assert [event.id for event in logs.hot.recent(5) or ()] == [6, 7]
+    assert logs.cache.since(None, 0) is None, "a reader from there is told to read"
+    assert [event.id for event in logs.cache.since(None, 5) or ()] == [6, 7]
 
 
 def test_one_session_has_its_share_and_no_more() -> None:
@@ -69,13 +72,13 @@ def test_one_session_has_its_share_and_no_more() -> None:
     for _ in range(9):
         logs.append("flood", 0)
     logs.append("quiet", 0)
-    assert [event.id for event in logs.hot.merged(0)] == [7, 8, 9, 10]
+    assert [event.id for event in logs.in_rings()] == [7, 8, 9, 10]
 
 
 def test_what_is_too_large_for_all_of_it_is_not_kept() -> None:
     logs = Logs(hot_bytes=OVERHEAD)
     logs.append("a", 5 * OVERHEAD)
-    assert (logs.hot.size, logs.held()) == (0, [])
+    assert (logs.cache.size, logs.held()) == (0, [])
 
 
 SESSIONS = st.sampled_from("abc")
@@ -95,5 +98,5 @@ def test_bytes_are_counted_right_whatever_comes(
         elif session in known:
             logs.forget(session)
             known.discard(session)
-        assert logs.hot.size == sum(map(weight, logs.held()))
-        assert logs.hot.size <= 9000
+        assert logs.cache.size == sum(map(weight, logs.held()))
+        assert logs.cache.size <= 9000

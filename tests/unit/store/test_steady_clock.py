@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from twisted.internet.task import Clock
 
-from sxhost.store.age import LOOKS, SteadyClock
+from sxhost.store.steady_clock import LOOKS, SteadyClock
 
 NOW = 1_700_000_000_000
 MINUTE = 60_000

@@ -1,0 +1,14 @@
+"""What every driver needs, once: a driver is written from these parts and its protocol.
+
+================= ====================================================================
+line_client       the host's end of a program's stdin and stdout: a line is an answer to a
+                  call, or it goes to the driver; one that is no message is logged
+pending_calls     calls that wait: answered, refused, too late, or ended with the program
+jsonrpc_peer      the line client of agents that speak JSON-RPC
+open_items        texts and tools' calls that have begun: what is open is cut, exactly once
+pending_questions requests of the agent that wait for a decision: answered exactly once
+forms             forms of tool servers (JSON Schema) as inquiries, answers as their content
+================= ====================================================================
+
+``docs/drivers.md`` says how to write a driver with them.
+"""

@@ -1,0 +1,166 @@
+"""Commits that are shared: one trip to the journal for all that waits.
+
+One thread writes.  Operations that arrive while it commits wait, and then share the next
+transaction, so that many small writes cost one trip to the disk.  Until the journal has it
+nobody sees any of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from sxhost.errors import HostError
+from sxhost.logs import logger
+from sxhost.store.event_ring import EventRing
+from sxhost.store.journal import Journal
+from sxhost.store.state import Archived, SessionRecord, StoredSession, StoreState
+from sxhost.store.transaction import Transaction
+from sxhost.store.write_batch import write_batch
+from sxhost.waiting import background
+
+__all__ = ["GroupCommitter", "Threads"]
+
+log = logger(__name__)
+T = TypeVar("T")
+
+Run = Callable[..., "Deferred[Any]"]
+"""Runs a function with its arguments where it may block."""
+
+GROUP = 2048
+"""Events of one commit, unless one batch alone has more: some milliseconds of work."""
+
+
+class Threads:
+    """Where the journal's calls run: writes in one thread, reads in another."""
+
+    def __init__(
+        self,
+        write: Run,
+        read: Run,
+        start: Callable[[], object] = lambda: None,
+        stop: Callable[[], object] = lambda: None,
+    ) -> None:
+        self.write = write
+        self.read = read
+        self.start = start
+        self.stop = stop
+
+
+class QueuedOperation(NamedTuple):
+    """An operation that waits for its commit; `done` fires with its result."""
+
+    size: int
+    run: Callable[[Transaction], Any]
+    done: Deferred[Any]
+
+
+class GroupCommitter:
+    """Commits operations to a journal, and once it has them to the state.
+
+    :param committed: called after each commit, before the next; it may write to the journal.
+    """
+
+    def __init__(
+        self,
+        state: StoreState,
+        journal: Journal,
+        threads: Threads,
+        committed: Callable[[Transaction], Awaitable[None]],
+    ) -> None:
+        self._state = state
+        self._journal = journal
+        self._threads = threads
+        self._committed = committed
+        self._queue: list[QueuedOperation] = []
+        self._writing = False
+
+    async def run(self, operation: Callable[[Transaction], T], size: int = 1, /) -> T:
+        """Run an operation in a transaction; return its result once that is committed."""
+        while True:
+            try:
+                return await self._run_once(operation, size)
+            except Archived as error:
+                await self._revive(error.session_id)
+
+    async def record(self, session_id: str) -> SessionRecord:
+        """Return what is known of a session; of an archived one what the journal has."""
+        if session_id in self._state.archived:
+            stored = await self._stored(session_id)
+            if stored is not None:
+                return self._state.record_of(stored, EventRing(0, 0))
+        return self._state.record(session_id)
+
+    async def _stored(self, session_id: str) -> StoredSession | None:
+        stored: StoredSession | None = await self._threads.read(
+            self._journal.read_session, session_id
+        )
+        return stored
+
+    async def _revive(self, session_id: str) -> None:
+        """Bring an archived session back into memory, if nobody else has."""
+        archiving = self._state.archived.get(session_id)
+        stored = await self._stored(session_id) if archiving is not None else None
+        if stored is not None:
+            await self._run_once(lambda tx: tx.revive(stored, archiving), 1)
+
+    async def _run_once(self, operation: Callable[[Transaction], T], size: int) -> T:
+        done: Deferred[T] = Deferred()
+        self._queue.append(QueuedOperation(size, operation, done))
+        if not self._writing:
+            self._writing = True
+            background(self._commit_queue(), log, "writing the store's queue")
+        return await done
+
+    async def _commit_queue(self) -> None:
+        try:
+            while self._queue:
+                count = _group_size([operation.size for operation in self._queue])
+                group, self._queue = self._queue[:count], self._queue[count:]
+                # Whoever has left by now (`done` was cancelled) is to have changed nothing.
+                await self._commit([one for one in group if not one.done.called])
+        finally:
+            self._writing = False
+
+    async def _commit(self, group: Sequence[QueuedOperation]) -> None:
+        """Commit a group in one transaction, then fire what each of them waits for."""
+        transaction = Transaction(self._state)
+        results: list[Any]
+        try:
+            results = [_attempt(operation.run, transaction) for operation in group]
+            if transaction.writes:
+                await self._threads.write(self._write, transaction)
+            transaction.commit()
+        except Exception as error:  # noqa: BLE001 - it is raised where each operation waits
+            transaction, results = Transaction(self._state), [Failure() for _ in group]
+            if not isinstance(error, HostError):
+                log.failure("a batch could not be written")
+        for operation, result in zip(group, results, strict=True):
+            operation.done.callback(result)
+        await self._committed(transaction)
+
+    def _write(self, transaction: Transaction) -> None:
+        """Encode a transaction and have it kept; in the thread, while nobody changes it."""
+        batch = write_batch(transaction)
+        if batch:
+            self._journal.write(batch)
+
+
+def _group_size(sizes: Sequence[int]) -> int:
+    """Return how many of the operations that wait go into one commit: at least one."""
+    left = GROUP
+    for count, size in enumerate(sizes):
+        left -= size
+        if count and left < 0:
+            return count
+    return len(sizes)
+
+
+def _attempt(operation: Callable[[Transaction], T], transaction: Transaction) -> T | Failure:
+    try:
+        return operation(transaction)
+    except HostError:
+        return Failure()

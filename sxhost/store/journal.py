@@ -1,0 +1,127 @@
+"""What a durable store asks of the journal that keeps its commits, and what is exchanged.
+
+A journal blocks, so a store calls it in threads: all that changes something in one, all that
+reads in another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+from msgspec import Struct
+
+from sxhost.model.auth import AuditEntry
+from sxhost.model.session import Event
+from sxhost.store.recent_events import Floor
+from sxhost.store.state import StoredSession
+
+__all__ = ["Journal", "Numbers", "ReadLimit", "Restored", "Row", "WriteBatch"]
+
+Row = tuple[Any, ...]
+"""The columns of one row."""
+
+
+class WriteBatch(Struct):
+    """What one commit writes: rows by table, and the numbers or names of what is deleted."""
+
+    rows: dict[str, list[Row]] = {}
+    deleted_sessions: list[str] = []
+    deleted_messages: list[int] = []
+    deleted_approvals: list[int] = []
+    revived_sessions: list[str] = []
+    """Sessions that are archived no longer."""
+    deleted_entries: int = 0
+    """Entries of the audit up to this one are deleted."""
+
+    def __bool__(self) -> bool:
+        deleted = self.deleted_sessions or self.deleted_messages or self.deleted_approvals
+        return bool(self.rows or deleted or self.revived_sessions)
+
+
+class Numbers(NamedTuple):
+    """The last number that was given out of each kind; but for events named as its table."""
+
+    event: int = 0
+    message: int = 0
+    approval: int = 0
+    audit: int = 0
+
+    def after(self, batch: WriteBatch) -> Numbers:
+        """Return them as they are once a batch is written."""
+        events = [row[0] + row[3] - 1 for row in batch.rows.get("log", [])]
+        others = [[row[0] for row in batch.rows.get(table, [])] for table in self._fields[1:]]
+        pairs = zip(self, [events, *others], strict=True)
+        return Numbers(*(max([last, *more]) for last, more in pairs))
+
+
+class ReadLimit(NamedTuple):
+    """When to stop reading: at so many events, or at so many bytes of rows."""
+
+    events: int
+    size: int
+
+
+class Restored(Struct):
+    """What a journal holds when it is opened, but for the events."""
+
+    epoch: str
+    numbers: Numbers
+    sessions: list[StoredSession]
+    archived: list[str]
+    """Archived sessions: only their floors are told besides."""
+    floors: dict[str, Floor]
+    audit: list[AuditEntry]
+
+
+class Journal(Protocol):
+    """Keeps commits, and reads what memory no longer has.
+
+    All but `open` and `close` raise `StoreUnavailable` where it cannot be written or read,
+    and `StorageFull` where there is no room; then nothing of the call is kept.
+    """
+
+    durability: str
+    """What a commit survives: the end of a ``process``, or of ``power``."""
+    missing: str
+    """What it lacked when it was opened of what was acknowledged: a sentence, or nothing."""
+    renewed: bool | None
+    """Whether a new epoch began when it was opened; None while it is not open."""
+
+    def open(self) -> Restored:
+        """Open it, or make it; check it; return what it holds.
+
+        :raises StoreUnusable: it cannot be used, and was left as it is.
+        """
+
+    def write(self, batch: WriteBatch) -> None:
+        """Commit a batch; what this has returned from is kept."""
+
+    def prune(self, session_id: str, below: int) -> dict[str, Floor]:
+        """Drop a step's worth of a session's events below a `seq`; return its new floor."""
+
+    def prune_older(self, now: int, age: int, last: int) -> dict[str, Floor]:
+        """Drop a step's worth of events up to the id `last` that are older than `age` at `now`.
+
+        Times are in milliseconds.  Returns the floors that moved.
+        """
+
+    def read(
+        self, session_id: str | None, seq: int, position: int, limit: ReadLimit
+    ) -> tuple[list[Event], bool]:
+        """Return events after `seq` and after the id `position`, and whether these are all."""
+
+    def lookup(self, session_id: str, keys: Sequence[str]) -> dict[str, Event]:
+        """Return the retained events that were appended under idempotency keys."""
+
+    def read_session(self, session_id: str) -> StoredSession | None:
+        """Return what there is of a session, but for its events."""
+
+    def empty_archives(self) -> list[str]:
+        """Return archived sessions of whose logs nothing is left."""
+
+    def stop_reading(self) -> None:
+        """Let go of what reads; called where it reads."""
+
+    def close(self) -> None:
+        """Let go of all."""

@@ -1,0 +1,53 @@
+"""The sessions of a store as this process knows them: read at once, without the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sxhost.model.session import Session
+
+__all__ = ["KnownSessions"]
+
+
+class KnownSessions:
+    """A cache of all sessions, which a store feeds with what was committed.
+
+    It is whole, but may be behind by what another writer has just committed; the store's
+    own `Sessions.session` is not.
+    """
+
+    def __init__(self) -> None:
+        self._sessions: dict[str, Session] = {}
+        self._archived: set[str] = set()
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def __iter__(self) -> Iterator[Session]:
+        """Go through the sessions that are not archived, in no order, as they are now."""
+        return iter(tuple(self._sessions.values()))
+
+    def get(self, session_id: str) -> Session | None:
+        """Return a session, unless it is archived or there is none."""
+        return self._sessions.get(session_id)
+
+    def holds(self, session_id: str) -> bool:
+        """Tell whether there is such a session, archived or not."""
+        return session_id in self._sessions or session_id in self._archived
+
+    # What a store feeds.
+
+    def put(self, session: Session) -> None:
+        """Add a session, or replace it by what a commit has made of it."""
+        self._sessions[session.id] = session
+        self._archived.discard(session.id)
+
+    def archive(self, session_id: str) -> None:
+        """Take a session out of the list; `holds` still finds it."""
+        self._sessions.pop(session_id, None)
+        self._archived.add(session_id)
+
+    def remove(self, session_id: str) -> None:
+        """Remove a session that was deleted, archived or not."""
+        self._sessions.pop(session_id, None)
+        self._archived.discard(session_id)

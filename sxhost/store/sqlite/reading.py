@@ -1,0 +1,185 @@
+"""What an SQLite file holds, read back.
+
+SQLite's errors pass as they are.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from typing import Any
+
+import msgspec
+
+from sxhost.model.approval import Approval
+from sxhost.model.auth import AuditEntry
+from sxhost.model.session import Event, Message, Session
+from sxhost.store.journal import Numbers, ReadLimit, Restored, Row
+from sxhost.store.recent_events import Floor
+from sxhost.store.sqlite.rows import COLUMNS, PRUNED, check_row
+from sxhost.store.state import StoredSession
+from sxhost.store.write_batch import ARCHIVED
+
+__all__ = ["empty_archives", "last_numbers", "lookup", "read", "read_session", "restore"]
+
+BODY = COLUMNS["log"].index("body")
+
+SOME_ARCHIVES = 256
+"""Archived sessions that are looked up at once."""
+
+LAST_NUMBERS = (
+    "SELECT (SELECT id + count - 1 FROM log ORDER BY id DESC LIMIT 1)",
+    "SELECT max(id) FROM message",
+    "SELECT max(id) FROM approval",
+    "SELECT max(id) FROM audit",
+)
+
+_events = msgspec.json.Decoder(Event)
+_session = msgspec.json.Decoder(Session)
+_message = msgspec.json.Decoder(Message)
+_approval = msgspec.json.Decoder(Approval)
+_entry = msgspec.json.Decoder(AuditEntry)
+
+
+_COLUMNS = "SELECT id, session, seq, count, at, body, crc FROM log"
+_READ = {
+    True: f"{_COLUMNS} WHERE session = ?1 AND seq >= coalesce((SELECT seq FROM log"
+    " WHERE session = ?1 AND seq <= ?2 ORDER BY seq DESC LIMIT 1), 0) ORDER BY seq",
+    False: f"{_COLUMNS} WHERE id >= coalesce((SELECT id FROM log"
+    " WHERE id <= ?1 ORDER BY id DESC LIMIT 1), 0) ORDER BY id",
+}
+"""Reads rows of one session, or of all, from the one on that has an event: by an index."""
+
+_LAST_SEQ = "SELECT max(seq) FROM log WHERE session = ?"
+_ROW_WITH = "SELECT id, seq FROM log WHERE session = ? AND seq <= ? ORDER BY seq DESC LIMIT 1"
+
+
+def read(
+    connection: sqlite3.Connection,
+    session_id: str | None,
+    seq: int,
+    position: int,
+    limit: ReadLimit,
+) -> tuple[list[Event], bool]:
+    """Return events after `seq` and after the id `position`, whole rows up to a limit.
+
+    The second value tells whether this was all.  What is read is checked once more.
+    """
+    given: tuple[Any, ...] = (position + 1,)
+    if session_id is not None:
+        given = (session_id, max(seq + 1, _seq_near(connection, session_id, position + 1)))
+    events: list[Event] = []
+    size = 0
+    with closing(connection.execute(_READ[session_id is not None], given)) as rows:
+        for row in rows:
+            events += (e for e in _checked(row) if e.seq > seq and e.id > position)
+            size += len(row[BODY])
+            if len(events) >= limit.events or size >= limit.size:
+                return events, False
+    return events, True
+
+
+def _seq_near(connection: sqlite3.Connection, session_id: str, event_id: int) -> int:
+    """Return the `seq` of a session's event that has an id, or of one shortly before.
+
+    They rise with ids: found by halving, since no index has both.
+    """
+    low = 0
+    (high,) = connection.execute(_LAST_SEQ, (session_id,)).fetchone() if event_id > 1 else (0,)
+    while low < (high or 0):
+        middle = (low + high + 1) // 2
+        row = connection.execute(_ROW_WITH, (session_id, middle)).fetchone()
+        if row is None or row[0] <= event_id:
+            low = middle
+        else:
+            high = row[1] - 1
+    return low
+
+
+def _checked(row: Row) -> list[Event]:
+    """Return a log row's events, if it is as it was written."""
+    *columns, crc = row
+    check_row("log", columns, crc)
+    return _events.decode_lines(row[BODY])
+
+
+def lookup(
+    connection: sqlite3.Connection, session_id: str, keys: Sequence[str]
+) -> dict[str, Event]:
+    """Return the retained events that were appended under `keys`."""
+    query = "SELECT seq FROM key WHERE session = ? AND key = ?"
+    found: dict[str, Event] = {}
+    for key in keys:
+        row = connection.execute(query, (session_id, key)).fetchone()
+        events = read(connection, session_id, row[0] - 1, 0, ReadLimit(1, 0))[0] if row else []
+        if events and events[0].seq == row[0]:
+            found[key] = events[0]
+    return found
+
+
+def last_numbers(connection: sqlite3.Connection) -> Numbers:
+    """Return the last numbers that a file knows of: of rows, or noted as these were deleted."""
+    last = [connection.execute(query).fetchone()[0] or 0 for query in LAST_NUMBERS]
+    names = [f"last_{kind}" for kind in Numbers._fields]
+    query = "SELECT name, value FROM meta WHERE name IN (?, ?, ?, ?)"
+    noted = dict(connection.execute(query, names))
+    return Numbers(*map(max, last, [int(noted.get(name, 0)) for name in names]))
+
+
+def restore(connection: sqlite3.Connection) -> Restored:
+    """Read back what a file holds, but for the events themselves."""
+    meta = dict(connection.execute("SELECT name, value FROM meta"))
+    sessions = {
+        session_id: StoredSession(_session.decode(body), [], [])
+        for session_id, body in connection.execute("SELECT id, body FROM session ORDER BY id")
+        if ARCHIVED + session_id not in meta
+    }
+    messages = "SELECT session, body, key FROM message ORDER BY id"
+    for session_id, body, key in connection.execute(messages):
+        if session_id in sessions:
+            sessions[session_id].messages.append((_message.decode(body), key))
+    approvals = "SELECT session, body FROM approval ORDER BY id"
+    for session_id, body in connection.execute(approvals):
+        if session_id in sessions:
+            sessions[session_id].approvals.append(_approval.decode(body))
+    audit = connection.execute("SELECT body FROM audit ORDER BY id")
+    return Restored(
+        epoch=meta["epoch"],
+        numbers=last_numbers(connection),
+        sessions=list(sessions.values()),
+        archived=[n.removeprefix(ARCHIVED) for n in meta if n.startswith(ARCHIVED)],
+        floors={
+            name.removeprefix(PRUNED): Floor(*map(int, value.split(":")))
+            for name, value in meta.items()
+            if name.startswith(PRUNED)
+        },
+        audit=[_entry.decode(body) for (body,) in audit],
+    )
+
+
+def read_session(connection: sqlite3.Connection, session_id: str) -> StoredSession | None:
+    """Read back what a file holds of one session, if it does, but for its events."""
+    of = "WHERE session = ? ORDER BY id"
+    row = connection.execute("SELECT body FROM session WHERE id = ?", (session_id,)).fetchone()
+    if row is None:
+        return None
+    messages = connection.execute(f"SELECT body, key FROM message {of}", (session_id,))
+    approvals = connection.execute(f"SELECT body FROM approval {of}", (session_id,))
+    return StoredSession(
+        _session.decode(row[0]),
+        [(_message.decode(body), key) for body, key in messages],
+        [_approval.decode(body) for (body,) in approvals],
+    )
+
+
+def empty_archives(connection: sqlite3.Connection) -> list[str]:
+    """Return archived sessions of whose logs retention has left nothing: some of them."""
+    query = (
+        "SELECT a.session FROM (SELECT substr(name, ?) AS session FROM meta"
+        " WHERE name >= ? AND name < ?) AS a JOIN meta ON meta.name = ? || a.session"
+        " WHERE NOT EXISTS (SELECT 1 FROM log WHERE log.session = a.session) LIMIT ?"
+    )
+    end = ARCHIVED[:-1] + chr(ord(ARCHIVED[-1]) + 1)
+    given = (len(ARCHIVED) + 1, ARCHIVED, end, PRUNED, SOME_ARCHIVES)
+    return [session_id for (session_id,) in connection.execute(query, given)]

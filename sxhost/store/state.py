@@ -1,0 +1,162 @@
+"""What is known of all sessions; changed only by the commit of a `Transaction`."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
+
+from msgspec import Struct
+
+from sxhost.errors import UnknownSession
+from sxhost.model.approval import Approval
+from sxhost.model.auth import AuditEntry, AuditQuery
+from sxhost.model.limits import Limits
+from sxhost.model.session import Message, Session
+from sxhost.store.approvals import ApprovalBook
+from sxhost.store.event_ring import EventRing
+from sxhost.store.known_sessions import KnownSessions
+from sxhost.store.message_queue import MessageQueue
+from sxhost.store.recent_events import RecentEvents
+
+__all__ = ["Archived", "SessionRecord", "StoreState", "StoredSession"]
+
+
+class Archived(UnknownSession):
+    """The session has made room: the journal alone has it."""
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(session_id)
+        self.session_id = session_id
+
+
+class StoredSession(Struct, frozen=True):
+    """What a journal has of one session, but for its events; messages with their keys."""
+
+    session: Session
+    messages: list[tuple[Message, str | None]]
+    approvals: list[Approval]
+
+
+class SessionRecord:
+    """All that is known of one session; `ring` has the newest of its events."""
+
+    def __init__(
+        self,
+        session: Session,
+        ring: EventRing,
+        messages: MessageQueue,
+        approvals: ApprovalBook,
+    ) -> None:
+        self.session = session
+        self.ring = ring
+        self.messages = messages
+        self.approvals = approvals
+
+
+class StoreState:
+    """The records of all sessions, the newest entries of the audit, and the last numbers.
+
+    It feeds the caches `known` and `recent` with what is committed.
+
+    :param seconds: a monotonic clock, by which leases end.
+    :param only_copy: whether there is no journal; what has to leave is lost then.
+    """
+
+    def __init__(
+        self, limits: Limits, seconds: Callable[[], float], *, only_copy: bool
+    ) -> None:
+        self.limits = limits
+        self.seconds = seconds
+        self.only_copy = only_copy
+        self.records: dict[str, SessionRecord] = {}
+        self.archived: dict[str, object] = {}
+        """Archived sessions, oldest first; each value is there for its identity alone."""
+        self.audit: deque[AuditEntry] = deque(maxlen=limits.deeds)
+        self.at_ms = 0
+        """When events were appended last, by the wall clock."""
+        self.last_event = 0
+        self.last_message = 0
+        self.last_approval = 0
+        self.last_entry = 0
+        self.known = KnownSessions()
+        self.recent = RecentEvents(limits, only_copy=only_copy)
+
+    # What is read.
+
+    def record(self, session_id: str) -> SessionRecord:
+        """Return what is known of a session.
+
+        :raises Archived: the journal alone has it.
+        :raises UnknownSession: there is none.
+        """
+        record = self.records.get(session_id)
+        if record is None:
+            raise (Archived if session_id in self.archived else UnknownSession)(session_id)
+        return record
+
+    def approvals(self) -> list[Approval]:
+        """Return the approvals of all sessions that are remembered, in order."""
+        found = [one for record in self.records.values() for one in record.approvals.all]
+        return sorted(found, key=attrgetter("id"))
+
+    def audit_entries(self, query: AuditQuery) -> list[AuditEntry]:
+        """Return entries of the audit in order."""
+        if query.after is None:
+            return list(self.audit)[-query.limit :]
+        return [entry for entry in self.audit if entry.id > query.after][: query.limit]
+
+    # What a journal has kept.
+
+    def start_at(self, event: int, message: int, approval: int) -> None:
+        """Go on numbering after these."""
+        self.last_event, self.last_message, self.last_approval = event, message, approval
+        self.recent.start_at(event)
+
+    def record_of(self, stored: StoredSession, ring: EventRing) -> SessionRecord:
+        """Return a record of what the journal has of a session, without adding it."""
+        messages = MessageQueue(stored.session.id, self.limits, self.seconds)
+        messages.restore(stored.messages)
+        approvals = ApprovalBook(stored.session.id, self.limits)
+        approvals.restore(stored.approvals)
+        return SessionRecord(stored.session, ring, messages, approvals)
+
+    def restore(self, stored: StoredSession) -> None:
+        """Add a session as the journal has it; its ring begins empty."""
+        self.archived.pop(stored.session.id, None)
+        ring = self.recent.open(stored.session.id, self.last_event)
+        self.add(self.record_of(stored, ring))
+
+    def restore_archived(self, session_ids: Iterable[str]) -> None:
+        """Take note of the sessions that the journal alone has."""
+        for session_id in session_ids:
+            self._note_archived(session_id)
+
+    # What a transaction commits.
+
+    def add(self, record: SessionRecord) -> None:
+        """Add a session."""
+        self.records[record.session.id] = record
+        self.known.put(record.session)
+
+    def add_entries(self, entries: Sequence[AuditEntry]) -> None:
+        """Add entries to the audit, whose oldest make room."""
+        self.audit.extend(entries)
+        self.last_entry = entries[-1].id if entries else self.last_entry
+
+    def remove(self, session_id: str) -> None:
+        """Remove a session and its events, archived or not."""
+        self.records.pop(session_id, None)
+        self.archived.pop(session_id, None)
+        self.known.remove(session_id)
+        self.recent.remove(session_id)
+
+    def archive(self, session_id: str) -> None:
+        """Let go of a session that the journal has."""
+        del self.records[session_id]
+        self._note_archived(session_id)
+
+    def _note_archived(self, session_id: str) -> None:
+        self.archived[session_id] = object()
+        self.known.archive(session_id)
+        self.recent.archive(session_id, self.last_event)
