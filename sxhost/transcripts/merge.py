@@ -11,6 +11,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from hashlib import sha256
 from typing import Any, Final
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -19,7 +20,7 @@ from sxhost.codec.shorten import shorten_to_fit
 from sxhost.model.session import EventDraft
 from sxhost.transcripts.facts import Fact
 
-__all__ = ["INTERRUPTED", "Merged", "SessionMerger", "event_key"]
+__all__ = ["INTERRUPTED", "Merged", "SessionMerger"]
 
 REMEMBERED: Final = 2048
 """Things that are remembered as said, to recognize them when they are said again."""
@@ -63,15 +64,15 @@ class SessionMerger:
         return [draft for draft in merged if draft is not None]
 
     def _from_hook(self, turn: str, draft: EventDraft) -> EventDraft | None:
-        data = draft.data if isinstance(draft.data, dict) else {}
-        if "parent" in data:  # a subagent's: the transcript does not have it
+        said = _said(draft)
+        if said.parent:  # a subagent's: the transcript does not have it
             return draft
-        if draft.event == "user-message" and data.get("by") == "prompt":
-            return self._work_from_hook(draft, turn, ("prompt", turn, data.get("text")))
-        if draft.event in TOOL_EVENTS and "item" in data:
-            return self._work_from_hook(draft, turn, (draft.event, data["item"]))
-        if draft.event == "message":
-            return self._message_from_hook(turn, draft)
+        if draft.event == "user-message" and said.by == "prompt":
+            return self._work_from_hook(draft, turn, ("prompt", turn, said.text))
+        if draft.event in TOOL_EVENTS and said.item:
+            return self._work_from_hook(draft, turn, (draft.event, said.item))
+        if draft.event == "message" and said.text:
+            return self._message_from_hook(turn, said.text, draft)
         if draft.event in ENDS:
             known = draft.event == "complete" and ("complete", turn) in self._said
             is_news = self.is_running or not known
@@ -86,18 +87,18 @@ class SessionMerger:
             return None
         self._last_message = None
         self._begin(turn)
-        return replace(draft, key=draft.key or _draft(draft.event, turn, draft.data).key)
+        return replace(draft, key=draft.key or _key(draft.event, turn, what))
 
-    def _message_from_hook(self, turn: str, draft: EventDraft) -> EventDraft | None:
+    def _message_from_hook(self, turn: str, text: str, draft: EventDraft) -> EventDraft | None:
         if draft.key is not None and self._repeats(("key", draft.key)):
-            return draft  # Codex's hook and `notify` tell of it, both
-        message = (turn, draft.data["text"])
+            return None  # Codex's hook and `notify` tell of it, both
+        message = (turn, text)
         if message == self._last_message:
             return None
         self._ahead[message] = self._ahead.get(message, 0) + 1
         _bound(self._ahead)
         number = self._counts[message] + self._ahead[message] - 1
-        return replace(draft, key=draft.key or event_key("message", turn, draft.data, number))
+        return replace(draft, key=_key("message", turn, (text, number)))
 
     # The transcript.
 
@@ -121,17 +122,19 @@ class SessionMerger:
         if fact.kind in ("complete", "error", "interrupted"):
             return self._end(turn, fact, data, merged)
         prompt = ("prompt", turn, fact.data.get("text"))
-        if self._repeats(prompt if fact.kind == "prompt" else (fact.kind, fact.id)):
+        what: Hashable = prompt if fact.kind == "prompt" else (fact.kind, fact.id)
+        if self._repeats(what):
             return ()
         if fact.kind == "prompt":
             self._last_message = None
             self._begin(turn)
-            return (_draft("user-message", turn, data),)
+            key = _key("user-message", turn, what)
+            return (EventDraft.of("user-message", data, key=key),)
         if fact.kind in TOOL_EVENTS:
             self._last_message = None
         if not self.is_running:  # the file lags behind the hook that has told of the end
             data["late"] = True
-        return (EventDraft(event=fact.kind, data=data, key=f"{fact.kind}:{fact.id}"[:128]),)
+        return (EventDraft.of(fact.kind, data, key=_key(fact.kind, turn, what)),)
 
     def _message_from_fact(
         self, turn: str, fact: Fact, data: dict[str, Any]
@@ -146,8 +149,8 @@ class SessionMerger:
             if ahead > 1:
                 self._ahead[message] = ahead - 1
             return ()
-        key = event_key("message", turn, data, number)
-        return (EventDraft(event="message", data=data, key=key),)
+        key = _key("message", turn, (fact.data["text"], number))
+        return (EventDraft.of("message", data, key=key),)
 
     def _end(
         self, turn: str, fact: Fact, data: dict[str, Any], merged: Merged
@@ -159,13 +162,14 @@ class SessionMerger:
         if not self.is_running or turn != self.turn:
             if fact.kind != "error":
                 return ()
-            key = f"warning:{fact.id}"[:128]  # Claude's hook has no more than `unknown`
-            return (EventDraft(event="warning", data={"text": data["reason"]}, key=key),)
+            key = _key("warning", turn, fact.id)  # Claude's hook has no more than `unknown`
+            return (EventDraft.of("warning", {"text": data["reason"]}, key=key),)
         self.is_running = False
         if fact.kind == "interrupted":
             merged.is_cut = True
-            return (EventDraft(event="complete", data=INTERRUPTED, key=f"cut:{fact.id}"[:128]),)
-        return (_draft(fact.kind, turn, data),)
+            data = dict(INTERRUPTED)
+        event = "error" if fact.kind == "error" else "complete"
+        return (EventDraft.of(event, data, key=_key(fact.kind, turn, fact.id)),)
 
     # What was said.
 
@@ -174,7 +178,7 @@ class SessionMerger:
         if not self.is_running:
             return []
         self.is_running = False
-        return [EventDraft(event="complete", data=INTERRUPTED)]
+        return [EventDraft.of("complete", INTERRUPTED)]
 
     def _begin(self, turn: str) -> None:
         if turn != self.turn:
@@ -194,17 +198,28 @@ class SessionMerger:
         _bound(self._said)
 
 
-def event_key(event: str, turn: str, data: Any, number: int = 0) -> str:
-    """Return the key under which an event of a turn is appended once, whoever says it."""
-    tail = f":{number}" if number else ""
-    return f"{event}:{turn[:80]}:{sha256(encode(data)).hexdigest()[:16]}{tail}"
+class _Said(Struct, frozen=True):
+    """The fields by which an event of a hook is recognized; of any type."""
+
+    text: Any = None
+    by: Any = None
+    item: Any = None
+    parent: Any = None
 
 
-def _draft(event: str, turn: str, data: dict[str, Any]) -> EventDraft:
-    """Return an event with the key that a hook's event of the same thing has, too."""
-    if event in TOOL_EVENTS:
-        return EventDraft(event=event, data=data, key=f"{event}:{data['item']}"[:128])
-    return EventDraft(event=event, data=data, key=event_key(event, turn, data))
+def _said(draft: EventDraft) -> _Said:
+    try:
+        return msgspec.json.decode(draft.data, type=_Said)
+    except msgspec.DecodeError:
+        return _Said()
+
+
+def _key(event: str, turn: str, what: Any) -> str:
+    """Return the key under which a thing is appended once, whoever says it.
+
+    The log keeps keys, so it is once even if the host starts anew meanwhile.
+    """
+    return f"{event}:{turn[:80]}:{sha256(encode(what)).hexdigest()[:16]}"
 
 
 def _bound(remembered: OrderedDict[Hashable, Any]) -> None:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,6 +24,10 @@ ONE_SESSION = [name for name in SCENARIOS if "clear" not in name and "new" not i
 
 def agent_of(scenario: str) -> str:
     return scenario.partition("-")[0]
+
+
+def value(draft: EventDraft) -> Any:
+    return msgspec.json.decode(draft.data)
 
 
 class Play:
@@ -49,7 +54,7 @@ class Play:
         return [draft.event for draft in self.drafts]
 
     def all_of(self, event: str) -> list[Any]:
-        return [draft.data for draft in self.drafts if draft.event == event]
+        return [value(draft) for draft in self.drafts if draft.event == event]
 
 
 def truth(moments: Sequence[Moment], scenario: str) -> list[Fact]:
@@ -147,8 +152,8 @@ def test_equal_messages_of_a_turn_are_both_told() -> None:
     tool = Fact(kind="tool-start", id="t", turn="1", data={"item": "t"})
     facts = [text("prompt", "1", "go"), text("message", "2", "again"), tool]
     drafts = merger.merge_facts(facts).drafts
-    said = EventDraft(event="message", data={"text": "again"})
-    drafts += merger.merge_hook("1", [said, EventDraft(event="complete", data={})])
+    said = EventDraft.of("message", {"text": "again"})
+    drafts += merger.merge_hook("1", [said, EventDraft.of("complete", {})])
     drafts += merger.merge_facts([text("message", "3", "again")]).drafts
     assert [d.event for d in drafts].count("message") == 2
     assert len({d.key for d in drafts if d.event == "message"}) == 2
@@ -156,7 +161,7 @@ def test_equal_messages_of_a_turn_are_both_told() -> None:
 
 def test_a_cut_that_comes_late_does_not_end_the_next_turn() -> None:
     merger = SessionMerger()
-    prompt = EventDraft(event="user-message", data={"text": "go", "by": "prompt"})
+    prompt = EventDraft.of("user-message", {"text": "go", "by": "prompt"})
     merger.merge_hook("1", [prompt])
     merger.merge_hook("2", [prompt])
     late = Fact(kind="interrupted", id="x", turn="1")
@@ -166,13 +171,13 @@ def test_a_cut_that_comes_late_does_not_end_the_next_turn() -> None:
 
 def test_what_comes_after_the_end_is_no_work() -> None:
     merger = SessionMerger()
-    merger.merge_hook("1", [EventDraft(event="complete", data={})])
+    merger.merge_hook("1", [EventDraft.of("complete", {})])
     (draft,) = merger.merge_facts([text("thinking", "a", "hm")]).drafts
-    assert draft.data == {"text": "hm", "late": True}
+    assert value(draft) == {"text": "hm", "late": True}
 
 
 def test_a_subagents_work_is_not_the_sessions() -> None:
     merger = SessionMerger()
-    done = EventDraft(event="tool-done", data={"item": "a", "parent": "b"})
+    done = EventDraft.of("tool-done", {"item": "a", "parent": "b"})
     assert merger.merge_hook("1", [done]) == [done]
     assert not merger.is_running
