@@ -27,24 +27,24 @@ class Eviction:
     for which something waits (a message, an approval) go last.  A hosted session whose agent
     lives is never chosen, whatever its log says: others may write there.
 
-    `now` returns a session with its state as it is at this moment.
+    `current` returns a session with its state as it is at this moment.
     """
 
     def __init__(
         self,
         store: Store,
         *,
-        hub: LogNotifier,
-        fleet: Supervisor,
+        notifier: LogNotifier,
+        supervisor: Supervisor,
         presence: Presence,
-        now: Callable[[Session], Session],
+        current: Callable[[Session], Session],
         limits: Limits,
     ) -> None:
         self._store = store
-        self._hub = hub
-        self._fleet = fleet
+        self._notifier = notifier
+        self._supervisor = supervisor
         self._presence = presence
-        self._now = now
+        self._current = current
         self._limits = limits
 
     async def run_with_room(self, write: Callable[[], Awaitable[T]]) -> T:
@@ -62,14 +62,14 @@ class Eviction:
         """Archive the session that is missed least, if there is one."""
         session_id = await self._choose()
         if session_id is not None:
-            await self._fleet.end(session_id)
+            await self._supervisor.end(session_id)
             await self._store.archive(session_id)
             self._presence.forget(session_id)
-            self._hub.session_removed(session_id)
+            self._notifier.session_removed(session_id)
             log.info("session {session} has made room", session=session_id)
 
     async def _choose(self) -> str | None:
-        sessions = [self._now(session) for session in await self._store.sessions()]
+        sessions = [self._current(session) for session in await self._store.sessions()]
         spare = [s for s in sessions if self._has_ended(s) or self._is_silent(s)]
         ranks = [(await self._rank(session), session.id) for session in spare]
         return min(ranks)[1] if ranks else None
@@ -79,7 +79,8 @@ class Eviction:
         return session.kind == "attached" and silence > self._limits.busy_within
 
     def _has_ended(self, session: Session) -> bool:
-        return session.state.name in ("ended", "lost") and not self._fleet.is_alive(session.id)
+        has_ended = session.state.name in ("ended", "lost")
+        return has_ended and not self._supervisor.is_alive(session.id)
 
     async def _rank(self, session: Session) -> tuple[bool, bool, int]:
         """Return what sessions are ordered by, the one that goes first being the least."""

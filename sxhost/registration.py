@@ -34,14 +34,14 @@ class Registrar:
         self,
         store: Store,
         *,
-        fleet: Supervisor,
+        supervisor: Supervisor,
         presence: Presence,
         eviction: Eviction,
         wall_ms: Callable[[], int],
         limits: Limits,
     ) -> None:
         self._store = store
-        self._fleet = fleet
+        self._supervisor = supervisor
         self._presence = presence
         self._eviction = eviction
         self._wall_ms = wall_ms
@@ -75,7 +75,7 @@ class Registrar:
             if session.kind == "hosted":
                 given = {name: getattr(registration, name) for name in changed & RELABELS}
                 if given:
-                    await self._fleet.relabel(session, **given)
+                    await self._supervisor.relabel(session, **given)
                 return registration
             if session.owner is not None:
                 return registration

@@ -1,60 +1,59 @@
-"""The verbs on hosted agents and on what agents ask (`sxhost.model.host.AgentHost`)."""
+"""The verbs on hosted agents: turns, native commands; and on what any agent asks."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any
 
+from msgspec import Raw
 from msgspec.structs import replace
 from twisted.internet.defer import CancelledError
 
-from sxhost.agents.approvals import ApprovalDesk
+from sxhost.agents.session import HostedSession
 from sxhost.agents.settings import check_turn, describe_changes, describe_launch
-from sxhost.agents.supervisor import Supervisor, new_session_id
-from sxhost.errors import HostError, NotHosted
-from sxhost.model.approval import Answer, Approval, ApprovalQuery
+from sxhost.agents.supervisor import new_session_id
+from sxhost.errors import AgentFailed, HostError, NotHosted
+from sxhost.model.approval import Answer, Approval, ApprovalQuery, Question
 from sxhost.model.caller import current_caller
-from sxhost.model.session import Done, Hosted, Session, Summary
+from sxhost.model.session import Done, Hosted
 from sxhost.model.summaries import filter_approvals
-from sxhost.model.turn import Launch, ModelDraft, SteerDraft, Submitted, Turn, TurnDraft
-from sxhost.store.contracts import Store
+from sxhost.model.turn import (
+    AgentStatus,
+    Launch,
+    ModelDraft,
+    SteerDraft,
+    Submitted,
+    Turn,
+    TurnDraft,
+)
+from sxhost.service_core import ServiceCore
 from sxhost.waiting import uncancelled
 
-__all__ = ["Agency"]
-
-Record = Callable[[str, str, str], Awaitable[object]]
-"""Notes in the audit what was done, to which session, in detail."""
+__all__ = ["AgentVerbs"]
 
 
-class Agency:
-    """What people and programs can have agents do, and tell them."""
+class AgentVerbs:
+    """What people and programs can have agents do, and decide for them: a part of
+    `SessionService`.
+    """
 
-    def __init__(
-        self,
-        store: Store,
-        fleet: Supervisor,
-        desk: ApprovalDesk,
-        summarise: Callable[[Session], Awaitable[Summary]],
-        record: Record,
-    ) -> None:
-        self.fleet = fleet
-        self.desk = desk
-        self._store = store
-        self._summarise = summarise
-        self._record = record
+    _core: ServiceCore
+
+    # Turns.
 
     async def start(self, launch: Launch) -> Hosted:
         """Start an agent, in a new session; it is recorded before it runs."""
-        name = launch.id or new_session_id(launch.agent)
-        await self._record("start", name, describe_launch(launch))
+        core, name = self._core, launch.id or new_session_id(launch.agent)
+        await core.audit.note("start", name, describe_launch(launch))
         try:
-            session_id, turn = await self.fleet.start(replace(launch, id=name))
+            session_id, turn = await core.supervisor.start(replace(launch, id=name))
         except (HostError, CancelledError) as error:
+            core.notifier.events_appended(name)  # a reader may have found it already
             why = error.code if isinstance(error, HostError) else "its client has left"
-            await self._record("not started", name, why)
+            await core.audit.note("not started", name, why)
             raise
-        session = await self._store.session(session_id)
-        return Hosted(session=await self._summarise(session), turn=turn)
+        session = await core.store.session(session_id)
+        return Hosted(session=await core.summary(session), turn=turn)
 
     async def submit(self, session_id: str, draft: TurnDraft) -> Submitted:
         """Begin a turn."""
@@ -65,66 +64,133 @@ class Agency:
     ) -> Submitted:
         """Begin a turn; `spoken` goes along in the agent's own words and only speaks.
 
-        For that a face vouches, and that the draft's input tells the log of it.
-
         :raises ForbiddenScope: the draft changes what takes another scope.
         """
-        session = await self._store.session(session_id)
+        core = self._core
+        session = await core.store.session(session_id)
         if session.launch is None:
             raise NotHosted(session_id)
-        draft = self.fleet.with_directory(draft)
+        draft = core.supervisor.with_directory(draft)
         changed = check_turn(current_caller.get(), session_id, draft, session.launch)
-        said = replace(draft, native={**draft.native, **spoken})
+        whole = replace(draft, native={**draft.native, **spoken})
 
         async def begin() -> Turn:
-            turn = await self.fleet.submit(session_id, said)
+            turn = await core.supervisor.submit(session_id, whole)
             detail = (
                 f"turn {turn.id}: {describe_changes(changed)}" if changed else f"turn {turn.id}"
             )
-            await self._record("turn", session_id, detail)
+            await core.audit.note("turn", session_id, detail)
             return turn
 
         return Submitted(turn=await uncancelled(begin()))
 
     async def steer(self, session_id: str, draft: SteerDraft) -> Done:
-        """Add to the running turn."""
-        return await self._act("steer", session_id, self.fleet.steer(session_id, draft))
+        """Add to the running turn; an attached agent gets it as an urgent message."""
+        return await self._act(
+            "steer", session_id, self._core.supervisor.steer(session_id, draft)
+        )
 
     async def interrupt(self, session_id: str) -> Done:
-        """Stop the running turn."""
-        return await self._act("interrupt", session_id, self.fleet.interrupt(session_id))
+        """Stop the running turn; an attached agent is asked to."""
+        return await self._act(
+            "interrupt", session_id, self._core.supervisor.interrupt(session_id)
+        )
 
     async def compact(self, session_id: str) -> Done:
         """Shorten the conversation."""
-        return await self._act("compact", session_id, self.fleet.compact(session_id))
+        work = self._core.supervisor.compact(session_id)
+        return await self._act("compact", session_id, work)
 
     async def set_model(self, session_id: str, draft: ModelDraft) -> Done:
         """Use another model from now on."""
         given = {"model": draft.model, "provider": draft.provider, "effort": draft.effort}
         detail = describe_changes({name: value for name, value in given.items() if value})
-        setting = self.fleet.set_model(session_id, draft)
-        return await self._act("set model", session_id, setting, detail)
+        work = self._core.supervisor.set_model(session_id, draft)
+        return await self._act("set model", session_id, work, detail)
 
     async def _act(
-        self, what: str, session_id: str, act: Awaitable[object], detail: str = ""
+        self, what: str, session_id: str, work: Awaitable[object], detail: str = ""
     ) -> Done:
         """Have something done and recorded, also if whoever asked for it leaves meanwhile."""
 
         async def acted() -> Done:
-            await act
-            await self._record(what, session_id, detail)
+            await work
+            await self._core.audit.note(what, session_id, detail)
             return Done()
 
         return await uncancelled(acted())
 
+    async def wait_for_turn(self, session_id: str, turn_id: int) -> Turn | None:
+        """Return a turn once it is over and its end is in the log.
+
+        None: it is forgotten since another one runs, or never began.
+
+        :raises AgentFailed: the agent was ended for good meanwhile.
+        """
+        hosted = self._core.supervisor.get(session_id)
+        turn = await hosted.wait_for_turn(turn_id) if hosted is not None else None
+        if hosted is None or self._core.supervisor.get(session_id) is not hosted:
+            raise AgentFailed(f"The agent of {session_id!r} was ended.")
+        return turn
+
+    # The agent itself.
+
+    def is_hosted(self, name: str) -> bool:
+        """Tell whether the host runs the agent of this session, or of this conversation."""
+        return self._core.supervisor.is_hosted(name)
+
+    async def agent_status(self, session_id: str) -> AgentStatus | None:
+        """Return how a session's agent is; None if this life of the host has not run it."""
+        hosted = self._core.supervisor.get(session_id)
+        return hosted.status if hosted is not None else None
+
+    async def wake(self, session_id: str) -> None:
+        """Start a session's agent, unless it runs.
+
+        :raises ForbiddenScope: it sleeps, and the caller may only read.
+        """
+        await self._running(session_id)
+
+    async def _running(self, session_id: str) -> HostedSession:
+        """Return a session with its agent running; to wake one is to start a program."""
+        if not self._core.supervisor.is_alive(session_id):
+            current_caller.get().check("send", session_id)
+        return await self._core.supervisor.ensure_running(session_id)
+
+    async def native_command(
+        self, session_id: str, name: str, params: Mapping[str, Any]
+    ) -> Raw:
+        """Send a session's agent a command of its own protocol; return its result in JSON."""
+        return await (await self._running(session_id)).native_command(name, params)
+
+    async def flush_events(self, session_id: str) -> None:
+        """Return once all that a session's agent has reported so far is in the log."""
+        hosted = self._core.supervisor.get(session_id)
+        if hosted is not None:
+            await hosted.flushed()
+
+    # What agents ask.
+
     async def approvals(self, query: ApprovalQuery) -> list[Approval]:
         """Return what all agents ask, in order."""
-        return filter_approvals(await self._store.approvals(None), query)
+        return filter_approvals(await self._core.store.approvals(None), query)
 
     async def session_approvals(self, session_id: str, query: ApprovalQuery) -> list[Approval]:
         """Return what one session's agent asks, in order."""
-        return filter_approvals(await self._store.approvals(session_id), query)
+        return filter_approvals(await self._core.store.approvals(session_id), query)
 
     async def answer(self, session_id: str, approval_id: int, answer: Answer) -> Approval:
         """Decide what an agent asks."""
-        return await self.desk.decide(session_id, approval_id, answer)
+        return await self._core.approvals.decide(session_id, approval_id, answer)
+
+    async def ask(self, session_id: str, question: Question, wait_s: float) -> Answer | None:
+        """Open an approval and wait for its decision; None if it was closed without one."""
+        return await self._core.questions.ask(session_id, question, wait_s)
+
+    async def withdraw_question(self, session_id: str, key: str, reason: str) -> None:
+        """Close the approval of a question that needs no answer any more."""
+        await self._core.questions.withdraw(session_id, key, reason)
+
+    async def withdraw_questions(self, session_id: str, reason: str) -> None:
+        """Close all approvals of a session: its agent waits for none of them any more."""
+        await self._core.approvals.withdraw(session_id, reason)

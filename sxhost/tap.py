@@ -129,7 +129,12 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
     tokens = TokenStore(settings.state_dir, wall_ms, reactor.callLater)
     browsers = BrowserLogins(reactor, wall_ms, limits)
     handlers = TokenHandlers(
-        tokens, browsers, reactor, limits, note=sessions.note, host_uid=settings.user
+        tokens,
+        browsers,
+        reactor,
+        limits,
+        record=sessions.record_action,
+        host_uid=settings.user,
     )
     multiplexer = Multiplexer(sessions, reactor, session_file_thread(reactor))
     metrics = Metrics(sessions)
@@ -269,7 +274,7 @@ def faces(
     bypass: bool = False,
 ) -> Sequence[Route]:
     """Return the routes of every face of a host; with `bypass`, Codex asks nobody."""
-    verbs = [*session_routes.routes(sessions), *agent_routes.routes(sessions.agency)]
+    verbs = [*session_routes.routes(sessions), *agent_routes.routes(sessions)]
     verbs += [*hooks.routes(sessions), *telemetry.routes(sessions)]
     logs = [
         *events.routes(sessions),

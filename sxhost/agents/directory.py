@@ -7,8 +7,8 @@ from heapq import nlargest
 
 from sxhost.errors import UnknownSession
 from sxhost.model.session import Event, Session
+from sxhost.model.subscription import Selection
 from sxhost.store.contracts import Store
-from sxhost.streams.subscription import Selection
 
 __all__ = ["AgentDirectory"]
 

@@ -13,12 +13,13 @@ What makes no sense in a state is refused with the sentence that a client is tol
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from automat import TypeMachineBuilder
 from msgspec import Struct
 
 from sxhost.errors import AgentFailed, NoTurn, TurnInProgress
+from sxhost.model.turn import AgentState
 
 __all__ = ["Life", "Named", "new_life"]
 
@@ -60,7 +61,7 @@ class Life(Protocol):
     def gone(self) -> None:
         """Its process has ended."""
 
-    def name(self) -> str:
+    def name(self) -> AgentState:
         """Return the state's name."""
 
 
@@ -78,7 +79,7 @@ _running = _builder.state("running")
 _waiting = _builder.state("waiting")
 _stopping = _builder.state("stopping")
 
-_ALL = {
+_ALL: dict[AgentState, Any] = {
     "gone": _gone,
     "starting": _starting,
     "idle": _idle,

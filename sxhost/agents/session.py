@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from msgspec import Raw
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -18,13 +19,14 @@ from sxhost.agents.questions import SessionQuestions
 from sxhost.agents.settings import PERSISTENT_FIELDS, apply_turn
 from sxhost.agents.turns import HeldReports, TurnLog
 from sxhost.agents.watchdog import Watchdog
-from sxhost.drivers.contracts import Agent, Driver, Started
+from sxhost.drivers.contracts import Agent, Driver, NativeCommands, Started
 from sxhost.errors import AgentFailed, HostError, Unsupported
 from sxhost.logs import logger
 from sxhost.model.approval import Answer, Question
 from sxhost.model.event_types import AgentEvent, encode_data
 from sxhost.model.session import Hosting
 from sxhost.model.turn import (
+    AgentStatus,
     CutReason,
     Input,
     Launch,
@@ -96,6 +98,11 @@ class HostedSession:
     def turn(self) -> Turn | None:
         """The turn that runs, or the last one."""
         return self._turns.turn
+
+    @property
+    def status(self) -> AgentStatus:
+        """The agent as it is now."""
+        return AgentStatus(state=self.life.name(), turn=self.turn, effort=self.launch.effort)
 
     # Its life.
 
@@ -262,6 +269,23 @@ class HostedSession:
             raise Unsupported(f"{self.launch.agent} cannot change its model.")
         await self.agent.set_model(draft)
         await self.model_changed(draft.model, draft.provider, draft.effort)
+
+    async def native_command(self, name: str, params: Mapping[str, Any]) -> Raw:
+        """Send the agent a command of its own protocol; return its result.
+
+        What it changes holds for a restart as well.
+
+        :raises Unsupported: this kind of agent takes none.
+        :raises CommandRefused: the agent refused it.
+        """
+        if not isinstance(self.agent, NativeCommands):
+            raise Unsupported(f"{self.launch.agent} takes no commands of its own protocol.")
+        answer = await self.agent.native_command(name, params)
+        if answer.native_id is not None:
+            await self.conversation_changed(answer.native_id)
+        if (answer.model, answer.provider, answer.effort) != (None, None, None):
+            await self.model_changed(answer.model, answer.provider, answer.effort)
+        return answer.result
 
     async def conversation_changed(self, native_id: str) -> None:
         """The agent goes on with another conversation: a restart will, too."""

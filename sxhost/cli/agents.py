@@ -72,7 +72,7 @@ def launch_from_options(prompt: str | None, options: dict[str, Any]) -> Launch:
 def new(link: HostLink, prompt: str | None, **options: Any) -> None:
     """Start an agent in a new session; PROMPT is its first turn, - reads standard input."""
     launch = launch_from_options(_read_if_dash(prompt), options)
-    made = link.run_with_client(lambda host: host.agency.start(launch))
+    made = link.run_with_client(lambda host: host.start(launch))
     link.show(made, made.session.id)
 
 
@@ -87,7 +87,7 @@ def turn(link: HostLink, session_id: str, text: str, **options: Any) -> None:
     from sxhost.model.turn import TurnDraft
 
     draft = TurnDraft(input=_read_if_dash(text) or "", **options)
-    begun = link.run_with_client(lambda host: host.agency.submit(session_id, draft))
+    begun = link.run_with_client(lambda host: host.submit(session_id, draft))
     link.show(begun, f"{session_id} turn {begun.turn.id}: {begun.turn.status}")
 
 
@@ -100,7 +100,7 @@ def steer(link: HostLink, session_id: str, text: str) -> None:
     from sxhost.model.turn import SteerDraft
 
     draft = SteerDraft(input=_read_if_dash(text) or "")
-    done = link.run_with_client(lambda host: host.agency.steer(session_id, draft))
+    done = link.run_with_client(lambda host: host.steer(session_id, draft))
     link.show(done, f"{session_id} steered")
 
 
@@ -109,7 +109,7 @@ def steer(link: HostLink, session_id: str, text: str) -> None:
 @linked
 def interrupt(link: HostLink, session_id: str) -> None:
     """Stop the running turn."""
-    done = link.run_with_client(lambda host: host.agency.interrupt(session_id))
+    done = link.run_with_client(lambda host: host.interrupt(session_id))
     link.show(done, f"{session_id} interrupted")
 
 
@@ -122,9 +122,7 @@ def approvals(link: HostLink, *, everything: bool, follow: bool) -> None:
     from sxhost.model.approval import ApprovalQuery
 
     query = ApprovalQuery(all=everything)
-    found = (
-        link.run_with_client(lambda host: host.agency.approvals(query)) if not follow else []
-    )
+    found = link.run_with_client(lambda host: host.approvals(query)) if not follow else []
     if not follow:
         link.show(found, *map(approval_line, found))
         return
@@ -184,7 +182,7 @@ def deny(
 
 def decide(link: HostLink, session_id: str, approval: int, answer: Answer) -> None:
     """Answer an agent."""
-    done = link.run_with_client(lambda host: host.agency.answer(session_id, approval, answer))
+    done = link.run_with_client(lambda host: host.answer(session_id, approval, answer))
     link.show(done, f"{session_id} approval {approval}: {answer.decision}")
 
 

@@ -9,8 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReadDescriptor
@@ -22,6 +21,11 @@ from sxhost.cli.terminal import HostLink, event_line, row
 from sxhost.codec.json import encode
 from sxhost.errors import HostError
 from sxhost.model.approval import ApprovalQuery
+from sxhost.model.event_types import (
+    ApprovalRequestedEvent,
+    ApprovalResolvedEvent,
+    decode_event,
+)
 from sxhost.model.session import Event, Gap, StateChange
 
 if TYPE_CHECKING:
@@ -126,20 +130,18 @@ def watch(
         put(f"The end: {ended}.", err=True)
 
 
-class _ApprovalId(Struct, frozen=True):
-    id: int = 0
-
-
 async def approval_of(host: HostClient, value: Value) -> Value | None:
     """Return an event about an approval with the approval as it is now as its data."""
     if not isinstance(value, Event):
         return value
-    try:
-        number = msgspec.json.decode(value.data, type=_ApprovalId).id
-        known = await host.agency.session_approvals(value.session, ApprovalQuery(all=True))
-    except (msgspec.DecodeError, HostError):  # no approval, or forgotten with its session
+    event = decode_event(value)
+    if not isinstance(event, ApprovalRequestedEvent | ApprovalResolvedEvent):
         return None
-    approval_now = next((approval for approval in known if approval.id == number), None)
+    try:
+        known = await host.session_approvals(value.session, ApprovalQuery(all=True))
+    except HostError:  # forgotten with its session
+        return None
+    approval_now = next((approval for approval in known if approval.id == event.id), None)
     return None if approval_now is None else replace(value, data=Raw(encode(approval_now)))
 
 

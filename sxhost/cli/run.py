@@ -8,8 +8,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-from msgspec import Struct
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IReadDescriptor
@@ -21,6 +19,17 @@ from sxhost.cli.terminal import HostLink
 from sxhost.errors import AlreadyAnswered, HostError, HostUnreachable
 from sxhost.logs import logger
 from sxhost.model.approval import Answer, Approval, ApprovalQuery
+from sxhost.model.event_types import (
+    AgentEvent,
+    CompleteEvent,
+    EndedEvent,
+    ErrorEvent,
+    MessageDeltaEvent,
+    ToolDoneEvent,
+    ToolStartEvent,
+    WarningEvent,
+    decode_event,
+)
 from sxhost.model.rights import APPROVAL_EVENTS
 from sxhost.model.session import Event
 from sxhost.model.turn import TurnDraft
@@ -35,27 +44,7 @@ __all__ = ["TurnView"]
 log = logger(__name__)
 
 KEYS = {"y": "approve", "a": "approve_session", "n": "deny", "c": "cancel"}
-ENDS = frozenset({"complete", "error", "ended"})
 WORDS = {"approve": "yes", "approve_session": "always", "deny": "no", "cancel": "cancel"}
-
-
-class EventText(Struct, frozen=True):
-    """The fields of an event's data that are shown; empty for data of any other shape."""
-
-    text: str = ""
-    title: str | None = None
-    tool: str = ""
-    output: Any = None
-    status: str = ""
-    reason: str = ""
-
-    @classmethod
-    def of(cls, event: Event) -> EventText:
-        """Decode the data of an event."""
-        try:
-            return msgspec.json.decode(event.data, type=cls)
-        except msgspec.DecodeError:
-            return cls()
 
 
 class TurnView:
@@ -78,7 +67,7 @@ class TurnView:
 
     async def run_turn(self, host: HostClient, *, forget: bool) -> str:
         """Run the turn; return how it ended."""
-        made = await host.agency.start(self._launch)
+        made = await host.start(self._launch)
         self._session = made.session.id
         if not self._link.json:
             put(f"{self._session}: {made.session.agent} {made.session.model}", err=True)
@@ -87,7 +76,7 @@ class TurnView:
         )
         try:
             async with host.subscribe(self._session, after="0") as stream:
-                await host.agency.submit(self._session, TurnDraft(input=self._input))
+                await host.submit(self._session, TurnDraft(input=self._input))
                 status = await self._follow(host, stream)
         finally:
             self._link.reactor.removeSystemEventTrigger(stop)
@@ -100,7 +89,7 @@ class TurnView:
     async def _interrupt(self, host: HostClient) -> None:
         """Interrupt the turn, since the user has interrupted the command."""
         with suppress(HostError):  # the turn may be over
-            await host.agency.interrupt(self._session)
+            await host.interrupt(self._session)
 
     async def _follow(self, host: HostClient, stream: Any) -> str:
         async for value in stream:
@@ -110,30 +99,30 @@ class TurnView:
                 put_json(value)
             else:
                 self._show(value)
-            if value.event in ENDS:
-                fields = EventText.of(value)
-                self._line(f"({fields.reason or fields.status})", dim=True)
-                return fields.status or "failed"
+            end = _end_of_turn(decode_event(value))
+            if end is not None:
+                status, reason = end
+                self._line(f"({reason or status})", dim=True)
+                return status or "failed"
             if value.event in APPROVAL_EVENTS and not self._link.json:
                 with suppress(HostUnreachable):  # the stream comes back, and asks again
                     query = ApprovalQuery(all=True)
-                    known = await host.agency.session_approvals(self._session, query)
+                    known = await host.session_approvals(self._session, query)
                     self._show_approvals(host, known)
         return "failed"
 
     # Showing.
 
     def _show(self, event: Event) -> None:
-        fields = EventText.of(event)
-        match event.event:
-            case "message-delta":
-                self._text(fields.text)
-            case "tool-start":
-                self._line(f"$ {fields.title or fields.tool}", bold=True)
-            case "tool-done":
-                self._line(Flow(str(fields.output or "").rstrip()), dim=True)
-            case "warning":
-                self._line(fields.text, fg="yellow")
+        match decode_event(event):
+            case MessageDeltaEvent(text=text):
+                self._text(text)
+            case ToolStartEvent() as call:
+                self._line(f"$ {call.title or call.tool}", bold=True)
+            case ToolDoneEvent(output=str(output)):
+                self._line(Flow(output.rstrip()), dim=True)
+            case WarningEvent(text=text):
+                self._line(text, fg="yellow")
 
     def _text(self, text: str) -> None:
         put(Flow(text), nl=False)
@@ -191,11 +180,21 @@ class TurnView:
     async def _send_answer(self, host: HostClient, approval: Approval, answer: Answer) -> None:
         """Send a decision; a refusal is shown, but for the one that somebody was faster."""
         try:
-            await host.agency.answer(approval.session, approval.id, answer)
+            await host.answer(approval.session, approval.id, answer)
         except AlreadyAnswered:
             pass  # the stream brings the decision that counts
         except (HostError, HostUnreachable) as error:
             self._line(str(error), fg="red")
+
+
+def _end_of_turn(event: AgentEvent) -> tuple[str, str] | None:
+    """Return the status and the reason with which a turn ends, if it does."""
+    match event:
+        case CompleteEvent() | ErrorEvent():
+            return event.status or "", event.reason or ""
+        case EndedEvent():
+            return "", event.reason
+    return None
 
 
 class ApprovalPrompt:

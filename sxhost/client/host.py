@@ -56,7 +56,7 @@ from sxhost.model.session import (
 )
 from sxhost.model.turn import Launch, ModelDraft, SteerDraft, Submitted, TurnDraft
 
-__all__ = ["AgencyClient", "HostClient", "connect"]
+__all__ = ["HostClient", "connect"]
 
 T = TypeVar("T")
 
@@ -65,56 +65,8 @@ START_WITHIN = 90.0
 """Seconds that an agent may take to start; the slowest takes three."""
 
 
-class AgencyClient:
-    """A host's agents, spoken to over HTTP (`sxhost.model.host.AgentHost`)."""
-
-    def __init__(self, verbs: Verbs) -> None:
-        self._verbs = verbs
-
-    async def start(self, launch: Launch) -> Hosted:
-        """Start an agent, in a new session."""
-        return await self._verbs.post(Hosted, "/sessions", launch, START_WITHIN)
-
-    async def submit(self, session_id: str, draft: TurnDraft) -> Submitted:
-        """Begin a turn."""
-        path = session_path(session_id, "turns")
-        return await self._verbs.post(Submitted, path, draft, START_WITHIN)
-
-    async def steer(self, session_id: str, draft: SteerDraft) -> Done:
-        """Add to the running turn."""
-        return await self._verbs.post(Done, session_path(session_id, "steer"), draft)
-
-    async def interrupt(self, session_id: str) -> Done:
-        """Stop the running turn."""
-        return await self._verbs.post(Done, session_path(session_id, "interrupt"))
-
-    async def compact(self, session_id: str) -> Done:
-        """Shorten the conversation."""
-        path = session_path(session_id, "compact")
-        return await self._verbs.post(Done, path, patience=START_WITHIN)
-
-    async def set_model(self, session_id: str, draft: ModelDraft) -> Done:
-        """Use another model from now on."""
-        return await self._verbs.post(Done, session_path(session_id, "model"), draft)
-
-    async def approvals(self, query: ApprovalQuery) -> list[Approval]:
-        """List the approvals of all sessions, oldest first."""
-        return await self._verbs.get(list[Approval], "/approvals", query)
-
-    async def session_approvals(self, session_id: str, query: ApprovalQuery) -> list[Approval]:
-        """List the approvals of one session, oldest first."""
-        return await self._verbs.get(
-            list[Approval], session_path(session_id, "approvals"), query
-        )
-
-    async def answer(self, session_id: str, approval_id: int, answer: Answer) -> Approval:
-        """Answer an approval; the first answer wins."""
-        path = session_path(session_id, "approvals", approval_id)
-        return await self._verbs.post(Approval, path, answer)
-
-
 class HostClient:
-    """A host at `url`, spoken to through a treq client (`sxhost.model.host.Host`).
+    """A host at `url`, spoken to through a treq client (`sxhost.model.host.RemoteHost`).
 
     Every verb raises `HostError` (its subclass for the code) when the host says no, and
     `HostUnreachable` when there is none.  `place` is where that one says it looked, if it
@@ -127,8 +79,6 @@ class HostClient:
         self._host = Exchange(url, http, clock, place)
         self._verbs = Verbs(self._host)
         self.url = self._host.url
-        self.agency = AgencyClient(self._verbs)
-        """The verbs on hosted agents, and on approvals."""
 
     async def status(self) -> Status:
         """Summarise the host."""
@@ -244,6 +194,51 @@ class HostClient:
     async def stop(self) -> Done:
         """Stop the host in order."""
         return await self._verbs.post(Done, "/stop")
+
+    # Hosted agents, and what agents ask.
+
+    async def start(self, launch: Launch) -> Hosted:
+        """Start an agent, in a new session."""
+        return await self._verbs.post(Hosted, "/sessions", launch, START_WITHIN)
+
+    async def submit(self, session_id: str, draft: TurnDraft) -> Submitted:
+        """Begin a turn."""
+        path = session_path(session_id, "turns")
+        return await self._verbs.post(Submitted, path, draft, START_WITHIN)
+
+    async def steer(self, session_id: str, draft: SteerDraft) -> Done:
+        """Add to the running turn."""
+        return await self._verbs.post(Done, session_path(session_id, "steer"), draft)
+
+    async def interrupt(self, session_id: str) -> Done:
+        """Stop the running turn."""
+        return await self._verbs.post(Done, session_path(session_id, "interrupt"))
+
+    async def compact(self, session_id: str) -> Done:
+        """Shorten the conversation."""
+        path = session_path(session_id, "compact")
+        return await self._verbs.post(Done, path, patience=START_WITHIN)
+
+    async def set_model(self, session_id: str, draft: ModelDraft) -> Done:
+        """Use another model from now on."""
+        return await self._verbs.post(Done, session_path(session_id, "model"), draft)
+
+    async def approvals(self, query: ApprovalQuery) -> list[Approval]:
+        """List the approvals of all sessions, oldest first."""
+        return await self._verbs.get(list[Approval], "/approvals", query)
+
+    async def session_approvals(self, session_id: str, query: ApprovalQuery) -> list[Approval]:
+        """List the approvals of one session, oldest first."""
+        return await self._verbs.get(
+            list[Approval], session_path(session_id, "approvals"), query
+        )
+
+    async def answer(self, session_id: str, approval_id: int, answer: Answer) -> Approval:
+        """Answer an approval; the first answer wins."""
+        path = session_path(session_id, "approvals", approval_id)
+        return await self._verbs.post(Approval, path, answer)
+
+    # Tokens.
 
     async def tokens(self) -> list[Token]:
         """List tokens, the host's own first; never their secrets."""

@@ -6,23 +6,13 @@ An event's frame is its JSON, the same in every encoding; control frames have a 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 from sxhost.codec.json import encode
 from sxhost.model.cursor import Cursor
 from sxhost.model.session import Event
+from sxhost.model.subscription import Encoding
 
-__all__ = ["NDJSON", "SSE", "TEXT", "Encoding", "encode_events", "websocket_text_frame"]
-
-
-class Encoding(Protocol):
-    """Encodes frames for one kind of transport."""
-
-    def event(self, event: Event, epoch: str) -> bytes:
-        """Encode an event; SSE adds its cursor, made of `epoch` and the event's id."""
-
-    def control(self, name: str, fields: dict[str, object]) -> bytes:
-        """Encode a control frame: ``hello``, ``gap``, ``state``, ``heartbeat``, ``end``."""
+__all__ = ["NDJSON", "SSE", "TEXT", "encode_events", "websocket_text_frame"]
 
 
 class _NDJSON:

@@ -22,10 +22,10 @@ Texts may be of any length; the host cuts an event that is larger than its limit
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 from twisted.internet.interfaces import IReactorTime
 
 from sxhost.model.approval import Answer, Question
@@ -41,7 +41,15 @@ from sxhost.model.turn import (
 )
 from sxhost.process.contracts import ChildExit, Spawn
 
-__all__ = ["Agent", "Driver", "DriverEntryPoint", "Reports", "Started"]
+__all__ = [
+    "Agent",
+    "Driver",
+    "DriverEntryPoint",
+    "NativeAnswer",
+    "NativeCommands",
+    "Reports",
+    "Started",
+]
 
 
 class Started(Struct, frozen=True, kw_only=True):
@@ -127,6 +135,33 @@ class Agent(Protocol):
 
     async def stop(self) -> None:
         """End the turn, then the process; `Reports.gone` is called before this returns."""
+
+
+class NativeAnswer(Struct, frozen=True, kw_only=True):
+    """An agent's answer to a command of its own protocol, and the settings that it changed.
+
+    A setting that is None is as it was; the others hold for a restart of the agent as well.
+    """
+
+    result: Raw
+    """The result as the agent wrote it, in JSON; ``null`` if the command has none."""
+    native_id: str | None = None
+    """The conversation with which the agent goes on."""
+    model: str | None = None
+    provider: str | None = None
+    effort: str | None = None
+
+
+@runtime_checkable
+class NativeCommands(Protocol):
+    """What an `Agent` has besides if it takes commands of its own protocol from clients."""
+
+    async def native_command(self, name: str, params: Mapping[str, Any]) -> NativeAnswer:
+        """Send a command and wait for its answer.
+
+        :raises CommandRefused: the agent refused it.
+        :raises AgentFailed: the agent does not run, or ended before it answered.
+        """
 
 
 class Driver(Protocol):

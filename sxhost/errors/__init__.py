@@ -30,6 +30,7 @@ from sxhost.errors.access import (
 from sxhost.errors.agents import (
     AgentFailed,
     AlreadyAnswered,
+    CommandRefused,
     NotHosted,
     NoTurn,
     QuestionLimit,
@@ -82,6 +83,7 @@ __all__ = [
     "BadJSON",
     "BadRequest",
     "BodyTooLarge",
+    "CommandRefused",
     "EventTooLarge",
     "ExpectationFailed",
     "ForbiddenHost",

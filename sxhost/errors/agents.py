@@ -7,6 +7,7 @@ from sxhost.errors.base import HostError
 __all__ = [
     "AgentFailed",
     "AlreadyAnswered",
+    "CommandRefused",
     "NoTurn",
     "NotHosted",
     "QuestionLimit",
@@ -93,3 +94,11 @@ class AgentFailed(HostError):
 
     status = 502
     code = "agent_failed"
+
+
+class CommandRefused(AgentFailed):
+    """The agent refused a command of its own protocol; `reason` is what it answered."""
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason

@@ -16,13 +16,10 @@ from msgspec.structs import replace
 from sxhost.errors import BadField, UnknownSession
 from sxhost.hooks.payload import Hook
 from sxhost.logs import logger
-from sxhost.model.approval import Answer, Question
 from sxhost.model.host import Host
 from sxhost.model.names import check_session_id
 from sxhost.model.session import EventDraft, Message, PullQuery, Registration
 from sxhost.project import git_branch, project_root
-from sxhost.service_agents import Agency
-from sxhost.streams.notifier import LogNotifier, Waiter
 
 __all__ = ["HookHandler", "HookQuery", "HookReply"]
 
@@ -60,14 +57,12 @@ class HookReply(Struct, frozen=True):
 class HookHandler:
     """Turns hooks into events, approvals and deliveries through the verbs of `host`."""
 
-    def __init__(self, host: Host, agency: Agency, hub: LogNotifier) -> None:
+    def __init__(self, host: Host) -> None:
         self._host = host
-        self._desk = agency.desk
-        self._runs = agency.fleet.is_hosted
-        self._hub = hub
         self._registrations: OrderedDict[str, Registration] = OrderedDict()
         self._hooked_places: OrderedDict[tuple[str, str], None] = OrderedDict()
-        self._waiting: dict[str, dict[Waiter, Hook]] = {}
+        self._asking: dict[str, dict[str, Hook]] = {}
+        """The hooks that wait for a decision, by session and by the key of their question."""
 
     async def handle_hook(self, hook: Hook, query: HookQuery) -> HookReply:
         """Append the events of a hook and return the answer for its agent.
@@ -77,7 +72,7 @@ class HookHandler:
         if not hook.name:
             raise BadField("hook_event_name", "The field `hook_event_name` is missing.")
         session_id = check_session_id(hook.session_id)
-        if self._runs(session_id) or self._is_internal(session_id, hook):
+        if self._host.is_hosted(session_id) or self._is_internal(session_id, hook):
             return HookReply()
         try:
             return await self._handle(session_id, hook, query)
@@ -86,7 +81,7 @@ class HookHandler:
             return await self._handle(session_id, hook, query)
 
     async def _handle(self, session_id: str, hook: Hook, query: HookQuery) -> HookReply:
-        self._release_overtaken(session_id, hook)
+        await self._withdraw_overtaken(session_id, hook)
         await self._ensure_registered(session_id, hook)
         if hook.can_ask and query.wait and (hook.may_ask or query.ask):
             await self._append_events(session_id, hook.events())
@@ -141,21 +136,19 @@ class HookHandler:
             )
         await self._host.register(session_id, registration)
         if known is None:
-            await self._desk.withdraw(session_id, "its agent no longer waits")
+            await self._host.withdraw_questions(session_id, "its agent no longer waits")
         self._registrations[session_id] = registration
         if len(self._registrations) > MOST_SESSIONS:
             self._registrations.popitem(last=False)
 
-    def _release_overtaken(self, session_id: str, hook: Hook) -> None:
-        """Stop waiting for decisions that the agent's own user has made meanwhile.
+    async def _withdraw_overtaken(self, session_id: str, hook: Hook) -> None:
+        """Withdraw the questions that the agent's own user has decided meanwhile.
 
         Claude shows its dialog while its hook waits, and does not end the hook with it.
         """
-        waiting = self._waiting.get(session_id, {})
-        for watch, waiting_hook in tuple(waiting.items()):
-            if hook.settles_question_of(waiting_hook):
-                del waiting[watch]
-                watch.poke()
+        for key, asking in tuple(self._asking.get(session_id, {}).items()):
+            if hook.settles_question_of(asking):
+                await self._host.withdraw_question(session_id, key, "its own user has decided")
 
     async def _append_events(self, session_id: str, drafts: Sequence[EventDraft]) -> None:
         if drafts:
@@ -179,29 +172,16 @@ class HookHandler:
     ) -> dict[str, Any]:
         """Open an approval; return its decision as the hook's answer, empty if too late."""
         question = hook.question(patience + APPROVAL_GRACE)
-        answers: list[Answer] = []
-        why = "its agent no longer waits"
-        waiting = self._waiting.setdefault(session_id, {})
-        with self._hub.watch(f"hook:{session_id}:{question.key}") as watch:
-
-            async def deliver_decision(_question: Question, answer: Answer) -> None:
-                answers.append(answer)
-                watch.poke()
-
-            waiting[watch] = hook
-            try:
-                await self._desk.open_approval(session_id, question, deliver_decision)
-                if not answers and not self._hub.closed:
-                    await watch.wait(patience)
-                overtaken = watch not in waiting
-                why = "its own user has decided" if overtaken else "nobody decided in time"
-            finally:
-                waiting.pop(watch, None)
-                if not waiting:
-                    self._waiting.pop(session_id, None)
-                if not answers:
-                    await self._desk.close_question(session_id, question.key, why)
-        return hook.decision(answers[0]) if answers else {}
+        asking = self._asking.setdefault(session_id, {})
+        asking[question.key] = hook
+        try:
+            answer = await self._host.ask(session_id, question, patience)
+        finally:
+            if asking.get(question.key) is hook:
+                del asking[question.key]
+            if not asking:
+                self._asking.pop(session_id, None)
+        return {} if answer is None else hook.decision(answer)
 
 
 def _message_event(message: Message) -> EventDraft:

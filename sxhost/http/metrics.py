@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter as Tally
 from collections.abc import Sequence
 from typing import get_args
 
@@ -18,8 +17,8 @@ from prometheus_client import (
 )
 
 from sxhost.http.router import Route
+from sxhost.model.host import Host
 from sxhost.model.session import StateName
-from sxhost.service import SessionService
 
 __all__ = ["CONTENT_TYPE", "Metrics"]
 
@@ -34,8 +33,8 @@ BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0,
 class Metrics:
     """One registry with the host's metrics and the process's own."""
 
-    def __init__(self, service: SessionService) -> None:
-        self._service = service
+    def __init__(self, host: Host) -> None:
+        self._host = host
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
@@ -66,14 +65,13 @@ class Metrics:
 
     async def render(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
-        census, states = await self._service.census()
-        tally = Tally(state.name for state in states)
+        counts = await self._host.counts()
         for name in get_args(StateName):
-            self._sessions.labels(name).set(tally[name])
-        self._events.set(census.events)
-        self._inbox.set(census.messages)
-        self._hot.set(self._service.hot_size)
-        self._subscribers.set(self._service.hub.subscribers)
+            self._sessions.labels(name).set(counts.states.get(name, 0))
+        self._events.set(counts.events)
+        self._inbox.set(counts.messages)
+        self._hot.set(counts.event_bytes)
+        self._subscribers.set(counts.subscribers)
         return generate_latest(self.registry)
 
     def routes(self) -> Sequence[Route]:

@@ -8,7 +8,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.web.server import Request
 
 from sxhost.model.caller import current_caller
-from sxhost.streams.subscription import Subscription
+from sxhost.model.subscription import Subscription
 
 __all__ = ["StreamResponse"]
 

@@ -13,6 +13,7 @@ rights        which scope each field takes, and what only the host may report: t
               that tests walk
 session       sessions, events, messages: the structs of the native API
 session_state a session's state, derived from its log and from silence: pure functions
+subscription  following the log live: what is selected, how it is encoded, written where
 summaries     sessions as entries of a list, and the filters of queries
 turn          starting a hosted agent, input to it, its turns
 ============= =====================================================================

@@ -1,12 +1,25 @@
-"""The verbs of a host as Protocols: `SessionService` and `HostClient` both have them."""
+"""The verbs of a host: all that faces, hooks, telemetry and metrics see of it.
+
+What a verb takes and returns is a value, so a face may stand on another machine than the agent
+that it shows; the one exception is a subscription.  Every verb acts for `current_caller`, and
+raises `HostError` with a sentence for the client.
+
+========== ===================================================================
+RemoteHost the verbs that have a route: `HostClient` has them, too
+Host       these, and what faces need besides: `SessionService` has all of them
+========== ===================================================================
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Any, Protocol
 
-from sxhost.model.approval import Answer, Approval, ApprovalQuery
+from msgspec import Raw
+
+from sxhost.model.approval import Answer, Approval, ApprovalQuery, Question
 from sxhost.model.auth import AuditEntry, AuditQuery
+from sxhost.model.limits import Limits
 from sxhost.model.session import (
     Accepted,
     Detail,
@@ -15,6 +28,7 @@ from sxhost.model.session import (
     EventDraft,
     EventQuery,
     Fired,
+    HostCounts,
     Hosted,
     LogQuery,
     Message,
@@ -23,17 +37,80 @@ from sxhost.model.session import (
     Registered,
     Registration,
     Sent,
+    Session,
     SessionQuery,
     Status,
     Summary,
 )
-from sxhost.model.turn import Launch, ModelDraft, SteerDraft, Submitted, TurnDraft
+from sxhost.model.subscription import Encoding, Selection, Sink, Subscription
+from sxhost.model.turn import (
+    AgentStatus,
+    Launch,
+    ModelDraft,
+    SteerDraft,
+    Submitted,
+    Turn,
+    TurnDraft,
+)
 
-__all__ = ["AgentHost", "Host"]
+__all__ = ["Host", "Pages", "RemoteHost"]
+
+Pages = AsyncGenerator[list[Event], None]
+"""Events in order, a page when it is asked for."""
 
 
-class AgentHost(Protocol):
-    """The verbs on hosted agents and on approvals."""
+class RemoteHost(Protocol):
+    """The verbs on sessions, messages and events, and on hosted agents and their approvals."""
+
+    async def status(self) -> Status:
+        """Summarise the host."""
+
+    async def sessions(self, query: SessionQuery) -> list[Summary]:
+        """List sessions in the order of their ids."""
+
+    async def session(self, session_id: str) -> Detail:
+        """Return one session in detail, with its last events."""
+
+    async def register(self, session_id: str, registration: Registration) -> Registered:
+        """Create a session, or update the fields that are given."""
+
+    async def forget(self, session_id: str) -> Done:
+        """End a session and delete it with its log and its inbox."""
+
+    async def fire(self, session_id: str, draft: EventDraft) -> Fired:
+        """Append an event; an unknown session is registered by it."""
+
+    async def fire_batch(self, session_id: str, drafts: Sequence[EventDraft]) -> Accepted:
+        """Append events in order, all of them or none."""
+
+    async def events(self, session_id: str, query: EventQuery) -> list[Event]:
+        """Read events in order: the buffered ones, or all that are retained after a cursor."""
+
+    async def log(self, query: LogQuery) -> list[Event]:
+        """Read the events of many sessions, in the order of their ids."""
+
+    async def send(self, session_id: str, draft: MessageDraft) -> Sent:
+        """Queue a message for the session's agent."""
+
+    async def pull(self, session_id: str, query: PullQuery) -> list[Message]:
+        """Take the queued messages, or look at them."""
+
+    async def ack(self, session_id: str, message_id: int) -> Done:
+        """Confirm a leased message: it is delivered."""
+
+    async def nack(self, session_id: str, message_id: int) -> Done:
+        """Give a leased message back to its place in the queue."""
+
+    async def withdraw(self, session_id: str, message_id: int) -> Done:
+        """Take back a message that nobody has taken yet."""
+
+    async def audit(self, query: AuditQuery) -> list[AuditEntry]:
+        """List entries of the audit, in order."""
+
+    async def stop(self) -> Done:
+        """Stop the host in order."""
+
+    # Hosted agents.
 
     async def start(self, launch: Launch) -> Hosted:
         """Start an agent, in a new session."""
@@ -53,65 +130,139 @@ class AgentHost(Protocol):
     async def set_model(self, session_id: str, draft: ModelDraft) -> Done:
         """Use another model from now on."""
 
-    async def approvals(self, query: ApprovalQuery) -> Sequence[Approval]:
+    # What agents ask.
+
+    async def approvals(self, query: ApprovalQuery) -> list[Approval]:
         """List the approvals of all sessions, in the order of their ids."""
 
-    async def session_approvals(
-        self, session_id: str, query: ApprovalQuery
-    ) -> Sequence[Approval]:
+    async def session_approvals(self, session_id: str, query: ApprovalQuery) -> list[Approval]:
         """List the approvals of one session, in the order of their ids."""
 
     async def answer(self, session_id: str, approval_id: int, answer: Answer) -> Approval:
         """Decide an approval; the first decision counts."""
 
 
-class Host(Protocol):
-    """The verbs on sessions, events and messages, and on the host itself."""
+class Host(RemoteHost, Protocol):
+    """All verbs, those without a route included.
 
-    async def status(self) -> Status:
-        """Summarise the host."""
+    What is not ``async`` is read from memory.
+    """
 
-    async def sessions(self, query: SessionQuery) -> Sequence[Summary]:
-        """List sessions in the order of their ids."""
+    @property
+    def limits(self) -> Limits:
+        """The limits of the host."""
 
-    async def session(self, session_id: str) -> Detail:
-        """Return one session in detail, with its last events."""
+    def now_ms(self) -> int:
+        """Return the time of day in Unix milliseconds."""
 
-    async def register(self, session_id: str, registration: Registration) -> Registered:
-        """Create a session, or update the fields that are given."""
+    async def counts(self) -> HostCounts:
+        """Count what the host holds."""
 
-    async def forget(self, session_id: str) -> Done:
-        """End a session and delete it with its log and its inbox."""
+    async def record_action(
+        self, action: str, session_id: str | None = None, detail: str = ""
+    ) -> None:
+        """Record in the audit what the caller is about to do, or has done.
 
-    async def fire(self, session_id: str, draft: EventDraft) -> Fired:
-        """Append an event; an unknown session is registered by it."""
+        :raises HostError: it cannot be recorded, and so must not be done.
+        """
 
-    async def fire_batch(self, session_id: str, drafts: Sequence[EventDraft]) -> Accepted:
-        """Append events in order, all of them or none."""
+    # The log.
 
-    async def events(self, session_id: str, query: EventQuery) -> Sequence[Event]:
-        """Read events in order."""
+    @property
+    def cursor(self) -> str:
+        """The cursor of the end of the log."""
 
-    async def log(self, query: LogQuery) -> Sequence[Event]:
-        """Read the events of many sessions, in the order of their ids."""
+    def knows(self, session_id: str) -> bool:
+        """Tell whether there is such a session, archived ones included."""
 
-    async def send(self, session_id: str, draft: MessageDraft) -> Sent:
-        """Queue a message for the session's agent."""
+    def stored_session(self, session_id: str) -> Session | None:
+        """Return a session as it is stored; None if it is archived, or there is none."""
 
-    async def pull(self, session_id: str, query: PullQuery) -> Sequence[Message]:
-        """Take the queued messages, or look at them."""
+    def hosted_sessions(self, agent: str) -> list[Session]:
+        """Return the hosted sessions of a kind of agent, in the order of their beginning."""
 
-    async def ack(self, session_id: str, message_id: int) -> Done:
-        """Confirm a leased message: it is delivered."""
+    def event_pages(self, session_id: str, query: EventQuery) -> Pages:
+        """Read the same as `events`, page by page."""
 
-    async def nack(self, session_id: str, message_id: int) -> Done:
-        """Give a leased message back to its place in the queue."""
+    def log_pages(self, query: LogQuery) -> Pages:
+        """Read the same as `log`, page by page."""
 
-    async def withdraw(self, session_id: str, message_id: int) -> Done:
-        """Take back a message that nobody has taken yet."""
+    async def subscribe(
+        self,
+        selection: Selection,
+        after: str,
+        encoding: Encoding,
+        sink: Sink,
+        *,
+        states: bool = False,
+    ) -> Subscription:
+        """Have events written to `sink` from the cursor `after` on, past and present alike.
 
-    async def audit(self, query: AuditQuery) -> Sequence[AuditEntry]:
-        """List entries of the audit, in order."""
+        :param states: whether changes of sessions' states are written, too.
+        :raises UnknownSession: the selection is one session, and there is none.
+        :raises SubscriptionLimit: there are as many as may be.
+        :raises Stopping: the host is about to end.
+        """
 
-    async def stop(self) -> Done:
-        """Stop the host in order."""
+    async def deliver_events(self) -> None:
+        """Return once every subscription was given what the log has by now."""
+
+    # Hosted agents.
+
+    def is_hosted(self, name: str) -> bool:
+        """Tell whether the host runs the agent of this session, or of this conversation."""
+
+    async def agent_status(self, session_id: str) -> AgentStatus | None:
+        """Return how a session's agent is; None if this life of the host has not run it."""
+
+    async def wake(self, session_id: str) -> None:
+        """Start a session's agent, unless it runs.
+
+        :raises ForbiddenScope: it sleeps, and the caller may only read.
+        :raises NotHosted: the agent is not run by the host.
+        """
+
+    async def flush_events(self, session_id: str) -> None:
+        """Return once all that a session's agent has reported so far is in the log."""
+
+    async def submit_native(
+        self, session_id: str, draft: TurnDraft, spoken: Mapping[str, Any]
+    ) -> Submitted:
+        """Begin a turn; `spoken` goes along in the agent's own words and only speaks.
+
+        For that the face vouches, and that the draft's input tells the log of it.
+        """
+
+    async def wait_for_turn(self, session_id: str, turn_id: int) -> Turn | None:
+        """Return a turn once it is over and its end is in the log.
+
+        None: it is forgotten since another one runs, or never began.
+
+        :raises AgentFailed: the agent was ended for good meanwhile.
+        """
+
+    async def native_command(
+        self, session_id: str, name: str, params: Mapping[str, Any]
+    ) -> Raw:
+        """Send a session's agent a command of its own protocol; return its result in JSON.
+
+        An agent that sleeps is started for it.
+
+        :raises ForbiddenScope: it sleeps, and the caller may only read.
+        :raises CommandRefused: the agent refused it; the error has the agent's reason.
+        :raises Unsupported: this kind of agent takes none.
+        """
+
+    # Questions of attached agents.
+
+    async def ask(self, session_id: str, question: Question, wait_s: float) -> Answer | None:
+        """Open an approval and wait for its decision; None if it was closed without one.
+
+        It is closed after `wait_s` seconds, by `withdraw_question`, or when the caller leaves.
+        """
+
+    async def withdraw_question(self, session_id: str, key: str, reason: str) -> None:
+        """Close the approval of a question that needs no answer any more."""
+
+    async def withdraw_questions(self, session_id: str, reason: str) -> None:
+        """Close all approvals of a session: its agent waits for none of them any more."""

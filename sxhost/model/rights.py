@@ -12,6 +12,11 @@ from typing import Final, NamedTuple
 
 from sxhost.errors import Reserved
 from sxhost.model.caller import Caller
+from sxhost.model.event_types import (
+    EVENT_TYPES,
+    ApprovalRequestedEvent,
+    ApprovalResolvedEvent,
+)
 from sxhost.model.names import Scope
 from sxhost.model.session import Registration, Session
 
@@ -88,15 +93,10 @@ that another caller promises would make the session count as lost."""
 
 # Events.
 
-APPROVAL_EVENTS: Final = frozenset({"approval-requested", "approval-resolved"})
+APPROVAL_EVENTS: Final = frozenset({ApprovalRequestedEvent.name, ApprovalResolvedEvent.name})
 """Events that the host appends with an approval, in sessions of both kinds."""
 
-HOST_EVENTS: Final = APPROVAL_EVENTS | {
-    *("started", "ended", "stalled", "idle", "turn-started", "complete", "error"),
-    *("user-message", "message-delta", "message", "thinking-delta", "thinking"),
-    *("tool-start", "tool-output", "tool-done", "plan", "diff", "usage", "compact"),
-    *("warning", "native"),
-}
+HOST_EVENTS: Final = frozenset(EVENT_TYPES)
 """Events that only the host appends to hosted sessions: they report turns and set the state."""
 
 

@@ -38,6 +38,7 @@ __all__ = [
     "Fired",
     "Gap",
     "Health",
+    "HostCounts",
     "Hosted",
     "Hosting",
     "LogQuery",
@@ -392,6 +393,20 @@ class Status(Struct, frozen=True, kw_only=True):
     """The URL of the host's own telemetry, without secrets in it, if it is on."""
     memory: Memory = Memory()
     limits: Limits
+
+
+class HostCounts(Struct, frozen=True, kw_only=True):
+    """How much a host holds at this moment, for metrics."""
+
+    events: int
+    """Events ever appended."""
+    messages: int
+    """Messages that are queued or on lease."""
+    states: dict[StateName, int]
+    """Sessions by state."""
+    event_bytes: int
+    """Bytes of memory that events take."""
+    subscribers: int
 
 
 # Frames of a stream, beside events.

@@ -10,9 +10,14 @@ from collections.abc import Sequence
 from typing import Final
 
 import msgspec
-from msgspec import Struct
 from msgspec.structs import replace
 
+from sxhost.model.event_types import (
+    CompleteEvent,
+    ErrorEvent,
+    TurnStartedEvent,
+    decode_event,
+)
 from sxhost.model.limits import Limits
 from sxhost.model.rights import HOST_EVENTS
 from sxhost.model.session import Event, Session, State, StateName
@@ -167,31 +172,14 @@ def _turn(session: Session, turn: Turn | None, event: Event) -> Turn | None:
 
 
 def _apply_to_turn(turn: Turn | None, event: Event) -> Turn | None:
-    fields = _turn_fields(event)
-    if fields.turn is None:
-        return turn
-    if event.event == "turn-started":
-        return Turn(id=fields.turn, native_id=fields.native_id, start_ms=event.ts_ms)
-    if turn is None or turn.id != fields.turn:
-        return turn
-    status: TurnStatus = "failed" if event.event == "error" else fields.status
-    return replace(turn, status=status, reason=fields.reason, end_ms=event.ts_ms)
-
-
-class _TurnFields(Struct, frozen=True):
-    """The fields of an event's data that are about its turn."""
-
-    turn: int | None = None
-    native_id: str | None = None
-    status: TurnStatus = "completed"
-    reason: str = ""
-
-
-def _turn_fields(event: Event) -> _TurnFields:
-    try:
-        return msgspec.json.decode(event.data, type=_TurnFields)
-    except msgspec.DecodeError:
-        return _TurnFields()
+    match decode_event(event):
+        case TurnStartedEvent(turn=int(number), native_id=native_id):
+            return Turn(id=number, native_id=native_id, start_ms=event.ts_ms)
+        case CompleteEvent() | ErrorEvent() as end if turn is not None and end.turn == turn.id:
+            is_failed = isinstance(end, ErrorEvent)
+            status: TurnStatus = "failed" if is_failed else end.status or "completed"
+            return replace(turn, status=status, reason=end.reason or "", end_ms=event.ts_ms)
+    return turn
 
 
 def _usage(session: Session, events: Sequence[Event]) -> object:

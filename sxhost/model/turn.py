@@ -11,6 +11,8 @@ from sxhost.model.names import Argument, Key, Label, LabelName, Line, Path, Sess
 
 __all__ = [
     "Abilities",
+    "AgentState",
+    "AgentStatus",
     "CutReason",
     "File",
     "Image",
@@ -31,6 +33,7 @@ __all__ = [
 ]
 
 TurnStatus = Literal["running", "completed", "interrupted", "failed"]
+AgentState = Literal["gone", "starting", "idle", "running", "waiting", "stopping"]
 
 
 class CutReason(StrEnum):
@@ -197,3 +200,23 @@ class Submitted(Struct, frozen=True, kw_only=True):
 
     ok: bool = True
     turn: Turn = field()
+
+
+class AgentStatus(Struct, frozen=True, kw_only=True):
+    """The agent of a hosted session at this moment, of which the log may not tell yet."""
+
+    state: AgentState
+    """`waiting`: for a decision, in the middle of a turn."""
+    turn: Turn | None = None
+    """The running turn, or the last one."""
+    effort: str | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether its process runs, and takes commands."""
+        return self.state in ("idle", "running", "waiting")
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a turn runs."""
+        return self.state in ("running", "waiting")

@@ -37,11 +37,16 @@ class MessageQueue:
         """Ids of closed messages that are remembered no longer, though the journal has them."""
 
     def restore(self, messages: Iterable[tuple[Message, str | None]]) -> None:
-        """Put back, in order, what a journal has kept, each with its key."""
+        """Add, in order, what a journal has kept, each with its key.
+
+        Leases have ended with the host that gave them; older hosts wrote some of them down.
+        """
         for message, key in messages:
-            place = self._open if message.state == "queued" else self._closed
-            place[message.id] = message
-            self._count_down(message)
+            if message.state in ("queued", "leased"):
+                self._open[message.id] = queued = replace(message, state="queued")
+                self._count_down(queued)
+            else:
+                self._closed[message.id] = message
             if key is not None:
                 self._keys[key] = message.id
 

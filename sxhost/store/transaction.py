@@ -227,7 +227,7 @@ class Transaction:
         return message, len(changed.messages)
 
     def take_messages(self, session_id: str, lease: float) -> list[Message]:
-        """Take what is queued; of this a journal keeps deliveries, and no leases."""
+        """Take what is queued; a journal keeps deliveries, but no leases."""
         changed = self._draft(session_id)
         changed.changed_messages.update(changed.messages.expired())
         taken = changed.messages.take(lease)
@@ -235,13 +235,17 @@ class Transaction:
             changed.changed_messages.update((message.id, message) for message in taken)
         return taken
 
+    def lease_message(self, session_id: str, message_id: int, seconds: float) -> Message:
+        """Take one queued message on lease; no journal keeps that, so it ends with its host."""
+        return self._draft(session_id).messages.lease(message_id, seconds)
+
     def change_message(
         self,
         session_id: str,
         act: Callable[[MessageQueue], Message],
         by: AuditEntry | None = None,
     ) -> Message:
-        """Lease, confirm, give back or withdraw a message."""
+        """Confirm, give back or withdraw a message."""
         changed = self._draft(session_id)
         message = act(changed.messages)
         changed.changed_messages[message.id] = message

@@ -107,7 +107,9 @@ class TransactionVerbs:
 
     async def lease_message(self, session_id: str, message_id: int, seconds: float) -> Message:
         """Take one queued message on lease."""
-        return await self._change_message(session_id, lambda q: q.lease(message_id, seconds))
+        return await self._committer.run(
+            lambda tx: tx.lease_message(session_id, message_id, seconds)
+        )
 
     async def ack_message(self, session_id: str, message_id: int) -> Message:
         """Mark a message as delivered."""

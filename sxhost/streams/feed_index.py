@@ -6,8 +6,9 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator
 
 from sxhost.model.session import Event
+from sxhost.model.subscription import Selection
 from sxhost.store.known_sessions import KnownSessions
-from sxhost.streams.subscription import Feed, Selection
+from sxhost.streams.subscription import Feed
 
 __all__ = ["FeedIndex"]
 

@@ -17,15 +17,15 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall
 
-from sxhost.codec.frames import Encoding
 from sxhost.errors import Stopping, SubscriptionLimit
 from sxhost.logs import logger
 from sxhost.model.limits import Limits
+from sxhost.model.subscription import Encoding, Selection, Sink
 from sxhost.slices import TimeSlicer
 from sxhost.store.contracts import EventLog
 from sxhost.store.known_sessions import KnownSessions
 from sxhost.streams.feed_index import FeedIndex
-from sxhost.streams.subscription import ChunkCache, Feed, Selection, Sink, Subscription
+from sxhost.streams.subscription import ChunkCache, Feed, LogSubscription
 from sxhost.waiting import Signal
 
 __all__ = ["HEARTBEAT_S", "LogNotifier", "Waiter", "inbox_topic"]
@@ -171,7 +171,7 @@ class LogNotifier:
         """How many read live now."""
         return self._held.total()
 
-    def readers(self) -> list[Subscription]:
+    def readers(self) -> list[LogSubscription]:
         """Return who reads live now."""
         return [reader for feed in self._feeds.values() for reader in feed.readers]
 
@@ -183,8 +183,8 @@ class LogNotifier:
         *,
         states: bool = False,
         token: str | None = None,
-    ) -> Subscription:
-        """Register a reader; it begins with `Subscription.start`, and misses nothing since.
+    ) -> LogSubscription:
+        """Register a reader; it begins with `LogSubscription.start`, and misses nothing since.
 
         :raises Stopping: nobody could end it any more.
         :raises SubscriptionLimit: there are as many as may be, in all or with this `token`.
@@ -193,7 +193,7 @@ class LogNotifier:
             raise Stopping
         self._check_room(token)
         feed = self._feeds.get((selection, id(encoding))) or self._feed(selection, encoding)
-        reader = Subscription(feed, sink, self.release, states=states, token=token)
+        reader = LogSubscription(feed, sink, self.release, states=states, token=token)
         feed.readers.add(reader)
         self._held[token or ""] += 1
         if not self._heart.running:
@@ -215,7 +215,7 @@ class LogNotifier:
         self._index.add(feed)
         return feed
 
-    def release(self, reader: Subscription) -> None:
+    def release(self, reader: LogSubscription) -> None:
         """Undo `subscribe`."""
         feed = reader.feed
         feed.readers.discard(reader)
@@ -257,7 +257,7 @@ class LogNotifier:
         self._delivering = True
         self._run(reader.poke for reader in self._due()).addBoth(self._is_delivered)
 
-    def _due(self) -> list[Subscription]:
+    def _due(self) -> list[LogSubscription]:
         """Return who may have something to read that came since the last delivery."""
         before, self._place = self._place, self._log.recent.position
         events = self._log.recent.since(None, before)
@@ -290,7 +290,7 @@ class LogNotifier:
         return Deferred.fromCoroutine(self._slices.run(_steps(calls)))
 
     def end(
-        self, readers: Iterable[Subscription], reason: str, *, reconnect: bool
+        self, readers: Iterable[LogSubscription], reason: str, *, reconnect: bool
     ) -> Deferred[None]:
         """Tell readers that this is the end, some at a time; fires when all are told."""
         return self._run(partial(one.end, reason, reconnect=reconnect) for one in readers)

@@ -16,7 +16,7 @@ from sxhost.model.session import Session, State
 from sxhost.model.session_state import ACTIVE_STATES, derive_state, state_since_boot
 from sxhost.store.known_sessions import KnownSessions
 from sxhost.streams.notifier import LogNotifier
-from sxhost.streams.subscription import Subscription
+from sxhost.streams.subscription import LogSubscription
 
 __all__ = ["Presence", "StateBroadcaster"]
 
@@ -79,7 +79,7 @@ class StateBroadcaster:
         self._loop = LoopingCall(self._look)
         self._loop.clock = clock
 
-    def begin(self, reader: Subscription) -> None:
+    def begin(self, reader: LogSubscription) -> None:
         """Tell a reader all states as they are; changes follow."""
         states = self._states()
         if not self._loop.running:
@@ -109,7 +109,7 @@ class StateBroadcaster:
         return {session.id: self._now(session).state for session in self._known}
 
 
-def send_state(reader: Subscription, session_id: str, state: State) -> None:
+def send_state(reader: LogSubscription, session_id: str, state: State) -> None:
     """Send a session's state to a reader that has it in its selection."""
     if reader.feed.covers(session_id):
         fields: dict[str, object] = {

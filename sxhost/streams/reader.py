@@ -9,11 +9,12 @@ from sxhost.codec.frames import NDJSON
 from sxhost.model.cursor import Cursor
 from sxhost.model.limits import Limits
 from sxhost.model.session import Event, EventQuery, LogQuery
+from sxhost.model.subscription import selection_of
 from sxhost.slices import TimeSlicer
 from sxhost.store.contracts import EventLog, Sessions
-from sxhost.streams.subscription import Feed, Position, Selection
+from sxhost.streams.subscription import Feed, Position
 
-__all__ = ["PAGE", "PAGE_SIZE", "LogReader", "Pages", "newest", "selection"]
+__all__ = ["PAGE", "PAGE_SIZE", "LogReader", "Pages", "newest"]
 
 Pages = AsyncGenerator[list[Event], None]
 
@@ -58,7 +59,7 @@ class LogReader:
 
     async def log(self, query: LogQuery) -> Pages:
         """Read the events of many sessions, in the order of their ids, in pages."""
-        feed = Feed(self._log, self._sessions.known, selection(query), NDJSON)
+        feed = Feed(self._log, self._sessions.known, selection_of(query), NDJSON)
         place = await self.find_position(None, query.after)
         pages = self._pages(None, place.position, names=frozenset())
         wanted = (list(filter(feed.wants, page)) async for page in pages)
@@ -123,14 +124,3 @@ async def _at_most(limit: int, pages: Pages) -> Pages:
         left -= len(page)
         if left <= 0:
             return
-
-
-def selection(query: EventQuery, session_id: str | None = None) -> Selection:
-    """Return what a query selects."""
-    sessions = [] if session_id is None else [session_id]
-    labels: list[tuple[str, str]] = []
-    if isinstance(query, LogQuery):
-        sessions += filter(None, query.session.split(","))
-        name, colon, value = query.label.partition(":")
-        labels += [(name, value)] if colon else []
-    return Selection(frozenset(sessions), frozenset(labels), query.names())

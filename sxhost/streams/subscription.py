@@ -6,8 +6,7 @@ what is only on disk is read once for all who come to it together.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Sequence
 from weakref import WeakSet
 
 from msgspec import Struct
@@ -16,16 +15,17 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from sxhost.codec.frames import Encoding, encode_events
+from sxhost.codec.frames import encode_events
 from sxhost.errors import HostError, UnknownSession
 from sxhost.logs import logger
 from sxhost.model.cursor import Cursor
-from sxhost.model.session import Event, Session
+from sxhost.model.session import Event
+from sxhost.model.subscription import Encoding, Selection, Sink
 from sxhost.store.contracts import EventLog
 from sxhost.store.known_sessions import KnownSessions
 from sxhost.waiting import Signal
 
-__all__ = ["Feed", "Position", "Selection", "Sink", "Subscription"]
+__all__ = ["Feed", "LogSubscription", "Position"]
 
 log = logger(__name__)
 
@@ -46,50 +46,12 @@ Chunk = tuple[bytes, int]
 """Bytes, and the place that they lead to."""
 
 
-class Selection(Struct, frozen=True):
-    """Which events a subscription is for; what is empty is not asked about."""
-
-    sessions: frozenset[str] = frozenset()
-    labels: frozenset[tuple[str, str]] = frozenset()
-    names: frozenset[str] = frozenset()
-    agent: str = ""
-    """The kind of agent; it means hosted sessions alone."""
-
-    def chooses(self, session: Session) -> bool:
-        """Tell whether it is for this session."""
-        if self.agent and (session.kind, session.agent) != ("hosted", self.agent):
-            return False
-        named = not self.sessions or session.id in self.sessions
-        return named and self.labels <= session.labels.items()
-
-    @property
-    def only(self) -> str | None:
-        """The one session that it is for, if it is one."""
-        return next(iter(self.sessions)) if len(self.sessions) == 1 else None
-
-
 class Position(Struct, frozen=True):
     """Where a reader begins: after an id, having `missed` what followed its cursor, and why."""
 
     position: int
     missed: str = ""
     why: str = ""
-
-
-class Sink(Protocol):
-    """Where a subscription writes: a response, a WebSocket, a pipe."""
-
-    tag: Mapping[str, object]
-    """What each control frame says besides."""
-
-    def begin(self, reader: Subscription) -> object:
-        """Pause and resume this reader from now on; it is about to write."""
-
-    def write(self, data: bytes) -> object:
-        """Send bytes, or keep them until they can be sent."""
-
-    def end(self) -> object:
-        """Send what is kept, and close."""
 
 
 class ChunkCache:
@@ -164,7 +126,7 @@ class Feed:
     ) -> None:
         self.selection = selection
         self.encoding = encoding
-        self.readers: set[Subscription] = set()
+        self.readers: set[LogSubscription] = set()
         self._log = log
         self._known = known
         self._cache = cache or ChunkCache()
@@ -255,7 +217,7 @@ class Feed:
 
 
 @implementer(IPushProducer)
-class Subscription:
+class LogSubscription:
     """One live reader: a feed, a place in it, and where to write.
 
     The transport pauses and resumes it; in between it reads what there is, past and present
@@ -266,7 +228,7 @@ class Subscription:
         self,
         feed: Feed,
         sink: Sink,
-        leave: Callable[[Subscription], None],
+        leave: Callable[[LogSubscription], None],
         *,
         states: bool = False,
         token: str | None = None,

@@ -10,21 +10,31 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from msgspec import Raw, Struct
 from msgspec.json import decode
 from twisted.application.service import Service
 from twisted.python.failure import Failure
 
-from sxhost.codec.frames import Encoding
 from sxhost.codec.json import encode
 from sxhost.config import EmitContent, Settings
 from sxhost.errors import HostError
 from sxhost.logs import logger
+from sxhost.model.event_types import (
+    AgentEvent,
+    CompactEvent,
+    ErrorEvent,
+    MessageEvent,
+    StartedEvent,
+    ToolDoneEvent,
+    ToolStartEvent,
+    UserMessageEvent,
+    WarningEvent,
+    decode_event,
+)
 from sxhost.model.session import Event
+from sxhost.model.subscription import Encoding, Selection, Subscription
 from sxhost.project import project_root
 from sxhost.service import SessionService
 from sxhost.store.contracts import Store
-from sxhost.streams.subscription import Selection, Subscription
 from sxhost.telemetry.command import endpoint, read_settings
 from sxhost.telemetry.ingest import PREFIX
 from sxhost.telemetry.sender import IN_FLIGHT, Emitter, SendError, checked, masked, open_emitter
@@ -46,28 +56,18 @@ KINDS: Final[Mapping[str, str]] = {
 }
 """What sxhost-emit's collectors call an event; others are not forwarded."""
 
-TEXTS: Final = ("text", "output", "title", "reason")
 
-
-class ForwardedEvent(Struct, frozen=True):
-    """An event as it is forwarded."""
-
-    event: str
-    session: str
-    data: Raw
-
-
-class _ForwardedEventEncoding:
+class _EventLines:
     """Events as lines, and nothing else."""
 
     def event(self, event: Event, epoch: str) -> bytes:  # noqa: ARG002
-        return encode(ForwardedEvent(event.event, event.session, event.data)) + b"\n"
+        return encode(event) + b"\n"
 
     def control(self, name: str, fields: dict[str, object]) -> bytes:  # noqa: ARG002
         return b""
 
 
-LINES: Final[Encoding] = _ForwardedEventEncoding()
+LINES: Final[Encoding] = _EventLines()
 
 
 class Forwarder(Service):
@@ -116,18 +116,17 @@ class Forwarder(Service):
     def write(self, data: bytes) -> None:
         """Forward events; pause the reader while as many are under way as may be."""
         for line in data.splitlines():
-            piece = decode(line, type=ForwardedEvent)
-            if not piece.session.startswith(PREFIX):
-                self._forward(piece)
+            event = decode(line, type=Event)
+            if not event.session.startswith(PREFIX):
+                self._forward(event)
 
     def end(self) -> None:
         """Do nothing: the host is stopping."""
 
-    def _forward(self, piece: ForwardedEvent) -> None:
-        kind, data = KINDS[piece.event], decode(piece.data)
-        text = forwarded_content(data, self._content)
-        root = project_root(self._cwd_of(piece.session) or "/")
-        sending = self._emitter.emit(piece.session, kind, text, root)
+    def _forward(self, event: Event) -> None:
+        text = forwarded_content(event, self._content)
+        root = project_root(self._cwd_of(event.session) or "/")
+        sending = self._emitter.emit(event.session, KINDS[event.event], text, root)
         sending.addBoth(self._sending_ended)
         if self._emitter.in_flight >= IN_FLIGHT and not self._paused and self._reader:
             self._paused = True
@@ -139,22 +138,34 @@ class Forwarder(Service):
             self._reader.resumeProducing()
 
 
-def forwarded_content(data: Any, amount: EmitContent) -> str:
-    """Return the content that is sent of an event's data: its text, its length, or nothing."""
+def forwarded_content(event: Event, amount: EmitContent) -> str:
+    """Return the content that is sent of an event: its text, its length, or nothing."""
     if amount == "none":
         return ""
-    text = _text(data)
+    text = _text(decode_event(event)) or _whole(event)
     return text if amount == "full" else f"[{len(text)} characters]"
 
 
-def _text(data: Any) -> str:
+def _text(event: AgentEvent) -> str:
+    """Return what an event says in words, if it does."""
+    match event:
+        case UserMessageEvent() | MessageEvent() | CompactEvent() | WarningEvent():
+            return event.text
+        case ToolStartEvent():
+            return event.title
+        case ToolDoneEvent(output=str(output)):
+            return output
+        case StartedEvent() | ErrorEvent():
+            return event.reason
+    return ""
+
+
+def _whole(event: Event) -> str:
+    """Return an event's data as a text; agents may fire any."""
+    data = event.value()
     if isinstance(data, str):
         return data
-    if isinstance(data, dict):
-        for name in TEXTS:
-            if isinstance(data.get(name), str) and data[name]:
-                return str(data[name])
-    return "" if data is None else encode(data).decode()
+    return "" if data is None else bytes(event.data).decode()
 
 
 def make_forwarder(

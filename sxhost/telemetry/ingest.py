@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal
 from msgspec import Meta, Struct
 
 from sxhost.codec.shorten import shorten_to_fit
-from sxhost.model.host import Host
+from sxhost.model.host import RemoteHost
 from sxhost.model.names import SESSION_ID
 from sxhost.model.session import EventDraft, Registration
 
@@ -46,7 +46,7 @@ class TelemetryPayload(Struct, frozen=True):
 class TelemetryIngest:
     """Appends payloads of telemetry to the logs of their sessions."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: RemoteHost) -> None:
         self._host = host
         self._known: dict[str, Registration] = {}
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from msgspec import Raw
 from twisted.internet.defer import Deferred
 
-from sxhost.drivers.contracts import Reports, Started
+from sxhost.drivers.contracts import NativeAnswer, Reports, Started
 from sxhost.errors import BadField
 from sxhost.model.approval import Answer, Question
 from sxhost.model.turn import (
@@ -75,6 +76,11 @@ class FakeAgent:
         """Do what only this kind of agent can; see the agents of codex and pi."""
         self._do("command", method)
         return {}
+
+    async def native_command(self, name: str, params: Mapping[str, Any]) -> NativeAnswer:
+        """Note a command of the agent's own protocol; its result is an empty object."""
+        self._do("native_command", name, params)
+        return NativeAnswer(result=Raw(b"{}"))
 
     async def answer(self, question: Question, answer: Answer) -> None:
         """Note the decision on a question."""

@@ -128,7 +128,7 @@ class HostInMemory:
                 self.browsers,
                 self.clock,
                 self.limits,
-                note=self.service.note,
+                record=self.service.record_action,
                 host_uid=UID,
             ),
             self.mux,

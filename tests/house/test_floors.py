@@ -107,56 +107,53 @@ ROOMS = {
             "registration.py",
             "service.py",
             "service_agents.py",
+            "service_core.py",
             "service_messages.py",
         ),
         rooms_of("agents audit codec errors logs model slices store streams waiting"),
         rooms_of("msgspec twisted"),
     ),
     "hooks": Room(
-        "7",
+        "5",
         ("hooks/*.py",),
-        rooms_of(
-            "address auth codec drivers errors files logs model project service streams visible"
-        ),
+        rooms_of("address auth codec drivers errors files logs model project visible"),
         rooms_of("msgspec"),
     ),
     "http": Room(
-        "7",
+        "4",
         ("http/*.py",),
-        rooms_of(
-            "auth codec errors localnet logs model ratelimit service slices streams waiting"
-        ),
+        rooms_of("auth codec errors localnet logs model ratelimit slices waiting"),
         rooms_of("autobahn klein msgspec prometheus_client twisted werkzeug zope"),
     ),
     "telemetry": Room(
         "7",
         ("telemetry/*.py",),
         rooms_of(
-            "codec config errors localnet logs model project service store streams "
-            "trust visible waiting"
+            "codec config errors localnet logs model project service store trust "
+            "visible waiting"
         ),
         rooms_of("msgspec treq twisted"),
     ),
     "faces/codex_sse": Room(
-        "8",
+        "7",
         ("faces/codex_sse/*.py",),
-        rooms_of("codec errors http logs model service streams"),
+        rooms_of("codec errors http logs model service"),
         rooms_of("msgspec twisted"),
     ),
     "faces/codexd": Room(
-        "8",
+        "7",
         ("faces/codexd/*.py",),
-        rooms_of("agents codec drivers errors http model service streams"),
+        rooms_of("agents codec drivers errors http model service"),
         rooms_of("msgspec twisted"),
     ),
     "faces/native": Room(
         "8",
         ("faces/__init__.py", "faces/native/*.py"),
-        rooms_of("auth codec errors hooks http logs model service streams telemetry waiting"),
+        rooms_of("auth codec errors hooks http logs model telemetry waiting"),
         rooms_of("msgspec twisted zope"),
     ),
     "faces/pi": Room(
-        "8",
+        "7",
         ("faces/pi/*.py",),
         rooms_of(
             "agents codec drivers errors http logs model ratelimit service streams waiting"
@@ -164,7 +161,7 @@ ROOMS = {
         rooms_of("msgspec twisted zope"),
     ),
     "daemon": Room(
-        "9",
+        "8",
         ("daemon/*.py",),
         rooms_of(
             "agents auth config drivers faces/pi files http localnet logs model "
@@ -173,7 +170,7 @@ ROOMS = {
         rooms_of("OpenSSL twisted"),
     ),
     "top": Room(
-        "10",
+        "9",
         ("tap.py",),
         rooms_of(
             "auth config daemon faces/codex_sse faces/codexd faces/native faces/pi "
@@ -182,7 +179,7 @@ ROOMS = {
         rooms_of("msgspec twisted"),
     ),
     "cli": Room(
-        "11",
+        "10",
         ("__main__.py", "cli/*.py"),
         rooms_of(
             "address attach auth client codec config daemon errors faces/pi hooks "
@@ -191,7 +188,7 @@ ROOMS = {
         rooms_of("autobahn click msgspec rich twisted zope"),
     ),
     "testing": Room(
-        "11",
+        "10",
         ("testing/*.py",),
         rooms_of(
             "agents auth client drivers errors faces/native faces/pi http model "

@@ -10,9 +10,11 @@ from typing import Any, cast
 from urllib.request import Request, urlopen
 
 import pytest
+from msgspec import Raw
 from twisted.internet.defer import Deferred, succeed
 
 from sxhost.daemon.options import Options
+from sxhost.model.session import Event
 from sxhost.telemetry.forwarder import Forwarder, forwarded_content
 from sxhost.telemetry.sender import IN_FLIGHT, Emitter
 from sxhost.testing import HostInMemory
@@ -110,10 +112,23 @@ def test_what_cannot_be_sent_at_once_waits_in_the_log(lab: HostInMemory) -> None
     forwarder.stopService()
 
 
-def test_data_of_any_shape_have_a_text() -> None:
-    assert forwarded_content(None, "full") == ""
-    assert forwarded_content([1, {"a": 2}], "full") == '[1,{"a":2}]'
-    assert forwarded_content({"text": "", "title": "t"}, "full") == "t"
+@pytest.mark.parametrize(
+    ("name", "data", "text"),
+    [
+        ("message", b"null", ""),
+        ("message", b'[1,{"a":2}]', '[1,{"a":2}]'),
+        ("message", b'"hello"', "hello"),
+        ("message", b'{"text":"hello"}', "hello"),
+        ("tool-start", b'{"tool":"Bash","title":"make"}', "make"),
+        ("tool-done", b'{"tool":"Bash","output":"ok"}', "ok"),
+        ("tool-done", b'{"tool":"Bash","output":[1]}', '{"tool":"Bash","output":[1]}'),
+        ("error", b'{"reason":"no model"}', "no model"),
+        ("started", b'{"agent":"echo"}', '{"agent":"echo"}'),
+    ],
+)
+def test_an_event_of_any_shape_has_a_text(name: str, data: bytes, text: str) -> None:
+    event = Event(name, Raw(data), 0, 1, 1, 0, "a")
+    assert forwarded_content(event, "full") == text
 
 
 def test_the_option_is_one_of_three(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from sxhost.drivers.codex.items import ItemTranslator
 from sxhost.drivers.codex.notifications import Notification
 from sxhost.drivers.codex.requests import input_of, resume_of, settings_of, start_of, turn_of
 from sxhost.drivers.codex.server import CALL_S, Server, ServerPool
-from sxhost.drivers.contracts import Reports, Started
+from sxhost.drivers.contracts import NativeAnswer, Reports, Started
 from sxhost.drivers.kit.jsonrpc_peer import CallRefused
 from sxhost.drivers.kit.pending_questions import PendingQuestions
 from sxhost.errors import AgentFailed, Unsupported
@@ -204,6 +204,10 @@ class CodexAgent:
         :raises AgentFailed: it ended before it answered, or does not run.
         """
         return await self._running_server().call(method, params)
+
+    async def native_command(self, name: str, params: Mapping[str, Any]) -> NativeAnswer:
+        """Call any method of the app server; see `NativeCommands.native_command`."""
+        return NativeAnswer(result=await self._running_server().call(name, params, Raw))
 
     @property
     def thread(self) -> str:

@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 from sxhost.codec import jsonrpc
 from sxhost.codec.jsonrpc import Id, RPCError, RPCNotification, RPCRequest, RPCResponse
 from sxhost.drivers.kit.line_client import LineClient
-from sxhost.errors import AgentFailed
+from sxhost.errors import AgentFailed, CommandRefused
 from sxhost.process.contracts import ChildExit
 
 __all__ = ["CallRefused", "Peer", "PeerListener"]
@@ -19,11 +19,12 @@ __all__ = ["CallRefused", "Peer", "PeerListener"]
 Message = RPCRequest | RPCNotification | RPCResponse | RPCError
 
 
-class CallRefused(AgentFailed):
+class CallRefused(CommandRefused):
     """The agent answered a call with an error; `number` is JSON-RPC's error code."""
 
     def __init__(self, method: str, refusal: RPCError) -> None:
-        super().__init__(f"The agent refused {method}: {refusal.message.rstrip('.')}.")
+        message = f"The agent refused {method}: {refusal.message.rstrip('.')}."
+        super().__init__(message, refusal.message)
         self.number = refusal.code
         self.refusal = refusal
 

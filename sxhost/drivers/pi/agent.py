@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from sxhost.codec.jsonrpc import Id
-from sxhost.drivers.contracts import Reports, Started
+from sxhost.drivers.contracts import NativeAnswer, Reports, Started
 from sxhost.drivers.kit.pending_questions import PendingQuestions
 from sxhost.drivers.pi.conversation import CHANGES, PiConversation
 from sxhost.drivers.pi.decoder import DecodedLine
@@ -20,14 +20,14 @@ from sxhost.drivers.pi.dialogs import CANCELLED, SHOWS, agent_request
 from sxhost.drivers.pi.events import PiTranslator
 from sxhost.drivers.pi.launch import arguments, check_turn, prompt_fields, session_file
 from sxhost.drivers.pi.messages import DialogRequest
-from sxhost.drivers.pi.rpc import CommandRefused, RpcClient
+from sxhost.drivers.pi.rpc import RpcClient
 from sxhost.drivers.pi.run import BEGINS, TurnTracker
-from sxhost.errors import AgentFailed, HostError, NoTurn, TurnInProgress
+from sxhost.errors import AgentFailed, CommandRefused, HostError, NoTurn, TurnInProgress
 from sxhost.model.approval import Answer, Question
 from sxhost.model.turn import Abilities, Item, Launch, ModelDraft, TurnDraft, items
 from sxhost.process.contracts import ChildExit, Command, Spawn
 
-__all__ = ["CommandRefused", "PiAgent"]
+__all__ = ["PiAgent"]
 
 READY_S = 30.0
 """Seconds that pi may take to start."""
@@ -232,6 +232,17 @@ class PiAgent:
         if command in CHANGES:
             await self._conversation.refresh()
         return data
+
+    async def native_command(self, name: str, params: Mapping[str, Any]) -> NativeAnswer:
+        """Send any command of pi; see `NativeCommands.native_command`."""
+        before = self._conversation.settings
+        data = await self.command(name, **params)
+        changed = (
+            new if new and new != old else None
+            for old, new in zip(before, self._conversation.settings, strict=True)
+        )
+        fields = dict(zip(("native_id", "model", "provider", "effort"), changed, strict=True))
+        return NativeAnswer(result=Raw(b"null") if data is None else data, **fields)
 
     # Lines of pi.
 

@@ -53,6 +53,12 @@ class PiConversation:
         """The model in use; empty if pi does not say."""
         return self.state.model or Model()
 
+    @property
+    def settings(self) -> tuple[str, str, str, str | None]:
+        """The native id, the model, its provider and the effort that are in use."""
+        model = self.model
+        return self.native_id, model.id, model.provider, self.state.thinking_level
+
     def state_received(self, data: Raw) -> None:
         """Store an answer to ``get_state``."""
         self.state = decode_answer(data, PiState)

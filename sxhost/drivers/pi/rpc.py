@@ -12,21 +12,18 @@ from twisted.internet.interfaces import IReactorTime
 from sxhost.drivers.kit.line_client import LineClient
 from sxhost.drivers.pi.decoder import DecodedLine, parse
 from sxhost.drivers.pi.messages import Response
-from sxhost.errors import AgentFailed
+from sxhost.errors import AgentFailed, CommandRefused
 from sxhost.process.contracts import ChildExit
 
-__all__ = ["CommandRefused", "RpcClient", "decode_answer"]
+__all__ = ["RpcClient", "decode_answer"]
 
 T = TypeVar("T")
 
 
-class CommandRefused(AgentFailed):
-    """Pi refused a `command`; `reason` is the one it gave, as it gave it."""
-
-    def __init__(self, command: str, reason: str) -> None:
-        super().__init__(f"pi refused {command}: {reason.rstrip('.') or 'no reason given'}.")
-        self.command = command
-        self.reason = reason
+def refusal(command: str, reason: str) -> CommandRefused:
+    """Return the error for a command that pi has refused; `reason` is pi's, maybe empty."""
+    sentence = f"pi refused {command}: {reason.rstrip('.') or 'no reason given'}."
+    return CommandRefused(sentence, reason)
 
 
 class RpcClient(LineClient[DecodedLine]):
@@ -82,7 +79,7 @@ class RpcClient(LineClient[DecodedLine]):
         elif response.success:
             self.calls.succeed(command_id, response.data)
         else:
-            self.calls.refuse(command_id, CommandRefused(command, response.error))
+            self.calls.refuse(command_id, refusal(command, response.error))
 
 
 def decode_answer(data: Raw, kind: type[T]) -> T:

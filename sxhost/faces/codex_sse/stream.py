@@ -18,8 +18,8 @@ from sxhost.faces.codex_sse.translate import ENDS, FRAMES
 from sxhost.http.stream_response import StreamResponse
 from sxhost.model.cursor import Cursor
 from sxhost.model.session import Event
+from sxhost.model.subscription import Selection, Subscription
 from sxhost.service import SessionService
-from sxhost.streams.subscription import Selection, Subscription
 
 __all__ = ["ConversationResponse", "FrameEncoder", "NoContent", "ends_turn"]
 

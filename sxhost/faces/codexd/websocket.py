@@ -23,8 +23,8 @@ from sxhost.http.site import HostRequest
 from sxhost.http.websocket import Connection
 from sxhost.model.cursor import Cursor
 from sxhost.model.session import Event
+from sxhost.model.subscription import Subscription
 from sxhost.service import SessionService
-from sxhost.streams.subscription import Subscription
 
 __all__ = ["CodexdConnection", "EventClients", "EventEncoder", "HostState"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sxhost.http.router import Route
-from sxhost.model.host import AgentHost
+from sxhost.model.host import RemoteHost
 
 __all__ = ["routes"]
 
@@ -16,7 +16,7 @@ SESSION = "/sessions/<session_id>"
 APPROVALS = f"{SESSION}/approvals"
 
 
-def routes(host: AgentHost) -> Sequence[Route]:
+def routes(host: RemoteHost) -> Sequence[Route]:
     """Return the routes to the agents that `host` runs, and to approvals."""
     return (
         Route("POST", "/sessions", host.start, "Start an agent in a new session.", 201),

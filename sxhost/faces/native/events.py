@@ -16,10 +16,9 @@ from sxhost.errors import HostError
 from sxhost.http.router import NDJSON, SSE, Route
 from sxhost.http.stream_response import StreamResponse
 from sxhost.logs import logger
+from sxhost.model.host import Host, Pages
 from sxhost.model.session import Event, EventQuery, LogQuery
-from sxhost.service import SessionService
-from sxhost.streams.reader import Pages, selection
-from sxhost.streams.subscription import Selection
+from sxhost.model.subscription import Encoding, Selection, selection_of
 
 __all__ = ["LogStream", "routes"]
 
@@ -31,12 +30,12 @@ class LogStream:
 
     def __init__(
         self,
-        service: SessionService,
+        host: Host,
         selected: Selection,
         query: EventQuery,
-        encoding: frames.Encoding,
+        encoding: Encoding,
     ) -> None:
-        self._service = service
+        self._host = host
         self._selection = selected
         self._query = query
         self._encoding = encoding
@@ -46,7 +45,7 @@ class LogStream:
         if request.method == b"HEAD":
             return
         response, query = StreamResponse(request), self._query
-        reader = await self._service.subscribe(
+        reader = await self._host.subscribe(
             self._selection, query.after, self._encoding, response, states=query.state
         )
         await response.follow(reader)
@@ -114,15 +113,15 @@ async def _write(request: Request, page: Sequence[Event], back_pressure: BackPre
 class EventHandlers:
     """The handlers of the routes that read logs."""
 
-    def __init__(self, service: SessionService) -> None:
-        self._service = service
+    def __init__(self, host: Host) -> None:
+        self._host = host
 
     async def events(
         self, session_id: str, query: EventQuery
     ) -> Sequence[Event] | PagedResponse | LogStream:
         """Read a session's events, or follow them as NDJSON."""
         if not query.follow:
-            return await _read(self._service.event_pages(session_id, query))
+            return await _read(self._host.event_pages(session_id, query))
         return await self._stream(query, frames.NDJSON, session_id)
 
     async def live_events(self, session_id: str, query: EventQuery) -> LogStream:
@@ -132,7 +131,7 @@ class EventHandlers:
     async def log(self, query: LogQuery) -> Sequence[Event] | PagedResponse | LogStream:
         """Read many sessions' events, or follow them as NDJSON."""
         if not query.follow:
-            return await _read(self._service.log_pages(query))
+            return await _read(self._host.log_pages(query))
         return await self._stream(query, frames.NDJSON)
 
     async def live_log(self, query: LogQuery) -> LogStream:
@@ -140,12 +139,12 @@ class EventHandlers:
         return await self._stream(query, frames.SSE)
 
     async def _stream(
-        self, query: EventQuery, encoding: frames.Encoding, session_id: str | None = None
+        self, query: EventQuery, encoding: Encoding, session_id: str | None = None
     ) -> LogStream:
         if session_id is not None:
             # Refuse an unknown session while there is a status to refuse it with.
-            await self._service.session(session_id)
-        return LogStream(self._service, selection(query, session_id), query, encoding)
+            await self._host.session(session_id)
+        return LogStream(self._host, selection_of(query, session_id), query, encoding)
 
 
 async def _read(pages: Pages) -> Sequence[Event] | PagedResponse:
@@ -160,9 +159,9 @@ async def _next(pages: Pages) -> list[Event]:
     return []
 
 
-def routes(service: SessionService) -> Sequence[Route]:
+def routes(host: Host) -> Sequence[Route]:
     """Return the routes that read logs."""
-    handlers = EventHandlers(service)
+    handlers = EventHandlers(host)
     events = "/sessions/<session_id>/events"
     return (
         Route("GET", events, handlers.events, "Read or follow events.", produces=NDJSON),

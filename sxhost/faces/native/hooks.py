@@ -15,8 +15,8 @@ from sxhost.hooks.payload import Hook
 from sxhost.hooks.sessions import HookHandler, HookQuery, HookReply
 from sxhost.http.router import Route
 from sxhost.logs import logger
+from sxhost.model.host import Host
 from sxhost.model.names import SessionId
-from sxhost.service import SessionService
 from sxhost.waiting import background
 
 __all__ = ["HookAnswer", "routes"]
@@ -99,8 +99,8 @@ def _confirm(work: Awaitable[None]) -> None:
 class HookHandlers:
     """The handlers, one for each agent that has hooks."""
 
-    def __init__(self, service: SessionService) -> None:
-        self._sessions = HookHandler(service, service.agency, service.hub)
+    def __init__(self, host: Host) -> None:
+        self._sessions = HookHandler(host)
 
     async def claude(self, hook: dict[str, Any], query: HookQuery) -> HookResponse:
         """Handle a hook of Claude Code."""
@@ -111,9 +111,9 @@ class HookHandlers:
         return HookResponse(self._sessions, Hook("codex", hook), query)
 
 
-def routes(service: SessionService) -> Sequence[Route]:
+def routes(host: Host) -> Sequence[Route]:
     """Return the routes that agents' hooks are posted to."""
-    handlers = HookHandlers(service)
+    handlers = HookHandlers(host)
     return (
         _route("/hooks/claude", handlers.claude, "Hear Claude Code.", HookInput),
         _route("/hooks/codex", handlers.codex, "Hear Codex.", (HookInput, NoticeInput)),

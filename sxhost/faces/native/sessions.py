@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sxhost.http.router import NDJSON, Route
-from sxhost.model.host import Host
+from sxhost.model.host import RemoteHost
 from sxhost.model.session import Health
 
 __all__ = ["routes"]
@@ -24,7 +24,7 @@ async def health() -> Health:
     return Health()
 
 
-def routes(host: Host) -> Sequence[Route]:
+def routes(host: RemoteHost) -> Sequence[Route]:
     """Return the routes of the native face over `host`."""
     return (
         Route("GET", "/health", health, "Tell that the host is there.", scope="open"),

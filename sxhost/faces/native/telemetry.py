@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sxhost.http.router import Route
-from sxhost.service import SessionService
+from sxhost.model.host import RemoteHost
 from sxhost.telemetry.ingest import TelemetryIngest
 
 __all__ = ["routes"]
 
 
-def routes(service: SessionService) -> Sequence[Route]:
+def routes(host: RemoteHost) -> Sequence[Route]:
     """Return the route that payloads are posted to."""
-    ingest = TelemetryIngest(service)
+    ingest = TelemetryIngest(host)
     summary = "File telemetry."
     return (
         Route(

@@ -29,7 +29,7 @@ LINK_LIFETIME_S = 60.0
 TokenId = Annotated[str, Meta(extra_json_schema={"pattern": "^[0-9a-z]{1,16}$"})]
 LoginCode = Annotated[str, Meta(extra_json_schema={"pattern": "^[0-9A-Za-z_-]{1,64}$"})]
 
-RecordAudit = Callable[[str, str | None, str], Awaitable[None]]
+RecordAction = Callable[[str, str | None, str], Awaitable[None]]
 """Writes an audit entry: what was done, to which session, a detail."""
 
 
@@ -72,14 +72,14 @@ class TokenHandlers:
         clock: IReactorTime,
         limits: Limits,
         *,
-        note: RecordAudit,
+        record: RecordAction,
         host_uid: int,
     ) -> None:
         self._tokens = tokens
         self._browsers = browsers
         self._clock = clock
         self._limits = limits
-        self._record = note
+        self._record = record
         self._host_uid = host_uid
         self._links: dict[str, float] = {}
 

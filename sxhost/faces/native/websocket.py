@@ -13,9 +13,9 @@ from sxhost.errors import BadField, BadRequest, HostError
 from sxhost.http.router import NDJSON, Route
 from sxhost.http.site import HostRequest
 from sxhost.http.websocket import Connection, Upgrade
+from sxhost.model.host import Host
 from sxhost.model.names import CURSOR, LABEL, SESSION_ID, EventName, Label, LabelName
-from sxhost.service import SessionService
-from sxhost.streams.subscription import Selection, Subscription
+from sxhost.model.subscription import Selection, Subscription
 
 __all__ = ["routes"]
 
@@ -105,12 +105,10 @@ class Sink:
 class LiveConnection(Connection):
     """One client, and its subscriptions."""
 
-    def __init__(
-        self, service: SessionService, request: HostRequest, first: Command | None
-    ) -> None:
+    def __init__(self, host: Host, request: HostRequest, first: Command | None) -> None:
         super().__init__(request)
         self.readers: dict[str | None, Subscription] = {}
-        self._service = service
+        self._host = host
         self._first = first
 
     async def begin(self) -> None:
@@ -181,7 +179,7 @@ class LiveConnection(Connection):
         if len(self.readers) >= MOST_SUBSCRIPTIONS:
             most = f"A connection has at most {MOST_SUBSCRIPTIONS} subscriptions."
             raise BadField("subscribe", most)
-        await self._service.subscribe(
+        await self._host.subscribe(
             request.selection,
             str(request.after),
             TEXT,
@@ -196,20 +194,20 @@ class LiveConnection(Connection):
 class StreamHandler:
     """The handler of the route."""
 
-    def __init__(self, service: SessionService) -> None:
-        self._service = service
+    def __init__(self, host: Host) -> None:
+        self._host = host
 
     async def stream(self, query: StreamQuery) -> Upgrade:
         """Follow logs over a WebSocket."""
         first = query.command()
         session_id = first and first.subscribe and first.subscribe.selection.only
         if session_id:
-            await self._service.session(session_id)  # refuse an unknown one before the upgrade
-        return Upgrade(lambda request: LiveConnection(self._service, request, first))
+            await self._host.session(session_id)  # refuse an unknown one before the upgrade
+        return Upgrade(lambda request: LiveConnection(self._host, request, first))
 
 
-def routes(service: SessionService) -> Sequence[Route]:
+def routes(host: Host) -> Sequence[Route]:
     """Return the route of the WebSocket."""
-    stream = StreamHandler(service).stream
+    stream = StreamHandler(host).stream
     summary = "Follow logs over a WebSocket."
     return (Route("GET", "/v1/stream", stream, summary, status=101, produces=NDJSON),)

@@ -28,8 +28,8 @@ from sxhost.faces.pi.validation import BadCommand, parse
 from sxhost.logs import logger
 from sxhost.model.caller import Caller, current_caller
 from sxhost.model.session import Event, EventQuery
+from sxhost.model.subscription import Selection, Subscription
 from sxhost.service import SessionService
-from sxhost.streams.subscription import Selection, Subscription
 from sxhost.waiting import RunInThread, background, run_inline
 
 __all__ = ["Client", "ClientTransport", "Multiplexer"]

@@ -14,8 +14,7 @@ import msgspec
 from msgspec import UNSET, Raw
 
 from sxhost.agents.session import HostedSession
-from sxhost.drivers.pi.agent import CommandRefused
-from sxhost.errors import NoTurn, TurnInProgress
+from sxhost.errors import CommandRefused, NoTurn, TurnInProgress
 from sxhost.faces.pi import session_commands
 from sxhost.faces.pi.commands import (
     Bash,

@@ -19,7 +19,7 @@ def host() -> HostInMemory:
 
 
 def begin(host: HostInMemory, session_id: str, agent: str = "codex", **fields: Any) -> None:
-    work = started(host.service.agency.start(Launch(agent=agent, id=session_id, **fields)))
+    work = started(host.service.start(Launch(agent=agent, id=session_id, **fields)))
     settle(host)
     result_of(work)
 

@@ -33,7 +33,7 @@ def host(lab: HostInMemory) -> HostInMemory:
 
 
 def started_in(lab: HostInMemory, **fields: Any) -> None:
-    work = started(lab.service.agency.start(Launch(agent="fake", id="a", **fields)))
+    work = started(lab.service.start(Launch(agent="fake", id="a", **fields)))
     settle(lab)
     result_of(work)
 
@@ -61,7 +61,7 @@ def state(lab: HostInMemory, session: str = "a") -> str:
 
 
 def submit(lab: HostInMemory, text: str = "go", session: str = "a") -> Any:
-    work = started(lab.service.agency.submit(session, TurnDraft(input=text)))
+    work = started(lab.service.submit(session, TurnDraft(input=text)))
     settle(lab)
     return result_of(work).turn
 
@@ -80,7 +80,7 @@ def message_state(lab: HostInMemory, message_id: int) -> str:
 def reborn(lab: HostInMemory, *, kill: bool, resume: bool = False) -> None:
     """End the host, in order or not, and begin its next life on the same store."""
     if not kill:
-        closing = started(lab.service._fleet.close())
+        closing = started(lab.service._core.supervisor.close())
         settle(lab)
         result_of(closing)
     lab.agents = Agents(lab.drivers, resume_at_boot=resume)
@@ -97,7 +97,7 @@ class TestStarting:
         assert names(host) == ["started"]
 
     def test_without_a_name_one_is_made(self, lab: HostInMemory) -> None:
-        work = started(lab.service.agency.start(Launch(agent="fake")))
+        work = started(lab.service.start(Launch(agent="fake")))
         settle(lab)
         assert result_of(work).session.id.startswith("fake-")
 
@@ -467,8 +467,8 @@ class TestEnds:
         from twisted.internet.defer import Deferred
 
         slow = host.drivers("fake").slow = Deferred()
-        first = started(host.service.agency.submit("a", TurnDraft(input="one")))
-        second = started(host.service.agency.compact("a"))
+        first = started(host.service.submit("a", TurnDraft(input="one")))
+        second = started(host.service.compact("a"))
         assert not is_done(first)
         assert not is_done(second)
         slow.callback(None)

@@ -220,7 +220,7 @@ def test_an_act_whose_client_leaves_before_it_is_done_is_recorded(lab: HostInMem
         await stopped
 
     agent.interrupt = slowly  # type: ignore[method-assign]
-    asking = started(lab.service.agency.interrupt("a"))
+    asking = started(lab.service.interrupt("a"))
     asking.addErrback(lambda failure: failure.trap(CancelledError))
     asking.cancel()
     assert store_of(lab).acts == ["start", "turn"]
@@ -230,7 +230,7 @@ def test_an_act_whose_client_leaves_before_it_is_done_is_recorded(lab: HostInMem
 
 def test_a_start_whose_client_leaves_is_recorded_as_none(lab: HostInMemory) -> None:
     ready = lab.drivers("fake").slow = Deferred[None]()
-    starting = started(lab.service.agency.start(Launch(agent="fake", id="b")))
+    starting = started(lab.service.start(Launch(agent="fake", id="b")))
     starting.addErrback(lambda failure: failure.trap(CancelledError))
     starting.cancel()
     ready.callback(None)

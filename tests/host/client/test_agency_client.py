@@ -27,7 +27,7 @@ def host(lab: HostInMemory) -> HostInMemory:
     """A host with one hosted session, `a`, that was started by the client."""
     lab.drivers.by_agent["fake"] = FakeDriver(set_model=True)
     launch = Launch(agent="fake", id="a", labels={"k": "v"}, title="A title")
-    made = do(lab, lab.client.agency.start(launch))
+    made = do(lab, lab.client.start(launch))
     assert (made.session.id, made.session.kind, made.turn) == ("a", "hosted", None)
     assert made.session.labels == {"k": "v"}
     return lab
@@ -35,13 +35,13 @@ def host(lab: HostInMemory) -> HostInMemory:
 
 def test_a_first_turn_comes_with_the_session(lab: HostInMemory) -> None:
     launch = Launch(agent="fake", prompt=[Text(text="hi"), Image(data="eA==")])
-    made = do(lab, lab.client.agency.start(launch))
+    made = do(lab, lab.client.start(launch))
     assert made.turn.status == "running"
     assert lab.drivers.last.did[-1] == ("submit", "hi\n[image]")
 
 
 def test_every_verb(host: HostInMemory) -> None:
-    agency = host.client.agency
+    agency = host.client
     begun = do(host, agency.submit("a", TurnDraft(input="go", effort="high")))
     assert (begun.turn.id, begun.turn.status) == (1, "running")
     for work in (
@@ -56,7 +56,7 @@ def test_every_verb(host: HostInMemory) -> None:
 
 
 def test_approvals(host: HostInMemory) -> None:
-    agency = host.client.agency
+    agency = host.client
     do(host, agency.submit("a", TurnDraft(input="go")))
     host.drivers.last.reports.approval_requested(question())
     (one,) = do(host, agency.approvals(ApprovalQuery()))
@@ -71,7 +71,7 @@ def test_approvals(host: HostInMemory) -> None:
 
 
 def test_refusals_are_raised_as_what_they_are(host: HostInMemory) -> None:
-    agency = host.client.agency
+    agency = host.client
     for error, work in (
         (SessionExists, agency.start(Launch(agent="fake", id="a"))),
         (BadField, agency.start(Launch(agent="clippy"))),

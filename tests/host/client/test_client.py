@@ -44,7 +44,7 @@ from sxhost.errors import (
 )
 from sxhost.http.rendering import answer_error
 from sxhost.http.site import HostSite
-from sxhost.model.host import Host
+from sxhost.model.host import RemoteHost
 from sxhost.model.session import (
     Done,
     EventDraft,
@@ -306,8 +306,8 @@ def test_stop_reaches_the_host(lab: HostInMemory) -> None:
 
 
 def test_the_client_has_the_verbs_of_a_host_as_the_service_has_them(lab: HostInMemory) -> None:
-    hosts: list[Host] = [lab.client, lab.service]  # their types are what mypy compares
-    verbs = [name for name, verb in vars(Host).items() if iscoroutinefunction(verb)]
+    hosts: list[RemoteHost] = [lab.client, lab.service]  # their types are what mypy compares
+    verbs = [name for name, verb in vars(RemoteHost).items() if iscoroutinefunction(verb)]
     assert {"status", "log"} < set(verbs)
     for host in hosts:
         assert all(iscoroutinefunction(getattr(host, verb)) for verb in verbs)

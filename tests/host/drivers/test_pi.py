@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from sxhost.drivers.pi import make
-from sxhost.drivers.pi.agent import TAKE_S, CommandRefused
-from sxhost.errors import AgentFailed, NoTurn, TurnInProgress, Unsupported
+from sxhost.drivers.pi.agent import TAKE_S
+from sxhost.errors import AgentFailed, CommandRefused, NoTurn, TurnInProgress, Unsupported
 from sxhost.model.approval import Answer
 from sxhost.model.turn import Launch, ModelDraft, Process, Text, TurnDraft
 from sxhost.process.contracts import ChildExit

@@ -8,7 +8,7 @@ import pytest
 from msgspec import Raw, json
 from twisted.internet.defer import Deferred
 
-from sxhost.drivers.pi.agent import CommandRefused
+from sxhost.errors import CommandRefused
 from sxhost.faces.pi.commands import COMMANDS, SessionCommand
 from sxhost.faces.pi.pi_commands import PI_COMMANDS, UNSUPPORTED
 from sxhost.faces.pi.session_commands import HOSTED_COMMANDS
@@ -45,7 +45,7 @@ class FakePi(FakeAgent):
         if self.hangs:
             await Deferred[None]()
         if name in OLD and not self.launch.native:
-            raise CommandRefused(name, f"Unknown command: {name}")
+            raise CommandRefused(f"pi refused {name}.", f"Unknown command: {name}")
         return Raw(json.encode(ANSWERS.get(name)))
 
 

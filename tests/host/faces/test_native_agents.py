@@ -43,7 +43,7 @@ SCOPES = {
 
 
 def test_each_route_takes_its_scope(lab: HostInMemory) -> None:
-    found = {route.path: route.needs for route in routes(lab.service.agency)}
+    found = {route.path: route.needs for route in routes(lab.service)}
     assert found == SCOPES
 
 
@@ -123,7 +123,7 @@ def test_what_cannot_be_is_refused(
 def test_whoever_vanishes_while_an_agent_starts_leaves_nothing(lab: HostInMemory) -> None:
     slow: Deferred[None] = Deferred()
     lab.drivers("fake").slow = slow
-    start = started(lab.service.agency.start(Launch(agent="fake", id="b")))
+    start = started(lab.service.start(Launch(agent="fake", id="b")))
     start.addErrback(lambda failure: failure.trap(CancelledError))
     start.cancel()
     slow.callback(None)

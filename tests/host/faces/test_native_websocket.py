@@ -23,7 +23,7 @@ from sxhost.config import Settings
 from sxhost.daemon.service import HostService
 from sxhost.faces.native.websocket import MOST_SUBSCRIPTIONS
 from sxhost.model.session import EventDraft
-from sxhost.streams.subscription import Subscription
+from sxhost.model.subscription import Subscription
 from sxhost.tap import assemble
 from sxhost.testing import is_done
 from tests.conftest import FailureLog

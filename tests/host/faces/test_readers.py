@@ -99,7 +99,6 @@ class Asked:
     """A host that knows of nothing that is asked."""
 
     def __init__(self, *known: Approval) -> None:
-        self.agency = self
         self.known = list(known)
 
     async def session_approvals(self, _session: str, _query: Any) -> list[Approval]:
@@ -154,7 +153,7 @@ def is_folded(one: Event) -> None:
         apply_events(session("echo", hosted=hosted), [one], 0)
     if one.event in MESSAGE_EVENTS:
         encode(message_of_event(one))
-    forwarded_content(one.value(), "full")
+    forwarded_content(one, "full")
 
 
 def is_told_by_codexd(one: Event) -> None:

@@ -413,7 +413,7 @@ def test_what_a_former_life_of_the_host_was_asked_waits_no_more(lab: HostInMemor
 
 
 def test_an_agent_that_the_host_runs_has_told_already(lab: HostInMemory) -> None:
-    made = result_of(lab.service.agency.start(Launch(agent="fake", cwd="/")))
+    made = result_of(lab.service.start(Launch(agent="fake", cwd="/")))
     native = result_of(lab.service.session(made.session.id)).native_id
     said = {**hook("PermissionRequest", **BASH), "session_id": native}
     assert lab.request("POST", "/hooks/claude", said).json() == {}

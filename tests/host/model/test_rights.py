@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 import pytest
 
-import sxhost.drivers.contracts
 from sxhost.daemon.agents import Rules
 from sxhost.errors import ForbiddenScope, Reserved
 from sxhost.faces.codex_sse.routes import CodexMessage
@@ -28,7 +27,7 @@ from sxhost.model.rights import (
     check_registration,
 )
 from sxhost.model.session import EventDraft, EventQuery, MessageDraft, Registration
-from sxhost.model.session_state import _STATE_AFTER
+from sxhost.model.session_state import _STATE_AFTER, MESSAGE_EVENTS
 from sxhost.model.turn import Launch, ModelDraft, SteerDraft, TurnDraft
 from sxhost.process.contracts import ChildExit
 from sxhost.testing import FakeDriver, FakeDrivers, HostInMemory, question, result_of, started
@@ -54,7 +53,7 @@ LAUNCH = Launch(
 def host() -> HostInMemory:
     """A host with a hosted session, `a`, and two that are attached: `b` is the sender's."""
     lab = HostInMemory(drivers=FakeDrivers(codex=FakeDriver(set_model=True)))
-    work = started(lab.service.agency.start(LAUNCH))
+    work = started(lab.service.start(LAUNCH))
     settle(lab)
     result_of(work)
     for session, whose in (("b", SENDER), ("c", ADMIN)):
@@ -220,7 +219,7 @@ class TestInForce:
             "turn",
             "turn 1: model=other, cwd=/etc, approval_policy=never, sandbox=danger-full-access",
         )
-        launch = host.service._fleet.get("a").launch  # type: ignore[union-attr]
+        launch = host.service._core.supervisor.get("a").launch  # type: ignore[union-attr]
         assert (launch.sandbox, launch.model, launch.cwd) == (
             *("danger-full-access", "other", "/etc"),
         )
@@ -338,7 +337,7 @@ def test_a_hosted_session_goes_on_with_the_labels_it_was_given(host: HostInMemor
     assert stored is not None
     assert stored.launch is not None
     assert (stored.launch.labels, stored.launch.title) == ({"stage": "test"}, "new")
-    assert host.service._fleet.get("a").launch == stored.launch  # type: ignore[union-attr]
+    assert host.service._core.supervisor.get("a").launch == stored.launch  # type: ignore[union-attr]
 
 
 def test_who_may_not_even_send_changes_nothing(host: HostInMemory) -> None:
@@ -352,11 +351,8 @@ def test_who_may_not_even_send_changes_nothing(host: HostInMemory) -> None:
 
 
 def test_all_that_the_host_tells_is_reserved() -> None:
-    lines = (sxhost.drivers.contracts.__doc__ or "").splitlines()
-    named = {word for line in lines for word in re.findall(r"^([a-z]+(?:-[a-z]+)*)  ", line)}
-    assert {"message", "tool-start", "usage"} <= named
-    assert named - {"event"} <= HOST_EVENTS
     assert set(_STATE_AFTER) <= HOST_EVENTS
+    assert MESSAGE_EVENTS <= HOST_EVENTS
 
 
 @pytest.mark.parametrize("caller", [SENDER, NARROW, ADMIN, HOST], ids=lambda c: c.token)
@@ -418,7 +414,7 @@ def test_no_hook_speaks_for_an_agent_that_the_host_runs(
 
 def test_telemetry_speaks_for_none_either() -> None:
     lab = HostInMemory(drivers=FakeDrivers(codex=FakeDriver()))
-    work = started(lab.service.agency.start(Launch(agent="codex", id="telemetry:x")))
+    work = started(lab.service.start(Launch(agent="codex", id="telemetry:x")))
     settle(lab)
     result_of(work)
     answer = post(lab, SENDER, "/telemetry", {"session_id": "x", "type": "error"})
@@ -448,7 +444,7 @@ def policed(tmp_path: Path, host: HostInMemory) -> HostInMemory:
     """The same host, with rules."""
     file = tmp_path / "policy.toml"
     file.write_text(DEPLOYS)
-    host.service.agency.desk._decide = Rules(file)
+    host.service.desk._decide = Rules(file)
     return host
 
 
@@ -575,11 +571,11 @@ class TestEviction:
     def test_a_forged_end_makes_no_room(self) -> None:
         """Also one that stands in the log of an older host."""
         lab = HostInMemory(drivers=FakeDrivers(codex=FakeDriver()), sessions=1)
-        work = started(lab.service.agency.start(Launch(agent="codex", id="a")))
+        work = started(lab.service.start(Launch(agent="codex", id="a")))
         settle(lab)
         result_of(work)
         forged = [EventDraft(event="ended")]
-        result_of(lab.service._append("a", forged))
+        result_of(lab.service._core.append("a", forged))
         assert state(lab) == "ended"
         answer = post(lab, SENDER, "/sessions/b/register", {})
         assert answer.json()["error"] == "session_limit"
@@ -588,7 +584,7 @@ class TestEviction:
 
     def test_one_that_will_be_started_again_makes_none(self) -> None:
         lab = HostInMemory(drivers=FakeDrivers(codex=FakeDriver()), sessions=1)
-        work = started(lab.service.agency.start(Launch(agent="codex", id="a")))
+        work = started(lab.service.start(Launch(agent="codex", id="a")))
         settle(lab)
         result_of(work)
         lab.drivers.last.reports.gone(ChildExit(code=1))
@@ -598,7 +594,7 @@ class TestEviction:
 
     def test_one_that_is_over_does(self) -> None:
         lab = HostInMemory(drivers=FakeDrivers(codex=FakeDriver(resume=False)), sessions=1)
-        work = started(lab.service.agency.start(Launch(agent="codex", id="a")))
+        work = started(lab.service.start(Launch(agent="codex", id="a")))
         settle(lab)
         result_of(work)
         lab.drivers.last.reports.gone(ChildExit(code=1))

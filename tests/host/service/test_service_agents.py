@@ -10,7 +10,7 @@ from tests.host.client.test_agency_client import do
 
 
 def test_what_people_have_agents_do_is_in_the_audit(lab: HostInMemory) -> None:
-    agency = lab.service.agency
+    agency = lab.service
     do(lab, agency.start(Launch(agent="fake", id="a")))
     do(lab, agency.submit("a", TurnDraft(input="a secret")))
     do(lab, agency.steer("a", SteerDraft(input="a secret")))

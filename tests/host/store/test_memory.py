@@ -1,4 +1,4 @@
-"""What is peculiar to the store that forgets; the rest is in ``test_store.py``."""
+"""What is peculiar to the store that forgets; the rest is in ``tests/contracts``."""
 
 from __future__ import annotations
 

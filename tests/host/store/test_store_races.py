@@ -13,12 +13,13 @@ from twisted.internet.task import Clock
 from sxhost.codec.frames import NDJSON
 from sxhost.model.limits import Limits
 from sxhost.model.session import EventDraft, Fired
+from sxhost.model.subscription import Selection
 from sxhost.store.sqlite.connection import SQLiteConnection
 from sxhost.store.sqlite.store import SQLiteStore, Threads
-from sxhost.streams.subscription import Position, Selection
+from sxhost.streams.subscription import Position
 from sxhost.testing import result_of, started
-from tests.contracts.test_store import HERE
 from tests.host.streams.test_subscription import Bench, Sink
+from tests.support.stores import HERE
 
 
 class LateWrites:

@@ -21,6 +21,7 @@ from sxhost.errors import StoreUnavailable, SubscriptionLimit
 from sxhost.http.router import NDJSON as NDJSON_TYPE
 from sxhost.model.limits import Limits
 from sxhost.model.session import Event, EventDraft, LogQuery
+from sxhost.model.subscription import Selection
 from sxhost.service import SessionService
 from sxhost.store.contracts import Store
 from sxhost.store.memory import MemoryStore
@@ -29,11 +30,10 @@ from sxhost.store.sqlite.connection import SQLiteConnection
 from sxhost.store.sqlite.store import SQLiteStore
 from sxhost.streams.notifier import SLICE, TICK
 from sxhost.streams.reader import PAGE_SIZE
-from sxhost.streams.subscription import Selection
 from sxhost.testing import HostInMemory, result_of, started, turn
 from sxhost.testing.network import SOCKET, CableEnd
-from tests.contracts.test_store import HERE
 from tests.host.streams.test_subscription import Sink
+from tests.support.stores import HERE
 
 LARGE = "x" * 200_000
 

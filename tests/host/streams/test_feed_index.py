@@ -9,9 +9,10 @@ from twisted.internet.task import Clock
 from sxhost.codec.frames import NDJSON
 from sxhost.model.limits import Limits
 from sxhost.model.session import Event, Registration
+from sxhost.model.subscription import Selection
 from sxhost.store.memory import MemoryStore
 from sxhost.streams.feed_index import FeedIndex
-from sxhost.streams.subscription import Feed, Selection
+from sxhost.streams.subscription import Feed
 from sxhost.testing import result_of
 
 RED, BLUE = ("team", "red"), ("team", "blue")

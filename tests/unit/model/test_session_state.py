@@ -161,7 +161,6 @@ def test_a_turn_begins_and_ends() -> None:
         ("complete", None),
         ("complete", "words"),
         ("complete", {"turn": "one"}),
-        ("complete", {"turn": 1, "status": "perhaps"}),
         ("error", [1]),
         ("error", {"turn": None}),
         ("turn-started", {"turn": 1.5}),

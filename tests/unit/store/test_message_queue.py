@@ -68,3 +68,12 @@ def test_what_a_journal_kept_is_put_back(queue: MessageQueue, clock: Clock) -> N
     assert known.id == 2
     clock.advance(4)
     assert len(again) == 2, "its time to live begins anew"
+
+
+def test_a_lease_that_an_older_host_wrote_down_has_ended(queue: MessageQueue) -> None:
+    put(queue, 1)
+    leased = queue.lease(1, 60)
+    again = MessageQueue("a", Limits(), lambda: 0.0)
+    again.restore([(leased, "1")])
+    assert [(m.id, m.state) for m in again.peek()] == [(1, "queued")]
+    assert [m.id for m in again.take(0)] == [1]

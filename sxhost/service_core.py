@@ -1,0 +1,101 @@
+"""The parts of the service, put together: private to it, and what its verbs share."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+
+from twisted.internet.interfaces import IReactorTime
+
+from sxhost.agents.approvals import ApprovalDesk
+from sxhost.agents.attached_questions import AttachedQuestions
+from sxhost.agents.dependencies import Agents, Dependencies
+from sxhost.agents.supervisor import Supervisor
+from sxhost.audit import Audit
+from sxhost.event_drafts import compact_drafts
+from sxhost.eviction import Eviction
+from sxhost.model.limits import Limits
+from sxhost.model.session import Event, EventDraft, Hosting, MessageDraft, Session, Summary
+from sxhost.model.summaries import summarize
+from sxhost.slices import TimeSlicer
+from sxhost.store.contracts import Store
+from sxhost.streams.notifier import LogNotifier, inbox_topic
+from sxhost.streams.presence import Presence
+
+__all__ = ["ServiceCore"]
+
+Send = Callable[[str, MessageDraft], Awaitable[object]]
+
+
+class ServiceCore:
+    """The store, and what stands on it: notifier, presence, supervisor, approvals, audit.
+
+    :param clock: monotonic; it decides.
+    :param wall_ms: returns the time of day in Unix milliseconds, a label.
+    :param send: queues a message for a session's agent.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: IReactorTime,
+        wall_ms: Callable[[], int],
+        limits: Limits,
+        *,
+        agents: Agents,
+        send: Send,
+    ) -> None:
+        self.store = store
+        self.clock = clock
+        self.wall_ms = wall_ms
+        self.limits = limits
+        self.slices = TimeSlicer(clock)
+        self.notifier = LogNotifier(clock, store, store.known, limits, self.slices)
+        self.presence = Presence(clock, wall_ms, limits)
+        self.audit = Audit(store, clock, wall_ms, limits)
+        self.approvals = ApprovalDesk(
+            store, self.notifier, clock, wall_ms, limits=limits, decide=agents.decide
+        )
+        self.questions = AttachedQuestions(self.approvals, self.notifier)
+        dependencies = Dependencies(
+            clock, wall_ms, limits, self.approvals, self.append, self.set_hosting, agents.hold
+        )
+        self.supervisor = Supervisor(store, dependencies, agents, send)
+        self.eviction = Eviction(
+            store,
+            notifier=self.notifier,
+            supervisor=self.supervisor,
+            presence=self.presence,
+            current=self.current,
+            limits=limits,
+        )
+
+    async def append(self, session_id: str, drafts: Sequence[EventDraft]) -> list[Event]:
+        """Append events, all of them or none; an unknown session is registered by them.
+
+        :raises EventTooLarge: one has more data than an event may have.
+        """
+        at = self.wall_ms()
+        compact = compact_drafts(drafts, at, self.limits.event_size)
+        append = partial(
+            self.store.append_events, session_id, await self.slices.gather(compact), at
+        )
+        events = await self.eviction.run_with_room(append)
+        self.presence.hear(session_id)
+        self.notifier.events_appended(session_id)
+        return events
+
+    async def set_hosting(self, session_id: str, fields: Hosting) -> None:
+        """Store what the host has to know of a hosted session after a restart."""
+        register = partial(self.store.register, session_id, fields, self.wall_ms())
+        await self.eviction.run_with_room(register)
+
+    def current(self, session: Session) -> Session:
+        """Return a session with its state as it is now: silence is not in the log."""
+        if session.kind == "attached" and self.notifier.watched(inbox_topic(session.id)):
+            self.presence.hear(session.id)  # its agent is on the line, waiting
+        return self.presence.now(session)
+
+    async def summary(self, session: Session) -> Summary:
+        """Return a session as an entry of a list."""
+        return summarize(self.current(session), await self.store.count_waiting(session.id))
