@@ -44,6 +44,7 @@ from sxhost.faces.native import websocket as session_websocket
 from sxhost.faces.native.tokens import TokenHandlers
 from sxhost.faces.pi import websocket as pi_websocket
 from sxhost.faces.pi.multiplexer import Multiplexer
+from sxhost.hooks.sessions import HookHandler
 from sxhost.http.authentication import AccessPolicy, Authenticator, login_attempts
 from sxhost.http.metrics import Metrics
 from sxhost.http.responses import ResponseFormat
@@ -57,6 +58,8 @@ from sxhost.store.memory import MemoryStore
 from sxhost.store.sqlite.connection import SQLiteConnection
 from sxhost.store.sqlite.store import SQLiteStore, Threads
 from sxhost.telemetry.forwarder import make_forwarder
+from sxhost.transcripts.follower import Follower
+from sxhost.transcripts.notices import INotifyNotices
 from sxhost.visible import exit_with_error
 from sxhost.waiting import RunInThread
 
@@ -136,9 +139,16 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
         record=sessions.record_action,
         host_uid=settings.user,
     )
-    multiplexer = Multiplexer(sessions, reactor, session_file_thread(reactor))
+    run_in_thread = session_file_thread(reactor)
+    multiplexer = Multiplexer(sessions, reactor, run_in_thread)
     metrics = Metrics(sessions)
-    routes = faces(sessions, metrics, handlers, multiplexer, bypass=settings.bypass)
+    notices = INotifyNotices(reactor)
+    follower = Follower(reactor, run_in_thread, settings.user, notices)
+    hook_handler = HookHandler(sessions, reactor, follower, os.environ)
+    hook_routes = hooks.routes(hook_handler, settings.user)
+    routes = faces(
+        sessions, metrics, handlers, multiplexer, hook_routes, bypass=settings.bypass
+    )
     if settings.bypass:
         log.warn(BYPASS_WARNING)
     authenticator = make_authenticator(settings, tokens, browsers, routes, reactor)
@@ -154,6 +164,7 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
         routes=routes,
         multiplexer=multiplexer,
         certificate=certificate,
+        stops=[hook_handler.close, notices.close],
         reloads=[part.reload for part in (certificate, rules) if part is not None],
         pidfile=PidFile(settings.pid_file) if settings.pid_file else None,
     )
@@ -270,12 +281,13 @@ def faces(
     metrics: Metrics,
     token_handlers: TokenHandlers,
     multiplexer: Multiplexer,
+    hook_routes: Sequence[Route],
     *,
     bypass: bool = False,
 ) -> Sequence[Route]:
     """Return the routes of every face of a host; with `bypass`, Codex asks nobody."""
     verbs = [*session_routes.routes(sessions), *agent_routes.routes(sessions)]
-    verbs += [*hooks.routes(sessions), *telemetry.routes(sessions)]
+    verbs += [*hook_routes, *telemetry.routes(sessions)]
     logs = [
         *events.routes(sessions),
         *session_websocket.routes(sessions),

@@ -1,9 +1,10 @@
 """Agents that report by hooks; nothing is imported here, since agents wait for their hooks.
 
-========= =====================================================================
-payload   what agents tell their hooks, in the host's words, and what hooks answer
-command   `sxhost hook claude`: a hook's JSON to the host, its answer back; in haste
-sessions  agents that report by hooks: registered, heard, asked for, handed messages
-settings  agents' settings files: our hooks put in and taken out
-========= =====================================================================
+=========== ===================================================================
+payload     what agents tell their hooks, in the host's words, and what hooks answer
+command     `sxhost hook claude`: a hook's JSON to the host, its answer back; in haste
+sessions    agents that report by hooks: registered, heard, asked for, handed messages
+transcripts what the agents' own files say beside their hooks
+settings    agents' settings files: our hooks put in and taken out
+=========== ===================================================================
 """

@@ -23,6 +23,7 @@ from sxhost.drivers.claude.messages import ControlRequest, ToolRequest
 from sxhost.model.approval import Answer, Question
 from sxhost.model.names import EVENT_NAME
 from sxhost.model.session import EventDraft, Registration
+from sxhost.transcripts.facts import tool_title
 
 __all__ = ["Hook"]
 
@@ -62,6 +63,8 @@ class Hook:
         self.session_id = self.text("thread-id" if self.is_notice else "session_id")
         self.name = self.text("type" if self.is_notice else "hook_event_name")
         self.key = self.text("tool_use_id") or uuid4().hex
+        self.turn = self.text("prompt_id") or self.text("turn_id") or self.text("turn-id")
+        """The agent's own id of its turn; empty if it gives none."""
 
     def text(self, name: str) -> str:
         """Return the text of a field; empty if it is missing or no text."""
@@ -106,7 +109,7 @@ class Hook:
 
         A turn that goes on with a message of ours has more answers than one.
         """
-        turn = self.text("turn_id") or self.text("turn-id")
+        turn = self.turn if self.agent == "codex" else ""
         if not turn or name not in ("message", "complete"):
             return None
         return f"{name}:{turn[:128]}:{sha256(encode(data)).hexdigest()[:16]}"
@@ -188,7 +191,7 @@ class Hook:
             ToolRequest(
                 subtype="can_use_tool",
                 tool_name=self.text("tool_name"),
-                description=_summary(self._input) or None,
+                description=tool_title("", self._input) or None,
                 input=self._input,
                 permission_suggestions=_objects(rules) or None,
                 tool_use_id=self.key,
@@ -210,7 +213,7 @@ class Hook:
 
     def title(self) -> str:
         """Return the title of a tool's use in one line, in the format of scorpiox-host."""
-        return ": ".join(filter(None, (self.text("tool_name"), _summary(self._input))))
+        return tool_title(self.text("tool_name"), self._input)
 
 
 # What has happened.
@@ -290,13 +293,6 @@ OTHER: Final = {"pre-compact": "compact", "subagent-stop": "subagent-done"}
 
 
 # Texts.
-
-
-def _summary(given: Mapping[str, Any]) -> str:
-    """Return the first line of the most telling field of a tool's input."""
-    names = ("command", "file_path", "path", "pattern", "url", "query", "description")
-    texts = [given[name] for name in names if isinstance(given.get(name), str)]
-    return texts[0].partition("\n")[0][:200] if texts else ""
 
 
 def _output(value: Any) -> Any:

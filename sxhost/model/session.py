@@ -247,6 +247,10 @@ class Session(Struct, frozen=True, kw_only=True):
     usage: Any = None
     native_id: str = ""
     """The agent's own id of the conversation."""
+    continues: str = ""
+    """The session that this one goes on with, after ``/clear`` or ``/resume``."""
+    continued_by: str = ""
+    """The session that goes on with this one."""
     turn: Turn | None = None
     """The running turn, or the last one."""
     launch: Launch | None = None
@@ -296,11 +300,24 @@ class Detail(Summary, frozen=True, kw_only=True):
     message_count: int = 0
     """Messages of the conversation: from its user, its agent, its tools."""
     native_id: str = ""
+    continues: str = ""
+    """The session that this one goes on with, after ``/clear`` or ``/resume``."""
+    continued_by: str = ""
+    """The session that goes on with this one."""
     turn: Turn | None = None
     approval_policy: str | None = None
     sandbox: str | None = None
     command: list[str] | None = None
     events: list[Event]
+
+
+class Succession(Struct, frozen=True, kw_only=True):
+    """Fields that the host sets where one session goes on with another; None is not changed."""
+
+    continues: str | None = None
+    continued_by: str | None = None
+    title: str | None = None
+    labels: dict[str, str] | None = None
 
 
 class Hosting(Struct, frozen=True, kw_only=True):

@@ -15,6 +15,10 @@ from msgspec.structs import replace
 from sxhost.model.event_types import (
     CompleteEvent,
     ErrorEvent,
+    StartedEvent,
+    ThinkingEvent,
+    ToolDoneEvent,
+    ToolStartEvent,
     TurnStartedEvent,
     decode_event,
 )
@@ -59,6 +63,10 @@ _STATE_AFTER: Final[dict[str, StateName]] = {
 _CHANGE_PENDING: Final = frozenset(
     {"approval-requested", "approval-resolved", "complete", "error", "idle", "ended"}
 )
+RUNS: Final = frozenset({"working", "waiting"})
+REPEATED: Final = frozenset({"startup", "compact"})
+"""Reasons of a start that hooks may tell in the middle of a turn."""
+
 _REASON_LENGTH: Final = 160
 _LOST_PROMISES: Final = 3
 """Heartbeats that a lost session has missed; a stalled one has missed the first."""
@@ -75,6 +83,8 @@ def apply_events(session: Session, events: Sequence[Event], at: int) -> Session:
         if new is None and name == "stalled" and _is_of_agent(session, event):
             new = "working"
         if new is None or (new == "working" and _is_late(event, turn)):
+            continue
+        if event.event == "started" and name in RUNS and _is_repeated_start(session, event):
             continue
         pending = _pending_approvals(event.event, pending)
         if new == "working" and event.event == "approval-resolved" and pending:
@@ -151,8 +161,12 @@ def _is_of_agent(session: Session, event: Event) -> bool:
 
 
 def _reason(event: Event) -> str:
-    """Return an event's name, with its data where that is a text."""
+    """Return an event's name, with its data where that is a text; or that its turn was cut."""
     data = bytes(event.data)
+    if event.event == "complete" and b'"interrupted"' in data:
+        match decode_event(event):
+            case CompleteEvent(status="interrupted"):
+                return "interrupted"
     if not data.startswith(b'"') or data == b'""':
         return event.event
     return f"{event.event}: {msgspec.json.decode(data)}"[:_REASON_LENGTH]
@@ -160,8 +174,26 @@ def _reason(event: Event) -> str:
 
 def _is_late(event: Event, turn: Turn | None) -> bool:
     """Tell whether an event comes after its turn has ended: it is not work any more."""
-    has_ended = turn is not None and turn.status != "running"
-    return has_ended and event.event not in ("turn-started", "user-message")
+    if event.event in ("turn-started", "user-message"):
+        return False
+    if turn is None:
+        return b'"late"' in bytes(event.data) and _says_late(event)
+    return turn.status != "running"
+
+
+def _says_late(event: Event) -> bool:
+    match decode_event(event):
+        case ThinkingEvent(late=late) | ToolStartEvent(late=late) | ToolDoneEvent(late=late):
+            return late
+    return False
+
+
+def _is_repeated_start(session: Session, event: Event) -> bool:
+    """Tell whether a start is none: Codex tells of it late, Claude after a compaction, too."""
+    match decode_event(event):
+        case StartedEvent(reason=reason):
+            return session.launch is None and reason in REPEATED
+    return False
 
 
 def _turn(session: Session, turn: Turn | None, event: Event) -> Turn | None:

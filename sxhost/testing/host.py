@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,8 +17,10 @@ from sxhost.agents.dependencies import Agents
 from sxhost.auth.browsers import BrowserLogins
 from sxhost.auth.tokens import TokenStore
 from sxhost.client.host import HostClient
+from sxhost.faces.native import hooks
 from sxhost.faces.native.tokens import TokenHandlers
 from sxhost.faces.pi.multiplexer import Multiplexer
+from sxhost.hooks.sessions import HookHandler
 from sxhost.http.authentication import AccessPolicy, Authenticator, login_attempts
 from sxhost.http.metrics import Metrics
 from sxhost.http.request_context import context_of
@@ -28,6 +31,8 @@ from sxhost.model.limits import Limits
 from sxhost.service import SessionService
 from sxhost.store.memory import MemoryStore
 from sxhost.tap import RESPONSE_FORMATS, faces
+from sxhost.transcripts.follower import Follower
+from sxhost.waiting import run_inline
 
 from .agents import FakeDrivers
 from .waiting import result_of, started
@@ -120,6 +125,8 @@ class HostInMemory:
         )
         self.metrics = Metrics(self.service)
         self.mux = Multiplexer(self.service, self.clock)
+        self.follower = Follower(self.clock, run_inline, os.geteuid())
+        self.hook_handler = HookHandler(self.service, self.clock, self.follower)
         self.routes = faces(
             self.service,
             self.metrics,
@@ -132,6 +139,7 @@ class HostInMemory:
                 host_uid=UID,
             ),
             self.mux,
+            hooks.routes(self.hook_handler, UID),
             bypass=self.bypass,
         )
         self.serve(make_tree(self.routes, self.limits, RESPONSE_FORMATS, self.service.slices))

@@ -21,14 +21,14 @@ MASK: Final = IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_CLOSE_WRITE
 
 
 class INotifyNotices:
-    """Notices of one inotify, made by `make` when the first path is watched.
+    """Notices of one inotify on `reactor`, opened when the first path is watched.
 
     A directory is watched once, for all who care.  Whatever cannot be watched (too many are, or
     the file is not there yet) is looked at now and then instead.
     """
 
-    def __init__(self, make: Callable[[], INotify]) -> None:
-        self._make = make
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
         self._inotify: INotify | None = None
         self._pokes: dict[str, dict[str, Callable[[], None]]] = {}
 
@@ -38,7 +38,7 @@ class INotifyNotices:
         `name` is who cares; a second time for the same name replaces the first.
         """
         if self._inotify is None:
-            self._inotify = self._make()
+            self._inotify = INotify(self._reactor)
             self._inotify.startReading()
         if path not in self._pokes:
             with suppress(OSError):

@@ -63,6 +63,12 @@ ROOMS = {
         rooms_of("codec errors files logs model waiting"),
         rooms_of("msgspec twisted"),
     ),
+    "transcripts": Room(
+        "3",
+        ("transcripts/*.py",),
+        rooms_of("codec files logs model visible waiting"),
+        rooms_of("msgspec twisted"),
+    ),
     "audit": Room(
         "4",
         ("audit.py",),
@@ -116,8 +122,11 @@ ROOMS = {
     "hooks": Room(
         "5",
         ("hooks/*.py",),
-        rooms_of("address auth codec drivers errors files logs model project visible"),
-        rooms_of("msgspec"),
+        rooms_of(
+            "address auth codec drivers errors files logs model project transcripts "
+            "visible waiting"
+        ),
+        rooms_of("msgspec twisted"),
     ),
     "http": Room(
         "4",
@@ -174,7 +183,8 @@ ROOMS = {
         ("tap.py",),
         rooms_of(
             "auth config daemon faces/codex_sse faces/codexd faces/native faces/pi "
-            "http logs service slices store telemetry visible"
+            "hooks http logs service slices store telemetry transcripts visible "
+            "waiting"
         ),
         rooms_of("msgspec twisted"),
     ),
@@ -191,8 +201,8 @@ ROOMS = {
         "10",
         ("testing/*.py",),
         rooms_of(
-            "agents auth client drivers errors faces/native faces/pi http model "
-            "process service store top"
+            "agents auth client drivers errors faces/native faces/pi hooks http "
+            "model process service store top transcripts waiting"
         ),
         rooms_of("msgspec treq twisted zope"),
     ),
