@@ -387,7 +387,7 @@ def test_what_the_agents_own_user_has_decided_is_asked_no_more(
     assert result_of(asked).json() == {}
     assert approvals(lab) == []
     (closed,) = lab.request("GET", "/approvals?all=1").json()
-    assert closed["resolution"]["reason"] == "its own user has decided"
+    assert closed["resolution"]["reason"] == "answered at the terminal"
 
 
 def test_whoever_does_not_want_to_wait_is_not_kept(lab: HostInMemory) -> None:
