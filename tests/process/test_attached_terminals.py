@@ -73,14 +73,16 @@ def test_a_no_at_the_terminal_is_known(claude: Bench, keys: bytes) -> None:
     with on_a_terminal(claude, *MANUAL, TOUCH) as terminal:
         dialog(claude, terminal)
         press_until(terminal, keys, lambda: state(claude) == ("idle", "interrupted"))
-        assert closed(claude) == "answered at the terminal"
+        assert not claude.ask("/approvals")  # Claude ends the hook, or its status says so
     assert not (claude.agent.cwd / "made").exists()
 
 
-def test_escape_while_the_answer_streams_is_known(claude: Bench) -> None:
-    with on_a_terminal(claude, *MANUAL, "SLOW 400 50") as terminal:
+def test_escape_while_the_answer_streams_is_known(
+    claude: Bench, real_agents: RealAgents
+) -> None:
+    with on_a_terminal(claude, *MANUAL, "SLOW 401 50") as terminal:
         claude.until_told("user-message")
-        until(lambda: b"chunk-5" in terminal.shown)
+        until(lambda: real_agents.model.notes("request", "SLOW 401"))
         assert state(claude)[0] == "working"
         press_until(terminal, ESCAPE, lambda: state(claude) == ("idle", "interrupted"))
         names = claude.until_told("message")
@@ -97,7 +99,7 @@ def test_escape_while_a_command_runs_is_known(claude: Bench) -> None:
 
 
 def test_what_only_the_transcript_has_is_told(claude: Bench) -> None:
-    prompt = "RUN: echo one\nTHINK: deep\nSAY: spoken-8841\nUSAGE 120 30 20"
+    prompt = "RUN: echo one\nTHINK: deep\nSAY: spoken-8841\nUSAGE 120 30"
     with on_a_terminal(claude, *FREE, prompt):
         names = claude.until_told("complete", "thinking", "usage", "usage")
     assert names.count("message") == names.count("user-message") == 1
@@ -114,9 +116,6 @@ def type_line(terminal: Terminal, line: bytes) -> None:
 
 
 def test_a_cleared_conversation_goes_on_in_a_new_session(claude: Bench) -> None:
-    with on_a_terminal(claude, *MANUAL, "SAY: one"):
-        pass
-    claude.sxhost("rm", claude.session)
     with on_a_terminal(claude, *MANUAL, "SAY: one") as terminal:
         claude.until_told("complete")
         old = claude.session
@@ -146,16 +145,16 @@ def codex(real_agents: RealAgents, agent_home: Path, running_host: Host) -> Iter
     no_leftovers(agent_home, PATIENCE)
 
 
-def test_escape_while_codex_answers_is_known(codex: Bench) -> None:
-    with on_a_terminal(codex, *CODEX_FREE, "SLOW 400 50") as terminal:
+def test_escape_while_codex_answers_is_known(codex: Bench, real_agents: RealAgents) -> None:
+    with on_a_terminal(codex, *CODEX_FREE, "SLOW 402 50") as terminal:
         codex.until_told("started", "user-message")
-        until(lambda: b"chunk-5" in terminal.shown)
+        until(lambda: real_agents.model.notes("request", "SLOW 402"))
         assert state(codex)[0] == "working"
         press_until(terminal, ESCAPE, lambda: state(codex) == ("idle", "interrupted"))
 
 
 def test_what_only_codexs_rollout_has_is_told(codex: Bench) -> None:
-    prompt = "RUN: echo one\nTHINK: deep\nSAY: spoken-8842\nUSAGE 120 30 20"
+    prompt = "RUN: echo one\nTHINK: deep\nSAY: spoken-8842\nUSAGE 120 30"
     with on_a_terminal(codex, *CODEX_FREE, prompt):
         names = codex.until_told("complete", "thinking", "usage", "usage")
     assert names.count("message") == names.count("user-message") == 1
