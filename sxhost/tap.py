@@ -59,7 +59,7 @@ from sxhost.store.sqlite.connection import SQLiteConnection
 from sxhost.store.sqlite.store import SQLiteStore, Threads
 from sxhost.telemetry.forwarder import make_forwarder
 from sxhost.transcripts.follower import Follower
-from sxhost.transcripts.notices import INotifyNotices
+from sxhost.transcripts.notices import change_notices
 from sxhost.visible import exit_with_error
 from sxhost.waiting import RunInThread
 
@@ -142,8 +142,7 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
     run_in_thread = session_file_thread(reactor)
     multiplexer = Multiplexer(sessions, reactor, run_in_thread)
     metrics = Metrics(sessions)
-    notices = INotifyNotices(reactor)
-    follower = Follower(reactor, run_in_thread, settings.user, notices)
+    follower = Follower(reactor, run_in_thread, settings.user, change_notices(reactor))
     hook_handler = HookHandler(sessions, reactor, follower, os.environ)
     hook_routes = hooks.routes(hook_handler, settings.user)
     routes = faces(
@@ -164,7 +163,7 @@ def assemble(settings: Settings, reactor: Any) -> HostService:
         routes=routes,
         multiplexer=multiplexer,
         certificate=certificate,
-        stops=[hook_handler.close, notices.close],
+        stops=[hook_handler.close],
         reloads=[part.reload for part in (certificate, rules) if part is not None],
         pidfile=PidFile(settings.pid_file) if settings.pid_file else None,
     )

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from msgspec import Struct, field
 
-from sxhost.transcripts.facts import Fact, FactKind, Usage, tool_title
+from sxhost.transcripts.facts import Fact, FactKind, UsedTokens, tool_title
 from sxhost.transcripts.records import decode_record, text_of
 
 __all__ = ["ClaudeTranscript"]
@@ -80,9 +80,9 @@ class ClaudeTranscript:
         self._turn = ""
         self._model = ""
         self._message = ""
-        self._before = Usage()
+        self._before = UsedTokens()
         """What all messages before this one have used."""
-        self._usage = Usage()
+        self._usage = UsedTokens()
         self._cost: float | None = None
 
     def read_line(self, line: bytes) -> Sequence[Fact]:
@@ -169,13 +169,13 @@ class ClaudeTranscript:
         return Fact(kind=kind, id=f"{record.uuid}:{part}", turn=self._turn, data=data)
 
 
-def _usage(tokens: _Tokens) -> Usage:
+def _usage(tokens: _Tokens) -> UsedTokens:
     cached = tokens.cache_read_input_tokens or 0
     created = tokens.cache_creation_input_tokens or 0
     given = (tokens.input_tokens or 0) + cached + created
     answered = tokens.output_tokens or 0
     thought = (tokens.output_tokens_details or {}).get("thinking_tokens")
-    return Usage(
+    return UsedTokens(
         input_tokens=given,
         cached_tokens=cached,
         output_tokens=answered,

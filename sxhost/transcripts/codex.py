@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from sxhost.transcripts.facts import Fact, FactKind, Usage, tool_title
+from sxhost.transcripts.facts import Fact, FactKind, UsedTokens, tool_title
 from sxhost.transcripts.records import decode_record, text_of
 
 __all__ = ["CodexRollout"]
@@ -173,8 +173,8 @@ class CodexRollout:
         return Fact(kind=kind, id=fact_id, turn=self._turn, data=data)
 
 
-def _usage(tokens: _Tokens) -> Usage:
-    return Usage(
+def _usage(tokens: _Tokens) -> UsedTokens:
+    return UsedTokens(
         input_tokens=tokens.input_tokens,
         cached_tokens=tokens.cached_input_tokens,
         output_tokens=tokens.output_tokens,

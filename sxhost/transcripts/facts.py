@@ -7,7 +7,7 @@ from typing import Any, Final, Literal, Protocol
 
 from msgspec import Struct
 
-__all__ = ["Fact", "FactKind", "TranscriptReader", "Usage", "tool_title"]
+__all__ = ["Fact", "FactKind", "TranscriptReader", "UsedTokens", "tool_title"]
 
 FactKind = Literal[
     "prompt",
@@ -52,7 +52,7 @@ class TranscriptReader(Protocol):
         """Return what a line says; nothing for what is unknown or cannot be read."""
 
 
-class Usage(Struct, frozen=True, kw_only=True):
+class UsedTokens(Struct, frozen=True, kw_only=True):
     """Tokens, as in a `usage` event: those from and to a cache are among the input."""
 
     input_tokens: int = 0
@@ -62,9 +62,9 @@ class Usage(Struct, frozen=True, kw_only=True):
     total_tokens: int = 0
     cost_usd: float | None = None
 
-    def __add__(self, other: Usage) -> Usage:
+    def __add__(self, other: UsedTokens) -> UsedTokens:
         costs = [cost for cost in (self.cost_usd, other.cost_usd) if cost is not None]
-        return Usage(
+        return UsedTokens(
             input_tokens=self.input_tokens + other.input_tokens,
             cached_tokens=self.cached_tokens + other.cached_tokens,
             output_tokens=self.output_tokens + other.output_tokens,

@@ -53,7 +53,7 @@ class Reading(Struct, frozen=True, kw_only=True):
     status: ClaudeStatus | None = None
 
 
-class Sink(Protocol):
+class ReadingReceiver(Protocol):
     """Takes what is read."""
 
     def receive_reading(self, session_id: str, reading: Reading) -> None:
@@ -72,6 +72,9 @@ class ChangeNotices(Protocol):
     def unwatch(self, path: str, name: str) -> None:
         """End that."""
 
+    def close(self) -> None:
+        """Watch nothing any more."""
+
 
 class NoNotices:
     """A system that tells of nothing: files are looked at now and then."""
@@ -80,6 +83,9 @@ class NoNotices:
         """Do nothing."""
 
     def unwatch(self, path: str, name: str) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
         """Do nothing."""
 
 
@@ -119,11 +125,11 @@ class Follower:
         self._uid = uid
         self._notices = notices or NoNotices()
         self._followed: dict[str, Followed] = {}
-        self._sink: Sink | None = None
+        self._sink: ReadingReceiver | None = None
         self._timer: IDelayedCall | None = None
         self._looking: Deferred[None] | None = None
 
-    def follow(self, session_id: str, agent: str, path: str, sink: Sink) -> None:
+    def follow(self, session_id: str, agent: str, path: str, sink: ReadingReceiver) -> None:
         """Follow a session's transcript at a path that was checked; it need not be there yet.
 
         What is followed already goes on being so, and is looked at soon.
@@ -182,6 +188,7 @@ class Follower:
             self._looking.cancel()
         for session_id in tuple(self._followed):
             self.stop_following(session_id)
+        self._notices.close()
 
     def _watch(self, followed: Followed) -> None:
         """Ask for notices; again with each hook, since a file may not have been there yet."""

@@ -4,32 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from twisted.internet.inotify import (
-    IN_CLOSE_WRITE,
-    IN_CREATE,
-    IN_MODIFY,
-    IN_MOVED_TO,
-    INotify,
-)
 from twisted.python.filepath import FilePath
 
-__all__ = ["INotifyNotices"]
+from sxhost.logs import logger
+from sxhost.transcripts.follower import ChangeNotices, NoNotices
 
-MASK: Final = IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_CLOSE_WRITE
+if TYPE_CHECKING:
+    from twisted.internet.inotify import INotify
+
+__all__ = ["INotifyNotices", "change_notices"]
+
+log = logger(__name__)
+
+MASK: Final = 0x2 | 0x8 | 0x80 | 0x100
+"""IN_MODIFY, IN_CLOSE_WRITE, IN_MOVED_TO, IN_CREATE."""
+
+
+def change_notices(reactor: Any) -> ChangeNotices:
+    """Return the notices of this system, on a reactor."""
+    try:
+        return INotifyNotices(reactor)
+    except Exception as error:  # noqa: BLE001 - no Linux, or too many users of inotify
+        log.info("files are looked at now and then: no inotify ({error})", error=error)
+        return NoNotices()
 
 
 class INotifyNotices:
-    """Notices of one inotify on `reactor`, opened when the first path is watched.
+    """Notices of one inotify.
 
-    A directory is watched once, for all who care.  Whatever cannot be watched (too many are, or
-    the file is not there yet) is looked at now and then instead.
+    A path is watched once, for all who care.  Whatever cannot be watched (too many are, or the
+    file is not there yet) is looked at now and then instead.
     """
 
     def __init__(self, reactor: Any) -> None:
-        self._reactor = reactor
-        self._inotify: INotify | None = None
+        from twisted.internet.inotify import INotify, INotifyError
+
+        self._refusals = (INotifyError, OSError)
+        self._inotify: INotify = INotify(reactor)
+        self._inotify.startReading()
         self._pokes: dict[str, dict[str, Callable[[], None]]] = {}
 
     def watch(self, path: str, name: str, poke: Callable[[], None]) -> None:
@@ -37,11 +51,8 @@ class INotifyNotices:
 
         `name` is who cares; a second time for the same name replaces the first.
         """
-        if self._inotify is None:
-            self._inotify = INotify(self._reactor)
-            self._inotify.startReading()
         if path not in self._pokes:
-            with suppress(OSError):
+            with suppress(*self._refusals):
                 self._inotify.watch(FilePath(path), MASK, callbacks=[self._notice(path)])
                 self._pokes[path] = {}
         if path in self._pokes:
@@ -51,15 +62,13 @@ class INotifyNotices:
         """End that."""
         pokes = self._pokes.get(path, {})
         pokes.pop(name, None)
-        if not pokes and self._pokes.pop(path, None) is not None and self._inotify is not None:
-            with suppress(KeyError, OSError):
+        if not pokes and self._pokes.pop(path, None) is not None:
+            with suppress(KeyError, *self._refusals):
                 self._inotify.ignore(FilePath(path))
 
     def close(self) -> None:
         """Watch nothing any more."""
-        if self._inotify is not None:
-            self._inotify.loseConnection()
-            self._inotify = None
+        self._inotify.loseConnection()
         self._pokes.clear()
 
     def _notice(self, path: str) -> Callable[[Any, Any, int], None]:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from sxhost.transcripts.facts import Fact, FactKind, Usage, tool_title
+from sxhost.transcripts.facts import Fact, FactKind, UsedTokens, tool_title
 from sxhost.transcripts.records import decode_record
 
 __all__ = ["PiSession"]
@@ -66,7 +66,7 @@ class PiSession:
 
     def __init__(self) -> None:
         self._turn = ""
-        self._usage = Usage()
+        self._usage = UsedTokens()
 
     def read_line(self, line: bytes) -> Sequence[Fact]:
         """Return what a line says."""
@@ -131,9 +131,9 @@ def _text(message: _Message) -> str:
     return content if isinstance(content, str) else "\n".join(p.text for p in content if p.text)
 
 
-def _usage(tokens: _Tokens) -> Usage:
+def _usage(tokens: _Tokens) -> UsedTokens:
     given = tokens.input + tokens.cache_read + tokens.cache_write
-    return Usage(
+    return UsedTokens(
         input_tokens=given,
         cached_tokens=tokens.cache_read,
         output_tokens=tokens.output,

@@ -97,7 +97,7 @@ class Stage:
     def state(self) -> tuple[str, str]:
         return self.session["detail_state"], self.session["reason"]
 
-    def closed(self) -> list[str]:
+    def closed(self) -> list[str | None]:
         found = self.host.request("GET", "/approvals?all=1").json()
         return [(one["resolution"] or {}).get("reason") for one in found]
 

@@ -35,6 +35,9 @@ class Notices:
     def unwatch(self, path: str, name: str) -> None:
         del self.pokes[path, name]
 
+    def close(self) -> None:
+        self.pokes.clear()
+
 
 class Followed:
     """A follower, and what it has handed on."""
