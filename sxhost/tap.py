@@ -24,6 +24,8 @@ from twisted.logger import ILogObserver
 from twisted.python import usage
 from twisted.python.threadpool import ThreadPool
 
+from sxhost.agent_files.follower import Follower
+from sxhost.agent_files.notices import change_notices
 from sxhost.auth.browsers import BrowserLogins
 from sxhost.auth.tokens import TokenStore
 from sxhost.config import LogFormat, Settings
@@ -58,8 +60,6 @@ from sxhost.store.memory import MemoryStore
 from sxhost.store.sqlite.connection import SQLiteConnection
 from sxhost.store.sqlite.store import SQLiteStore, Threads
 from sxhost.telemetry.forwarder import make_forwarder
-from sxhost.transcripts.follower import Follower
-from sxhost.transcripts.notices import change_notices
 from sxhost.visible import exit_with_error
 from sxhost.waiting import RunInThread
 

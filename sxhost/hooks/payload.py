@@ -16,6 +16,7 @@ from uuid import uuid4
 from msgspec import Raw
 from msgspec.structs import replace
 
+from sxhost.agent_files.facts import tool_title
 from sxhost.codec.json import encode
 from sxhost.codec.shorten import shorten_to_fit
 from sxhost.drivers.claude.approvals import permission_result, question_of
@@ -23,7 +24,6 @@ from sxhost.drivers.claude.messages import ControlRequest, ToolRequest
 from sxhost.model.approval import Answer, Question
 from sxhost.model.names import EVENT_NAME
 from sxhost.model.session import EventDraft, Registration
-from sxhost.transcripts.facts import tool_title
 
 __all__ = ["Hook"]
 

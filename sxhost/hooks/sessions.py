@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 from twisted.internet.interfaces import IReactorTime
 
+from sxhost.agent_files.follower import Follower
 from sxhost.errors import BadField, UnknownSession
 from sxhost.hooks.payload import Hook
 from sxhost.hooks.transcripts import AttachedTranscripts
@@ -22,7 +23,6 @@ from sxhost.model.host import Host
 from sxhost.model.names import check_session_id
 from sxhost.model.session import EventDraft, Message, PullQuery, Registration
 from sxhost.project import git_branch, project_root
-from sxhost.transcripts.follower import Follower
 
 __all__ = ["HookHandler", "HookQuery", "HookReply"]
 

@@ -14,17 +14,17 @@ from typing import Any, Final
 from msgspec import Struct, field
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from sxhost.agent_files.facts import Fact, TranscriptReader
+from sxhost.agent_files.follower import Follower, Reading
+from sxhost.agent_files.merge import Merged, SessionMerger
+from sxhost.agent_files.places import READERS, find_transcript, transcript_path
+from sxhost.agent_files.status import ClaudeStatus
 from sxhost.errors import HostError
 from sxhost.files import UnsafeFile
 from sxhost.hooks.payload import Hook
 from sxhost.logs import logger
 from sxhost.model.host import Host
 from sxhost.model.session import EventDraft, Registration
-from sxhost.transcripts.facts import Fact, TranscriptReader
-from sxhost.transcripts.follower import Follower, Reading
-from sxhost.transcripts.merge import Merged, SessionMerger
-from sxhost.transcripts.places import READERS, find_transcript, transcript_path
-from sxhost.transcripts.status import ClaudeStatus
 from sxhost.visible import escape_hidden
 from sxhost.waiting import background
 

@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.web.resource import IResource, Resource
 
+from sxhost.agent_files.follower import Follower
 from sxhost.agents.dependencies import Agents
 from sxhost.auth.browsers import BrowserLogins
 from sxhost.auth.tokens import TokenStore
@@ -31,7 +32,6 @@ from sxhost.model.limits import Limits
 from sxhost.service import SessionService
 from sxhost.store.memory import MemoryStore
 from sxhost.tap import RESPONSE_FORMATS, faces
-from sxhost.transcripts.follower import Follower
 from sxhost.waiting import run_inline
 
 from .agents import FakeDrivers

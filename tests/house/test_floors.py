@@ -63,9 +63,9 @@ ROOMS = {
         rooms_of("codec errors files logs model waiting"),
         rooms_of("msgspec twisted"),
     ),
-    "transcripts": Room(
+    "agent_files": Room(
         "3",
-        ("transcripts/*.py",),
+        ("agent_files/*.py",),
         rooms_of("codec files logs model visible waiting"),
         rooms_of("msgspec twisted"),
     ),
@@ -123,7 +123,7 @@ ROOMS = {
         "5",
         ("hooks/*.py",),
         rooms_of(
-            "address auth codec drivers errors files logs model project transcripts "
+            "address auth codec drivers errors files logs model project agent_files "
             "visible waiting"
         ),
         rooms_of("msgspec twisted"),
@@ -183,7 +183,7 @@ ROOMS = {
         ("tap.py",),
         rooms_of(
             "auth config daemon faces/codex_sse faces/codexd faces/native faces/pi "
-            "hooks http logs service slices store telemetry transcripts visible "
+            "hooks http logs service slices store telemetry agent_files visible "
             "waiting"
         ),
         rooms_of("msgspec twisted"),
@@ -202,7 +202,7 @@ ROOMS = {
         ("testing/*.py",),
         rooms_of(
             "agents auth client drivers errors faces/native faces/pi hooks http "
-            "model process service store top transcripts waiting"
+            "model process service store top agent_files waiting"
         ),
         rooms_of("msgspec treq twisted zope"),
     ),

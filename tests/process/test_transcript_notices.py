@@ -9,7 +9,7 @@ import pytest
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 
-from sxhost.transcripts.notices import INotifyNotices
+from sxhost.agent_files.notices import INotifyNotices
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux has inotify")
 

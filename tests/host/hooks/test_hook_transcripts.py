@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
+from sxhost.agent_files.follower import BUSY_S
 from sxhost.hooks.transcripts import AT_REST_S, SETTLE_S, title_from_prompt
 from sxhost.model.caller import HOST, Caller
 from sxhost.testing import HostInMemory
 from sxhost.testing.host import UID
-from sxhost.transcripts.follower import BUSY_S
 from tests.support.attached_recordings import Moment, moments_of
 
 OWN = Caller(HOST.scopes, uid=UID)

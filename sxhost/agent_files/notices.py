@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from twisted.python.filepath import FilePath
 
+from sxhost.agent_files.follower import ChangeNotices, NoNotices
 from sxhost.logs import logger
-from sxhost.transcripts.follower import ChangeNotices, NoNotices
 
 if TYPE_CHECKING:
     from twisted.internet.inotify import INotify

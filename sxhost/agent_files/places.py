@@ -14,11 +14,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from sxhost.agent_files.claude import ClaudeTranscript
+from sxhost.agent_files.codex import CodexRollout
+from sxhost.agent_files.facts import TranscriptReader
+from sxhost.agent_files.pi import PiSession
 from sxhost.files import UnsafeFile
-from sxhost.transcripts.claude import ClaudeTranscript
-from sxhost.transcripts.codex import CodexRollout
-from sxhost.transcripts.facts import TranscriptReader
-from sxhost.transcripts.pi import PiSession
 
 __all__ = ["READERS", "claude_status_directory", "find_transcript", "transcript_path"]
 

@@ -13,12 +13,12 @@ from msgspec import Struct
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from sxhost.agent_files.facts import Fact, TranscriptReader
+from sxhost.agent_files.places import READERS, claude_status_directory
+from sxhost.agent_files.status import ClaudeStatus, read_statuses, status_of
+from sxhost.agent_files.tail import Lines, Tail
 from sxhost.files import UnsafeFile
 from sxhost.logs import logger
-from sxhost.transcripts.facts import Fact, TranscriptReader
-from sxhost.transcripts.places import READERS, claude_status_directory
-from sxhost.transcripts.status import ClaudeStatus, read_statuses, status_of
-from sxhost.transcripts.tail import Lines, Tail
 from sxhost.visible import escape_hidden
 from sxhost.waiting import RunInThread, background
 

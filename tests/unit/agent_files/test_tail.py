@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sxhost.agent_files.tail import LINE_MOST, Lines, Tail
 from sxhost.files import UnsafeFile
-from sxhost.transcripts.tail import LINE_MOST, Lines, Tail
 
 UID = os.geteuid()
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sxhost.transcripts.facts import Fact, TranscriptReader, tool_title
-from sxhost.transcripts.places import READERS
+from sxhost.agent_files.facts import Fact, TranscriptReader, tool_title
+from sxhost.agent_files.places import READERS
 from tests.support.attached_recordings import moments_of
 
 

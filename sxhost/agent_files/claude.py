@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from msgspec import Struct, field
 
-from sxhost.transcripts.facts import Fact, FactKind, UsedTokens, tool_title
-from sxhost.transcripts.records import decode_record, text_of
+from sxhost.agent_files.facts import Fact, FactKind, UsedTokens, tool_title
+from sxhost.agent_files.records import decode_record, text_of
 
 __all__ = ["ClaudeTranscript"]
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from sxhost.files import UnsafeFile
-from sxhost.transcripts.places import (
+from sxhost.agent_files.places import (
     claude_status_directory,
     find_transcript,
     transcript_path,
 )
+from sxhost.files import UnsafeFile
 
 CODEX = "01a22c4c-91c8-7f92-b258-93218cda7b46"
 """Begun on 30 November 2026."""

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from sxhost.transcripts.status import read_statuses, status_of
+from sxhost.agent_files.status import read_statuses, status_of
 
 GONE = 2**22 + 1
 """No process has a number that large."""

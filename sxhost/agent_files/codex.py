@@ -13,8 +13,8 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from sxhost.transcripts.facts import Fact, FactKind, UsedTokens, tool_title
-from sxhost.transcripts.records import decode_record, text_of
+from sxhost.agent_files.facts import Fact, FactKind, UsedTokens, tool_title
+from sxhost.agent_files.records import decode_record, text_of
 
 __all__ = ["CodexRollout"]
 

@@ -13,8 +13,8 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+from sxhost.agent_files.records import decode_record
 from sxhost.files import read_private
-from sxhost.transcripts.records import decode_record
 
 __all__ = ["ClaudeStatus", "read_statuses", "status_of"]
 

@@ -15,10 +15,10 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from sxhost.agent_files.facts import Fact
 from sxhost.codec.json import encode
 from sxhost.codec.shorten import shorten_to_fit
 from sxhost.model.session import EventDraft
-from sxhost.transcripts.facts import Fact
 
 __all__ = ["INTERRUPTED", "Merged", "SessionMerger"]
 

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from sxhost.transcripts.facts import Fact, FactKind, UsedTokens, tool_title
-from sxhost.transcripts.records import decode_record
+from sxhost.agent_files.facts import Fact, FactKind, UsedTokens, tool_title
+from sxhost.agent_files.records import decode_record
 
 __all__ = ["PiSession"]
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from twisted.internet.task import Clock
 
-from sxhost.transcripts.follower import (
+from sxhost.agent_files.follower import (
     BUSY_FOR_S,
     BUSY_S,
     MOST_FILES,
